@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one type that crosses the wire from a host to the controller."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of one subject on one host; no opinion about it.
+
+    subject: what was looked at, unique on its host within its gather: a path, a unit, a database.
+    data: parsed values, JSON types only; times ISO 8601 in UTC, sizes bytes, durations seconds.
+    raw: the text they were parsed from, kept as evidence; bytes that are not UTF-8 as surrogate escapes.
+    error: why nothing could be read; data is then empty.
+    """
+
+    subject: str
+    data: dict[str, Any] = field(default_factory=dict)
+    raw: str = ""
+    error: str = ""
+
+
+def to_wire(seen: Observation) -> dict[str, Any]:
+    """Return the observation as JSON types without lone surrogates.
+
+    A raw text that is not UTF-8 travels as `raw_base64`, so that evidence keeps its bytes; elsewhere such bytes
+    are shown as `\\xNN`.
+    """
+    wire: dict[str, Any] = {"subject": readable(seen.subject), "data": readable(seen.data)}
+    if seen.raw:
+        raw = seen.raw.encode("utf-8", "surrogateescape")
+        try:
+            wire["raw"] = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            wire["raw_base64"] = base64.b64encode(raw).decode("ascii")
+    if seen.error:
+        wire["error"] = readable(seen.error)
+    return wire
+
+
+def from_wire(wire: dict[str, Any]) -> Observation:
+    """Return the observation that `to_wire` made; raise ValueError, KeyError or TypeError if it did not."""
+    raw = wire.get("raw", "")
+    if "raw_base64" in wire:
+        raw = base64.b64decode(wire["raw_base64"], validate=True).decode("utf-8", "surrogateescape")
+    seen = Observation(wire["subject"], wire.get("data", {}), raw, wire.get("error", ""))
+    texts = (seen.subject, seen.raw, seen.error)
+    if not isinstance(seen.data, dict) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("an observation has a text as subject, raw and error, and a mapping as data")
+    return seen
+
+
+def readable(value: Any) -> Any:
+    """Return value with what is not Unicode text replaced by `\\xNN`, at any depth."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {readable(str(key)): readable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [readable(item) for item in value]
+    return value

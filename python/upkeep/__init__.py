@@ -1,0 +1,1 @@
+"""Upkeep runs a maintenance schedule on every host, and proves that it was done."""

@@ -1,0 +1,53 @@
+"""A check: a rule with its judge function. Its id is its file name in `upkeep/checks/`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+from upkeep.verdicts import Verdict
+
+Judge = Callable[[Observation, Any, datetime], Verdict]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule on what one gather observes.
+
+    gather: the file in plugins/module_utils/gather/ whose observations it judges.
+    params: a frozen dataclass with the default limits, units in the names; its docstring explains each.
+    judge: pure; is called for each observation without an error.
+    source: what the rule rests on (RFC, manual page, peer tool).
+    remedy: the first step when it fails, a command where there is one.
+    controls: such as `45 CFR 164.312(b)`.
+    """
+
+    title: str
+    gather: str
+    params: Any
+    judge: Judge
+    source: str
+    remedy: str
+    controls: tuple[str, ...] = ()
+    id: str = ""
+    description: str = ""
+
+
+@cache
+def load() -> Mapping[str, Check]:
+    """Return every check there is, by id."""
+    package = importlib.import_module("upkeep.checks")
+    checks = {}
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"upkeep.checks.{found.name}")
+        checks[found.name] = replace(
+            module.CHECK, id=found.name, description=(module.__doc__ or "").strip()
+        )
+    return checks

@@ -1,0 +1,36 @@
+"""What can go wrong, by who can mend it."""
+
+from __future__ import annotations
+
+
+class UpkeepError(Exception):
+    """Something that the reader can mend; the text names the thing, what was found and what was expected.
+
+    remedy: what to do next, shown on a line of its own.
+    """
+
+    exit_status = 3
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class UsageError(UpkeepError):
+    """A name or option that does not exist (sysexits.h: EX_USAGE)."""
+
+    exit_status = 64
+
+
+class ConfigurationError(UpkeepError):
+    """A site file that says something it cannot mean (sysexits.h: EX_CONFIG)."""
+
+    exit_status = 78
+
+
+class StoreError(UpkeepError):
+    """The database could not be opened, read or written."""
+
+
+class RunError(UpkeepError):
+    """A run ended without having looked at its hosts."""

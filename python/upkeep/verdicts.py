@@ -1,0 +1,91 @@
+"""What a check says: status, severity, verdict, result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+class Status(Enum):
+    """Has no order: unknown is neither better nor worse than fail."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Severity(Enum):
+    """Ordered by `rank`, never compared as text; critical to low are the schedule's severities 1 to 4."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """1 for the worst, 5 for info."""
+        return list(Severity).index(self) + 1
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number worth a series. unit: UCUM (`s`, `By`, `%`, `d`, `1`). Source: https://ucum.org/ucum."""
+
+    name: str
+    value: float
+    unit: str = "1"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says of one observation.
+
+    severity: given exactly when the status is fail.
+    remedy: the next step if it is another than the check's own.
+    """
+
+    status: Status
+    message: str
+    severity: Severity | None = None
+    measures: tuple[Measure, ...] = ()
+    remedy: str = ""
+
+
+def passed(message: str, *measures: Measure) -> Verdict:
+    """Return a pass; message states value and limit."""
+    return Verdict(Status.PASS, message, None, measures)
+
+
+def failed(severity: Severity, message: str, *measures: Measure, remedy: str = "") -> Verdict:
+    """Return a fail; message states value and limit."""
+    return Verdict(Status.FAIL, message, severity, measures, remedy)
+
+
+def unknown(message: str, *measures: Measure, remedy: str = "") -> Verdict:
+    """Return that it could not be seen, and why."""
+    return Verdict(Status.UNKNOWN, message, None, measures, remedy)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A verdict with its check, host and subject.
+
+    evidence_sha256: of the raw bytes behind the observation; empty if there were none.
+    observation: index of the observation it was judged from, in the same report; None if there was none.
+    """
+
+    host: str
+    check: str
+    subject: str
+    status: Status
+    severity: Severity | None
+    message: str
+    remedy: str = ""
+    measures: tuple[Measure, ...] = ()
+    controls: tuple[str, ...] = ()
+    observed_at: datetime | None = None
+    evidence_sha256: str = ""
+    observation: int | None = None
