@@ -27,7 +27,7 @@ class Observation:
 
 
 def to_wire(seen: Observation) -> dict[str, Any]:
-    """Return the observation as JSON types without lone surrogates.
+    r"""Return the observation as JSON types without lone surrogates.
 
     A raw text that is not UTF-8 travels as `raw_base64`, so that evidence keeps its bytes; elsewhere such bytes
     are shown as `\\xNN`.
@@ -52,12 +52,14 @@ def from_wire(wire: dict[str, Any]) -> Observation:
     seen = Observation(wire["subject"], wire.get("data", {}), raw, wire.get("error", ""))
     texts = (seen.subject, seen.raw, seen.error)
     if not isinstance(seen.data, dict) or not all(isinstance(text, str) for text in texts):
-        raise TypeError("an observation has a text as subject, raw and error, and a mapping as data")
+        raise TypeError(
+            "an observation has a text as subject, raw and error, and a mapping as data"
+        )
     return seen
 
 
 def readable(value: Any) -> Any:
-    """Return value with what is not Unicode text replaced by `\\xNN`, at any depth."""
+    r"""Return value with what is not Unicode text replaced by `\\xNN`, at any depth."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):

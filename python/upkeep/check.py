@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.verdicts import Verdict
 
 Judge = Callable[[Observation, Any, datetime], Verdict]

@@ -1,0 +1,281 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All I/O of a gather: each call has a timeout and a limit, none goes through a shell, none changes the host."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import os
+import selectors
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import IO, Any
+
+READ_LIMIT_BYTES = 4_000_000
+OUTPUT_LIMIT_BYTES = 4_000_000
+RUN_TIMEOUT_SECONDS = 20.0
+CONNECT_TIMEOUT_SECONDS = 10.0
+GLOB_LIMIT = 10_000
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class HostError(Exception):
+    """Something on the host could not be read; the text names it and says why."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command gave back.
+
+    status: its exit status; minus the signal's number if a signal ended it.
+    out, err: decoded as UTF-8 with surrogate escapes; cut at the limit, then `truncated` is true.
+    """
+
+    status: int
+    out: str
+    err: str = ""
+    truncated: bool = False
+
+
+def text_of(data: bytes) -> str:
+    """Return data as text that gives the same bytes back."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+class Host:
+    """The host that a gather looks at. In tests it is a recorded one (tests/recorded_host.py)."""
+
+    def now(self) -> float:
+        """Return the host's clock, in seconds since 1970."""
+        return time.time()
+
+    def read_bytes(
+        self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
+    ) -> bytes:
+        """Return the file's first limit_bytes; raise HostError if it is not a readable regular file."""
+        with self.open(path, follow_links) as stream:
+            return stream.read(limit_bytes)
+
+    def read(
+        self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
+    ) -> str:
+        """Return `read_bytes` as text; what is not UTF-8 as surrogate escapes."""
+        return text_of(self.read_bytes(path, limit_bytes, follow_links))
+
+    def open(self, path: str, follow_links: bool = True) -> IO[bytes]:
+        """Return the regular file open for reading and seeking; raise HostError.
+
+        Never waits: a FIFO, a device or a folder is refused. With follow_links false the last part of the path may not
+        be a symbolic link.
+        """
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        if not follow_links:
+            flags |= os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, flags)
+        except (OSError, ValueError) as exc:
+            raise HostError(_why(path, exc)) from exc
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise HostError(f"{path}: not a regular file")
+        return os.fdopen(descriptor, "rb")
+
+    def stat(self, path: str, follow_links: bool = True) -> os.stat_result:
+        """Return the path's stat; raise HostError."""
+        try:
+            return os.stat(path, follow_symlinks=follow_links)
+        except (OSError, ValueError) as exc:
+            raise HostError(_why(path, exc)) from exc
+
+    def exists(self, path: str) -> bool:
+        """Say if the path is there; raise HostError if that cannot be seen (such as: permission denied)."""
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except (OSError, ValueError) as exc:
+            raise HostError(_why(path, exc)) from exc
+        return True
+
+    def realpath(self, path: str) -> str:
+        """Return the path without symbolic links."""
+        return os.path.realpath(path)
+
+    def readlink(self, path: str) -> str:
+        """Return what the symbolic link names; raise HostError."""
+        try:
+            return os.readlink(path)
+        except (OSError, ValueError) as exc:
+            raise HostError(_why(path, exc)) from exc
+
+    def list(self, path: str) -> list[str]:
+        """Return the folder's names, sorted; raise HostError."""
+        try:
+            return sorted(os.listdir(path))
+        except (OSError, ValueError) as exc:
+            raise HostError(_why(path, exc)) from exc
+
+    def glob(self, pattern: str, limit: int = GLOB_LIMIT) -> list[str]:
+        """Return the paths that match, sorted, at most limit; `**` is any number of folders."""
+        found = []
+        for path in glob.iglob(pattern, recursive=True):
+            found.append(path)
+            if len(found) >= limit:
+                break
+        return sorted(found)
+
+    def statvfs(self, path: str) -> os.statvfs_result:
+        """Return the file system's figures; raise HostError."""
+        try:
+            return os.statvfs(path)
+        except (OSError, ValueError) as exc:
+            raise HostError(_why(path, exc)) from exc
+
+    def which(self, program: str) -> str | None:
+        """Return the program's path on the system's PATH (a login as non-root may lack the sbin folders)."""
+        return shutil.which(program, path=os.environ.get("PATH", "") + ":" + SYSTEM_PATH)
+
+    def run(
+        self,
+        command: list[str],
+        timeout_seconds: float = RUN_TIMEOUT_SECONDS,
+        limit_bytes: int = OUTPUT_LIMIT_BYTES,
+        input_text: str = "",
+        environment: dict[str, str] | None = None,
+    ) -> Ran:
+        """Run the program with these arguments, in the C locale and UTC, and return what it gave back.
+
+        Raise HostError if it is not there, or still runs after timeout_seconds (then its process group is killed).
+        A program that prints more than limit_bytes on one stream is killed too and gives `truncated`.
+        """
+        program = self.which(command[0])
+        if program is None:
+            raise HostError(f"{command[0]}: no such program")
+        settings = {
+            "PATH": os.environ.get("PATH", "") + ":" + SYSTEM_PATH,
+            "HOME": os.environ.get("HOME", "/"),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+        }
+        settings.update(environment or {})
+        try:
+            process = subprocess.Popen(
+                [program, *command[1:]],
+                stdin=subprocess.PIPE if input_text else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=settings,
+                start_new_session=True,
+                close_fds=True,
+            )
+        except OSError as exc:
+            raise HostError(_why(program, exc)) from exc
+        try:
+            return _collect(process, command[0], timeout_seconds, limit_bytes, input_text)
+        finally:
+            _end(process)
+
+    def connect(
+        self,
+        address: str,
+        port: int,
+        timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    ) -> socket.socket:
+        """Return a TCP connection whose operations time out too; an address with a slash is a Unix socket.
+
+        Raise HostError with the reason: refused, timed out, name not known.
+        """
+        place = address if address.startswith("/") else f"{address}:{port}"
+        try:
+            if address.startswith("/"):
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.settimeout(timeout_seconds)
+                connection.connect(address)
+                return connection
+            return socket.create_connection((address, port), timeout_seconds)
+        except (OSError, UnicodeError, ValueError, OverflowError) as exc:
+            raise HostError(_why(place, exc)) from exc
+
+    def environ(self, name: str) -> str:
+        """Return the environment variable of the session, or an empty text."""
+        return os.environ.get(name, "")
+
+
+def _collect(
+    process: Any, name: str, timeout_seconds: float, limit_bytes: int, input_text: str
+) -> Ran:
+    """Read both streams until they end, the limit is reached or time is up."""
+    ends = time.monotonic() + timeout_seconds
+    taken: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+    left = input_text.encode("utf-8", "surrogateescape")
+    truncated = False
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, "out")
+        selector.register(process.stderr, selectors.EVENT_READ, "err")
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE, "in")
+        while selector.get_map() and not truncated:
+            if time.monotonic() > ends:
+                raise HostError(f"{name}: still running after {timeout_seconds:g} s")
+            for key, _events in selector.select(timeout=min(1.0, timeout_seconds)):
+                if key.data == "in":
+                    left = _feed(process.stdin, left)
+                    if not left:
+                        selector.unregister(process.stdin)
+                        process.stdin.close()
+                    continue
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                    continue
+                taken[key.data] += chunk
+                truncated = truncated or len(taken[key.data]) > limit_bytes
+    if not truncated:
+        try:
+            process.wait(max(0.1, ends - time.monotonic()))
+        except subprocess.TimeoutExpired as exc:
+            raise HostError(f"{name}: still running after {timeout_seconds:g} s") from exc
+    out, err = (text_of(bytes(taken[stream][:limit_bytes])) for stream in ("out", "err"))
+    return Ran(process.returncode if process.returncode is not None else -9, out, err, truncated)
+
+
+def _feed(stream: IO[bytes], data: bytes) -> bytes:
+    """Write what the pipe takes; return what is left, nothing if the reader has gone."""
+    try:
+        return data[os.write(stream.fileno(), data[:65536]) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return b""
+
+
+def _end(process: Any) -> None:
+    """Kill what is left of the process group, without waiting for what cannot be killed."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except OSError:
+            process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _why(thing: str, exc: BaseException) -> str:
+    """Return `thing: reason` in one line."""
+    if isinstance(exc, socket.timeout) or getattr(exc, "errno", None) == errno.ETIMEDOUT:
+        return f"{thing}: no answer in time"
+    reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return f"{thing}: {reason[:1].lower()}{reason[1:]}"
