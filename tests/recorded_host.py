@@ -45,7 +45,7 @@ class RecordedHost(Host):
     def realpath(self, path: str) -> str:
         return path
 
-    def list(self, path: str) -> list[str]:
+    def names(self, path: str) -> list[str]:
         start = path.rstrip("/") + "/"
         names = {name[len(start) :].split("/")[0] for name in self.files if name.startswith(start)}
         if not names:

@@ -116,7 +116,7 @@ class Host:
         except (OSError, ValueError) as exc:
             raise HostError(_why(path, exc)) from exc
 
-    def list(self, path: str) -> list[str]:
+    def names(self, path: str) -> list[str]:
         """Return the folder's names, sorted; raise HostError."""
         try:
             return sorted(os.listdir(path))

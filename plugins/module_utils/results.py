@@ -30,7 +30,7 @@ def to_wire(seen: Observation) -> dict[str, Any]:
     r"""Return the observation as JSON types without lone surrogates.
 
     A raw text that is not UTF-8 travels as `raw_base64`, so that evidence keeps its bytes; elsewhere such bytes
-    are shown as `\\xNN`.
+    are shown as `\xNN`.
     """
     wire: dict[str, Any] = {"subject": readable(seen.subject), "data": readable(seen.data)}
     if seen.raw:
@@ -59,7 +59,7 @@ def from_wire(wire: dict[str, Any]) -> Observation:
 
 
 def readable(value: Any) -> Any:
-    r"""Return value with what is not Unicode text replaced by `\\xNN`, at any depth."""
+    r"""Return value with what is not Unicode text replaced by `\xNN`, at any depth."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
