@@ -9,6 +9,7 @@ import contextlib
 import errno
 import glob
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -173,7 +174,7 @@ class Host:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=settings,
-                start_new_session=True,
+                preexec_fn=_stand_apart,
                 close_fds=True,
             )
         except OSError as exc:
@@ -207,6 +208,16 @@ class Host:
     def environ(self, name: str) -> str:
         """Return the environment variable of the session, or an empty text."""
         return os.environ.get(name, "")
+
+
+def _stand_apart() -> None:
+    """Give a command its own process group, and the memory that its gather may not have.
+
+    The session stays the gather's: that is how `program` finds all that a gather has started.
+    """
+    os.setpgrp()
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 def _collect(

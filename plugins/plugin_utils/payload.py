@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the one self-contained program that observes a host: sources, requests and their parameters."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import pkgutil
+import zlib
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils import program
+
+SHARED = "ansible_collections.astral.upkeep.plugins.module_utils"
+FOLDER = Path(program.__file__).parent
+GATHER_TIMEOUT_SECONDS = 30
+GATHER_LIMIT_BYTES = 600_000
+
+# Python 3.8 and later, nothing but the standard library; what is imported from the collection comes out of SOURCES.
+BOOT = '''\
+import base64, json, sys, zlib
+SOURCES = {sources}
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name in SOURCES or any(other.startswith(name + ".") for other in SOURCES):
+            return type(sys.__spec__)(name, self, is_package=name not in SOURCES)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        name = module.__name__
+        if name in SOURCES:
+            exec(compile(zlib.decompress(base64.b64decode(SOURCES[name])), "upkeep:" + name, "exec", dont_inherit=True), module.__dict__)
+sys.meta_path.insert(0, Finder())
+from {shared}.program import main
+main(json.loads({plan}))
+'''
+
+
+@cache
+def gathers() -> dict[str, Any]:
+    """Return the modules of all gathers there are, by name; their ARGUMENTS say what a site may ask."""
+    package = FOLDER / "gather"
+    return {
+        found.name: import_module(f"{SHARED}.gather.{found.name}")
+        for found in pkgutil.iter_modules([str(package)])
+    }
+
+
+@cache
+def _packed(name: str) -> tuple[str, frozenset[str]]:
+    """Return a shared file's source, compressed, and the shared files that it imports."""
+    source = (FOLDER / (name.replace(".", "/") + ".py")).read_bytes()
+    imports = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(SHARED + "."):
+            imports.add((node.module or "").removeprefix(SHARED + "."))
+    return base64.b64encode(zlib.compress(source, 9)).decode("ascii"), frozenset(imports)
+
+
+def prepare() -> None:
+    """Read and pack all there is, so that processes forked later need not."""
+    for name in gathers():
+        _closure(frozenset({f"gather.{name}", "program"}))
+
+
+@cache
+def _closure(names: frozenset[str]) -> frozenset[str]:
+    """Return the names with all that they import, directly or not."""
+    done: set[str] = set()
+    todo = set(names)
+    while todo:
+        name = todo.pop()
+        done.add(name)
+        todo |= _packed(name)[1] - done
+    return frozenset(done)
+
+
+def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float) -> bytes:
+    """Return the program's text for these gathers and parameters.
+
+    requests: (gather, params); the answers come in the same order.
+    """
+    plan = {
+        "deadline_seconds": deadline_seconds,
+        "requests": [
+            {
+                "gather": name,
+                "params": params,
+                "timeout_seconds": min(
+                    getattr(gathers()[name], "TIMEOUT_SECONDS", GATHER_TIMEOUT_SECONDS),
+                    deadline_seconds,
+                ),
+                "limit_bytes": GATHER_LIMIT_BYTES,
+            }
+            for name, params in requests
+        ],
+    }
+    needed = _closure(frozenset({"program", *(f"gather.{name}" for name, _params in requests)}))
+    sources = {f"{SHARED}.{name}": _packed(name)[0] for name in sorted(needed)}
+    text = BOOT.format(
+        sources=json.dumps(sources, indent=0), shared=SHARED, plan=repr(json.dumps(plan))
+    )
+    return text.encode("ascii")
+
+
+def parse(output: str) -> dict[str, Any]:
+    """Return the answer that the program printed; raise ValueError if there is none.
+
+    Around it may be whatever the host's login shell likes to say.
+    """
+    begin = output.rfind(f"\n{program.BEGIN}\n")
+    end = output.rfind(f"\n{program.END}")
+    if begin < 0 or end < begin:
+        raise ValueError("no complete answer")
+    answer = json.loads(output[begin + len(program.BEGIN) + 2 : end])
+    if not isinstance(answer, dict) or not isinstance(answer.get("answers"), list):
+        raise ValueError("an answer of another shape")
+    return answer
