@@ -1,0 +1,70 @@
+# `make daily` and `make test` are the two to know; `make help` lists the others.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+OLDEST := .venv-3.11
+PYTEST := -m pytest -q
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+# --- first contact -----------------------------------------------------------------------------------------------
+$(VENV)/bin/upkeep: pyproject.toml galaxy.yml hatch_build.py
+	@python=$$(tools/find-python) || exit 1; \
+	echo "installing Upkeep into $(VENV) with $$python" >&2; \
+	rm -rf $(VENV) && "$$python" -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --editable .
+	@touch $@
+
+daily: $(VENV)/bin/upkeep  ## run the daily procedure on this machine: looks, changes nothing
+	@$(VENV)/bin/upkeep run daily; status=$$?; [ $$status -le 3 ]
+
+# --- tests -------------------------------------------------------------------------------------------------------
+test: packages lint unit oldest service integration sanity  ## all that CI does
+
+packages:
+	@tools/install-test-packages
+
+$(VENV)/dev: $(VENV)/bin/upkeep
+	@$(VENV)/bin/python -m pip install -q --editable '.[dev]'
+	@touch $@
+
+$(OLDEST)/dev: pyproject.toml galaxy.yml
+	@python=$$(tools/find-python 3.11) || exit 1; \
+	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install -q --editable '.[dev]'
+	@touch $@
+
+lint: $(VENV)/dev  ## ruff, mypy --strict, ansible-lint (production)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV)/bin/ansible-lint --strict
+
+unit: $(VENV)/dev  ## the tests without services, in seconds
+	$(VENV)/bin/python $(PYTEST) tests/unit
+
+oldest: $(OLDEST)/dev  ## unit and service tests on the oldest Python and ansible-core
+	$(OLDEST)/bin/python $(PYTEST) tests/unit tests/service
+
+service: $(VENV)/dev  ## the tests on real daemons
+	$(VENV)/bin/python $(PYTEST) tests/service
+
+integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
+	$(VENV)/bin/python $(PYTEST) tests/integration
+
+sanity: $(VENV)/dev  ## ansible-test sanity on the collection
+	tools/sanity $(VENV)/bin
+
+# --- for developers ----------------------------------------------------------------------------------------------
+bench: $(VENV)/dev  ## measure, in ratios; a few minutes
+	$(VENV)/bin/python tests/bench/run.py
+
+lab: $(VENV)/dev packages  ## a fleet of hosts to play with, until Ctrl-C
+	$(VENV)/bin/python -m tests.lab
+
+format: $(VENV)/dev
+	$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) $(OLDEST) dist build .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: help daily test packages lint unit oldest service integration sanity bench lab format clean

@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe a host in one round trip, and judge what comes back; documented in plugins/modules/observe.py."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets, transport
+
+try:
+    from upkeep.check import load
+    from upkeep.judge import judge_answer, unseen
+    from upkeep.observed import Due, Observed, Outcome, Request, to_json
+    from upkeep.parameters import ParameterError, merge_entries, split
+    from upkeep.verdicts import Severity, Status
+    from upkeep.view.text import result_line
+except ImportError as exc:
+    MISSING: str | None = str(exc)
+else:
+    MISSING = None
+    # Before Ansible forks: a worker that had to do this would do it once per host.
+    load()
+    payload.prepare()
+
+TIMEOUT_SECONDS = 120
+CONNECTION_SECONDS = 15
+"""What the controller grants beyond the host's own time, for connecting and for the way back."""
+
+VARIABLES = "upkeep_checks_"
+
+
+class ActionModule(ActionBase):
+    """Ships the gathers that are due, runs them once, judges what comes back."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True  # it observes then too: it never changes a host
+    _VALID_ARGS = frozenset({"procedure", "checks", "entries", "timeout_seconds", "fail_on"})
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return Ansible's result with the host's verdicts under `upkeep`."""
+        super().run(tmp, task_vars)
+        if MISSING is not None:
+            message = f"the Python package `upkeep` is not beside ansible-core: {MISSING}"
+            raise AnsibleActionFail(f"{message}; pip install upkeep")
+        variables = task_vars or {}
+        _validation, arguments = self.validate_argument_spec(
+            argument_spec={
+                "procedure": {"type": "str", "default": ""},
+                "checks": {"type": "list", "elements": "str"},
+                "entries": {"type": "list", "elements": "raw"},
+                "timeout_seconds": {"type": "int"},
+                "fail_on": {"type": "str", "choices": [one.value for one in Severity]},
+            }
+        )
+        host = variables["inventory_hostname"]
+        timeout = int(
+            arguments["timeout_seconds"]
+            or self._templar.template(variables.get("upkeep_timeout_seconds", TIMEOUT_SECONDS))
+        )
+        entries = arguments["entries"]
+        if entries is None:
+            entries = self._entries(variables)
+        due, requests, private = resolve(entries, arguments["checks"])
+        hidden = self._hidden(requests, private, variables)
+        observed = self._observe(host, due, requests, private, timeout, variables, hidden)
+        return self._result(observed, hidden, arguments["fail_on"])
+
+    def _entries(self, variables: dict[str, Any]) -> list[Any]:
+        """Return what the host's groups ask for, merged."""
+        wanted = {name: value for name, value in variables.items() if name.startswith(VARIABLES)}
+        try:
+            return merge_entries({name: self._templar.template(wanted[name]) for name in wanted})
+        except ParameterError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+
+    def _hidden(
+        self,
+        requests: Sequence[Request],
+        private: Sequence[dict[str, Any]],
+        variables: dict[str, Any],
+    ) -> tuple[str, ...]:
+        """Return the secrets that must not come back: the gathers' own and the connection's."""
+        texts = [*secrets.of_connection(self._templar.template(_connection(variables)))]
+        for request, params in zip(requests, private, strict=True):
+            texts += secrets.values(payload.gathers()[request.gather].ARGUMENTS, params)
+        return secrets.worth_hiding(texts)
+
+    def _observe(
+        self,
+        host: str,
+        due: Sequence[Due],
+        requests: Sequence[Request],
+        private: Sequence[dict[str, Any]],
+        timeout: int,
+        variables: dict[str, Any],
+        hidden: Sequence[str],
+    ) -> Observed:
+        """Return what the host gave; a host that gave nothing is unknown for every check that is due."""
+        now = datetime.now(timezone.utc)
+        checks = load()
+        if not due:
+            return unseen(host, Outcome.SKIPPED, "no check is due here", (), (), checks, now, 0.0)
+        program = payload.build(
+            [(request.gather, params) for request, params in zip(requests, private, strict=True)],
+            timeout,
+        )
+        interpreter = self._templar.template(variables.get("ansible_python_interpreter", ""))
+        if interpreter.startswith("auto"):
+            interpreter = ""
+        carried = transport.carry(
+            self._low_level_execute_command, program, interpreter, timeout + CONNECTION_SECONDS
+        )
+        now = datetime.now(timezone.utc)
+        problem, kind = secrets.scrub(carried.problem, hidden), carried.kind
+        if not problem:
+            try:
+                answer = secrets.scrub(payload.parse(carried.output), hidden)
+                return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
+            except (ValueError, RecursionError) as exc:
+                problem, kind = f"the host's answer cannot be read: {exc}", "failed"
+        outcome = Outcome(kind)
+        return unseen(host, outcome, problem, due, requests, checks, now, carried.seconds)
+
+    def _result(
+        self, observed: Observed, hidden: Sequence[str], fail_on: str | None
+    ) -> dict[str, Any]:
+        """Return the task's result, and show the verdicts unless the driver does."""
+        if os.environ.get("UPKEEP_DRIVER") != "1":
+            for line in _lines(observed):
+                Display().display(line)
+        # Through JSON: plain values, without Ansible's tags of origin and trust.
+        result: dict[str, Any] = {
+            "changed": False,
+            "upkeep": json.loads(json.dumps(secrets.scrub(to_json(observed), hidden))),
+        }
+        if observed.outcome in (Outcome.UNREACHABLE, Outcome.TIMED_OUT):
+            result |= {"unreachable": True, "msg": observed.message}
+        elif observed.outcome is Outcome.FAILED:
+            result |= {"failed": True, "msg": observed.message}
+        elif fail_on:
+            limit = Severity(fail_on).rank
+            bad = [one for one in observed.results if one.severity and one.severity.rank <= limit]
+            if bad:
+                result |= {"failed": True, "msg": f"{len(bad)} checks failed at {fail_on} or above"}
+        return result
+
+
+def resolve(
+    entries: Sequence[Any], only: Sequence[str] | None
+) -> tuple[list[Due], list[Request], list[dict[str, Any]]]:
+    """Return what is due, the requests behind it without secrets, and their parameters with them.
+
+    only: the check ids that the procedure asks for; None for all that the host's groups ask for. Checks that want
+    the same of the same gather share its request. Raise AnsibleActionFail with the place of a wrong entry.
+    """
+    due: list[Due] = []
+    requests: list[Request] = []
+    private: list[dict[str, Any]] = []
+    for entry in entries:
+        try:
+            name = entry if isinstance(entry, str) else entry.get("check", "")
+            if only is not None and name not in only:
+                continue
+            check = load().get(name)
+            if check is None:
+                raise ParameterError(f"there is no check {name!r}")
+            params, limits = split(check, entry)
+            valid = _validated(check.gather, params)
+        except (ParameterError, AttributeError) as exc:
+            raise AnsibleActionFail(f"upkeep_checks: {exc}", obj=entry) from exc
+        if valid not in [one for one, r in zip(private, requests) if r.gather == check.gather]:
+            public = secrets.without(payload.gathers()[check.gather].ARGUMENTS, valid)
+            requests.append(Request(check.gather, public))
+            private.append(valid)
+        index = next(
+            number
+            for number, request in enumerate(requests)
+            if request.gather == check.gather and private[number] == valid
+        )
+        due.append(Due(check.id, index, limits))
+    return due, requests, private
+
+
+def _connection(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables that hold the connection's passwords."""
+    return {name: variables[name] for name in secrets.CONNECTION_SECRETS if name in variables}
+
+
+def _validated(gather: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the gather's parameters with types and defaults, by Ansible's own rules."""
+    validation = ArgumentSpecValidator(payload.gathers()[gather].ARGUMENTS).validate(params)
+    if validation.error_messages:
+        raise ParameterError("; ".join(validation.error_messages))
+    plain: dict[str, Any] = json.loads(json.dumps(validation.validated_parameters))
+    return plain
+
+
+def _lines(observed: Observed) -> list[str]:
+    """Return the host's verdicts as lines for a plain playbook run."""
+    passed = sum(result.status is Status.PASS for result in observed.results)
+    lines = [result_line(one) for one in observed.results if one.status is not Status.PASS]
+    return [*lines, f"{observed.host}: {passed} of {len(observed.results)} checks pass"]
