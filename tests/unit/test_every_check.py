@@ -1,0 +1,84 @@
+"""What every check and every gather must have."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+
+from upkeep.check import Check, load
+from upkeep.parameters import make_limits
+from upkeep.verdicts import Severity, Status
+
+TESTS = Path(__file__).parents[1]
+MODULES = TESTS.parent / "plugins" / "modules"
+CHECKS = sorted(load().items())
+GATHERS = sorted(payload.gathers())
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_has_what_every_check_must_have(name: str, check: Check) -> None:
+    assert check.title
+    assert check.source
+    assert check.remedy
+    assert check.description
+    assert check.gather in payload.gathers()
+    assert dataclasses.is_dataclass(check.params)
+    for field in dataclasses.fields(check.params):
+        assert field.name in (type(check.params).__doc__ or ""), f"{field.name} is not explained"
+    assert (TESTS / "unit" / "checks" / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_checks_limits_do_not_share_names_with_its_gathers_parameters(
+    name: str, check: Check
+) -> None:
+    limits = {field.name for field in dataclasses.fields(check.params)}
+
+    assert not limits & set(payload.gathers()[check.gather].ARGUMENTS)
+    assert "check" not in limits
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_fails_its_canary(name: str, check: Check) -> None:
+    canary = json.loads((TESTS / "canaries" / f"{name}.json").read_text(encoding="utf-8"))
+    assert canary["origin"]
+    observation = canary["observation"]
+    seen = Observation(observation["subject"], observation["data"], observation.get("raw", ""))
+
+    verdict = check.judge(
+        seen, make_limits(check, canary["limits"]), datetime.fromisoformat(canary["now"])
+    )
+
+    assert verdict is not None
+    assert (verdict.status, verdict.severity) == (Status.FAIL, Severity(canary["severity"]))
+
+
+ODD: list[Any] = [{}, {"unexpected": None}]
+
+
+@pytest.mark.parametrize("data", ODD, ids=["nothing", "something else"])
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_never_passes_what_it_did_not_see(name: str, check: Check, data: Any) -> None:
+    now = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
+    try:
+        verdict = check.judge(Observation("subject", data), make_limits(check, {}), now)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return  # the engine makes it unknown
+
+    assert verdict is None or verdict.status is not Status.PASS
+
+
+@pytest.mark.parametrize("name", GATHERS)
+def test_a_gather_is_a_module_too_with_the_same_parameters(name: str) -> None:
+    source = (MODULES / f"{name}_info.py").read_text(encoding="utf-8")
+    documentation = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
+
+    assert set(documentation.get("options", {})) == set(payload.gathers()[name].ARGUMENTS)
