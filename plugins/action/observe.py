@@ -22,7 +22,7 @@ try:
     from upkeep.check import load
     from upkeep.judge import judge_answer, unseen
     from upkeep.observed import Due, Observed, Outcome, Request, to_json
-    from upkeep.parameters import ParameterError, merge_entries, split
+    from upkeep.parameters import ParameterError, find, merge_entries, split
     from upkeep.verdicts import Severity, Status
     from upkeep.view.text import result_line
 except ImportError as exc:
@@ -82,9 +82,11 @@ class ActionModule(ActionBase):
         """Return what the host's groups ask for, merged."""
         wanted = {name: value for name, value in variables.items() if name.startswith(VARIABLES)}
         try:
-            return merge_entries({name: self._templar.template(wanted[name]) for name in wanted})
+            return merge_entries(
+                {name: self._templar.template(wanted[name]) for name in wanted}, load()
+            )
         except ParameterError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
+            raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
 
     def _hidden(
         self,
@@ -169,29 +171,34 @@ def resolve(
     due: list[Due] = []
     requests: list[Request] = []
     private: list[dict[str, Any]] = []
+    places: dict[tuple[str, str], int] = {}
     for entry in entries:
         try:
-            name = entry if isinstance(entry, str) else entry.get("check", "")
-            if only is not None and name not in only:
+            check = find(entry, load())
+            if only is not None and check.id not in only:
                 continue
-            check = load().get(name)
-            if check is None:
-                raise ParameterError(f"there is no check {name!r}")
             params, limits = split(check, entry)
             valid = _validated(check.gather, params)
-        except (ParameterError, AttributeError) as exc:
-            raise AnsibleActionFail(f"upkeep_checks: {exc}", obj=entry) from exc
-        if valid not in [one for one, r in zip(private, requests) if r.gather == check.gather]:
+        except ParameterError as exc:
+            raise AnsibleActionFail(f"{exc}{_place(entry)}") from exc
+        key = (check.gather, json.dumps(valid, sort_keys=True))
+        if key not in places:
+            places[key] = len(requests)
             public = secrets.without(payload.gathers()[check.gather].ARGUMENTS, valid)
             requests.append(Request(check.gather, public))
             private.append(valid)
-        index = next(
-            number
-            for number, request in enumerate(requests)
-            if request.gather == check.gather and private[number] == valid
-        )
-        due.append(Due(check.id, index, limits))
+        due.append(Due(check.id, places[key], limits))
     return due, requests, private
+
+
+def _place(value: Any) -> str:
+    """Return ` (file:line)` of what stands in an inventory file; core knows it, but only privately."""
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:
+        return ""
+    origin = Origin.get_tag(value)
+    return f" ({origin.path}:{origin.line_num})" if origin and origin.path else ""
 
 
 def _connection(variables: Mapping[str, Any]) -> dict[str, Any]:

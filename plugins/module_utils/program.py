@@ -29,6 +29,7 @@ END = "upkeep:1>>>"
 GATHERS = "ansible_collections.astral.upkeep.plugins.module_utils.gather."
 AT_ONCE = 8
 POLL_SECONDS = 0.5
+ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 MEMORY_LIMIT_BYTES = 1 << 30
 
 
@@ -78,6 +79,8 @@ def main(plan: dict[str, Any]) -> NoReturn:
     parent = os.getppid()
     waiting = list(enumerate(plan["requests"]))
     running: dict[int, Gathering] = {}
+    for number in ASKED_TO_END:
+        signal.signal(number, lambda _number, _frame: _abandon(running))
     parts: dict[int, dict[str, Any]] = {}
     poll = select.poll()
     poll.register(1, 0)  # POLLERR alone: comes as soon as the reader of standard output is gone
@@ -134,6 +137,8 @@ def _be_gather(request: dict[str, Any], writer: int) -> NoReturn:
     """Gather, write the observations to the pipe and exit; never returns."""
     try:
         os.setsid()
+        for number in ASKED_TO_END:
+            signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)

@@ -62,7 +62,9 @@ def carry(
         with _alarm(timeout_seconds):
             answer = execute(script, in_data=program, executable="/bin/sh")
     except AnsibleConnectionFailure as exc:
-        return _problem("unreachable", _one_line(str(exc)), started)
+        # What Ansible puts before ssh's own words says less than they do.
+        said = _one_line(str(exc))
+        return _problem("unreachable", said.rpartition("can be reached over ssh: ")[2] or said, started)
     except AnsibleError as exc:
         return _problem("failed", _one_line(str(exc)), started)
     except BaseException as exc:

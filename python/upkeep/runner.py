@@ -28,6 +28,7 @@ EVENT_LIMIT_CHARACTERS = 64_000_000
 LAST_LINES = 12
 TERMINATE_SECONDS = 3.0
 POLL_SECONDS = 1
+NO_HOSTS = "leaves us with no hosts to target"
 SECRET_SETTINGS = ("UPKEEP_DATABASE_URL", "UPKEEP_DATABASE")
 GUARD = ("setpriv", "--pdeathsig", "TERM", "--")
 
@@ -183,12 +184,13 @@ class _Ears:
                 self.listener.began(host)
         elif kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
             self._task_done(kind, host, str(data.get("task", "")), result, bool(data.get("ignore_errors")))
-        elif kind in ("playbook_on_no_hosts_matched", "playbook_on_no_hosts_remaining"):
-            self.no_hosts = self.no_hosts or kind.endswith("matched")
+        elif kind == "playbook_on_no_hosts_matched":
+            self.no_hosts = True
         elif kind == "playbook_on_stats":
             self.complete = True
         elif kind in ("verbose", "error", "warning"):
             text = " ".join(str(event.get("stdout", "")).split())
+            self.no_hosts = self.no_hosts or NO_HOSTS in text
             if text:
                 self.lines.append(text[:500])
 
@@ -246,17 +248,27 @@ class _Stopper:
                     self.known[child.pid] = child
 
     def end_all(self) -> None:
-        """End every process of the run: ask, then kill."""
+        """End every process of the run: ask, then kill.
+
+        None is waited for by its number: Ansible itself is ansible-runner's to reap.
+        """
         self._look()
-        alive = [process for process in self.known.values() if process.is_running()]
-        for process in alive:
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for process in self._alive():
+                with contextlib.suppress(psutil.Error):
+                    end(process)
+            ends = time.monotonic() + TERMINATE_SECONDS
+            while self._alive() and time.monotonic() < ends:
+                time.sleep(0.02)
+
+    def _alive(self) -> list[psutil.Process]:
+        """Return what still runs; a zombie does not."""
+        alive = []
+        for process in self.known.values():
             with contextlib.suppress(psutil.Error):
-                process.terminate()
-        _gone, left = psutil.wait_procs(alive, timeout=TERMINATE_SECONDS)
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=TERMINATE_SECONDS)
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    alive.append(process)
+        return alive
 
 
 def _forget_command(status: Mapping[str, Any], runner_config: Any) -> None:

@@ -1,0 +1,175 @@
+"""Pure: what a site may say of a check, taken apart into the gather's parameters and the check's limits.
+
+Imported inside Ansible before it forks: nothing heavy in here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+
+from upkeep.check import Check
+
+VARIABLES = "upkeep_checks_"
+
+
+class ParameterError(ValueError):
+    """An entry that says something it cannot mean.
+
+    key: the part of it that is wrong; empty for all of it. entry: the whole; it knows its place in Ansible's files.
+    """
+
+    def __init__(self, message: str, key: str = "", entry: Any = None) -> None:
+        super().__init__(message)
+        self.key = key
+        self.entry = entry
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the word that is most like it, or an empty text."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def find(entry: Any, checks: Mapping[str, Check]) -> Check:
+    """Return the check that the entry names; raise ParameterError.
+
+    entry: a check's id, or a mapping with `check`, its gather's parameters and its limits.
+    """
+    if isinstance(entry, str):
+        name: Any = entry
+    elif isinstance(entry, Mapping):
+        if "check" not in entry:
+            message = f"an entry without `check`; it has {', '.join(map(str, entry)) or 'nothing'}"
+            raise ParameterError(message)
+        name = entry["check"]
+    else:
+        kind = type(entry).__name__
+        raise ParameterError(f"{kind} {entry!r:.80}; expected a check's id, or a mapping with `check`")
+    if not isinstance(name, str) or name not in checks:
+        raise ParameterError(f"there is no check {name!r}{nearest(str(name), checks)}", "check")
+    return checks[name]
+
+
+def split(check: Check, entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the gather's parameters and the check's limits that the entry sets; raise ParameterError."""
+    limits = limit_names(check)
+    arguments = payload.gathers()[check.gather].ARGUMENTS
+    params: dict[str, Any] = {}
+    set_limits: dict[str, Any] = {}
+    for key, value in entry.items() if isinstance(entry, Mapping) else ():
+        if key == "check":
+            continue
+        if key in limits:
+            set_limits[key] = value
+        elif key in arguments:
+            params[key] = value
+        else:
+            known = [*arguments, *limits]
+            what = f"check {check.id} has no parameter {key!r}"
+            raise ParameterError(f"{what}{nearest(str(key), known)}", str(key))
+    make_limits(check, set_limits)
+    return params, set_limits
+
+
+def make_limits(check: Check, limits: Mapping[str, Any]) -> Any:
+    """Return the check's Params with these limits; raise ParameterError with the key, found and expected."""
+    if not limits:
+        return check.params
+    kinds = _kinds(type(check.params))
+    made = {}
+    for name, value in limits.items():
+        if name not in kinds:
+            message = f"check {check.id} has no limit {name!r}{nearest(name, kinds)}"
+            raise ParameterError(message, name)
+        made[name] = _convert(name, value, kinds[name])
+    return replace(check.params, **made)
+
+
+def limit_names(check: Check) -> tuple[str, ...]:
+    """Return the names of the check's limits."""
+    return tuple(field.name for field in fields(check.params))
+
+
+def merge_entries(variables: Mapping[str, Any], checks: Mapping[str, Check]) -> list[Any]:
+    """Return what a host's variables `upkeep_checks_<name>` ask for, in the order of their names.
+
+    The same entry twice counts once. Two that ask for the same check of the same things with other limits are an
+    error: one of them would silently lose.
+    """
+    merged: list[Any] = []
+    places: dict[str, tuple[str, dict[str, Any]]] = {}
+    for variable in sorted(variables):
+        entries = variables[variable]
+        if not isinstance(entries, Sequence) or isinstance(entries, str):
+            kind = type(entries).__name__
+            raise ParameterError(f"{variable}: {kind} found; expected a list of checks", variable)
+        for entry in entries:
+            try:
+                check = find(entry, checks)
+                params, limits = split(check, entry)
+            except ParameterError as exc:
+                raise ParameterError(f"{variable}: {exc}", exc.key, entry) from exc
+            key = check.id + json.dumps(params, sort_keys=True, default=str)
+            if key in places:
+                other, other_limits = places[key]
+                if other_limits != limits:
+                    message = f"check {check.id} of the same things with other limits in {other} and {variable}"
+                    raise ParameterError(message, entry=entry)
+                continue
+            places[key] = (variable, limits)
+            merged.append(entry)
+    return merged
+
+
+@cache
+def _kinds(params: type) -> dict[str, Any]:
+    """Return the types of a Params class by field."""
+    return typing.get_type_hints(params)
+
+
+def _convert(name: str, value: Any, kind: Any) -> Any:
+    """Return value as kind, one of: bool, int, float, str, a list or tuple of one of them, or optional."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if type(None) in inner:
+        others = [one for one in inner if one is not type(None)]
+        return None if value is None else _convert(name, value, others[0])
+    if origin in (list, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise _wrong(name, value, "a list")
+        return origin(_convert(name, one, inner[0]) for one in value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    if kind in (int, float) and not isinstance(value, bool):
+        # A template of the inventory gives a text: what reads as a number is one.
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise _wrong(name, value, _number(name)) from None
+        if kind is float:
+            return number
+        if number.is_integer():
+            return int(number)
+        raise _wrong(name, value, "a whole number")
+    expected = {bool: "true or false", str: "a text", int: _number(name), float: _number(name)}
+    raise _wrong(name, value, expected.get(kind, str(kind)))
+
+
+def _number(name: str) -> str:
+    """Return `a number of days` for renew_days."""
+    unit = name.rpartition("_")[2]
+    units = ("seconds", "minutes", "hours", "days", "bytes", "percent")
+    return f"a number of {unit}" if unit in units else "a number"
+
+
+def _wrong(name: str, value: Any, expected: str) -> ParameterError:
+    return ParameterError(f"{name}: found {value!r:.80}; expected {expected}", name)
