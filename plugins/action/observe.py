@@ -68,7 +68,8 @@ class ActionModule(ActionBase):
         host = variables["inventory_hostname"]
         timeout = int(
             arguments["timeout_seconds"]
-            or self._templar.template(variables.get("upkeep_timeout_seconds", TIMEOUT_SECONDS))
+            or self._templar.template(variables.get("upkeep_host_timeout_seconds"))
+            or TIMEOUT_SECONDS
         )
         entries = arguments["entries"]
         if entries is None:
@@ -76,7 +77,7 @@ class ActionModule(ActionBase):
         due, requests, private = resolve(entries, arguments["checks"])
         hidden = self._hidden(requests, private, variables)
         observed = self._observe(host, due, requests, private, timeout, variables, hidden)
-        return self._result(observed, hidden, arguments["fail_on"])
+        return self._result(observed, hidden, arguments["fail_on"], variables)
 
     def _entries(self, variables: dict[str, Any]) -> list[Any]:
         """Return what the host's groups ask for, merged."""
@@ -137,7 +138,11 @@ class ActionModule(ActionBase):
         return unseen(host, outcome, problem, due, requests, checks, now, carried.seconds)
 
     def _result(
-        self, observed: Observed, hidden: Sequence[str], fail_on: str | None
+        self,
+        observed: Observed,
+        hidden: Sequence[str],
+        fail_on: str | None,
+        variables: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the task's result, and show the verdicts unless the driver does."""
         if os.environ.get("UPKEEP_DRIVER") != "1":
@@ -148,6 +153,8 @@ class ActionModule(ActionBase):
             "changed": False,
             "upkeep": json.loads(json.dumps(secrets.scrub(to_json(observed), hidden))),
         }
+        # The driver cannot know otherwise how many hosts a pattern matches.
+        result["upkeep"]["play_hosts"] = len(variables.get("ansible_play_hosts_all", ()))
         if observed.outcome in (Outcome.UNREACHABLE, Outcome.TIMED_OUT):
             result |= {"unreachable": True, "msg": observed.message}
         elif observed.outcome is Outcome.FAILED:

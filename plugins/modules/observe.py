@@ -39,7 +39,7 @@ options:
   timeout_seconds:
     description:
       - How long the gathers may take on the host, all together. The controller gives up 15 seconds later.
-      - The variable C(upkeep_timeout_seconds), or 120, if not given.
+      - The variable C(upkeep_host_timeout_seconds), or 120, if not given.
     type: int
   fail_on:
     description: Fail the task if a check fails with this severity or a worse one.

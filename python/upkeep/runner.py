@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 import time
 from collections import deque
@@ -26,6 +28,7 @@ from upkeep.errors import RunError
 EVENT_LIMIT_CHARACTERS = 64_000_000
 """Over MAX_EVENT_RES (700,000 by default) an event silently becomes empty; hosts' answers are bounded well below."""
 LAST_LINES = 12
+LIST_SECONDS = 60
 TERMINATE_SECONDS = 3.0
 POLL_SECONDS = 1
 NO_HOSTS = "leaves us with no hosts to target"
@@ -133,6 +136,30 @@ def run(order: Order, listener: Listener) -> Ended:
         stopped=stopper.reason,
         last_lines=tuple(ears.lines),
     )
+
+
+def list_hosts(order: Order) -> list[str]:
+    """Return the names of the hosts that the order's playbook would work on; empty if that cannot be found out.
+
+    For runs that did not come to their end: only Ansible knows what its patterns match.
+    """
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), order.playbook, "--list-hosts"]
+    command += ["-i", order.inventory, "-e", f"@{order.workspace / 'env' / 'extravars'}"]
+    command += ["--limit", order.limit] if order.limit else []
+    try:
+        done = subprocess.run(
+            command,
+            env=_environment(os.environ, order),
+            cwd=order.workspace,
+            capture_output=True,
+            text=True,
+            timeout=LIST_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    names = re.findall(r"^ {6}(\S.*)$", done.stdout, re.MULTILINE)
+    return list(dict.fromkeys(names))
 
 
 def leftovers(workspace: Path) -> Iterator[tuple[str, dict[str, Any]]]:

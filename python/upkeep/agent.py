@@ -1,0 +1,332 @@
+"""The arrows of the house in one place: procedure → run → host: observe → judge → result → store → view.
+
+Read this first. A run is written down before it begins, each host's results as they come, and its end; what was
+written is what is shown. A driver that was killed leaves a run without an end, which the next start finds.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+
+from upkeep import runner
+from upkeep.errors import RunError, StoreError
+from upkeep.judge import EVERYTHING
+from upkeep.observed import Observed, Outcome, from_json
+from upkeep.store import Store, runs
+from upkeep.store.observed import add_host
+from upkeep.store.spool import Spool
+from upkeep.verdicts import Status
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be run, where, and how: a procedure of the schedule, or one check by hand.
+
+    site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
+    the hosts ask for. entries: what to check instead of what the hosts ask for.
+    """
+
+    procedure: str
+    title: str
+    playbook: str
+    inventory: str
+    site: str = ""
+    hosts: str = "all"
+    limit: str = ""
+    checks: tuple[str, ...] | None = None
+    entries: tuple[Mapping[str, Any], ...] | None = None
+    check_mode: bool = False
+    diff: bool = False
+    forks: int = 10
+    host_timeout_seconds: int = 120
+    run_timeout_seconds: float = 3600.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """Who is shown how a run goes."""
+
+    def host_began(self, name: str) -> None:
+        """Work on the host begins."""
+
+    def host_done(self, observed: Observed) -> None:
+        """The host's results are in."""
+
+    def expects(self, hosts: int) -> None:
+        """So many hosts are in the run."""
+
+
+def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
+    """Run the task, write down all that comes, and return the run's number.
+
+    Raises StoreError before anything has run if the store cannot be written; later, what cannot be written waits in
+    the workspace for the next start.
+    """
+    workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
+    with store.begin() as db:
+        run_id = runs.start(db, _start(task, workspace))
+    with _Intake(run_id, store, workspace, progress) as intake:
+        order = _order(task, workspace)
+        try:
+            ended = runner.run(order, intake)
+        except (RunError, OSError) as exc:
+            ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
+        if not ended.complete and not ended.no_hosts:
+            intake.account_for(runner.list_hosts(order), ended.stopped or "Ansible ended early")
+        status, cause = intake.verdict(ended)
+        intake.finish(status, cause)
+    return run_id
+
+
+def recover(store: Store) -> list[tuple[int, str]]:
+    """Bring every run that a killed driver has left to its end; return their numbers and what was found.
+
+    What Ansible had handed over but the driver had not written down is still in the run's workspace.
+    """
+    found = []
+    with store.begin() as db:
+        left = [one for one in runs.unfinished(db) if not _alive(one)]
+    for one in left:
+        workspace = Path(one.workspace)
+        taken = Spool(workspace / "spool").load(store)
+        for _host, upkeep in runner.leftovers(workspace):
+            try:
+                observed = from_json(upkeep)
+            except (KeyError, TypeError, ValueError):
+                continue
+            with store.begin() as db:
+                add_host(db, one.id, observed)
+            taken += 1
+        cause = "its driver was killed or the machine went down"
+        with store.begin() as db:
+            runs.finish(db, one.id, "crashed", cause, datetime.now(UTC))
+        shutil.rmtree(workspace, ignore_errors=True)
+        what = f"{taken} hosts' results were still taken in" if taken else "nothing was left to take in"
+        found.append((one.id, f"{cause}; {what}"))
+    return found
+
+
+class _Intake:
+    """Writes down what hosts give, as it comes, and knows who has given nothing yet."""
+
+    def __init__(self, run_id: int, store: Store, workspace: Path, progress: Progress) -> None:
+        self.run_id = run_id
+        self.store = store
+        self.workspace = workspace
+        self.spool = Spool(workspace / "spool")
+        self.progress = progress
+        self.begun: set[str] = set()
+        self.outcomes: dict[str, Outcome] = {}
+        self.unknown = False
+        self.trouble = ""
+        self.job_failures: dict[str, str] = {}
+        self.asked_to_stop = ""
+        self.ended = False
+
+    def __enter__(self) -> _Intake:
+        self._before = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if not self.ended:  # an exception of ours: the run still ends
+            self.finish("failed", _cause_of(_error[1]))
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self.asked_to_stop = f"interrupted by {signal.Signals(number).name}"
+
+    # What the runner tells.
+    def began(self, host: str) -> None:
+        """Work on the host begins."""
+        self.begun.add(host)
+        self.progress.host_began(host)
+
+    def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
+        """Write down what the host gave."""
+        try:
+            observed = from_json(upkeep)
+        except (KeyError, TypeError, ValueError) as exc:
+            self.lost(host, f"its result has another shape: {exc!r}"[:300], Outcome.FAILED)
+            return
+        if isinstance(upkeep.get("play_hosts"), int):
+            self.progress.expects(upkeep["play_hosts"])
+        self._take(observed)
+
+    def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
+        """Write down that the host gave nothing, unless it has already given something."""
+        if self.outcomes.get(host) is not Outcome.OK:
+            self._take(Observed(host, outcome, datetime.now(UTC), " ".join(message.split())))
+
+    def failed(self, host: str, task: str, message: str) -> None:
+        """Remember that a job failed on a host; one that could not even be observed has given nothing."""
+        text = f"{task}: {' '.join(message.split())}"[:500]
+        if self.outcomes.get(host) is Outcome.OK:
+            self.job_failures[host] = text
+        else:
+            self.lost(host, text, Outcome.FAILED)
+
+    def changed(self, host: str, task: str, diff: str) -> None:
+        """Show what a job changed, or would."""
+
+    def stop(self) -> str:
+        """Say if somebody has asked to stop."""
+        return self.asked_to_stop
+
+    # What the run makes of it.
+    def account_for(self, hosts: list[str], reason: str) -> None:
+        """Write down the hosts that have given nothing."""
+        for host in hosts or sorted(self.begun):
+            if host not in self.outcomes:
+                began = "no answer yet" if host in self.begun else "not begun"
+                self.lost(host, f"{began}: {reason}", Outcome.FAILED)
+
+    def verdict(self, ended: runner.Ended) -> tuple[str, str]:
+        """Return the run's status and its cause."""
+        if self.asked_to_stop:
+            return "interrupted", self.asked_to_stop
+        if ended.no_hosts:
+            return "failed", "no host matches"
+        unseen = sum(outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in self.outcomes.values())
+        if ended.stopped or not ended.complete:
+            reason = ended.stopped or " ".join(ended.last_lines[-3:]) or f"exit status {ended.status}"
+            seen = Outcome.OK in self.outcomes.values()
+            return ("partial" if seen else "failed"), reason
+        if self.job_failures:
+            host, text = next(iter(self.job_failures.items()))
+            return "partial", f"a job failed on {host}: {text}"
+        if unseen:
+            return "partial", f"{unseen} of {len(self.outcomes)} hosts not seen"
+        if self.unknown:
+            return "partial", "some checks could not see what they judge"
+        return "done", ""
+
+    def finish(self, status: str, cause: str) -> None:
+        """Write down the run's end, and remove its workspace if nothing waits in it."""
+        self.ended = True
+        cause = "; ".join(filter(None, [cause, self.trouble]))
+        try:
+            self.spool.load(self.store)
+            with self.store.begin() as db:
+                runs.finish(db, self.run_id, status, cause, datetime.now(UTC))
+        except StoreError as exc:
+            # The next start finds the run unfinished and the results in its workspace.
+            message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
+            remedy = "results wait in memory; free space or start the database, then: upkeep runs"
+            raise StoreError(message, remedy=remedy) from exc
+        shutil.rmtree(self.workspace, ignore_errors=True)
+
+    def _take(self, observed: Observed) -> None:
+        """Write down, then show."""
+        try:
+            with self.store.begin() as db:
+                add_host(db, self.run_id, observed)
+        except StoreError as exc:
+            self.trouble = str(exc)
+            self.spool.put(self.run_id, observed)
+        self.outcomes[observed.host] = observed.outcome
+        self.unknown = self.unknown or any(
+            result.status is Status.UNKNOWN for result in observed.results
+        )
+        self.progress.host_done(observed)
+
+
+def _order(task: Task, workspace: Path) -> runner.Order:
+    """Return what Ansible is to do."""
+    variables: dict[str, Any] = {
+        "upkeep_procedure": task.procedure,
+        "upkeep_hosts": task.hosts,
+        "upkeep_host_timeout_seconds": task.host_timeout_seconds,
+    }
+    if task.checks is not None:
+        variables["upkeep_due"] = list(task.checks)
+    if task.entries is not None:
+        variables["upkeep_entries"] = [dict(entry) for entry in task.entries]
+    return runner.Order(
+        playbook=task.playbook,
+        inventory=task.inventory,
+        workspace=workspace,
+        limit=task.limit,
+        check=task.check_mode,
+        diff=task.diff,
+        forks=task.forks,
+        timeout_seconds=task.run_timeout_seconds,
+        variables=variables,
+        environment=task.environment,
+    )
+
+
+def _start(task: Task, workspace: Path) -> runs.RunStart:
+    """Return what is written down before the run begins."""
+    driver = psutil.Process()
+    return runs.RunStart(
+        procedure=task.procedure,
+        title=task.title,
+        playbook=task.playbook,
+        site=task.site,
+        inventory=task.inventory,
+        limit=task.limit,
+        check_mode=task.check_mode,
+        diff=task.diff,
+        started_at=datetime.now(UTC),
+        started_by=getpass.getuser(),
+        driver_host=socket.gethostname(),
+        driver_pid=driver.pid,
+        driver_started=driver.create_time(),
+        boot_id=_boot_id(),
+        workspace=str(workspace),
+    )
+
+
+def _alive(one: Any) -> bool:
+    """Say if the run's driver still runs; one on another machine is left to that machine."""
+    if one.driver_host != socket.gethostname():
+        return True
+    if one.boot_id != _boot_id():
+        return False
+    try:
+        return abs(psutil.Process(one.driver_pid).create_time() - one.driver_started) < 1.0
+    except psutil.Error:
+        return False
+
+
+def _boot_id() -> str:
+    """Return what changes with each start of the machine; empty where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _private(folder: Path) -> Path:
+    """Return the folder, made for this user alone."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.geteuid() or folder.stat().st_mode & 0o077:
+            message = f"{folder}: belongs to others too; a run's workspace must be private"
+            raise StoreError(message, remedy=f"chmod 700 {folder}")
+    except OSError as exc:
+        message = f"{folder}: a run needs a workspace here: {exc.strerror}"
+        raise StoreError(message, remedy="set UPKEEP_WORKSPACE to a folder that can be written") from exc
+    return folder
+
+
+def _cause_of(exc: object) -> str:
+    """Return an exception in one line."""
+    return " ".join(str(exc).split())[:500] or type(exc).__name__

@@ -1,0 +1,235 @@
+"""The command `upkeep`: parse, call, print. What is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from upkeep.errors import UpkeepError, UsageError
+
+HELP = """Run a maintenance schedule on every host, and prove that it was done.
+
+Results go to standard output, all else to standard error. Exit status: 0 all is well; 1 something of medium or low
+severity failed; 2 something high or critical failed; 3 something could not be seen; 64 wrong usage; 78 wrong
+configuration; 130 interrupted.
+"""
+
+cli = typer.Typer(
+    name="upkeep",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+database = typer.Typer(
+    help="The database of runs and results.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(database, name="db")
+
+SiteOption = Annotated[
+    str,
+    typer.Option(
+        "-i",
+        "--inventory",
+        metavar="SITE",
+        help="The site's folder, or an Ansible inventory. This machine, if not given.",
+    ),
+]
+Limit = Annotated[
+    str, typer.Option("--limit", "-l", metavar="PATTERN", help="Only hosts of this pattern.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def main() -> NoReturn:
+    """Run the command; every error ends as two lines and an exit status."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        cli(standalone_mode=False)
+        status = 0
+    except typer.Exit as exc:
+        status = exc.exit_code
+    except UpkeepError as exc:
+        if debug:
+            raise
+        status = _complain(str(exc), exc.remedy, exc.exit_status)
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        # The reader has seen enough (`upkeep show 1 | head`).
+        sys.stderr.close()
+        status = 0
+    except Exception as exc:
+        status = _unexpected(exc, debug=debug)
+    sys.exit(status)
+
+
+def _unexpected(exc: Exception, *, debug: bool) -> int:
+    """Complain about wrong usage, which Typer's parser raises, or about a fault of ours."""
+    if type(exc).__name__ == "Abort":
+        return 130
+    if hasattr(exc, "format_message"):  # the parser's own errors; typer hides their class
+        return _complain(exc.format_message(), "upkeep --help", UsageError.exit_status)
+    if debug:
+        raise exc
+    what = f"{type(exc).__name__}: {exc}"
+    return _complain(what, "this is a fault of Upkeep; run it again with --debug and report it", 70)
+
+
+def _complain(text: str, remedy: str, status: int) -> int:
+    """Print an error in two lines at most."""
+    from upkeep.view.lists import print_error
+    from upkeep.view.screen import Screen
+
+    print_error(Screen(sys.stderr), text, remedy)
+    return status
+
+
+@cli.command()
+def run(
+    procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; show what would be.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what changes, or would.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a procedure on its hosts now."""
+    from upkeep.commands import run_procedure
+
+    raise typer.Exit(
+        run_procedure(procedure, inventory, limit, check=check, diff=diff, as_json=as_json)
+    )
+
+
+@cli.command("check")
+def check_now(
+    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, as in the site."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
+    from upkeep.commands import run_check
+
+    raise typer.Exit(run_check(check, inventory, limit, parameter or [], as_json=as_json))
+
+
+@cli.command()
+def checks(
+    check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the checks there are, or one with its parameters, limits and source."""
+    from upkeep.commands import list_checks
+
+    list_checks(check, as_json=as_json)
+
+
+@cli.command()
+def procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the procedures of the site's schedule."""
+    from upkeep.commands import list_procedures
+
+    list_procedures(inventory, as_json=as_json)
+
+
+@cli.command()
+def runs(
+    inventory: SiteOption = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the newest runs."""
+    from upkeep.commands import list_runs
+
+    list_runs(inventory, count, as_json=as_json)
+
+
+@cli.command()
+def show(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    inventory: SiteOption = "",
+    limit: Annotated[str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="What passed, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a run: what did not pass, worst first."""
+    from upkeep.commands import show_run
+
+    raise typer.Exit(
+        show_run(run_id, inventory, limit, everything=everything, as_json=as_json)
+    )
+
+
+@cli.command()
+def findings(
+    inventory: SiteOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is wrong now, worst first, and since when."""
+    from upkeep.commands import list_findings
+
+    raise typer.Exit(list_findings(inventory, everything=everything, as_json=as_json))
+
+
+@cli.command()
+def judge(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Judge a run's stored observations again, with today's checks and limits."""
+    from upkeep.commands import judge_run
+
+    raise typer.Exit(judge_run(run_id, inventory, as_json=as_json))
+
+
+@cli.command()
+def doctor(inventory: SiteOption = "", limit: Limit = "", as_json: Json = False) -> None:
+    """Find out, for all hosts side by side, what stands in the way; say what to do."""
+    from upkeep.commands import run_doctor
+
+    raise typer.Exit(run_doctor(inventory, limit, as_json=as_json))
+
+
+@cli.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")]) -> None:
+    """Write a small, commented site to start from."""
+    from upkeep.commands import init_site
+
+    init_site(folder)
+
+
+@database.command("upgrade")
+def upgrade(inventory: SiteOption = "") -> None:
+    """Bring the database to this program's version."""
+    from upkeep.commands import upgrade_database
+
+    upgrade_database(inventory)
+
+
+@database.command("prune")
+def prune(inventory: SiteOption = "") -> None:
+    """Remove what the site's retention no longer asks for."""
+    from upkeep.commands import prune_database
+
+    prune_database(inventory)
+
+
+if __name__ == "__main__":
+    main()
