@@ -12,8 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,6 @@ import psutil
 
 from upkeep import runner
 from upkeep.errors import RunError, StoreError
-from upkeep.judge import EVERYTHING
 from upkeep.observed import Observed, Outcome, from_json
 from upkeep.store import Store, runs
 from upkeep.store.observed import add_host
@@ -114,7 +112,11 @@ def recover(store: Store) -> list[tuple[int, str]]:
         with store.begin() as db:
             runs.finish(db, one.id, "crashed", cause, datetime.now(UTC))
         shutil.rmtree(workspace, ignore_errors=True)
-        what = f"{taken} hosts' results were still taken in" if taken else "nothing was left to take in"
+        what = (
+            f"{taken} hosts' results were still taken in"
+            if taken
+            else "nothing was left to take in"
+        )
         found.append((one.id, f"{cause}; {what}"))
     return found
 
@@ -203,9 +205,13 @@ class _Intake:
             return "interrupted", self.asked_to_stop
         if ended.no_hosts:
             return "failed", "no host matches"
-        unseen = sum(outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in self.outcomes.values())
+        unseen = sum(
+            outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in self.outcomes.values()
+        )
         if ended.stopped or not ended.complete:
-            reason = ended.stopped or " ".join(ended.last_lines[-3:]) or f"exit status {ended.status}"
+            reason = (
+                ended.stopped or " ".join(ended.last_lines[-3:]) or f"exit status {ended.status}"
+            )
             seen = Outcome.OK in self.outcomes.values()
             return ("partial" if seen else "failed"), reason
         if self.job_failures:
@@ -323,7 +329,9 @@ def _private(folder: Path) -> Path:
             raise StoreError(message, remedy=f"chmod 700 {folder}")
     except OSError as exc:
         message = f"{folder}: a run needs a workspace here: {exc.strerror}"
-        raise StoreError(message, remedy="set UPKEEP_WORKSPACE to a folder that can be written") from exc
+        raise StoreError(
+            message, remedy="set UPKEEP_WORKSPACE to a folder that can be written"
+        ) from exc
     return folder
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-
-
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -99,7 +97,9 @@ def run(
     procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
     inventory: SiteOption = "",
     limit: Limit = "",
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; show what would be.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; show what would be.")
+    ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what changes, or would.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -118,7 +118,9 @@ def check_now(
     limit: Limit = "",
     parameter: Annotated[
         list[str] | None,
-        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, as in the site."),
+        typer.Option(
+            "-p", "--parameter", metavar="NAME=VALUE", help="A parameter, as in the site."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -163,16 +165,16 @@ def runs(
 def show(
     run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
     inventory: SiteOption = "",
-    limit: Annotated[str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")] = "",
+    limit: Annotated[
+        str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="What passed, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show a run: what did not pass, worst first."""
     from upkeep.commands import show_run
 
-    raise typer.Exit(
-        show_run(run_id, inventory, limit, everything=everything, as_json=as_json)
-    )
+    raise typer.Exit(show_run(run_id, inventory, limit, everything=everything, as_json=as_json))
 
 
 @cli.command()
@@ -208,7 +210,9 @@ def doctor(inventory: SiteOption = "", limit: Limit = "", as_json: Json = False)
 
 
 @cli.command()
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
+) -> None:
     """Write a small, commented site to start from."""
     from upkeep.commands import init_site
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import from_wire
-
 from upkeep.check import Check
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits

@@ -14,7 +14,6 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-
 from upkeep.check import Check
 
 VARIABLES = "upkeep_checks_"
@@ -52,7 +51,9 @@ def find(entry: Any, checks: Mapping[str, Check]) -> Check:
         name = entry["check"]
     else:
         kind = type(entry).__name__
-        raise ParameterError(f"{kind} {entry!r:.80}; expected a check's id, or a mapping with `check`")
+        raise ParameterError(
+            f"{kind} {entry!r:.80}; expected a check's id, or a mapping with `check`"
+        )
     if not isinstance(name, str) or name not in checks:
         raise ParameterError(f"there is no check {name!r}{nearest(str(name), checks)}", "check")
     return checks[name]

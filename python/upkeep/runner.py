@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
-from ansible_collections.astral.upkeep.plugins.module_utils import program
 
+from ansible_collections.astral.upkeep.plugins.module_utils import program
 from upkeep.errors import RunError
 
 EVENT_LIMIT_CHARACTERS = 64_000_000
@@ -143,7 +143,11 @@ def list_hosts(order: Order) -> list[str]:
 
     For runs that did not come to their end: only Ansible knows what its patterns match.
     """
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), order.playbook, "--list-hosts"]
+    command = [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        order.playbook,
+        "--list-hosts",
+    ]
     command += ["-i", order.inventory, "-e", f"@{order.workspace / 'env' / 'extravars'}"]
     command += ["--limit", order.limit] if order.limit else []
     try:
@@ -210,7 +214,9 @@ class _Ears:
                 self.begun.add(host)
                 self.listener.began(host)
         elif kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
-            self._task_done(kind, host, str(data.get("task", "")), result, bool(data.get("ignore_errors")))
+            self._task_done(
+                kind, host, str(data.get("task", "")), result, bool(data.get("ignore_errors"))
+            )
         elif kind == "playbook_on_no_hosts_matched":
             self.no_hosts = True
         elif kind == "playbook_on_stats":
@@ -238,7 +244,9 @@ def _diff_text(diff: Any) -> str:
     """Return what a task's `diff` says, as text."""
     parts = diff if isinstance(diff, list) else [diff]
     texts = [
-        str(part.get("prepared") or part.get("after") or "") for part in parts if isinstance(part, dict)
+        str(part.get("prepared") or part.get("after") or "")
+        for part in parts
+        if isinstance(part, dict)
     ]
     return "\n".join(text for text in texts if text)
 
@@ -310,7 +318,9 @@ def _environment(inherited: Mapping[str, str], order: Order) -> dict[str, str]:
     other = inherited.get("ANSIBLE_COLLECTIONS_PATH", "")
     environment = {
         **inherited,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]
+        ),
         "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(filter(None, [collections, other])),
         "ANSIBLE_FORKS": str(order.forks),
         "ANSIBLE_PIPELINING": "1",
@@ -331,5 +341,3 @@ def _umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-

@@ -1,0 +1,126 @@
+"""Runs: begun before anything happens, ended once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib import metadata
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from upkeep.observed import Outcome
+from upkeep.store import tables
+from upkeep.store.texts import shown
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What is known when a run begins.
+
+    driver_started: the driver process' start, in seconds since 1970; with pid and boot id it says later if that
+    driver still lives. workspace: where its results wait until they are written here.
+    """
+
+    procedure: str
+    title: str
+    playbook: str
+    site: str
+    inventory: str
+    limit: str
+    check_mode: bool
+    diff: bool
+    started_at: datetime
+    started_by: str
+    driver_host: str
+    driver_pid: int
+    driver_started: float
+    boot_id: str
+    workspace: str
+
+
+@dataclass(frozen=True)
+class Run(RunStart):
+    """A run as it is written down."""
+
+    id: int
+    status: str
+    cause: str
+    ended_at: datetime | None
+    version: str
+
+
+@dataclass(frozen=True)
+class RunHost:
+    """How it went with one host in a run."""
+
+    host: str
+    outcome: Outcome
+    message: str
+    observed_at: datetime
+    seconds: float
+    python: str
+    clock_offset_seconds: float | None
+
+
+def start(db: Connection, begun: RunStart) -> int:
+    """Write down that a run begins; return its number."""
+    values = asdict(begun)
+    values["host_limit"] = values.pop("limit")
+    values |= {"status": RUNNING, "cause": "", "version": metadata.version("upkeep")}
+    made = db.execute(insert(tables.run).values(values).returning(tables.run.c.id))
+    return int(made.scalar_one())
+
+
+def finish(db: Connection, run_id: int, status: str, cause: str, ended_at: datetime) -> bool:
+    """Write down how a run ended; False if its end was already written, which then stays."""
+    ended = db.execute(
+        update(tables.run)
+        .where(tables.run.c.id == run_id, tables.run.c.status == RUNNING)
+        .values(status=status, cause=shown(cause), ended_at=ended_at)
+    )
+    return ended.rowcount == 1
+
+
+def get(db: Connection, run_id: int) -> Run | None:
+    """Return the run, or None."""
+    row = db.execute(select(tables.run).where(tables.run.c.id == run_id)).first()
+    return _run(row) if row else None
+
+
+def recent(db: Connection, count: int) -> list[Run]:
+    """Return the newest runs, newest first."""
+    rows = db.execute(select(tables.run).order_by(tables.run.c.id.desc()).limit(count))
+    return [_run(row) for row in rows]
+
+
+def unfinished(db: Connection) -> list[Run]:
+    """Return the runs without an end, oldest first."""
+    rows = db.execute(
+        select(tables.run).where(tables.run.c.status == RUNNING).order_by(tables.run.c.id)
+    )
+    return [_run(row) for row in rows]
+
+
+def hosts(db: Connection, run_id: int) -> Iterator[RunHost]:
+    """Yield the run's hosts by name."""
+    table = tables.run_host
+    rows = db.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.host))
+    for row in rows:
+        yield RunHost(
+            row.host,
+            Outcome(row.outcome),
+            row.message,
+            row.observed_at,
+            row.seconds,
+            row.python,
+            row.clock_offset_seconds,
+        )
+
+
+def _run(row: Row[tuple[object, ...]]) -> Run:
+    values = dict(row._mapping)
+    values["limit"] = values.pop("host_limit")
+    return Run(**values)

@@ -1,0 +1,229 @@
+"""The schema. What must happen once is a unique key. Times are UTC, texts are made safe before they come here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, kept in UTC; SQLite has no zones of its own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC; a naive one is a mistake."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone: {value}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time, aware."""
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    }
+)
+
+
+def _run_id() -> Column[int]:
+    return Column("run_id", ForeignKey("run.id", ondelete="CASCADE"), nullable=False)
+
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("procedure", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("playbook", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("inventory", Text, nullable=False),
+    Column("host_limit", Text, nullable=False),
+    Column("check_mode", Boolean, nullable=False),
+    Column("diff", Boolean, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("started_by", String(200), nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("driver_host", String(255), nullable=False),
+    Column("driver_pid", Integer, nullable=False),
+    Column("driver_started", Float, nullable=False),
+    Column("boot_id", String(64), nullable=False),
+    Column("workspace", Text, nullable=False),
+    Index(None, "status"),
+    Index(None, "started_at"),
+    sqlite_autoincrement=True,
+)
+
+run_host = Table(
+    "run_host",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run_id(),
+    Column("host", String(255), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("python", String(40), nullable=False),
+    Column("clock_offset_seconds", Float),
+    UniqueConstraint("run_id", "host"),
+)
+
+report = Table(
+    # One answer of a host; a host may give several in one run: what is seen, then the proof of a job.
+    "report",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run_id(),
+    Column("host", String(255), nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    Column("requests", Text, nullable=False),
+    Column("due", Text, nullable=False),
+    UniqueConstraint("run_id", "host", "observed_at"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size_bytes", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+observation = Table(
+    "observation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("report_id", ForeignKey("report.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("request", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("evidence_sha256", String(64), nullable=False),
+    UniqueConstraint("report_id", "number"),
+    Index(None, "evidence_sha256"),
+)
+
+result = Table(
+    # judgement: 0 is the verdict of the run itself; later numbers are the same observation judged again.
+    "result",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run_id(),
+    Column("report_id", ForeignKey("report.id", ondelete="CASCADE"), nullable=False),
+    Column("judgement", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("severity", String(10)),
+    Column("severity_rank", Integer),
+    Column("message", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("measures", Text, nullable=False),
+    Column("controls", Text, nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    Column("evidence_sha256", String(64), nullable=False),
+    Column("observation", Integer),
+    UniqueConstraint("run_id", "judgement", "fingerprint"),
+    Index(None, "report_id"),
+)
+
+measure = Table(
+    # Outlives its run: a series reaches further back than runs are kept.
+    "measure",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("unit", String(40), nullable=False),
+    Column("value", Float, nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    UniqueConstraint("fingerprint", "name", "observed_at"),
+    Index(None, "observed_at"),
+)
+
+latest_result = Table(
+    # What is known of each subject now; kept by upsert, for it is asked for on every page.
+    "latest_result",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("severity", String(10)),
+    Column("message", Text, nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    Column("run_id", Integer, nullable=False),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("status", String(10), nullable=False),  # open or resolved
+    Column("severity", String(10), nullable=False),
+    Column("severity_rank", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("opening", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("last_seen_at", Moment, nullable=False),
+    Column("resolved_at", Moment),
+    UniqueConstraint("fingerprint"),
+    Index(None, "status", "severity_rank"),
+)
+
+finding_event = Table(
+    "finding_event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("finding_id", ForeignKey("finding.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(20), nullable=False),  # opened, reopened, severity, resolved
+    Column("at", Moment, nullable=False),
+    Column("severity", String(10)),
+    Column("message", Text, nullable=False),
+    Column("run_id", Integer, nullable=False),
+    Index(None, "finding_id"),
+)
