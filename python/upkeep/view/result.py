@@ -9,7 +9,7 @@ from upkeep.verdicts import Status
 from upkeep.view.model import RunSummary, Tally, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.text import command, counted, thousands, wrap
-from upkeep.view.troubles import Troubles, print_troubles
+from upkeep.view.troubles import Row, Troubles, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
@@ -26,27 +26,32 @@ def print_result(
 ) -> None:
     """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next."""
     worst = troubles.worst()
-    kind = _kind(summary, worst)
-    sentence = stand(screen, summary, worst, only_host)
-    head = wrap(sentence, screen.width) if screen.live else [sentence]
     after = _footer(screen, summary, worst, report)
-    if screen.terminal:
-        screen.line()
-    for part in head:
-        screen.line((part, f"bold {STYLES[kind]}".strip()))
+    taken = print_stand(screen, summary, worst, only_host)
     if worst:
         screen.line()
-        if screen.live:  # blank lines, the line of what is left out, and the prompt
-            taken = len(head) + sum(screen.rows(line) for line in after) + 6
-            shown = print_troubles(screen, worst, max(screen.height - taken, 6))
-        else:
-            shown = print_troubles(screen, worst, len(worst))
+        # Also on the screen: blank lines, the line of what is left out, and the prompt.
+        taken += sum(screen.rows(line) for line in after) + 5
+        shown = print_rows(screen, [Row.of(t) for t in worst], max(screen.height - taken, 6))
         if shown < troubles.count:
             screen.line(*_rest(screen, summary, troubles.count - shown, worst[:shown], tally))
     screen.line()
     for line in after:
         screen.line(*line)
     screen.flush()
+
+
+def print_stand(
+    screen: Screen, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
+) -> int:
+    """Print the one sentence that says how a run stands; return the number of lines."""
+    sentence = stand(screen, summary, worst, only_host)
+    lines = wrap(sentence, screen.width) if screen.live else [sentence]
+    if screen.terminal:
+        screen.line()
+    for line in lines:
+        screen.line((line, f"bold {STYLES[_kind(summary, worst)]}"))
+    return len(lines) + 1
 
 
 def _kind(summary: RunSummary, worst: Sequence[Trouble]) -> str:

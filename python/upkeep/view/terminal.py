@@ -102,7 +102,8 @@ class RunView:
             self._done += 1
             self._only_host = observed.host
             self.tally.add(observed)
-            self._troubles.add(host, observed.results)
+            self._troubles.add_host(host)
+            self._troubles.add_results(observed.results)
         if self._live is None:
             screen = self._errors if self._quiet else self._out
             screen.line(host_line(screen, host, observed.results))

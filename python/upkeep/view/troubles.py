@@ -1,4 +1,4 @@
-"""What did not pass: the worst of it kept, and printed as a table."""
+"""What did not pass: the worst of it kept, and printed as rows, each with its next step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rich.cells import cell_len
 
 from upkeep.verdicts import Result, Status
 from upkeep.view.model import HostInRun, Trouble
-from upkeep.view.screen import Piece, Screen
-from upkeep.view.text import command, pad, wrap
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import command, pad, status_kind, status_words, wrap
 
 # Enough for any screen and for a log that people read; the store has the rest.
 KEPT_TROUBLES = 1_000
 # A host may send a megabyte as subject; what is kept of it is what can be shown.
 KEPT_CHARACTERS = 2_000
 WIDE_COLUMNS = 120
+MESSAGE_CHARACTERS = 300
 
 
 class Troubles:
@@ -28,27 +29,34 @@ class Troubles:
         self.count = 0
         self._site = site
         self._keep = keep
+        self._unseen: set[str] = set()
         self._order = itertools.count()
         # A heap gives its least first, so the order is turned round: what is let go is the least bad.
         self._heap: list[tuple[_Backwards, int, Trouble]] = []
 
-    def add(self, host: HostInRun, results: Iterable[Result]) -> None:
-        """Take in one host."""
+    def add_host(self, host: HostInRun) -> None:
+        """Take in a host, before its results: if it was not seen, its unknown results are this one row."""
         if host.unseen:
+            self._unseen.add(host.name)
             doctor = command("doctor", site=self._site, limit=host.name)
             self._add(Trouble.of_host(host, f"see why: {doctor}"))
+
+    def add_results(self, results: Iterable[Result]) -> None:
+        """Take in results."""
         for result in results:
-            if result.status is Status.PASS or (host.unseen and result.status is Status.UNKNOWN):
+            if result.status is Status.PASS:
                 continue
-            self._add(Trouble.of(result))
+            if result.status is not Status.UNKNOWN or result.host not in self._unseen:
+                self._add(Trouble.of(result))
 
     def _add(self, trouble: Trouble) -> None:
         self.count += 1
+        trouble = _bounded(trouble)
         entry = (_Backwards(trouble.order), next(self._order), trouble)
         if len(self._heap) < self._keep:
-            heapq.heappush(self._heap, _bounded(entry))
+            heapq.heappush(self._heap, entry)
         elif entry > self._heap[0]:
-            heapq.heapreplace(self._heap, _bounded(entry))
+            heapq.heapreplace(self._heap, entry)
 
     def worst(self) -> list[Trouble]:
         """Return what is kept, worst first."""
@@ -63,16 +71,12 @@ class _Backwards:
         return self.order > other.order
 
 
-def _bounded(entry: tuple[_Backwards, int, Trouble]) -> tuple[_Backwards, int, Trouble]:
-    trouble = entry[2]
-    fields = (trouble.host, trouble.check, trouble.subject, trouble.message, trouble.remedy)
-    if all(len(text) <= KEPT_CHARACTERS for text in fields):
-        return entry
-    host, check, subject, message, remedy = (_ends(text) for text in fields)
-    short = replace(
-        trouble, host=host, check=check, subject=subject, message=message, remedy=remedy
-    )
-    return _Backwards(short.order), entry[1], short
+def _bounded(trouble: Trouble) -> Trouble:
+    texts = (trouble.host, trouble.subject, trouble.message, trouble.remedy)
+    if all(len(text) <= KEPT_CHARACTERS for text in texts):
+        return trouble
+    host, subject, message, remedy = (_ends(text) for text in texts)
+    return replace(trouble, host=host, subject=subject, message=message, remedy=remedy)
 
 
 def _ends(text: str) -> str:
@@ -82,26 +86,62 @@ def _ends(text: str) -> str:
     return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
 
 
-def print_troubles(screen: Screen, troubles: Sequence[Trouble], room: int) -> int:
-    """Print rows, worst first, in at most room lines; return how many there was room for.
+@dataclass(frozen=True)
+class Row:
+    """What is printed of one thing that did not pass. kind: its sign and colour; words: after the sign."""
+
+    kind: str
+    words: str
+    host: str
+    check: str
+    subject: str
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> Row:
+        """Return the row of a result that did not pass."""
+        return cls(
+            status_kind(trouble.status, trouble.severity),
+            status_words(trouble.status, trouble.severity),
+            trouble.host,
+            trouble.check,
+            trouble.subject,
+            trouble.message,
+            trouble.remedy,
+        )
+
+    def plain(self, screen: Screen) -> str:
+        """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
+        about = " ".join(screen.text(word, 600) for word in (self.check, self.subject) if word)
+        parts = [screen.text(self.host, 300), self.words, about, screen.text(self.message, 1_000)]
+        remedy = f"; next: {screen.text(self.remedy, 1_000)}" if self.remedy else ""
+        return ": ".join(part for part in parts if part) + remedy
+
+
+def print_rows(screen: Screen, rows: Sequence[Row], room: int | None = None) -> int:
+    """Print rows in at most room lines of a terminal, or all; return how many there was room for.
 
     The next step of rows that share it stands below the last of them.
     """
-    layout = _Layout.fitting(screen, troubles[:room])
+    if not screen.live:
+        for row in rows:
+            screen.line(row.plain(screen))
+        return len(rows)
+    layout = _Layout.fitting(screen, rows[:room])
     used = shown = 0
     pending = ""
-    for trouble in troubles:
-        remedy = screen.text(trouble.remedy, 1_000)
-        block = layout.remedy(pending) if pending and pending != remedy else []
-        block += layout.row(trouble)
+    for row in rows:
+        remedy = screen.text(row.remedy, 1_000)
+        block = layout.remedy(pending) if pending != remedy else []
+        block += layout.row(row)
         last = sum(screen.rows(line) for line in layout.remedy(remedy))
-        needed = used + sum(screen.rows(line) for line in block) + last
-        if shown and needed > room:
+        needed = used + sum(screen.rows(line) for line in block)
+        if shown and room is not None and needed + last > room:
             break
         for pieces in block:
             screen.line(*pieces)
-        used = needed - last
-        pending = remedy
+        used, pending = needed, remedy
         shown += 1
     for pieces in layout.remedy(pending):
         screen.line(*pieces)
@@ -113,73 +153,55 @@ class _Layout:
     """Column widths of one table. At less than WIDE_COLUMNS the message stands on a line of its own."""
 
     screen: Screen
-    width: int
-    status: int
+    words: int
     host: int
     check: int
     subject: int
 
     @classmethod
-    def fitting(cls, screen: Screen, troubles: Sequence[Trouble]) -> _Layout:
+    def fitting(cls, screen: Screen, rows: Sequence[Row]) -> _Layout:
         width = screen.width
-        status = max((cell_len(_status(screen, t)[0]) for t in troubles), default=0)
-        host = max((cell_len(screen.cut(t.host, 60)) for t in troubles), default=0)
-        check = max((cell_len(screen.cut(t.check, 60)) for t in troubles), default=0)
-        subject = max((cell_len(screen.cut(t.subject, 200)) for t in troubles), default=0)
         wide = width >= WIDE_COLUMNS
-        host = min(host, max(16, width // (6 if wide else 3)))
-        check = min(check, max(16, width // 8))
-        left = width - status - host - check - 6
-        subject = min(subject, left // 3 if wide else left)
-        return cls(screen, width, status, host, check, subject)
+        words = max((len(row.words) for row in rows), default=0) + 2
+        host = _widest(screen, (row.host for row in rows), max(16, width // (6 if wide else 3)))
+        check = _widest(screen, (row.check for row in rows), max(16, width // 8))
+        left = width - words - host - check - 6
+        room = max(left // 3 if wide else left, 8)
+        subject = _widest(screen, (row.subject for row in rows), room)
+        return cls(screen, words, host, check, subject)
 
-    def row(self, trouble: Trouble) -> list[list[Piece]]:
-        if not self.screen.live:
-            return [[_plain(self.screen, trouble)]]
-        words, style = _status(self.screen, trouble)
-        start: list[Piece] = [
-            (pad(words, self.status), style),
-            "  " + pad(self.screen.cut(trouble.host, self.host), self.host),
+    def row(self, row: Row) -> list[list[Piece]]:
+        screen = self.screen
+        message = screen.text(row.message, MESSAGE_CHARACTERS)
+        line: list[Piece] = [
+            (pad(f"{screen.signs[row.kind]} {row.words}", self.words), STYLES[row.kind])
         ]
-        indent = self.status + 2
-        message = self.screen.text(trouble.message, 600)
-        if not trouble.check:  # a host that was not seen: its message takes the rest of the line
-            at = indent + self.host + 2
-            return self._hanging(start, message, at)
-        start.append(("  " + pad(self.screen.cut(trouble.check, self.check), self.check), "dim"))
-        if self.width < WIDE_COLUMNS:
-            start.append("  " + self.screen.cut(trouble.subject, self.subject))
-            lines: list[list[Piece]] = [start]
-            lines += [[" " * indent + part] for part in wrap(message, self.width - indent)]
-            return lines
-        start.append("  " + pad(self.screen.cut(trouble.subject, self.subject), self.subject))
-        return self._hanging(start, message, indent + self.host + self.check + self.subject + 6)
-
-    def _hanging(self, start: list[Piece], message: str, at: int) -> list[list[Piece]]:
-        first, *others = wrap(message, max(self.width - at, 16))
-        lines: list[list[Piece]] = [[*start, "  " + first]]
-        lines += [[" " * at + part] for part in others]
-        return lines
+        at = self.words
+        for text, width, style in (
+            (row.host, self.host, "bold"),
+            (row.check, self.check, ""),
+            (row.subject, self.subject, ""),
+        ):
+            # A host that was not seen has no check: its message takes the rest of the line.
+            if width and (text or row.check):
+                line += ["  ", (pad(screen.cut(text, width), width), style)]
+                at += width + 2
+        if screen.width < WIDE_COLUMNS and row.check and row.subject:
+            indent = self.words + 2
+            return [line, *_lines(" " * indent, wrap(message, screen.width - indent))]
+        first, *others = wrap(message, max(screen.width - at - 2, 16))
+        return [[*line, "  " + first], *_lines(" " * (at + 2), others)]
 
     def remedy(self, remedy: str) -> list[list[Piece]]:
         """Return the next step as one line that is not broken, so that a command in it can be pasted."""
-        if not remedy or not self.screen.live:
+        if not remedy:
             return []
-        return [[" " * (self.status + 2) + f"{self.screen.signs['next']} {remedy}"]]
+        return [[" " * (self.words + 2) + f"{self.screen.signs['next']} {remedy}"]]
 
 
-def _status(screen: Screen, trouble: Trouble) -> tuple[str, str]:
-    return screen.status(trouble.status, trouble.severity)
+def _widest(screen: Screen, texts: Iterable[str], most: int) -> int:
+    return max((cell_len(screen.cut(text, most)) for text in texts), default=0)
 
 
-def _plain(screen: Screen, trouble: Trouble) -> str:
-    """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
-    host = screen.text(trouble.host, 300)
-    status = (
-        f"{trouble.status.value} {trouble.severity.value}"
-        if trouble.severity
-        else trouble.status.value
-    )
-    about = f"{trouble.check} {screen.text(trouble.subject, 600)}: " if trouble.check else ""
-    remedy = f"; next: {screen.text(trouble.remedy, 1_000)}" if trouble.remedy else ""
-    return f"{host}: {status}: {about}{screen.text(trouble.message, 1_000)}{remedy}"
+def _lines(indent: str, texts: Iterable[str]) -> list[list[Piece]]:
+    return [[indent + text] for text in texts]
