@@ -160,7 +160,7 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime) -> Non
         Column("took", right=True),
         Column("status"),
         Column("hosts", right=True),
-        Column("results", gives=True),
+        Column("results"),
     ]
     print_columns(screen, columns, [_run_cells(screen, run, now) for run in runs])
     screen.flush()
@@ -220,7 +220,9 @@ def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -
 def _finding_row(finding: Finding, now: datetime) -> Row:
     story = [f"in {counted(finding.count, 'run')}"]
     if finding.reopened:
-        story.append(f"came back {counted(finding.reopened, 'time')}")
+        story.append(
+            "came back " + ("once" if finding.reopened == 1 else f"{finding.reopened} times")
+        )
     if finding.resolved_at is not None:
         was = status_words(finding.status, finding.severity)
         story.insert(0, f"{ago(finding.resolved_at, now)}; was {was}: {finding.message}")
@@ -359,7 +361,8 @@ def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = F
     elif not stuck:
         said = f"All {thousands(len(hosts))} hosts are ready"
     else:
-        said = f"{thousands(ready)} of {thousands(len(hosts))} hosts are ready"
+        verb = "is" if ready == 1 else "are"
+        said = f"{thousands(ready)} of {thousands(len(hosts))} hosts {verb} ready"
     note = f", {counted(len(wrong), 'thing')} to look at" if wrong else ""
     screen.line((f"{said}{note}.", f"bold {STYLES[kind]}"))
     shown = found if every else wrong

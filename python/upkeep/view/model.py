@@ -139,7 +139,7 @@ class Procedure:
 
 @dataclass(frozen=True)
 class Trouble:
-    """One row of what did not pass: a result, or a host that was not seen (then check is empty)."""
+    """One thing that did not pass: a result, or a host that was not seen (then check is empty)."""
 
     host: str
     check: str
@@ -148,6 +148,9 @@ class Trouble:
     severity: Severity | None
     message: str
     remedy: str
+    controls: tuple[str, ...] = ()
+    observed_at: datetime | None = None
+    evidence_sha256: str = ""
 
     @classmethod
     def of(cls, result: Result) -> Trouble:
@@ -160,6 +163,9 @@ class Trouble:
             result.severity,
             result.message,
             result.remedy,
+            result.controls,
+            result.observed_at,
+            result.evidence_sha256,
         )
 
     @classmethod
@@ -168,7 +174,8 @@ class Trouble:
         message = host.outcome.value.replace("_", " ")
         if host.message and host.message != message:
             message += f": {host.message}"
-        return cls(host.name, "", "", Status.UNKNOWN, None, message, command)
+        at = host.observed_at
+        return cls(host.name, "", "", Status.UNKNOWN, None, message, command, observed_at=at)
 
     @property
     def order(self) -> tuple[int, str, str, str]:

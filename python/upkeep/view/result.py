@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from upkeep.observed import Outcome
 from upkeep.verdicts import Status
-from upkeep.view.model import RunSummary, Tally, Trouble
-from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.model import Counts, RunSummary, Tally, Trouble
+from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.text import command, counted, thousands, wrap
 from upkeep.view.troubles import Row, Troubles, print_rows
 
@@ -63,76 +63,87 @@ def _kind(summary: RunSummary, worst: Sequence[Trouble]) -> str:
 
 
 def stand(
-    screen: Screen, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
+    letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
 ) -> str:
     """Return the one sentence that says how a run stands."""
-    return _preface(screen, summary) + _state(screen, summary, worst, only_host)
+    said = headline(letters, summary, worst, only_host)
+    names = clauses(letters, summary, worst)
+    return f"{said}: {names}." if names else f"{said}."
 
 
-def _preface(screen: Screen, summary: RunSummary) -> str:
+def headline(
+    letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
+) -> str:
+    """Return how a run stands, without what is wrong and without a full stop."""
+    return _preface(letters, summary) + _state(letters, summary, worst, only_host)
+
+
+def _preface(letters: Letters, summary: RunSummary) -> str:
     done = counted(sum(summary.hosts.values()), "host")
-    cause = screen.text(summary.cause, 300)
+    cause = letters.text(summary.cause, 300)
     if summary.status == "interrupted":
         return f"Interrupted after {done}. "
     if summary.status in ("failed", "crashed"):
-        said = "The run failed" if summary.status == "failed" else "The run crashed"
-        return f"{said}: {cause}. " if cause else f"{said} after {done}. "
+        return f"The run {summary.status}: {cause}. " if cause else f"The run {summary.status}. "
     return ""
 
 
-def _state(screen: Screen, summary: RunSummary, worst: Sequence[Trouble], only_host: str) -> str:
+def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str) -> str:
     hosts = sum(summary.hosts.values())
     counts = summary.counts
     if not hosts or (not counts.total and not worst):
-        why = screen.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
-        return "Nothing was looked at" + (f": {why}." if why else ".")
-    if not summary.hosts_in_need:
-        note = f", {counts.failing} things to know" if counts.failing else ""
-        if hosts == 1:
-            return f"{screen.text(only_host, 80) or 'The host'} is well{note}."
-        skipped = summary.hosts.get(Outcome.SKIPPED, 0)
-        if skipped:
-            return f"{hosts - skipped} of {hosts} hosts are well, {skipped} skipped{note}."
-        return f"All {thousands(hosts)} hosts are well{note}."
-    clauses = _clauses(screen, worst, summary.hosts_in_need, with_host=hosts > 1)
-    if hosts == 1:
-        name = screen.text(only_host or worst[0].host, 80)
-        return f"{name} needs you: {clauses}."
+        why = letters.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
+        return "Nothing was looked at" + (f": {why}" if why else "")
     need = summary.hosts_in_need
-    verb = "needs" if need == 1 else "need"
-    return f"{thousands(need)} of {thousands(hosts)} hosts {verb} you: {clauses}."
+    if hosts == 1:
+        name = letters.text(only_host or (worst[0].host if worst else ""), 80) or "The host"
+        return f"{name} needs you" if need else f"{name} is well" + _to_know(counts)
+    if need:
+        verb = "needs" if need == 1 else "need"
+        return f"{thousands(need)} of {thousands(hosts)} hosts {verb} you"
+    skipped = summary.hosts.get(Outcome.SKIPPED, 0)
+    if skipped:
+        return f"{hosts - skipped} of {hosts} hosts are well, {skipped} skipped" + _to_know(counts)
+    return f"All {thousands(hosts)} hosts are well" + _to_know(counts)
 
 
-def _clauses(screen: Screen, worst: Sequence[Trouble], need: int, *, with_host: bool) -> str:
-    """Name the worst of the first few hosts, or of the one host."""
-    clauses: list[str] = []
+def _to_know(counts: Counts) -> str:
+    return f", {counted(counts.failing, 'thing')} to know" if counts.failing else ""
+
+
+def clauses(letters: Letters, summary: RunSummary, worst: Sequence[Trouble]) -> str:
+    """Return the worst of the first few hosts, or of the one host, in a few words each."""
+    if not summary.hosts_in_need:
+        return ""
+    with_host = sum(summary.hosts.values()) > 1
+    said: list[str] = []
     named: set[str] = set()
     for trouble in worst:
         if with_host and trouble.host in named:
             continue
-        if len(clauses) == NAMED_IN_SENTENCE:
+        if len(said) == NAMED_IN_SENTENCE:
             break
         named.add(trouble.host)
-        clauses.append(_clause(screen, trouble, with_host=with_host))
-    more = need - len(named) if with_host else len(worst) - len(clauses)
+        said.append(_clause(letters, trouble, with_host=with_host))
+    more = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
     if more > 0:
-        clauses.append(f"and {thousands(more)} more")
-    return "; ".join(clauses)
+        said.append(f"and {thousands(more)} more")
+    return "; ".join(said)
 
 
-def _clause(screen: Screen, trouble: Trouble, *, with_host: bool) -> str:
+def _clause(letters: Letters, trouble: Trouble, *, with_host: bool) -> str:
     """Return `db1: backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
-    part, *cut = wrap(screen.text(trouble.message, 300).split("; ")[0], CLAUSE_COLUMNS)
-    message = part.rstrip(",;:") + screen.signs["more"] if cut else part
+    part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], CLAUSE_COLUMNS)
+    message = part.rstrip(",;:") + letters.signs["more"] if cut else part
     if not trouble.check:
-        return f"{screen.cut(trouble.host, 30)}: {message}" if with_host else message
+        return f"{letters.cut(trouble.host, 30)}: {message}" if with_host else message
     about = (
         [trouble.check]
         if trouble.subject in ("", trouble.check)
         else [trouble.check, trouble.subject]
     )
-    words = " ".join(screen.cut(word, 34) for word in about)
-    return (f"{screen.cut(trouble.host, 30)}: " if with_host else "") + f"{words} {message}"
+    words = " ".join(letters.cut(word, 34) for word in about)
+    return (f"{letters.cut(trouble.host, 30)}: " if with_host else "") + f"{words} {message}"
 
 
 def _rest(

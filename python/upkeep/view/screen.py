@@ -29,17 +29,33 @@ STYLES = {"fail": "bold red", "warn": "yellow", "unknown": "magenta", "pass": "c
 Piece = str | tuple[str, str]
 
 
-class Screen:
+class Letters:
+    """The characters that there are to write with, and other people's text in them."""
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        self.encoding = encoding
+        self.unicode = encodable("".join(SIGNS.values()), encoding) == "".join(SIGNS.values())
+        self.signs = SIGNS if self.unicode else ASCII_SIGNS
+
+    def text(self, text: str, limit: int = 4_000) -> str:
+        """Return other people's text, harmless and in characters that there are."""
+        return encodable(safe(text, limit), self.encoding)
+
+    def cut(self, text: str, width: int) -> str:
+        """Return other people's text in at most width columns."""
+        # A character takes no column only if it is a mark, and safe leaves few of those.
+        return cut_middle(self.text(text, limit=max(80, width * 8)), width, self.signs["more"])
+
+
+class Screen(Letters):
     """Prints lines to a stream. Host text must have gone through `text` before.
 
     live: whether the stream is a terminal that can take back what it has shown.
     """
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
+        super().__init__(getattr(stream, "encoding", None) or "utf-8")
         self.stream = stream
-        self.encoding = getattr(stream, "encoding", None) or "utf-8"
-        self.unicode = encodable("".join(SIGNS.values()), self.encoding) == "".join(SIGNS.values())
-        self.signs = SIGNS if self.unicode else ASCII_SIGNS
         self.terminal = stream.isatty()
         self.live = self.terminal and environ.get("TERM") not in ("dumb", "unknown")
         self.console = Console(
@@ -62,15 +78,6 @@ class Screen:
     def height(self) -> int:
         """How many lines there are."""
         return self.console.height
-
-    def text(self, text: str, limit: int = 4_000) -> str:
-        """Return other people's text, harmless and in characters that the stream has."""
-        return encodable(safe(text, limit), self.encoding)
-
-    def cut(self, text: str, width: int) -> str:
-        """Return other people's text in at most width columns."""
-        # A character takes no column only if it is a mark, and safe leaves few of those.
-        return cut_middle(self.text(text, limit=max(80, width * 8)), width, self.signs["more"])
 
     def status(self, status: Status, severity: Severity | None = None) -> tuple[str, str]:
         """Return sign and words of a status, with their style."""
