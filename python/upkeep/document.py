@@ -1,0 +1,90 @@
+"""The document that `--json` prints. Its shape is schemas/run.schema.json, its version stands in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from importlib import resources
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import readable
+from upkeep import exit_status
+from upkeep.observed import Outcome, result_to_json
+from upkeep.verdicts import Result, Severity
+from upkeep.view.model import HostInRun, RunSummary
+
+VERSION = 1
+
+
+def run_document(
+    summary: RunSummary, hosts: Iterable[HostInRun], results: Iterable[Result]
+) -> dict[str, Any]:
+    """Return a run as JSON types. Host text is as the host gave it: who shows it makes it harmless."""
+    document = {
+        "version": VERSION,
+        "run": {
+            "id": summary.id,
+            "procedure": summary.procedure,
+            "title": summary.title,
+            "site": summary.site,
+            "status": summary.status,
+            "cause": summary.cause,
+            "started_at": summary.started_at.isoformat(),
+            "ended_at": summary.ended_at.isoformat() if summary.ended_at else None,
+            "started_by": summary.started_by,
+            "upkeep_version": summary.version,
+            "exit_status": exit_status.of_run(summary),
+        },
+        "counts": {
+            "hosts": {outcome.value: summary.hosts.get(outcome, 0) for outcome in Outcome},
+            "hosts_in_need": summary.hosts_in_need,
+            "results": {
+                "pass": summary.counts.passed,
+                "unknown": summary.counts.unknown,
+                "fail": {level.value: summary.counts.failed.get(level, 0) for level in Severity},
+            },
+        },
+        "hosts": [_host(host) for host in hosts],
+        "results": [_result(result) for result in results],
+    }
+    made: dict[str, Any] = readable(document)
+    return made
+
+
+def dumps(document: dict[str, Any]) -> str:
+    """Return the document's text: ASCII only, so that no terminal takes anything in it for a command."""
+    text = json.dumps(document, ensure_ascii=True, allow_nan=False, indent=2)
+    return text.replace("\x7f", "\\u007f")
+
+
+def run_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `run_document`."""
+    text = resources.files("upkeep").joinpath("schemas/run.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _host(host: HostInRun) -> dict[str, Any]:
+    return {
+        "name": host.name,
+        "outcome": host.outcome.value,
+        "message": host.message,
+        "observed_at": host.observed_at.isoformat() if host.observed_at else None,
+        "seconds": _finite(host.seconds) or 0.0,
+        "python": host.python,
+        "clock_offset_seconds": _finite(host.clock_offset_seconds),
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    data = result_to_json(result)
+    del data["observation"]  # an index into what is not in this document
+    for measure in data["measures"]:
+        measure["value"] = _finite(measure["value"])
+    return data
+
+
+def _finite(number: float | None) -> float | None:
+    """Return the number; None for infinity and what is no number, as JSON has no word for them."""
+    return number if number is not None and math.isfinite(number) else None

@@ -1,0 +1,397 @@
+"""Lists on a terminal or in a pipe: runs, findings, checks, procedures, what doctor found, an error.
+
+In a pipe each row is one line; a list of columns has tabs between them there and no heading.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from rich.cells import cell_len
+
+from upkeep.check import Check
+from upkeep.verdicts import Result, Severity, Status
+from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
+from upkeep.view.result import print_stand
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import (
+    age,
+    ago,
+    command,
+    counted,
+    duration,
+    exact,
+    pad,
+    status_kind,
+    status_words,
+    thousands,
+    wrap,
+)
+from upkeep.view.troubles import Row, Troubles, print_rows
+
+GAP = "  "
+PROSE_COLUMNS = 100
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a list. right: for numbers; gives: may be cut in its middle when the line is too long."""
+
+    name: str
+    right: bool = False
+    gives: bool = False
+
+
+def print_columns(
+    screen: Screen, columns: Sequence[Column], rows: Sequence[Sequence[Piece]]
+) -> None:
+    """Print rows below a heading, as wide as they are and as the screen allows."""
+    cells = [[_cell(screen, piece) for piece in row] for row in rows]
+    if not screen.live:
+        for row in cells:
+            screen.line("\t".join(text for text, _ in row))
+        return
+    widths = [
+        max(cell_len(column.name), *(cell_len(row[index][0]) for row in cells))
+        for index, column in enumerate(columns)
+    ]
+    over = sum(widths) + len(GAP) * (len(widths) - 1) - screen.width
+    giving = sorted((widths[i], i) for i, column in enumerate(columns) if column.gives)
+    while over > 0 and giving:
+        width, index = giving.pop()
+        widths[index] = max(10, width - over)
+        over -= width - widths[index]
+    head = [_fill(column.name, widths[i], column.right) for i, column in enumerate(columns)]
+    screen.line((GAP.join(head), "dim"))
+    for row in cells:
+        line: list[Piece] = []
+        for index, (text, style) in enumerate(row):
+            if cell_len(text) > widths[index]:
+                text = screen.cut(text, widths[index])
+            line += [
+                GAP if index else "",
+                (_fill(text, widths[index], columns[index].right), style),
+            ]
+        screen.line(*line)
+
+
+def _cell(screen: Screen, piece: Piece) -> tuple[str, str]:
+    text, style = (piece, "") if isinstance(piece, str) else piece
+    return screen.text(text, 1_000), style
+
+
+def _fill(text: str, width: int, right: bool) -> str:
+    return " " * (width - cell_len(text)) + text if right else pad(text, width)
+
+
+def print_run(
+    screen: Screen,
+    summary: RunSummary,
+    hosts: Iterable[HostInRun],
+    results: Sequence[Result],
+    now: datetime,
+    *,
+    report: str = "",
+) -> None:
+    """Print a stored run: how it stands, all that did not pass, worst first, then all that passed."""
+    troubles = Troubles(summary.site, keep=len(results) + sum(summary.hosts.values()) + 1)
+    only_host = ""
+    for host in hosts:
+        troubles.add_host(host)
+        only_host = host.name
+    troubles.add_results(results)
+    worst = troubles.worst()
+    print_stand(screen, summary, worst, only_host)
+    screen.line(run_line(screen, summary, now))
+    if worst:
+        screen.line()
+        print_rows(screen, [Row.of(trouble) for trouble in worst])
+    passes = sorted(
+        (result for result in results if result.status is Status.PASS),
+        key=lambda result: (result.host, result.check, result.subject),
+    )
+    if passes:
+        screen.line()
+        print_rows(
+            screen,
+            [
+                Row("pass", "pass", result.host, result.check, result.subject, result.message)
+                for result in passes
+            ],
+        )
+    if report:
+        screen.line()
+        screen.line(f"Full report: {screen.text(report)}")
+    screen.flush()
+
+
+def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
+    """Return when a run was, how long it took, by whom and with what."""
+    parts = [
+        f"Run {run.id}" if run.id is not None else "Run",
+        screen.text(run.title or run.procedure, 80),
+        f"{exact(run.started_at)} ({ago(run.started_at, now)})",
+        run.status + (f" ({screen.text(run.cause, 300)})" if run.cause else ""),
+    ]
+    if run.ended_at:
+        parts.append(f"took {duration((run.ended_at - run.started_at).total_seconds())}")
+    if run.started_by:
+        parts.append(f"by {screen.text(run.started_by, 80)}")
+    if run.site:
+        parts.append(f"site {screen.text(run.site, 200)}")
+    if run.version:
+        parts.append(f"upkeep {run.version}")
+    return ", ".join(parts)
+
+
+def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime) -> None:
+    """Print a list of runs as they come."""
+    if not runs:
+        print_empty(screen, "No run yet", f"the first one: {command('run', 'daily')}")
+        return
+    columns = [
+        Column("run", right=True),
+        Column("procedure", gives=True),
+        Column("when"),
+        Column("took", right=True),
+        Column("status"),
+        Column("hosts", right=True),
+        Column("results"),
+    ]
+    print_columns(screen, columns, [_run_cells(screen, run, now) for run in runs])
+    screen.flush()
+
+
+def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
+    took = duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else ""
+    kind = "" if run.status in ("done", "running") else "unknown"
+    hosts = thousands(sum(run.hosts.values()))
+    when = ago(run.started_at, now) if screen.live else exact(run.started_at)
+    return [
+        str(run.id),
+        run.procedure,
+        when,
+        took,
+        (run.status, STYLES[kind]),
+        hosts,
+        counts_words(run.counts),
+    ]
+
+
+def counts_words(counts: Counts) -> str:
+    """Return `1 critical, 2 medium, 3 unknown, 120 pass`."""
+    parts = [
+        f"{counts.failed[severity]} {severity.value}"
+        for severity in Severity
+        if counts.failed.get(severity)
+    ]
+    if counts.unknown:
+        parts.append(f"{counts.unknown} unknown")
+    parts.append(f"{counts.passed} pass")
+    return ", ".join(parts)
+
+
+def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -> None:
+    """Print findings, worst and then oldest first; resolved ones last."""
+    still = [finding for finding in findings if finding.resolved_at is None]
+    gone = [finding for finding in findings if finding.resolved_at is not None]
+    if not still:
+        well = ("No open finding", "bold")
+        screen.line(
+            well, f": what was looked at last passed; look again: {command('run', 'daily')}"
+        )
+    else:
+        hosts = len({finding.host for finding in still})
+        screen.line((f"{counted(len(still), 'open finding')} on {counted(hosts, 'host')}.", "bold"))
+        screen.line()
+        still.sort(key=lambda f: (f.severity.rank if f.severity else 2.5, f.check, f.opened_at))
+        print_rows(screen, [_finding_row(finding, now) for finding in still])
+    if gone:
+        screen.line()
+        gone.sort(key=lambda finding: finding.resolved_at or now, reverse=True)
+        print_rows(screen, [_finding_row(finding, now) for finding in gone])
+    screen.flush()
+
+
+def _finding_row(finding: Finding, now: datetime) -> Row:
+    story = [f"in {counted(finding.count, 'run')}"]
+    if finding.reopened:
+        story.append(
+            "came back " + ("once" if finding.reopened == 1 else f"{finding.reopened} times")
+        )
+    if finding.resolved_at is not None:
+        was = status_words(finding.status, finding.severity)
+        story.insert(0, f"{ago(finding.resolved_at, now)}; was {was}: {finding.message}")
+        kind, words, remedy = "pass", "resolved", ""
+    else:
+        since = age((now - finding.opened_at).total_seconds())
+        story.insert(0, f"{finding.message}; open for {since}")
+        kind = status_kind(finding.status, finding.severity)
+        words, remedy = status_words(finding.status, finding.severity), finding.remedy
+    return Row(kind, words, finding.host, finding.check, finding.subject, ", ".join(story), remedy)
+
+
+def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
+    """Print every check with its title."""
+    if not checks:
+        print_empty(screen, "No check is installed", "install the package again")
+        return
+    columns = [Column("check"), Column("what it holds", gives=True)]
+    print_columns(screen, columns, [[check.id, check.title] for check in checks.values()])
+    if screen.live:
+        screen.line()
+        screen.line(f"One with its limits: {command('checks', next(iter(checks)))}")
+    screen.flush()
+
+
+def print_check(screen: Screen, check: Check) -> None:
+    """Print a check's documentation: the rule, its limits with their defaults, its source, the first step."""
+    width = min(screen.width, PROSE_COLUMNS)
+    screen.line((f"{check.id}: {check.title}", "bold"))
+    for paragraph in check.description.split("\n\n"):
+        screen.line()
+        for line in wrap(" ".join(paragraph.split()), width):
+            screen.line(line)
+    limits = _limits(check.params)
+    if limits:
+        screen.line()
+        screen.line(("Limits", "bold"))
+        widest = max(len(f"{name} = {default}") for name, default, _ in limits)
+        widest = min(widest, width // 2)
+        for name, default, meaning in limits:
+            first, *others = wrap(meaning, max(width - widest - 4, 24))
+            screen.line(GAP, pad(f"{name} = {default}", widest), GAP, first)
+            for line in others:
+                screen.line(GAP, " " * widest, GAP, line)
+    screen.line()
+    facts = [("Looks at", check.gather), ("Source", check.source), ("First step", check.remedy)]
+    if check.controls:
+        facts.append(("Controls", ", ".join(check.controls)))
+    for name, text in facts:
+        screen.line((pad(name, 12), "bold"), " ".join(text.split()))
+    screen.line()
+    screen.line(f"Now: {command('check', check.id)}")
+    screen.flush()
+
+
+def _limits(params: Any) -> list[tuple[str, str, str]]:
+    """Return name, default and meaning of each limit; the meanings stand in the dataclass's docstring."""
+    if not is_dataclass(params):
+        return []
+    names = [field.name for field in fields(params)]
+    meanings: dict[str, list[str]] = {}
+    name = ""
+    for line in textwrap.dedent(type(params).__doc__ or "").splitlines():
+        start, colon, rest = line.strip().partition(":")
+        if colon and start in names:
+            name, line = start, rest
+        if name:
+            meanings.setdefault(name, []).append(line.strip())
+    return [
+        (name, repr(getattr(params, name)), " ".join(meanings.get(name, [])).strip())
+        for name in names
+    ]
+
+
+def print_procedures(screen: Screen, procedures: Sequence[Procedure], now: datetime) -> None:
+    """Print a site's procedures; when each is due next, if it is scheduled."""
+    if not procedures:
+        print_empty(screen, "The site has no procedure", "write one into its schedule.yml")
+        return
+    scheduled = any(procedure.next_at for procedure in procedures)
+    columns = [Column("procedure"), Column("title", gives=True), Column("hosts", gives=True)]
+    if scheduled:
+        columns.append(Column("next"))
+    columns.append(Column("owner", gives=True))
+    rows: list[list[Piece]] = []
+    for procedure in procedures:
+        row: list[Piece] = [procedure.id, procedure.title, procedure.hosts]
+        if scheduled:
+            due = procedure.next_at
+            row.append("" if due is None else ago(due, now) if screen.live else exact(due))
+        rows.append([*row, procedure.owner])
+    print_columns(screen, columns, rows)
+    screen.flush()
+
+
+class DoctorLine(Protocol):
+    """What doctor found about one topic of one host."""
+
+    @property
+    def host(self) -> str:
+        """Its name in the inventory."""
+
+    @property
+    def topic(self) -> str:
+        """What was looked at."""
+
+    @property
+    def status(self) -> str:
+        """One of ok, warn, fail, unknown."""
+
+    @property
+    def text(self) -> str:
+        """What was found."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do; empty if nothing."""
+
+
+def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = False) -> None:
+    """Print what doctor found: one sentence, then what is not ok, worst first; every: what is ok as well."""
+    order = {"fail": 0, "unknown": 1, "warn": 2, "ok": 3}
+    found = sorted(lines, key=lambda line: order[line.status])  # stable: as found within a status
+    wrong = [line for line in found if line.status != "ok"]
+    hosts = {line.host for line in lines}
+    stuck = {line.host for line in wrong if line.status != "warn"}
+    if not hosts:
+        print_empty(
+            screen, "No host was looked at", "see the pattern after --limit and the inventory"
+        )
+        return
+    kind = "pass" if not wrong else "warn" if not stuck else "fail"
+    ready = len(hosts) - len(stuck)
+    if len(hosts) == 1:
+        said = f"{screen.text(next(iter(hosts)), 80)} is {'not ready' if stuck else 'ready'}"
+    elif not stuck:
+        said = f"All {thousands(len(hosts))} hosts are ready"
+    else:
+        verb = "is" if ready == 1 else "are"
+        said = f"{thousands(ready)} of {thousands(len(hosts))} hosts {verb} ready"
+    note = f", {counted(len(wrong), 'thing')} to look at" if wrong else ""
+    screen.line((f"{said}{note}.", f"bold {STYLES[kind]}"))
+    shown = found if every else wrong
+    if shown:
+        screen.line()
+        print_rows(screen, [_doctor_row(line) for line in shown])
+    fine = len(found) - len(wrong)
+    if fine and not every:
+        screen.line()
+        screen.line((f"{screen.signs['pass']} {counted(fine, 'thing')} ok", STYLES["pass"]))
+    screen.flush()
+
+
+def _doctor_row(line: DoctorLine) -> Row:
+    kind = "pass" if line.status == "ok" else line.status
+    return Row(kind, line.status, line.host, line.topic, "", line.text, line.remedy)
+
+
+def print_error(screen: Screen, error: BaseException) -> None:
+    """Print an error in two lines at most: what and where; what to do."""
+    said = screen.text(str(error) or type(error).__name__, 2_000)
+    screen.line(("upkeep: ", "bold"), said)
+    remedy = screen.text(getattr(error, "remedy", ""), 2_000)
+    if remedy:
+        screen.line(f"{screen.signs['next']} {remedy}")
+    screen.flush()
+
+
+def print_empty(screen: Screen, why: str, first: str) -> None:
+    """Print why there is nothing, and what to do first."""
+    screen.line((f"{why}.", "bold"), f" {first[:1].upper()}{first[1:]}")
+    screen.flush()

@@ -1,0 +1,240 @@
+"""What is shown of a run: plain data, made from the store's rows or from the hosts as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from upkeep.observed import Observed, Outcome
+from upkeep.verdicts import Result, Severity, Status
+
+UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many results of each kind. failed: by severity; a severity without any may be absent."""
+
+    passed: int = 0
+    unknown: int = 0
+    failed: Mapping[Severity, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> Counts:
+        """Count results."""
+        tally = Tally()
+        tally.add_results(results)
+        return tally.counts()
+
+    @property
+    def failing(self) -> int:
+        """How many failed, of whatever severity."""
+        return sum(self.failed.values())
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.passed + self.unknown + self.failing
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run, without its results.
+
+    id: None if the run was not stored.
+    site: the folder given with -i; empty for the embedded default.
+    status: running, done, partial, failed, interrupted or crashed.
+    cause: why it is not done, for people.
+    hosts: how many hosts ended with each outcome; those not begun are missing.
+    hosts_in_need: how many hosts have something that did not pass (see `needs`).
+    version: of the program that ran it; started_by: the account.
+    """
+
+    id: int | None
+    procedure: str
+    title: str
+    site: str
+    status: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    cause: str = ""
+    hosts: Mapping[Outcome, int] = field(default_factory=dict)
+    hosts_in_need: int = 0
+    counts: Counts = Counts()
+    version: str = ""
+    started_by: str = ""
+
+    @property
+    def hosts_unseen(self) -> int:
+        """How many hosts were due and gave nothing."""
+        return sum(self.hosts.get(outcome, 0) for outcome in UNSEEN)
+
+
+@dataclass(frozen=True)
+class HostInRun:
+    """How it went with one host, without its results; `Observed` has the meaning of the fields."""
+
+    name: str
+    outcome: Outcome
+    message: str = ""
+    observed_at: datetime | None = None
+    seconds: float = 0.0
+    python: str = ""
+    clock_offset_seconds: float | None = None
+
+    @classmethod
+    def of(cls, observed: Observed) -> HostInRun:
+        """Return what is shown of an observed host."""
+        return cls(
+            observed.host,
+            observed.outcome,
+            observed.message,
+            observed.observed_at,
+            observed.seconds,
+            observed.python,
+            observed.clock_offset_seconds,
+        )
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it was due and gave nothing."""
+        return self.outcome in UNSEEN
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one subject over time.
+
+    count: in how many runs it was seen to fail.
+    reopened: how often it came back after it was resolved.
+    resolved_at: None while it is open.
+    """
+
+    id: int
+    host: str
+    check: str
+    subject: str
+    status: Status
+    severity: Severity | None
+    message: str
+    opened_at: datetime
+    last_seen_at: datetime
+    count: int = 1
+    reopened: int = 0
+    resolved_at: datetime | None = None
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """One procedure of a site. next_at: None if it is not scheduled."""
+
+    id: str
+    title: str
+    hosts: str
+    owner: str = ""
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that did not pass: a result, or a host that was not seen (then check is empty)."""
+
+    host: str
+    check: str
+    subject: str
+    status: Status
+    severity: Severity | None
+    message: str
+    remedy: str
+    controls: tuple[str, ...] = ()
+    observed_at: datetime | None = None
+    evidence_sha256: str = ""
+
+    @classmethod
+    def of(cls, result: Result) -> Trouble:
+        """Return what is shown of a result."""
+        return cls(
+            result.host,
+            result.check,
+            result.subject,
+            result.status,
+            result.severity,
+            result.message,
+            result.remedy,
+            result.controls,
+            result.observed_at,
+            result.evidence_sha256,
+        )
+
+    @classmethod
+    def of_host(cls, host: HostInRun, command: str) -> Trouble:
+        """Return what is shown of a host that was not seen. command: finds out why."""
+        message = host.outcome.value.replace("_", " ")
+        if host.message and host.message != message:
+            message += f": {host.message}"
+        at = host.observed_at
+        return cls(host.name, "", "", Status.UNKNOWN, None, message, command, observed_at=at)
+
+    @property
+    def order(self) -> tuple[int, str, str, str]:
+        """Worst first, in the precedence of the exit status: high, unknown, medium; then like to like."""
+        if self.status is Status.UNKNOWN:
+            rank = 2 if not self.check else 3
+        else:
+            rank = {1: 0, 2: 1, 3: 4, 4: 5, 5: 6}[self.severity.rank if self.severity else 5]
+        return rank, self.check, self.host, self.subject
+
+
+def needs(host: HostInRun, results: Iterable[Result]) -> bool:
+    """Return whether a host needs a person: it was not seen, or something is unknown or worse than info."""
+    return host.unseen or any(
+        result.status is not Status.PASS and result.severity is not Severity.INFO
+        for result in results
+    )
+
+
+class Tally:
+    """Counts hosts and results as they come; its size does not grow with them."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[Outcome, int] = {}
+        self.hosts_in_need = 0
+        self.by_check: dict[str, int] = {}
+        self._passed = 0
+        self._unknown = 0
+        self._failed: dict[Severity, int] = {}
+
+    def add(self, observed: Observed) -> None:
+        """Count a host and its results."""
+        host = HostInRun.of(observed)
+        self.hosts[host.outcome] = self.hosts.get(host.outcome, 0) + 1
+        self.hosts_in_need += needs(host, observed.results)
+        self.add_results(observed.results)
+
+    def add_results(self, results: Iterable[Result]) -> None:
+        """Count results."""
+        for result in results:
+            if result.status is Status.PASS:
+                self._passed += 1
+                continue
+            self.by_check[result.check] = self.by_check.get(result.check, 0) + 1
+            if result.status is Status.UNKNOWN:
+                self._unknown += 1
+            else:
+                severity = result.severity or Severity.INFO
+                self._failed[severity] = self._failed.get(severity, 0) + 1
+
+    def counts(self) -> Counts:
+        """Return how many results of each kind came so far."""
+        return Counts(self._passed, self._unknown, dict(self._failed))
+
+    def into(self, summary: RunSummary) -> RunSummary:
+        """Return the summary with what was counted."""
+        return replace(
+            summary,
+            hosts=dict(self.hosts),
+            hosts_in_need=self.hosts_in_need,
+            counts=self.counts(),
+        )

@@ -1,0 +1,194 @@
+"""How a run stands: one sentence, what did not pass, what passed, where the rest is, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from upkeep.observed import Outcome
+from upkeep.verdicts import Status
+from upkeep.view.model import Counts, RunSummary, Tally, Trouble
+from upkeep.view.screen import STYLES, Letters, Piece, Screen
+from upkeep.view.text import command, counted, thousands, wrap
+from upkeep.view.troubles import Row, Troubles, print_rows
+
+NAMED_IN_SENTENCE = 3
+CLAUSE_COLUMNS = 60
+
+
+def print_result(
+    screen: Screen,
+    summary: RunSummary,
+    troubles: Troubles,
+    tally: Tally,
+    *,
+    report: str = "",
+    only_host: str = "",
+) -> None:
+    """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next."""
+    worst = troubles.worst()
+    after = _footer(screen, summary, worst, report)
+    taken = print_stand(screen, summary, worst, only_host)
+    if worst:
+        screen.line()
+        # Also on the screen: blank lines, the line of what is left out, and the prompt.
+        taken += sum(screen.rows(line) for line in after) + 5
+        shown = print_rows(screen, [Row.of(t) for t in worst], max(screen.height - taken, 6))
+        if shown < troubles.count:
+            screen.line(*_rest(screen, summary, troubles.count - shown, worst[:shown], tally))
+    screen.line()
+    for line in after:
+        screen.line(*line)
+    screen.flush()
+
+
+def print_stand(
+    screen: Screen, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
+) -> int:
+    """Print the one sentence that says how a run stands; return the number of lines."""
+    sentence = stand(screen, summary, worst, only_host)
+    lines = wrap(sentence, screen.width) if screen.live else [sentence]
+    if screen.terminal:
+        screen.line()
+    for line in lines:
+        screen.line((line, f"bold {STYLES[_kind(summary, worst)]}"))
+    return len(lines) + 1
+
+
+def _kind(summary: RunSummary, worst: Sequence[Trouble]) -> str:
+    if worst and worst[0].status is Status.FAIL:
+        return "fail" if worst[0].order[0] < 2 else "warn"
+    if worst or summary.status != "done" or not summary.counts.total:
+        return "unknown"
+    return "pass"
+
+
+def stand(
+    letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
+) -> str:
+    """Return the one sentence that says how a run stands."""
+    said = headline(letters, summary, worst, only_host)
+    names = clauses(letters, summary, worst)
+    return f"{said}: {names}." if names else f"{said}."
+
+
+def headline(
+    letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str = ""
+) -> str:
+    """Return how a run stands, without what is wrong and without a full stop."""
+    return _preface(letters, summary) + _state(letters, summary, worst, only_host)
+
+
+def _preface(letters: Letters, summary: RunSummary) -> str:
+    done = counted(sum(summary.hosts.values()), "host")
+    cause = letters.text(summary.cause, 300)
+    if summary.status == "interrupted":
+        return f"Interrupted after {done}. "
+    if summary.status in ("failed", "crashed"):
+        return f"The run {summary.status}: {cause}. " if cause else f"The run {summary.status}. "
+    return ""
+
+
+def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str) -> str:
+    hosts = sum(summary.hosts.values())
+    counts = summary.counts
+    if not hosts or (not counts.total and not worst):
+        why = letters.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
+        return "Nothing was looked at" + (f": {why}" if why else "")
+    need = summary.hosts_in_need
+    if hosts == 1:
+        name = letters.text(only_host or (worst[0].host if worst else ""), 80) or "The host"
+        return f"{name} needs you" if need else f"{name} is well" + _to_know(counts)
+    if need:
+        verb = "needs" if need == 1 else "need"
+        return f"{thousands(need)} of {thousands(hosts)} hosts {verb} you"
+    skipped = summary.hosts.get(Outcome.SKIPPED, 0)
+    if skipped:
+        return f"{hosts - skipped} of {hosts} hosts are well, {skipped} skipped" + _to_know(counts)
+    return f"All {thousands(hosts)} hosts are well" + _to_know(counts)
+
+
+def _to_know(counts: Counts) -> str:
+    return f", {counted(counts.failing, 'thing')} to know" if counts.failing else ""
+
+
+def clauses(letters: Letters, summary: RunSummary, worst: Sequence[Trouble]) -> str:
+    """Return the worst of the first few hosts, or of the one host, in a few words each."""
+    if not summary.hosts_in_need:
+        return ""
+    with_host = sum(summary.hosts.values()) > 1
+    said: list[str] = []
+    named: set[str] = set()
+    for trouble in worst:
+        if with_host and trouble.host in named:
+            continue
+        if len(said) == NAMED_IN_SENTENCE:
+            break
+        named.add(trouble.host)
+        said.append(_clause(letters, trouble, with_host=with_host))
+    more = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
+    if more > 0:
+        said.append(f"and {thousands(more)} more")
+    return "; ".join(said)
+
+
+def _clause(letters: Letters, trouble: Trouble, *, with_host: bool) -> str:
+    """Return `db1: backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
+    part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], CLAUSE_COLUMNS)
+    message = part.rstrip(",;:") + letters.signs["more"] if cut else part
+    if not trouble.check:
+        return f"{letters.cut(trouble.host, 30)}: {message}" if with_host else message
+    about = (
+        [trouble.check]
+        if trouble.subject in ("", trouble.check)
+        else [trouble.check, trouble.subject]
+    )
+    words = " ".join(letters.cut(word, 34) for word in about)
+    return (f"{letters.cut(trouble.host, 30)}: " if with_host else "") + f"{words} {message}"
+
+
+def _rest(
+    screen: Screen, summary: RunSummary, count: int, shown: Sequence[Trouble], tally: Tally
+) -> list[Piece]:
+    left = dict(tally.by_check)
+    for trouble in shown:
+        if trouble.check in left:
+            left[trouble.check] -= 1
+    most = sorted(((n, check) for check, n in left.items() if n > 0), reverse=True)
+    names = ", ".join(f"{n} {screen.cut(check, 30)}" for n, check in most[:3])
+    see = command("show", str(summary.id)) if summary.id is not None else "--json"
+    more = f"{screen.signs['more']} and {thousands(count)} more"
+    if names and len(most) <= 3:
+        more += f": {names}"
+    elif names:
+        more += f": {names} {screen.signs['more']}"
+    return [(more, "bold"), f"; all: {see}"]
+
+
+def _footer(
+    screen: Screen, summary: RunSummary, worst: Sequence[Trouble], report: str
+) -> list[list[Piece]]:
+    lines: list[list[Piece]] = []
+    if summary.counts.passed:
+        sign, style = screen.status(Status.PASS)
+        passed = f"{sign[0]} {counted(summary.counts.passed, 'result')} passed"
+        see = f"; see: {command('show', str(summary.id))}" if summary.id is not None else ""
+        lines.append([(passed, style), see])
+    if report:
+        lines.append([f"Full report: {screen.text(report)}"])
+    lines.append([f"Next: {_next(screen, summary, worst)}"])
+    return lines
+
+
+def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
+    again = command("run", summary.procedure, site=summary.site)
+    if not worst:
+        if summary.status == "done" and summary.counts.total:
+            return "nothing needs you; once more with: " + again
+        if not summary.hosts:
+            return "see what there is and can be reached: " + command("doctor", site=summary.site)
+        return "run it again: " + again
+    first = worst[0]
+    if not first.check:
+        return screen.text(first.remedy, 500)
+    look = command("check", first.check, site=summary.site, limit=first.host)
+    return "mend the first line, then look again: " + screen.text(look, 500)

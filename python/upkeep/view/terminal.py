@@ -1,0 +1,179 @@
+"""A run while it goes on: a moving display on a terminal, a line per host in a pipe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from upkeep.observed import Observed, Outcome
+from upkeep.verdicts import Result
+from upkeep.view.model import HostInRun, RunSummary, Tally
+from upkeep.view.result import print_result
+from upkeep.view.screen import Screen
+from upkeep.view.text import counted, duration, pad
+from upkeep.view.troubles import Troubles
+
+HOSTS_SHOWN_SINGLY = 8
+REFRESH_PER_SECOND = 4
+
+_SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
+
+
+class RunView:
+    """Shows a run while it goes on, and its result when it ends.
+
+    out: for the result; errors: for what goes on. quiet: no result, as with `--json`.
+    The driver calls the methods from any thread; as a context manager it takes the progress away on an exception.
+    """
+
+    def __init__(
+        self,
+        out: Screen,
+        errors: Screen,
+        *,
+        site: str = "",
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tally = Tally()
+        self._out = out
+        self._errors = errors
+        self._site = site
+        self._quiet = quiet
+        self._clock = clock
+        self._troubles = Troubles(site)
+        self._lock = threading.RLock()
+        self._in_work: dict[str, float] = {}
+        self._done = 0
+        self._hosts = 0
+        self._procedure = ""
+        self._started = clock()
+        self._only_host = ""
+        # Lines in a pipe and a moving display on the same terminal would write over each other.
+        shows = errors.live and (out.live or quiet)
+        self._live = (
+            Live(
+                self,
+                console=errors.console,
+                transient=True,
+                refresh_per_second=REFRESH_PER_SECOND,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            if shows
+            else None
+        )
+
+    def __enter__(self) -> RunView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def started(self, procedure: str, hosts: int) -> None:
+        """Show that a procedure begins on so many hosts."""
+        self._procedure, self._hosts, self._started = procedure, hosts, self._clock()
+        if self._live:
+            self._live.start()
+
+    def host_began(self, name: str) -> None:
+        """Show that a host is in work."""
+        with self._lock:
+            self._in_work[name] = self._clock()
+
+    def host_done(self, observed: Observed) -> None:
+        """Show that a host is done; keep what did not pass."""
+        host = HostInRun.of(observed)
+        with self._lock:
+            self._in_work.pop(observed.host, None)
+            self._done += 1
+            self._only_host = observed.host
+            self.tally.add(observed)
+            self._troubles.add_host(host)
+            self._troubles.add_results(observed.results)
+        if self._live is None:
+            screen = self._errors if self._quiet else self._out
+            screen.line(host_line(screen, host, observed.results))
+            screen.flush()
+
+    def finished(self, summary: RunSummary, report: Path | str = "") -> None:
+        """Take the progress away and print the result. report: where the full report lies."""
+        self.stop()
+        if self._quiet:
+            return
+        print_result(
+            self._out,
+            summary,
+            self._troubles,
+            self.tally,
+            report=str(report),
+            only_host=self._only_host if self._done == 1 else "",
+        )
+
+    def stop(self) -> None:
+        """Take the progress away."""
+        if self._live:
+            self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the progress as it is now: a line per host in work, or one line for all."""
+        with self._lock:
+            in_work = list(self._in_work.items())
+            needing, done = self.tally.hosts_in_need, self._done
+        yield from self._progress(in_work, needing, done, self._clock())
+
+    def _progress(
+        self, in_work: list[tuple[str, float]], needing: int, done: int, now: float
+    ) -> list[Text]:
+        screen = self._errors
+        frames = _SPINNER[0 if screen.unicode else 1]
+        frame = frames[int(now * REFRESH_PER_SECOND) % len(frames)]
+        spent = f"{max(0, int(now - self._started))} s"
+        dot = " · " if screen.unicode else " - "
+        parts = [f"{done} of {counted(self._hosts, 'host')} done"]
+        if needing:
+            parts.append(f"{needing} {'needs' if needing == 1 else 'need'} you")
+        singly = 0 < len(in_work) <= min(HOSTS_SHOWN_SINGLY, screen.height - 4)
+        if in_work and not singly:
+            parts.append(f"{len(in_work)} in work")
+        parts.append(spent)
+        head = f"{frame} {screen.text(self._procedure)}: {dot.join(parts)}"
+        lines = [head]
+        if singly:
+            widest = max(cell_len(screen.text(name, 200)) for name, _ in in_work)
+            room = min(widest, screen.width - 12)
+            for name, began in in_work:
+                took = f"{max(0, int(now - began))} s"
+                lines.append(f"  {pad(screen.cut(name, room), room)}  {took:>6}")
+        return [
+            Text(screen.cut(line, screen.width - 1), no_wrap=True, overflow="crop")
+            for line in lines
+        ]
+
+
+def host_line(screen: Screen, host: HostInRun, results: Sequence[Result]) -> str:
+    """Return the one plain line of a host that is done."""
+    name = screen.text(host.name, 300)
+    took = f" in {duration(host.seconds)}" if host.seconds else ""
+    if host.outcome is not Outcome.OK:
+        why = f": {screen.text(host.message, 500)}" if host.message else ""
+        return f"{name}: {host.outcome.value.replace('_', ' ')}{took}{why}"
+    tally = Tally()
+    tally.add_results(results)
+    counts = tally.counts()
+    return (
+        f"{name}: ok{took}: {counts.passed} pass, {counts.failing} fail, {counts.unknown} unknown"
+    )

@@ -1,0 +1,207 @@
+"""What did not pass: the worst of it kept, and printed as rows, each with its next step."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len
+
+from upkeep.verdicts import Result, Status
+from upkeep.view.model import HostInRun, Trouble
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import command, pad, status_kind, status_words, wrap
+
+# Enough for any screen and for a log that people read; the store has the rest.
+KEPT_TROUBLES = 1_000
+# A host may send a megabyte as subject; what is kept of it is what can be shown.
+KEPT_CHARACTERS = 2_000
+WIDE_COLUMNS = 120
+MESSAGE_CHARACTERS = 300
+
+
+class Troubles:
+    """Keeps the worst of what did not pass, and how much there was. A host that was not seen is one row."""
+
+    def __init__(self, site: str = "", keep: int = KEPT_TROUBLES) -> None:
+        self.count = 0
+        self._site = site
+        self._keep = keep
+        self._unseen: set[str] = set()
+        self._order = itertools.count()
+        # A heap gives its least first, so the order is turned round: what is let go is the least bad.
+        self._heap: list[tuple[_Backwards, int, Trouble]] = []
+
+    def add_host(self, host: HostInRun) -> None:
+        """Take in a host, before its results: if it was not seen, its unknown results are this one row."""
+        if host.unseen:
+            self._unseen.add(host.name)
+            doctor = command("doctor", site=self._site, limit=host.name)
+            self._add(Trouble.of_host(host, f"see why: {doctor}"))
+
+    def add_results(self, results: Iterable[Result]) -> None:
+        """Take in results."""
+        for result in results:
+            if result.status is Status.PASS:
+                continue
+            if result.status is not Status.UNKNOWN or result.host not in self._unseen:
+                self._add(Trouble.of(result))
+
+    def _add(self, trouble: Trouble) -> None:
+        self.count += 1
+        trouble = _bounded(trouble)
+        entry = (_Backwards(trouble.order), next(self._order), trouble)
+        if len(self._heap) < self._keep:
+            heapq.heappush(self._heap, entry)
+        elif entry > self._heap[0]:
+            heapq.heapreplace(self._heap, entry)
+
+    def worst(self) -> list[Trouble]:
+        """Return what is kept, worst first."""
+        return sorted((entry[2] for entry in self._heap), key=lambda trouble: trouble.order)
+
+
+@dataclass(frozen=True)
+class _Backwards:
+    order: tuple[int, str, str, str]
+
+    def __lt__(self, other: _Backwards) -> bool:
+        return self.order > other.order
+
+
+def _bounded(trouble: Trouble) -> Trouble:
+    texts = (trouble.host, trouble.subject, trouble.message, trouble.remedy)
+    if all(len(text) <= KEPT_CHARACTERS for text in texts):
+        return trouble
+    host, subject, message, remedy = (_ends(text) for text in texts)
+    return replace(trouble, host=host, subject=subject, message=message, remedy=remedy)
+
+
+def _ends(text: str) -> str:
+    if len(text) <= KEPT_CHARACTERS:
+        return text
+    half = KEPT_CHARACTERS // 2
+    return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is printed of one thing that did not pass. kind: its sign and colour; words: after the sign."""
+
+    kind: str
+    words: str
+    host: str
+    check: str
+    subject: str
+    message: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> Row:
+        """Return the row of a result that did not pass."""
+        return cls(
+            status_kind(trouble.status, trouble.severity),
+            status_words(trouble.status, trouble.severity),
+            trouble.host,
+            trouble.check,
+            trouble.subject,
+            trouble.message,
+            trouble.remedy,
+        )
+
+    def plain(self, screen: Screen) -> str:
+        """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
+        about = " ".join(screen.text(word, 600) for word in (self.check, self.subject) if word)
+        parts = [screen.text(self.host, 300), self.words, about, screen.text(self.message, 1_000)]
+        remedy = f"; next: {screen.text(self.remedy, 1_000)}" if self.remedy else ""
+        return ": ".join(part for part in parts if part) + remedy
+
+
+def print_rows(screen: Screen, rows: Sequence[Row], room: int | None = None) -> int:
+    """Print rows in at most room lines of a terminal, or all; return how many there was room for.
+
+    The next step of rows that share it stands below the last of them.
+    """
+    if not screen.live:
+        for row in rows:
+            screen.line(row.plain(screen))
+        return len(rows)
+    layout = _Layout.fitting(screen, rows[:room])
+    used = shown = 0
+    pending = ""
+    for row in rows:
+        remedy = screen.text(row.remedy, 1_000)
+        block = layout.remedy(pending) if pending != remedy else []
+        block += layout.row(row)
+        last = sum(screen.rows(line) for line in layout.remedy(remedy))
+        needed = used + sum(screen.rows(line) for line in block)
+        if shown and room is not None and needed + last > room:
+            break
+        for pieces in block:
+            screen.line(*pieces)
+        used, pending = needed, remedy
+        shown += 1
+    for pieces in layout.remedy(pending):
+        screen.line(*pieces)
+    return shown
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Column widths of one table. At less than WIDE_COLUMNS the message stands on a line of its own."""
+
+    screen: Screen
+    words: int
+    host: int
+    check: int
+    subject: int
+
+    @classmethod
+    def fitting(cls, screen: Screen, rows: Sequence[Row]) -> _Layout:
+        width = screen.width
+        wide = width >= WIDE_COLUMNS
+        words = max((len(row.words) for row in rows), default=0) + 2
+        host = _widest(screen, (row.host for row in rows), max(16, width // (6 if wide else 3)))
+        check = _widest(screen, (row.check for row in rows), max(16, width // 8))
+        left = width - words - host - check - 6
+        room = max(left // 3 if wide else left, 8)
+        subject = _widest(screen, (row.subject for row in rows), room)
+        return cls(screen, words, host, check, subject)
+
+    def row(self, row: Row) -> list[list[Piece]]:
+        screen = self.screen
+        message = screen.text(row.message, MESSAGE_CHARACTERS)
+        line: list[Piece] = [
+            (pad(f"{screen.signs[row.kind]} {row.words}", self.words), STYLES[row.kind])
+        ]
+        at = self.words
+        for text, width, style in (
+            (row.host, self.host, "bold"),
+            (row.check, self.check, ""),
+            (row.subject, self.subject, ""),
+        ):
+            # A host that was not seen has no check: its message takes the rest of the line.
+            if width and (text or row.check):
+                line += ["  ", (pad(screen.cut(text, width), width), style)]
+                at += width + 2
+        if screen.width < WIDE_COLUMNS and row.check and row.subject:
+            indent = self.words + 2
+            return [line, *_lines(" " * indent, wrap(message, screen.width - indent))]
+        first, *others = wrap(message, max(screen.width - at - 2, 16))
+        return [[*line, "  " + first], *_lines(" " * (at + 2), others)]
+
+    def remedy(self, remedy: str) -> list[list[Piece]]:
+        """Return the next step as one line that is not broken, so that a command in it can be pasted."""
+        if not remedy:
+            return []
+        return [[" " * (self.words + 2) + f"{self.screen.signs['next']} {remedy}"]]
+
+
+def _widest(screen: Screen, texts: Iterable[str], most: int) -> int:
+    return max((cell_len(screen.cut(text, most)) for text in texts), default=0)
+
+
+def _lines(indent: str, texts: Iterable[str]) -> list[list[Piece]]:
+    return [[indent + text] for text in texts]
