@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -22,9 +21,9 @@ try:
     from upkeep.check import load
     from upkeep.judge import judge_answer, unseen
     from upkeep.observed import Due, Observed, Outcome, Request, to_json
-    from upkeep.parameters import ParameterError, find, merge_entries, split
+    from upkeep.parameters import ParameterError, find, merge_entries, split, validate
     from upkeep.verdicts import Severity, Status
-    from upkeep.view.text import result_line
+    from upkeep.view.text import safe, status_sign
 except ImportError as exc:
     MISSING: str | None = str(exc)
 else:
@@ -185,7 +184,7 @@ def resolve(
             if only is not None and check.id not in only:
                 continue
             params, limits = split(check, entry)
-            valid = _validated(check.gather, params)
+            valid = validate(check, params)
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(entry)}") from exc
         key = (check.gather, json.dumps(valid, sort_keys=True))
@@ -213,17 +212,14 @@ def _connection(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {name: variables[name] for name in secrets.CONNECTION_SECRETS if name in variables}
 
 
-def _validated(gather: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the gather's parameters with types and defaults, by Ansible's own rules."""
-    validation = ArgumentSpecValidator(payload.gathers()[gather].ARGUMENTS).validate(params)
-    if validation.error_messages:
-        raise ParameterError("; ".join(validation.error_messages))
-    plain: dict[str, Any] = json.loads(json.dumps(validation.validated_parameters))
-    return plain
-
-
 def _lines(observed: Observed) -> list[str]:
     """Return the host's verdicts as lines for a plain playbook run."""
     passed = sum(result.status is Status.PASS for result in observed.results)
-    lines = [result_line(one) for one in observed.results if one.status is not Status.PASS]
-    return [*lines, f"{observed.host}: {passed} of {len(observed.results)} checks pass"]
+    host = safe(observed.host)
+    lines = [
+        f"{host}: {status_sign(one.status, one.severity)} {one.check} {safe(one.subject)}:"
+        f" {safe(one.message)}"
+        for one in observed.results
+        if one.status is not Status.PASS
+    ]
+    return [*lines, f"{host}: {passed} of {len(observed.results)} results pass"]

@@ -59,7 +59,7 @@ def main() -> NoReturn:
     except UpkeepError as exc:
         if debug:
             raise
-        status = _complain(str(exc), exc.remedy, exc.exit_status)
+        status = _complain(exc, exc.exit_status)
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
@@ -76,19 +76,20 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
     if type(exc).__name__ == "Abort":
         return 130
     if hasattr(exc, "format_message"):  # the parser's own errors; typer hides their class
-        return _complain(exc.format_message(), "upkeep --help", UsageError.exit_status)
+        error = UsageError(exc.format_message(), remedy="upkeep --help")
+        return _complain(error, UsageError.exit_status)
     if debug:
         raise exc
-    what = f"{type(exc).__name__}: {exc}"
-    return _complain(what, "this is a fault of Upkeep; run it again with --debug and report it", 70)
+    remedy = "this is a fault of Upkeep; run it again with --debug and report it"
+    return _complain(UpkeepError(f"{type(exc).__name__}: {exc}", remedy=remedy), 70)
 
 
-def _complain(text: str, remedy: str, status: int) -> int:
+def _complain(error: BaseException, status: int) -> int:
     """Print an error in two lines at most."""
     from upkeep.view.lists import print_error
     from upkeep.view.screen import Screen
 
-    print_error(Screen(sys.stderr), text, remedy)
+    print_error(Screen(sys.stderr), error)
     return status
 
 

@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.check import Check
 
@@ -78,6 +79,23 @@ def split(check: Check, entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ParameterError(f"{what}{nearest(str(key), known)}", str(key))
     make_limits(check, set_limits)
     return params, set_limits
+
+
+def validate(check: Check, params: Mapping[str, Any], *, partly: bool = False) -> dict[str, Any]:
+    """Return the gather's parameters with types and defaults, by Ansible's own rules; raise ParameterError.
+
+    partly: some are not known yet, so that one that is required may be missing.
+    """
+    arguments = payload.gathers()[check.gather].ARGUMENTS
+    if partly:
+        arguments = {name: spec for name, spec in arguments.items() if name in params}
+    validation = ArgumentSpecValidator(arguments).validate(dict(params))
+    if validation.error_messages:
+        message = f"check {check.id}: {'; '.join(validation.error_messages)}"
+        key = next((name for name in params if f"'{name}'" in message), "")
+        raise ParameterError(message, key)
+    plain: dict[str, Any] = json.loads(json.dumps(validation.validated_parameters))
+    return plain
 
 
 def make_limits(check: Check, limits: Mapping[str, Any]) -> Any:

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import metadata
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.observed import Outcome
 from upkeep.store import tables
 from upkeep.store.texts import shown
+from upkeep.verdicts import Severity
 
 RUNNING = "running"
+UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def start(db: Connection, begun: RunStart) -> int:
     """Write down that a run begins; return its number."""
     values = asdict(begun)
     values["host_limit"] = values.pop("limit")
-    values |= {"status": RUNNING, "cause": "", "version": metadata.version("upkeep")}
+    values |= {"status": RUNNING, "cause": "", "version": _version()}
     made = db.execute(insert(tables.run).values(values).returning(tables.run.c.id))
     return int(made.scalar_one())
 
@@ -118,6 +120,58 @@ def hosts(db: Connection, run_id: int) -> Iterator[RunHost]:
             row.python,
             row.clock_offset_seconds,
         )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a run found. hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well."""
+
+    hosts: dict[Outcome, int]
+    hosts_in_need: int
+    passed: int
+    unknown: int
+    failed: dict[Severity, int]
+
+
+def count(db: Connection, run_id: int) -> Counted:
+    """Return what a run found, counted by the database."""
+    host, result = tables.run_host, tables.result
+    outcomes = db.execute(
+        select(host.c.outcome, func.count()).where(host.c.run_id == run_id).group_by(host.c.outcome)
+    )
+    of_run = and_(result.c.run_id == run_id, result.c.judgement == 0)
+    verdicts = db.execute(
+        select(result.c.status, result.c.severity, func.count())
+        .where(of_run)
+        .group_by(result.c.status, result.c.severity)
+    )
+    by_status: dict[str, int] = {}
+    failed: dict[Severity, int] = {}
+    for status, severity, number in verdicts:
+        by_status[status] = by_status.get(status, 0) + number
+        if severity:
+            failed[Severity(severity)] = number
+    bad = or_(result.c.status == "unknown", result.c.severity_rank < Severity.INFO.rank)
+    not_well = select(result.c.host).where(of_run, bad)
+    unseen = host.c.outcome.in_([one.value for one in UNSEEN])
+    in_need = select(func.count()).select_from(host).where(
+        host.c.run_id == run_id, or_(unseen, host.c.host.in_(not_well))
+    )
+    return Counted(
+        hosts={Outcome(outcome): number for outcome, number in outcomes},
+        hosts_in_need=db.execute(in_need).scalar_one(),
+        passed=by_status.get("pass", 0),
+        unknown=by_status.get("unknown", 0),
+        failed=failed,
+    )
+
+
+def _version() -> str:
+    """Return the program's version; a checkout on PYTHONPATH has none."""
+    try:
+        return metadata.version("upkeep")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _run(row: Row[tuple[object, ...]]) -> Run:

@@ -89,6 +89,10 @@ class RunView:
         if self._live:
             self._live.start()
 
+    def expects(self, hosts: int) -> None:
+        """Show of how many hosts: known when the first has answered."""
+        self._hosts = hosts
+
     def host_began(self, name: str) -> None:
         """Show that a host is in work."""
         with self._lock:

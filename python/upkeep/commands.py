@@ -1,0 +1,484 @@
+"""What each command does: load the site, open the store, call, print."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from upkeep import agent, exit_status, parameters
+from upkeep.check import Check, load
+from upkeep.document import dumps, run_document
+from upkeep.errors import UpkeepError, UsageError
+from upkeep.judge import judge_again
+from upkeep.observed import Due, Observed
+from upkeep.parameters import ParameterError, nearest
+from upkeep.settings import Settings, load_settings
+from upkeep.site import Procedure, Site, load_site
+from upkeep.store import Store, findings, migrate, open_store, retention, runs
+from upkeep.store import observed as stored
+from upkeep.verdicts import Result, Status
+from upkeep.view import lists
+from upkeep.view import model as shown
+from upkeep.view.report import write_report
+from upkeep.view.result import print_result
+from upkeep.view.screen import Screen
+from upkeep.view.terminal import RunView
+from upkeep.view.troubles import Troubles
+
+EVIDENCE_CHARACTERS = 20_000
+
+
+def run_procedure(
+    name: str, inventory: str, limit: str, *, check: bool, diff: bool, as_json: bool
+) -> int:
+    """Run a procedure of the site and show how it stands; return the exit status."""
+    site = load_site(inventory)
+    procedure = site.procedure(name)
+    task = _task(site, name, procedure, limit)
+    task = dataclasses.replace(task, check_mode=check, diff=diff, checks=procedure.checks)
+    return _run(site, task, as_json=as_json)
+
+
+def run_check(
+    name: str, inventory: str, limit: str, given: Sequence[str], *, as_json: bool
+) -> int:
+    """Run one check now: as hosts ask for it or, if parameters are given, with those; return the exit status."""
+    site = load_site(inventory)
+    check = _check(name)
+    entry = _entry(check, given)
+    procedure = Procedure(title=check.title)
+    task = _task(site, f"check {name}", procedure, limit)
+    if given or not site.name:
+        task = dataclasses.replace(task, entries=(entry,))
+    return _run(site, dataclasses.replace(task, checks=(name,)), as_json=as_json)
+
+
+def list_checks(name: str, *, as_json: bool) -> None:
+    """Print the checks there are, or all about one."""
+    chosen = {name: _check(name)} if name else dict(load())
+    if as_json:
+        _print_json({"checks": [_check_document(check) for check in chosen.values()]})
+    elif name:
+        lists.print_check(_out(), chosen[name])
+    else:
+        lists.print_checks(_out(), chosen)
+
+
+def list_procedures(inventory: str, *, as_json: bool) -> None:
+    """Print the site's procedures."""
+    site = load_site(inventory)
+    procedures = site.schedule.procedures
+    if as_json:
+        _print_json(
+            {"procedures": [{"id": name} | one.model_dump() for name, one in procedures.items()]}
+        )
+        return
+    rows = [
+        shown.Procedure(name, one.title, one.hosts, one.owner) for name, one in procedures.items()
+    ]
+    lists.print_procedures(_out(), rows, _now())
+
+
+def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
+    """Print the newest runs."""
+    store = _store(_settings(inventory))
+    with store.read() as db:
+        summaries = [_summary(db, one) for one in runs.recent(db, count)]
+    if as_json:
+        documents = [run_document(one, (), ()) for one in summaries]
+        _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
+    else:
+        lists.print_runs(_out(), summaries, _now())
+
+
+def show_run(
+    run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool
+) -> int:
+    """Print a stored run; return the exit status that it had."""
+    settings = _settings(inventory)
+    store = _store(settings)
+    with store.read() as db:
+        summary = _summary(db, _stored_run(db, run_id))
+        hosts = [one for one in _hosts(db, run_id) if host in ("", one.name)]
+        if host and not hosts:
+            raise UsageError(f"run {run_id} has no host {host!r}", remedy=f"upkeep show {run_id}")
+        if as_json:
+            _print_json(run_document(summary, hosts, stored.results_of(db, run_id, host)))
+        else:
+            results = [
+                one
+                for one in stored.results_of(db, run_id, host)
+                if everything or one.status is not Status.PASS
+            ]
+            report = _report_path(settings, run_id)
+            where = str(report) if report.exists() else ""
+            lists.print_run(_out(), summary, hosts, results, _now(), report=where)
+    return exit_status.of_run(summary)
+
+
+def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
+    """Print what is wrong now; return the exit status that the open ones have."""
+    store = _store(_settings(inventory))
+    with store.read() as db:
+        found = findings.open_ones(db, everything)
+    rows = [_finding(one) for one in found]
+    if as_json:
+        _print_json({"findings": [_finding_document(one) for one in found]})
+    else:
+        lists.print_findings(_out(), rows, _now())
+    failed: dict[Any, int] = {}
+    for one in found:
+        if one.status == findings.OPEN:
+            failed[one.severity] = failed.get(one.severity, 0) + 1
+    return exit_status.of_counts(shown.Counts(failed=failed))
+
+
+def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
+    """Judge a run's stored observations with today's checks, and the site's limits of today if it is given."""
+    store = _store(_settings(inventory))
+    again: list[Observed] = []
+    with store.begin() as db:
+        run = _stored_run(db, run_id)
+        wanted = _wanted_now(load_site(inventory)) if inventory else {}
+        for observed in stored.observed_in(db, run_id):
+            due = [_due_now(one, observed, wanted.get(observed.host)) for one in observed.due]
+            judged = judge_again(observed, load(), due)
+            stored.add_judgement(db, run_id, judged)
+            again.append(judged)
+        summary = _summary(db, run)
+    return _show_judgement(summary, again, as_json=as_json)
+
+
+def run_doctor(inventory: str, limit: str, *, as_json: bool) -> int:
+    """Examine the controller and all hosts; return 0 if nothing stands in the way, 1 or 2 otherwise."""
+    from upkeep.doctor import examine
+
+    lines = examine(load_site(inventory), limit)
+    if as_json:
+        _print_json({"lines": [dataclasses.asdict(line) for line in lines]})
+    else:
+        lists.print_doctor(_out(), lines)
+    found = {line.status for line in lines}
+    return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0
+
+
+def init_site(folder: Path) -> None:
+    """Write a site to start from."""
+    from upkeep.init import write_site
+
+    written = write_site(folder)
+    screen = _out()
+    for path in written:
+        screen.line(screen.text(str(path)))
+    screen.line()
+    screen.line(f"Next: name your hosts in {screen.text(str(folder))}/inventory/hosts.yml, then")
+    screen.line(f"  upkeep doctor -i {screen.text(str(folder))}")
+
+
+def upgrade_database(inventory: str) -> None:
+    """Bring the database to this program's version."""
+    version = migrate(_settings(inventory).database_url)
+    _out().line(f"the database has version {version}")
+
+
+def prune_database(inventory: str) -> None:
+    """Remove what the settings no longer ask for."""
+    settings = _settings(inventory)
+    gone = retention.prune(_store(settings), _policy(settings), _now())
+    counts = ", ".join(f"{count} {name}" for name, count in dataclasses.asdict(gone).items())
+    _out().line(f"removed {counts}")
+
+
+# --- a run -----------------------------------------------------------------------------------------------------------
+def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
+    """Run the task, print how it stands, write the report; return the exit status."""
+    store = _store(site.settings)
+    for number, what in agent.recover(store):
+        print(f"upkeep: run {number} has crashed: {what}", file=sys.stderr)
+    out, errors = _out(), Screen(sys.stderr)
+    with RunView(out, errors, site=site.name, quiet=as_json) as view:
+        view.started(task.title, 0)
+        run_id = agent.run(task, store, site.settings.workspace, view)
+    with store.read() as db:
+        summary = _summary(db, _stored_run(db, run_id))
+        report = _write_report(db, site.settings, summary)
+        if as_json:
+            hosts = list(_hosts(db, run_id))
+            _print_json(run_document(summary, hosts, stored.results_of(db, run_id)))
+        else:
+            _print_run(db, out, summary, report)
+    retention.prune(store, _policy(site.settings), _now())
+    return exit_status.of_run(summary)
+
+
+def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:
+    """Return what the procedure asks to be run."""
+    settings = site.settings
+    environment = {}
+    if settings.vault_password_file:
+        environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(settings.vault_password_file.absolute())
+    config = site.folder / "ansible.cfg"
+    if site.name and config.is_file():
+        environment["ANSIBLE_CONFIG"] = str(config.absolute())
+    if settings.fast_key_exchange:
+        environment["ANSIBLE_SSH_COMMON_ARGS"] = "-o KexAlgorithms=curve25519-sha256"
+    return agent.Task(
+        procedure=name,
+        title=procedure.title,
+        playbook=site.playbook(procedure),
+        inventory=str(site.inventory),
+        site=str(Path(site.name).absolute()) if site.name else "",
+        hosts=procedure.hosts,
+        limit=limit,
+        forks=settings.forks,
+        host_timeout_seconds=settings.host_timeout_seconds,
+        run_timeout_seconds=min(settings.run_timeout_seconds, procedure.duration),
+        environment=environment,
+    )
+
+
+def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:
+    """Write the run's report; a report that cannot be written costs a line, not the run."""
+    path = _report_path(settings, summary.id or 0)
+    checks = load()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_report(
+            path,
+            summary,
+            _hosts(db, summary.id or 0),
+            stored.results_of(db, summary.id or 0),
+            titles=lambda name: checks[name].title if name in checks else name,
+            evidence=lambda sha256: _evidence_text(db, sha256),
+        )
+    except (OSError, UpkeepError) as exc:
+        print(f"upkeep: no report: {exc}", file=sys.stderr)
+        return None
+    return path
+
+
+def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | None) -> None:
+    """Print how the run stands, from what was written down."""
+    tally = shown.Tally()
+    troubles = Troubles(summary.site)
+    names = []
+    for host in _hosts(db, summary.id or 0):
+        troubles.add_host(host)
+        names.append(host.name)
+    for batch in _batches(stored.results_of(db, summary.id or 0), 1000):
+        tally.add_results(batch)
+        troubles.add_results(batch)
+    only_host = names[0] if len(names) == 1 else ""
+    where = str(report) if report else ""
+    print_result(out, summary, troubles, tally, report=where, only_host=only_host)
+
+
+def _report_path(settings: Settings, run_id: int) -> Path:
+    return settings.state.absolute() / "reports" / f"run-{run_id}.html"
+
+
+def _evidence_text(db: Any, sha256: str) -> str:
+    raw = stored.evidence_of(db, sha256)
+    return raw[:EVIDENCE_CHARACTERS].decode("utf-8", "backslashreplace") if raw else ""
+
+
+# --- judging again ---------------------------------------------------------------------------------------------------
+def _wanted_now(site: Site) -> dict[str, list[Any]]:
+    """Return what each host's groups ask for today; values with a template in them stay as they are."""
+    from upkeep.runner import read_inventory
+
+    wanted = {}
+    for host, variables in read_inventory(str(site.inventory)).items():
+        asked = {
+            name: value for name, value in variables.items() if name.startswith(parameters.VARIABLES)
+        }
+        wanted[host] = parameters.merge_entries(asked, load())
+    return wanted
+
+
+def _due_now(due: Due, observed: Observed, entries: Iterable[Any] | None) -> Due:
+    """Return the due check with the limits that the site sets today for the same check of the same things."""
+    for entry in entries or ():
+        try:
+            check = parameters.find(entry, load())
+            params, limits = parameters.split(check, entry)
+            valid = parameters.validate(check, params)
+        except ParameterError:
+            continue  # a template, which only a run can resolve: the limits of then stay
+        if check.id == due.check and valid == observed.requests[due.request].params:
+            return dataclasses.replace(due, limits=limits)
+    return due
+
+
+def _show_judgement(
+    summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool
+) -> int:
+    """Print the new verdicts of a run, in the shape of a run."""
+    tally = shown.Tally()
+    results = [result for observed in again for result in observed.results]
+    for observed in again:
+        tally.add(observed)
+    summary = tally.into(summary)
+    hosts = [shown.HostInRun.of(observed) for observed in again]
+    if as_json:
+        _print_json(run_document(summary, hosts, results))
+    else:
+        bad = [one for one in results if one.status is not Status.PASS]
+        lists.print_run(_out(), summary, hosts, bad, _now())
+    return exit_status.of_run(summary)
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+def _check(name: str) -> Check:
+    """Return the check; raise UsageError with the nearest."""
+    found = load().get(name)
+    if found is None:
+        message = f"there is no check {name!r}{nearest(name, load())}"
+        raise UsageError(message, remedy="upkeep checks lists them")
+    return found
+
+
+def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
+    """Return an entry as a site would write it, out of NAME=VALUE; values are read as YAML."""
+    entry: dict[str, Any] = {"check": check.id}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"-p {text!r}; expected NAME=VALUE")
+        try:
+            entry[name] = yaml.safe_load(value)
+        except yaml.YAMLError as exc:
+            raise UsageError(f"-p {name}: {value!r} is no YAML value") from exc
+    try:
+        params, _limits = parameters.split(check, entry)
+        parameters.validate(check, params)
+    except ParameterError as exc:
+        raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
+    return entry
+
+
+def _settings(inventory: str) -> Settings:
+    """Return the settings without loading the whole site: what was stored can be shown though it is broken."""
+    folder = Path(inventory) if inventory else None
+    if folder is not None and not folder.is_dir():
+        folder = folder.parent
+    return load_settings(folder)
+
+
+def _store(settings: Settings) -> Store:
+    return open_store(settings.database_url)
+
+
+def _policy(settings: Settings) -> retention.Policy:
+    return retention.Policy(
+        settings.keep_runs_days,
+        settings.keep_observations_days,
+        settings.keep_measures_days,
+        settings.keep_findings_days,
+    )
+
+
+def _stored_run(db: Any, run_id: int) -> runs.Run:
+    found = runs.get(db, run_id)
+    if found is None:
+        raise UsageError(f"there is no run {run_id}", remedy="upkeep runs lists them")
+    return found
+
+
+def _summary(db: Any, run: runs.Run) -> shown.RunSummary:
+    """Return what is shown of a run, counted in the store."""
+    counted = runs.count(db, run.id)
+    return shown.RunSummary(
+        id=run.id,
+        procedure=run.procedure,
+        title=run.title,
+        site=run.site,
+        status=run.status,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        cause=run.cause,
+        hosts=counted.hosts,
+        hosts_in_need=counted.hosts_in_need,
+        counts=shown.Counts(counted.passed, counted.unknown, counted.failed),
+        version=run.version,
+        started_by=run.started_by,
+    )
+
+
+def _hosts(db: Any, run_id: int) -> Iterator[shown.HostInRun]:
+    for one in runs.hosts(db, run_id):
+        yield shown.HostInRun(
+            one.host,
+            one.outcome,
+            one.message,
+            one.observed_at,
+            one.seconds,
+            one.python,
+            one.clock_offset_seconds,
+        )
+
+
+def _finding(one: findings.Finding) -> shown.Finding:
+    return shown.Finding(
+        id=one.id,
+        host=one.host,
+        check=one.check_id,
+        subject=one.subject,
+        status=Status.FAIL if one.status == findings.OPEN else Status.PASS,
+        severity=one.severity,
+        message=one.message,
+        opened_at=one.opened_at,
+        last_seen_at=one.last_seen_at,
+        count=one.count,
+        reopened=one.opening - 1,
+        resolved_at=one.resolved_at,
+        remedy=one.remedy,
+    )
+
+
+def _finding_document(one: findings.Finding) -> dict[str, Any]:
+    values = dataclasses.asdict(one)
+    values["severity"] = one.severity.value
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
+
+
+def _check_document(check: Check) -> dict[str, Any]:
+    values = {
+        field.name: getattr(check, field.name)
+        for field in dataclasses.fields(check)
+        if field.name not in ("judge", "params")
+    }
+    return values | {"limits": dataclasses.asdict(check.params)}
+
+
+def _batches(results: Iterable[Result], size: int) -> Iterator[list[Result]]:
+    batch: list[Result] = []
+    for result in results:
+        batch.append(result)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    """Print one document; each has the version of its shape in it."""
+    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
+
+
+def _out() -> Screen:
+    return Screen(sys.stdout)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,162 @@
+"""The program's own settings: UPKEEP_* in the environment over SITE/upkeep.toml over defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from upkeep.errors import ConfigurationError
+from upkeep.parameters import nearest
+
+PREFIX = "UPKEEP_"
+FILE = "upkeep.toml"
+ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES"})
+"""Variables of this prefix that are no settings: one that the driver sets, one of the tests."""
+
+
+def _default_state() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/upkeep")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "upkeep"
+
+
+def _default_workspace() -> Path:
+    """Return a folder in memory where there is one: what runs write there shall not survive on a disk."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.access(runtime, os.W_OK):
+        return Path(runtime) / "upkeep"
+    shared = Path("/dev/shm")  # noqa: S108 - with this user's number, made 0700 and checked
+    if os.access(shared, os.W_OK):
+        return shared / f"upkeep-{os.geteuid()}"
+    return _default_state() / "work"
+
+
+class Settings(BaseModel):
+    """Each is a key of upkeep.toml, and a variable of the environment in capitals behind UPKEEP_."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: Path = Field(
+        default_factory=_default_state, description="Folder of the database and the reports."
+    )
+    database: str = Field(
+        default="",
+        description="URL such as postgresql://upkeep@db.example.org/upkeep; a SQLite file in the"
+        " state folder if empty.",
+    )
+    workspace: Path = Field(
+        default_factory=_default_workspace, description="Private folder of runs, best in memory."
+    )
+    forks: int = Field(default=10, ge=1, le=500, description="Hosts in work at the same time.")
+    host_timeout_seconds: int = Field(
+        default=120, ge=1, description="How long the gathers may take on a host."
+    )
+    run_timeout_seconds: float = Field(default=3600, gt=0, description="How long a run may take.")
+    keep_runs_days: int = Field(default=400, ge=1, description="Runs and their results.")
+    keep_observations_days: int = Field(
+        default=90, ge=1, description="Observations and the evidence behind them."
+    )
+    keep_measures_days: int = Field(default=800, ge=1, description="Series of measures.")
+    keep_findings_days: int = Field(
+        default=2200, ge=1, description="Resolved findings; open ones are always kept."
+    )
+    vault_password_file: Path | None = Field(
+        default=None, description="File or program that gives Ansible Vault's password."
+    )
+    fast_key_exchange: bool = Field(
+        default=False,
+        description="Offer SSH only curve25519-sha256: cheaper, and not safe against quantum computers.",
+    )
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL."""
+        return self.database or f"sqlite:///{self.state.absolute() / 'upkeep.db'}"
+
+
+def load_settings(
+    folder: Path | None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Return the settings for a site's folder; raise ConfigurationError with the place of what is wrong."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    path = folder / FILE if folder else None
+    if path and path.exists():
+        text = _read_trusted(path)
+        values = _parse(path, text)
+        places = {name: f"{path}:{_line_of(text, name)}" for name in values}
+    for variable, value in environ.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and variable not in ELSEWHERE:
+            values[name] = value
+            places[name] = f"environment variable {variable}"
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        raise ConfigurationError("\n".join(_problems(exc, places))) from exc
+
+
+def trusted(path: Path) -> None:
+    """Raise ConfigurationError if others than this user and root can write the file or its folder."""
+    for one in (path, path.parent):
+        status = one.stat()
+        sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+        if status.st_mode & stat.S_IWOTH and not sticky:
+            message = f"{one}: everybody can write here, so nothing is read from it"
+            raise ConfigurationError(message, remedy=f"chmod o-w {one}")
+        if status.st_uid not in (0, os.geteuid()):
+            message = f"{one}: belongs to another user (uid {status.st_uid}), so nothing is read from it"
+            raise ConfigurationError(message, remedy=f"chown {os.geteuid()} {one}")
+
+
+def _read_trusted(path: Path) -> str:
+    try:
+        trusted(path)
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path}: {exc}") from exc
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        found = re.search(r"\(at line (\d+)", str(exc))
+        place = f"{path}:{found[1]}" if found else str(path)
+        raise ConfigurationError(f"{place}: {str(exc).split(' (at')[0].lower()}") from exc
+
+
+def _line_of(text: str, name: str) -> int:
+    """Return the line on which a key of the file stands."""
+    pattern = re.compile(rf"\s*\[*[\"']?{re.escape(name)}[\"']?\s*[=.\]]")
+    lines = text.splitlines()
+    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 1)
+
+
+def _problems(exc: ValidationError, places: Mapping[str, str]) -> list[str]:
+    """Return a line for each wrong setting."""
+    problems = []
+    for error in exc.errors():
+        name = str(error["loc"][0])
+        if error["type"] == "extra_forbidden":
+            what = f"there is no setting {name!r}{nearest(name, Settings.model_fields)}"
+        else:
+            what = f"{name}: found {error['input']!r:.80}; expected {_expected(error)}"
+        problems.append(f"{places.get(name, FILE)}: {what}")
+    return problems
+
+
+def _expected(error: Any) -> str:
+    """Return pydantic's message as the end of `expected …`."""
+    text = str(error["msg"])
+    for start in ("Input should be ", "Value error, "):
+        text = text.removeprefix(start)
+    return text.split(", unable to parse")[0]

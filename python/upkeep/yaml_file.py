@@ -1,0 +1,86 @@
+"""YAML with places: what stands where, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from upkeep.errors import ConfigurationError
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file's value. lines: the line of each mapping's key and each list's entry, by the path to it."""
+
+    path: Path
+    value: Any
+    lines: dict[Key, int] = field(default_factory=dict)
+
+    def place(self, key: Sequence[str | int] = ()) -> str:
+        """Return `file:line` of what stands at the key, or of the nearest part around it."""
+        path = tuple(key)
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.path}:{self.lines.get(path, 1)}"
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes Ansible's own tags as text: a vaulted value is nobody's to look into here."""
+
+
+def _as_text(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> str:
+    return "{{ " + f"{node.tag}" + " }}"
+
+
+_Loader.add_multi_constructor("!", _as_text)
+
+
+def load(path: Path) -> YamlFile:
+    """Return the file; raise ConfigurationError with file and line if it is no YAML or says a key twice."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ConfigurationError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path}: not UTF-8 (byte {exc.start})") from exc
+    lines: dict[Key, int] = {}
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return YamlFile(path, None)
+        _note_places(path, node, (), lines)
+        value = loader.construct_document(node)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigurationError(f"{place}: {exc.problem or exc.context}") from exc
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        raise ConfigurationError(f"{path}: {' '.join(str(exc).split())[:200]}") from exc
+    finally:
+        loader.dispose()
+    return YamlFile(path, value, lines)
+
+
+def _note_places(path: Path, node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
+    """Note the line of every part, and refuse a key that is said twice: one of the two would silently lose."""
+    if isinstance(node, yaml.MappingNode):
+        for name_node, value_node in node.value:
+            name = name_node.value if isinstance(name_node, yaml.ScalarNode) else "?"
+            inner = (*key, str(name))
+            line = name_node.start_mark.line + 1
+            if inner in lines and name != "<<":
+                said = f"said at line {lines[inner]} already"
+                raise ConfigurationError(f"{path}:{line}: {name!r} is {said}")
+            lines[inner] = line
+            _note_places(path, value_node, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, one in enumerate(node.value):
+            lines[*key, index] = one.start_mark.line + 1
+            _note_places(path, one, (*key, index), lines)
