@@ -28,6 +28,7 @@ from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
 from upkeep.view.screen import Letters
 from upkeep.view.text import (
+    SIGNS,
     command,
     counted,
     duration,
@@ -45,8 +46,11 @@ TROUBLES_SHOWN = 2_000
 PASSES_SHOWN = 30_000
 EVIDENCE_SHOWN = 200
 EVIDENCE_LINES = 40
+# So many at most are shown unfolded, so that what did not pass can be looked over.
+UNFOLDED = 3
 EVIDENCE_CHARACTERS = 4_000
 PASS_CHARACTERS = 300
+CLAUSE_COLUMNS = 120
 
 EvidenceText = Callable[[str], str]
 
@@ -69,7 +73,6 @@ class _Group:
     check: str
     remedy: str
     controls: tuple[str, ...]
-    first: bool
     troubles: list[Trouble] = field(default_factory=list)
 
 
@@ -80,6 +83,7 @@ class _Host:
     unseen: bool
     facts: str
     need: int = 0
+    worst: tuple[int, str] = (9, "pass")
     passed: int = 0
     passes: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -152,13 +156,15 @@ def render(
         "style_hash": "sha256-"
         + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "headline": headline(letters, summary, worst, only_host),
-        "clauses": clauses(letters, summary, worst),
+        "clauses": clauses(letters, summary, worst, columns=CLAUSE_COLUMNS),
         "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
         "groups": _groups(worst, summary, titles),
         "empty": _empty(summary),
         "evidence": _Evidence(evidence),
+        "signs": SIGNS,
+        "few": len(worst) <= UNFOLDED,
         "left_out": f"{thousands(left_out)} more did not pass; all of them: {see}"
         if left_out
         else "",
@@ -228,6 +234,8 @@ def _take_in(
         )
         if result.status is not Status.PASS:
             host.need += 1
+            kind = status_kind(result.status, result.severity)
+            host.worst = min(host.worst, (Trouble.of(result).order[0], kind))
             troubles.add_results([result])
             continue
         host.passed += 1
@@ -258,7 +266,6 @@ def _groups(
                     trouble.check,
                     remedy,
                     trouble.controls,
-                    first=not groups,
                 )
                 groups.append(group)
             group.troubles.append(trouble)
