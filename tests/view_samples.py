@@ -16,7 +16,8 @@ from pathlib import Path
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.observed import Observed, Outcome, Seen
 from upkeep.verdicts import Measure, Result, Severity, Status
-from upkeep.view.model import RunSummary, Tally
+from upkeep.view.model import HostInRun, RunSummary, Tally
+from upkeep.view.report import write_report
 
 NOW = datetime(2026, 11, 23, 3, 12, 40, tzinfo=UTC)
 
@@ -145,6 +146,16 @@ def summary(tally: Tally, **changes: object) -> RunSummary:
     return tally.into(RunSummary(**{**fields, **changes}))  # type: ignore[arg-type]
 
 
+def report(path: Path, run: RunSummary, made: list[Observed]) -> None:
+    """Write a report of made-up hosts with their evidence."""
+    evidence = {seen.sha256: seen.observation.raw for observed in made for seen in observed.seen}
+    write_report(
+        path, run, [HostInRun.of(observed) for observed in made],
+        (result for observed in made for result in observed.results),
+        titles=lambda check: check.replace("_", " ").capitalize(), evidence=lambda sha256: evidence.get(sha256, ""),
+    )  # fmt: skip
+
+
 def main() -> None:
     from upkeep.view.screen import Screen
     from upkeep.view.terminal import RunView
@@ -179,7 +190,9 @@ def main() -> None:
             view.host_done(observed)
         changes = {"status": options.status, "cause": "because"} if options.status else {}
         run = summary(view.tally, **changes)
-        view.finished(run, "/var/lib/upkeep/reports/run-12.html")
+        if options.report:
+            report(options.report, run, made)
+        view.finished(run, options.report or "/var/lib/upkeep/reports/run-12.html")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,9 @@ def _to_know(counts: Counts) -> str:
     return f", {counted(counts.failing, 'thing')} to know" if counts.failing else ""
 
 
-def clauses(letters: Letters, summary: RunSummary, worst: Sequence[Trouble]) -> str:
+def clauses(
+    letters: Letters, summary: RunSummary, worst: Sequence[Trouble], columns: int = CLAUSE_COLUMNS
+) -> str:
     """Return the worst of the first few hosts, or of the one host, in a few words each."""
     if not summary.hosts_in_need:
         return ""
@@ -124,16 +126,16 @@ def clauses(letters: Letters, summary: RunSummary, worst: Sequence[Trouble]) -> 
         if len(said) == NAMED_IN_SENTENCE:
             break
         named.add(trouble.host)
-        said.append(_clause(letters, trouble, with_host=with_host))
+        said.append(_clause(letters, trouble, columns, with_host=with_host))
     more = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
     if more > 0:
         said.append(f"and {thousands(more)} more")
     return "; ".join(said)
 
 
-def _clause(letters: Letters, trouble: Trouble, *, with_host: bool) -> str:
+def _clause(letters: Letters, trouble: Trouble, columns: int, *, with_host: bool) -> str:
     """Return `db1: backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
-    part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], CLAUSE_COLUMNS)
+    part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], columns)
     message = part.rstrip(",;:") + letters.signs["more"] if cut else part
     if not trouble.check:
         return f"{letters.cut(trouble.host, 30)}: {message}" if with_host else message

@@ -30,7 +30,8 @@ _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 class RunView:
     """Shows a run while it goes on, and its result when it ends.
 
-    out: for the result; errors: for what goes on. quiet: no result, as with `--json`.
+    out: for the result, and in a pipe for the hosts that are done; errors: for the moving display.
+    quiet: nothing on out, as with `--json`.
     The driver calls the methods from any thread; as a context manager it takes the progress away on an exception.
     """
 
@@ -45,7 +46,6 @@ class RunView:
     ) -> None:
         self.tally = Tally()
         self._out = out
-        self._errors = errors
         self._site = site
         self._quiet = quiet
         self._clock = clock
@@ -57,18 +57,20 @@ class RunView:
         self._procedure = ""
         self._started = clock()
         self._only_host = ""
-        # Lines in a pipe and a moving display on the same terminal would write over each other.
-        shows = errors.live and (out.live or quiet)
+        # Plain lines in a pipe and a moving display on one terminal would write over each other.
+        self._shown_on = errors
+        if not quiet and not (errors.live and out.live):
+            self._shown_on = out
         self._live = (
             Live(
                 self,
-                console=errors.console,
+                console=self._shown_on.console,
                 transient=True,
                 refresh_per_second=REFRESH_PER_SECOND,
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            if shows
+            if self._shown_on.live
             else None
         )
 
@@ -108,10 +110,9 @@ class RunView:
             self.tally.add(observed)
             self._troubles.add_host(host)
             self._troubles.add_results(observed.results)
-        if self._live is None:
-            screen = self._errors if self._quiet else self._out
-            screen.line(host_line(screen, host, observed.results))
-            screen.flush()
+            if self._live is None:
+                self._shown_on.line(host_line(self._shown_on, host, observed.results))
+                self._shown_on.flush()
 
     def finished(self, summary: RunSummary, report: Path | str = "") -> None:
         """Take the progress away and print the result. report: where the full report lies."""
@@ -142,7 +143,7 @@ class RunView:
     def _progress(
         self, in_work: list[tuple[str, float]], needing: int, done: int, now: float
     ) -> list[Text]:
-        screen = self._errors
+        screen = self._shown_on
         frames = _SPINNER[0 if screen.unicode else 1]
         frame = frames[int(now * REFRESH_PER_SECOND) % len(frames)]
         spent = f"{max(0, int(now - self._started))} s"
