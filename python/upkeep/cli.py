@@ -52,10 +52,7 @@ def main() -> NoReturn:
     if debug:
         sys.argv.remove("--debug")
     try:
-        cli(standalone_mode=False)
-        status = 0
-    except typer.Exit as exc:
-        status = exc.exit_code
+        status = cli(standalone_mode=False) or 0  # what a command's Exit says
     except UpkeepError as exc:
         if debug:
             raise
