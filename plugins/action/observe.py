@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -111,7 +111,7 @@ class ActionModule(ActionBase):
         hidden: Sequence[str],
     ) -> Observed:
         """Return what the host gave; a host that gave nothing is unknown for every check that is due."""
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         checks = load()
         if not due:
             return unseen(host, Outcome.SKIPPED, "no check is due here", (), (), checks, now, 0.0)
@@ -125,7 +125,7 @@ class ActionModule(ActionBase):
         carried = transport.carry(
             self._low_level_execute_command, program, interpreter, timeout + CONNECTION_SECONDS
         )
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         problem, kind = secrets.scrub(carried.problem, hidden), carried.kind
         if not problem:
             try:

@@ -10,6 +10,7 @@ killed. It ends, and ends its gathers, when its deadline has come or when nobody
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -17,7 +18,6 @@ import platform
 import resource
 import select
 import signal
-import sys
 import time
 from typing import Any, NoReturn
 
@@ -51,14 +51,14 @@ class Gathering:
 
     def overdue(self) -> bool:
         """Say if its own time is up."""
-        return time.monotonic() - self.started > self.request["timeout_seconds"]
+        return time.monotonic() - self.started > float(self.request["timeout_seconds"])
 
     def end(self, error: str = "") -> dict[str, Any]:
         """Kill what is left of it and return its part of the answer."""
         os.close(self.reader)
         _kill_session(self.pid)
         status = _reap(self.pid)
-        part = {"observations": [], "error": error}
+        part: dict[str, Any] = {"observations": [], "error": error}
         if not error:
             try:
                 part = json.loads(self.answer.decode("ascii"))
@@ -96,7 +96,9 @@ def main(plan: dict[str, Any]) -> NoReturn:
             chunk = os.read(descriptor, 1 << 16) if event & select.POLLIN else b""
             gathering.answer += chunk
             if not chunk or len(gathering.answer) > gathering.request["limit_bytes"] + 4096:
-                _finish(gathering, "" if not chunk else "said more than it may", running, poll, parts)
+                _finish(
+                    gathering, "" if not chunk else "said more than it may", running, poll, parts
+                )
         if os.getppid() != parent:
             _abandon(running)
         if time.monotonic() > ends:
@@ -104,7 +106,11 @@ def main(plan: dict[str, Any]) -> NoReturn:
                 error = f"not done when the host's {plan['deadline_seconds']:g} s were up"
                 _finish(gathering, error, running, poll, parts)
             for index, _request in waiting:
-                parts[index] = {"observations": [], "error": "no time was left for it", "seconds": 0}
+                parts[index] = {
+                    "observations": [],
+                    "error": "no time was left for it",
+                    "seconds": 0,
+                }
             break
         for gathering in [one for one in running.values() if one.overdue()]:
             error = f"not done after {gathering.request['timeout_seconds']:g} s"
@@ -190,16 +196,11 @@ def _reason(exc: Exception) -> str:
 
 def _be_modest() -> None:
     """Let the kernel end this program before a service when memory is short; leave no core files."""
-    try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
-            stream.write("1000")
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
+        stream.write("1000")
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
-        except (OSError, ValueError):
-            pass
 
 
 def _abandon(running: dict[int, Gathering]) -> NoReturn:
@@ -220,10 +221,8 @@ def _kill_session(session: int) -> None:
                     os.kill(int(name), signal.SIGKILL)
             except (OSError, ValueError, IndexError):
                 continue
-    try:
+    with contextlib.suppress(OSError):
         os.kill(session, signal.SIGKILL)
-    except OSError:
-        pass
 
 
 def _reap(pid: int) -> int | None:
@@ -259,4 +258,3 @@ def _print(data: bytes) -> None:
         _write(1, data)
     except OSError:
         os._exit(1)
-    sys.stdout = None  # type: ignore[assignment]  # nothing more is said

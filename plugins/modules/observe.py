@@ -19,8 +19,8 @@ description:
     their names.
   - A host needs Python 3.8 or later and nothing else. It is never changed; check mode observes too.
   - A failing check does not fail the task. See O(fail_on).
-  - A host that cannot be reached, or does not answer in time, is unreachable, with one verdict C(unknown) for each check
-    that is due.
+  - A host that cannot be reached, or does not answer in time, is unreachable, with one verdict C(unknown) for each
+    check that is due.
 options:
   procedure:
     description: For which procedure of the schedule this is done; shown, and kept with the results.

@@ -23,7 +23,7 @@ GATHER_TIMEOUT_SECONDS = 30
 GATHER_LIMIT_BYTES = 600_000
 
 # Python 3.8 and later, nothing but the standard library; what is imported from the collection comes out of SOURCES.
-BOOT = '''\
+BOOT = """\
 import base64, json, sys, zlib
 SOURCES = {sources}
 class Finder:
@@ -35,11 +35,12 @@ class Finder:
     def exec_module(self, module):
         name = module.__name__
         if name in SOURCES:
-            exec(compile(zlib.decompress(base64.b64decode(SOURCES[name])), "upkeep:" + name, "exec", dont_inherit=True), module.__dict__)
+            source = zlib.decompress(base64.b64decode(SOURCES[name]))
+            exec(compile(source, "upkeep:" + name, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder())
 from {shared}.program import main
 main(json.loads({plan}))
-'''
+"""
 
 
 @cache
@@ -120,5 +121,5 @@ def parse(output: str) -> dict[str, Any]:
         raise ValueError("no complete answer")
     answer = json.loads(output[begin + len(program.BEGIN) + 2 : end])
     if not isinstance(answer, dict) or not isinstance(answer.get("answers"), list):
-        raise ValueError("an answer of another shape")
+        raise ValueError("an answer of another shape")  # noqa: TRY004 - as any answer that is none
     return answer

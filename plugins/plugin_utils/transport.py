@@ -64,7 +64,9 @@ def carry(
     except AnsibleConnectionFailure as exc:
         # What Ansible puts before ssh's own words says less than they do.
         said = _one_line(str(exc))
-        return _problem("unreachable", said.rpartition("can be reached over ssh: ")[2] or said, started)
+        return _problem(
+            "unreachable", said.rpartition("can be reached over ssh: ")[2] or said, started
+        )
     except AnsibleError as exc:
         return _problem("failed", _one_line(str(exc)), started)
     except BaseException as exc:

@@ -58,13 +58,13 @@ class Progress(Protocol):
     """Who is shown how a run goes."""
 
     def host_began(self, name: str) -> None:
-        """Work on the host begins."""
+        """Show that work on the host begins."""
 
     def host_done(self, observed: Observed) -> None:
-        """The host's results are in."""
+        """Show that the host's results are in."""
 
     def expects(self, hosts: int) -> None:
-        """So many hosts are in the run."""
+        """Show how many hosts are in the run."""
 
 
 def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
@@ -156,7 +156,7 @@ class _Intake:
 
     # What the runner tells.
     def began(self, host: str) -> None:
-        """Work on the host begins."""
+        """Show that work on the host begins."""
         self.begun.add(host)
         self.progress.host_began(host)
 
@@ -300,14 +300,15 @@ def _start(task: Task, workspace: Path) -> runs.RunStart:
     )
 
 
-def _alive(one: Any) -> bool:
+def _alive(one: runs.Run) -> bool:
     """Say if the run's driver still runs; one on another machine is left to that machine."""
     if one.driver_host != socket.gethostname():
         return True
     if one.boot_id != _boot_id():
         return False
     try:
-        return abs(psutil.Process(one.driver_pid).create_time() - one.driver_started) < 1.0
+        began = float(psutil.Process(one.driver_pid).create_time())
+        return abs(began - one.driver_started) < 1.0
     except psutil.Error:
         return False
 

@@ -45,9 +45,7 @@ def run_procedure(
     return _run(site, task, as_json=as_json)
 
 
-def run_check(
-    name: str, inventory: str, limit: str, given: Sequence[str], *, as_json: bool
-) -> int:
+def run_check(name: str, inventory: str, limit: str, given: Sequence[str], *, as_json: bool) -> int:
     """Run one check now: as hosts ask for it or, if parameters are given, with those; return the exit status."""
     site = load_site(inventory)
     check = _check(name)
@@ -97,9 +95,7 @@ def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
         lists.print_runs(_out(), summaries, _now())
 
 
-def show_run(
-    run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool
-) -> int:
+def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool) -> int:
     """Print a stored run; return the exit status that it had."""
     settings = _settings(inventory)
     store = _store(settings)
@@ -200,7 +196,7 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
     """Run the task, print how it stands, write the report; return the exit status."""
     store = _store(site.settings)
     for number, what in agent.recover(store):
-        print(f"upkeep: run {number} has crashed: {what}", file=sys.stderr)
+        _note(f"run {number} has crashed: {what}")
     out, errors = _out(), Screen(sys.stderr)
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
@@ -258,7 +254,7 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
             evidence=lambda sha256: _evidence_text(db, sha256),
         )
     except (OSError, UpkeepError) as exc:
-        print(f"upkeep: no report: {exc}", file=sys.stderr)
+        _note(f"no report: {exc}")
         return None
     return path
 
@@ -291,12 +287,14 @@ def _evidence_text(db: Any, sha256: str) -> str:
 # --- judging again ---------------------------------------------------------------------------------------------------
 def _wanted_now(site: Site) -> dict[str, list[Any]]:
     """Return what each host's groups ask for today; values with a template in them stay as they are."""
-    from upkeep.runner import read_inventory
+    from upkeep.inventory import read_inventory
 
     wanted = {}
     for host, variables in read_inventory(str(site.inventory)).items():
         asked = {
-            name: value for name, value in variables.items() if name.startswith(parameters.VARIABLES)
+            name: value
+            for name, value in variables.items()
+            if name.startswith(parameters.VARIABLES)
         }
         wanted[host] = parameters.merge_entries(asked, load())
     return wanted
@@ -316,9 +314,7 @@ def _due_now(due: Due, observed: Observed, entries: Iterable[Any] | None) -> Due
     return due
 
 
-def _show_judgement(
-    summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool
-) -> int:
+def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool) -> int:
     """Print the new verdicts of a run, in the shape of a run."""
     tally = shown.Tally()
     results = [result for observed in again for result in observed.results]
@@ -474,6 +470,13 @@ def _batches(results: Iterable[Result], size: int) -> Iterator[list[Result]]:
 def _print_json(document: Mapping[str, Any]) -> None:
     """Print one document; each has the version of its shape in it."""
     sys.stdout.write(dumps({"version": 1, **document}) + "\n")
+
+
+def _note(text: str) -> None:
+    """Print a line that is no result."""
+    screen = Screen(sys.stderr)
+    screen.line(("upkeep: ", "bold"), screen.text(text))
+    screen.flush()
 
 
 def _out() -> Screen:

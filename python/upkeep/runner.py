@@ -60,19 +60,19 @@ class Listener(Protocol):
     """Who is told. An exception of its methods ends the run."""
 
     def began(self, host: str) -> None:
-        """Work on the host begins."""
+        """Take note that work on the host begins."""
 
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
-        """The host gave observations and verdicts, in the shape of `observed.to_json`."""
+        """Take in observations and verdicts, in the shape of `observed.to_json`."""
 
     def lost(self, host: str, message: str) -> None:
-        """The host could not be reached by a task that observes nothing."""
+        """Take note that a task that observes nothing could not reach the host."""
 
     def failed(self, host: str, task: str, message: str) -> None:
-        """A task that changes hosts failed."""
+        """Take note that a task failed."""
 
     def changed(self, host: str, task: str, diff: str) -> None:
-        """A task changed something, or would have in check mode."""
+        """Take note that a task changed something, or would have in check mode."""
 
     def stop(self) -> str:
         """Say why the work shall stop now; an empty text to go on."""

@@ -81,9 +81,7 @@ class Settings(BaseModel):
         return self.database or f"sqlite:///{self.state.absolute() / 'upkeep.db'}"
 
 
-def load_settings(
-    folder: Path | None, environ: Mapping[str, str] | None = None
-) -> Settings:
+def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings for a site's folder; raise ConfigurationError with the place of what is wrong."""
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
@@ -113,7 +111,9 @@ def trusted(path: Path) -> None:
             message = f"{one}: everybody can write here, so nothing is read from it"
             raise ConfigurationError(message, remedy=f"chmod o-w {one}")
         if status.st_uid not in (0, os.geteuid()):
-            message = f"{one}: belongs to another user (uid {status.st_uid}), so nothing is read from it"
+            message = (
+                f"{one}: belongs to another user (uid {status.st_uid}), so nothing is read from it"
+            )
             raise ConfigurationError(message, remedy=f"chown {os.geteuid()} {one}")
 
 

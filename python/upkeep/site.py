@@ -53,9 +53,11 @@ def _zone(name: str) -> str:
 
 def _rule(text: str) -> str:
     try:
-        rrulestr(text, dtstart=datetime(2026, 1, 1))  # noqa: DTZ001 - only its syntax matters here
+        rrulestr(text, dtstart=datetime(2026, 1, 1))  # only its syntax matters here
     except (ValueError, TypeError, KeyError) as exc:
-        raise ValueError(f"a recurrence rule of RFC 5545, such as 'FREQ=DAILY;BYHOUR=3' ({exc})") from exc
+        raise ValueError(
+            f"a recurrence rule of RFC 5545, such as 'FREQ=DAILY;BYHOUR=3' ({exc})"
+        ) from exc
     return text
 
 
@@ -88,7 +90,9 @@ class Procedure(_Part):
     checks: tuple[CheckId, ...] | None = Field(
         default=None, description="What is due; all that the hosts ask for, if not given."
     )
-    rule: Rule | None = Field(default=None, description="RFC 5545 recurrence rule; by hand if not given.")
+    rule: Rule | None = Field(
+        default=None, description="RFC 5545 recurrence rule; by hand if not given."
+    )
     time_zone: Zone = Field(default="UTC", description="IANA time zone of the rule.")
     owner: str = Field(default="", description="The team or person that has it.")
     duration: Seconds = Field(default=3600.0, description="How long it may take, such as 45 min.")
@@ -132,7 +136,9 @@ class Site:
             return name
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
-            raise ConfigurationError(f"{self.folder / SCHEDULE}: no playbook {name!r} within the site")
+            raise ConfigurationError(
+                f"{self.folder / SCHEDULE}: no playbook {name!r} within the site"
+            )
         return str(path)
 
 
@@ -144,7 +150,9 @@ def load_site(name: str) -> Site:
     folder = Path(name) if name else EMBEDDED
     if name and not folder.exists():
         if "," in name:  # Ansible's list of hosts
-            return Site(name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), load_settings(None))
+            return Site(
+                name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), load_settings(None)
+            )
         raise UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR writes one")
     if not (folder / SCHEDULE).is_file():
         # An inventory without a schedule: the embedded procedures serve.
@@ -156,7 +164,9 @@ def load_site(name: str) -> Site:
             if path.exists():
                 trusted(path)
         if not (folder / "inventory").exists():
-            raise ConfigurationError(f"{folder}: a site without inventory/", remedy="upkeep init DIR")
+            raise ConfigurationError(
+                f"{folder}: a site without inventory/", remedy="upkeep init DIR"
+            )
         settings = load_settings(folder if name else None)
         schedule = load_schedule(folder / SCHEDULE)
         site = Site(name, folder, (folder / "inventory").absolute(), schedule, settings)
@@ -172,11 +182,15 @@ def load_schedule(path: Path) -> Schedule:
     value = file.value if file.value is not None else {}
     if not isinstance(value, Mapping):
         kind = type(value).__name__
-        raise ConfigurationError(f"{file.place()}: found a {kind}; expected a mapping with `procedures`")
+        raise ConfigurationError(
+            f"{file.place()}: found a {kind}; expected a mapping with `procedures`"
+        )
     try:
         return Schedule.model_validate(value)
     except ValidationError as exc:
-        raise ConfigurationError("\n".join(_problem(file, error) for error in exc.errors())) from exc
+        raise ConfigurationError(
+            "\n".join(_problem(file, error) for error in exc.errors())
+        ) from exc
 
 
 def lint_entries(inventory: Path) -> Iterator[str]:
@@ -262,9 +276,10 @@ def _problem(file: YamlFile, error: Any) -> str:
     elif error["type"] == "missing":
         what = f"{key[-1]} is missing"
     elif error["type"] == "string_pattern_mismatch":
-        what = f"id {key[-1]!r}: found {error['input']!r:.80}; expected small letters, digits, - and _"
+        what = (
+            f"id {key[-1]!r}: found {error['input']!r:.80}; expected small letters, digits, - and _"
+        )
     else:
         expected = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
         what = f"found {error['input']!r:.80}; expected {expected}"
     return f"{file.place(key)}: {name}: {what}"
-

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 
 HEAD = """
@@ -168,9 +169,7 @@ def test_the_program_does_not_wait_for_a_child_that_holds_on(
 
 def test_nobody_listens_any_more(programs: Programs, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    programs.add(
-        "hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(1000)", 100
-    )
+    programs.add("hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(1000)", 100)
     process = programs.start("hangs", pid=str(pid), deadline_seconds=100)
     gather = wait_for_pid(pid)
     assert process.stdout is not None
@@ -183,9 +182,7 @@ def test_nobody_listens_any_more(programs: Programs, tmp_path: Path) -> None:
 
 def test_a_killed_parent_ends_the_program(programs: Programs, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    programs.add(
-        "hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(1000)", 100
-    )
+    programs.add("hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(1000)", 100)
     program = tmp_path / "program"
     program.write_bytes(programs.build("hangs", pid=str(pid), deadline_seconds=100))
     reader, writer = os.pipe()  # stays open: only the parent goes
@@ -219,7 +216,10 @@ def test_output_is_bounded(programs: Programs, monkeypatch: pytest.MonkeyPatch) 
     ("body", "error"),
     [
         ("return [Observation('a', {'n': float('nan')})]", "ValueError"),
-        ("x = []\nfor _ in range(100_000): x = [x]\nreturn [Observation('a', {'x': x})]", "Recursion"),
+        (
+            "x = []\nfor _ in range(100_000): x = [x]\nreturn [Observation('a', {'x': x})]",
+            "Recursion",
+        ),
         ("return [Observation('a', {'n': object()})]", "TypeError"),
         ("return [b'' + bytes(2 << 30)]", "more than 1024 MiB of memory"),
     ],
@@ -264,7 +264,8 @@ def test_python_3_8_is_enough(programs: Programs) -> None:
     runs = [
         str(path)
         for path in found
-        if path and not subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode
+        if path
+        and not subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode
     ]
     if not runs:
         pytest.skip("no Python 3.8 on this machine")

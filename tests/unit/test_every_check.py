@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-
 from upkeep.check import Check, load
 from upkeep.parameters import make_limits
 from upkeep.verdicts import Severity, Status

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.judge import judge_answer, judge_again, unseen
+from upkeep.judge import judge_again, judge_answer, unseen
 from upkeep.observed import Due, Outcome, Request, from_json, to_json
 from upkeep.verdicts import Severity, Status, Verdict, failed, passed
 
@@ -111,9 +111,7 @@ def test_two_limits_for_one_subject_that_disagree_are_unknown() -> None:
 
 def test_a_host_that_was_not_seen_is_unknown_for_every_check() -> None:
     due = (*DUE, Due("gone", 0, {}))
-    observed = unseen(
-        "web1", Outcome.UNREACHABLE, "no route", due, REQUESTS, CHECKS, NOW, 10.0
-    )
+    observed = unseen("web1", Outcome.UNREACHABLE, "no route", due, REQUESTS, CHECKS, NOW, 10.0)
 
     assert [(one.check, one.status, one.message) for one in observed.results] == [
         ("number", Status.UNKNOWN, "no route"),

@@ -1,1 +1,1 @@
-"""One file, one check; see docs/write-a-check.md."""
+"""One file, one check: see docs/write-a-check.md."""

@@ -154,8 +154,10 @@ def count(db: Connection, run_id: int) -> Counted:
     bad = or_(result.c.status == "unknown", result.c.severity_rank < Severity.INFO.rank)
     not_well = select(result.c.host).where(of_run, bad)
     unseen = host.c.outcome.in_([one.value for one in UNSEEN])
-    in_need = select(func.count()).select_from(host).where(
-        host.c.run_id == run_id, or_(unseen, host.c.host.in_(not_well))
+    in_need = (
+        select(func.count())
+        .select_from(host)
+        .where(host.c.run_id == run_id, or_(unseen, host.c.host.in_(not_well)))
     )
     return Counted(
         hosts={Outcome(outcome): number for outcome, number in outcomes},
