@@ -8,9 +8,8 @@ from __future__ import annotations
 import difflib
 import json
 import typing
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import cache
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -149,8 +148,7 @@ def merge_entries(variables: Mapping[str, Any], checks: Mapping[str, Check]) -> 
     return merged
 
 
-@cache
-def _kinds(params: Hashable) -> dict[str, Any]:
+def _kinds(params: type) -> dict[str, Any]:
     """Return the types of a Params class by field."""
     return typing.get_type_hints(params)
 
