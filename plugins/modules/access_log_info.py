@@ -48,7 +48,7 @@ options:
     type: str
     default: ""
   limit_bytes:
-    description: Most that is read of one log; of a larger window only the newest part counts, and RV(observations) says so.
+    description: Most that is read of one log; of a larger window only the newest part counts, and C(truncated) says so.
     type: int
     default: 64000000
 author:
@@ -96,6 +96,7 @@ observations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log import (
     ARGUMENTS,
     gather,

@@ -55,7 +55,7 @@ options:
     type: str
     default: ""
   limit_bytes:
-    description: Most that is read of one log; of a larger window only the newest part counts, and RV(observations) says so.
+    description: Most that is read of one log; of a larger window only the newest part counts, and C(truncated) says so.
     type: int
     default: 64000000
 author:
@@ -107,6 +107,7 @@ observations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     gather,

@@ -117,7 +117,6 @@ class Session:
     account: str = ""
     source: str = ""
     port: str = ""
-    method: str = ""
     invalid: bool = False
     counted: int = 0
     probed: bool = False
@@ -145,7 +144,7 @@ class Attempts:
         if event.account:
             session.account = event.account
         if event.kind == "failed":
-            session.method = event.method[:40]
+            self.methods[event.method[:40]] += event.attempts
         session.invalid = session.invalid or event.invalid
         sure = event.kind != "pam" and bool(event.source)
         if event.source and (sure or not session.source):
@@ -205,7 +204,6 @@ class Attempts:
     def _settle(self, session: Session) -> None:
         """Put the connection's attempts down to its source and account."""
         for at, attempts, account in session.pending:
-            self.methods[session.method or "not told"] += attempts
             account = (account or session.account)[:100]
             source = session.source[:100]
             for actors, name, other in (
@@ -250,7 +248,8 @@ class Attempts:
 
     def data(self, since: float, until: float) -> dict[str, Any]:
         """Return the counts as JSON types."""
-        most, ends = most_in_an_hour(self.minutes)
+        short = until - since <= 3600
+        most, ends = (self.failures, until) if short else most_in_an_hour(self.minutes)
         return {
             "failures": self.failures,
             "most_in_an_hour": most,
@@ -265,30 +264,32 @@ class Attempts:
             "source_count": len(self.sources),
             "account_count": len(self.accounts),
             "sources": [
-                {"source": name, **self._actor(actor, "accounts")}
+                {"source": name, **described(actor, "accounts", short)}
                 for name, actor in worst(self.sources)
             ],
             "accounts": [
-                {"account": name, **self._actor(actor, "sources")}
+                {"account": name, **described(actor, "sources", short)}
                 for name, actor in worst(self.accounts)
             ],
             "logins_after_failures": self._worst_after(TOP),
             "forgotten": self.forgotten,
         }
 
-    def _actor(self, actor: Actor, others: str) -> dict[str, Any]:
-        ranked = sorted(actor.others.items(), key=lambda item: (-item[1], item[0]))
-        return {
-            "failures": actor.failures,
-            "most_in_burst": actor.most_in_burst,
-            "most_in_an_hour": most_in_an_hour(actor.minutes)[0],
-            "invalid": actor.invalid,
-            "successes": actor.successes,
-            f"{others}_tried": len(actor.others),
-            others: [name for name, _count in ranked[:5]],
-            "first_at": iso_utc(actor.first_at),
-            "last_at": iso_utc(actor.last_at),
-        }
+
+def described(actor: Actor, others: str, short: bool) -> dict[str, Any]:
+    """Return what is told of a source or account. short: the whole window is at most an hour."""
+    ranked = sorted((name for name in actor.others if name), key=lambda name: -actor.others[name])
+    return {
+        "failures": actor.failures,
+        "most_in_burst": actor.most_in_burst,
+        "most_in_an_hour": actor.failures if short else most_in_an_hour(actor.minutes)[0],
+        "invalid": actor.invalid,
+        "successes": actor.successes,
+        f"{others}_tried": len(ranked),
+        others: ranked[:5],
+        "first_at": iso_utc(actor.first_at),
+        "last_at": iso_utc(actor.last_at),
+    }
 
 
 def worst(actors: dict[str, Actor]) -> list[tuple[str, Actor]]:
