@@ -1,0 +1,445 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a web server's access logs say of the last minutes: statuses, request times, who and what makes the errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections import Counter, deque
+from functools import lru_cache
+from typing import Any, Iterable, NamedTuple
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
+    LINE_LIMIT_BYTES,
+    LogWindow,
+    clf_time,
+    iso_utc,
+    parse_offset,
+    time_value,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+TIMEOUT_SECONDS = 60
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "paths": {"type": "list", "elements": "str", "default": []},
+    "window_seconds": {"type": "int", "default": 300},
+    "time_unit": {"type": "str", "default": "auto", "choices": ["auto", "s", "ms", "us", "ns"]},
+    "fields": {"type": "dict", "default": {}},
+    "utc_offset": {"type": "str", "default": ""},
+    "limit_bytes": {"type": "int", "default": 64_000_000},
+}
+
+FOLDERS = {
+    "/var/log/nginx": "*access*.log",
+    "/var/log/apache2": "*access*.log",
+    "/var/log/httpd": "*access*log",
+    "/var/log/caddy": "*access*.log",
+    "/var/log/traefik": "*access*.log",
+}
+TOP = 10
+KEPT_KEYS = 5_000
+EVIDENCE_LINES = 50
+EVIDENCE_CHARACTERS = 600
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+# Each pattern goes over a line once: no part can match what its neighbour matches.
+HEAD = re.compile(
+    r"(\S+) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
+)
+REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}) (\d+|-)(?= |$)", re.DOTALL)
+TOKEN = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s\"]+(?:\"[^\"]*\")?")
+NAMED_TIME = re.compile(
+    r"(?:rt|request_time|time|duration|[DT])[=:]\"?(\d+(?:\.\d+)?)(s|ms|us|ns)?\"?,?$"
+)
+BARE_TIME = re.compile(r"(?:(\d+\.\d+)(s|ms)?|(\d+)(s|ms|us)),?$")
+ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}$|[0-9a-fA-F:]*:[0-9a-fA-F:.]+$")
+IDENTIFIER = re.compile(
+    r"\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F-]{22}|(?=\D*\d)[0-9a-fA-F]{8,}|[\w~=-]{25,}"
+)
+QUERY = re.compile(r"\?[^\s\"]*")
+
+# The names that nginx's documentation, Caddy, Traefik and Envoy use; the first that is there counts.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "time": (
+        *("time_iso8601", "time_local", "@timestamp", "ts", "StartUTC", "timestamp", "msec"),
+        *("start_time", "time"),
+    ),
+    "status": (
+        *(
+            "status",
+            "DownstreamStatus",
+            "response_code",
+            "status_code",
+            "http.response.status_code",
+        ),
+        *("response.status",),
+    ),
+    "request": (
+        *("request", "request_uri", "uri", "request.uri", "RequestPath", "path", "url.path", "url"),
+    ),
+    "method": ("request_method", "request.method", "RequestMethod", "method"),
+    "client": (
+        *("remote_addr", "request.client_ip", "request.remote_ip", "ClientHost", "client_ip"),
+        *("client.ip", "source.ip", "downstream_remote_address", "client", "remote_ip"),
+    ),
+    "bytes": ("body_bytes_sent", "bytes_sent", "size", "DownstreamContentSize", "bytes"),
+    "request_time": ("request_time", "duration", "Duration", "duration_ms", "response_time"),
+}
+FIELD_UNITS = {"Duration": "ns", "duration_ms": "ms"}
+
+
+class Request(NamedTuple):
+    """One line. seconds: None if the log does not carry it; target: the request line or path."""
+
+    at: float
+    client: str
+    target: str
+    status: int
+    sent: int
+    seconds: float | None
+
+
+class Parser:
+    """Reads lines in combined format or JSON; remembers the last one, as it is asked for its time first."""
+
+    def __init__(
+        self, time_unit: str, fields: dict[str, Any], now: float, offset: int | None
+    ) -> None:
+        self.time_unit = time_unit
+        self.fields = {
+            name: (str(fields[name]),) if fields.get(name) else names
+            for name, names in FIELDS.items()
+        }
+        self.now = now
+        self.offset = offset
+        self._last: tuple[str, float | None, Request | None] = ("", None, None)
+
+    def stamp(self, text: str) -> float | None:
+        """Return the line's time."""
+        self._last = (text, *self._parse(text))
+        return self._last[1]
+
+    def parse(self, text: str) -> Request | None:
+        """Return the line's request, or None if it is none."""
+        if self._last[0] is not text:
+            self.stamp(text)
+        return self._last[2]
+
+    def _parse(self, text: str) -> tuple[float | None, Request | None]:
+        if text.startswith("{"):
+            return self._parse_json(text)
+        head = HEAD.match(text)
+        if head is None:
+            return None, None
+        first, middle, clock = head.groups()
+        at = _clf(clock)
+        rest = REST.match(text, head.end())
+        if at is None or rest is None:
+            return at, None
+        target, status, sent = rest.groups()
+        # With a virtual host in front, the address comes second.
+        second = middle.split(" ", 1)[0]
+        client = second if ADDRESS.match(second) and not ADDRESS.match(first) else first
+        return at, Request(
+            at,
+            client,
+            target,
+            int(status),
+            int(sent[:18]) if sent != "-" else 0,
+            self._seconds(text, rest.end()),
+        )
+
+    def _seconds(self, text: str, start: int) -> float | None:
+        """Return the request time among what follows the size.
+
+        Only tokens outside quotes count: what stands in quotes may come from the client. A number without a point or
+        a unit (Apache's %D and %T) says nothing unless time_unit is set.
+        """
+        whole = None
+        for token in TOKEN.findall(text, start):
+            if token.startswith('"'):
+                continue
+            match = NAMED_TIME.match(token) or BARE_TIME.match(token)
+            if match is not None:
+                groups = [group for group in match.groups() if group]
+                if len(groups) == 2:
+                    return _number(groups[0], groups[1])
+                if self.time_unit != "auto":
+                    return _number(groups[0], self.time_unit)
+                return _number(groups[0], "s") if "." in groups[0] else None
+            if whole is None and token.isdigit():
+                whole = token
+        if whole is not None and self.time_unit != "auto":
+            return _number(whole, self.time_unit)
+        return None
+
+    def _parse_json(self, text: str) -> tuple[float | None, Request | None]:
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            return None, None
+        if not isinstance(line, dict):
+            return None, None
+        at = time_value(self._field(line, "time")[1], self.now, self.offset)
+        status = _integer(self._field(line, "status")[1])
+        if at is None or status is None or not 0 < status < 1000:
+            return at, None
+        target = self._field(line, "request")[1]
+        method = self._field(line, "method")[1]
+        if isinstance(method, str) and isinstance(target, str) and target.startswith("/"):
+            target = f"{method} {target}"
+        name, took = self._field(line, "request_time")
+        client = self._field(line, "client")[1]
+        return at, Request(
+            at,
+            client if isinstance(client, str) else "",
+            target if isinstance(target, str) else "",
+            status,
+            _integer(self._field(line, "bytes")[1]) or 0,
+            self._json_seconds(name, took),
+        )
+
+    def _json_seconds(self, name: str, took: Any) -> float | None:
+        if isinstance(took, bool) or not isinstance(took, (int, float, str)):
+            return None
+        match = re.match(r"(\d{1,18}(?:\.\d{1,18})?(?:e-?\d{1,2})?)(s|ms|us|µs|ns)?$", str(took))
+        if match is None:
+            return None
+        unit = (match.group(2) or "").replace("µ", "u")
+        if self.time_unit != "auto":
+            unit = unit or self.time_unit
+        return _number(match.group(1), unit or FIELD_UNITS.get(name, "s"))
+
+    def _field(self, line: dict[str, Any], field: str) -> tuple[str, Any]:
+        """Return the first name of the field that the line has, flat or nested, and its value."""
+        for name in self.fields[field]:
+            if name in line and not isinstance(line[name], dict):
+                return name, line[name]
+            if "." in name:
+                value: Any = line
+                for part in name.split("."):
+                    value = value.get(part) if isinstance(value, dict) else None
+                if value is not None:
+                    return name, value
+        return "", None
+
+
+class Tally:
+    """Counts by key in bounded memory: of very many keys the rare ones are forgotten."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+
+    def add(self, key: str, amount: float = 1) -> None:
+        """Add amount to the key."""
+        self.counts[key] = self.counts.get(key, 0) + amount
+        if len(self.counts) > 2 * KEPT_KEYS:
+            self.counts = dict(self.top(KEPT_KEYS))
+
+    def top(self, limit: int) -> list[tuple[str, float]]:
+        """Return the largest, largest first; equal ones by name."""
+        return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
+
+
+@lru_cache(maxsize=256)
+def _clf(text: str) -> float | None:
+    return clf_time(text)
+
+
+def _number(text: str, unit: str) -> float | None:
+    seconds = float(text[:24]) * SECONDS[unit]
+    return seconds if seconds < 1e7 else None
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        return int(value) if not isinstance(value, bool) and len(str(value)) < 19 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=8192)
+def route_of(target: str) -> str:
+    """Return method and path of a request line, query cut off and identifiers folded: `GET /users/:id`."""
+    words = target.split(" ")
+    method, path = (words[0], words[1]) if len(words) > 1 else ("", words[0])
+    if not path.startswith("/"):
+        if "://" not in path:
+            return "(no HTTP request)"
+        path = "/" + "/".join(path.split("/")[3:])
+    path = re.split(r"[?;#]", path, maxsplit=1)[0]
+    parts = path.split("/")[:12]
+    folded = "/".join(":id" if IDENTIFIER.fullmatch(part) else part[:40] for part in parts)
+    return f"{method[:16]} {folded[:160]}".strip()
+
+
+def percentile(values: array[float], percent: float) -> float:
+    """Return the nearest-rank percentile of sorted values."""
+    rank = max(1, -int(-percent * len(values) // 100))
+    return values[rank - 1]
+
+
+def request_times(values: array[float]) -> dict[str, float]:
+    """Return count, mean, percentiles and maximum in seconds; only the count if there are none."""
+    if not values:
+        return {"count": 0}
+    ordered = array("d", sorted(values))
+    times = {"mean": sum(ordered) / len(ordered), "max": ordered[-1]}
+    times.update({f"p{percent}": percentile(ordered, percent) for percent in (50, 95, 99)})
+    return {"count": len(ordered), **{name: round(value, 6) for name, value in times.items()}}
+
+
+class Summary:
+    """What is counted over a window's lines."""
+
+    def __init__(self) -> None:
+        self.requests = self.unparsed = self.sent = 0
+        self.statuses: Counter[int] = Counter()
+        self.times = array("d")
+        self.error_routes = Tally()
+        self.error_clients = Tally()
+        self.route_seconds = Tally()
+        self.route_requests = Tally()
+        self.errors: deque[str] = deque(maxlen=EVIDENCE_LINES)
+        self.odd: deque[str] = deque(maxlen=5)
+
+    def add(self, text: str, request: Request | None) -> None:
+        """Count one line."""
+        if request is None:
+            self.unparsed += 1
+            self.odd.append(text[:200])
+            return
+        self.requests += 1
+        self.sent += request.sent
+        self.statuses[request.status] += 1
+        if request.seconds is not None:
+            self.times.append(request.seconds)
+            route = route_of(request.target)
+            self.route_seconds.add(route, request.seconds)
+            self.route_requests.add(route)
+        if request.status >= 500:
+            self.error_routes.add(route_of(request.target))
+            self.error_clients.add(request.client[:80])
+            self.errors.append(evidence(text, request))
+
+    def data(self) -> dict[str, Any]:
+        """Return the counts as JSON types."""
+        classes: Counter[str] = Counter()
+        for status, count in self.statuses.items():
+            classes[f"{status // 100}xx"] += count
+        return {
+            "requests": self.requests,
+            "unparsed": self.unparsed,
+            "server_errors": classes["5xx"],
+            "client_errors": classes["4xx"],
+            "status_classes": dict(sorted(classes.items())),
+            "statuses": {str(status): n for status, n in sorted(self.statuses.items())[:100]},
+            "bytes_sent": self.sent,
+            "request_time": request_times(self.times),
+            "error_routes": [
+                {"route": route, "errors": int(n)} for route, n in self.error_routes.top(TOP)
+            ],
+            "error_clients": [
+                {"client": client, "errors": int(n)} for client, n in self.error_clients.top(TOP)
+            ],
+            "slow_routes": [
+                {
+                    "route": route,
+                    "requests": int(self.route_requests.counts[route]),
+                    "total_seconds": round(seconds, 3),
+                }
+                for route, seconds in self.route_seconds.top(TOP)
+            ],
+        }
+
+    def raw(self) -> str:
+        """Return some of the lines behind it: the last with a server error, and those that are no requests."""
+        lines = list(self.errors)
+        if self.odd:
+            lines += ["", "not understood:", *(QUERY.sub("?...", line) for line in self.odd)]
+        return "\n".join(lines)
+
+
+def evidence(text: str, request: Request) -> str:
+    """Return the line without what may be secret: queries, and all of a JSON line but what was read from it."""
+    if text.startswith("{"):
+        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status}'
+    return QUERY.sub("?...", text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
+
+
+def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -> Observation:
+    """Return the observation of one log."""
+    now = host.now()
+    since = now - params["window_seconds"]
+    try:
+        offset = parse_offset(params["utc_offset"])
+        parser = Parser(params["time_unit"], params["fields"] or {}, now, offset)
+        window = LogWindow(host, path, parser.stamp, since, now, params["limit_bytes"])
+        summary = Summary()
+        for _at, text in window:
+            whole = len(text) < LINE_LIMIT_BYTES
+            summary.add(text, parser.parse(text) if whole else None)
+    except (HostError, ValueError) as exc:
+        return Observation(path, error=unreadable(str(exc)))
+    data = {
+        "declared": declared,
+        "window_seconds": params["window_seconds"],
+        "window_start": iso_utc(since),
+        "window_end": iso_utc(now),
+        "newest_at": iso_utc(window.newest_at),
+        **summary.data(),
+        "truncated": window.truncated,
+        "cut_lines": window.cut_lines,
+        "half_line": window.half_line,
+        "read_bytes": window.read_bytes,
+        "files": window.files,
+    }
+    return Observation(path, data, raw=summary.raw())
+
+
+def unreadable(reason: str) -> str:
+    """Return the reason, with what to do about it where that is known."""
+    if "permission denied" in reason:
+        return (
+            f"{reason}; observe with become, or add the login to the group that may read logs (adm)"
+        )
+    return reason
+
+
+def discover(host: Host) -> Iterable[tuple[str, str]]:
+    """Yield the access logs in the usual places, and folders that cannot be looked into with the reason."""
+    for folder, pattern in FOLDERS.items():
+        try:
+            if not host.exists(folder):
+                continue
+            host.names(folder)
+        except HostError as exc:
+            yield folder, str(exc)
+            continue
+        for path in host.glob(f"{folder}/{pattern}", limit=100):
+            yield path, ""
+
+
+def gather(params: dict[str, Any], host: Host) -> list[Observation]:
+    """Return one observation per access log: the declared ones, or those found in the usual places."""
+    seen: dict[str, Observation] = {}
+    if not params["paths"]:
+        for path, error in discover(host):
+            seen[path] = (
+                Observation(path, error=unreadable(error))
+                if error
+                else observe_log(path, params, host, declared=False)
+            )
+    for pattern in params["paths"]:
+        paths = host.glob(pattern, limit=100) if re.search(r"[*?\[]", pattern) else [pattern]
+        if not paths:
+            seen[pattern] = Observation(pattern, error=f"{pattern}: no log has such a name")
+        for path in paths:
+            if path not in seen:
+                seen[path] = observe_log(path, params, host, declared=True)
+    return list(seen.values())

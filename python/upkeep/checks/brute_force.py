@@ -1,0 +1,65 @@
+"""No source tries to log in again and again.
+
+Looks at the most failed logins of one source within the gather's `burst_seconds` (ten minutes). What fails without an
+address, at the console, by sudo or in a message that can be read in two ways, counts as one source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Limits.
+
+    max_in_burst: failed logins of one source within `burst_seconds` that still pass.
+    quiet_hours: age in hours of the log's newest line from which on it counts as not written any more.
+    """
+
+    max_in_burst: int = 8
+    quiet_hours: float = 24.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the source with the largest burst."""
+    data = seen.data
+    seconds = number(data, "burst_seconds")
+    sources = sorted(
+        items(data, "sources"), key=lambda item: number(item, "most_in_burst"), reverse=True
+    )
+    most = number(sources[0], "most_in_burst") if sources else 0
+    measure = Measure("failed_logins_in_burst", most)
+    text = f"{most:g} failed logins from one source within {seconds:g} s, at most {params.max_in_burst}"
+    over = [item for item in sources if number(item, "most_in_burst") > params.max_in_burst]
+    if over:
+        named = ", ".join(short(item.get("source") or "no address told", 45) for item in over[:3])
+        more = f" and {len(over) - 3} more" if len(over) > 3 else ""
+        return failed(Severity.HIGH, f"{text}: {named}{more}", measure)
+    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
+        data, params.quiet_hours
+    )
+    if unclear is not None:
+        return unclear
+    if data.get("truncated"):
+        return unknown(f"{text}, but only a part of the log could be read", measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="No source guesses passwords",
+    gather="auth_log",
+    params=Params(),
+    judge=judge,
+    source="Wazuh rules 5712 and 5720 (8 failures of one source); fail2ban's findtime of 10 minutes; "
+    "MITRE ATT&CK T1110.001",
+    remedy="block the source: nft add rule inet filter input ip saddr ADDRESS drop; "
+    "and let sshd take keys only (PasswordAuthentication no)",
+    controls=("45 CFR 164.308(a)(5)(ii)(C)",),
+)

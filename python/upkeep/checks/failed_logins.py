@@ -1,0 +1,63 @@
+"""No more than ten logins fail in any hour.
+
+Counts failed attempts of sshd, PAM's services and applications, each once however many programs tell of it. In a window
+of more than an hour, the worst 60 minutes count. A log that could not be read whole, or that nobody seems to write any
+more, is unknown as long as what was read stays below the limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Limits.
+
+    max_per_hour: failed logins in an hour that still pass.
+    quiet_hours: age in hours of the log's newest line from which on it counts as not written any more.
+    """
+
+    max_per_hour: int = 10
+    quiet_hours: float = 24.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the worst hour."""
+    data = seen.data
+    count = number(data, "most_in_an_hour")
+    measure = Measure("failed_logins_per_hour", count)
+    text = f"{count:g} failed logins in an hour, at most {params.max_per_hour}"
+    if count > params.max_per_hour:
+        sources = [
+            f"{short(item.get('source') or 'no address told', 45)} ({item.get('failures')})"
+            for item in items(data, "sources")[:3]
+        ]
+        more = f"; most from {', '.join(sources)}" if sources else ""
+        return failed(Severity.HIGH, text + more, measure)
+    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
+        data, params.quiet_hours
+    )
+    if unclear is not None:
+        return unclear
+    if data.get("truncated"):
+        return unknown(f"{text}, but only a part of the log could be read", measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="Few logins fail",
+    gather="auth_log",
+    params=Params(),
+    judge=judge,
+    source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",
+    remedy="see who it was: journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'; "
+    "then block the source, or lock the account",
+    controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
+)

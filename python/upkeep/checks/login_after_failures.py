@@ -1,0 +1,69 @@
+"""Nobody gets in after many failed attempts.
+
+Looks at successful logins from a source from which logins failed before, in the same window. This is how a guessed
+password looks, and how somebody looks who mistyped it often: ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Limits.
+
+    min_failures_before: failed logins from the same source in the window that make a login after them suspect.
+    quiet_hours: age in hours of the log's newest line from which on it counts as not written any more.
+    """
+
+    min_failures_before: int = 5
+    quiet_hours: float = 24.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the logins that came after most failures."""
+    data = seen.data
+    logins = sorted(
+        items(data, "logins_after_failures"),
+        key=lambda item: number(item, "failures"),
+        reverse=True,
+    )
+    most = number(logins[0], "failures") if logins else 0
+    measure = Measure("failures_before_login", most)
+    if most >= params.min_failures_before:
+        login = logins[0]
+        return failed(
+            Severity.CRITICAL,
+            f"login as {short(login.get('account'), 40)} from {short(login.get('source'), 45)} at "
+            f"{short(login.get('at'), 25)} after {most:g} failures, suspect from {params.min_failures_before}",
+            measure,
+        )
+    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
+        data, params.quiet_hours
+    )
+    if unclear is not None:
+        return unclear
+    text = f"no login after {params.min_failures_before} or more failures from its source (most: {most:g})"
+    if data.get("truncated"):
+        return unknown(f"{text}, but only a part of the log could be read", measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="No login after a row of failures",
+    gather="auth_log",
+    params=Params(),
+    judge=judge,
+    source="Wazuh rule 40112 (authentication failures followed by a success); fail2ban's maxretry of 5; "
+    "MITRE ATT&CK T1110",
+    remedy="ask the account's owner; if it was not them: upkeep incident open, then lock the account (usermod -L NAME) "
+    "and end its sessions (loginctl terminate-user NAME)",
+    controls=("45 CFR 164.308(a)(6)(ii)", "45 CFR 164.308(a)(5)(ii)(C)"),
+)

@@ -1,0 +1,67 @@
+"""No source tries many accounts.
+
+Looks at how many different accounts, existing or not, failed to log in from one source within the window. Few attempts
+at each of many accounts stay below every limit per account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Limits.
+
+    max_accounts: different accounts tried by one source in the window that still pass.
+    quiet_hours: age in hours of the log's newest line from which on it counts as not written any more.
+    """
+
+    max_accounts: int = 5
+    quiet_hours: float = 24.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the source that tried most accounts."""
+    data = seen.data
+    window = number(data, "window_seconds")
+    sources = sorted(
+        (item for item in items(data, "sources") if item.get("source")),
+        key=lambda item: number(item, "accounts_tried"),
+        reverse=True,
+    )
+    most = number(sources[0], "accounts_tried") if sources else 0
+    measure = Measure("accounts_tried_by_one_source", most)
+    text = f"{most:g} accounts tried by one source in {window:g} s, at most {params.max_accounts}"
+    over = [item for item in sources if number(item, "accounts_tried") > params.max_accounts]
+    if over:
+        accounts = over[0].get("accounts")
+        tried = accounts if isinstance(accounts, list) else []
+        named = ", ".join(short(name, 30) for name in tried[:3])
+        source = short(over[0].get("source"), 45)
+        return failed(Severity.HIGH, f"{text}: {source} ({named}, …)", measure)
+    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
+        data, params.quiet_hours
+    )
+    if unclear is not None:
+        return unclear
+    if data.get("truncated"):
+        return unknown(f"{text}, but only a part of the log could be read", measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="No source tries one account after another",
+    gather="auth_log",
+    params=Params(),
+    judge=judge,
+    source="MITRE ATT&CK T1110.003",
+    remedy="block the source, and see whether any of the accounts let it in: last -i | grep ADDRESS",
+    controls=("45 CFR 164.308(a)(5)(ii)(C)",),
+)

@@ -1,0 +1,91 @@
+"""Less than one request in a thousand ends in a server error.
+
+Looks at the responses with status 500 to 599 among all requests of the window in an access log. A share says little of
+few requests: below the minimum sample, no error at all passes, a handful is unknown, and `few_errors` or more fail. A
+declared log without any request is unknown, for a site nobody reaches has no error either; a log that was only found
+in its usual place, and is not in use, gives no result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.log_verdicts import items, misread, number, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Limits.
+
+    max_error_percent: share of server errors that still passes, in %.
+    critical_error_percent: share of server errors from which on it is critical, in %.
+    min_requests: below this many requests in the window a share is not judged; one error in so many is at the limit.
+    few_errors: errors that fail below min_requests too.
+    """
+
+    max_error_percent: float = 0.1
+    critical_error_percent: float = 5.0
+    min_requests: int = 1000
+    few_errors: int = 5
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the share of server errors."""
+    data = seen.data
+    requests, errors = number(data, "requests"), number(data, "server_errors")
+    window = number(data, "window_seconds")
+    share = 100 * errors / requests if requests else 0.0
+    measures = (Measure("requests", requests), Measure("server_error_share", share, "%"))
+    text = (
+        f"{errors:g} server errors in {requests:g} requests of {window:g} s"
+        f" ({share:.3g} %, at most {params.max_error_percent:g} %)"
+    )
+    enough = requests >= params.min_requests
+    if share > params.max_error_percent and (enough or errors >= params.few_errors):
+        worst = Severity.CRITICAL if share >= params.critical_error_percent else Severity.HIGH
+        return failed(worst, text + blamed(seen), *measures)
+    unclear = misread(data, requests)
+    if unclear is not None:
+        return unclear
+    if not requests:
+        if data.get("declared") is False:
+            return None
+        return unknown(f"no request in {window:g} s, so no error rate", measures[0])
+    if data.get("truncated"):
+        text += "; only the newest part of the window was read"
+    if enough or not errors:
+        return passed(
+            text if enough else f"{text}; too few for a rate, at least {params.min_requests}",
+            *measures,
+        )
+    return unknown(f"{text}; too few for a rate, at least {params.min_requests}", *measures)
+
+
+def blamed(seen: Observation) -> str:
+    """Return which routes and which client had most errors."""
+    routes = [
+        f"{short(item.get('route'))} ({item.get('errors')})"
+        for item in items(seen.data, "error_routes")[:2]
+    ]
+    clients = [
+        f"{short(item.get('client'), 45)} ({item.get('errors')})"
+        for item in items(seen.data, "error_clients")[:1]
+    ]
+    return (f"; most in {', '.join(routes)}" if routes else "") + (
+        f"; most for {clients[0]}" if clients else ""
+    )
+
+
+CHECK = Check(
+    title="Site answers without server errors",
+    gather="access_log",
+    params=Params(),
+    judge=judge,
+    source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
+    remedy="read what the server says of the routes named: tail -n 50 /var/log/nginx/error.log, "
+    "or journalctl -u the application's unit --since -10min",
+)

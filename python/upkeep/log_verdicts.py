@@ -1,0 +1,61 @@
+"""What the checks on logs share: reading a host's figures, and telling a quiet log from one that nobody writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from upkeep.verdicts import Verdict, unknown
+
+MISREAD_PERCENT = 10.0
+
+
+def number(data: Mapping[str, Any], name: str) -> float:
+    """Return the figure; raise ValueError with its name if the host did not give one."""
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"no figure {name!r} was observed")  # noqa: TRY004 - the host's value, not our caller's type
+    return value
+
+
+def items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the list's mappings; none if the host gave no list."""
+    value = data.get(name)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def short(text: object, limit: int = 60) -> str:
+    """Return a name from a host, cut."""
+    said = str(text)
+    return said if len(said) <= limit else said[: limit - 1] + "…"
+
+
+def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
+    """Return unknown if too many of the window's lines were not understood. counted: those that were."""
+    unparsed = number(data, "unparsed")
+    if unparsed and unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
+        return unknown(
+            f"{unparsed:g} of {unparsed + counted:g} lines were not understood, at most {MISREAD_PERCENT:g} %",
+            remedy="compare the log's format with what the gather reads: ansible-doc -t module "
+            "astral.upkeep.access_log_info (or auth_log_info)",
+        )
+    return None
+
+
+def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:
+    """Return unknown if the log's newest line, by the host's own clock, is older than quiet_hours."""
+    remedy = "see whether the log is still written: systemctl status rsyslog systemd-journald"
+    if data.get("newest_at") is None:
+        return unknown(
+            "no line with a time was found; nothing may be writing this log", remedy=remedy
+        )
+    age = datetime.fromisoformat(data["window_end"]) - datetime.fromisoformat(data["newest_at"])
+    if age > timedelta(hours=quiet_hours):
+        hours = age.total_seconds() / 3600
+        return unknown(
+            f"the newest line is {hours:.0f} h old, at most {quiet_hours:g} h; "
+            "nothing may be writing this log",
+            remedy=remedy,
+        )
+    return None
