@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
@@ -184,12 +185,22 @@ def _resource(name: str) -> str:
 
 def _environment(zone: tzinfo | None) -> Environment:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=_harmless,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["exact"] = lambda when: exact(when, zone)
     environment.filters["short"] = safe
     environment.filters["remedy"] = _remedy
+    environment.filters["lines"] = escape  # of an excerpt, whose lines are harmless each
     return environment
+
+
+def _harmless(value: Any) -> Any:
+    """Return what the template prints without characters that are not seen; markup is our own and stays."""
+    return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _remedy(text: str) -> Markup:

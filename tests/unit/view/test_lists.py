@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+import view_samples
+from view_samples import NOW
+
+from upkeep.check import Check
+from upkeep.errors import UsageError
+from upkeep.verdicts import Severity, Status, passed
+from upkeep.view import lists
+from upkeep.view.model import Finding, HostInRun, Procedure, Tally
+from upkeep.view.screen import Screen
+
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+LATER = NOW + timedelta(hours=3)
+
+
+class Stream(io.StringIO):
+    encoding = "utf-8"
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.isatty = lambda: terminal
+
+
+@pytest.fixture(autouse=True)
+def _eighty(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def printed(function, *arguments, terminal=False, **options):
+    stream = Stream(terminal)
+    function(Screen(stream), *arguments, **options)
+    return ESCAPES.sub("", stream.getvalue())
+
+
+def finding(number, status=Status.FAIL, severity=Severity.HIGH, **changes):
+    fields = {
+        "id": number, "host": f"db{number}", "check": "disk", "subject": "/var", "status": status,
+        "severity": severity, "message": "91 % used, at most 85 %", "opened_at": NOW - timedelta(days=9),
+        "last_seen_at": NOW, "count": 9,
+    }  # fmt: skip
+    return Finding(**{**fields, **changes})
+
+
+def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
+    found = [
+        finding(1, severity=Severity.LOW),
+        finding(2, resolved_at=NOW - timedelta(hours=2), count=1),
+        finding(3, Status.UNKNOWN, None, message="permission denied"),
+        finding(4, severity=Severity.CRITICAL, count=1, reopened=1, remedy="`df -h /var`"),
+    ]
+
+    assert printed(lists.print_findings, found, NOW).splitlines() == [
+        "3 open findings on 3 hosts.",
+        "",
+        "db4: fail critical: disk /var: 91 % used, at most 85 %; open for 9 days, in 1 run, came back once; "
+        "next: `df -h /var`",
+        "db3: unknown: disk /var: permission denied; open for 9 days, in 9 runs",
+        "db1: fail low: disk /var: 91 % used, at most 85 %; open for 9 days, in 9 runs",
+        "",
+        "db2: resolved: disk /var: 2 h ago; was fail high: 91 % used, at most 85 %, in 1 run",
+    ]
+
+
+def test_an_empty_list_says_why_and_what_to_do_first():
+    for text in (
+        printed(lists.print_runs, [], NOW),
+        printed(lists.print_findings, [], NOW),
+        printed(lists.print_checks, {}),
+        printed(lists.print_procedures, [], NOW),
+        printed(lists.print_doctor, []),
+    ):
+        assert re.fullmatch(r"(No|The) .+\n", text)
+    assert "upkeep run daily" in printed(lists.print_runs, [], NOW)
+
+
+def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
+    tally = Tally()
+    for observed in view_samples.hosts(4, 2, unseen=1):
+        tally.add(observed)
+    runs = [view_samples.summary(tally, id=number) for number in (12, 9)]
+
+    assert printed(lists.print_runs, runs, LATER, terminal=True).splitlines() == [
+        "run  procedure  when      took  status   hosts  results",
+        " 12  daily      3 h ago  8.4 s  partial      4  1 medium, 11 unknown, 28 pass",
+        "  9  daily      3 h ago  8.4 s  partial      4  1 medium, 11 unknown, 28 pass",
+    ]
+    assert printed(lists.print_runs, runs[:1], LATER) == (
+        "12\tdaily\t2026-11-23 03:12:40 UTC\t8.4 s\tpartial\t4\t1 medium, 11 unknown, 28 pass\n"
+    )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_stored_run_shows_all_of_it(terminal):
+    tally, hosts, results = Tally(), [], []
+    for observed in view_samples.hosts(8, 3, unseen=1, hostile=True):
+        tally.add(observed)
+        hosts.append(HostInRun.of(observed))
+        results += observed.results
+
+    text = printed(
+        lists.print_run, view_samples.summary(tally), hosts, results, LATER, terminal=terminal
+    )
+
+    assert "4 of 8 hosts need you" in text
+    assert "Run 12, Daily procedure, 2026-11-23 03:12:40 UTC (3 h ago), partial, took 8.4 s" in text
+    passes = "✓ pass" if terminal else ": pass: "
+    assert text.count(passes) == tally.counts().passed
+    assert text.count("unreachable: ssh: connect") == 2  # in the sentence and in its row
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+@dataclass(frozen=True)
+class Params:
+    """Two limits.
+
+    renew_days: days of validity left at which renewal is due; a third of a short lifetime,
+        if that is less.
+    names: host names.
+    """
+
+    renew_days: int = 30
+    names: tuple[str, ...] = ()
+
+
+CHECK = Check(
+    title="Certificate is renewed in time", gather="certificates", params=Params(),
+    judge=lambda *_: passed(""), source="RFC 5280, section 4.1.2.5", remedy="`certbot renew`",
+    controls=("45 CFR 164.312(e)(1)",), id="certificate_expiry",
+    description="Certificates are renewed well before they expire.\n\nIt looks at\nwhat is left.",
+)  # fmt: skip
+
+
+def test_a_check_prints_its_documentation_with_its_limits():
+    assert printed(lists.print_check, CHECK, terminal=True).splitlines() == [
+        "certificate_expiry: Certificate is renewed in time",
+        "",
+        "Certificates are renewed well before they expire.",
+        "",
+        "It looks at what is left.",
+        "",
+        "Limits",
+        "  renew_days = 30  days of validity left at which renewal is due; a third of a",
+        "                   short lifetime, if that is less.",
+        "  names = ()       host names.",
+        "",
+        "Looks at    certificates",
+        "Source      RFC 5280, section 4.1.2.5",
+        "First step  `certbot renew`",
+        "Controls    45 CFR 164.312(e)(1)",
+        "",
+        "Now: upkeep check certificate_expiry",
+    ]
+    assert printed(lists.print_checks, {CHECK.id: CHECK}) == (
+        "certificate_expiry\tCertificate is renewed in time\n"
+    )
+
+
+def test_procedures_have_their_next_time_only_if_scheduled():
+    daily = Procedure("daily", "Daily procedure", "all", "ops")
+    weekly = Procedure("weekly", "Weekly procedure", "web", "ops", NOW + timedelta(days=3))
+
+    assert printed(lists.print_procedures, [daily], NOW) == "daily\tDaily procedure\tall\tops\n"
+    assert "in 3 days" in printed(lists.print_procedures, [daily, weekly], NOW, terminal=True)
+
+
+@dataclass(frozen=True)
+class Line:
+    host: str
+    topic: str
+    status: str
+    text: str
+    remedy: str = ""
+
+
+def test_doctor_says_who_is_ready_then_what_is_not():
+    found = [
+        Line("web1", "login", "ok", "as deploy"),
+        Line("web1", "clock", "warn", "12 s ahead, at most 2 s", "`timedatectl`"),
+        Line("db1", "host key", "fail", "another than known", "`ssh-keygen -R db1`"),
+    ]
+
+    assert printed(lists.print_doctor, found).splitlines() == [
+        "1 of 2 hosts is ready, 2 things to look at.",
+        "",
+        "db1: fail: host key: another than known; next: `ssh-keygen -R db1`",
+        "web1: warn: clock: 12 s ahead, at most 2 s; next: `timedatectl`",
+        "",
+        "✓ 1 thing ok",
+    ]
+    assert "web1: ok: login: as deploy" in printed(lists.print_doctor, found, every=True)
+
+
+def test_an_error_is_two_lines_at_most_whatever_is_in_it():
+    error = UsageError(
+        "no procedure 'dai\nly\x1b[31m'; there are: daily", remedy="upkeep procedures"
+    )
+
+    assert printed(lists.print_error, error).splitlines() == [
+        "upkeep: no procedure 'dai\\nly\\x1b[31m'; there are: daily",
+        "→ upkeep procedures",
+    ]
+    assert printed(lists.print_error, UsageError("x" * 10_000)).count("\n") == 1
+
+
+def test_columns_that_may_give_are_cut_when_the_line_is_too_long():
+    daily = Procedure("daily", "A title that goes on " * 10, "web:" * 30, "ops@example.org")
+
+    lines = printed(lists.print_procedures, [daily], NOW, terminal=True).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert "…" in lines[1]
