@@ -89,8 +89,8 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     return run_id
 
 
-def recover(store: Store) -> list[tuple[int, str]]:
-    """Bring every run that a killed driver has left to its end; return their numbers and what was found.
+def recover(store: Store) -> list[str]:
+    """Bring every run that a killed driver has left to its end; return a sentence for each.
 
     What Ansible had handed over but the driver had not written down is still in the run's workspace.
     """
@@ -108,16 +108,13 @@ def recover(store: Store) -> list[tuple[int, str]]:
             with store.begin() as db:
                 add_host(db, one.id, observed)
             taken += 1
-        cause = "its driver was killed or the machine went down"
+        crash = ("crashed", "its driver was killed, or the machine went down", datetime.now(UTC))
+        status, cause, ended_at = Spool(workspace / "spool").end() or crash
         with store.begin() as db:
-            runs.finish(db, one.id, "crashed", cause, datetime.now(UTC))
+            runs.finish(db, one.id, status, cause, ended_at)
         shutil.rmtree(workspace, ignore_errors=True)
-        what = (
-            f"{taken} hosts' results were still taken in"
-            if taken
-            else "nothing was left to take in"
-        )
-        found.append((one.id, f"{cause}; {what}"))
+        more = f"; results of {taken} hosts were still taken in" if taken else ""
+        found.append(f"run {one.id} had no end: {status}, {cause}{more}")
     return found
 
 
@@ -232,7 +229,8 @@ class _Intake:
             with self.store.begin() as db:
                 runs.finish(db, self.run_id, status, cause, datetime.now(UTC))
         except StoreError as exc:
-            # The next start finds the run unfinished and the results in its workspace.
+            # The next start finds what could not be written in the run's workspace.
+            self.spool.put_end(status, cause, datetime.now(UTC))
             message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc

@@ -195,8 +195,6 @@ def prune_database(inventory: str) -> None:
 def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
     """Run the task, print how it stands, write the report; return the exit status."""
     store = _store(site.settings)
-    for number, what in agent.recover(store):
-        _note(f"run {number} has crashed: {what}")
     out, errors = _out(), Screen(sys.stderr)
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
@@ -368,7 +366,11 @@ def _settings(inventory: str) -> Settings:
 
 
 def _store(settings: Settings) -> Store:
-    return open_store(settings.database_url)
+    """Return the store, after having brought runs without an end to theirs."""
+    store = open_store(settings.database_url)
+    for sentence in agent.recover(store):
+        _note(sentence)
+    return store
 
 
 def _policy(settings: Settings) -> retention.Policy:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from upkeep.observed import Observed, from_json, to_json
 from upkeep.store import Store
@@ -21,10 +23,27 @@ class Spool:
         """Keep the answer; raise OSError if not even that can be written."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = len(list(self.folder.iterdir()))
-        part = self.folder / f"{number:08}.part"
+        self._write(f"{number:08}", {"run_id": run_id, "observed": to_json(observed)})
+
+    def put_end(self, status: str, cause: str, ended_at: datetime) -> None:
+        """Keep how the run ended; raise OSError if not even that can be written."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._write("end", {"status": status, "cause": cause, "ended_at": ended_at.isoformat()})
+
+    def end(self) -> tuple[str, str, datetime] | None:
+        """Return the status, cause and time of an end that was kept, or None."""
+        try:
+            kept = json.loads((self.folder / "end.json").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return kept["status"], kept["cause"], datetime.fromisoformat(kept["ended_at"])
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        """Write a file whole, or not at all."""
+        part = self.folder / f"{name}.part"
         with part.open("w", encoding="ascii") as stream:
             os.fchmod(stream.fileno(), 0o600)
-            json.dump({"run_id": run_id, "observed": to_json(observed)}, stream)
+            json.dump(content, stream)
             stream.flush()
             os.fsync(stream.fileno())
         part.rename(part.with_suffix(".json"))
@@ -35,7 +54,7 @@ class Spool:
         The store knows an answer that it has already: a crash between writing and removing doubles nothing.
         """
         taken = 0
-        for path in sorted(self.folder.glob("*.json")):
+        for path in sorted(self.folder.glob("0*.json")):
             kept = json.loads(path.read_text(encoding="ascii"))
             with store.begin() as db:
                 taken += add_host(db, kept["run_id"], from_json(kept["observed"]))
