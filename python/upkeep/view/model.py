@@ -201,7 +201,6 @@ class Tally:
     def __init__(self) -> None:
         self.hosts: dict[Outcome, int] = {}
         self.hosts_in_need = 0
-        self.by_check: dict[str, int] = {}
         self._passed = 0
         self._unknown = 0
         self._failed: dict[Severity, int] = {}
@@ -219,7 +218,6 @@ class Tally:
             if result.status is Status.PASS:
                 self._passed += 1
                 continue
-            self.by_check[result.check] = self.by_check.get(result.check, 0) + 1
             if result.status is Status.UNKNOWN:
                 self._unknown += 1
             else:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from upkeep.observed import Outcome
 from upkeep.verdicts import Status
-from upkeep.view.model import Counts, RunSummary, Tally, Trouble
+from upkeep.view.model import Counts, RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.text import command, counted, thousands, wrap
 from upkeep.view.troubles import Row, Troubles, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
+# So many hosts with the same trouble are one row on a screen.
+FOLDED_AT = 4
 
 
 def print_result(
     screen: Screen,
     summary: RunSummary,
     troubles: Troubles,
-    tally: Tally,
     *,
     report: str = "",
     only_host: str = "",
@@ -32,9 +35,12 @@ def print_result(
         screen.line()
         # Also on the screen: blank lines, the line of what is left out, and the prompt.
         taken += sum(screen.rows(line) for line in after) + 5
-        shown = print_rows(screen, [Row.of(t) for t in worst], max(screen.height - taken, 6))
-        if shown < troubles.count:
-            screen.line(*_rest(screen, summary, troubles.count - shown, worst[:shown], tally))
+        groups = _alike(worst) if screen.live else [[trouble] for trouble in worst]
+        rows = [_row(group, summary.site) for group in groups]
+        shown = groups[: print_rows(screen, rows, max(screen.height - taken, 6))]
+        rest = _rest(screen, summary, troubles, [trouble for group in shown for trouble in group])
+        if rest:
+            screen.line(*rest)
     screen.line()
     for line in after:
         screen.line(*line)
@@ -118,51 +124,77 @@ def clauses(
     if not summary.hosts_in_need:
         return ""
     with_host = sum(summary.hosts.values()) > 1
+    hosts_of: dict[tuple[str, str, str], dict[str, None]] = {}
+    for trouble in worst:
+        hosts_of.setdefault(_what(trouble), {})[trouble.host] = None
     said: list[str] = []
     named: set[str] = set()
     for trouble in worst:
-        if with_host and trouble.host in named:
+        hosts = hosts_of.pop(_what(trouble), None)
+        if hosts is None or (with_host and named.issuperset(hosts)):
             continue
         if len(said) == NAMED_IN_SENTENCE:
             break
-        named.add(trouble.host)
-        said.append(_clause(letters, trouble, columns, with_host=with_host))
-    more = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
-    if more > 0:
-        said.append(f"and {thousands(more)} more")
+        named.update(hosts)
+        more = f" and {thousands(len(hosts) - 1)} more" if len(hosts) > 1 else ""
+        who = f"{letters.cut(trouble.host, 30)}{more}: " if with_host else ""
+        said.append(who + _clause(letters, trouble, columns))
+    left = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
+    if left > 0:
+        said.append(f"and {thousands(left)} {'others' if left > 1 else 'other'}")
     return "; ".join(said)
 
 
-def _clause(letters: Letters, trouble: Trouble, columns: int, *, with_host: bool) -> str:
-    """Return `db1: backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
+def _what(trouble: Trouble) -> tuple[str, str, str]:
+    return trouble.check, trouble.subject, trouble.message
+
+
+def _clause(letters: Letters, trouble: Trouble, columns: int) -> str:
+    """Return `backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
     part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], columns)
     message = part.rstrip(",;:") + letters.signs["more"] if cut else part
     if not trouble.check:
-        return f"{letters.cut(trouble.host, 30)}: {message}" if with_host else message
-    about = (
-        [trouble.check]
-        if trouble.subject in ("", trouble.check)
-        else [trouble.check, trouble.subject]
-    )
-    words = " ".join(letters.cut(word, 34) for word in about)
-    return (f"{letters.cut(trouble.host, 30)}: " if with_host else "") + f"{words} {message}"
+        return message
+    subject = "" if trouble.subject == trouble.check else letters.cut(trouble.subject, 34)
+    return " ".join(word for word in (letters.cut(trouble.check, 34), subject, message) if word)
+
+
+def _alike(worst: Sequence[Trouble]) -> list[list[Trouble]]:
+    """Return what differs in nothing but the host together, where that saves lines."""
+    alike: dict[Trouble, list[Trouble]] = {}
+    for trouble in worst:
+        same = replace(trouble, host="", observed_at=None, evidence_sha256="")
+        if not trouble.check:  # the next step names the host that was not seen
+            same = replace(same, remedy="")
+        alike.setdefault(same, []).append(trouble)
+    groups: list[list[Trouble]] = []
+    for group in alike.values():
+        groups += [group] if len(group) >= FOLDED_AT else [[trouble] for trouble in group]
+    return sorted(groups, key=lambda group: group[0].order)
+
+
+def _row(group: Sequence[Trouble], site: str) -> Row:
+    row = Row.of(group[0])
+    if len(group) == 1:
+        return row
+    remedy = row.remedy if row.check else f"see why: {command('doctor', site=site)}"
+    return replace(row, others=len(group) - 1, remedy=remedy)
 
 
 def _rest(
-    screen: Screen, summary: RunSummary, count: int, shown: Sequence[Trouble], tally: Tally
+    screen: Screen, summary: RunSummary, troubles: Troubles, shown: Sequence[Trouble]
 ) -> list[Piece]:
-    left = dict(tally.by_check)
-    for trouble in shown:
-        if trouble.check in left:
-            left[trouble.check] -= 1
-    most = sorted(((n, check) for check, n in left.items() if n > 0), reverse=True)
-    names = ", ".join(f"{n} {screen.cut(check, 30)}" for n, check in most[:3])
+    """Return the line that says what there was no room for; nothing if there was room for all."""
+    if len(shown) == troubles.count:
+        return []
+    left = Counter(troubles.by_check)
+    left.subtract(trouble.check for trouble in shown)
+    most = [f"{n} {screen.cut(check, 30)}" for check, n in left.most_common() if check and n > 0]
+    names = ", ".join(most[:3])
+    more = f"{screen.signs['more']} and {thousands(troubles.count - len(shown))} more"
+    if names:
+        more += f": {names}" + (f" {screen.signs['more']}" if len(most) > 3 else "")
     see = command("show", str(summary.id)) if summary.id is not None else "--json"
-    more = f"{screen.signs['more']} and {thousands(count)} more"
-    if names and len(most) <= 3:
-        more += f": {names}"
-    elif names:
-        more += f": {names} {screen.signs['more']}"
     return [(more, "bold"), f"; all: {see}"]
 
 

@@ -123,7 +123,6 @@ class RunView:
             self._out,
             summary,
             self._troubles,
-            self.tally,
             report=str(report),
             only_host=self._only_host if self._done == 1 else "",
         )

@@ -27,6 +27,7 @@ class Troubles:
 
     def __init__(self, site: str = "", keep: int = KEPT_TROUBLES) -> None:
         self.count = 0
+        self.by_check: dict[str, int] = {}
         self._site = site
         self._keep = keep
         self._unseen: set[str] = set()
@@ -51,6 +52,7 @@ class Troubles:
 
     def _add(self, trouble: Trouble) -> None:
         self.count += 1
+        self.by_check[trouble.check] = self.by_check.get(trouble.check, 0) + 1
         trouble = _bounded(trouble)
         entry = (_Backwards(trouble.order), next(self._order), trouble)
         if len(self._heap) < self._keep:
@@ -88,7 +90,10 @@ def _ends(text: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """What is printed of one thing that did not pass. kind: its sign and colour; words: after the sign."""
+    """What is printed of one thing.
+
+    kind: its sign and colour; words: after the sign. others: how many more hosts it is true of.
+    """
 
     kind: str
     words: str
@@ -97,6 +102,7 @@ class Row:
     subject: str
     message: str
     remedy: str = ""
+    others: int = 0
 
     @classmethod
     def of(cls, trouble: Trouble) -> Row:
@@ -110,6 +116,13 @@ class Row:
             trouble.message,
             trouble.remedy,
         )
+
+    def hosts(self, screen: Screen, width: int) -> str:
+        """Return the host, and how many others, in at most width columns."""
+        more = f" and {self.others} more" if self.others else ""
+        if cell_len(screen.text(self.host, 300)) + len(more) > width and more:
+            more = f" +{self.others}"
+        return screen.cut(self.host, width - len(more)) + more
 
     def plain(self, screen: Screen) -> str:
         """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
@@ -163,7 +176,8 @@ class _Layout:
         width = screen.width
         wide = width >= WIDE_COLUMNS
         words = max((len(row.words) for row in rows), default=0) + 2
-        host = _widest(screen, (row.host for row in rows), max(16, width // (6 if wide else 3)))
+        most = max(16, width // (6 if wide else 3))
+        host = max((cell_len(row.hosts(screen, most)) for row in rows), default=0)
         check = _widest(screen, (row.check for row in rows), max(16, width // 8))
         left = width - words - host - check - 6
         room = max(left // 3 if wide else left, 8)
@@ -178,13 +192,13 @@ class _Layout:
         ]
         at = self.words
         for text, width, style in (
-            (row.host, self.host, "bold"),
-            (row.check, self.check, ""),
-            (row.subject, self.subject, ""),
+            (row.hosts(screen, self.host), self.host, "bold"),
+            (screen.cut(row.check, self.check), self.check, ""),
+            (screen.cut(row.subject, self.subject), self.subject, ""),
         ):
             # A host that was not seen has no check: its message takes the rest of the line.
             if width and (text or row.check):
-                line += ["  ", (pad(screen.cut(text, width), width), style)]
+                line += ["  ", (pad(text, width), style)]
                 at += width + 2
         if screen.width < WIDE_COLUMNS and row.check and row.subject:
             indent = self.words + 2

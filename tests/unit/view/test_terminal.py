@@ -270,6 +270,17 @@ def test_the_next_step_of_like_troubles_stands_once(narrow):
     assert text.index("fail high  c") < text.index("→ `du")
 
 
+def test_many_hosts_with_the_same_trouble_are_one_row_on_a_screen(narrow):
+    made = [host(f"web{n:02}", fail(f"web{n:02}", Severity.HIGH)) for n in range(60)]
+    made += [host("db1", fail("db1", Severity.HIGH, check="memory")), host("db2", fine("db2"))]
+
+    text = after_progress(shown(made, Terminal()))
+
+    assert "✗ fail high  web00 and 59 more  disk    /var" in text
+    assert "✗ fail high  db1                memory  /var" in text
+    assert "all: upkeep show" not in text
+
+
 def test_memory_does_not_grow_with_hosts():
     troubles = Troubles(keep=10)
 
