@@ -206,9 +206,10 @@ class _Intake:
             outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in self.outcomes.values()
         )
         if ended.stopped or not ended.complete:
-            reason = (
-                ended.stopped or " ".join(ended.last_lines[-3:]) or f"exit status {ended.status}"
-            )
+            said = " ".join(ended.last_lines[-3:]) or f"Ansible ended with status {ended.status}"
+            if ended.status < 0:
+                said = "Ansible was killed, by somebody or for want of memory"
+            reason = ended.stopped or said
             seen = Outcome.OK in self.outcomes.values()
             return ("partial" if seen else "failed"), reason
         if self.job_failures:

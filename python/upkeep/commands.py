@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from upkeep.settings import Settings, load_settings
 from upkeep.site import Procedure, Site, load_site
 from upkeep.store import Store, findings, migrate, open_store, retention, runs
 from upkeep.store import observed as stored
-from upkeep.verdicts import Result, Status
+from upkeep.verdicts import Status
 from upkeep.view import lists
 from upkeep.view import model as shown
 from upkeep.view.report import write_report
@@ -218,10 +219,16 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
     if settings.vault_password_file:
         environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(settings.vault_password_file.absolute())
     config = site.folder / "ansible.cfg"
+    own_arguments = "ANSIBLE_SSH_ARGS" in os.environ
     if site.name and config.is_file():
         environment["ANSIBLE_CONFIG"] = str(config.absolute())
-    if settings.fast_key_exchange:
-        environment["ANSIBLE_SSH_COMMON_ARGS"] = "-o KexAlgorithms=curve25519-sha256"
+        own_arguments = own_arguments or "ssh_args" in config.read_text(encoding="utf-8")
+    if not own_arguments:
+        # A connection that is kept open outlives the run, and knows a host whose key has changed since.
+        arguments = "-o ControlMaster=no -o ControlPath=none"
+        if settings.fast_key_exchange:
+            arguments += " -o KexAlgorithms=curve25519-sha256"
+        environment["ANSIBLE_SSH_ARGS"] = arguments
     return agent.Task(
         procedure=name,
         title=procedure.title,
@@ -259,18 +266,15 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
 
 def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | None) -> None:
     """Print how the run stands, from what was written down."""
-    tally = shown.Tally()
     troubles = Troubles(summary.site)
     names = []
     for host in _hosts(db, summary.id or 0):
         troubles.add_host(host)
         names.append(host.name)
-    for batch in _batches(stored.results_of(db, summary.id or 0), 1000):
-        tally.add_results(batch)
-        troubles.add_results(batch)
+    troubles.add_results(stored.results_of(db, summary.id or 0))
     only_host = names[0] if len(names) == 1 else ""
     where = str(report) if report else ""
-    print_result(out, summary, troubles, tally, report=where, only_host=only_host)
+    print_result(out, summary, troubles, report=where, only_host=only_host)
 
 
 def _report_path(settings: Settings, run_id: int) -> Path:
@@ -456,17 +460,6 @@ def _check_document(check: Check) -> dict[str, Any]:
         if field.name not in ("judge", "params")
     }
     return values | {"limits": dataclasses.asdict(check.params)}
-
-
-def _batches(results: Iterable[Result], size: int) -> Iterator[list[Result]]:
-    batch: list[Result] = []
-    for result in results:
-        batch.append(result)
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

@@ -327,6 +327,8 @@ def _environment(inherited: Mapping[str, str], order: Order) -> dict[str, str]:
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "ANSIBLE_CACHE_PLUGIN": "memory",
         "ANSIBLE_NOCOLOR": "1",
+        # ansible-runner switches it off, for everybody.
+        "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
         "MAX_EVENT_RES": str(EVENT_LIMIT_CHARACTERS),
         "UPKEEP_DRIVER": "1",
         **order.environment,

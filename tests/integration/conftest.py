@@ -54,7 +54,11 @@ class Upkeep:
         self.site = site
         self.workspace = site / "work"
         self.environ = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
+            **{
+                name: os.environ[name]
+                for name in ("PATH", "HOME", "PYTHONPATH")
+                if name in os.environ
+            },
             "LC_ALL": "C.UTF-8",
             "UPKEEP_WORKSPACE": str(self.workspace),
         }

@@ -84,16 +84,19 @@ class Fleet:
 
     def __enter__(self) -> Fleet:
         self._claim()
-        _guard(self.folder)
+        self._guard = _guard(self.folder)
         try:
             self._up()
         except BaseException:
-            take_down(self.folder)
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_error: object) -> None:
         take_down(self.folder)
+        guard, writer = self._guard
+        os.close(writer)
+        guard.wait()
 
     def run(
         self, name: str, *command: str, input_text: str = "", check: bool = True
@@ -214,7 +217,9 @@ def take_down(folder: Path) -> None:
         if started and _started(pid) == started:
             os.kill(pid, signal.SIGKILL)  # PID 1 of its namespace: the kernel ends the rest
     ends = time.monotonic() + 20
-    while any(_started(pid) == started for pid, started in state["pids"]) and time.monotonic() < ends:
+    while (
+        any(_started(pid) == started for pid, started in state["pids"]) and time.monotonic() < ends
+    ):
         time.sleep(0.02)
     batch = [f"link del {link}" for link in state["links"]]
     batch += [f"netns del {space}" for space in state["namespaces"]]
@@ -227,8 +232,8 @@ def take_down(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _guard(folder: Path) -> None:
-    """Start a process that takes the fleet down when this one is gone."""
+def _guard(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a process that takes the fleet down when the pipe's end here is closed, by whatever."""
     reader, writer = os.pipe()
     os.set_inheritable(writer, False)
     code = (
@@ -236,7 +241,7 @@ def _guard(folder: Path) -> None:
         " from lab.fleet import take_down; folder = Path(sys.argv[1]);"
         " take_down(folder) if folder.exists() else None"
     )
-    subprocess.Popen(
+    guard = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)],
         stdin=reader,
         stdout=subprocess.DEVNULL,
@@ -244,7 +249,8 @@ def _guard(folder: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         start_new_session=True,
     )
-    os.close(reader)  # the writing end stays open as long as this process lives
+    os.close(reader)
+    return guard, writer
 
 
 def _started(pid: int) -> str | None:
@@ -292,7 +298,13 @@ def _be_host(disk: Path, host: Host) -> None:
     root = disk / host.name / "root"
     upper, work = disk / host.name / "upper", disk / host.name / "work"
     _mount(None, "/", None, REC | PRIVATE)
-    _mount("overlay", str(root), "overlay", 0, f"lowerdir={disk}/layer:/,upperdir={upper},workdir={work}")
+    _mount(
+        "overlay",
+        str(root),
+        "overlay",
+        0,
+        f"lowerdir={disk}/layer:/,upperdir={upper},workdir={work}",
+    )
     for name in OWN:
         if (root / name).is_dir():
             mode = "1777" if name == "tmp" else "755"
@@ -309,6 +321,8 @@ def _be_host(disk: Path, host: Host) -> None:
     os.chdir("/")
     socket.sethostname(host.name)
     Path("/etc/hostname").write_text(host.name + "\n")
+    # sudo asks for its host's name first, and there is nobody to answer.
+    Path("/etc/hosts").write_text(f"127.0.0.1 localhost {host.name}\n::1 localhost\n")
     _ip(
         [
             "link set lo up",
@@ -347,7 +361,11 @@ def _make_devices(folder: Path) -> None:
 
 
 def _mount(
-    source: str | None, target: str, kind: str | None = None, flags: int = 0, data: str | None = None
+    source: str | None,
+    target: str,
+    kind: str | None = None,
+    flags: int = 0,
+    data: str | None = None,
 ) -> None:
     texts = [text.encode() if text else None for text in (source, target, kind)]
     options = data.encode() if data else None
@@ -363,7 +381,11 @@ def _must(status: int, what: str) -> None:
 
 def _ip(batch: Sequence[str]) -> None:
     done = subprocess.run(
-        ["ip", "-batch", "-"], input="\n".join(batch) + "\n", capture_output=True, text=True, check=False
+        ["ip", "-batch", "-"],
+        input="\n".join(batch) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"ip: {done.stderr[:500]}")

@@ -81,7 +81,9 @@ def database() -> None:
     shutil.chown(data, "postgres")
     Path("/run/postgresql").mkdir()
     shutil.chown("/run/postgresql", "postgres")
-    options = "-c listen_addresses=127.0.0.1 -c unix_socket_directories=/run/postgresql -c fsync=off"
+    options = (
+        "-c listen_addresses=127.0.0.1 -c unix_socket_directories=/run/postgresql -c fsync=off"
+    )
     _run(f"{binaries}/initdb", "-D", data, "-U", "postgres", "-A", "trust", user="postgres")
     start = [f"{binaries}/pg_ctl", "-D", data, "-l", f"{data}/log", "-w", "-o", options, "start"]
     _run(*start, user="postgres")

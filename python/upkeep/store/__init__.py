@@ -45,6 +45,10 @@ class Store:
         except SQLAlchemyError as exc:
             raise _error(self.place, exc) from exc
 
+    def close(self) -> None:
+        """Close what is open; the store can be used again."""
+        self.engine.dispose()
+
 
 def open_store(url: str) -> Store:
     """Return the open database; a SQLite file is made and kept up to date by itself.
