@@ -264,11 +264,11 @@ def _authenticated(match: re.Match[str]) -> Event:
         if peer and _may_follow(peer.group(4), peer.group(3), method):
             readings.append((rest[:place], peer))
         place = rest.find(" from ", place + 1)
-    # sshd cuts a user name at its first colon (the "style"); and what today's sshd writes in full goes before what
-    # only an old one wrote.
+    # What today's sshd writes in full goes before what only an old one wrote; and it cuts a user name at its first
+    # colon (the "style").
     for told in (
-        [reading for reading in readings if ":" not in reading[0]],
         [reading for reading in readings if reading[1].group(3) == "ssh2"],
+        [reading for reading in readings if ":" not in reading[0]],
         [reading for reading in readings if reading[1].group(2)],
     ):
         readings = [reading for reading in readings if reading in told] or readings

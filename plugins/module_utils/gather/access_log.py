@@ -49,7 +49,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 # Each pattern goes over a line once: no part can match what its neighbour matches.
 HEAD = re.compile(
-    r"(\S+) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
+    r"(\S*) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
 )
 REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}) (\d+|-)(?= |$)", re.DOTALL)
 TOKEN = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s\"]+(?:\"[^\"]*\")?")
