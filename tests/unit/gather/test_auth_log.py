@@ -292,11 +292,16 @@ def test_an_exported_journal_is_a_file_like_others() -> None:
 
 def test_an_applications_json_lines_count() -> None:
     lines = [
-        {"@timestamp": "2026-11-23T08:29:00Z", "event": {"outcome": "failure"}, "user": {"name": "bob"}, "source": {"ip": "192.0.2.7"}},
+        {
+            "@timestamp": "2026-11-23T08:29:00Z",
+            "event": {"outcome": "failure"},
+            "user": {"name": "bob"},
+            "source": {"ip": "192.0.2.7"},
+        },
         {"time": 1795422540, "outcome": "FAILED", "username": "eve", "ip": "192.0.2.7"},
         {"time": 1795422541, "success": True, "username": "eve", "ip": "192.0.2.7"},
         {"time": 1795422541, "event": "page_viewed", "username": "eve"},
-    ]  # fmt: skip
+    ]
     seen = observe("".join(json.dumps(line) + "\n" for line in lines)).data
 
     assert (seen["failures"], seen["successes"], seen["unparsed"]) == (2, 1, 0)
@@ -348,7 +353,7 @@ def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
 
 def test_very_many_lines_sources_and_accounts_stay_bounded(tmp_path: Path) -> None:
     log = tmp_path / "auth.log"
-    count = 40_000
+    count = 25_000
     with log.open("w") as stream:
         for n in range(count):
             source = f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
