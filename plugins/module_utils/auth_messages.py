@@ -56,7 +56,7 @@ MAPPED_ADDRESS = re.compile(r"::ffff:(\d{1,3}(?:\.\d{1,3}){3})$", re.IGNORECASE)
 PRIORITY = re.compile(r"<\d{1,3}>")
 RFC5424 = re.compile(r"<\d{1,3}>1 (?=\d)")
 RFC5424_REST = re.compile(
-    r" (\S+) (\S+) (\S+) \S+ (?:-|(?:\[[^\]\"]*(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"[^\]\"]*)*\])+) ?(.*)",
+    r" (\S+) (\S+) (\S+) \S+ (?:-|(?:\[[^\]\"]*(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"[^\]\"]*)*\])+) *(.*)",
     re.DOTALL,
 )
 TAG = re.compile(
@@ -264,12 +264,14 @@ def _authenticated(match: re.Match[str]) -> Event:
         if peer and _may_follow(peer.group(4), peer.group(3), method):
             readings.append((rest[:place], peer))
         place = rest.find(" from ", place + 1)
-    # What today's sshd writes in full goes before what only an old one wrote.
-    for group in (3, 2):
-        told = [
-            reading for reading in readings if (reading[1].group(group) or "") not in ("", "ssh1")
-        ]
-        readings = told or readings
+    # What today's sshd writes in full goes before what only an old one wrote; and it cuts a user name at its first
+    # colon (the "style").
+    for told in (
+        [reading for reading in readings if reading[1].group(3) == "ssh2"],
+        [reading for reading in readings if ":" not in reading[0]],
+        [reading for reading in readings if reading[1].group(2)],
+    ):
+        readings = [reading for reading in readings if reading in told] or readings
     kind = "accepted" if outcome == "Accepted" else "failed"
     if kind == "failed" and method == "none":
         kind = "end" if invalid else "peer"
@@ -301,6 +303,7 @@ def _disconnecting(message: str) -> Event | None:
         for found in USER_AT.finditer(rest)
         if rest.startswith(("Too many auth", "Change of username"), found.end())
     ]
+    readings = [reading for reading in readings if ":" not in reading[0]] or readings
     kind = "refused" if "Change of username" in rest else "end"
     if len(readings) != 1:
         return Event(kind, invalid=invalid)

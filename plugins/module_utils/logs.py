@@ -291,7 +291,7 @@ class LogWindow:
             if self._is_older(stream, at):
                 break
             if at == 0:
-                return 0, False
+                return 0, self._begins_older(stream)
             newer, step = at, step * 2
         while newer - at > PROBE_BYTES:
             middle = (at + newer) // 2
@@ -307,6 +307,17 @@ class LogWindow:
         self.read_bytes += len(block)
         newest = self._newest(block, at > 0)
         return newest is not None and newest < self.since - SLACK_SECONDS
+
+    def _begins_older(self, stream: IO[bytes]) -> bool:
+        """Say if the file's first line with a time is older than the window, so that no predecessor is needed."""
+        stream.seek(0)
+        block = stream.read(PROBE_BYTES)
+        self.read_bytes += len(block)
+        for text in block.split(b"\n")[:-1]:
+            at = self.stamp(_text(text))
+            if at is not None:
+                return at < self.since - SLACK_SECONDS
+        return False
 
     def _newest(self, block: bytes, cut_start: bool) -> float | None:
         """Return the newest time in a block of which the last line, and the first if cut_start, is not whole."""

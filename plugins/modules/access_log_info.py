@@ -86,7 +86,7 @@ observations:
       returned: always
       sample: {requests: 812, server_errors: 1, request_time: {count: 812, mean: 0.051, p95: 0.2}, truncated: false}
     raw:
-      description: The last lines with a server error, queries cut out.
+      description: The last lines with a server error and the slowest, queries cut out.
       type: str
       returned: when there are any
     error:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
 from array import array
@@ -49,7 +50,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 # Each pattern goes over a line once: no part can match what its neighbour matches.
 HEAD = re.compile(
-    r"(\S+) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
+    r"(\S*) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
 )
 REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}) (\d+|-)(?= |$)", re.DOTALL)
 TOKEN = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s\"]+(?:\"[^\"]*\")?")
@@ -306,6 +307,7 @@ class Summary:
         self.route_seconds = Tally()
         self.route_requests = Tally()
         self.errors: deque[str] = deque(maxlen=EVIDENCE_LINES)
+        self.slowest: list[tuple[float, str]] = [(0.0, "")] * TOP
         self.odd: deque[str] = deque(maxlen=5)
 
     def add(self, text: str, request: Request | None) -> None:
@@ -322,6 +324,8 @@ class Summary:
             route = route_of(request.target)
             self.route_seconds.add(route, request.seconds)
             self.route_requests.add(route)
+            if request.seconds > self.slowest[0][0]:
+                heapq.heapreplace(self.slowest, (request.seconds, evidence(text, request)))
         if request.status >= 500:
             self.error_routes.add(route_of(request.target))
             self.error_clients.add(request.client[:80])
@@ -358,17 +362,19 @@ class Summary:
         }
 
     def raw(self) -> str:
-        """Return some of the lines behind it: the last with a server error, and those that are no requests."""
-        lines = list(self.errors)
-        if self.odd:
-            lines += ["", "not understood:", *(QUERY.sub("?...", line) for line in self.odd)]
-        return "\n".join(lines)
+        """Return some lines behind it: the last with a server error, the slowest, some that are no requests."""
+        parts = (
+            ("server errors:", list(self.errors)),
+            ("slowest:", [text for _seconds, text in sorted(self.slowest, reverse=True) if text]),
+            ("not understood:", [QUERY.sub("?...", text) for text in self.odd]),
+        )
+        return "\n\n".join("\n".join((title, *lines)) for title, lines in parts if lines)
 
 
 def evidence(text: str, request: Request) -> str:
     """Return the line without what may be secret: queries, and all of a JSON line but what was read from it."""
     if text.startswith("{"):
-        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status}'
+        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.seconds}'
     return QUERY.sub("?...", text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
 
 

@@ -137,6 +137,7 @@ class Attempts:
         self.after: list[dict[str, Any]] = []
         self.forgotten = False
         self._sessions: OrderedDict[tuple[str, str, str], Session] = OrderedDict()
+        self._children: OrderedDict[tuple[str, str], list[Session]] = OrderedDict()
 
     def add(self, line: Line, event: Event) -> int:
         """Take in what a line says; return how many failed attempts it adds."""
@@ -179,6 +180,20 @@ class Attempts:
             self._settle(self._sessions.popitem(last=False)[1])
         return session
 
+    def _adopt(self, session: Session, line: Line, event: Event) -> int:
+        """Take over what a child of sshd told of the same attempt, and return how many attempts that were.
+
+        For keyboard-interactive logins PAM speaks from a process of its own, before its parent does.
+        """
+        for child in self._children.get((line.host, event.source), []):
+            known = child.account in ("", event.account)
+            if child is not session and child.pending and known and len(child.counts) == 1:
+                session.pending += child.pending
+                session.counted += child.counted
+                taken, child.counted, child.counts, child.pending = child.counted, 0, {}, []
+                return taken
+        return 0
+
     def _witness(self, session: Session, line: Line, event: Event) -> int:
         """Count what this event tells beyond what others told of the same connection."""
         if event.kind in WITNESSES:
@@ -187,6 +202,10 @@ class Attempts:
         elif event.kind == "end":
             session.counts["end"] = 1
         added = max(session.counts.values(), default=0) - session.counted
+        if event.kind == "pam" and line.program == "sshd" and len(session.counts) == 1:
+            self._remember_child(session, line, event)
+        if added > 0 and (event.kind == "pam_error" or event.method == "keyboard-interactive"):
+            added -= self._adopt(session, line, event)
         if added <= 0:
             return 0
         session.counted += added
@@ -195,6 +214,13 @@ class Attempts:
         self.services[line.program[:40]] += added
         session.pending.append((line.at, added, event.account))
         return added
+
+    def _remember_child(self, session: Session, line: Line, event: Event) -> None:
+        children = self._children.setdefault((line.host, event.source), [])
+        children[:] = [child for child in children[-20:] if child.pending and child is not session]
+        children.append(session)
+        if len(self._children) > KEPT_KEYS:
+            self._children.popitem(last=False)
 
     def finish(self) -> None:
         """Settle what is still open."""

@@ -1,0 +1,63 @@
+"""The limit of failed logins from one source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.brute_force import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, failed, passed
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def seen(*bursts: int, **more: Any) -> Observation:
+    data = {
+        "burst_seconds": 600,
+        "lines": 100,
+        "unparsed": 0,
+        "newest_at": "2026-11-23T11:59:00+00:00",
+        "window_end": "2026-11-23T12:00:00+00:00",
+        "sources": [
+            {"source": f"192.0.2.{n}", "most_in_burst": burst} for n, burst in enumerate(bursts)
+        ],
+    }
+    return Observation("/var/log/auth.log", {**data, **more})
+
+
+def test_eight_pass() -> None:
+    assert judge(seen(8, 3), Params(), NOW) == passed(
+        "8 failed logins from one source within 600 s, at most 8",
+        Measure("failed_logins_in_burst", 8),
+    )
+
+
+def test_nobody_at_all_passes() -> None:
+    assert judge(seen(), Params(), NOW).status is Status.PASS
+
+
+def test_nine_fail() -> None:
+    assert judge(seen(3, 9), Params(), NOW) == failed(
+        Severity.HIGH,
+        "9 failed logins from one source within 600 s, at most 8: 192.0.2.1",
+        Measure("failed_logins_in_burst", 9),
+    )
+
+
+def test_of_many_sources_the_worst_are_named() -> None:
+    verdict = judge(seen(9, 12, 10, 11), Params(), NOW)
+
+    assert verdict.message.endswith(": 192.0.2.1, 192.0.2.3, 192.0.2.2 and 1 more")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
+    ids=["part", "silent", "misread"],
+)
+def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
+    assert judge(seen(9, **more), Params(), NOW).status is Status.FAIL

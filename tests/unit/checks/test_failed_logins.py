@@ -1,0 +1,71 @@
+"""The limit of failed logins in an hour."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.failed_logins import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, failed, passed
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def seen(most: int = 0, **more: Any) -> Observation:
+    data = {
+        "most_in_an_hour": most,
+        "lines": 100,
+        "unparsed": 0,
+        "newest_at": "2026-11-23T11:59:00+00:00",
+        "window_end": "2026-11-23T12:00:00+00:00",
+        "truncated": False,
+        "sources": [{"source": "192.0.2.7", "failures": most}, {"source": "", "failures": 1}],
+    }
+    return Observation("/var/log/auth.log", {**data, **more})
+
+
+def test_ten_pass() -> None:
+    assert judge(seen(10), Params(), NOW) == passed(
+        "10 failed logins in an hour, at most 10", Measure("failed_logins_per_hour", 10)
+    )
+
+
+def test_eleven_fail_and_their_sources_are_named() -> None:
+    assert judge(seen(11), Params(), NOW) == failed(
+        Severity.HIGH,
+        "11 failed logins in an hour, at most 10; most from 192.0.2.7 (11), no address told (1)",
+        Measure("failed_logins_per_hour", 11),
+    )
+
+
+@pytest.mark.parametrize(
+    ("newest", "status"),
+    [
+        ("2026-11-22T12:00:00+00:00", Status.PASS),
+        ("2026-11-22T11:59:59+00:00", Status.UNKNOWN),
+        (None, Status.UNKNOWN),
+    ],
+    ids=["at the limit", "older", "none"],
+)
+def test_a_log_that_nobody_writes_is_unknown(newest: str | None, status: Status) -> None:
+    assert judge(seen(lines=0, newest_at=newest), Params(), NOW).status is status
+
+
+@pytest.mark.parametrize(("most", "status"), [(10, Status.UNKNOWN), (11, Status.FAIL)])
+def test_a_part_of_a_log_can_fail_but_not_pass(most: int, status: Status) -> None:
+    assert judge(seen(most, truncated=True), Params(), NOW).status is status
+
+
+@pytest.mark.parametrize(("unparsed", "status"), [(10, Status.PASS), (11, Status.UNKNOWN)])
+def test_many_lines_not_understood_are_unknown(unparsed: int, status: Status) -> None:
+    assert judge(seen(unparsed=unparsed), Params(), NOW).status is status
+
+
+def test_odd_sources_do_not_matter() -> None:
+    verdict = judge(seen(99, sources=[None, {"source": ["x" * 999]}]), Params(), NOW)
+
+    assert verdict.status is Status.FAIL
+    assert len(verdict.message) < 200

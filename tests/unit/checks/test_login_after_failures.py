@@ -1,0 +1,58 @@
+"""The number of failures that makes a login suspect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.login_after_failures import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, failed, passed
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def seen(*failures: int, **more: Any) -> Observation:
+    data = {
+        "lines": 100,
+        "unparsed": 0,
+        "newest_at": "2026-11-23T11:59:00+00:00",
+        "window_end": "2026-11-23T12:00:00+00:00",
+        "logins_after_failures": [
+            {
+                "account": "bob",
+                "source": "192.0.2.7",
+                "at": "2026-11-23T11:58:00+00:00",
+                "failures": count,
+            }
+            for count in failures
+        ],
+    }
+    return Observation("/var/log/auth.log", {**data, **more})
+
+
+def test_four_failures_before_a_login_pass() -> None:
+    assert judge(seen(2, 4), Params(), NOW) == passed(
+        "no login after 5 or more failures from its source (most: 4)",
+        Measure("failures_before_login", 4),
+    )
+
+
+def test_five_failures_before_a_login_are_critical() -> None:
+    assert judge(seen(2, 5), Params(), NOW) == failed(
+        Severity.CRITICAL,
+        "login as bob from 192.0.2.7 at 2026-11-23T11:58:00+00:00 after 5 failures, suspect from 5",
+        Measure("failures_before_login", 5),
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
+    ids=["part", "silent", "misread"],
+)
+def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    assert judge(seen(**more), Params(), NOW).status is Status.UNKNOWN
+    assert judge(seen(5, **more), Params(), NOW).status is Status.FAIL

@@ -1,0 +1,55 @@
+"""The limit of accounts tried by one source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.password_spraying import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, failed, passed
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def seen(tried: int, source: str = "192.0.2.7", **more: Any) -> Observation:
+    data = {
+        "window_seconds": 3600,
+        "lines": 100,
+        "unparsed": 0,
+        "newest_at": "2026-11-23T11:59:00+00:00",
+        "window_end": "2026-11-23T12:00:00+00:00",
+        "sources": [{"source": source, "accounts_tried": tried, "accounts": ["a", "b", "c", "d"]}],
+    }
+    return Observation("/var/log/auth.log", {**data, **more})
+
+
+def test_five_accounts_pass() -> None:
+    assert judge(seen(5), Params(), NOW) == passed(
+        "5 accounts tried by one source in 3600 s, at most 5",
+        Measure("accounts_tried_by_one_source", 5),
+    )
+
+
+def test_six_accounts_fail() -> None:
+    assert judge(seen(6), Params(), NOW) == failed(
+        Severity.HIGH,
+        "6 accounts tried by one source in 3600 s, at most 5: 192.0.2.7 (a, b, c, …)",
+        Measure("accounts_tried_by_one_source", 6),
+    )
+
+
+def test_those_without_an_address_are_not_one_source() -> None:
+    assert judge(seen(99, source=""), Params(), NOW).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
+    ids=["part", "silent", "misread"],
+)
+def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
+    assert judge(seen(6, **more), Params(), NOW).status is Status.FAIL

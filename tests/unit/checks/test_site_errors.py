@@ -1,0 +1,117 @@
+"""The limits of the error rate."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.site_errors import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def seen(requests: int, errors: int, **more: Any) -> Observation:
+    data = {"requests": requests, "server_errors": errors, "unparsed": 0, "window_seconds": 300}
+    return Observation("/x.log", {**data, **more})
+
+
+def measures(requests: int, share: float) -> tuple[Measure, Measure]:
+    return Measure("requests", requests), Measure("server_error_share", share, "%")
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "status", "severity"),
+    [
+        (1000, 1, Status.PASS, None),
+        (1000, 2, Status.FAIL, Severity.HIGH),
+        (100_000, 100, Status.PASS, None),
+        (100_000, 101, Status.FAIL, Severity.HIGH),
+        (1000, 49, Status.FAIL, Severity.HIGH),
+        (1000, 50, Status.FAIL, Severity.CRITICAL),
+        (999, 0, Status.PASS, None),
+        (999, 1, Status.UNKNOWN, None),
+        (999, 4, Status.UNKNOWN, None),
+        (999, 5, Status.FAIL, Severity.HIGH),
+        (5, 5, Status.FAIL, Severity.CRITICAL),
+        (1, 1, Status.UNKNOWN, None),
+        (1, 0, Status.PASS, None),
+    ],
+)
+def test_the_share_of_errors(
+    requests: int, errors: int, status: Status, severity: Severity | None
+) -> None:
+    verdict = judge(seen(requests, errors), Params(), NOW)
+
+    assert verdict is not None
+    assert (verdict.status, verdict.severity) == (status, severity)
+
+
+def test_a_pass_states_value_and_limit() -> None:
+    assert judge(seen(2000, 1), Params(), NOW) == passed(
+        "1 server errors in 2000 requests of 300 s (0.05 %, at most 0.1 %)", *measures(2000, 0.05)
+    )
+
+
+def test_a_small_sample_is_said() -> None:
+    assert judge(seen(10, 0), Params(), NOW) == passed(
+        "0 server errors in 10 requests of 300 s (0 %, at most 0.1 %); too few for a rate, at least 1000",
+        *measures(10, 0.0),
+    )
+
+
+def test_a_failure_names_routes_and_client() -> None:
+    observation = seen(
+        1000,
+        20,
+        error_routes=[{"route": "GET /a", "errors": 15}, {"route": "GET /b", "errors": 5}],
+        error_clients=[{"client": "192.0.2.7", "errors": 20}],
+    )
+
+    assert judge(observation, Params(), NOW) == failed(
+        Severity.HIGH,
+        "20 server errors in 1000 requests of 300 s (2 %, at most 0.1 %)"
+        "; most in GET /a (15), GET /b (5); most for 192.0.2.7 (20)",
+        *measures(1000, 2.0),
+    )
+
+
+def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_was_found() -> None:
+    assert judge(seen(0, 0, declared=True), Params(), NOW) == unknown(
+        "no request in 300 s, so no error rate", Measure("requests", 0)
+    )
+    assert judge(seen(0, 0, declared=False), Params(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("unparsed", "status"), [(111, Status.PASS), (112, Status.UNKNOWN)], ids=["at 10 %", "over it"]
+)
+def test_many_lines_not_understood_are_unknown(unparsed: int, status: Status) -> None:
+    verdict = judge(seen(1000, 0, unparsed=unparsed), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.status is status
+
+
+def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> None:
+    verdict = judge(seen(0, 0, unparsed=9, declared=False), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.message == "9 of 9 lines were not understood, at most 10 %"
+
+
+def test_a_truncated_window_is_said() -> None:
+    verdict = judge(seen(2000, 0, truncated=True), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.message.endswith("; only the newest part of the window was read")
+
+
+def test_odd_lists_do_not_matter() -> None:
+    verdict = judge(seen(1000, 20, error_routes=7, error_clients=[None, {}]), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.status is Status.FAIL
