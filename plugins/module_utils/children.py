@@ -31,9 +31,7 @@ class Answer:
     error: str = ""
 
 
-def side_by_side(
-    calls: dict[str, Callable[[], Any]], timeout_seconds: float
-) -> dict[str, Answer]:
+def side_by_side(calls: dict[str, Callable[[], Any]], timeout_seconds: float) -> dict[str, Answer]:
     """Return each call's answer by name; a call still at work after timeout_seconds is killed or left behind.
 
     The time counts from a call's start; at most AT_ONCE run at a time.

@@ -22,10 +22,22 @@ TIMEX_BYTES = 208
 STA_UNSYNC = 0x0040
 STA_NANO = 0x2000
 
-CHRONY_FIELDS = (
-    "reference_id source stratum reference_at offset last_offset rms_offset frequency residual skew "
-    "root_delay root_dispersion interval leap"
-).split()
+CHRONY_FIELDS = [
+    "reference_id",
+    "source",
+    "stratum",
+    "reference_at",
+    "offset",
+    "last_offset",
+    "rms_offset",
+    "frequency",
+    "residual",
+    "skew",
+    "root_delay",
+    "root_dispersion",
+    "interval",
+    "leap",
+]
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:

@@ -46,9 +46,38 @@ MOUNTS_LIMIT = 200
 
 # Neither holds files of its own: kernel interfaces, and images that are full by nature.
 NO_STORAGE = frozenset(
-    "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs erofs fusectl "
-    "fuse.gvfsd-fuse fuse.lxcfs fuse.portal fuse.snapfuse hugetlbfs iso9660 mqueue nsfs proc pstore "
-    "ramfs rpc_pipefs securityfs selinuxfs squashfs sysfs tracefs udf".split()
+    [
+        "autofs",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "erofs",
+        "fusectl",
+        "fuse.gvfsd-fuse",
+        "fuse.lxcfs",
+        "fuse.portal",
+        "fuse.snapfuse",
+        "hugetlbfs",
+        "iso9660",
+        "mqueue",
+        "nsfs",
+        "proc",
+        "pstore",
+        "ramfs",
+        "rpc_pipefs",
+        "securityfs",
+        "selinuxfs",
+        "squashfs",
+        "sysfs",
+        "tracefs",
+        "udf",
+    ]
 )
 
 
@@ -71,7 +100,7 @@ class Mount:
 
     @property
     def lost_writes(self) -> bool:
-        """The file system under a writable mount refuses to be written, as after an error (mount's errors=remount-ro)."""
+        """A writable mount's file system refuses to be written, as after an error (mount's errors=remount-ro)."""
         return "rw" in self.options.split(",") and bool(
             {"ro", "emergency_ro", "shutdown"} & set(self.super_options.split(","))
         )

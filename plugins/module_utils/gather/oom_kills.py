@@ -22,7 +22,7 @@ KILLED = re.compile(r"Killed process (\d+) \((.*?)\)|systemd-oomd\[\d+\]: Killed
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
-    """Return the observation `out of memory`: kills since the boot, and those of the window as far as a log shows them."""
+    """Return the observation `out of memory`: kills since the boot, and those of the window if a log shows them."""
     try:
         statistics = host.read("/proc/vmstat", 64_000)
         uptime = float(host.read("/proc/uptime", 1000).split()[0])
@@ -96,9 +96,7 @@ def _ring_buffer(host: Host, since: float, uptime: float) -> list[tuple[str, str
     if ran.status != 0:
         raise HostError(ran.err.strip()[:200] or f"dmesg: ended with {ran.status}")
     return [
-        (_iso(at), text)
-        for at, text in parse_dmesg(ran.out, host.now() - uptime)
-        if at >= since
+        (_iso(at), text) for at, text in parse_dmesg(ran.out, host.now() - uptime) if at >= since
     ]
 
 

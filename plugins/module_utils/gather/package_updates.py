@@ -19,10 +19,20 @@ NAMES_LIMIT = 50
 RAW_LIMIT_CHARACTERS = 50_000
 
 # No lock is taken, and without a cache file none is rewritten (apt-get would do that as root, even when simulating).
-APT = (
-    "apt-get --simulate --quiet=2 -o Debug::NoLocking=1 -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= "
-    "-o APT::Get::Show-User-Simulation-Note=0 dist-upgrade"
-).split()
+APT = [
+    "apt-get",
+    "--simulate",
+    "--quiet=2",
+    "-o",
+    "Debug::NoLocking=1",
+    "-o",
+    "Dir::Cache::pkgcache=",
+    "-o",
+    "Dir::Cache::srcpkgcache=",
+    "-o",
+    "APT::Get::Show-User-Simulation-Note=0",
+    "dist-upgrade",
+]
 # Each is touched by `apt-get update`; the stamp by APT::Periodic only.
 APT_STAMPS = (
     "/var/lib/apt/periodic/update-success-stamp",
@@ -30,7 +40,7 @@ APT_STAMPS = (
     "/var/lib/apt/lists/partial",
 )
 # From what was downloaded last; -C asks no network, so an old cache is possible and its age is seen.
-DNF = "dnf --quiet --cacheonly updateinfo list --security".split()
+DNF = ["dnf", "--quiet", "--cacheonly", "updateinfo", "list", "--security"]
 DNF_CACHES = "/var/cache/dnf/*/repodata/repomd.xml"
 
 

@@ -16,9 +16,16 @@ TOOLS = ("systemctl",)
 UNITS_LIMIT = 50
 PROPERTIES = "Id,ActiveState,SubState,Result,ExecMainStatus,NRestarts,StateChangeTimestamp"
 # `auto-restart` is where a unit waits that dies again and again; it never counts as failed.
-LIST = (
-    "systemctl list-units --all --state=failed,auto-restart --plain --no-legend --no-pager --full"
-).split()
+LIST = [
+    "systemctl",
+    "list-units",
+    "--all",
+    "--state=failed,auto-restart",
+    "--plain",
+    "--no-legend",
+    "--no-pager",
+    "--full",
+]
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
