@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each mounted file system that holds files: space, inodes, read-only or not, errors that it has counted."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.children import side_by_side
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "mount_points": {"type": "list", "elements": "str", "default": []},
+    "ignore": {
+        "type": "list",
+        "elements": "str",
+        "default": [
+            "/etc/hostname",
+            "/etc/hosts",
+            "/etc/resolv.conf",
+            "/dev",
+            "/dev/*",
+            "/proc/*",
+            "/sys/*",
+            "/run/credentials/*",
+            "/run/user/*",
+            "/snap/*",
+            "/var/snap/*",
+            "/var/lib/docker/*",
+            "/var/lib/containers/*",
+            "/var/lib/containerd/*",
+            "/run/containerd/*",
+            "/var/lib/kubelet/*",
+        ],
+    },
+}
+STATVFS_SECONDS = 5.0
+MOUNTS_LIMIT = 200
+
+# Neither holds files of its own: kernel interfaces, and images that are full by nature.
+NO_STORAGE = frozenset(
+    [
+        "autofs",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "erofs",
+        "fusectl",
+        "fuse.gvfsd-fuse",
+        "fuse.lxcfs",
+        "fuse.portal",
+        "fuse.snapfuse",
+        "hugetlbfs",
+        "iso9660",
+        "mqueue",
+        "nsfs",
+        "proc",
+        "pstore",
+        "ramfs",
+        "rpc_pipefs",
+        "securityfs",
+        "selinuxfs",
+        "squashfs",
+        "sysfs",
+        "tracefs",
+        "udf",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of mountinfo. options are the mount's own, super_options those of its file system."""
+
+    mount_point: str
+    device_number: str
+    device: str
+    type: str
+    root: str
+    options: str
+    super_options: str
+
+    @property
+    def read_only(self) -> bool:
+        """Neither may be written through this mount: the kernel refuses if either says so."""
+        return "ro" in self.options.split(",") or self.lost_writes
+
+    @property
+    def lost_writes(self) -> bool:
+        """A writable mount's file system refuses to be written, as after an error (mount's errors=remount-ro)."""
+        return "rw" in self.options.split(",") and bool(
+            {"ro", "emergency_ro", "shutdown"} & set(self.super_options.split(","))
+        )
+
+
+def gather(params: dict[str, Any], host: Host) -> list[Observation]:
+    """Return one observation per file system; a declared one that is not mounted has `mounted` false."""
+    text = host.read("/proc/self/mountinfo")
+    try:
+        fstab = parse_fstab(host.read("/etc/fstab"))
+    except HostError:
+        fstab = {}
+    mounts = parse_mountinfo(text)
+    declared = [point.rstrip("/") or "/" for point in params["mount_points"]]
+    chosen = choose(mounts, params["ignore"], declared)
+    answers = side_by_side(
+        {mount.mount_point: partial(figures, host, mount) for mount in chosen}, STATVFS_SECONDS
+    )
+    lines = {_mount_point(line): line for line in text.splitlines()}
+    seen = []
+    for mount in chosen:
+        answer = answers[mount.mount_point]
+        if answer.error:
+            reason = f"{mount.type} on {mount.device}: {answer.error}"
+            seen.append(Observation(mount.mount_point, raw=lines[mount.mount_point], error=reason))
+            continue
+        data = {
+            "mounted": True,
+            "device": mount.device,
+            "type": mount.type,
+            "read_only": mount.read_only,
+            "lost_writes": mount.lost_writes,
+            "wanted_writable": _wanted_writable(fstab.get(mount.mount_point)),
+            **answer.value,
+        }
+        raw = f"{lines[mount.mount_point]}\nstatvfs {answer.value}\n"
+        seen.append(Observation(mount.mount_point, data, raw=raw))
+    mounted = {mount.mount_point for mount in mounts}
+    seen += [Observation(point, {"mounted": False}) for point in declared if point not in mounted]
+    return seen
+
+
+def parse_mountinfo(text: str) -> list[Mount]:
+    """Return the mounts that can be reached, in the order they were made. Source: proc_pid_mountinfo(5).
+
+    A mount that a later one on the same mount point covers is left out; so is a line that cannot be read.
+    """
+    mounts: dict[str, Mount] = {}
+    for line in text.splitlines():
+        left, _dash, right = line.partition(" - ")
+        here, there = left.split(), right.split(" ")
+        if len(here) < 6 or len(there) < 3:
+            continue
+        point = unescape(here[4])
+        mounts.pop(point, None)
+        mounts[point] = Mount(
+            point, here[2], unescape(there[1]), there[0], unescape(here[3]), here[5], there[2]
+        )
+    return list(mounts.values())
+
+
+def parse_fstab(text: str) -> dict[str, str]:
+    """Return the options by mount point. Source: fstab(5)."""
+    options = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) >= 4 and not fields[0].startswith("#"):
+            options[unescape(fields[1])] = fields[3]
+    return options
+
+
+def unescape(text: str) -> str:
+    r"""Return the text with the kernel's octal escapes (`\040`) resolved."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8) & 0xFF), text)
+
+
+def choose(mounts: list[Mount], ignore: list[str], declared: list[str]) -> list[Mount]:
+    """Return the mounts to look at: those with storage, each file system once, and what was declared.
+
+    Of several mounts of one file system (bind mounts, subvolumes) the one of its root, then the shortest path stands
+    for all. An overlay counts only as the root of a container; elsewhere it lies on a file system that is seen itself.
+    """
+    chosen: dict[str, Mount] = {}
+    for mount in sorted(mounts, key=lambda one: (one.root != "/", len(one.mount_point))):
+        if mount.type in NO_STORAGE or (mount.type == "overlay" and mount.mount_point != "/"):
+            continue
+        if any(fnmatch.fnmatchcase(mount.mount_point, pattern) for pattern in ignore):
+            continue
+        chosen.setdefault(mount.device_number, mount)
+    found = {mount.mount_point: mount for mount in chosen.values()}
+    found.update({mount.mount_point: mount for mount in mounts if mount.mount_point in declared})
+    return sorted(found.values(), key=lambda one: one.mount_point)[:MOUNTS_LIMIT]
+
+
+def figures(host: Host, mount: Mount) -> dict[str, Any]:
+    """Return what statvfs says, in bytes and inodes, and the file system's own count of errors, if it keeps one."""
+    got = host.statvfs(mount.mount_point)
+    counted = None
+    if mount.type in ("ext2", "ext3", "ext4"):
+        name = os.path.basename(host.realpath(mount.device))
+        try:
+            counted = int(host.read(f"/sys/fs/ext4/{name}/errors_count", limit_bytes=32))
+        except (HostError, ValueError):
+            counted = None
+    return {
+        "size_bytes": got.f_blocks * got.f_frsize,
+        "free_bytes": got.f_bfree * got.f_frsize,
+        "available_bytes": got.f_bavail * got.f_frsize,
+        "inodes": got.f_files,
+        "inodes_free": got.f_ffree,
+        "errors": counted,
+    }
+
+
+def _mount_point(line: str) -> str:
+    fields = line.split()
+    return unescape(fields[4]) if len(fields) > 4 else ""
+
+
+def _wanted_writable(options: str | None) -> bool | None:
+    """Say if /etc/fstab wants it writable; None if it does not speak of it."""
+    return None if options is None else "ro" not in options.split(",")

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes that were killed because memory ran out: the kernel's count since the boot, and its log lines."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+ARGUMENTS: dict[str, dict[str, Any]] = {"window_hours": {"type": "int", "default": 24}}
+TOOLS = ("journalctl", "dmesg")
+KILLS_LIMIT = 20
+LOG_SECONDS = 15.0
+# `Memory cgroup out of memory: Killed process 812 (stress) …` of the kernel, `Killed /a.slice/b.service due to …` of
+# systemd-oomd.
+KILLED = re.compile(r"Killed process (\d+) \((.*?)\)|systemd-oomd\[\d+\]: Killed (\S+) due to")
+
+
+def gather(params: dict[str, Any], host: Host) -> list[Observation]:
+    """Return the observation `out of memory`: kills since the boot, and those of the window if a log shows them."""
+    try:
+        statistics = host.read("/proc/vmstat", 64_000)
+        uptime = float(host.read("/proc/uptime", 1000).split()[0])
+    except (HostError, ValueError, IndexError) as exc:
+        return [Observation("out of memory", error=str(exc))]
+    counted = re.search(r"^oom_kill (\d+)$", statistics, re.MULTILINE)
+    since = host.now() - params["window_hours"] * 3600
+    log, lines, reasons = "", [], []
+    for name, read in (("journal", _journal), ("kernel ring buffer", _ring_buffer)):
+        try:
+            lines = read(host, since, uptime)
+        except HostError as exc:
+            reasons.append(str(exc))
+            continue
+        log = name
+        break
+    kills = [kill for kill in map(_kill, lines) if kill is not None]
+    data = {
+        "window_hours": params["window_hours"],
+        "uptime_seconds": uptime,
+        "since_boot": int(counted.group(1)) if counted else None,
+        "log": log,
+        "log_unreadable": "; ".join(reasons) if not log else "",
+        "in_window": len(kills) if log else None,
+        "kills": kills[-KILLS_LIMIT:],
+    }
+    raw = (counted.group(0) + "\n" if counted else "") + "".join(
+        f"{at} {text}\n" for at, text in lines[-KILLS_LIMIT:]
+    )
+    return [Observation("out of memory", data, raw=raw)]
+
+
+def _journal(host: Host, since: float, uptime: float) -> list[tuple[str, str]]:
+    """Read the journal, which reaches over boots; raise HostError where it is not shown to us."""
+    # --grep came late (237) and is not always compiled in; systemd-oomd and kernel lines of a day are bearable without.
+    ran = host.run(
+        [
+            "journalctl",
+            "--no-pager",
+            "--output=short-unix",
+            f"--since=@{int(since)}",
+            "_TRANSPORT=kernel",
+            "+",
+            "_SYSTEMD_UNIT=systemd-oomd.service",
+        ],
+        timeout_seconds=LOG_SECONDS,
+    )
+    hint = ran.err.lower()
+    if ran.status != 0 or "insufficient permissions" in hint or "not seeing messages" in hint:
+        raise HostError(f"journalctl: {ran.err.strip()[:200] or f'ended with {ran.status}'}")
+    if "no journal files were found" in hint:
+        raise HostError("journalctl: no journal files were found")
+    if ran.truncated:
+        raise HostError(f"journalctl: more than {len(ran.out)} bytes of kernel messages")
+    return parse_journal(ran.out)
+
+
+def parse_journal(text: str) -> list[tuple[str, str]]:
+    """Return time and text of each line that tells of a kill, from `journalctl --output=short-unix`."""
+    found = []
+    for line in text.splitlines():
+        match = re.match(r"(\d+)\.\d+ ", line)
+        if match and KILLED.search(line):
+            found.append((_iso(int(match.group(1))), line[match.end() :][:400]))
+    return found
+
+
+def _ring_buffer(host: Host, since: float, uptime: float) -> list[tuple[str, str]]:
+    """Read the kernel's ring buffer; raise HostError where that is not allowed."""
+    ran = host.run(["dmesg"], timeout_seconds=LOG_SECONDS)
+    if ran.status != 0:
+        raise HostError(ran.err.strip()[:200] or f"dmesg: ended with {ran.status}")
+    return [
+        (_iso(at), text) for at, text in parse_dmesg(ran.out, host.now() - uptime) if at >= since
+    ]
+
+
+def parse_dmesg(text: str, booted: float) -> list[tuple[float, str]]:
+    """Return time (seconds since 1970) and text of each line that tells of a kill; its stamp counts from the boot."""
+    found = []
+    for line in text.splitlines():
+        match = re.match(r"\[\s*(\d+\.\d+)\] ", line)
+        if match and KILLED.search(line):
+            found.append((booted + float(match.group(1)), line[match.end() :][:400]))
+    return found
+
+
+def _kill(line: tuple[str, str]) -> dict[str, Any] | None:
+    """Return when which process was killed."""
+    at, text = line
+    match = KILLED.search(text)
+    if match is None:
+        return None
+    process, name, unit = match.groups()
+    return {"at": at, "process": int(process) if process else None, "name": name or unit}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), timezone.utc).isoformat()

@@ -1,0 +1,93 @@
+"""Databases let their users in and answer, in good time.
+
+A declared database that cannot be used is critical: whoever declared it needs it. One that was only found on the host and
+that refuses the account Upkeep works as answers, but has not been asked anything: unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
+
+
+@dataclass(frozen=True)
+class Params:
+    """How long connecting and a trivial query may take together.
+
+    medium_seconds: in seconds.
+    high_seconds: in seconds.
+    """
+
+    medium_seconds: float = 1.0
+    high_seconds: float = 4.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge whether it answers, then whether rightly, then how fast."""
+    data = seen.data
+    if data.get("connected") is not True:
+        reason = short(data.get("reason") or "no connection", 200)
+        if data.get("declared") is True:
+            return failed(Severity.CRITICAL, reason)
+        if data.get("denied") is True:
+            return unknown(
+                f"answers, but refuses this account: {reason}",
+                remedy="declare it with a user: databases: [{kind: …, user: …, password: …}], or set discover: false",
+            )
+        return failed(Severity.HIGH, f"found on the host, but does not answer: {reason}")
+    expected = ANSWERS.get(str(data.get("kind")))
+    if expected is None or data.get("answer") != expected:
+        text = f"answered {short(data.get('answer'), 40)!r}, expected {expected!r}"
+        return failed(Severity.CRITICAL, text)
+    if data.get("loading") is True:
+        return failed(Severity.CRITICAL, "is still loading its data")
+    times = {
+        name: read[0]
+        for name in ("connect_seconds", "query_seconds")
+        if (read := numbers(data, name)) is not None
+    }
+    if not times:
+        return unknown("answered, but without a time")
+    total = sum(times.values())
+    measures = (
+        Measure("answer", round(total, 6), "s"),
+        *(
+            Measure(name.removesuffix("_seconds"), round(value, 6), "s")
+            for name, value in times.items()
+        ),
+    )
+    version = short(data.get("version", ""), 40)
+    for severity, limit in (
+        (Severity.HIGH, params.high_seconds),
+        (Severity.MEDIUM, params.medium_seconds),
+    ):
+        if total > limit:
+            parts = ", ".join(
+                f"{key.removesuffix('_seconds')} {value:.3f} s" for key, value in times.items()
+            )
+            return failed(
+                severity, f"answered in {total:.3f} s ({parts}), at most {limit:g} s", *measures
+            )
+    role = ", a standby" if data.get("in_recovery") is True else ""
+    return passed(
+        f"answers in {total:.3f} s, at most {params.medium_seconds:g} s (version {version}{role})",
+        *measures,
+    )
+
+
+CHECK = Check(
+    title="Databases answer",
+    gather="databases",
+    params=Params(),
+    judge=judge,
+    source="check_postgres: connection, query_time; pg_isready(1); redis-cli PING; sqlite3's URI mode=ro",
+    remedy="try it by hand: psql -h ADDRESS -U USER NAME -c 'select 1'; then the server: systemctl status postgresql",
+    controls=("45 CFR 164.308(a)(7)(ii)(C)",),
+)

@@ -1,0 +1,75 @@
+"""Databases keep connections free for those who come next.
+
+Connections in use against those that ordinary users may have: PostgreSQL's max_connections without the reserved ones,
+MariaDB's max_connections, Redis' maxclients. SQLite has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Connections in use from which a database fails.
+
+    medium_percent: of those that may be had, in percent.
+    high_percent: of those that may be had, in percent.
+    critical_percent: of those that may be had, in percent.
+    """
+
+    medium_percent: float = 85.0
+    high_percent: float = 90.0
+    critical_percent: float = 95.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the share of connections in use; nothing where the database did not let us in for another reason."""
+    data = seen.data
+    if data.get("kind") == "sqlite":
+        return None
+    if data.get("connected") is not True:
+        if data.get("saturated") is True:
+            return failed(
+                Severity.CRITICAL, f"no connection is left: {short(data.get('reason'), 200)}"
+            )
+        return None
+    read = numbers(data, "connections", "max_connections")
+    if read is None:
+        return unknown("the server did not say how many connections there are")
+    used, most = read
+    most -= (numbers(data, "reserved_connections") or (0,))[0]
+    if most <= 0:
+        return unknown(f"{most:.0f} connections may be had")
+    percent = 100 * used / most
+    measures = [Measure("used", round(percent, 2), "%"), Measure("connections", used)]
+    states = data.get("states")
+    idle = numbers(states, "idle in transaction") if isinstance(states, dict) else None
+    if idle:
+        measures.append(Measure("idle in transaction", idle[0]))
+    state = f"{used:.0f} of {most:.0f} connections in use ({percent:.1f} %)"
+    for severity, limit in (
+        (Severity.CRITICAL, params.critical_percent),
+        (Severity.HIGH, params.high_percent),
+        (Severity.MEDIUM, params.medium_percent),
+    ):
+        if percent >= limit:
+            held = f", {idle[0]:.0f} idle in transaction" if idle else ""
+            return failed(severity, f"{state}{held}; limit {limit:g} %", *measures)
+    return passed(f"{state}; limit {params.medium_percent:g} %", *measures)
+
+
+CHECK = Check(
+    title="Database connections are left",
+    gather="databases",
+    params=Params(),
+    judge=judge,
+    source="check_postgres, backends 90/95 %; MySQLTuner, connections < 85 %; redis.conf, maxclients",
+    remedy="see who holds them: psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2 order by 3 desc'",
+)

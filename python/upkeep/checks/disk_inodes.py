@@ -1,0 +1,62 @@
+"""File systems keep inodes for new files.
+
+A file system without inodes left refuses every new file while df shows space. Those that have no fixed number of
+inodes (btrfs, vfat) and those mounted read-only are not judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Used inodes from which a file system fails.
+
+    medium_percent: of all inodes, in percent.
+    high_percent: of all inodes, in percent.
+    critical_percent: of all inodes, in percent.
+    """
+
+    medium_percent: float = 90.0
+    high_percent: float = 95.0
+    critical_percent: float = 99.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the share of inodes that is used."""
+    if seen.data.get("mounted") is False or seen.data.get("read_only") is True:
+        return None
+    read = numbers(seen.data, "inodes", "inodes_free")
+    if read is None:
+        return unknown("no number of inodes was given")
+    inodes, free = read
+    if inodes <= 0:
+        return None
+    percent = 100 * (inodes - free) / inodes
+    measure = Measure("inodes used", round(percent, 2), "%")
+    state = f"{percent:.1f} % of inodes used, {free:.0f} left"
+    for severity, limit in (
+        (Severity.CRITICAL, params.critical_percent),
+        (Severity.HIGH, params.high_percent),
+        (Severity.MEDIUM, params.medium_percent),
+    ):
+        if percent >= limit:
+            return failed(severity, f"{state}; limit {limit:g} %", measure)
+    return passed(f"{state}; limit {params.medium_percent:g} %", measure)
+
+
+CHECK = Check(
+    title="File systems have inodes left",
+    gather="file_systems",
+    params=Params(),
+    judge=judge,
+    source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",
+    remedy="find the folder with the most files: du -x --inodes MOUNT_POINT | sort -n | tail -20",
+)

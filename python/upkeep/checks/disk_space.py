@@ -1,0 +1,80 @@
+"""File systems keep room for what is written to them.
+
+Used is what df shows: without the blocks reserved for root. A percentage alone would trouble big disks and an amount
+alone small ones, so a file system fails where both limits are passed. One that is mounted read-only is not judged.
+A declared mount point with nothing mounted on it fails: what is written there fills another disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers, size_text
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Params:
+    """A file system fails with a severity if it is used to the percentage and has less available than the GiB.
+
+    medium_percent: used, in percent.
+    medium_gib: available, in GiB.
+    high_percent: used, in percent.
+    high_gib: available, in GiB.
+    critical_percent: used, in percent.
+    critical_gib: available, in GiB.
+    """
+
+    medium_percent: float = 80.0
+    medium_gib: float = 100.0
+    high_percent: float = 90.0
+    high_gib: float = 50.0
+    critical_percent: float = 97.0
+    critical_gib: float = 10.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the share of space that is used."""
+    if seen.data.get("mounted") is False:
+        return failed(
+            Severity.CRITICAL,
+            "declared, and nothing is mounted there",
+            remedy=f"mount {seen.subject}; findmnt --verify",
+        )
+    if seen.data.get("read_only") is True and seen.data.get("lost_writes") is not True:
+        return None
+    read = numbers(seen.data, "size_bytes", "free_bytes", "available_bytes")
+    if read is None:
+        return unknown("no sizes were given")
+    size, free, available = read
+    used = size - free
+    if used + available <= 0:
+        return None  # no blocks at all: an interface, not a disk
+    percent = 100 * used / (used + available)
+    measures = (Measure("used", round(percent, 2), "%"), Measure("available", available, "By"))
+    state = f"{percent:.1f} % used, {size_text(available)} available"
+    for severity, percent_limit, gib_limit in (
+        (Severity.CRITICAL, params.critical_percent, params.critical_gib),
+        (Severity.HIGH, params.high_percent, params.high_gib),
+        (Severity.MEDIUM, params.medium_percent, params.medium_gib),
+    ):
+        if percent >= percent_limit and available < gib_limit * GIB:
+            limit = f"limit {percent_limit:g} % with less than {gib_limit:g} GiB"
+            return failed(severity, f"{state}; {limit}", *measures)
+    return passed(f"{state}; limit {params.medium_percent:g} %", *measures)
+
+
+CHECK = Check(
+    title="File systems have space left",
+    gather="file_systems",
+    params=Params(),
+    judge=judge,
+    source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
+    remedy="find what grows: du -xh --max-depth=3 MOUNT_POINT | sort -h | tail -20",
+    controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+)

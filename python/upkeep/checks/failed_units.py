@@ -1,0 +1,89 @@
+"""Units of systemd run as they should: none has failed, none is started again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import short
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which units matter; shell patterns of unit names.
+
+    ignore_units: may fail without a finding.
+    high_units: are severe when they fail; others are medium.
+    """
+
+    ignore_units: tuple[str, ...] = ()
+    high_units: tuple[str, ...] = (
+        "ssh*.service",
+        "nginx*",
+        "apache2*",
+        "httpd*",
+        "postgresql*",
+        "mariadb*",
+        "mysql*",
+        "redis*",
+        "auditd*",
+        "cron*",
+        "*backup*",
+        "restic*",
+        "borg*",
+        "logrotate*",
+        "*.mount",
+    )
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the units that the host listed."""
+    units = seen.data.get("units")
+    if not isinstance(units, list):
+        return unknown("no list of units was given")
+    broken = [
+        unit for unit in units if isinstance(unit, dict) and not _matches(unit, params.ignore_units)
+    ]
+    measure = Measure("failed units", len(broken))
+    if not broken:
+        return passed("no unit has failed, at most 0", measure)
+    high = [unit for unit in broken if _matches(unit, params.high_units)]
+    broken.sort(key=lambda unit: unit not in high)
+    named = ", ".join(map(_describe, broken[:NAMED]))
+    more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
+    count = f"{len(broken)} unit{'s' if len(broken) > 1 else ''} failed, at most 0"
+    return failed(Severity.HIGH if high else Severity.MEDIUM, f"{count}: {named}{more}", measure)
+
+
+def _matches(unit: dict[str, Any], patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(str(unit.get("unit", "")), pattern) for pattern in patterns)
+
+
+def _describe(unit: dict[str, Any]) -> str:
+    """Return name and reason: `nginx.service (exit-code 1)`."""
+    name = short(unit.get("unit", "?"), 60)
+    result = unit.get("result")
+    if unit.get("sub") == "auto-restart":
+        restarts = unit.get("restarts")
+        return f"{name} (restarted {restarts} times)" if restarts else f"{name} (restarting)"
+    if not result or result == "success":
+        return name
+    status = unit.get("exit_status")
+    return f"{name} ({short(result, 30)}{f' {status}' if status else ''})"
+
+
+CHECK = Check(
+    title="No unit has failed",
+    gather="systemd_units",
+    params=Params(),
+    judge=judge,
+    source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
+    remedy="read why: systemctl --failed; journalctl -u UNIT -n 50; when mended: systemctl reset-failed UNIT",
+)

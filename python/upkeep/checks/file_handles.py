@@ -1,0 +1,56 @@
+"""Hosts keep file handles for new files and connections.
+
+The kernel's own limit for the whole host (fs.file-max); limits of single processes are not seen here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Open file handles from which a host fails.
+
+    medium_percent: of fs.file-max, in percent.
+    critical_percent: of fs.file-max, in percent.
+    """
+
+    medium_percent: float = 70.0
+    critical_percent: float = 90.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the share of file handles that are open."""
+    if seen.subject != "file handles":
+        return None
+    read = numbers(seen.data, "open", "limit")
+    if read is None or read[1] == 0:
+        return unknown("no number of file handles was given")
+    used, most = read
+    percent = 100 * used / most
+    measures = (Measure("used", round(percent, 2), "%"), Measure("open", used))
+    state = f"{percent:.1f} % of file handles open ({used:.0f})"
+    for severity, limit in (
+        (Severity.CRITICAL, params.critical_percent),
+        (Severity.MEDIUM, params.medium_percent),
+    ):
+        if percent >= limit:
+            return failed(severity, f"{state}; limit {limit:g} %", *measures)
+    return passed(f"{state}; limit {params.medium_percent:g} %", *measures)
+
+
+CHECK = Check(
+    title="File handles are left",
+    gather="host_resources",
+    params=Params(),
+    judge=judge,
+    source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
+    remedy="see who holds them: lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail",
+)

@@ -1,0 +1,54 @@
+"""File systems can be written where they should be, and have counted no errors.
+
+A file system that meets an error on its disk turns read-only under a mount that is still called writable; services
+go on until they write. One that /etc/fstab wants writable and that is mounted read-only came up so after an error. ext4
+keeps a count of errors until it is checked with e2fsck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Nothing to set."""
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge whether the file system lost its writability, then its count of errors."""
+    data = seen.data
+    if data.get("mounted") is False:
+        return None  # disk_space says it
+    if not isinstance(data.get("read_only"), bool) or not isinstance(data.get("lost_writes"), bool):
+        return unknown("no mount options were given")
+    if data["lost_writes"]:
+        return failed(Severity.CRITICAL, "turned read-only while mounted writable")
+    if data["read_only"] and data.get("wanted_writable") is True:
+        return failed(Severity.CRITICAL, "mounted read-only; /etc/fstab wants it writable")
+    counted = numbers(data, "errors")
+    if counted and counted[0] > 0:
+        return failed(
+            Severity.HIGH,
+            f"{counted[0]:.0f} errors counted since its last check, at most 0",
+            Measure("errors", counted[0]),
+        )
+    measures = (Measure("errors", counted[0]),) if counted else ()
+    return passed("read-only, as mounted" if data["read_only"] else "writable", *measures)
+
+
+CHECK = Check(
+    title="File systems are writable and free of errors",
+    gather="file_systems",
+    params=Params(),
+    judge=judge,
+    source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",
+    remedy="read the cause: journalctl -k -g 'I/O error|EXT4-fs|XFS'; then smartctl -a DISK; fsck it unmounted",
+    controls=("45 CFR 164.312(c)(1)",),
+)

@@ -1,0 +1,67 @@
+"""No process was killed because memory ran out.
+
+The kernel counts such kills since the boot; when they happened only its log says. Kills that cannot be dated are
+unknown unless the host was booted within the window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """How many kills there may be within the gather's window.
+
+    max_kills: number of processes.
+    """
+
+    max_kills: int = 0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the kills of the window."""
+    data = seen.data
+    hours = (numbers(data, "window_hours") or (24,))[0]
+    counted, logged = numbers(data, "since_boot"), numbers(data, "in_window")
+    uptime = numbers(data, "uptime_seconds")
+    young = bool(uptime and uptime[0] <= hours * 3600)
+    if young and counted and (logged is None or counted[0] > logged[0]):
+        logged = counted  # each kill since the boot lies within the window, logged or not
+    if logged is None and counted == (0,):
+        return passed("0 killed since the boot", Measure("kills", 0))
+    if logged is None:
+        since = f"{counted[0]:.0f} kills since the boot" if counted else "kills are not counted"
+        return unknown(
+            f"{since}; no log says when: {short(data.get('log_unreadable', ''), 200)}",
+            remedy="let the account read the kernel's log: usermod -aG systemd-journal,adm ACCOUNT",
+        )
+    measure = Measure("kills", logged[0])
+    limit = f"at most {params.max_kills}"
+    if logged[0] > params.max_kills:
+        kills = data.get("kills")
+        named = (
+            [kill.get("name") for kill in kills if isinstance(kill, dict)]
+            if isinstance(kills, list)
+            else []
+        )
+        names = ", ".join(dict.fromkeys(short(name, 40) for name in named[-5:]))
+        text = f"{logged[0]:.0f} killed within {hours:g} h, {limit}{': ' + names if names else ''}"
+        return failed(Severity.HIGH, text, measure)
+    return passed(f"{logged[0]:.0f} killed within {hours:g} h, {limit}", measure)
+
+
+CHECK = Check(
+    title="Nothing was killed for want of memory",
+    gather="oom_kills",
+    params=Params(),
+    judge=judge,
+    source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
+    remedy="see what was killed and by what limit: journalctl -k -g 'Killed process|oom-kill' --since -1d",
+)

@@ -1,0 +1,82 @@
+"""Hosts run the kernel and the libraries that were installed last.
+
+A package may ask for a reboot by a flag; a newer kernel beside the running one, or the running one's package unpacked
+again since the boot, speaks for itself. A short wait for a maintenance window is fine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import short
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """How long a reboot may be pending.
+
+    high_days: days from which it is severe; before, it is low.
+    """
+
+    high_days: float = 14.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge what speaks for a reboot, and for how long."""
+    data = seen.data
+    if not isinstance(data.get("running_kernel"), str):
+        return unknown("no running kernel was given")
+    reasons = []
+    if data.get("newer_kernel"):
+        reasons.append(f"kernel {short(data['newer_kernel'], 40)} is installed")
+    elif data.get("kernel_replaced_at"):
+        reasons.append("the kernel's package was replaced")
+    packages = data.get("packages")
+    if isinstance(packages, list) and packages:
+        reasons.append("asked for by " + ", ".join(short(name, 40) for name in packages[:5]))
+    elif data.get("flag_at"):
+        reasons.append("a package asks for it")
+    running = f"running {short(data['running_kernel'], 40)}"
+    if not reasons:
+        return passed(f"no reboot pending, {running}")
+    since = [
+        moment
+        for moment in map(
+            _moment, (data.get(key) for key in ("flag_at", "newer_kernel_at", "kernel_replaced_at"))
+        )
+        if moment is not None
+    ]
+    text = f"reboot pending: {'; '.join(reasons)}, {running}"
+    if not since:
+        return failed(Severity.MEDIUM, text)
+    days = max(0.0, (now - min(since)).total_seconds() / 86400)
+    late = days >= params.high_days
+    return failed(
+        Severity.HIGH if late else Severity.LOW,
+        f"{text}; for {days:.0f} d, less than {params.high_days:g} d",
+        Measure("pending", round(days, 2), "d"),
+    )
+
+
+def _moment(text: object) -> datetime | None:
+    """Return the time that the host gave; None if it is none, or has no zone."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+CHECK = Check(
+    title="No reboot is pending",
+    gather="reboot",
+    params=Params(),
+    judge=judge,
+    source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",
+    remedy="reboot in the next maintenance window: systemctl reboot; first: cat /run/reboot-required.pkgs",
+    controls=("45 CFR 164.308(a)(5)(ii)(B)",),
+)

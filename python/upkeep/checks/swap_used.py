@@ -1,0 +1,57 @@
+"""Swap is a reserve and not in use to the brim.
+
+A host without swap is not judged. Full swap beside enough memory is old and harmless up to a point; full swap is the
+step before processes are killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.readings import numbers, size_text
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """Used swap from which a host fails.
+
+    low_percent: of all swap, in percent.
+    medium_percent: of all swap, in percent.
+    """
+
+    low_percent: float = 80.0
+    medium_percent: float = 95.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the share of swap that is used."""
+    if seen.subject != "swap":
+        return None
+    read = numbers(seen.data, "total_bytes", "free_bytes")
+    if read is None or read[0] == 0:
+        return unknown("no sizes were given")
+    total, free = read
+    percent = 100 * (total - free) / total
+    measure = Measure("used", round(percent, 2), "%")
+    state = f"{percent:.1f} % of {size_text(total)} swap used"
+    for severity, limit in (
+        (Severity.MEDIUM, params.medium_percent),
+        (Severity.LOW, params.low_percent),
+    ):
+        if percent >= limit:
+            return failed(severity, f"{state}; limit {limit:g} %", measure)
+    return passed(f"{state}; limit {params.low_percent:g} %", measure)
+
+
+CHECK = Check(
+    title="Swap is not full",
+    gather="host_resources",
+    params=Params(),
+    judge=judge,
+    source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
+    remedy="see who was swapped out: grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail",
+)

@@ -1,0 +1,32 @@
+"""Numbers that a host gave, read with suspicion and written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def numbers(data: Mapping[str, Any], *names: str) -> tuple[float, ...] | None:
+    """Return the numbers under these names; None if one is missing, no finite number, or negative."""
+    found: list[float] = []
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e30:
+            return None
+        found.append(value)
+    return tuple(found)
+
+
+def size_text(size_bytes: float) -> str:
+    """Return a size in powers of two: `41.2 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size_bytes < 1024 or unit == "TiB":
+            break
+        size_bytes /= 1024
+    return f"{size_bytes:.0f} B" if unit == "B" else f"{size_bytes:.1f} {unit}"
+
+
+def short(text: object, limit: int = 120) -> str:
+    """Return a host's text in one line of at most limit characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
