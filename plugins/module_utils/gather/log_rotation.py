@@ -276,6 +276,7 @@ def _log(
     born = births.get(identity(info))
     if newest:
         births.update(birth_times([newest["path"]], host))
+    first = policy.get("start", 1)
     numbers = sorted(one["number"] for one in archives if one["number"] is not None)
     data.update(
         exists=True,
@@ -291,7 +292,7 @@ def _log(
         newest_written_at=iso(newest and newest["mtime"]),
         oldest_at=iso(archives[-1]["named_at"] or archives[-1]["mtime"]) if archives else None,
         uncompressed=sum(not one["compressed"] and one["bytes"] > 0 for one in archives),
-        missing_numbers=[n for n in range(numbers[0], numbers[-1]) if n not in numbers][:20]
+        missing_numbers=[n for n in range(first, numbers[-1]) if n not in numbers][:20]
         if numbers
         else [],
         proved_at=iso(_proved(policy, born, newest, births) or began),

@@ -1,7 +1,7 @@
 """logrotate is installed, its configuration is valid, names each log once, and its state file can be read.
 
-A state file that was cut off stops the rotation of every log; old versions of logrotate end with status 0 then, so that
-nobody hears of it. Judged from `logrotate -d` and from the files themselves.
+A state file that was cut off makes logrotate forget the logs named after the cut, or stop before the first; old versions
+end with status 0 then, so that nobody hears of it. Judged from `logrotate -d` and from the files themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return None
     state = data["state"]
     if state["problem"]:
-        text = f"no log is rotated: {state['path']} {state['problem']}"
+        text = f"state file {state['path']} cannot be read, {state['problem']}"
         remedy = f"mv {state['path']} {state['path']}.broken  # logrotate begins a new one"
         return failed(Severity.HIGH, text, remedy=remedy)
     # A log that is not there is the log's own verdict.
