@@ -1,0 +1,58 @@
+"""No deleted file takes much space because a process still holds it open.
+
+Such a file is a log that was removed under a program, and is seen by no listing: the disk fills up all the same. As
+another user than root only the own processes can be seen; the rest is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much may be held.
+
+    held_bytes: space that deleted files may take, all together; ten times as much is high.
+    """
+
+    held_bytes: int = 500_000_000
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge what all deleted files take."""
+    data = seen.data
+    if data["kind"] != "deleted":
+        return None
+    measures = (Measure("held", data["bytes"], "By"), Measure("files", data["count"]))
+    text = f"{data['bytes']} By in {data['count']} deleted files"
+    if data["bytes"] > params.held_bytes:
+        worst = data["files"][0]
+        severity = (
+            Severity.HIGH if data["bytes"] > 10 * params.held_bytes else Severity.MEDIUM
+        )
+        text += f", at most {params.held_bytes} By; the biggest is {worst['path']}, held by {worst['process']}"
+        remedy = f"ls -l /proc/{worst['pid']}/fd  # then restart {worst['process']}"
+        return failed(severity, text, *measures, remedy=remedy)
+    if data["processes_unseen"]:
+        hidden = f"{data['processes_unseen']} processes of other users not seen"
+        return unknown(f"{text}; {hidden}", *measures, remedy="observe as root (ansible_become)")
+    if not data["complete"]:
+        return unknown(f"{text}; there was no time to look at all processes", *measures)
+    return passed(f"{text}, at most {params.held_bytes} By", *measures)
+
+
+CHECK = Check(
+    title="Deleted files do not fill the disk",
+    gather="log_rotation",
+    params=Params(),
+    judge=judge,
+    source="proc(5), /proc/pid/fd; lsof(8), +L1",
+    remedy="lsof +L1",
+)

@@ -1,0 +1,61 @@
+"""No archive lies longer than its declared days, and none that should go cannot.
+
+Judges the folders that the site declares in `retention`; their clean-up is the job log_rotation. Archives with a second
+name and links in the place of archives are never removed: they are findings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much slack there is.
+
+    grace_days: days after which an archive is late that the job has not removed.
+    """
+
+    grace_days: float = 2.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge one declared folder."""
+    data = seen.data
+    if data["kind"] != "retention":
+        return None
+    measures = (
+        Measure("archives", data["archives"]),
+        Measure("archive_bytes", data["bytes"], "By"),
+        Measure("overdue_bytes", data["overdue_bytes"], "By"),
+    )
+    keep = data["keep_days"]
+    if data["overdue"]:
+        oldest = datetime.fromisoformat(data["oldest_overdue_at"])
+        age = (datetime.fromisoformat(data["at"]) - oldest).total_seconds() / 86400
+        if age > keep + params.grace_days:
+            text = f"{data['overdue']} archives past their {keep} days, the oldest {age:.0f} d old"
+            return failed(Severity.LOW, text, *measures)
+    if data["refused"]:
+        text = f"{len(data['refused'])} files that a clean-up must not touch, such as {data['refused'][0]}"
+        return failed(Severity.MEDIUM, text, *measures, remedy=f"ls -li {data['path']}")
+    if data["unread"]:
+        return unknown(f"{len(data['unread'])} folders not read, such as {data['unread'][0]}")
+    return passed(f"{data['archives']} archives, none past its {keep} days", *measures)
+
+
+CHECK = Check(
+    title="Archives of logs go when their days are over",
+    gather="log_rotation",
+    params=Params(),
+    judge=judge,
+    source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
+    remedy="ansible-playbook astral.upkeep.log_rotation --check --diff",
+    controls=("45 CFR 164.316(b)(2)(i)",),
+)

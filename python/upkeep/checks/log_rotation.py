@@ -1,0 +1,160 @@
+"""Each log is rotated when its policy says, proved by a new file or a new archive.
+
+Looks at every log that logrotate's configuration matches, and at big files in the log folders that it does not. The
+proof is the birth of the log's file and its newest archive, never logrotate's state file, which moves on after a
+rotation that failed, too. Also seen: a log over its size, a program that still writes into the archive, gaps in the
+numbers of the archives, archives that were to be compressed, names that must collide, too little space to rotate.
+A file system that keeps no birth times, a log without archives and without dates: unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+STILL_WRITTEN = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Params:
+    """When a rotation is late.
+
+    late_periods: periods of its policy (day, week, …) that a log may collect; two, as the first rotation takes two.
+    late_size_percent: of its size limit that a log may reach; logrotate looks only when it is run.
+    unrotated_medium_bytes: size of a log without any policy from which on that is medium and not low.
+    """
+
+    late_periods: float = 2.0
+    late_size_percent: float = 200.0
+    unrotated_medium_bytes: int = 2_000_000_000
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the worst of what is seen of one log."""
+    data = seen.data
+    if data["kind"] == "unrotated":
+        severity = (
+            Severity.MEDIUM if data["bytes"] >= params.unrotated_medium_bytes else Severity.LOW
+        )
+        text = f"{data['bytes']} By, and no stanza of logrotate is for it"
+        return failed(severity, text, Measure("size", data["bytes"], "By"))
+    if data["kind"] != "log":
+        return None
+    policy = data["policy"]
+    if not data["exists"]:
+        if policy["missingok"]:
+            return passed("not there, which its policy allows (missingok)")
+        return failed(Severity.LOW, "in the configuration, and not there (without missingok)")
+    age = _age(data)
+    measures = [Measure("size", data["bytes"], "By"), Measure("archives", data["archives"])]
+    if age is not None:
+        measures.append(Measure("collecting", age.total_seconds(), "s"))
+    for verdict in (_late(data, params, age), _space(data), *_smaller(data)):
+        if verdict is not None:
+            return Verdict(
+                verdict.status, verdict.message, verdict.severity, tuple(measures), verdict.remedy
+            )
+    if age is None and data["bytes"] and policy["period"] != "size":
+        return unknown("no archive, and the file system does not keep when the log was made")
+    since = f"collecting for {_days(age)}, " if age is not None else ""
+    limit = f"{policy['period']}, " if policy["period"] != "size" else ""
+    return passed(f"{since}{limit}{data['archives']} archives", *measures)
+
+
+def _age(data: dict[str, Any]) -> timedelta | None:
+    """Return for how long the log has been collecting, by the host's own clock."""
+    if not data["proved_at"]:
+        return None
+    return datetime.fromisoformat(data["at"]) - datetime.fromisoformat(data["proved_at"])
+
+
+def _late(data: dict[str, Any], params: Params, age: timedelta | None) -> Verdict | None:
+    """Return that a rotation should have been."""
+    policy = data["policy"]
+    size = data["bytes"]
+    small = size < policy.get("minsize_bytes", 0) or (not size and not policy["ifempty"])
+    period = PERIOD_SECONDS.get(policy["period"])
+    if period and age is not None and not small:
+        limit = timedelta(seconds=period * params.late_periods)
+        if age > limit:
+            claim = _claim(data)
+            text = f"collecting for {_days(age)}, at most {_days(limit)} when {policy['period']}"
+            return failed(Severity.MEDIUM, text + claim)
+    limits = [policy.get("maxsize_bytes")]
+    if policy["period"] == "size":
+        limits.append(policy["size_bytes"])
+    most = min((limit for limit in limits if limit), default=0) * params.late_size_percent / 100
+    if most and size > most:
+        return failed(Severity.MEDIUM, f"{size} By, at most {most:.0f} By")
+    return None
+
+
+def _claim(data: dict[str, Any]) -> str:
+    """Return what the state file says if nothing on disk bears it out."""
+    claimed, proved = data.get("claimed_at") or "", data["proved_at"]
+    if claimed[:10] > proved[:10]:
+        return f"; the state file claims a rotation on {claimed[:10]}, of which there is no archive"
+    return ""
+
+
+def _space(data: dict[str, Any]) -> Verdict | None:
+    """Return that a rotation would not fit: a copy, or the compressed file beside the old one."""
+    policy = data["policy"]
+    needs = policy.get("copytruncate") or policy.get("compress")
+    if needs and data["bytes"] > data["free_bytes"]:
+        text = f"{data['free_bytes']} By free, a rotation needs up to {data['bytes']} By"
+        return failed(Severity.HIGH, text)
+    return None
+
+
+def _smaller(data: dict[str, Any]) -> list[Verdict]:
+    """Return what is wrong although the log is rotated, worst first."""
+    policy = data["policy"]
+    found = []
+    written, born = data["newest_written_at"], data["born_at"] or data["proved_at"]
+    if not data["bytes"] and data["archive_writers"] and written and born:
+        late = datetime.fromisoformat(written) - datetime.fromisoformat(born)
+        if late > STILL_WRITTEN:
+            who = ", ".join(map(str, data["archive_writers"]))
+            text = f"empty, while {who} still writes into {data['newest']}"
+            remedy = "let the stanza's postrotate make the program open its log again"
+            found.append(failed(Severity.MEDIUM, text, remedy=remedy))
+    if policy["period"] == "hourly" and policy.get("dateext"):
+        form = data["date_format"]
+        if not any(part in form for part in ("%H", "%s")):
+            text = f"hourly, and its archives are named by {form}: the second of a day collides"
+            found.append(failed(Severity.MEDIUM, text))
+    if policy["rotate"] >= 0 and data["archives"] > policy["rotate"] + 1:
+        text = f"{data['archives']} archives, at most {policy['rotate']}: some left by another naming"
+        found.append(failed(Severity.LOW, text))
+    if data["missing_numbers"]:
+        numbers = ", ".join(map(str, data["missing_numbers"]))
+        found.append(failed(Severity.LOW, f"archives missing from the series: {numbers}"))
+    plain = 1 + bool(policy.get("delaycompress"))
+    if policy.get("compress") and data["uncompressed"] > plain:
+        text = f"{data['uncompressed']} archives are not compressed, at most {plain}"
+        found.append(failed(Severity.LOW, text))
+    return found
+
+
+def _days(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} d"
+
+
+CHECK = Check(
+    title="Log is rotated in time",
+    gather="log_rotation",
+    params=Params(),
+    judge=judge,
+    source="logrotate(8); Lynis LOGG-2146, LOGG-2148",
+    remedy="logrotate --debug /etc/logrotate.conf",
+    controls=("45 CFR 164.312(b)",),
+)

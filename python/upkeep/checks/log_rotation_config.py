@@ -1,0 +1,67 @@
+"""logrotate is installed, its configuration is valid, names each log once, and its state file can be read.
+
+A state file that was cut off makes logrotate forget the logs named after the cut, or stop before the first; old versions
+end with status 0 then, so that nobody hears of it. Judged from `logrotate -d` and from the files themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """There is nothing to set."""
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the configuration as a whole."""
+    data = seen.data
+    if data["kind"] != "configuration":
+        return None
+    state = data["state"]
+    if state["problem"]:
+        text = f"state file {state['path']} cannot be read, {state['problem']}"
+        remedy = f"mv {state['path']} {state['path']}.broken  # logrotate begins a new one"
+        return failed(Severity.HIGH, text, remedy=remedy)
+    # A log that is not there is the log's own verdict.
+    errors = [line for line in data["errors"] if not re.search(r"stat of .* failed", line)]
+    hidden = [
+        line for line in (*errors, *data["problems"]) if "permission denied" in str(line).lower()
+    ]
+    errors = [line for line in errors if line not in hidden]
+    if data["twice"]:
+        path, places = next(iter(data["twice"].items()))
+        text = f"{len(data['twice'])} logs in more than one stanza, such as {path} in {', '.join(places)}"
+        return failed(Severity.MEDIUM, text)
+    if errors:
+        return failed(Severity.MEDIUM, f"{len(errors)} errors, such as: {errors[0]}")
+    if "no such program" in data["unseen"]:
+        return failed(Severity.MEDIUM, "there is a configuration, and logrotate is not installed")
+    for unseen in (data["unseen"], state["unseen"], *hidden):
+        if unseen:
+            return unknown(str(unseen))
+    if data["left_out"]:
+        return unknown(f"{data['left_out']} of {data['logs']} logs were not looked at")
+    if data["status"]:
+        return failed(Severity.MEDIUM, f"logrotate -d ended with status {data['status']}")
+    measures = (Measure("logs", data["logs"]), Measure("stanzas", data["stanzas"]))
+    return passed(f"{data['stanzas']} stanzas for {data['logs']} logs", *measures)
+
+
+CHECK = Check(
+    title="Configuration of logrotate is valid",
+    gather="log_rotation",
+    params=Params(),
+    judge=judge,
+    source="logrotate(8); Lynis LOGG-2148",
+    remedy="logrotate --debug /etc/logrotate.conf",
+    controls=("45 CFR 164.312(b)",),
+)
