@@ -205,6 +205,14 @@ class Host:
         except (OSError, UnicodeError, ValueError, OverflowError) as exc:
             raise HostError(_why(place, exc)) from exc
 
+    def resolve(self, name: str, port: int = 0) -> list[str]:
+        """Return the name's addresses in the resolver's order; raise HostError, from the resolver's own error."""
+        try:
+            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError, ValueError, OverflowError) as exc:
+            raise HostError(_why(name, exc)) from exc
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
     def environ(self, name: str) -> str:
         """Return the environment variable of the session, or an empty text."""
         return os.environ.get(name, "")

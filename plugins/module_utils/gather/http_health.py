@@ -1,0 +1,298 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What health endpoints answer, and how long each step of it takes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
+    NoAnswer,
+    client_context,
+    side_by_side,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.web import (
+    Answer,
+    Ask,
+    fetch,
+    shown,
+    split_url,
+)
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "urls": {"type": "list", "elements": "str", "default": []},
+    "method": {"type": "str", "default": "GET"},
+    "headers": {"type": "dict", "default": {}, "no_log": True},
+    "body": {"type": "str", "default": "", "no_log": True},
+    "json": {"type": "dict", "default": {}},
+    "contains": {"type": "str", "default": ""},
+    "tries": {"type": "int", "default": 3},
+    "timeout_seconds": {"type": "float", "default": 10.0},
+    "redirects": {"type": "int", "default": 0},
+    "verify": {"type": "bool", "default": True},
+    "ca_file": {"type": "path", "default": ""},
+    "server_name": {"type": "str", "default": ""},
+    "connect_to": {"type": "str", "default": ""},
+    "limit_bytes": {"type": "int", "default": 1_000_000},
+}
+TIMEOUT_SECONDS = 75
+OWN_SECONDS = 70.0
+MOST_TRIES = 20
+RAW_LIMIT_CHARACTERS = 16_000
+COMPONENTS = 100
+TEXT_CHARACTERS = 200
+DEPTH = 6
+NUMBER_DIGITS = 300
+HIDDEN_HEADERS = (
+    "set-cookie",
+    "set-cookie2",
+    "authorization",
+    "www-authenticate",
+    "proxy-authenticate",
+)
+
+
+class NotReadable(ValueError):
+    """JSON that is meant to harm, or means two things."""
+
+
+def gather(params: dict[str, Any], host: Host) -> list[Observation]:
+    """Return one observation per URL: a try's outcome and times for each try, the document's values for the last."""
+    urls = list(dict.fromkeys(params["urls"]))
+    tried = side_by_side(lambda url: _observe(url, params, host), urls, OWN_SECONDS)
+    return [
+        Observation(subject, _data(one), one["raw"], one["error"])
+        if isinstance(one, dict)
+        else Observation(subject, error=_why(one))
+        for subject, one in zip(_subjects(urls), tried)
+    ]
+
+
+def _data(one: dict[str, Any]) -> dict[str, Any]:
+    return {} if one["error"] else one["data"]
+
+
+def _why(one: Any) -> str:
+    """Return why an endpoint could not be looked at."""
+    if one is None:
+        return f"not looked at in {OWN_SECONDS:g} s"
+    return str(one) or type(one).__name__
+
+
+def _subjects(urls: list[str]) -> list[str]:
+    """Return the URLs without their secrets; two that are then the same are numbered."""
+    subjects: list[str] = []
+    for url in urls:
+        subject = base = shown(url)
+        number = 1
+        while subject in subjects:
+            number += 1
+            subject = f"{base} ({number})"
+        subjects.append(subject)
+    return subjects
+
+
+def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Return data, raw and error of one endpoint; raise NoAnswer or ValueError if it cannot be asked at all."""
+    split_url(url)
+    ask = Ask(
+        url,
+        client_context(params["verify"], params["ca_file"]),
+        method=params["method"].upper(),
+        headers={str(name): str(value) for name, value in params["headers"].items()},
+        body=params["body"],
+        timeout_seconds=params["timeout_seconds"],
+        limit_bytes=params["limit_bytes"],
+        redirects=params["redirects"],
+        server_name=params["server_name"],
+        connect_to=params["connect_to"],
+    )
+    tries: list[dict[str, Any]] = []
+    last: Answer | None = None
+    for _number in range(min(max(params["tries"], 1), MOST_TRIES)):
+        try:
+            last = fetch(host, ask)
+        except NoAnswer as exc:
+            tries.append({"stage": exc.stage, "problem": str(exc)[:500]})
+            continue
+        entry: dict[str, Any] = {"status": last.status}
+        entry.update({f"{step}_seconds": round(spent, 6) for step, spent in last.seconds.items()})
+        if last.stopped:
+            entry["problem"] = last.stopped
+        tries.append(entry)
+    if last is None and all(one["stage"] == "resolver" for one in tries):
+        return {"data": {}, "raw": "", "error": f"the host's resolver: {tries[-1]['problem']}"}
+    data: dict[str, Any] = {"tries": tries, "verified": bool(params["verify"])}
+    raw = ""
+    if last is not None:
+        raw = _raw(last)
+        data.update(_content(last, params))
+    return {"data": data, "raw": raw, "error": ""}
+
+
+def _raw(answer: Answer) -> str:
+    """Return the last answer as evidence: without cookies, bounded."""
+    lines = [f"{answer.status} {answer.reason}"]
+    lines += [
+        f"{name}: {value}" for name, value in answer.headers if name.lower() not in HIDDEN_HEADERS
+    ]
+    body = answer.body[:RAW_LIMIT_CHARACTERS].decode("utf-8", "surrogateescape")
+    return "\n".join(lines)[:RAW_LIMIT_CHARACTERS] + "\n\n" + body
+
+
+def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what the last answer holds, as far as it was asked for."""
+    data: dict[str, Any] = {
+        "url": answer.url,
+        "redirected": answer.redirected,
+        "protocol": answer.protocol,
+        "body_bytes": len(answer.body),
+        "body_truncated": answer.truncated,
+    }
+    if params["contains"]:
+        wanted = params["contains"].encode("utf-8", "surrogateescape")
+        data["contains"] = {"wanted": params["contains"], "found": wanted in answer.body}
+    kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
+    if params["json"] or "json" in kind.lower():
+        try:
+            document = parse_json(answer.body, answer.truncated)
+        except NotReadable as exc:
+            data["json_unreadable"] = str(exc)
+        except ValueError as exc:
+            data["json_problem"] = str(exc)[:TEXT_CHARACTERS]
+        else:
+            data["components"] = components(document)
+            data["json"] = [
+                {"path": str(path), "wanted": wanted, **find(document, str(path))}
+                for path, wanted in params["json"].items()
+            ]
+    return data
+
+
+def parse_json(body: bytes, truncated: bool = False) -> Any:
+    """Return the document; raise ValueError if it is no JSON, NotReadable if no two readers would agree on it.
+
+    NaN and infinity are no JSON (RFC 8259, section 6); of a doubled name readers take the first, the last or neither
+    (section 4).
+    """
+    if truncated:
+        raise NotReadable(f"JSON of more than {len(body)} bytes")
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise NotReadable("JSON that is not UTF-8") from exc
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_fraction,
+        )
+    except RecursionError:
+        raise NotReadable("JSON nested too deep") from None
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"not JSON: {exc}") from exc
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; refuse a name that comes twice."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        double = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise NotReadable(f"JSON with the name {double[:80]!r} twice in one object")
+    return made
+
+
+def _constant(name: str) -> Any:
+    raise NotReadable(f"JSON with {name}")
+
+
+def _integer(text: str) -> int | float:
+    """Return the number; thousands of digits would take minutes."""
+    if len(text) > NUMBER_DIGITS:
+        raise NotReadable(f"JSON with a number of {len(text)} digits")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise NotReadable(f"JSON with the number {text[:40]}")
+    return number
+
+
+def find(document: Any, path: str) -> dict[str, Any]:
+    """Return what is at a path of names and indexes with dots, `components.db.status`; a name may itself have dots."""
+    found, value = _walk(document, path.split(".") if path else [])
+    return {"found": found, "value": _bounded(value)} if found else {"found": False}
+
+
+def _walk(value: Any, parts: list[str]) -> tuple[bool, Any]:
+    if not parts:
+        return True, value
+    if isinstance(value, list):
+        index = parts[0]
+        if index.isascii() and index.isdigit() and int(index) < len(value):
+            return _walk(value[int(index)], parts[1:])
+        return False, None
+    if isinstance(value, dict):
+        for length in range(1, len(parts) + 1):
+            name = ".".join(parts[:length])
+            if name in value:
+                found = _walk(value[name], parts[length:])
+                if found[0]:
+                    return found
+    return False, None
+
+
+def _bounded(value: Any) -> Any:
+    """Return a scalar as it is, of anything larger its start as text."""
+    if isinstance(value, str):
+        return value[:TEXT_CHARACTERS]
+    if isinstance(value, (dict, list)):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        return f"({kind} of {len(value)})"
+    return value
+
+
+def components(document: Any) -> list[dict[str, Any]]:
+    """Return the states that the document tells, each with its path: what is called status, state or health.
+
+    As in Spring Boot's actuator (`components.db.status`), draft-inadarei-api-health-check (`checks.x.0.status`),
+    ASP.NET Core (`entries.x.status`) and documents that hold plain `"database": "up"` under a name such as `checks`.
+    """
+    found: list[dict[str, Any]] = []
+    waiting: list[tuple[str, Any, bool]] = [("", document, False)]
+    while waiting and len(found) < COMPONENTS:
+        path, value, plain = waiting.pop(0)
+        depth = path.count(".")
+        if isinstance(value, dict):
+            pairs = list(value.items())[:COMPONENTS]
+        elif isinstance(value, list):
+            pairs = [(str(index), one) for index, one in enumerate(value[:COMPONENTS])]
+        else:
+            continue
+        for name, one in pairs:
+            name = name[:80]
+            place = f"{path}.{name}" if path else name
+            told = name.lower() in ("status", "state", "health", "healthy")
+            if isinstance(one, (str, bool)) and (told or plain) and len(found) < COMPONENTS:
+                found.append({"path": place, "state": _bounded(one)})
+            elif isinstance(one, (dict, list)) and depth < DEPTH and len(waiting) < 1000:
+                group = name.lower() in (
+                    "checks",
+                    "components",
+                    "services",
+                    "dependencies",
+                    "details",
+                    "entries",
+                )
+                waiting.append((place, one, group))
+    return found
