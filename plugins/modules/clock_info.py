@@ -38,7 +38,8 @@ observations:
       description: Who says so, if it is synchronized, offset in seconds, source and stratum as far as they are known.
       type: dict
       returned: always
-      sample: {by: chrony, synchronized: true, source: 192.0.2.1, stratum: 3, offset_seconds: 0.000012, updated_seconds_ago: 31.0}
+      sample: {by: chrony, synchronized: true, source: 192.0.2.1, stratum: 3, offset_seconds: 0.000012,
+        updated_seconds_ago: 31.0}
     raw:
       description: The answer.
       type: str

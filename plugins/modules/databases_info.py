@@ -91,10 +91,13 @@ observations:
       returned: always
       sample: postgresql upkeep@127.0.0.1:5432/shop
     data:
-      description: Whether it was connected or why not, its answer, times in seconds, version, connections in use and at most.
+      description: Whether it was connected or why not, its answer, times in seconds, version, connections in use and
+        at most.
       type: dict
       returned: always
-      sample: {kind: postgresql, declared: true, connected: true, reason: '', answer: 42, version: '15.14', in_recovery: false, connections: 12, max_connections: 100, reserved_connections: 3, connect_seconds: 0.004, query_seconds: 0.001}
+      sample: {kind: postgresql, declared: true, connected: true, reason: '', answer: 42, version: '15.14',
+        in_recovery: false, connections: 12, max_connections: 100, reserved_connections: 3, connect_seconds: 0.004,
+        query_seconds: 0.001}
     raw:
       description: The server's answer or its refusal.
       type: str

@@ -68,7 +68,9 @@ observations:
       description: Sizes in bytes, inodes, whether it is or became read-only, the file system's own count of errors.
       type: dict
       returned: always
-      sample: {mounted: true, device: /dev/sda2, type: ext4, read_only: false, lost_writes: false, wanted_writable: true, size_bytes: 42949672960, free_bytes: 21474836480, available_bytes: 19327352832, inodes: 2621440, inodes_free: 2400000, errors: 0}
+      sample: {mounted: true, device: /dev/sda2, type: ext4, read_only: false, lost_writes: false, wanted_writable:
+        true, size_bytes: 42949672960, free_bytes: 21474836480, available_bytes: 19327352832, inodes: 2621440,
+        inodes_free: 2400000, errors: 0}
     raw:
       description: The kernel's line on the mount and the answer of statvfs.
       type: str

@@ -39,7 +39,8 @@ observations:
       description: Sizes in bytes, loads, counts, and the shares of time in which tasks had to wait.
       type: dict
       returned: always
-      sample: {total_bytes: 8589934592, available_bytes: 6442450944, limited: false, pressure: {some_avg10: 0.0, full_avg300: 0.0}}
+      sample: {total_bytes: 8589934592, available_bytes: 6442450944, limited: false, pressure: {some_avg10: 0.0,
+        full_avg300: 0.0}}
     raw:
       description: What was read.
       type: str

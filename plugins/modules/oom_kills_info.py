@@ -44,7 +44,8 @@ observations:
       description: Number of kills since the boot and within the window, the last of them, and which log was read.
       type: dict
       returned: always
-      sample: {window_hours: 24, uptime_seconds: 86400.0, since_boot: 1, log: journal, log_unreadable: '', in_window: 1, kills: [{at: '2026-11-23T04:00:00+00:00', process: 812, name: node}]}
+      sample: {window_hours: 24, uptime_seconds: 86400.0, since_boot: 1, log: journal, log_unreadable: '', in_window:
+        1, kills: [{at: '2026-11-23T04:00:00+00:00', process: 812, name: node}]}
     raw:
       description: The count and the log's lines.
       type: str

@@ -40,7 +40,8 @@ observations:
       description: Number of updates and of security updates, the first fifty of those, age of the lists in seconds.
       type: dict
       returned: always
-      sample: {manager: apt, lists: 3, lists_age_seconds: 3600.0, pending: 2, security: 1, security_updates: [{package: openssl, installed: 3.0.1-1, candidate: 3.0.1-2, security: true}]}
+      sample: {manager: apt, lists: 3, lists_age_seconds: 3600.0, pending: 2, security: 1, security_updates:
+        [{package: openssl, installed: 3.0.1-1, candidate: 3.0.1-2, security: true}]}
     raw:
       description: What the package manager printed.
       type: str

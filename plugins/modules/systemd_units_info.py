@@ -39,7 +39,8 @@ observations:
       description: The units with state, result, exit status and time of the last change.
       type: dict
       returned: always
-      sample: {count: 1, units: [{unit: nginx.service, active: failed, sub: failed, result: exit-code, exit_status: 1, restarts: 0}]}
+      sample: {count: 1, units: [{unit: nginx.service, active: failed, sub: failed, result: exit-code, exit_status: 1,
+        restarts: 0}]}
     raw:
       description: What systemctl printed.
       type: str
