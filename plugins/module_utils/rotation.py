@@ -80,7 +80,9 @@ class Rotation:
         _claimed, found = read_state(state, host)
         for problem in (found["unseen"], found["problem"]):
             if problem:
-                expected = "expected a state file of logrotate, or none (move it away to begin anew)"
+                expected = (
+                    "expected a state file of logrotate, or none (move it away to begin anew)"
+                )
                 raise RotationError(f"{found['path']}: {problem}; {expected}")
         self.state = found["path"] or STATE
         logs, unseen = logs_of(parsed, host)

@@ -28,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 TIMEOUT_SECONDS = 60
-TOOLS = ("journalctl",)
+
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "paths": {"type": "list", "elements": "str", "default": []},

@@ -42,8 +42,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "timeout_seconds": {"type": "int", "default": 8},
 }
 TIMEOUT_SECONDS = 60
-TOOLS = ("psql", "mariadb", "mysql")
-LIBRARIES = ("psycopg",)
+TOOLS = ("psql|python:psycopg",)
 RAW_LIMIT_CHARACTERS = 8_000
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379}
 POSTGRESQL_SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them

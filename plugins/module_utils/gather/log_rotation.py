@@ -40,7 +40,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "unrotated_bytes": {"type": "int", "default": 500_000_000},
     "open_files": {"type": "bool", "default": True},
 }
-TOOLS = ("logrotate", "stat")
+TOOLS = ("logrotate",)
 
 CONFIG = "/etc/logrotate.conf"
 STATES = (

@@ -382,9 +382,9 @@ def _doctor_row(line: DoctorLine) -> Row:
 
 
 def print_error(screen: Screen, error: BaseException) -> None:
-    """Print an error in two lines at most: what and where; what to do."""
-    said = screen.text(str(error) or type(error).__name__, 2_000)
-    screen.line(("upkeep: ", "bold"), said)
+    """Print an error: what and where, a line for each of several; what to do."""
+    for line in (str(error) or type(error).__name__).splitlines():
+        screen.line(("upkeep: ", "bold"), screen.text(line, 2_000))
     remedy = screen.text(getattr(error, "remedy", ""), 2_000)
     if remedy:
         screen.line(f"{screen.signs['next']} {remedy}")
