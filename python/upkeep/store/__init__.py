@@ -60,35 +60,44 @@ def open_store(url: str) -> Store:
     current, newest = _versions(store)
     if current == newest:
         return store
-    if current is not None and current > newest:
-        message = f"{store.place}: its version is {current}, newer than this program's {newest}"
-        raise StoreError(message, remedy="install the newer Upkeep that wrote it")
     if store.engine.dialect.name == "sqlite":
-        migrate(url)
+        _migrate(store, current, newest)
         return store
+    _refuse_newer(store, current, newest)
     message = f"{store.place}: its version is {current or 'none'}; this program needs {newest}"
     raise StoreError(message, remedy="upkeep db upgrade")
 
 
 def migrate(url: str) -> str:
     """Bring the database to this program's version, in one transaction; return that version."""
+    store = _connect(url)
+    try:
+        current, newest = _versions(store)
+        _migrate(store, current, newest)
+    finally:
+        store.close()
+    return newest
+
+
+def _migrate(store: Store, current: str | None, newest: str) -> None:
     import logging
 
     from alembic import command
     from alembic.config import Config
 
-    store = _connect(url)
-    current, newest = _versions(store)
-    if current is not None and current > newest:
-        message = f"{store.place}: its version is {current}, newer than this program's {newest}"
-        raise StoreError(message, remedy="install the newer Upkeep that wrote it")
+    _refuse_newer(store, current, newest)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with store.begin() as db:
         config.attributes["connection"] = db
         command.upgrade(config, "head")
-    return newest
+
+
+def _refuse_newer(store: Store, current: str | None, newest: str) -> None:
+    if current is not None and current > newest:
+        message = f"{store.place}: its version is {current}, newer than this program's {newest}"
+        raise StoreError(message, remedy="install the newer Upkeep that wrote it")
 
 
 def _connect(url: str) -> Store:
