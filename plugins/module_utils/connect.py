@@ -365,9 +365,7 @@ def split_place(place: str, default_port: int = 0) -> tuple[str, int]:
     if place.startswith("["):
         name, _bracket, rest = place[1:].partition("]")
         colon, number = rest[:1], rest[1:]
-    elif not colon:
-        name, number = place, ""
-    elif ":" in name:  # an IPv6 address without brackets
+    elif not colon or ":" in name:
         name, number = place, ""
     port = int(number) if number.isascii() and number.isdigit() else default_port
     if not name or not 0 < port < 65536 or (number and not number.isdigit()):

@@ -189,11 +189,13 @@ def _examine_host(name: str, variables: Mapping[str, Any], site: Site) -> list[L
     try:
         way = read_way(name, variables, _ssh_config())
         tools = _tools(name, variables)
+        lines = []
         if isinstance(tools, Line):
-            return [tools]
+            lines, tools = [tools], []
         if way.local:
-            return [Line(name, "connection", "ok", "this machine"), *_examine_local(way, tools)]
-        return list(_examine_remote(way, tools))
+            lines.append(Line(name, "connection", "ok", "this machine"))
+            return [*lines, *_examine_local(way, tools)]
+        return [*lines, *_examine_remote(way, tools)]
     except Exception as exc:
         text = f"{type(exc).__name__}: {exc}"
         return [Line(name, "doctor", "unknown", text, "upkeep --debug doctor")]
@@ -210,7 +212,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
         entries = parameters.merge_entries(plain, load())
     except ParameterError as exc:
         return Line(name, "checks", "fail", str(exc), "mend it in the inventory")
-    if not entries and not asked:
+    if not entries and len(plain) == len(asked):
         remedy = "list checks in group_vars as upkeep_checks_<name>; upkeep checks shows them"
         return Line(name, "checks", "warn", "no check is asked for here", remedy)
     gathers = [payload.gathers()[parameters.find(one, load()).gather] for one in entries]

@@ -334,7 +334,7 @@ def _proved(
     None if neither says: no archive, and no birth time on this file system. The state file proves nothing:
     logrotate writes it after a rotation that failed, too.
     """
-    proofs = [] if born is None or policy.get("copytruncate") and newest else [born]
+    proofs = [] if born is None or (policy.get("copytruncate") and newest) else [born]
     if newest:
         # An archive is renamed or copied at the rotation: not before its last line, not before its birth if copied.
         proofs.append(newest["named_at"] or newest["mtime"])
