@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import (
+    Attempts,
+    hours,
+    most_in_an_hour,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
     parse_event,
     parse_line,
@@ -21,10 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     JOURNAL_FIELDS,
-    Attempts,
     gather,
-    hours,
-    most_in_an_hour,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
