@@ -134,7 +134,8 @@ def test_nginx_rotated_in_the_middle(tmp_path: Path) -> None:
         get(port, "/")
         observe(tmp_path / "combined.log", 1)
         (tmp_path / "combined.log").rename(tmp_path / "combined.log.1")
-        subprocess.run([*["nginx", "-s", "reopen", "-p"], str(tmp_path), "-c", str(tmp_path / "conf")], check=True, capture_output=True)  # fmt: skip
+        reopen = ["nginx", "-s", "reopen", "-p", str(tmp_path), "-c", str(tmp_path / "conf")]
+        subprocess.run(reopen, check=True, capture_output=True)
         for _ in range(100):
             if (tmp_path / "combined.log").exists():
                 break
