@@ -202,7 +202,7 @@ class Attempts:
 
     def _succeeded(self, line: Line, event: Event) -> None:
         self.successes += event.attempts
-        actor = self.sources.get(event.source)
+        actor = self.sources.get(event.source[:100])
         if actor is None or not event.source:
             return
         actor.successes += event.attempts

@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 JOURNAL = "journal"
 FILES = ("/var/log/auth.log", "/var/log/secure")
+LEFT_BEHIND_SECONDS = 3 * 86400
 JOURNAL_FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_HOSTNAME"
 JOURNAL_LIMIT_BYTES = 16_000_000
 # Elastic Common Schema first; any may be a dotted path.
@@ -284,11 +285,15 @@ def unreadable(reason: str) -> str:
 
 
 def discover(host: Host) -> Iterator[str]:
-    """Yield the logs in which this host writes logins: files if there are any, else the journal."""
+    """Yield the logs in which this host writes logins: files if there are any, else the journal.
+
+    A file that nobody has written to for long was left behind when the host went over to the journal.
+    """
     found = [path for path in FILES if _there(host, path)]
-    yield from found
-    if not found and host.which("journalctl"):
+    if host.which("journalctl") and not any(_in_use(host, path) for path in found):
         yield JOURNAL
+    else:
+        yield from found
 
 
 def _there(host: Host, path: str) -> bool:
@@ -296,6 +301,13 @@ def _there(host: Host, path: str) -> bool:
         return host.exists(path)
     except HostError:
         return True  # what cannot be seen is looked at, and says why it cannot
+
+
+def _in_use(host: Host, path: str) -> bool:
+    try:
+        return host.stat(path).st_mtime > host.now() - LEFT_BEHIND_SECONDS
+    except HostError:
+        return True
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:

@@ -340,6 +340,18 @@ def test_the_logs_that_a_host_writes_are_found() -> None:
     assert gather(params(), RecordedHost()) == []
 
 
+def test_a_file_left_behind_gives_way_to_the_journal() -> None:
+    class Aged(RecordedHost):
+        def stat(self, path: str, follow_links: bool = True) -> os.stat_result:
+            return os.stat_result((0,) * 8 + (NOW - 4 * 86400, 0))
+
+    host = Aged({"/var/log/auth.log": sshd(wrong())}, clock=NOW)
+    assert [item.subject for item in gather(params(), host)] == ["/var/log/auth.log"]
+
+    host.commands = journal(entry(wrong())).commands
+    assert [item.subject for item in gather(params(), host)] == ["journal"]
+
+
 def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
     class Closed(RecordedHost):
         def exists(self, path: str) -> bool:
