@@ -14,14 +14,13 @@ from functools import lru_cache
 from typing import Any, Iterable, NamedTuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
-    LINE_LIMIT_BYTES,
-    LogWindow,
+from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
     clf_time,
     iso_utc,
     parse_offset,
     time_value,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.logs import LINE_LIMIT_BYTES, LogWindow
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 TIMEOUT_SECONDS = 60

@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log im
     route_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import clf_time
+from ansible_collections.astral.upkeep.plugins.module_utils.log_times import clf_time
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "access_log"

@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import (
+    Attempts,
+    hours,
+    most_in_an_hour,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
     parse_event,
     parse_line,
@@ -21,10 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     JOURNAL_FIELDS,
-    Attempts,
     gather,
-    hours,
-    most_in_an_hour,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
@@ -336,6 +338,18 @@ def test_the_logs_that_a_host_writes_are_found() -> None:
 
     assert [item.subject for item in seen] == ["/var/log/auth.log", "/var/log/secure"]
     assert gather(params(), RecordedHost()) == []
+
+
+def test_a_file_left_behind_gives_way_to_the_journal() -> None:
+    class Aged(RecordedHost):
+        def stat(self, path: str, follow_links: bool = True) -> os.stat_result:
+            return os.stat_result((0,) * 8 + (NOW - 4 * 86400, 0))
+
+    host = Aged({"/var/log/auth.log": sshd(wrong())}, clock=NOW)
+    assert [item.subject for item in gather(params(), host)] == ["/var/log/auth.log"]
+
+    host.commands = journal(entry(wrong())).commands
+    assert [item.subject for item in gather(params(), host)] == ["journal"]
 
 
 def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
