@@ -110,7 +110,9 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
 
 def _pattern(text: str) -> tuple[str, str]:
     """Return the first path of text without its quotes, and what follows."""
-    match = re.match(r"\"([^\"]*)\"|'([^']*)'|((?:\\.|[^\s{\\])+(?:\{[^{}\s]*,[^{}\s]*\}[^\s{]*)*)", text)
+    match = re.match(
+        r"\"([^\"]*)\"|'([^']*)'|((?:\\.|[^\s{\\])+(?:\{[^{}\s]*,[^{}\s]*\}[^\s{]*)*)", text
+    )
     if match is None:
         return text, ""
     found = next((group for group in match.groups() if group is not None), "")
