@@ -23,16 +23,26 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ho
 CHUNK_BYTES = 1 << 20
 TAIL_BYTES = 4096
 HOSTILE_LIMIT = 20
-PACKERS = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+PACKERS: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 KINDS = (
     *("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "gz", "bz2", "xz", "zst", "zip", "sql"),
     *("sql.gz", "sql.bz2", "sql.xz", "postgresql", "sqlite", "encrypted", "other"),
 )
 SUFFIXES = {
-    **{".tgz": "tar.gz", ".tbz2": "tar.bz2", ".tbz": "tar.bz2", ".txz": "tar.xz"},
-    **{".tzst": "tar.zst", ".pgdump": "postgresql", ".dump": "postgresql"},
-    **{".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"},
-    **{".gpg": "encrypted", ".pgp": "encrypted", ".age": "encrypted", ".enc": "encrypted"},
+    ".tgz": "tar.gz",
+    ".tbz2": "tar.bz2",
+    ".tbz": "tar.bz2",
+    ".txz": "tar.xz",
+    ".tzst": "tar.zst",
+    ".pgdump": "postgresql",
+    ".dump": "postgresql",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+    ".gpg": "encrypted",
+    ".pgp": "encrypted",
+    ".age": "encrypted",
+    ".enc": "encrypted",
     **{f".{kind}": kind for kind in KINDS[:14]},
 }
 MAGIC = (
@@ -134,12 +144,7 @@ def read_to_end(path: str, kind: str, budget: Budget, host: Host) -> dict[str, A
         found: dict[str, Any] = {"state": "complete", "why": "", "what": kind}
         started = time.monotonic()
         try:
-            if not head:
-                raise BrokenError("empty")
-            expected = kind.rpartition(".")[2]
-            certain = ("gz", "bz2", "xz", "zst", "zip", "postgresql", "sqlite")
-            if expected in certain and begins != expected:
-                raise BrokenError(f"does not begin as {expected}")
+            _refuse_other(head, begins, kind.rpartition(".")[2])
             found.update(_read(path, kind, stream, budget, host))
         except OutOfBudgetError as exc:
             found.update(state="partial", why=str(exc))
@@ -155,6 +160,15 @@ def read_to_end(path: str, kind: str, budget: Budget, host: Host) -> dict[str, A
             found.update(state="unread" if unable else "broken", why=str(exc)[:300])
         found["seconds"] = round(time.monotonic() - started, 3)
         return found
+
+
+def _refuse_other(head: bytes, begins: str, expected: str) -> None:
+    """Raise BrokenError if the file does not begin as its kind does."""
+    if not head:
+        raise BrokenError("empty")
+    certain = ("gz", "bz2", "xz", "zst", "zip", "postgresql", "sqlite")
+    if expected in certain and begins != expected:
+        raise BrokenError(f"does not begin as {expected}")
 
 
 def _read(path: str, kind: str, stream: IO[bytes], budget: Budget, host: Host) -> dict[str, Any]:
@@ -200,7 +214,8 @@ def _dump(counted: Counted) -> dict[str, Any]:
 
 def _tar(counted: Counted) -> dict[str, Any]:
     """Return a tar's members; raise BrokenError if it ends before its end mark."""
-    members, hostile, end = 0, [], 0
+    members, end = 0, 0
+    hostile: list[str] = []
     with tarfile.open(fileobj=counted, mode="r|", bufsize=CHUNK_BYTES) as archive:  # type: ignore[call-overload]
         for member in archive:
             members += 1
@@ -268,11 +283,10 @@ def _postgresql(path: str, budget: Budget, host: Host) -> dict[str, Any]:
     listed = host.run(["pg_restore", "--list", path], budget.seconds_left())
     if "unsupported version" in listed.err:
         raise NotImplementedError(listed.err.strip()[:300])
+    said = listed
     if not listed.status:
         # The list stands at the front; only this reads the tables to the end.
         said = host.run(["pg_restore", "--file=/dev/null", path], budget.seconds_left())
-    else:
-        said = listed
     if said.status:
         raise BrokenError((said.err.strip() or f"pg_restore: status {said.status}")[:300])
     entries = [line for line in listed.out.splitlines() if line and not line.startswith(";")]

@@ -15,8 +15,8 @@ description:
   - Returns for each set the newest finished backup with its times and size, the sizes of those before it, how it reads
     to its end, and how it compares with the checksum beside it.
   - Nothing is unpacked or changed; check mode makes no difference.
-  - Reads tar, gzip, bzip2, xz, zip, SQL dumps and SQLite files by itself, zstd with C(zstd), PostgreSQL dumps in custom format with
-    C(pg_restore), restic repositories with C(restic).
+  - Reads tar, gzip, bzip2, xz, zip, SQL dumps and SQLite files by itself, zstd with C(zstd), PostgreSQL dumps in custom
+    format with C(pg_restore), restic repositories with C(restic).
 options:
   sets:
     description: What is backed up.
@@ -37,8 +37,9 @@ options:
         description: Format of the files; by their names, or first bytes, if V(auto).
         type: str
         default: auto
-        choices: [auto, tar, tar.gz, tar.bz2, tar.xz, tar.zst, gz, bz2, xz, zst, zip, sql, sql.gz, sql.bz2, sql.xz, postgresql,
-                  sqlite, encrypted, other]
+        choices:
+          [auto, tar, tar.gz, tar.bz2, tar.xz, tar.zst, gz, bz2, xz, zst, zip, sql, sql.gz, sql.bz2, sql.xz,
+           postgresql, sqlite, encrypted, other]
       rpo_hours:
         description: How old the newest backup may be (recovery point objective).
         type: float

@@ -21,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.archives import (
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.times import iso
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "sets": {
@@ -193,7 +194,7 @@ def _is_growing(backup: dict[str, Any], host: Host) -> bool:
         return False
     time.sleep(GROWTH_SECONDS)
     try:
-        return host.stat(backup["path"], follow_links=False).st_size != backup["bytes"]
+        return bool(host.stat(backup["path"], follow_links=False).st_size != backup["bytes"])
     except HostError:
         return True
 
@@ -252,12 +253,3 @@ def _time_of(text: str) -> float:
     cut = re.sub(r"(\.\d{6})\d*", r"\1", re.sub(r"\.(\d{1,5})(?=[Z+-])", r".\g<1>", text))
     cut = re.sub(r"\.\d+", "", cut).replace("Z", "+00:00")
     return datetime.fromisoformat(cut).timestamp()
-
-
-def iso(seconds: float | None) -> str | None:
-    """Return the time in ISO 8601; None for none, and for one that is out of all range."""
-    try:
-        moment = None if seconds is None else datetime.fromtimestamp(int(seconds), timezone.utc)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return moment.isoformat() if moment else None

@@ -1,9 +1,9 @@
 """The newest backup can be read to its end, and holds no member that would be written elsewhere.
 
-Decompressed to the end, with its checksums; tar and zip listed; a dump ends with its program's last line; a PostgreSQL
-dump in custom format read by pg_restore, an SQLite file by its own quick_check; of a restic repository the structure. Nothing
-is unpacked. What there was no time for, or no program, is unknown. Encrypted files: only their first bytes can be seen,
-which is said, and is unknown unless the site says it is enough. This is not a restore.
+Decompressed to the end, with its checksums; tar and zip listed; a dump ends with its program's last line; a
+PostgreSQL dump in custom format read by pg_restore, an SQLite file by its own quick_check; of a restic repository the
+structure. Nothing is unpacked. What there was no time for, or no program, is unknown. Of encrypted files only the
+first bytes can be seen, which is said, and is unknown unless the site says that it is enough. This is not a restore.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 

@@ -1,7 +1,7 @@
 """The newest backup is about as big as those before it.
 
-A dump that suddenly shrinks has lost something; one that suddenly grows has taken in something. Compared with the median
-of up to 14 backups before it. Repositories (restic) have no size of a snapshot: there is no result for them.
+A dump that suddenly shrinks has lost something; one that suddenly grows has taken in something. Compared with the
+median of up to 14 backups before it. Repositories (restic) have no size of a snapshot: there is no result for them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from datetime import datetime
 from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 

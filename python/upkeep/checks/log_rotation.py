@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
