@@ -35,34 +35,13 @@ FILES_LIMIT = 100_000
 DEPTH_LIMIT = 12
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Folders whose files are never archives alone: a root must lie deeper.
-TOO_WIDE = (
-    *(
-        "/",
-        "/bin",
-        "/boot",
-        "/dev",
-        "/etc",
-        "/home",
-        "/lib",
-        "/lib64",
-        "/opt",
-        "/proc",
-        "/root",
-        "/run",
-        "/sbin",
-    ),
-    *(
-        "/srv",
-        "/sys",
-        "/tmp",
-        "/usr",
-        "/usr/lib",
-        "/usr/local",
-        "/usr/share",
-        "/var",
-        "/var/lib",
-        "/var/cache",
-    ),
+TOO_WIDE = frozenset(
+    "/" + name
+    for name in (
+        *("", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "run"),
+        *("sbin", "srv", "sys", "tmp", "usr", "usr/lib", "usr/local", "usr/share", "var"),
+        *("var/lib", "var/cache", "var/log/journal"),
+    )
 )
 
 
