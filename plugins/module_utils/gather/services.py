@@ -39,7 +39,18 @@ OWN_SECONDS = 55.0
 MOST_TRIES = 10
 BODY_LIMIT_BYTES = 100_000
 ADDRESSES = 20
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "CAA": 257}
+TYPES = {
+    "A": 1,
+    "NS": 2,
+    "CNAME": 5,
+    "SOA": 6,
+    "PTR": 12,
+    "MX": 15,
+    "TXT": 16,
+    "AAAA": 28,
+    "SRV": 33,
+    "CAA": 257,
+}
 ANSWERS = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 
@@ -205,7 +216,9 @@ def encode_question(number: int, name: str, kind: int) -> bytes:
             encoded += bytes([len(part)]) + part
     except ValueError as exc:
         raise NoAnswer("name", f"{name[:80]}: {exc}") from exc
-    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded + struct.pack("!BHH", 0, kind, 1)
+    return (
+        struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded + struct.pack("!BHH", 0, kind, 1)
+    )
 
 
 def parse_answer(data: bytes) -> tuple[int, int]:
