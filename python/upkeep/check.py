@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.verdicts import Verdict
 
-Judge = Callable[[Observation, Any, datetime], Verdict]
+Judge = Callable[[Observation, Any, datetime], Verdict | None]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Check:
 
     gather: the file in plugins/module_utils/gather/ whose observations it judges.
     params: a frozen dataclass with the default limits, units in the names; its docstring explains each.
-    judge: pure; is called for each observation without an error.
+    judge: pure; is called for each observation without an error; None if the rule does not concern it.
     source: what the rule rests on (RFC, manual page, peer tool).
     remedy: the first step when it fails, a command where there is one.
     controls: such as `45 CFR 164.312(b)`.
