@@ -27,7 +27,7 @@ CERTIFICATE = re.compile(
 KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 
 
-class KeyUnseen(Exception):
+class KeyUnseenError(Exception):
     """Why a key's public half could not be derived."""
 
 
@@ -124,7 +124,7 @@ def key_of(
     told: dict[str, Any] = {"path": key_path}
     try:
         told["spki_sha256"] = _public_hash(host, key_path, passphrase)
-    except KeyUnseen as exc:
+    except KeyUnseenError as exc:
         told["unseen"] = str(exc)
     except HostError as exc:
         if host.which("openssl") is None:
@@ -134,13 +134,13 @@ def key_of(
 
 
 def _public_hash(host: Host, path: str, passphrase: str) -> str:
-    """Return the SHA-256 of the key's SubjectPublicKeyInfo; raise KeyUnseen or HostError."""
+    """Return the SHA-256 of the key's SubjectPublicKeyInfo; raise KeyUnseenError or HostError."""
     data = host.read_bytes(path, FILE_LIMIT_BYTES)
     text = ""
     options = ["-in", path]
     if not KEY.search(data):
         if b"-----BEGIN" in data or _sequence_size(data) is None:
-            raise KeyUnseen(f"{path}: no key in it")
+            raise KeyUnseenError(f"{path}: no key in it")
         if host.which("openssl") is not None:
             try:
                 text = _open_pkcs12(host, path, passphrase, ["-nocerts", "-nodes"]).out
@@ -156,7 +156,7 @@ def _public_hash(host: Host, path: str, passphrase: str) -> str:
     public = _bytes(ran.out)
     if ran.status != 0 or _sequence_size(public) != len(public):
         locked = b"ENCRYPTED" in data
-        raise KeyUnseen(
+        raise KeyUnseenError(
             f"{path}: the passphrase does not open the key"
             if locked
             else f"{path}: no key that openssl reads"

@@ -21,7 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files im
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     STARTTLS,
     Connection,
-    NoAnswer,
+    NoAnswerError,
     looking_context,
     peer_chain,
     side_by_side,
@@ -140,7 +140,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _look(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
-    """Return the observation; raise HostError, NoAnswer or ValueError where nothing can be seen."""
+    """Return the observation; raise HostError, NoAnswerError or ValueError where nothing can be seen."""
     return _file(one, params, host) if one.is_file else _endpoint(one, params, host)
 
 
@@ -204,7 +204,7 @@ def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
         looking_context(), lambda secured: (secured.version() or "", peer_chain(secured))
     )
     if not certificates:
-        raise NoAnswer("tls", f"{address}:{port}: presented no certificate")
+        raise NoAnswerError("tls", f"{address}:{port}: presented no certificate")
     if not whole and host.which("openssl") is not None:
         place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         sni = "" if _is_address(name) else name
@@ -233,15 +233,15 @@ def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
 
 
 def _trust(shake: Shake, ca_file: str) -> dict[str, Any]:
-    """Return if the host would trust what is presented, apart from name and time; raise NoAnswer without an answer."""
+    """Return if the host would trust what is presented, apart from name and time; raise NoAnswerError without an answer."""
     store = ca_file or "the host's store"
     try:
         context = trust_context(ca_file)
-    except NoAnswer as exc:
+    except NoAnswerError as exc:
         return {"store": store, "unseen": str(exc)}
     try:
         shake(context, ssl.SSLSocket.version)
-    except NoAnswer as exc:
+    except NoAnswerError as exc:
         cause = exc.__cause__
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = str(cause.verify_message)[:200]
@@ -254,7 +254,7 @@ def _old(shake: Shake) -> str:
     """Return the version that the server agrees to where the client has nothing newer than TLS 1.1."""
     try:
         return str(shake(looking_context(old_only=True), ssl.SSLSocket.version) or "")
-    except NoAnswer:
+    except NoAnswerError:
         return ""
 
 

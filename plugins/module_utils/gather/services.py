@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     STARTTLS,
     Connection,
-    NoAnswer,
+    NoAnswerError,
     client_context,
     side_by_side,
     split_place,
@@ -92,7 +92,7 @@ def _observe(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
         try:
             one = look(place, params, host)
             one.setdefault("total_seconds", round(time.monotonic() - started, 6))
-        except NoAnswer as exc:
+        except NoAnswerError as exc:
             one = {"stage": exc.stage, "problem": str(exc)[:500]}
         tries.append(one)
     return {"kind": scheme, "tries": tries}
@@ -140,7 +140,7 @@ def _dns(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
     try:
         addresses = host.resolve(name)
     except HostError as exc:
-        raise NoAnswer("name", str(exc)) from exc
+        raise NoAnswerError("name", str(exc)) from exc
     return {"answers": len(addresses), "addresses": addresses[:ADDRESSES]}
 
 
@@ -168,7 +168,7 @@ def parse_dns(place: str) -> tuple[str, int, str, str]:
 def _ask_server(
     host: Host, server: str, port: int, name: str, kind: str, timeout_seconds: float
 ) -> dict[str, Any]:
-    """Send one question over UDP and return what the answer says of itself; raise NoAnswer."""
+    """Send one question over UDP and return what the answer says of itself; raise NoAnswerError."""
     number = int.from_bytes(os.urandom(2), "big")
     question = encode_question(number, name, TYPES[kind])
     try:
@@ -176,24 +176,23 @@ def _ask_server(
         with host.connect_udp(address, port, timeout_seconds) as connection:
             connection.send(question)
             ends = time.monotonic() + timeout_seconds
-            while True:
+            data = b""
+            # An answer to somebody else's question, or a forged one, is none.
+            while data[:2] != question[:2] or data[12 : len(question)] != question[12:]:
                 connection.settimeout(max(0.001, ends - time.monotonic()))
                 data = connection.recv(4096)
-                # An answer to somebody else's question, or a forged one, is none.
-                if data[:2] == question[:2] and data[12 : len(question)] == question[12:]:
-                    break
     except HostError as exc:
-        raise NoAnswer("name", str(exc)) from exc
+        raise NoAnswerError("name", str(exc)) from exc
     except socket.timeout as exc:
-        raise NoAnswer("answer", f"{server}: no answer in time") from exc
+        raise NoAnswerError("answer", f"{server}: no answer in time") from exc
     except OSError as exc:
-        raise NoAnswer("answer", f"{server}: {exc.strerror or exc}") from exc
+        raise NoAnswerError("answer", f"{server}: {exc.strerror or exc}") from exc
     code, answers = parse_answer(data)
     told = {"rcode": ANSWERS.get(code, str(code)), "answers": answers}
     if code != 0:
-        raise NoAnswer("name", f"{server}: {told['rcode']} for {name} {kind}")
+        raise NoAnswerError("name", f"{server}: {told['rcode']} for {name} {kind}")
     if answers == 0:
-        raise NoAnswer("name", f"{server}: no {kind} of {name}")
+        raise NoAnswerError("name", f"{server}: no {kind} of {name}")
     return told
 
 
@@ -206,7 +205,7 @@ def _is_address(text: str) -> bool:
 
 
 def encode_question(number: int, name: str, kind: int) -> bytes:
-    """Return a query for name, recursion desired; raise NoAnswer if the name cannot be asked for. RFC 1035, 4.1."""
+    """Return a query for name, recursion desired; raise NoAnswerError if the name cannot be asked for. RFC 1035, 4.1."""
     encoded = b""
     try:
         for label in name.rstrip(".").split("."):
@@ -215,14 +214,14 @@ def encode_question(number: int, name: str, kind: int) -> bytes:
                 raise ValueError("a label has 1 to 63 bytes")
             encoded += bytes([len(part)]) + part
     except ValueError as exc:
-        raise NoAnswer("name", f"{name[:80]}: {exc}") from exc
+        raise NoAnswerError("name", f"{name[:80]}: {exc}") from exc
     return (
         struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded + struct.pack("!BHH", 0, kind, 1)
     )
 
 
 def parse_answer(data: bytes) -> tuple[int, int]:
-    """Return the response code and the number of answers; raise NoAnswer if it is no response. RFC 1035, 4.1.1."""
+    """Return the response code and the number of answers; raise NoAnswerError if it is no response. RFC 1035, 4.1.1."""
     if len(data) < 12 or not data[2] & 0x80:
-        raise NoAnswer("answer", "an answer that is no DNS response")
+        raise NoAnswerError("answer", "an answer that is no DNS response")
     return data[3] & 0x0F, int.from_bytes(data[6:8], "big")

@@ -2,8 +2,8 @@
 
 Served, or in the file that a server is to send: each certificate is signed by the next one, those above the first may
 sign and have not expired, and the host trusts where it leads (its own store, or the site's `ca_file`). Clients do not
-fetch what is missing, browsers do, so that a gap shows late. The root itself may be left out. Trust is tried on the host
-by OpenSSL; where that was not possible, the result is unknown.
+fetch what is missing, browsers do, so that a gap shows late. The root itself may be left out. Trust is tried on the
+host by OpenSSL; where that was not possible, the result is unknown.
 """
 
 from __future__ import annotations
@@ -151,6 +151,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",
-    remedy="serve the full chain (certbot: fullchain.pem); see what is sent: openssl s_client -showcerts -connect NAME:443",
+    remedy="serve the full chain (certbot: fullchain.pem); what is sent: openssl s_client -showcerts -connect NAME:443",
     controls=("45 CFR 164.312(e)(1)",),
 )

@@ -1,7 +1,7 @@
 """A certificate file's key is the one that its certificate is for.
 
-A server with a pair that does not match does not start again: the fault waits for the next reload. The host tells a hash
-of the key's public half (OpenSSL derives it), never the key. A file without a known key is not judged.
+A server with a pair that does not match does not start again: the fault waits for the next reload. The host tells a
+hash of the key's public half (OpenSSL derives it), never the key. A file without a known key is not judged.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 WEAK_HASHES = ("md2", "md4", "md5", "sha1")
 OLD_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1")
 FORUM_POLICIES = "2.23.140.1."
-# Longest lifetime by first day. Source: CA/Browser Forum Baseline Requirements 6.3.2 (SC-081v3); before: ballots 193, SC-31.
+# Longest lifetime by first day. Source: CA/Browser Forum Baseline Requirements 6.3.2 (ballots 193, SC-31, SC-081v3).
 LIFETIMES = (
     (datetime(2029, 3, 15, tzinfo=UTC), 47),
     (datetime(2027, 3, 15, tzinfo=UTC), 100),
@@ -183,6 +183,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
-    remedy="make a new key and certificate: certbot renew --force-renewal --key-type ecdsa; nginx: ssl_protocols TLSv1.2 TLSv1.3;",
+    remedy="make a new pair: certbot renew --force-renewal --key-type ecdsa; nginx: ssl_protocols TLSv1.2 TLSv1.3;",
     controls=("45 CFR 164.312(e)(2)(ii)",),
 )

@@ -1,8 +1,8 @@
 """Services that a host depends on can be reached from it.
 
 TCP: the connection is made. TLS, and protocols that change to it (smtp://, postgres://, …): the handshake ends with a
-certificate that the host accepts. HTTP: there is an answer, and its status is not a server's error. DNS: the name has an
-answer, through the host's resolver or from the server named. It fails if no try got through, is medium if only some
+certificate that the host accepts. HTTP: there is an answer, and its status is not a server's error. DNS: the name has
+an answer, through the host's resolver or from the server named. It fails if no try got through, is medium if only some
 did, or if it is slow. A host name that cannot be looked up because the resolver is silent is unknown, except where
 looking it up is the service.
 """
