@@ -49,6 +49,16 @@ class _Piece:
     live: bool = False
 
 
+def named_fields(
+    known: dict[str, tuple[str, ...]], given: dict[str, Any] | None
+) -> dict[str, tuple[str, ...]]:
+    """Return under which names to look for each field of a JSON line; raise ValueError for a field that is none."""
+    for name in given or {}:
+        if name not in known:
+            raise ValueError(f"fields: no {str(name)[:40]!r}; there are {', '.join(known)}")
+    return {**known, **{name: (str(key),) for name, key in (given or {}).items() if key}}
+
+
 class LogWindow:
     """An iterable of the lines between two times as (time, text), oldest first.
 

@@ -24,7 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
     parse_offset,
     time_value,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import LogWindow
+from ansible_collections.astral.upkeep.plugins.module_utils.logs import LogWindow, named_fields
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 TIMEOUT_SECONDS = 60
@@ -72,11 +72,7 @@ class Reader:
     def __init__(self, params: dict[str, Any], now: float) -> None:
         self.now = now
         self.offset = parse_offset(params["utc_offset"])
-        fields = params["fields"] or {}
-        self.fields = {
-            name: (str(fields[name]),) if fields.get(name) else names
-            for name, names in FIELDS.items()
-        }
+        self.fields = named_fields(FIELDS, params["fields"])
         self.failure = {str(value).lower() for value in params["failure_values"]}
         self.success = {str(value).lower() for value in params["success_values"]}
         self.attempts = Attempts(params["burst_seconds"])

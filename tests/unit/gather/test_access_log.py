@@ -275,6 +275,12 @@ def test_a_wrong_offset_is_an_error() -> None:
     assert observe("x\n", utc_offset="Berlin").error == "no UTC offset such as +02:00: 'Berlin'"
 
 
+def test_a_field_that_does_not_exist_is_an_error_with_the_right_names() -> None:
+    assert observe("x\n", fields={"stauts": "code"}).error == (
+        "fields: no 'stauts'; there are time, status, request, method, client, bytes, request_time"
+    )
+
+
 def test_logs_in_the_usual_places_are_found() -> None:
     host = RecordedHost(
         {
