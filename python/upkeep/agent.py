@@ -95,7 +95,7 @@ def recover(store: Store) -> list[str]:
     What Ansible had handed over but the driver had not written down is still in the run's workspace.
     """
     found = []
-    with store.begin() as db:
+    with store.read() as db:
         left = [one for one in runs.unfinished(db) if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)

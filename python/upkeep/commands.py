@@ -143,10 +143,11 @@ def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
     with store.begin() as db:
         run = _stored_run(db, run_id)
         wanted = _wanted_now(load_site(inventory)) if inventory else {}
+        number = stored.begin_judgement(db, run_id, _now())
         for observed in stored.observed_in(db, run_id):
             due = [_due_now(one, observed, wanted.get(observed.host)) for one in observed.due]
             judged = judge_again(observed, load(), due)
-            stored.add_judgement(db, run_id, judged)
+            stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
         summary = _summary(db, run)
     return _show_judgement(summary, again, as_json=as_json)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from upkeep.store import tables
+from upkeep.store.statements import batched
 from upkeep.verdicts import Severity, Status
 
 OPEN, RESOLVED = "open", "resolved"
@@ -40,23 +41,21 @@ class Finding:
 def move(db: Connection, run_id: int, site: str, rows: Sequence[dict[str, Any]]) -> None:
     """Move the findings by new results.
 
-    rows: of the result table, judged from the newest observation of each subject. An older observation than the one
-    that a finding knows moves nothing.
+    rows: of the result table, each the newest of its subject, whose latest_result this transaction has just written:
+    that row's lock makes two runs that see the same subject come here one after the other.
     """
     table = tables.finding
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
-    known = {
-        found.fingerprint: found
-        for found in db.execute(select(table).where(table.c.fingerprint.in_(list(by_key))))
-    }
+    known: dict[str, Any] = {}
+    for keys in batched(by_key):
+        found_ones = db.execute(select(table).where(table.c.fingerprint.in_(keys)))
+        known |= {found.fingerprint: found for found in found_ones}
     for key, row in by_key.items():
         found = known.get(key)
         at, fails = row["observed_at"], row["status"] == Status.FAIL.value
         if found is None:
             if fails:
                 _open(db, run_id, site, row)
-        elif at <= found.last_seen_at:
-            continue
         elif fails:
             _still_there(db, run_id, found, row)
         elif found.status == OPEN:

@@ -6,71 +6,90 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, case, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+import sqlalchemy
+from sqlalchemy import Connection, Row, and_, case, func, select
+from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.errors import StoreError
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.store import findings, tables
-from upkeep.store.texts import fingerprint, shown
+from upkeep.store.runs import version
+from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
+from upkeep.store.texts import fingerprint, name, number, packed, shown
 from upkeep.verdicts import Measure, Result, Severity, Status
 
-Values = dict[str, Any]
+ROWS_AT_ONCE = 1000
+RESULT_KEYS = ["run_id", "judgement", "fingerprint"]
 
 
 def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
     """Write down what a host gave in a run; False if this very answer is already there.
 
     A host may answer more than once in a run: of one subject, the verdict of its latest answer stands. Findings and
-    latest results move with it, unless they know a newer observation.
+    latest results move with it, unless they know a later run, or a later answer in this one. (Runs are numbered as
+    they begin: a clock that was wrong for a while must not stop them until it is that late again.)
+
+    An answer that the database refuses costs this host its results, and no other.
     """
-    site = db.execute(select(tables.run.c.site).where(tables.run.c.id == run_id)).scalar_one()
-    report_id = _add_report(db, run_id, observed)
-    if report_id is None:
-        return False
-    _add_run_host(db, run_id, observed)
-    _add_observations(db, report_id, observed.seen)
-    rows = _result_rows(run_id, report_id, 0, site, observed)
-    _upsert(db, tables.result, rows, ["run_id", "judgement", "fingerprint"])
-    _insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
-    latest = [_latest_row(site, row) for row in rows]
-    _upsert(db, tables.latest_result, latest, ["fingerprint"], newest="observed_at")
-    findings.move(db, run_id, site, rows)
-    return True
+    try:
+        with db.begin_nested():
+            return _add_answer(db, run_id, observed)
+    except (OperationalError, InternalError):
+        raise
+    except (StatementError, ValueError, TypeError, OverflowError) as exc:
+        cause = exc.orig if isinstance(exc, StatementError) and exc.orig else exc
+        message = " ".join(f"its answer could not be stored: {cause}".split())
+        at = observed.observed_at if observed.observed_at.tzinfo else datetime.now(UTC)
+        return _add_answer(db, run_id, Observed(observed.host, Outcome.FAILED, at, message))
 
 
-def add_judgement(db: Connection, run_id: int, observed: Observed) -> int:
-    """Keep the verdicts of observations that were judged again, beside the first; return the judgement's number.
+def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
+    """Write down that a run's observations are judged again; return the judgement's number, 1 for the first."""
+    table = tables.judgement
+    # Two that judge the same run at once get a number each: the second waits here for the first.
+    db.execute(select(tables.run.c.id).where(tables.run.c.id == run_id).with_for_update())
+    newest = db.execute(select(func.max(table.c.number)).where(table.c.run_id == run_id)).scalar()
+    number = int(newest or 0) + 1
+    values = {"run_id": run_id, "number": number, "judged_at": judged_at}
+    db.execute(sqlalchemy.insert(table).values(values | {"version": version()}))
+    return number
+
+
+def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) -> None:
+    """Keep the verdicts of an answer that was judged again, beside those of the run itself.
 
     Findings and latest results stay: they follow what is seen, not what is thought of it later. The next run moves
     them.
     """
-    table = tables.result
-    site = db.execute(select(tables.run.c.site).where(tables.run.c.id == run_id)).scalar_one()
+    report = tables.report
+    site = _site(db, run_id)
     report_id = db.execute(
-        select(tables.report.c.id).where(
-            tables.report.c.run_id == run_id,
-            tables.report.c.host == shown(observed.host, 255),
-            tables.report.c.observed_at == observed.observed_at,
+        select(report.c.id).where(
+            report.c.run_id == run_id,
+            report.c.host == name(observed.host, 255),
+            report.c.observed_at == observed.observed_at,
         )
     ).scalar_one()
-    newest = db.execute(
-        select(func.max(table.c.judgement)).where(table.c.report_id == report_id)
-    ).scalar()
-    number = int(newest or 0) + 1
     rows = _result_rows(run_id, report_id, number, site, observed)
-    _upsert(db, table, rows, ["run_id", "judgement", "fingerprint"])
-    return number
+    upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
 
 
 def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
     """Yield what each host gave in a run, with its evidence and its first verdicts, one answer after the other."""
     report, host = tables.report, tables.run_host
     rows = db.execute(
-        select(report, host.c.outcome, host.c.message, host.c.seconds, host.c.python)
+        select(
+            report,
+            host.c.outcome,
+            host.c.message,
+            host.c.seconds,
+            host.c.python,
+            host.c.clock_offset_seconds,
+        )
         .join(host, and_(host.c.run_id == report.c.run_id, host.c.host == report.c.host))
         .where(report.c.run_id == run_id)
         .order_by(report.c.host, report.c.observed_at)
@@ -83,6 +102,7 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             message=row.message,
             seconds=row.seconds,
             python=row.python,
+            clock_offset_seconds=row.clock_offset_seconds,
             requests=tuple(Request(**one) for one in json.loads(row.requests)),
             due=tuple(Due(**one) for one in json.loads(row.due)),
             seen=tuple(_seen(db, row.id)),
@@ -105,15 +125,16 @@ def evidence_of(db: Connection, sha256: str) -> bytes | None:
 
 
 def series(
-    db: Connection, site: str, check: str, host: str, subject: str, name: str, since: datetime
+    db: Connection, site: str, check: str, host: str, subject: str, measure: str, since: datetime
 ) -> list[tuple[datetime, float]]:
     """Return a measure's values, oldest first."""
     table = tables.measure
+    key = fingerprint(name(site), name(check, 200), name(host, 255), name(subject))
     rows = db.execute(
         select(table.c.observed_at, table.c.value)
         .where(
-            table.c.fingerprint == fingerprint(site, check, host, subject),
-            table.c.name == name,
+            table.c.fingerprint == key,
+            table.c.name == name(measure, 100),
             table.c.observed_at >= since,
         )
         .order_by(table.c.observed_at)
@@ -121,17 +142,42 @@ def series(
     return [(row.observed_at, row.value) for row in rows]
 
 
+def _add_answer(db: Connection, run_id: int, observed: Observed) -> bool:
+    site = _site(db, run_id)
+    report_id = _add_report(db, run_id, observed)
+    if report_id is None:
+        return False
+    _add_run_host(db, run_id, observed)
+    _add_observations(db, report_id, observed.seen)
+    rows = _result_rows(run_id, report_id, 0, site, observed)
+    upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
+    insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
+    latest = [_latest_row(site, row) for row in rows]
+    stands = upsert(
+        db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
+    )
+    findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
+    return True
+
+
+def _site(db: Connection, run_id: int) -> str:
+    site = db.execute(select(tables.run.c.site).where(tables.run.c.id == run_id)).scalar()
+    if site is None:
+        raise StoreError(f"there is no run {run_id}")
+    return str(site)
+
+
 def _add_report(db: Connection, run_id: int, observed: Observed) -> int | None:
     """Return the new answer's row, or None if it is there already: whoever gets the row goes on."""
     values = {
         "run_id": run_id,
-        "host": shown(observed.host, 255),
+        "host": name(observed.host, 255),
         "observed_at": observed.observed_at,
-        "requests": json.dumps([asdict(request) for request in observed.requests]),
-        "due": json.dumps([asdict(due) for due in observed.due]),
+        "requests": packed([asdict(request) for request in observed.requests]),
+        "due": packed([asdict(due) for due in observed.due]),
     }
     made = db.execute(
-        _insert(db, tables.report)
+        insert(db, tables.report)
         .values(values)
         .on_conflict_do_nothing()
         .returning(tables.report.c.id)
@@ -143,7 +189,7 @@ def _add_run_host(db: Connection, run_id: int, observed: Observed) -> None:
     """Keep how it went with the host; a later answer's outcome stands."""
     values = {
         "run_id": run_id,
-        "host": shown(observed.host, 255),
+        "host": name(observed.host, 255),
         "outcome": observed.outcome.value,
         "message": shown(observed.message),
         "observed_at": observed.observed_at,
@@ -151,7 +197,7 @@ def _add_run_host(db: Connection, run_id: int, observed: Observed) -> None:
         "python": shown(observed.python, 40),
         "clock_offset_seconds": observed.clock_offset_seconds,
     }
-    _upsert(db, tables.run_host, [values], ["run_id", "host"], newest="observed_at")
+    upsert(db, tables.run_host, [values], ["run_id", "host"], newest=("observed_at",))
 
 
 def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> None:
@@ -161,70 +207,78 @@ def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> N
         for one in seen
         if one.sha256
     }
-    known = set(
-        db.execute(
-            select(tables.evidence.c.sha256).where(tables.evidence.c.sha256.in_(list(proofs)))
-        ).scalars()
-    )
+    lock_evidence(db, shared=True)
+    known: set[str] = set()
+    table = tables.evidence
+    for some in batched(proofs):
+        known |= set(db.execute(select(table.c.sha256).where(table.c.sha256.in_(some))).scalars())
     new = [
         {"sha256": sha256, "size_bytes": len(raw), "content": zlib.compress(raw, 6)}
-        for sha256, raw in proofs.items()
+        for sha256, raw in sorted(
+            proofs.items()
+        )  # in one order, so that no two writers lock crosswise
         if sha256 not in known
     ]
-    _insert_new(db, tables.evidence, new)
+    insert_new(db, table, new)
     rows = [
         {
             "report_id": report_id,
             "number": number,
             "request": one.request,
-            "subject": shown(one.observation.subject),
-            # ASCII JSON: what a host says stands here to the letter, whatever the database takes.
-            "data": json.dumps(one.observation.data),
+            "subject": name(one.observation.subject),
+            "data": packed(one.observation.data),
             "error": shown(one.observation.error),
             "evidence_sha256": one.sha256,
         }
         for number, one in enumerate(seen)
     ]
-    _insert_new(db, tables.observation, rows)
+    insert_new(db, tables.observation, rows)
 
 
 def _result_rows(
     run_id: int, report_id: int, judgement: int, site: str, observed: Observed
 ) -> list[Values]:
+    """Return the results' rows by the order of their keys, so that no two writers lock crosswise."""
     rows = {}
     for result in observed.results:
-        key = fingerprint(site, result.check, result.host, result.subject)
+        host, check = name(result.host, 255), name(result.check, 200)
+        subject = name(result.subject)
+        key = fingerprint(site, check, host, subject)
         rows[key] = {
             "run_id": run_id,
             "report_id": report_id,
             "judgement": judgement,
             "fingerprint": key,
-            "host": shown(result.host, 255),
-            "check_id": shown(result.check, 200),
-            "subject": shown(result.subject),
+            "host": host,
+            "check_id": check,
+            "subject": subject,
             "status": result.status.value,
             "severity": result.severity.value if result.severity else None,
             "severity_rank": result.severity.rank if result.severity else None,
             "message": shown(result.message),
             "remedy": shown(result.remedy),
-            "measures": json.dumps([asdict(measure) for measure in result.measures]),
-            "controls": json.dumps(list(result.controls)),
+            "measures": packed([asdict(measure) for measure in result.measures]),
+            "controls": packed(list(result.controls)),
             "observed_at": result.observed_at or observed.observed_at,
             "evidence_sha256": result.evidence_sha256,
             "observation": result.observation,
         }
-    return list(rows.values())
+    return [rows[key] for key in sorted(rows)]
 
 
 def _measure_rows(run_id: int, rows: Sequence[Values]) -> Iterator[Values]:
+    """Yield a row for each measure that is a number; what is none stands in the result only."""
     for row in rows:
         for measure in json.loads(row["measures"]):
+            value = number(measure["value"])
+            if value is None:
+                continue
             yield {
                 "run_id": run_id,
                 "fingerprint": row["fingerprint"],
-                "name": shown(measure["name"], 100),
+                "name": name(measure["name"], 100),
                 "unit": shown(measure["unit"], 40),
-                "value": measure["value"],
+                "value": value,
                 "observed_at": row["observed_at"],
             }
 
@@ -232,29 +286,6 @@ def _measure_rows(run_id: int, rows: Sequence[Values]) -> Iterator[Values]:
 def _latest_row(site: str, row: Values) -> Values:
     names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
     return {"site": site} | {name: row[name] for name in (*names, "observed_at", "run_id")}
-
-
-def _insert(db: Connection, table: Table) -> Any:
-    """Return an insert that knows conflicts, in the database's own dialect."""
-    return (postgresql if db.dialect.name == "postgresql" else sqlite).insert(table)
-
-
-def _insert_new(db: Connection, table: Table, rows: list[Values]) -> None:
-    """Insert the rows that are not there yet."""
-    if rows:
-        db.execute(_insert(db, table).on_conflict_do_nothing(), rows)
-
-
-def _upsert(
-    db: Connection, table: Table, rows: list[Values], keys: list[str], newest: str = ""
-) -> None:
-    """Insert rows or replace those with the same keys; with `newest`, only by one that is not older."""
-    if not rows:
-        return
-    statement = _insert(db, table)
-    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    where = statement.excluded[newest] >= table.c[newest] if newest else None
-    db.execute(statement.on_conflict_do_update(index_elements=keys, set_=values, where=where), rows)
 
 
 def _seen(db: Connection, report_id: int) -> Iterator[Seen]:
@@ -274,12 +305,13 @@ def _seen(db: Connection, report_id: int) -> Iterator[Seen]:
 def _results(db: Connection, where: Any) -> Iterator[Result]:
     table = tables.result
     order = case((table.c.status == "fail", 0), (table.c.status == "unknown", 1), else_=2)
-    rows = db.execution_options(yield_per=1000).execute(
+    rows = (
         select(table)
         .where(where, table.c.judgement == 0)
         .order_by(order, table.c.severity_rank, table.c.check_id, table.c.host, table.c.subject)
+        .execution_options(yield_per=ROWS_AT_ONCE)
     )
-    for row in rows:
+    for row in db.execute(rows):
         yield _result(row)
 
 

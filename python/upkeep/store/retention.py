@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, not_, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 
 from upkeep.store import Store, tables
 from upkeep.store.findings import RESOLVED
 from upkeep.store.runs import RUNNING
+from upkeep.store.statements import batched, lock_evidence
 
-RUNS_AT_ONCE = 50
+# Writers wait while one bit is removed: some 100,000 rows of a large site.
+RUNS_AT_ONCE = 5
+ROWS_AT_ONCE = 20_000
+PAGES_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -38,48 +43,91 @@ class Pruned:
 def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
     """Remove what is older than the policy asks for; return how much that was.
 
-    In transactions of a few runs each, so that writers never wait for long. A run that has not ended stays.
+    In many short transactions, so that writers never wait for long. A run that has not ended stays.
     """
-    runs = observations = 0
-    while taken := _some_runs(store, now - timedelta(days=policy.runs_days)):
-        runs += taken
-    with store.begin() as db:
-        old = select(tables.report.c.id).where(
-            tables.report.c.observed_at < now - timedelta(days=policy.observations_days)
-        )
-        table = tables.observation
-        observations = db.execute(delete(table).where(table.c.report_id.in_(old))).rowcount
-    with store.begin() as db:
-        evidence = _unused_evidence(db)
-        limit = now - timedelta(days=policy.measures_days)
-        measures = db.execute(
-            delete(tables.measure).where(tables.measure.c.observed_at < limit)
-        ).rowcount
-        table = tables.finding
-        resolved = delete(table).where(
-            table.c.status == RESOLVED,
-            table.c.resolved_at < now - timedelta(days=policy.findings_days),
-        )
-        findings = db.execute(resolved).rowcount
+    runs = observations = evidence = 0
+    run = tables.run
+    old_run = run.c.started_at < now - timedelta(days=policy.runs_days)
+    old_observations = run.c.started_at < now - timedelta(days=policy.observations_days)
+    while True:
+        with store.begin() as db:
+            some = _some_runs(db, run.c.observations_kept & (old_observations | old_run))
+            gone = _forget_observations(db, some)
+        observations, evidence = observations + gone[0], evidence + gone[1]
+        if not some:
+            break
+    while True:
+        with store.begin() as db:
+            some = _some_runs(db, old_run)
+            db.execute(delete(run).where(run.c.id.in_(some)))
+        runs += len(some)
+        if not some:
+            break
+    measure, finding, latest = tables.measure, tables.finding, tables.latest_result
+    old = measure.c.observed_at < now - timedelta(days=policy.measures_days)
+    measures = _delete(store, measure, measure.c.id, old)
+    _delete(
+        store,
+        latest,
+        latest.c.fingerprint,
+        latest.c.observed_at < now - timedelta(days=policy.runs_days),
+    )
+    limit = now - timedelta(days=policy.findings_days)
+    resolved = (finding.c.status == RESOLVED) & (finding.c.resolved_at < limit)
+    findings = _delete(store, finding, finding.c.id, resolved)
+    if runs or observations or measures:
+        _give_back(store)
     return Pruned(runs, observations, evidence, measures, findings)
 
 
-def _some_runs(store: Store, limit: datetime) -> int:
-    """Remove the oldest runs before the limit, with all that hangs on them but their measures."""
+def _some_runs(db: Connection, where: ColumnElement[bool]) -> list[int]:
+    """Return the numbers of the oldest few."""
     table = tables.run
-    with store.begin() as db:
-        old = db.execute(
-            select(table.c.id)
-            .where(table.c.started_at < limit, table.c.status != RUNNING)
-            .order_by(table.c.id)
-            .limit(RUNS_AT_ONCE)
-        ).scalars()
-        return db.execute(delete(table).where(table.c.id.in_(list(old)))).rowcount
+    ended = table.c.status != RUNNING
+    query = select(table.c.id).where(ended, where).order_by(table.c.id).limit(RUNS_AT_ONCE)
+    return list(db.execute(query).scalars())
 
 
-def _unused_evidence(db: Connection) -> int:
-    """Remove the evidence that no observation names any more."""
-    used = select(tables.observation.c.evidence_sha256)
-    return db.execute(
-        delete(tables.evidence).where(not_(tables.evidence.c.sha256.in_(used)))
-    ).rowcount
+def _forget_observations(db: Connection, runs: Sequence[int]) -> tuple[int, int]:
+    """Remove the runs' observations, and the evidence that no other names; return how many of each."""
+    if not runs:
+        return 0, 0
+    lock_evidence(db, shared=False)
+    table, proof, report = tables.observation, tables.evidence, tables.report
+    reports = select(report.c.id).where(report.c.run_id.in_(runs))
+    where = table.c.report_id.in_(reports)
+    named = set(db.execute(select(table.c.evidence_sha256).where(where).distinct()).scalars())
+    observations = db.execute(delete(table).where(where)).rowcount
+    used = exists().where(table.c.evidence_sha256 == proof.c.sha256)
+    evidence = sum(
+        db.execute(delete(proof).where(proof.c.sha256.in_(some), ~used)).rowcount
+        for some in batched(named)
+    )
+    db.execute(update(tables.run).where(tables.run.c.id.in_(runs)).values(observations_kept=False))
+    return observations, evidence
+
+
+def _delete(
+    store: Store, table: Table, key: ColumnElement[object], where: ColumnElement[bool]
+) -> int:
+    """Delete the rows, a bit at a time; return how many there were."""
+    count = 0
+    while True:
+        with store.begin() as db:
+            some = select(key).where(where).limit(ROWS_AT_ONCE)
+            gone = db.execute(delete(table).where(key.in_(some))).rowcount
+        count += gone
+        if gone < ROWS_AT_ONCE:
+            return count
+
+
+def _give_back(store: Store) -> None:
+    """Shrink a SQLite file by the pages that hold nothing, a bit at a time; PostgreSQL has its autovacuum."""
+    if store.engine.dialect.name != "sqlite":
+        return
+    free = 1
+    while free:
+        with store.begin() as db:
+            db.exec_driver_sql(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").all()
+            left = int(db.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+        free = left if left != free else 0  # a file from elsewhere may not be made to shrink

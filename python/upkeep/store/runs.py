@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.observed import Outcome
 from upkeep.store import tables
-from upkeep.store.texts import shown
+from upkeep.store.texts import name, shown
 from upkeep.verdicts import Severity
 
 RUNNING = "running"
@@ -71,7 +71,10 @@ def start(db: Connection, begun: RunStart) -> int:
     """Write down that a run begins; return its number."""
     values = asdict(begun)
     values["host_limit"] = values.pop("limit")
-    values |= {"status": RUNNING, "cause": "", "version": _version()}
+    values |= {"status": RUNNING, "cause": "", "version": version(), "observations_kept": True}
+    values |= {key: shown(values[key], 200) for key in ("procedure", "started_by")}
+    values |= {key: shown(values[key]) for key in ("title", "playbook", "inventory", "host_limit")}
+    values |= {"site": name(values["site"]), "driver_host": shown(values["driver_host"], 255)}
     made = db.execute(insert(tables.run).values(values).returning(tables.run.c.id))
     return int(made.scalar_one())
 
@@ -168,7 +171,7 @@ def count(db: Connection, run_id: int) -> Counted:
     )
 
 
-def _version() -> str:
+def version() -> str:
     """Return the program's version; a checkout on PYTHONPATH has none."""
     try:
         return metadata.version("upkeep")
@@ -179,4 +182,5 @@ def _version() -> str:
 def _run(row: Row[tuple[object, ...]]) -> Run:
     values = dict(row._mapping)
     values["limit"] = values.pop("host_limit")
+    del values["observations_kept"]
     return Run(**values)

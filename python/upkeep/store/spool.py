@@ -21,13 +21,11 @@ class Spool:
 
     def put(self, run_id: int, observed: Observed) -> None:
         """Keep the answer; raise OSError if not even that can be written."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = len(list(self.folder.iterdir()))
-        self._write(f"{number:08}", {"run_id": run_id, "observed": to_json(observed)})
+        last = max((path.stem for path in self.folder.glob("0*.json")), default="0")
+        self._write(f"{int(last) + 1:08}", {"run_id": run_id, "observed": to_json(observed)})
 
     def put_end(self, status: str, cause: str, ended_at: datetime) -> None:
         """Keep how the run ended; raise OSError if not even that can be written."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write("end", {"status": status, "cause": cause, "ended_at": ended_at.isoformat()})
 
     def end(self) -> tuple[str, str, datetime] | None:
@@ -40,6 +38,7 @@ class Spool:
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         """Write a file whole, or not at all."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = self.folder / f"{name}.part"
         with part.open("w", encoding="ascii") as stream:
             os.fchmod(stream.fileno(), 0o600)
@@ -47,6 +46,11 @@ class Spool:
             stream.flush()
             os.fsync(stream.fileno())
         part.rename(part.with_suffix(".json"))
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def load(self, store: Store) -> int:
         """Write down all that waits, oldest first; return how much. Raises StoreError, and keeps the rest.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -39,7 +41,9 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Return the time, aware."""
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 metadata = MetaData(
@@ -50,6 +54,10 @@ metadata = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     }
 )
+
+
+# Hosts times results times years pass what 32 bits count; SQLite numbers its rows by itself only if they are INTEGER.
+Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _run_id() -> Column[int]:
@@ -79,6 +87,7 @@ run = Table(
     Column("driver_started", Float, nullable=False),
     Column("boot_id", String(64), nullable=False),
     Column("workspace", Text, nullable=False),
+    Column("observations_kept", Boolean, nullable=False),
     Index(None, "status"),
     Index(None, "started_at"),
     sqlite_autoincrement=True,
@@ -87,7 +96,7 @@ run = Table(
 run_host = Table(
     "run_host",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _run_id(),
     Column("host", String(255), nullable=False),
     Column("outcome", String(20), nullable=False),
@@ -103,7 +112,7 @@ report = Table(
     # One answer of a host; a host may give several in one run: what is seen, then the proof of a job.
     "report",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _run_id(),
     Column("host", String(255), nullable=False),
     Column("observed_at", Moment, nullable=False),
@@ -123,7 +132,7 @@ evidence = Table(
 observation = Table(
     "observation",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("report_id", ForeignKey("report.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("request", Integer, nullable=False),
@@ -135,11 +144,22 @@ observation = Table(
     Index(None, "evidence_sha256"),
 )
 
+judgement = Table(
+    # One time at which a run's observations were judged again.
+    "judgement",
+    metadata,
+    _run_id(),
+    Column("number", Integer, nullable=False),
+    Column("judged_at", Moment, nullable=False),
+    Column("version", String(40), nullable=False),
+    PrimaryKeyConstraint("run_id", "number"),
+)
+
 result = Table(
     # judgement: 0 is the verdict of the run itself; later numbers are the same observation judged again.
     "result",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     _run_id(),
     Column("report_id", ForeignKey("report.id", ondelete="CASCADE"), nullable=False),
     Column("judgement", Integer, nullable=False),
@@ -165,7 +185,7 @@ measure = Table(
     # Outlives its run: a series reaches further back than runs are kept.
     "measure",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("run_id", Integer, nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("name", String(100), nullable=False),
@@ -190,6 +210,8 @@ latest_result = Table(
     Column("message", Text, nullable=False),
     Column("observed_at", Moment, nullable=False),
     Column("run_id", Integer, nullable=False),
+    Index(None, "host"),
+    Index(None, "observed_at"),
 )
 
 finding = Table(
@@ -218,7 +240,7 @@ finding = Table(
 finding_event = Table(
     "finding_event",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("finding_id", ForeignKey("finding.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(20), nullable=False),  # opened, reopened, severity, resolved
     Column("at", Moment, nullable=False),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from typing import Any
 
 LIMIT_CHARACTERS = 4_000
 # PostgreSQL takes no NUL; the other controls are of no use to a reader and of much to an attacker.
@@ -17,7 +19,36 @@ def shown(text: str, limit: int = LIMIT_CHARACTERS) -> str:
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
+def name(text: str, limit: int = LIMIT_CHARACTERS) -> str:
+    """Return what stands for a thing's name: as shown, and still another for another name.
+
+    A name that had to be changed carries a hash of what it was. A name from the store stays as it is.
+    """
+    safe = shown(text, limit)
+    if safe == text:
+        return text
+    mark = " #" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return shown(text, limit - len(mark)) + mark
+
+
 def fingerprint(site: str, check: str, host: str, subject: str) -> str:
-    """Return what tells a subject of a check from all others, whatever its length; stable over time."""
+    """Return what tells a subject of a check from all others; stable over time. All are names from the store."""
     named = json.dumps([site, check, host, subject], separators=(",", ":"))
     return hashlib.sha256(named.encode("ascii")).hexdigest()
+
+
+def packed(value: Any) -> str:
+    """Return JSON in ASCII: what a host says stands in it to the letter, whatever the database takes."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return json.dumps({"upkeep": "nested too deeply to be kept"})
+
+
+def number(value: object) -> float | None:
+    """Return the value as a number that a series can hold, or None."""
+    try:
+        found = float(value)  # type: ignore[arg-type]  # a check's slip shall not cost its host's results
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

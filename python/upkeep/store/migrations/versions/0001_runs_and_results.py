@@ -10,6 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Make the first tables."""
@@ -61,6 +63,10 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_latest_result")),
     )
+    op.create_index(op.f("ix_latest_result_host"), "latest_result", ["host"], unique=False)
+    op.create_index(
+        op.f("ix_latest_result_observed_at"), "latest_result", ["observed_at"], unique=False
+    )
     op.create_table(
         "run",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -83,6 +89,7 @@ def upgrade() -> None:
         sa.Column("driver_started", sa.Float(), nullable=False),
         sa.Column("boot_id", sa.String(length=64), nullable=False),
         sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("observations_kept", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sqlite_autoincrement=True,
     )
@@ -90,7 +97,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_run_status"), "run", ["status"], unique=False)
     op.create_table(
         "finding_event",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("finding_id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -109,8 +116,19 @@ def upgrade() -> None:
         op.f("ix_finding_event_finding_id"), "finding_event", ["finding_id"], unique=False
     )
     op.create_table(
+        "judgement",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["run.id"], name=op.f("fk_judgement_run_id_run"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_judgement")),
+    )
+    op.create_table(
         "measure",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -128,7 +146,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_measure_observed_at"), "measure", ["observed_at"], unique=False)
     op.create_table(
         "report",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
@@ -144,7 +162,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "run_host",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("outcome", sa.String(length=20), nullable=False),
@@ -161,8 +179,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "observation",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("report_id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("report_id", NUMBER, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("request", sa.Integer(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -183,9 +201,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "result",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("report_id", sa.Integer(), nullable=False),
+        sa.Column("report_id", NUMBER, nullable=False),
         sa.Column("judgement", sa.Integer(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),

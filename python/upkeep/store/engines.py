@@ -1,0 +1,114 @@
+"""How each of the two databases is opened, so that the rest need not know which it is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from upkeep.errors import ConfigurationError, StoreError
+from upkeep.store.errors import ELSEWHERE
+
+BUSY_SECONDS = 60
+CONNECT_SECONDS = 10
+# A server that is gone without a word is noticed within a minute.
+KEEPALIVE = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+SHAPE = "sqlite:////path/file.db or postgresql://user@host/name"
+
+
+def connect(url: str) -> tuple[Engine, str]:
+    """Return an engine that opens its database at first use, and the database's name for people.
+
+    Raises ConfigurationError if the URL names no database that we know, StoreError if the file cannot be made.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError) as exc:
+        # Without the URL itself: there may be a password in it.
+        raise ConfigurationError(f"database: no database URL; expected {SHAPE}") from exc
+    if backend == "sqlite":
+        return _connect_sqlite(parsed)
+    if backend in ("postgresql", "postgres"):
+        return _connect_postgresql(parsed)
+    raise ConfigurationError(f"database: {backend[:40]!r} is not supported; expected {SHAPE}")
+
+
+def for_reading(db: Connection) -> Connection:
+    """Return the connection, set to read only, as of one moment."""
+    if db.dialect.name == "sqlite":
+        return db.execution_options(upkeep_reads=True)
+    return db.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _connect_sqlite(url: URL) -> tuple[Engine, str]:
+    if not url.database or url.database == ":memory:":
+        message = "database: SQLite needs a file, for runs to be remembered"
+        raise ConfigurationError(f"{message}; expected {SHAPE}")
+    path = Path(url.database)
+    _make_private(path)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS}
+    )
+    event.listen(engine, "connect", _on_sqlite_connect)
+    event.listen(engine, "begin", _on_sqlite_begin)
+    return engine, str(path)
+
+
+def _connect_postgresql(url: URL) -> tuple[Engine, str]:
+    url = url.set(drivername="postgresql+psycopg")
+    # Nothing else of the URL: a parameter may hold a password too.
+    host = url.host or url.query.get("host") or "this machine"
+    place = f"PostgreSQL database {url.database or url.username} on {host}"
+    arguments = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8", **KEEPALIVE}
+    arguments = {name: value for name, value in arguments.items() if name not in url.query}
+    try:
+        engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    except ModuleNotFoundError as exc:
+        message = f"{place}: the Python package {exc.name} is not installed"
+        raise ConfigurationError(message, remedy="pip install 'upkeep[postgres]'") from exc
+    event.listen(engine, "begin", _on_postgresql_begin)
+    return engine, place
+
+
+def _make_private(path: Path) -> None:
+    """Make the file and its folder, for this user alone, if they are not there."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        message = f"{exc.filename or path}: {(exc.strerror or str(exc)).lower()}"
+        raise StoreError(message, remedy=ELSEWHERE) from exc
+
+
+def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver's own BEGIN comes too late and deferred: two writers would then fail instead of waiting.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # The first only has an effect on a new file: so that space which retention frees can be given back.
+    for pragma in (
+        "auto_vacuum=INCREMENTAL",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_sqlite_begin(db: Connection) -> None:
+    reads = db.get_execution_options().get("upkeep_reads")
+    db.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _on_postgresql_begin(db: Connection) -> None:
+    db.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")

@@ -1,0 +1,56 @@
+"""What a database says when it cannot, in one line and with what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from upkeep.errors import StoreError
+
+ELSEWHERE = "set UPKEEP_STATE to a folder that can be written"
+SPACE = "free space there; nothing that was written is lost"
+# By SQLite's primary result code.
+SQLITE = {
+    sqlite3.SQLITE_FULL: ("disk full", SPACE),
+    sqlite3.SQLITE_BUSY: ("another process holds it", "end what holds it, then try again"),
+    sqlite3.SQLITE_NOTADB: ("not a database", "move the file away, or set UPKEEP_DATABASE"),
+    sqlite3.SQLITE_CORRUPT: ("damaged", "restore it from a backup, or move the file away"),
+    sqlite3.SQLITE_READONLY: ("cannot be written", ELSEWHERE),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", ELSEWHERE),
+}
+# By PostgreSQL's SQLSTATE.
+POSTGRESQL = {
+    "53100": ("disk full", SPACE),
+    "55P03": ("another session holds it", "end what holds it, then try again"),
+    "42501": ("", "let the user own the database: ALTER DATABASE … OWNER TO …"),
+    "25006": ("", "name the primary server in UPKEEP_DATABASE, not a standby"),
+}
+UNREACHABLE = (
+    "check that the server runs, and that UPKEEP_DATABASE names it, the database and the user"
+)
+
+
+def readable(place: str, exc: SQLAlchemyError) -> StoreError:
+    """Return the error that a person is shown."""
+    cause: BaseException = exc
+    if isinstance(exc, DBAPIError) and exc.orig is not None:
+        cause = exc.orig
+    said, remedy = " ".join(str(cause).split()), ""
+    if isinstance(cause, sqlite3.Error):
+        known = _of_sqlite(cause)
+    else:
+        state = getattr(cause, "sqlstate", None)
+        away = isinstance(exc, DBAPIError) and (state is None or exc.connection_invalidated)
+        known = POSTGRESQL.get(state or "", ("", UNREACHABLE if away else ""))
+    said, remedy = known[0] or said, known[1]
+    return StoreError(f"{place}: {said[:300]}", remedy=remedy)
+
+
+def _of_sqlite(cause: sqlite3.Error) -> tuple[str, str]:
+    """Return what it means, and what to do; two empty texts if nothing is known."""
+    code = getattr(cause, "sqlite_errorcode", 0)
+    # Shared memory that does not fit on the disk is an I/O error to SQLite.
+    if code in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE):
+        return SQLITE[sqlite3.SQLITE_FULL]
+    return SQLITE.get(code & 0xFF, ("", ""))
