@@ -352,7 +352,7 @@ def side_by_side(
             except Exception as exc:  # whatever it is, it is this item's alone
                 done[index] = exc
 
-    threads = [threading.Thread(target=take, daemon=True) for _ in items[:AT_ONCE]]
+    threads = [threading.Thread(target=take, daemon=True) for _item in items[:AT_ONCE]]
     ends = time.monotonic() + timeout_seconds
     for thread in threads:
         thread.start()

@@ -225,7 +225,7 @@ def apache_sites(root: Block) -> list[Site]:
         if not block.words or block.words[0].lower() != "virtualhost":
             continue
         # <IfModule>, <IfDefine> inside are taken as if they held.
-        parts = [block, *(inner for inner, _ in _walk(block))]
+        parts = [block, *(inner for inner, _line in _walk(block))]
         certificates = [value for part in parts for value in _first(part, "sslcertificatefile")]
         keys = [value for part in parts for value in _first(part, "sslcertificatekeyfile")]
         switch = [value for part in [*parts, *outer] for value in _first(part, "sslengine")]
