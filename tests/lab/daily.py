@@ -113,8 +113,8 @@ def _errors(fleet: Fleet, _authority: Authority) -> None:
 
 
 def _database_stopped(fleet: Fleet, _authority: Authority) -> None:
-    fleet.run("db1", "pkill", "-QUIT", "-o", "-f", "postgres -D /srv/postgres", check=False)
-    fleet.run("db1", "sh", "-c", "while pgrep -f 'postgres -D' >/dev/null; do sleep 0.1; done")
+    fleet.run("db1", "pkill", "-QUIT", "-o", "-f", "[p]ostgres -D", check=False)
+    fleet.run("db1", "sh", "-c", "while pgrep -f '[p]ostgres -D' >/dev/null; do sleep 0.1; done")
 
 
 def _health_down(fleet: Fleet, _authority: Authority) -> None:
@@ -138,12 +138,10 @@ FAULTS = (
     Fault(
         "web1",
         _about_to_expire,
-        (
-            ("certificate_expiry", "/etc/lab/app.pem", "high"),
-            ("certificate_expiry", "127.0.0.1:443", "high"),
-        ),
+        # Of the endpoint only: the next fault puts a good one on disk, and nginx never hears of it.
+        (("certificate_expiry", "127.0.0.1:443", "high"),),
     ),
-    Fault("web1", _renewed_but_not_reloaded, (("certificate_served", "/etc/lab/app.pem", "high"),)),
+    Fault("web1", _renewed_but_not_reloaded, (("certificate_served", "127.0.0.1:443", "high"),)),
     Fault("db1", _database_stopped, (("database_connect", "shop", "critical"),)),
     Fault(
         "db1",
@@ -155,5 +153,5 @@ FAULTS = (
         _backup_cut_off,
         (("backup_readable", "shop", "critical"), ("backup_manifest", "shop", "critical")),
     ),
-    Fault("backup1", _disk_full, (("disk_space", "/var/data", "critical"),)),
+    Fault("backup1", _disk_full, (("disk_space", "/var/data", "high"),)),
 )
