@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
@@ -106,15 +106,49 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             requests=tuple(Request(**one) for one in json.loads(row.requests)),
             due=tuple(Due(**one) for one in json.loads(row.due)),
             seen=tuple(_seen(db, row.id)),
-            results=tuple(_results(db, tables.result.c.report_id == row.id)),
+            results=tuple(_results(db, _of_report(row.id))),
         )
 
 
-def results_of(db: Connection, run_id: int, host: str = "") -> Iterator[Result]:
-    """Yield a run's results, worst first: what failed by severity, then unknown, then what passed."""
+def results_of(
+    db: Connection, run_id: int, host: str = "", *, judgement: int = 0
+) -> Iterator[Result]:
+    """Yield a run's results, worst first: what failed by severity, then unknown, then what passed.
+
+    judgement: 0 for the run's own verdicts, or the number of a later judgement.
+    """
     table = tables.result
-    where = table.c.run_id == run_id
-    return _results(db, and_(where, table.c.host == host) if host else where)
+    where = and_(table.c.run_id == run_id, table.c.judgement == judgement)
+    return _results(db, and_(where, table.c.host == name(host, 255)) if host else where)
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What is known of a subject now, and the run that saw it."""
+
+    host: str
+    check_id: str
+    subject: str
+    status: Status
+    severity: Severity | None
+    message: str
+    observed_at: datetime
+    run_id: int
+
+
+def latest(db: Connection, site: str, host: str = "") -> Iterator[Latest]:
+    """Yield what is known now of each subject of a site, or of one host, by host, check and subject."""
+    table = tables.latest_result
+    columns = [table.c[one.name] for one in fields(Latest)]
+    query = select(*columns).where(table.c.site == name(site))
+    query = query.order_by(table.c.host, table.c.check_id, table.c.subject)
+    if host:
+        query = query.where(table.c.host == name(host, 255))
+    for row in db.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
+        values = dict(row._mapping)
+        values["status"] = Status(row.status)
+        values["severity"] = Severity(row.severity) if row.severity else None
+        yield Latest(**values)
 
 
 def evidence_of(db: Connection, sha256: str) -> bytes | None:
@@ -302,12 +336,16 @@ def _seen(db: Connection, report_id: int) -> Iterator[Seen]:
         yield Seen(row.request, observation, row.evidence_sha256)
 
 
+def _of_report(report_id: int) -> ColumnElement[bool]:
+    return and_(tables.result.c.report_id == report_id, tables.result.c.judgement == 0)
+
+
 def _results(db: Connection, where: Any) -> Iterator[Result]:
     table = tables.result
     order = case((table.c.status == "fail", 0), (table.c.status == "unknown", 1), else_=2)
     rows = (
         select(table)
-        .where(where, table.c.judgement == 0)
+        .where(where)
         .order_by(order, table.c.severity_rank, table.c.check_id, table.c.host, table.c.subject)
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
