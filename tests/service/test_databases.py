@@ -25,6 +25,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.checks import database_connect, database_pool
 from upkeep.verdicts import Severity, Status, Verdict
 
+try:
+    import psycopg
+except ImportError:
+    psycopg = None
+
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 PASSWORD = 'it\'s a "canary" # \\ secret'
 SECONDS = 3
@@ -192,7 +197,8 @@ def test_postgresql_is_down(way: str) -> None:
 
 
 def test_postgresql_is_full(postgresql: Server, way: str) -> None:
-    psycopg = pytest.importorskip("psycopg")
+    if psycopg is None:
+        pytest.skip("psycopg is not installed")
     declared = postgresql.database
     settings = {"host": declared["address"], "port": declared["port"], "user": "clerk",
                 "password": PASSWORD, "dbname": "postgres"}  # fmt: skip
