@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ObjectIdentifier
 from made_certificates import BEGINS, Made, make
 
+from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import (
+    read_certificates,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.certificate_strength import Params, judge
 from upkeep.verdicts import Severity, Verdict, failed, passed
@@ -42,13 +47,20 @@ def test_keys() -> None:
 
 
 def test_a_weak_signature_counts_except_a_roots_own() -> None:
-    weak_root = make("Old root", authority=True, hash_algorithm=hashes.SHA1())
-    weak = make(issuer=root(), hash_algorithm=hashes.SHA1())
+    weak, middle = recorded("wildcard-sha1-2016.pem")
+    (weak_root,) = recorded("basic_constraints_not_critical.pem")
 
-    assert look(weak) == failed(Severity.HIGH, "signature with SHA1")
-    assert look(make(issuer=weak_root), chain=[weak_root.der]) == passed(
-        "secp256r1, signed with SHA256"
+    assert judge(Observation("a", {"der": weak, "chain": [middle]}), Params(), BEGINS) == failed(
+        Severity.HIGH, "signature with SHA1; signature of 'PositiveSSL CA 2' above it with SHA1"
     )
+    assert look(make(), chain=[weak_root]) == passed("secp256r1, signed with SHA256")
+
+
+def recorded(name: str) -> list[str]:
+    """Return the certificates of a recorded file in base64."""
+    host = Host()
+    path = str(Path(__file__).parents[1] / "recorded" / "certificates" / name)
+    return [b64encode(one).decode() for one in read_certificates(host, path).certificates]
 
 
 @pytest.mark.parametrize(
