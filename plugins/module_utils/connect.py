@@ -10,6 +10,7 @@ gather for ever; here what is left until the deadline is set before each operati
 from __future__ import annotations
 
 import io
+import re
 import socket
 import ssl
 import struct
@@ -364,13 +365,13 @@ def side_by_side(
 
 def split_place(place: str, default_port: int = 0) -> tuple[str, int]:
     """Return host and port of `host:port`, `[address]:port` or, with a default, `host`; raise ValueError."""
-    name, colon, number = place.rpartition(":")
-    if place.startswith("["):
-        name, _bracket, rest = place[1:].partition("]")
-        colon, number = rest[:1], rest[1:]
-    elif not colon or ":" in name:  # an IPv6 address without brackets
-        name, number = place, ""
-    port = int(number) if number.isascii() and number.isdigit() else default_port
-    if not name or not 0 < port < 65536 or (number and not number.isdigit()):
-        raise ValueError(f"{place!r}: expected host:port")
+    match = re.fullmatch(r"(?:\[([^\]]*)\]|([^\[\]:]*))(?::([0-9]{1,5}))?", place, re.ASCII)
+    if match is None and re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", place):
+        name, port = place, default_port  # an IPv6 address without brackets
+    elif match is not None:
+        name, port = match.group(1) or match.group(2) or "", int(match.group(3) or default_port)
+    else:
+        name, port = "", 0
+    if not name or not 0 < port < 65536:
+        raise ValueError(f"{place[:80]!r}: expected host:port")
     return name, port

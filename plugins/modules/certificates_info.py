@@ -27,7 +27,7 @@ options:
   endpoints:
     description:
       - Servers, C([protocol://][name@]host[:port]). The name is asked for in TLS; without it, the host is.
-      - Protocols are C(tls) (as if none was given), C(smtp), C(imap), C(pop3), C(ftp), C(ldap), C(postgres) and C(mysql).
+      - Protocols are C(tls) (the default), C(smtp), C(imap), C(pop3), C(ftp), C(ldap), C(postgres) and C(mysql).
     type: list
     elements: str
     default: []

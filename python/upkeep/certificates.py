@@ -16,7 +16,6 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-SELF_SIGNED_CODES = (18,)
 MOST_CERTIFICATES = 30
 
 
@@ -88,9 +87,15 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
-    """Say if issuer signed certificate; None if names agree and the kind of signature is one we cannot verify."""
-    if certificate.issuer != issuer.subject:
-        return False
+    """Say if issuer signed certificate; None if names agree and the kind of signature is one we cannot verify.
+
+    Raise CertificateError if a name cannot be read.
+    """
+    try:
+        if certificate.issuer != issuer.subject:
+            return False
+    except ValueError as exc:
+        raise CertificateError(f"a name that cannot be read: {_line(exc)}") from exc
     try:
         certificate.verify_directly_issued_by(issuer)
     except InvalidSignature:

@@ -233,7 +233,7 @@ def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
 
 
 def _trust(shake: Shake, ca_file: str) -> dict[str, Any]:
-    """Return if the host would trust what is presented, apart from name and time; raise NoAnswerError without an answer."""
+    """Return if the host would trust what is presented, apart from name and time; raise NoAnswerError."""
     store = ca_file or "the host's store"
     try:
         context = trust_context(ca_file)

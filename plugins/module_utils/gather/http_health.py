@@ -158,7 +158,7 @@ def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
         wanted = params["contains"].encode("utf-8", "surrogateescape")
         data["contains"] = {"wanted": params["contains"], "found": wanted in answer.body}
     kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
-    if params["json"] or "json" in kind.lower():
+    if params["json"] or (answer.body and "json" in kind.lower()):
         try:
             document = parse_json(answer.body, answer.truncated)
         except UnreadableError as exc:

@@ -205,16 +205,16 @@ def _is_address(text: str) -> bool:
 
 
 def encode_question(number: int, name: str, kind: int) -> bytes:
-    """Return a query for name, recursion desired; raise NoAnswerError if the name cannot be asked for. RFC 1035, 4.1."""
+    """Return a query for name, recursion desired; raise NoAnswerError if the name cannot be. RFC 1035, 4.1."""
     encoded = b""
     try:
         for label in name.rstrip(".").split("."):
             part = label.encode("ascii") if label.isascii() else label.encode("idna")
-            if not 0 < len(part) < 64:
-                raise ValueError("a label has 1 to 63 bytes")
             encoded += bytes([len(part)]) + part
     except ValueError as exc:
         raise NoAnswerError("name", f"{name[:80]}: {exc}") from exc
+    if any(not 0 < len(label) < 64 for label in name.rstrip(".").split(".")):
+        raise NoAnswerError("name", f"{name[:80]}: a label has 1 to 63 bytes")
     return (
         struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded + struct.pack("!BHH", 0, kind, 1)
     )

@@ -28,8 +28,6 @@ from upkeep.check import Check
 from upkeep.timings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
-LEAF_SELF_SIGNED = 18
-
 
 @dataclass(frozen=True)
 class Params:

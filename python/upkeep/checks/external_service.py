@@ -55,7 +55,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return unknown("no times were told", *measures)
     limit = f"below {params.slow_seconds:g} s expected"
     if times.mean >= params.slow_seconds:
-        slow = f"{times.mean:.2f} s on average, {limit}; {times.slowest_step}"
+        slow = f"{times.mean:.2f} s on average, {limit}{times.slowest_step}"
         return failed(Severity.MEDIUM, slow, *measures)
     return passed(f"reached in {times.mean:.2f} s on average, {limit}", *measures)
 

@@ -82,14 +82,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         limit = f"below {params.mean_seconds:g} s expected"
         return failed(
             Severity.MEDIUM,
-            f"{times.mean:.2f} s on average, {limit}; {times.slowest_step}",
+            f"{times.mean:.2f} s on average, {limit}{times.slowest_step}",
             *measures,
         )
     if times.p95 >= params.p95_seconds:
         limit = f"below {params.p95_seconds:g} s expected"
         return failed(
             Severity.MEDIUM,
-            f"{times.p95:.2f} s at the 95th percentile, {limit}; {times.slowest_step}",
+            f"{times.p95:.2f} s at the 95th percentile, {limit}{times.slowest_step}",
             *measures,
         )
     return passed(
