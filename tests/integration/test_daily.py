@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from integration.conftest import Upkeep, need_root
 from lab import hosts
 from lab.certificates import Authority
 from lab.daily import BACKUP, BASE, DATABASE, FAULTS, WEB
 from lab.fleet import Fleet, Host
 from lab.site import write_site
-
-from integration.conftest import Upkeep, need_root
 
 GROUPS = {
     "base": {
@@ -48,8 +47,7 @@ def upkeep(own_fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Upkeep
 def plain_verdicts(upkeep: Upkeep) -> set[str]:
     """Return the verdicts that ansible-playbook prints without the driver."""
     done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "astral.upkeep.daily"]
-        + ["-i", str(upkeep.site / "inventory")],
+        [Path(sys.executable).parent / "ansible-playbook", "astral.upkeep.daily", "-i", str(upkeep.site / "inventory")],
         env={**upkeep.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

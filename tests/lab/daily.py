@@ -39,7 +39,10 @@ WEB: list[Any] = [
             "check": check,
             "served": {"/etc/lab/app.pem": ["127.0.0.1:443"]},
             "keys": {"/etc/lab/app.pem": "/etc/lab/app.key"},
-            "names": {"/etc/lab/app.pem": ["app.lab.example"], "127.0.0.1:443": ["app.lab.example"]},
+            "names": {
+                "/etc/lab/app.pem": ["app.lab.example"],
+                "127.0.0.1:443": ["app.lab.example"],
+            },
             "ca_file": "/etc/lab/ca.pem",
         }
         for check in (
@@ -58,7 +61,11 @@ DATABASE: list[Any] = [
     {"check": "database_pool", "databases": [SHOP]},
 ]
 SETS = [{"name": "shop", "paths": ["/srv/backups/shop/shop-*.tar.gz"], "rpo_hours": 24}]
-ROTATION = {"config": ["/etc/lab/logrotate.conf"], "state": "/srv/log/state", "log_folders": ["/srv/log"]}
+ROTATION = {
+    "config": ["/etc/lab/logrotate.conf"],
+    "state": "/srv/log/state",
+    "log_folders": ["/srv/log"],
+}
 BACKUP: list[Any] = [
     *(
         {"check": check, "sets": SETS}
@@ -146,7 +153,10 @@ FAULTS = (
     Fault(
         "db1",
         _guessing,
-        (("failed_logins", "/var/log/auth.log", "high"), ("brute_force", "/var/log/auth.log", "high")),
+        (
+            ("failed_logins", "/var/log/auth.log", "high"),
+            ("brute_force", "/var/log/auth.log", "high"),
+        ),
     ),
     Fault(
         "backup1",
