@@ -42,6 +42,7 @@ LOGROTATE = """\
     compress
     missingok
     notifempty
+    create
 }
 """
 POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
