@@ -129,12 +129,12 @@ class Rotation:
             if not self.host.exists(folder):
                 continue
             space = self.host.statvfs(folder)
+            if space.f_flag & os.ST_RDONLY:
+                raise RotationError(f"{folder}: the file system is read-only")
             free = space.f_bavail * space.f_frsize
             if free < least_bytes + needed:
                 text = f"{free} By free; expected {least_bytes + needed} By"
                 raise RotationError(f"{folder}: {text} before a rotation begins")
-            if space.f_flag & os.ST_RDONLY:
-                raise RotationError(f"{folder}: the file system is read-only")
 
     def rotate(self) -> Rotated:
         """Rotate what is planned, and return what is proved; raise RotationError if it cannot begin."""

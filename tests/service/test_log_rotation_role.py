@@ -44,6 +44,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.temporary = folder / "local"
         self.logs = folder / "logs"
         self.state = folder / "state"
         self.config = folder / "logrotate.conf"
@@ -83,7 +84,7 @@ class Site:
             env={
                 **os.environ,
                 "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-                "ANSIBLE_LOCAL_TEMP": str(self.folder / "local"),
+                "ANSIBLE_LOCAL_TEMP": str(self.temporary),
                 "ANSIBLE_NOCOLOR": "1",
                 "PYTHONPATH": f"{ROOT}/python",
             },
@@ -139,7 +140,7 @@ def test_check_and_diff_show_the_plan_and_change_nothing(site: Site) -> None:
     assert ran.status == 0, ran.text
     assert f"{log} 1234 By" in ran.text
     assert str(old) in ran.text
-    assert "2 of 3 results pass" in ran.text  # the archive is late, which it says
+    assert "archives past their 30 days" in ran.text  # observed, in check mode too
     assert tree(site.logs) == before
     assert site.state.read_text() == state
 
@@ -273,7 +274,7 @@ def test_a_full_disk_leaves_the_log_due(tmp_path: Path, state_too: bool) -> None
     tmp_path.chmod(0o755)
     full = tmp_path / "full"
     full.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", full], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "none", full], check=True)
     try:
         site = Site(full if state_too else tmp_path)
         if not state_too:
@@ -281,6 +282,7 @@ def test_a_full_disk_leaves_the_log_due(tmp_path: Path, state_too: bool) -> None
             site.logs = full / "logs"
             site.logs.mkdir(mode=0o755)
         site.variables["ansible_remote_tmp"] = str(tmp_path / "remote")
+        site.temporary = tmp_path / "local"
         site.variables["log_rotation_free_bytes"] = 0
         site.configure("daily", "rotate 3", "copytruncate")
         log = site.log(text="x" * 100_000)
@@ -288,8 +290,7 @@ def test_a_full_disk_leaves_the_log_due(tmp_path: Path, state_too: bool) -> None
         site.config.write_text(
             site.config.read_text().replace(
                 "copytruncate",
-                "copytruncate\nprerotate\ncat /dev/zero > "
-                f"{full}/filler || true\nendscript",
+                f"copytruncate\nprerotate\ncat /dev/zero > {full}/filler || true\nendscript",
             )
         )
 
@@ -298,7 +299,7 @@ def test_a_full_disk_leaves_the_log_due(tmp_path: Path, state_too: bool) -> None
         assert ran.status != 0
         assert log.read_text() == "x" * 100_000
         assert f'"{log}" 2020-1-1-0:0:0' in site.state.read_text()
-        assert "rotation not proved" in ran.text
+        assert "rotation not proved" in ran.text, ran.text
     finally:
         subprocess.run(["umount", full], check=True)
 
@@ -306,7 +307,9 @@ def test_a_full_disk_leaves_the_log_due(tmp_path: Path, state_too: bool) -> None
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 def test_a_read_only_disk_is_refused(site: Site) -> None:
     site.configure("daily", "rotate 3")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", site.logs], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "none", site.logs], check=True
+    )
     try:
         site.log()
         subprocess.run(["mount", "-o", "remount,ro", site.logs], check=True)
@@ -314,7 +317,7 @@ def test_a_read_only_disk_is_refused(site: Site) -> None:
         ran = site.run("-v")
 
         assert ran.status != 0
-        assert "read-only" in ran.text
+        assert "read-only" in ran.text, ran.text
     finally:
         subprocess.run(["umount", site.logs], check=True)
 
@@ -411,4 +414,5 @@ def test_a_host_that_does_not_opt_in_is_not_contacted(site: Site) -> None:
     ran = site.run("-v", hosts={"other": {"ansible_host": "192.0.2.1", "upkeep_jobs": []}})
 
     assert ran.status == 0, ran.text
-    assert "unreachable=0" in ran.text or "ok=0" in ran.text
+    assert "192.0.2.1" not in ran.text
+    assert list(ran.tasks) in ([], ["Leave the others alone, before anything is sent to them"])

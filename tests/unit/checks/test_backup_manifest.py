@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.backup_manifest import Params, judge
+from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def seen(manifest: dict[str, str] | None) -> Observation:
+    newest = {"path": "/b/a", "bytes": 1}
+    return Observation("shop", {"count": 1, "newest": newest, "manifest": manifest})
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        ("match", passed("/b/a is what /b/SHA256SUMS says (sha256)")),
+        ("mismatch", failed(Severity.CRITICAL, "/b/a is not what /b/SHA256SUMS says (sha256)")),
+        ("not listed", failed(Severity.MEDIUM, "/b/a is not in /b/SHA256SUMS")),
+        ("unread", unknown("/b/SHA256SUMS: no time")),
+    ],
+)
+def test_comparison(state: str, verdict: Verdict) -> None:
+    manifest = {"path": "/b/SHA256SUMS", "algorithm": "sha256", "state": state, "why": "no time"}
+
+    assert judge(seen(manifest), Params(), NOW) == verdict
+
+
+def test_a_checksum_is_missed_only_where_it_is_required() -> None:
+    assert judge(seen(None), Params(), NOW) is None
+    assert judge(seen(None), Params(required=True), NOW) == failed(
+        Severity.MEDIUM, "no checksum beside /b/a"
+    )

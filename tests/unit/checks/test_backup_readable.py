@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.backup_readable import Params, judge
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def content(state: str, why: str = "", **more: Any) -> dict[str, Any]:
+    return {"state": state, "why": why, "what": "tar.gz", **more}
+
+
+@pytest.mark.parametrize(
+    ("read", "verdict"),
+    [
+        (
+            content("complete", members=3),
+            passed("/b/a was read as tar.gz, 3 members", Measure("members", 3)),
+        ),
+        (content("complete"), passed("/b/a was read as tar.gz")),
+        (
+            content("broken", "CRC check failed", seconds=0.5),
+            failed(
+                Severity.CRITICAL,
+                "/b/a cannot be read: CRC check failed",
+                Measure("reading", 0.5, "s"),
+            ),
+        ),
+        (
+            content("complete", hostile=["../../etc/passwd"]),
+            failed(
+                Severity.HIGH,
+                "/b/a has members that would be written elsewhere, such as ../../etc/passwd",
+            ),
+        ),
+        (content("partial", "no time"), unknown("/b/a: no time")),
+        (content("unread", "no zstd"), unknown("/b/a: no zstd")),
+        (content("header", "encrypted"), unknown("/b/a: encrypted")),
+    ],
+)
+def test_reading(read: dict[str, Any], verdict: Verdict) -> None:
+    data = {"count": 1, "newest": {"path": "/b/a"}, "content": read}
+
+    assert judge(Observation("shop", data), Params(), NOW) == verdict
+
+
+def test_a_site_may_take_an_encrypted_file_by_its_first_bytes() -> None:
+    data = {"count": 1, "newest": {"path": "/b/a"}, "content": content("header", "encrypted")}
+
+    verdict = judge(Observation("shop", data), Params(encrypted_header=True), NOW)
+
+    assert verdict == passed("/b/a: encrypted")
+
+
+def test_not_read_is_unknown_and_no_backup_is_no_result() -> None:
+    unread = Observation("shop", {"count": 1, "newest": {"path": "/b/a"}})
+
+    assert judge(unread, Params(), NOW) == unknown("not read: the site says `read: false`")
+    assert judge(Observation("shop", {"count": 0, "newest": None}), Params(), NOW) is None

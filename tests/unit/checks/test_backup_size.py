@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.backup_size import Params, judge
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def size(count: int) -> Measure:
+    return Measure("size", count, "By")
+
+
+@pytest.mark.parametrize(
+    ("count", "earlier", "verdict"),
+    [
+        (50, [100, 90, 110], passed("50 By, 50 % of the median of 3 before it", size(50))),
+        (
+            49,
+            [100, 90, 110],
+            failed(
+                Severity.HIGH,
+                "49 By, 49 % of the median of 3 before it, at least 50 %",
+                size(49),
+            ),
+        ),
+        (300, [100] * 14, passed("300 By, 300 % of the median of 14 before it", size(300))),
+        (
+            310,
+            [100] * 14,
+            failed(
+                Severity.LOW,
+                "310 By, 310 % of the median of 14 before it, at most 300 %",
+                size(310),
+            ),
+        ),
+        (0, [100], failed(Severity.CRITICAL, "/b/a.gz is empty", size(0))),
+        (9, [10, 10], unknown("9 By; 2 earlier backups, 3 to compare", size(9))),
+        (9, [0, 0, 0], unknown("9 By; the earlier backups are empty", size(9))),
+    ],
+)
+def test_size(count: int, earlier: list[int], verdict: Verdict) -> None:
+    newest = {"path": "/b/a.gz", "bytes": count}
+    data = {"count": 1 + len(earlier), "newest": newest, "earlier_bytes": earlier}
+
+    assert judge(Observation("shop", data), Params(), NOW) == verdict
+
+
+def test_what_has_no_size_has_no_result() -> None:
+    none = Observation("shop", {"count": 0, "newest": None})
+    repository = Observation("shop", {"count": 1, "newest": {"path": "snapshot", "bytes": None}})
+
+    assert judge(none, Params(), NOW) is None
+    assert judge(repository, Params(), NOW) is None

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.log_retention import Params, judge
+from upkeep.verdicts import Severity, Status
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def seen(**more: Any) -> Observation:
+    base = {"kind": "retention", "path": "/var/log/a", "keep_days": 30, "archives": 9, "bytes": 90}
+    rest = {"overdue": 0, "overdue_bytes": 0, "oldest_overdue_at": None, "at": NOW.isoformat()}
+    return Observation(
+        "retention /var/log/a", {**base, **rest, "refused": [], "unread": [], **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "severity"),
+    [(31, None), (32, None), (33, Severity.LOW)],
+    ids=["within the grace", "at its end", "past it"],
+)
+def test_days(days: int, severity: Severity | None) -> None:
+    oldest = (NOW - timedelta(days=days)).isoformat()
+
+    verdict = judge(seen(overdue=1, overdue_bytes=10, oldest_overdue_at=oldest), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is severity
+
+
+def test_what_must_not_be_touched_is_a_finding_and_what_is_unread_unknown() -> None:
+    refused = judge(seen(refused=["/var/log/a/x.gz: is a symbolic link"]), Params(), NOW)
+    unread = judge(seen(unread=["/var/log/a/b: permission denied"]), Params(), NOW)
+
+    assert refused is not None
+    assert refused.severity is Severity.MEDIUM
+    assert unread is not None
+    assert unread.status is Status.UNKNOWN

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.log_rotation import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+POLICY = {
+    "period": "daily",
+    "size_bytes": 1 << 20,
+    "rotate": 7,
+    "ifempty": True,
+    "missingok": False,
+}
+
+
+def seen(hours: float | None = 1, policy: dict[str, Any] | None = None, **more: Any) -> Observation:
+    since = None if hours is None else (NOW - timedelta(hours=hours)).isoformat()
+    data = {
+        "kind": "log",
+        "at": NOW.isoformat(),
+        "place": "a:1",
+        "policy": {**POLICY, **(policy or {})},
+        "date_format": "-%Y%m%d",
+        "claimed_at": "",
+        "exists": True,
+        "bytes": 100,
+        "free_bytes": 10**9,
+        "archives": 2,
+        "newest": "app.log.1",
+        "newest_written_at": since,
+        "born_at": since,
+        "uncompressed": 2,
+        "missing_numbers": [],
+        "proved_at": since,
+        "archive_writers": [],
+    }
+    return Observation("/var/log/app.log", {**data, **more})
+
+
+def measures(hours: float) -> tuple[Measure, ...]:
+    return (
+        Measure("size", 100, "By"),
+        Measure("archives", 2),
+        Measure("collecting", hours * 3600, "s"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "verdict"),
+    [
+        (47, passed("collecting for 47 h, daily, 2 archives", *measures(47))),
+        (48, passed("collecting for 48 h, daily, 2 archives", *measures(48))),
+        (
+            49,
+            failed(Severity.MEDIUM, "collecting for 49 h, at most 48 h when daily", *measures(49)),
+        ),
+    ],
+    ids=["just under two periods", "at them", "just over"],
+)
+def test_age(hours: float, verdict: Verdict) -> None:
+    assert judge(seen(hours), Params(), NOW) == verdict
+
+
+def test_a_state_file_that_claims_more_than_the_disk_shows_is_named_and_not_believed() -> None:
+    verdict = judge(seen(240, claimed_at="2026-11-23T00:00:00"), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is Severity.MEDIUM
+    assert "claims a rotation on 2026-11-23, of which there is no archive" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "severity"),
+    [
+        ({"ifempty": False}, {"bytes": 0}, None),
+        ({"minsize_bytes": 101}, {}, None),
+        ({"minsize_bytes": 100}, {}, Severity.MEDIUM),
+    ],
+    ids=["empty and not rotated so", "under minsize", "at minsize"],
+)
+def test_a_late_log_that_need_not_be_rotated(
+    policy: dict[str, Any], more: dict[str, Any], severity: Severity | None
+) -> None:
+    verdict = judge(seen(480, policy, **more), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "severity", "says"),
+    [
+        ({"period": "size", "size_bytes": 50}, {"bytes": 100}, None, "2 archives"),
+        ({"period": "size", "size_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
+        ({"maxsize_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
+        ({"compress": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
+        ({"period": "hourly", "dateext": True}, {}, Severity.MEDIUM, "collides"),
+        ({"rotate": 0}, {}, Severity.LOW, "2 archives, at most 0"),
+        ({}, {"missing_numbers": [2, 3]}, Severity.LOW, "missing from the series: 2, 3"),
+        ({"compress": True}, {}, Severity.LOW, "2 archives are not compressed, at most 1"),
+        ({"compress": True, "delaycompress": True}, {}, None, "2 archives"),
+    ],
+)
+def test_other_faults(
+    policy: dict[str, Any], more: dict[str, Any], severity: Severity | None, says: str
+) -> None:
+    verdict = judge(seen(1, policy, **more), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is severity
+    assert says in verdict.message
+
+
+def test_a_program_that_still_writes_into_the_archive() -> None:
+    written = (NOW - timedelta(minutes=5)).isoformat()
+    observation = seen(2, bytes=0, archive_writers=["nginx[7]"], newest_written_at=written)
+
+    verdict = judge(observation, Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is Severity.MEDIUM
+    assert verdict.message == "empty, while nginx[7] still writes into app.log.1"
+
+
+def test_without_any_proof_it_is_unknown() -> None:
+    verdict = judge(seen(None), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("size", "severity"), [(1_999_999_999, Severity.LOW), (2_000_000_000, Severity.MEDIUM)]
+)
+def test_a_big_log_that_nothing_rotates(size: int, severity: Severity) -> None:
+    verdict = judge(Observation("/var/log/x", {"kind": "unrotated", "bytes": size}), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is severity
+
+
+def test_a_log_that_is_not_there() -> None:
+    gone = seen(None, exists=False)
+    allowed = seen(None, {"missingok": True}, exists=False)
+
+    assert judge(gone, Params(), NOW) == failed(
+        Severity.LOW, "in the configuration, and not there (without missingok)"
+    )
+    assert judge(allowed, Params(), NOW) == passed("not there, which its policy allows (missingok)")
