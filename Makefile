@@ -59,7 +59,7 @@ bench: $(VENV)/dev  ## measure, in ratios; a few minutes
 	$(VENV)/bin/python tests/bench/run.py
 
 lab: $(VENV)/dev packages  ## a fleet of hosts to play with, until Ctrl-C
-	$(VENV)/bin/python -m tests.lab
+	cd tests && ../$(VENV)/bin/python -m lab
 
 format: $(VENV)/dev
 	$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import syslog_time
+from ansible_collections.astral.upkeep.plugins.module_utils.log_times import syslog_time
 
 # sshd's own messages have at most 1,024 bytes (log.c, MSGBUFSIZ); some of it escaped.
 MESSAGE_LIMIT = 4096

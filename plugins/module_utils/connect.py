@@ -10,6 +10,7 @@ gather for ever; here what is left until the deadline is set before each operati
 from __future__ import annotations
 
 import io
+import re
 import socket
 import ssl
 import struct
@@ -28,7 +29,7 @@ NO_CHECK_TIME = 0x200000
 RESOLVER_SILENT = (socket.EAI_AGAIN, socket.EAI_FAIL, getattr(socket, "EAI_SYSTEM", -11))
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """How far a connection came, and why no further.
 
     stage: `resolver` (it did not answer, so that nothing is known of the service), `name` (there is none such),
@@ -58,14 +59,14 @@ class Connection(io.RawIOBase):
             addresses = host.resolve(name, port)
         except HostError as exc:
             silent = getattr(exc.__cause__, "errno", None) in RESOLVER_SILENT
-            raise NoAnswer("resolver" if silent else "name", str(exc)) from exc
+            raise NoAnswerError("resolver" if silent else "name", str(exc)) from exc
         self.seconds["dns"] = time.monotonic() - started
         started = time.monotonic()
         self.socket = self._reach(host, addresses, port)
         self.seconds["tcp"] = time.monotonic() - started
 
     def _reach(self, host: Host, addresses: Sequence[str], port: int) -> socket.socket:
-        """Try the addresses in turn, each with its share of the time: one may swallow packets where the next answers."""
+        """Try the addresses in turn, each with its share of the time: one may be silent where the next answers."""
         problem: HostError | None = None
         for index, address in enumerate(addresses):
             share = self.left("connect") / (len(addresses) - index)
@@ -76,46 +77,46 @@ class Connection(io.RawIOBase):
                 continue
             self.address = address
             return connection
-        raise NoAnswer("connect", str(problem) if problem else "no address") from problem
+        raise NoAnswerError("connect", str(problem) if problem else "no address") from problem
 
     def left(self, stage: str = "answer") -> float:
-        """Return the seconds that are left; raise NoAnswer if there are none."""
+        """Return the seconds that are left; raise NoAnswerError if there are none."""
         left = self.ends - time.monotonic()
         if left <= 0:
-            raise NoAnswer(stage, "no answer in time")
+            raise NoAnswerError(stage, "no answer in time")
         return left
 
     def secure(self, context: ssl.SSLContext, server_name: str) -> ssl.SSLSocket:
-        """Go on in TLS, asking for server_name; raise NoAnswer."""
+        """Go on in TLS, asking for server_name; raise NoAnswerError."""
         started = time.monotonic()
         try:
             self.socket.settimeout(self.left("tls"))
             secured = context.wrap_socket(self.socket, server_hostname=server_name or None)
         except (OSError, ValueError) as exc:
-            raise NoAnswer("tls", tls_reason(exc)) from exc
+            raise NoAnswerError("tls", tls_reason(exc)) from exc
         self.socket = secured
         self.seconds["tls"] = time.monotonic() - started
         return secured
 
     def send(self, data: bytes) -> None:
-        """Send all of it; raise NoAnswer."""
+        """Send all of it; raise NoAnswerError."""
         try:
             self.socket.settimeout(self.left())
             self.socket.sendall(data)
         except OSError as exc:
-            raise NoAnswer("answer", _reason(exc)) from exc
+            raise NoAnswerError("answer", _reason(exc)) from exc
 
     def receive(self, size: int, stage: str = "answer") -> bytes:
-        """Return exactly size bytes; raise NoAnswer."""
+        """Return exactly size bytes; raise NoAnswerError."""
         taken = b""
         while len(taken) < size:
             try:
                 self.socket.settimeout(self.left(stage))
                 chunk = self.socket.recv(size - len(taken))
             except OSError as exc:
-                raise NoAnswer(stage, _reason(exc)) from exc
+                raise NoAnswerError(stage, _reason(exc)) from exc
             if not chunk:
-                raise NoAnswer(stage, "closed the connection")
+                raise NoAnswerError(stage, "closed the connection")
             taken += chunk
         return taken
 
@@ -124,7 +125,7 @@ class Connection(io.RawIOBase):
         taken = b""
         while not taken.endswith(b"\n"):
             if len(taken) >= LINE_LIMIT_BYTES:
-                raise NoAnswer("upgrade", f"a line of more than {LINE_LIMIT_BYTES} bytes")
+                raise NoAnswerError("upgrade", f"a line of more than {LINE_LIMIT_BYTES} bytes")
             taken += self.receive(1, "upgrade")
         return taken.decode("utf-8", "replace").rstrip("\r\n")
 
@@ -133,9 +134,11 @@ class Connection(io.RawIOBase):
         self.first_byte_at = None
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Read what there is into the buffer, until the deadline."""
         self.socket.settimeout(self.left())
         count = self.socket.recv_into(buffer)
         if self.first_byte_at is None and count:
@@ -147,6 +150,7 @@ class Connection(io.RawIOBase):
         return io.BufferedReader(self)
 
     def close(self) -> None:
+        """Close the socket and the stream."""
         if hasattr(self, "socket"):
             self.socket.close()
         super().close()
@@ -155,12 +159,12 @@ class Connection(io.RawIOBase):
 def client_context(verify: bool = True, ca_file: str = "") -> ssl.SSLContext:
     """Return what a careful client uses: trust by ca_file or else by the host's store, the name checked.
 
-    Raise NoAnswer if ca_file cannot be used.
+    Raise NoAnswerError if ca_file cannot be used.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ValueError) as exc:
-        raise NoAnswer("tls", f"{ca_file}: {tls_reason(exc)}") from exc
+        raise NoAnswerError("tls", f"{ca_file}: {tls_reason(exc)}") from exc
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -168,7 +172,7 @@ def client_context(verify: bool = True, ca_file: str = "") -> ssl.SSLContext:
 
 
 def trust_context(ca_file: str = "") -> ssl.SSLContext:
-    """Return a context that asks about trust alone, not about the name and the time; raise NoAnswer."""
+    """Return a context that asks about trust alone, not about the name and the time; raise NoAnswerError."""
     context = client_context(True, ca_file)
     context.check_hostname = False
     # Set by number: ssl.VerifyFlags does not know this one.
@@ -227,7 +231,7 @@ def _reason(exc: BaseException) -> str:
 
 
 def start_tls(connection: Connection, protocol: str) -> None:
-    """Ask the server to go on in TLS in the way of protocol, one of STARTTLS; raise NoAnswer."""
+    """Ask the server to go on in TLS in the way of protocol, one of STARTTLS; raise NoAnswerError."""
     started = time.monotonic()
     STARTTLS[protocol](connection)
     connection.seconds["upgrade"] = time.monotonic() - started
@@ -254,10 +258,10 @@ def _status_line(connection: Connection, code: str) -> None:
     for _line in range(100):
         line = connection.line()
         if not line.startswith(code):
-            raise NoAnswer("upgrade", f"expected {code}, found {line[:120]!r}")
+            raise NoAnswerError("upgrade", f"expected {code}, found {line[:120]!r}")
         if line[3:4] != "-":
             return
-    raise NoAnswer("upgrade", "more than 100 lines in an answer")
+    raise NoAnswerError("upgrade", "more than 100 lines in an answer")
 
 
 def _imap(connection: Connection) -> None:
@@ -268,7 +272,7 @@ def _imap(connection: Connection) -> None:
         line = connection.line()
         if not line.startswith("* "):
             return _starts(line, "a OK")
-    raise NoAnswer("upgrade", "more than 100 lines in an answer")
+    raise NoAnswerError("upgrade", "more than 100 lines in an answer")
 
 
 def _pop3(connection: Connection) -> None:
@@ -280,7 +284,7 @@ def _pop3(connection: Connection) -> None:
 
 def _starts(line: str, start: str) -> None:
     if not line.upper().startswith(start.upper()):
-        raise NoAnswer("upgrade", f"expected {start!r}, found {line[:120]!r}")
+        raise NoAnswerError("upgrade", f"expected {start!r}, found {line[:120]!r}")
 
 
 def _postgres(connection: Connection) -> None:
@@ -288,7 +292,7 @@ def _postgres(connection: Connection) -> None:
     connection.send(struct.pack("!II", 8, 80877103))
     answer = connection.receive(1, "upgrade")
     if answer != b"S":
-        raise NoAnswer("upgrade", f"expected b'S', found {answer!r}: TLS is off")
+        raise NoAnswerError("upgrade", f"expected b'S', found {answer!r}: TLS is off")
 
 
 def _mysql(connection: Connection) -> None:
@@ -298,7 +302,7 @@ def _mysql(connection: Connection) -> None:
     version_ends = greeting.find(b"\0")
     low = greeting[version_ends + 14 : version_ends + 16]
     if greeting[:1] != b"\x0a" or not int.from_bytes(low, "little") & 0x0800:
-        raise NoAnswer("upgrade", "TLS is off, or this is not a MySQL server")
+        raise NoAnswerError("upgrade", "TLS is off, or this is not a MySQL server")
     # CLIENT_PROTOCOL_41 | CLIENT_SSL | CLIENT_SECURE_CONNECTION, 16 MB packets, utf8mb4
     connection.send(b"\x20\0\0\x01" + struct.pack("<IIB23x", 0x8A00, 1 << 24, 45))
 
@@ -314,7 +318,7 @@ def _ldap(connection: Connection) -> None:
         size = int.from_bytes(connection.receive(min(size - 0x80, 2), "upgrade"), "big")
     answer = connection.receive(size, "upgrade")
     if b"\x0a\x01\x00" not in answer[:20]:
-        raise NoAnswer("upgrade", "StartTLS was refused")
+        raise NoAnswerError("upgrade", "StartTLS was refused")
 
 
 STARTTLS: dict[str, Callable[[Connection], None]] = {
@@ -349,7 +353,7 @@ def side_by_side(
             except Exception as exc:  # whatever it is, it is this item's alone
                 done[index] = exc
 
-    threads = [threading.Thread(target=take, daemon=True) for _ in items[:AT_ONCE]]
+    threads = [threading.Thread(target=take, daemon=True) for _item in items[:AT_ONCE]]
     ends = time.monotonic() + timeout_seconds
     for thread in threads:
         thread.start()
@@ -361,15 +365,13 @@ def side_by_side(
 
 def split_place(place: str, default_port: int = 0) -> tuple[str, int]:
     """Return host and port of `host:port`, `[address]:port` or, with a default, `host`; raise ValueError."""
-    name, colon, number = place.rpartition(":")
-    if place.startswith("["):
-        name, _bracket, rest = place[1:].partition("]")
-        colon, number = rest[:1], rest[1:]
-    elif not colon:
-        name, number = place, ""
-    elif ":" in name:  # an IPv6 address without brackets
-        name, number = place, ""
-    port = int(number) if number.isascii() and number.isdigit() else default_port
-    if not name or not 0 < port < 65536 or (number and not number.isdigit()):
-        raise ValueError(f"{place!r}: expected host:port")
+    match = re.fullmatch(r"(?:\[([^\]]*)\]|([^\[\]:]*))(?::([0-9]{1,5}))?", place, re.ASCII)
+    if match is None and re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", place):
+        name, port = place, default_port  # an IPv6 address without brackets
+    elif match is not None:
+        name, port = match.group(1) or match.group(2) or "", int(match.group(3) or default_port)
+    else:
+        name, port = "", 0
+    if not name or not 0 < port < 65536:
+        raise ValueError(f"{place[:80]!r}: expected host:port")
     return name, port

@@ -168,7 +168,8 @@ class Host:
         }
         settings.update(environment or {})
         try:
-            process = subprocess.Popen(
+            # No AnsibleModule is here, nor may be: importing it costs a host more than most gathers.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 [program, *command[1:]],
                 stdin=subprocess.PIPE if input_text else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -204,6 +205,20 @@ class Host:
             return socket.create_connection((address, port), timeout_seconds)
         except (OSError, UnicodeError, ValueError, OverflowError) as exc:
             raise HostError(_why(place, exc)) from exc
+
+    def connect_udp(
+        self, address: str, port: int, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
+    ) -> socket.socket:
+        """Return a UDP socket that talks with this address alone, and whose operations time out; raise HostError."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            connection.settimeout(timeout_seconds)
+            connection.connect((address, port))
+        except (OSError, ValueError, OverflowError) as exc:
+            connection.close()
+            raise HostError(_why(f"{address}:{port}", exc)) from exc
+        return connection
 
     def resolve(self, name: str, port: int = 0) -> list[str]:
         """Return the name's addresses in the resolver's order; raise HostError, from the resolver's own error."""

@@ -110,7 +110,9 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
 
 def _pattern(text: str) -> tuple[str, str]:
     """Return the first path of text without its quotes, and what follows."""
-    match = re.match(r"\"([^\"]*)\"|'([^']*)'|((?:\\.|[^\s{\\])+(?:\{[^{}\s]*,[^{}\s]*\}[^\s{]*)*)", text)
+    match = re.match(
+        r"\"([^\"]*)\"|'([^']*)'|((?:\\.|[^\s{\\])+(?:\{[^{}\s]*,[^{}\s]*\}[^\s{]*)*)", text
+    )
     if match is None:
         return text, ""
     found = next((group for group in match.groups() if group is not None), "")
@@ -235,9 +237,16 @@ def date_format(policy: dict[str, Any]) -> str:
 
 
 DATE_PARTS = {
-    **{"%Y": r"(?P<Y>\d{4})", "%m": r"(?P<m>\d\d)", "%d": r"(?P<d>\d\d)", "%H": r"(?P<H>\d\d)"},
-    **{"%M": r"(?P<M>\d\d)", "%S": r"(?P<S>\d\d)", "%s": r"(?P<s>\d+)", "%V": r"\d\d"},
-    **{"%z": r"[+-]\d{4}", "%%": "%"},
+    "%Y": r"(?P<Y>\d{4})",
+    "%m": r"(?P<m>\d\d)",
+    "%d": r"(?P<d>\d\d)",
+    "%H": r"(?P<H>\d\d)",
+    "%M": r"(?P<M>\d\d)",
+    "%S": r"(?P<S>\d\d)",
+    "%s": r"(?P<s>\d+)",
+    "%V": r"\d\d",
+    "%z": r"[+-]\d{4}",
+    "%%": "%",
 }
 
 

@@ -35,9 +35,13 @@ FILES_LIMIT = 100_000
 DEPTH_LIMIT = 12
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Folders whose files are never archives alone: a root must lie deeper.
-TOO_WIDE = (
-    *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin"),
-    *("/srv", "/sys", "/tmp", "/usr", "/usr/lib", "/usr/local", "/usr/share", "/var", "/var/lib", "/var/cache"),
+TOO_WIDE = frozenset(
+    "/" + name
+    for name in (
+        *("", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "run"),
+        *("sbin", "srv", "sys", "tmp", "usr", "usr/lib", "usr/local", "usr/share", "var"),
+        *("var/lib", "var/cache", "var/log/journal"),
+    )
 )
 
 
@@ -123,7 +127,9 @@ def carry_out(made: Plan) -> tuple[list[Archive], list[tuple[str, str]]]:
 def open_root(path: str) -> int:
     """Return a descriptor of the folder, reached without any symbolic link; raise RefusedError or OSError."""
     if not path.startswith("/") or os.path.normpath(path) != path or path in TOO_WIDE:
-        raise RefusedError(f"{path}: expected an absolute, plain path of a folder that holds only logs")
+        raise RefusedError(
+            f"{path}: expected an absolute, plain path of a folder that holds only logs"
+        )
     opened = os.open("/", FOLDER)
     try:
         for part in path.strip("/").split("/"):

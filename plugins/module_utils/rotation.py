@@ -28,7 +28,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.log_rotation 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
-    Debugged,
     parse_debug,
     parse_state,
 )
@@ -80,7 +79,9 @@ class Rotation:
         _claimed, found = read_state(state, host)
         for problem in (found["unseen"], found["problem"]):
             if problem:
-                expected = "expected a state file of logrotate, or none (move it away to begin anew)"
+                expected = (
+                    "expected a state file of logrotate, or none (move it away to begin anew)"
+                )
                 raise RotationError(f"{found['path']}: {problem}; {expected}")
         self.state = found["path"] or STATE
         logs, unseen = logs_of(parsed, host)
@@ -100,11 +101,12 @@ class Rotation:
         except HostError as exc:
             raise RotationError(str(exc)) from exc
         debugged = parse_debug(said.err + "\n" + said.out)
+        errors = _grave(debugged.errors)
         # Old versions end with status 0 all the same.
-        if said.status or debugged.errors:
-            lines = "; ".join(debugged.errors[:3]) or f"status {said.status}"
+        if errors or (said.status and not debugged.errors):
+            lines = "; ".join(errors[:3]) or f"status {said.status}"
             raise RotationError(f"logrotate --debug: {lines}")
-        return _due(debugged)
+        return [path for path, reason in debugged.considered.items() if not reason]
 
     def needed_bytes(self) -> dict[str, int]:
         """Return what the rotation may need for a while on each file system, by a folder of it."""
@@ -150,8 +152,8 @@ class Rotation:
                     new = stream.read(STATE_LIMIT_BYTES)
                 os.unlink(copy)
             debugged = parse_debug(text)
-            done.errors = list(debugged.errors)
-            if status and not done.errors:
+            done.errors = _grave(debugged.errors)
+            if status and not debugged.errors:
                 done.errors = [f"logrotate ended with status {status}"]
             done.output = text
             for path in self.planned:
@@ -273,5 +275,6 @@ def _names(line: str, path: str) -> bool:
     return bool(re.search(re.escape(path) + r"(?![\w/])", line))
 
 
-def _due(debugged: Debugged) -> list[str]:
-    return [path for path, reason in debugged.considered.items() if not reason]
+def _grave(errors: tuple[str, ...]) -> list[str]:
+    """Return the errors but those of logs that are not there: they hinder no other log, and are the check's."""
+    return [line for line in errors if not re.match(r"stat of .* failed: No such file", line)]

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsp
 
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     Connection,
-    NoAnswer,
+    NoAnswerError,
     split_place,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
@@ -88,7 +88,7 @@ def shown(url: str) -> str:
 def fetch(host: Host, ask: Ask) -> Answer:
     """Ask, follow at most `redirects` redirects (never from https to http), and return the last answer.
 
-    Times are summed over the redirects. Raise NoAnswer; ValueError if the request cannot be made.
+    Times are summed over the redirects. Raise NoAnswerError; ValueError if the request cannot be made.
     """
     ends = time.monotonic() + ask.timeout_seconds
     seconds: dict[str, float] = {}
@@ -180,7 +180,7 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
             response.begin()
             body = response.read(ask.limit_bytes + 1)
         except (HTTPException, OSError, ValueError) as exc:
-            raise NoAnswer("answer", _reason(exc)) from exc
+            raise NoAnswerError("answer", _reason(exc)) from exc
         first = (connection.first_byte_at or time.monotonic()) - sent_at
         seconds = {**connection.seconds, "first_byte": first, "total": time.monotonic() - started}
     finally:
@@ -237,7 +237,7 @@ def _request(ask: Ask, parts: SplitResult) -> bytes:
 
 def _reason(exc: BaseException) -> str:
     """Return what was wrong with an answer, in one line."""
-    if isinstance(exc, NoAnswer):
+    if isinstance(exc, NoAnswerError):
         return str(exc)
     if isinstance(exc, ssl.SSLError):
         return f"TLS: {exc.reason or exc}"

@@ -16,12 +16,13 @@ description:
   - An attempt that both sshd and PAM tell of counts once; C(message repeated N times) counts N times.
   - A user name made to look like another message blames no other address. A failure that can be read in more than one
     way counts, and has no source.
+  - Names of accounts are observed as the clients gave them. Now and then one is a password typed in the wrong place.
   - Never changes the host; check mode makes no difference.
 options:
   paths:
     description:
       - The logs; patterns are expanded. V(journal) is systemd's journal.
-      - If empty, C(/var/log/auth.log) and C(/var/log/secure), and where neither is there, the journal.
+      - If empty, C(/var/log/auth.log) and C(/var/log/secure); where neither was written to for three days, the journal.
     type: list
     elements: str
     default: []

@@ -12,10 +12,10 @@ short_description: Remove archives of logs that are past their days
 version_added: 0.1.0
 author: Upkeep's founders (@astral-core)
 description:
-  - Removes files below the declared folders whose names match a pattern and that were last written longer ago than their
-    days. The newest of each log stay whatever their age.
-  - Never follows a symbolic link, not in the path of a folder either; never leaves the folder's file system; leaves alone
-    what has a second name (hard link), what is no regular file, and what is not the planned file any more.
+  - Removes files below the declared folders whose names match a pattern and that were last written longer ago than
+    their days. The newest of each log stay whatever their age.
+  - Never follows a symbolic link, not in the path of a folder either; never leaves the folder's file system; leaves
+    alone what has a second name (hard link), what is no regular file, and what is not the planned file any more.
   - A removal cannot be undone. Look at the plan first, with C(--check --diff).
 options:
   roots:
@@ -100,13 +100,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.log_rotation import iso
 from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
     ARGUMENTS,
     RefusedError,
     carry_out,
     plan,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.times import iso
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ author: Upkeep's founders (@astral-core)
 description:
   - Lets the real C(logrotate) rotate what is due by its configuration, and then looks if each log has become a new file
     or has a new archive. A rotation that is not proved so fails the task, whatever logrotate's exit status was.
-  - logrotate writes its state file after a rotation that failed, too, and so leaves the log alone until its next period.
-    Here the state of such a log is left as it was, and the log is due again at the next run.
+  - logrotate writes its state file after a rotation that failed, too, and so leaves the log alone until its next
+    period. Here the state of such a log is left as it was, and the log is due again at the next run.
   - Nothing is begun with a state file that cannot be read, with a configuration that has errors, while another
     rotation holds the lock on the state file, or with too little free space.
 options:

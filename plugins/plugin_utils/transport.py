@@ -16,8 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
+try:
+    import psutil
+except ImportError:  # `observe` says then that the package `upkeep`, which brings it, is missing
+    psutil = None  # type: ignore[assignment]
 
 NO_PYTHON = "upkeep:no-python"
 CANDIDATES = (

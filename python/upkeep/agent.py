@@ -63,6 +63,9 @@ class Progress(Protocol):
     def host_done(self, observed: Observed) -> None:
         """Show that the host's results are in."""
 
+    def job_did(self, host: str, task: str, kind: str, text: str) -> None:
+        """Show what a job changed (kind changed), would have, or failed at (kind failed)."""
+
     def expects(self, hosts: int) -> None:
         """Show how many hosts are in the run."""
 
@@ -178,11 +181,13 @@ class _Intake:
         text = f"{task}: {' '.join(message.split())}"[:500]
         if self.outcomes.get(host) is Outcome.OK:
             self.job_failures[host] = text
+            self._note(runs.Change(host, task, "failed", message))
         else:
             self.lost(host, text, Outcome.FAILED)
 
     def changed(self, host: str, task: str, diff: str) -> None:
-        """Show what a job changed, or would."""
+        """Write down what a job changed, or would have, and show it."""
+        self._note(runs.Change(host, task, "changed", diff))
 
     def stop(self) -> str:
         """Say if somebody has asked to stop."""
@@ -236,6 +241,15 @@ class _Intake:
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc
         shutil.rmtree(self.workspace, ignore_errors=True)
+
+    def _note(self, change: runs.Change) -> None:
+        """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""
+        try:
+            with self.store.begin() as db:
+                runs.add_change(db, self.run_id, change, datetime.now(UTC))
+        except StoreError as exc:
+            self.trouble = str(exc)
+        self.progress.job_did(change.host, change.task, change.kind, change.text)
 
     def _take(self, observed: Observed) -> None:
         """Write down, then show."""

@@ -106,16 +106,20 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
         if host and not hosts:
             raise UsageError(f"run {run_id} has no host {host!r}", remedy=f"upkeep show {run_id}")
         if as_json:
-            _print_json(run_document(summary, hosts, stored.results_of(db, run_id, host)))
+            results = stored.results_of(db, run_id, host)
+            _print_json(run_document(summary, hosts, results, _changes(db, run_id, host)))
         else:
-            results = [
+            shown_results = [
                 one
                 for one in stored.results_of(db, run_id, host)
                 if everything or one.status is not Status.PASS
             ]
             report = _report_path(settings, run_id)
             where = str(report) if report.exists() else ""
-            lists.print_run(_out(), summary, hosts, results, _now(), report=where)
+            out = _out()
+            for change in _changes(db, run_id, host):
+                out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
+            lists.print_run(out, summary, hosts, shown_results, _now(), report=where)
     return exit_status.of_run(summary)
 
 
@@ -206,7 +210,8 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
         report = _write_report(db, site.settings, summary)
         if as_json:
             hosts = list(_hosts(db, run_id))
-            _print_json(run_document(summary, hosts, stored.results_of(db, run_id)))
+            results = stored.results_of(db, run_id)
+            _print_json(run_document(summary, hosts, results, _changes(db, run_id)))
         else:
             _print_run(db, out, summary, report)
     retention.prune(store, _policy(site.settings), _now())
@@ -425,6 +430,12 @@ def _hosts(db: Any, run_id: int) -> Iterator[shown.HostInRun]:
             one.python,
             one.clock_offset_seconds,
         )
+
+
+def _changes(db: Any, run_id: int, host: str = "") -> list[dict[str, str]]:
+    """Return what the run's jobs did, on all hosts or on one."""
+    done = [dataclasses.asdict(one) for one in runs.changes(db, run_id)]
+    return [one for one in done if host in ("", one["host"])]
 
 
 def _finding(one: findings.Finding) -> shown.Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -18,7 +18,10 @@ VERSION = 1
 
 
 def run_document(
-    summary: RunSummary, hosts: Iterable[HostInRun], results: Iterable[Result]
+    summary: RunSummary,
+    hosts: Iterable[HostInRun],
+    results: Iterable[Result],
+    changes: Iterable[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Return a run as JSON types. Host text is as the host gave it: who shows it makes it harmless."""
     document = {
@@ -47,6 +50,7 @@ def run_document(
         },
         "hosts": [_host(host) for host in hosts],
         "results": [_result(result) for result in results],
+        "changes": [dict(change) for change in changes],
     }
     made: dict[str, Any] = readable(document)
     return made

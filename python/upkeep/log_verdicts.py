@@ -36,7 +36,7 @@ def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
     unparsed = number(data, "unparsed")
     if unparsed and unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
         return unknown(
-            f"{unparsed:g} of {unparsed + counted:g} lines were not understood, at most {MISREAD_PERCENT:g} %",
+            f"{unparsed:.0f} of {unparsed + counted:.0f} lines were not understood, at most {MISREAD_PERCENT:g} %",
             remedy="compare the log's format with what the gather reads: ansible-doc -t module "
             "astral.upkeep.access_log_info (or auth_log_info)",
         )

@@ -28,11 +28,11 @@ class TryTimes:
 
     @property
     def slowest_step(self) -> str:
-        """Say where the time went: `1.91 s of it first byte`."""
+        """Say where the time went: `; 1.91 s of it first byte`; nothing if no steps were told."""
         if not self.steps:
-            return "no steps were told"
+            return ""
         step = max(self.steps, key=lambda name: self.steps[name])
-        return f"{self.steps[step]:.2f} s of it {STEPS[step]}"
+        return f"; {self.steps[step]:.2f} s of it {STEPS[step]}"
 
 
 def try_times(tries: Iterable[Mapping[str, Any]]) -> TryTimes | None:

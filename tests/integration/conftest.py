@@ -35,7 +35,7 @@ def fleet(authority: Authority) -> Iterator[Fleet]:
     need_root()
     issued = authority.issue("app.lab.example")
     made = [
-        Host("web1", hosts.web(issued.certificate + authority.pem, issued.key)),
+        Host("web1", hosts.web(issued.certificate, issued.key, authority.pem)),
         Host("db1", hosts.database),
         Host("backup1", hosts.backup),
         Host("plain1", hosts.plain),

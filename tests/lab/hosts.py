@@ -57,21 +57,29 @@ def plain() -> None:
     _run("chpasswd", given="root:lab-secret-root\n")
 
 
-def web(certificate: bytes, key: bytes) -> Callable[[], None]:
+def web(certificate: bytes, key: bytes, authority: bytes) -> Callable[[], None]:
     """Return the setup of a web host: nginx with TLS, a health endpoint, an access log with traffic."""
 
     def setup() -> None:
         Path("/etc/lab/app.pem").write_bytes(certificate)
         Path("/etc/lab/app.key").write_bytes(key)
+        Path("/etc/lab/ca.pem").write_bytes(authority)
         Path("/etc/lab/app.key").chmod(0o600)
         Path("/srv/health.json").write_text('{"status": "ok", "database": {"status": "up"}}\n')
         Path("/etc/lab/nginx.conf").write_text(NGINX)
         _fresh("/var/log/nginx")
         _fresh("/var/lib/nginx")
         _run("nginx", "-c", "/etc/lab/nginx.conf")
+        visit("/page/[1-1200]")
         quiet_auth_log()
 
     return setup
+
+
+def visit(path: str) -> None:
+    """Ask the web server for pages, as many as curl's pattern says, over one connection."""
+    url = f"https://app.lab.example{path}"
+    _run("curl", "-sk", "--resolve", "app.lab.example:443:127.0.0.1", "-o", "/dev/null", url)
 
 
 def database() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
     Event,
@@ -153,6 +155,55 @@ def test_no_forged_text_blames_another_address(message: str) -> None:
     assert event is not None
     assert event.kind != "accepted"
     assert (event.source, event.port) == ("192.0.2.7", "99")
+
+
+# What a client may choose as its name: sshd cuts it at the first colon, escapes line ends, logs 100 characters.
+PIECES = st.sampled_from(
+    [
+        *(
+            " ",
+            " from ",
+            "192.0.2.66",
+            " port 22",
+            " ssh2",
+            " ssh1",
+            "Accepted password for root",
+            " user ",
+        ),
+        *(
+            "Failed none for",
+            "invalid user ",
+            " not allowed because not listed in AllowUsers",
+            " [preauth]",
+        ),
+        *("rhost=192.0.2.66", "x", " via h", "(", "\\n", "]", "ruser "),
+    ]
+)
+NAMES = st.one_of(
+    st.lists(PIECES, max_size=9).map("".join),
+    st.text(
+        st.characters(min_codepoint=32, max_codepoint=255, exclude_characters=":"), max_size=99
+    ),
+)
+SENTENCES = (
+    "Failed password for invalid user {} from 192.0.2.7 port 99 ssh2",
+    "Failed keyboard-interactive/pam for invalid user {} from 192.0.2.7 port 99 ssh2",
+    f"Failed publickey for invalid user {{}} from 192.0.2.7 port 99 ssh2: {KEY}",
+    "Invalid user {} from 192.0.2.7 port 99",
+    "Connection closed by invalid user {} 192.0.2.7 port 99 [preauth]",
+    "Disconnecting invalid user {} 192.0.2.7 port 99: Too many authentication failures [preauth]",
+    "error: maximum authentication attempts exceeded for invalid user {} from 192.0.2.7 port 99 ssh2 [preauth]",
+)
+
+
+@given(NAMES, st.sampled_from(SENTENCES))
+def test_whatever_a_client_calls_itself_the_address_is_its_own(name: str, sentence: str) -> None:
+    event = parse_sshd(sentence.format(name[:99]))
+
+    assert event is not None
+    assert event.kind in ("failed", "refused", "end")
+    assert (event.source, event.port) == ("192.0.2.7", "99")
+    assert event.account.strip() == name[:99].strip()
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,16 @@ from functools import lru_cache
 from typing import Any, Iterable, NamedTuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
-    LINE_LIMIT_BYTES,
-    LogWindow,
+from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
     clf_time,
     iso_utc,
     parse_offset,
     time_value,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
+    LINE_LIMIT_BYTES,
+    LogWindow,
+    named_fields,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
@@ -109,13 +112,10 @@ class Parser:
     """Reads lines in combined format or JSON; remembers the last one, as it is asked for its time first."""
 
     def __init__(
-        self, time_unit: str, fields: dict[str, Any], now: float, offset: int | None
+        self, time_unit: str, fields: dict[str, Any] | None, now: float, offset: int | None
     ) -> None:
         self.time_unit = time_unit
-        self.fields = {
-            name: (str(fields[name]),) if fields.get(name) else names
-            for name, names in FIELDS.items()
-        }
+        self.fields = named_fields(FIELDS, fields)
         self.now = now
         self.offset = offset
         self._last: tuple[str, float | None, Request | None] = ("", None, None)
@@ -384,7 +384,7 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
     since = now - params["window_seconds"]
     try:
         offset = parse_offset(params["utc_offset"])
-        parser = Parser(params["time_unit"], params["fields"] or {}, now, offset)
+        parser = Parser(params["time_unit"], params["fields"], now, offset)
         window = LogWindow(host, path, parser.stamp, since, now, params["limit_bytes"])
         summary = Summary()
         for _at, text in window:

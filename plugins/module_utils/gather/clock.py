@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ho
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
-TOOLS = ("chronyc", "ntpq", "timedatectl")
+TOOLS = ("chronyc|ntpq|timedatectl",)
 QUERY_SECONDS = 5.0
 
 # struct timex where long has 64 bits: modes, offset, freq, maxerror, esterror, status, … Source: adjtimex(2).

@@ -13,7 +13,7 @@ import ssl
 import time
 import urllib.parse
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.children import side_by_side
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
@@ -42,14 +42,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "timeout_seconds": {"type": "int", "default": 8},
 }
 TIMEOUT_SECONDS = 60
-TOOLS = ("psql", "mariadb", "mysql")
-LIBRARIES = ("psycopg",)
+TOOLS = ("psql|python:psycopg",)
 RAW_LIMIT_CHARACTERS = 8_000
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379}
 POSTGRESQL_SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
 MARIADB_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock")
 
-# Slots that ordinary users cannot have are reserved ones: superuser_reserved_connections, since 16 reserved_connections.
+# Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
 POSTGRESQL_QUESTION = """
 select json_build_object(
   'answer', 40 + 2,
@@ -80,14 +79,15 @@ SATURATED = re.compile(
 )
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The database could not be used; the text is its own reason, or the system's."""
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per declared database, and per one found on this host of a kind that none is declared of.
 
-    Not getting in is data (`connected` false, `reason`): it is what was asked. An error says that there is no means to ask.
+    Not getting in is data (`connected` false, `reason`): it is what was asked. An error says that there are no means
+    to ask.
     """
     wanted = {subject(database): (database, True) for database in params["databases"]}
     if params["discover"]:
@@ -97,7 +97,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
                 wanted.setdefault(subject(database), (database, False))
     seconds = params["timeout_seconds"]
     answers = side_by_side(
-        {name: partial(probe, host, database, seconds) for name, (database, _) in wanted.items()},
+        {name: partial(probe, host, database, seconds) for name, (database, _shown) in wanted.items()},
         seconds + 2,
     )
     seen = []
@@ -165,7 +165,7 @@ def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     ask = {"postgresql": _postgresql, "mariadb": _mariadb, "redis": _redis, "sqlite": _sqlite}
     try:
         return {"connected": True, "reason": "", **ask[database["kind"]](host, database, seconds)}
-    except Refused as exc:
+    except RefusedError as exc:
         return _refusal(str(exc))
 
 
@@ -216,7 +216,7 @@ def _postgresql(host: Host, database: dict[str, Any], seconds: int) -> dict[str,
             answer = connection.execute(POSTGRESQL_QUESTION).fetchone()[0]
             asked = time.monotonic()
     except psycopg.Error as exc:
-        raise Refused(str(exc)) from exc
+        raise RefusedError(str(exc)) from exc
     times = {"connect_seconds": connected - started, "query_seconds": asked - connected}
     return {**answer, **times, "raw": json.dumps(answer)}
 
@@ -238,27 +238,27 @@ def _psql(host: Host, settings: dict[str, str], seconds: int) -> dict[str, Any]:
 
 
 def parse_psql(text: str, wall_seconds: float) -> dict[str, Any]:
-    """Return the answer and its times from psql's output with timing on; raise Refused if there is none."""
+    """Return the answer and its times from psql's output with timing on; raise RefusedError if there is none."""
     answer = next((line for line in text.splitlines() if line.startswith("{")), "")
     timed = re.search(r"^Time: ([\d.]+) ms", text, re.MULTILINE)
     try:
         data: dict[str, Any] = json.loads(answer)
     except ValueError as exc:
-        raise Refused(f"psql: no answer in {text[:200]!r}") from exc
+        raise RefusedError(f"psql: no answer in {text[:200]!r}") from exc
     query = float(timed.group(1)) / 1000 if timed else None
     connect = max(0.0, wall_seconds - query) if query is not None else None
     return {**data, "connect_seconds": connect, "query_seconds": query}
 
 
 def _run(host: Host, command: list[str], seconds: int, **how: Any) -> tuple[str, float]:
-    """Return what the client printed and how long it took; raise Refused with its reason."""
+    """Return what the client printed and how long it took; raise RefusedError with its reason."""
     started = time.monotonic()
     try:
         ran = host.run(command, timeout_seconds=seconds, **how)
     except HostError as exc:
-        raise Refused(f"no answer within {seconds} s ({exc})") from exc
+        raise RefusedError(f"no answer within {seconds} s ({exc})") from exc
     if ran.status != 0:
-        raise Refused(ran.err.strip() or f"{command[0]} ended with {ran.status}")
+        raise RefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
     return ran.out, time.monotonic() - started
 
 
@@ -300,7 +300,7 @@ def option_value(text: str) -> str:
 
 
 def parse_mariadb(text: str) -> dict[str, Any]:
-    """Return the answer from lines of name and value; raise Refused if it is not whole."""
+    """Return the answer from lines of name and value; raise RefusedError if it is not whole."""
     pairs = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)
     fields = {name.lower(): value for name, value in pairs}
     try:
@@ -316,7 +316,7 @@ def parse_mariadb(text: str) -> dict[str, Any]:
             "rejected": int(fields.get("connection_errors_max_connections", 0)),
         }
     except (KeyError, ValueError) as exc:
-        raise Refused(f"unexpected answer, no {exc}") from exc
+        raise RefusedError(f"unexpected answer, no {exc}") from exc
 
 
 def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
@@ -326,7 +326,7 @@ def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]
     try:
         connection = host.connect(address, database.get("port") or PORTS["redis"], seconds)
     except HostError as exc:
-        raise Refused(str(exc)) from exc
+        raise RefusedError(str(exc)) from exc
     try:
         with connection:
             if database.get("tls"):
@@ -342,7 +342,7 @@ def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]
                 information = _redis_ask(stream, "INFO")
     except (OSError, ValueError) as exc:
         late = "timed out" in str(exc)
-        raise Refused(f"no answer within {seconds} s" if late else str(exc)) from exc
+        raise RefusedError(f"no answer within {seconds} s" if late else str(exc)) from exc
     return {
         "answer": answer,
         **parse_redis(information),
@@ -352,8 +352,8 @@ def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]
     }
 
 
-def _redis_ask(stream: IO[bytes], *words: str) -> str:
-    """Send a command, return its simple or bulk reply; raise Refused with an error reply, ValueError at anything else.
+def _redis_ask(stream: Any, *words: str) -> str:
+    """Send a command, return its simple or bulk reply; raise RefusedError with an error, ValueError at anything else.
 
     Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
     """
@@ -362,21 +362,22 @@ def _redis_ask(stream: IO[bytes], *words: str) -> str:
     for part in parts:
         stream.write(b"$%d\r\n%s\r\n" % (len(part), part))
     stream.flush()
-    line = stream.readline(65_536)
+    line: bytes = stream.readline(65_536)
     kind, rest = line[:1], line[1:].strip().decode("utf-8", "replace")
     if kind == b"-":
-        raise Refused(rest)
+        raise RefusedError(rest)
     if kind == b"+":
         return rest
     if kind == b"$" and rest.isdigit() and int(rest) <= 1_000_000:
-        return stream.read(int(rest) + 2)[:-2].decode("utf-8", "replace")
+        bulk: bytes = stream.read(int(rest) + 2)
+        return bulk[:-2].decode("utf-8", "replace")
     if not line:
         raise ValueError("the server closed the connection")
     raise ValueError(f"not an answer of Redis: {line[:60]!r}")
 
 
 def parse_redis(text: str) -> dict[str, Any]:
-    """Return version, role, clients and memory from INFO. Source: https://redis.io/docs/latest/commands/info/"""
+    """Return version, role, clients and memory from INFO. Source: redis.io, commands/info."""
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
     def number(name: str) -> int | None:
@@ -400,8 +401,8 @@ def parse_redis(text: str) -> dict[str, Any]:
 def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     """Open the file for reading only and read its schema.
 
-    A database in write-ahead mode that nobody has open is read as it lies (`immutable`), as SQLite would otherwise make a
-    `-shm` file beside it; owned by us, that would shut out the application.
+    A database in write-ahead mode that nobody has open is read as it lies (`immutable`), as SQLite would otherwise
+    make a `-shm` file beside it; owned by us, that would shut out the application.
     """
     path = database["name"]
     try:
@@ -409,9 +410,9 @@ def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any
         write_ahead = head[18:20] == b"\x02\x02"
         alone = write_ahead and not host.exists(f"{path}-wal")
         if write_ahead and not alone and not host.exists(f"{path}-shm"):
-            raise Refused("its write-ahead log was left behind, without an index; not opened")
+            raise RefusedError("its write-ahead log was left behind, without an index; not opened")
     except HostError as exc:
-        raise Refused(str(exc)) from exc
+        raise RefusedError(str(exc)) from exc
     flags = "?mode=ro&immutable=1" if alone else "?mode=ro"
     started = time.monotonic()
     try:
@@ -426,7 +427,7 @@ def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any
         finally:
             connection.close()
     except sqlite3.Error as exc:
-        raise Refused(str(exc)) from exc
+        raise RefusedError(str(exc)) from exc
     return {
         "answer": answer,
         "version": f"{sqlite3.sqlite_version} (this reader's)",

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
-    NoAnswer,
+    NoAnswerError,
     client_context,
     side_by_side,
 )
@@ -57,7 +57,7 @@ HIDDEN_HEADERS = (
 )
 
 
-class NotReadable(ValueError):
+class UnreadableError(ValueError):
     """JSON that is meant to harm, or means two things."""
 
 
@@ -98,7 +98,7 @@ def _subjects(urls: list[str]) -> list[str]:
 
 
 def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
-    """Return data, raw and error of one endpoint; raise NoAnswer or ValueError if it cannot be asked at all."""
+    """Return data, raw and error of one endpoint; raise NoAnswerError or ValueError if it cannot be asked at all."""
     split_url(url)
     ask = Ask(
         url,
@@ -117,7 +117,7 @@ def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
     for _number in range(min(max(params["tries"], 1), MOST_TRIES)):
         try:
             last = fetch(host, ask)
-        except NoAnswer as exc:
+        except NoAnswerError as exc:
             tries.append({"stage": exc.stage, "problem": str(exc)[:500]})
             continue
         entry: dict[str, Any] = {"status": last.status}
@@ -158,10 +158,10 @@ def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
         wanted = params["contains"].encode("utf-8", "surrogateescape")
         data["contains"] = {"wanted": params["contains"], "found": wanted in answer.body}
     kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
-    if params["json"] or "json" in kind.lower():
+    if params["json"] or (answer.body and "json" in kind.lower()):
         try:
             document = parse_json(answer.body, answer.truncated)
-        except NotReadable as exc:
+        except UnreadableError as exc:
             data["json_unreadable"] = str(exc)
         except ValueError as exc:
             data["json_problem"] = str(exc)[:TEXT_CHARACTERS]
@@ -175,17 +175,17 @@ def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_json(body: bytes, truncated: bool = False) -> Any:
-    """Return the document; raise ValueError if it is no JSON, NotReadable if no two readers would agree on it.
+    """Return the document; raise ValueError if it is no JSON, UnreadableError if no two readers would agree on it.
 
     NaN and infinity are no JSON (RFC 8259, section 6); of a doubled name readers take the first, the last or neither
     (section 4).
     """
     if truncated:
-        raise NotReadable(f"JSON of more than {len(body)} bytes")
+        raise UnreadableError(f"JSON of more than {len(body)} bytes")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise NotReadable("JSON that is not UTF-8") from exc
+        raise UnreadableError("JSON that is not UTF-8") from exc
     try:
         return json.loads(
             text,
@@ -195,7 +195,7 @@ def parse_json(body: bytes, truncated: bool = False) -> Any:
             parse_float=_fraction,
         )
     except RecursionError:
-        raise NotReadable("JSON nested too deep") from None
+        raise UnreadableError("JSON nested too deep") from None
     except json.JSONDecodeError as exc:
         raise ValueError(f"not JSON: {exc}") from exc
 
@@ -205,26 +205,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()
-        double = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise NotReadable(f"JSON with the name {double[:80]!r} twice in one object")
+        double = next(name for name, _value in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise UnreadableError(f"JSON with the name {double[:80]!r} twice in one object")
     return made
 
 
 def _constant(name: str) -> Any:
-    raise NotReadable(f"JSON with {name}")
+    raise UnreadableError(f"JSON with {name}")
 
 
 def _integer(text: str) -> int | float:
     """Return the number; thousands of digits would take minutes."""
     if len(text) > NUMBER_DIGITS:
-        raise NotReadable(f"JSON with a number of {len(text)} digits")
+        raise UnreadableError(f"JSON with a number of {len(text)} digits")
     return int(text)
 
 
 def _fraction(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise NotReadable(f"JSON with the number {text[:40]}")
+        raise UnreadableError(f"JSON with the number {text[:40]}")
     return number
 
 

@@ -12,7 +12,6 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils import retention
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     COMPRESSED,
@@ -26,6 +25,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     parse_state,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
+    ARGUMENTS as ROOT_ARGUMENTS,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.retention import RefusedError, plan
+from ansible_collections.astral.upkeep.plugins.module_utils.times import iso
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "config": {"type": "list", "elements": "path"},
@@ -34,13 +38,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": retention.ARGUMENTS,
+        "options": ROOT_ARGUMENTS,
     },
     "log_folders": {"type": "list", "elements": "path", "default": ["/var/log"]},
     "unrotated_bytes": {"type": "int", "default": 500_000_000},
     "open_files": {"type": "bool", "default": True},
 }
-TOOLS = ("logrotate", "stat")
+TOOLS = ("logrotate",)
 
 CONFIG = "/etc/logrotate.conf"
 STATES = (
@@ -186,15 +190,6 @@ def identity(info: os.stat_result) -> str:
     return f"{info.st_dev}:{info.st_ino}"
 
 
-def iso(seconds: float | None) -> str | None:
-    """Return the time in ISO 8601; None for none, and for one that is out of all range."""
-    try:
-        moment = None if seconds is None else datetime.fromtimestamp(int(seconds), timezone.utc)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return moment.isoformat() if moment else None
-
-
 def archives_of(path: str, policy: dict[str, Any], host: Host) -> list[dict[str, Any]]:
     """Return the archives of a log, newest first; raise HostError if their folder cannot be read.
 
@@ -204,7 +199,7 @@ def archives_of(path: str, policy: dict[str, Any], host: Host) -> list[dict[str,
     olddir = policy.get("olddir")
     folder = os.path.join(folder, olddir) if olddir else folder
     pattern = archive_pattern(os.path.basename(path), policy)
-    found = []
+    found: list[dict[str, Any]] = []
     for name in host.names(folder):
         match = pattern.fullmatch(name)
         if match is None:
@@ -288,8 +283,8 @@ def _log(
         archive_bytes=sum(one["bytes"] for one in archives),
         newest=newest and os.path.basename(newest["path"]),
         newest_bytes=newest and newest["bytes"],
-        newest_at=iso(newest and (newest["named_at"] or newest["mtime"])),
-        newest_written_at=iso(newest and newest["mtime"]),
+        newest_at=iso(newest["named_at"] or newest["mtime"]) if newest else None,
+        newest_written_at=iso(newest["mtime"]) if newest else None,
         oldest_at=iso(archives[-1]["named_at"] or archives[-1]["mtime"]) if archives else None,
         uncompressed=sum(not one["compressed"] and one["bytes"] > 0 for one in archives),
         missing_numbers=[n for n in range(first, numbers[-1]) if n not in numbers][:20]
@@ -334,7 +329,7 @@ def _proved(
     None if neither says: no archive, and no birth time on this file system. The state file proves nothing:
     logrotate writes it after a rotation that failed, too.
     """
-    proofs = [] if born is None or policy.get("copytruncate") and newest else [born]
+    proofs = [] if born is None or (policy.get("copytruncate") and newest) else [born]
     if newest:
         # An archive is renamed or copied at the rotation: not before its last line, not before its birth if copied.
         proofs.append(newest["named_at"] or newest["mtime"])
@@ -414,26 +409,26 @@ def _retained(root: dict[str, Any], host: Host) -> Observation:
     """Return what a retention root holds past its days: the plan of the job, not carried out."""
     subject = f"retention {root['path']}"
     try:
-        plan = retention.plan(root, host.now())
+        made = plan(root, host.now())
     except OSError as exc:
         return Observation(subject, error=f"{root['path']}: {exc.strerror or exc}")
-    except retention.RefusedError as exc:
+    except RefusedError as exc:
         return Observation(subject, error=str(exc))
-    oldest = min((one.mtime for one in plan.doomed), default=None)
+    oldest = min((one.mtime for one in made.doomed), default=None)
     data = {
         "kind": "retention",
         "path": root["path"],
         "keep_days": root["keep_days"],
-        "archives": plan.archives,
-        "bytes": plan.total_bytes,
-        "overdue": len(plan.doomed),
-        "overdue_bytes": sum(one.size for one in plan.doomed),
+        "archives": made.archives,
+        "bytes": made.total_bytes,
+        "overdue": len(made.doomed),
+        "overdue_bytes": sum(one.size for one in made.doomed),
         "oldest_overdue_at": iso(oldest),
         "at": iso(host.now()),
-        "refused": [f"{path}: {why}" for path, why in plan.refused[:FILES_LIMIT]],
-        "unread": plan.unread[:FILES_LIMIT],
+        "refused": [f"{path}: {why}" for path, why in made.refused[:FILES_LIMIT]],
+        "unread": made.unread[:FILES_LIMIT],
     }
-    lines = [f"{one.path} {one.size} By, written {iso(one.mtime)}" for one in plan.doomed[:200]]
+    lines = [f"{one.path} {one.size} By, written {iso(one.mtime)}" for one in made.doomed[:200]]
     return Observation(subject, data, raw="\n".join(lines))
 
 

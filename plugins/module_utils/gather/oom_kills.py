@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ho
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 ARGUMENTS: dict[str, dict[str, Any]] = {"window_hours": {"type": "int", "default": 24}}
-TOOLS = ("journalctl", "dmesg")
+TOOLS = ("journalctl|dmesg",)
 KILLS_LIMIT = 20
 LOG_SECONDS = 15.0
 # `Memory cgroup out of memory: Killed process 812 (stress) …` of the kernel, `Killed /a.slice/b.service due to …` of

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TIMEOUT_SECONDS = 90
-TOOLS = ("apt-get", "dnf")
+TOOLS = ("apt-get|dnf",)
 SIMULATION_SECONDS = 80.0
 NAMES_LIMIT = 50
 RAW_LIMIT_CHARACTERS = 50_000

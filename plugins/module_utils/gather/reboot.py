@@ -14,7 +14,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ho
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
-TOOLS = ("needs-restarting",)
 NAMES_LIMIT = 30
 FLAGS = ("/run/reboot-required", "/var/run/reboot-required")
 

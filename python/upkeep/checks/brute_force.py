@@ -36,7 +36,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     most = number(sources[0], "most_in_burst") if sources else 0
     measure = Measure("failed_logins_in_burst", most)
-    text = f"{most:g} failed logins from one source within {seconds:g} s, at most {params.max_in_burst}"
+    text = f"{most:.0f} failed logins from one source within {seconds:g} s, at most {params.max_in_burst}"
     over = [item for item in sources if number(item, "most_in_burst") > params.max_in_burst]
     if over:
         named = ", ".join(short(item.get("source") or "no address told", 45) for item in over[:3])

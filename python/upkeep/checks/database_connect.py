@@ -1,7 +1,7 @@
 """Databases let their users in and answer, in good time.
 
-A declared database that cannot be used is critical: whoever declared it needs it. One that was only found on the host and
-that refuses the account Upkeep works as answers, but has not been asked anything: unknown.
+A declared database that cannot be used is critical: whoever declared it needs it. One that was only found on the host
+and that refuses the account Upkeep works as answers, but has not been asked anything: unknown.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -34,9 +33,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     text = f"{data['bytes']} By in {data['count']} deleted files"
     if data["bytes"] > params.held_bytes:
         worst = data["files"][0]
-        severity = (
-            Severity.HIGH if data["bytes"] > 10 * params.held_bytes else Severity.MEDIUM
-        )
+        severity = Severity.HIGH if data["bytes"] > 10 * params.held_bytes else Severity.MEDIUM
         text += f", at most {params.held_bytes} By; the biggest is {worst['path']}, held by {worst['process']}"
         remedy = f"ls -l /proc/{worst['pid']}/fd  # then restart {worst['process']}"
         return failed(severity, text, *measures, remedy=remedy)

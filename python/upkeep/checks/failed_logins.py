@@ -33,7 +33,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     data = seen.data
     count = number(data, "most_in_an_hour")
     measure = Measure("failed_logins_per_hour", count)
-    text = f"{count:g} failed logins in an hour, at most {params.max_per_hour}"
+    text = f"{count:.0f} failed logins in an hour, at most {params.max_per_hour}"
     if count > params.max_per_hour:
         sources = [
             f"{short(item.get('source') or 'no address told', 45)} ({item.get('failures')})"

@@ -4,7 +4,7 @@ Each URL is asked a few times, on a new connection each time. It fails as critic
 wrong status; as high if only some are; as high if the answer does not say what the site declared (`json`, `contains`),
 or tells of a component that is down; as medium if it is slow. A name that does not exist and a refused connection are
 faults of what was declared; a resolver that is silent says nothing of the endpoint, so that it is unknown.
-JSON that readers would not agree on (a name twice, NaN, any depth, too long) is unknown where it should have been judged.
+JSON that readers would not agree on (a name twice, NaN, any depth, too long) is unknown where it had to be judged.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         limit = f"below {params.mean_seconds:g} s expected"
         return failed(
             Severity.MEDIUM,
-            f"{times.mean:.2f} s on average, {limit}; {times.slowest_step}",
+            f"{times.mean:.2f} s on average, {limit}{times.slowest_step}",
             *measures,
         )
     if times.p95 >= params.p95_seconds:
         limit = f"below {params.p95_seconds:g} s expected"
         return failed(
             Severity.MEDIUM,
-            f"{times.p95:.2f} s at the 95th percentile, {limit}; {times.slowest_step}",
+            f"{times.p95:.2f} s at the 95th percentile, {limit}{times.slowest_step}",
             *measures,
         )
     return passed(
@@ -174,6 +174,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
-    remedy="ask it from the host and read what it says: curl -isS URL; then the service's log: journalctl -u UNIT -n 50",
+    remedy="ask it from the host and read what it says: curl -isS URL; then its log: journalctl -u UNIT -n 50",
     controls=("45 CFR 164.308(a)(7)(i)",),
 )

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -132,7 +131,9 @@ def _smaller(data: dict[str, Any]) -> list[Verdict]:
             text = f"hourly, and its archives are named by {form}: the second of a day collides"
             found.append(failed(Severity.MEDIUM, text))
     if policy["rotate"] >= 0 and data["archives"] > policy["rotate"] + 1:
-        text = f"{data['archives']} archives, at most {policy['rotate']}: some left by another naming"
+        text = (
+            f"{data['archives']} archives, at most {policy['rotate']}: some left by another naming"
+        )
         found.append(failed(Severity.LOW, text))
     if data["missing_numbers"]:
         numbers = ", ".join(map(str, data["missing_numbers"]))

@@ -1,7 +1,7 @@
 """logrotate is installed, its configuration is valid, names each log once, and its state file can be read.
 
-A state file that was cut off makes logrotate forget the logs named after the cut, or stop before the first; old versions
-end with status 0 then, so that nobody hears of it. Judged from `logrotate -d` and from the files themselves.
+A state file that was cut off makes logrotate forget the logs named after the cut, or stop before the first; old
+versions end with status 0 then, so that nobody hears of it. Judged from `logrotate -d` and from the files themselves.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 

@@ -42,7 +42,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return failed(
             Severity.CRITICAL,
             f"login as {short(login.get('account'), 40)} from {short(login.get('source'), 45)} at "
-            f"{short(login.get('at'), 25)} after {most:g} failures, suspect from {params.min_failures_before}",
+            f"{short(login.get('at'), 25)} after {most:.0f} failures, suspect from {params.min_failures_before}",
             measure,
         )
     unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
@@ -50,7 +50,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     if unclear is not None:
         return unclear
-    text = f"no login after {params.min_failures_before} or more failures from its source (most: {most:g})"
+    text = f"no login after {params.min_failures_before} or more failures from its source (most: {most:.0f})"
     if data.get("truncated"):
         return unknown(f"{text}, but only a part of the log could be read", measure)
     return passed(text, measure)

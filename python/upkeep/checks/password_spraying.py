@@ -38,7 +38,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     most = number(sources[0], "accounts_tried") if sources else 0
     measure = Measure("accounts_tried_by_one_source", most)
-    text = f"{most:g} accounts tried by one source in {window:g} s, at most {params.max_accounts}"
+    text = f"{most:.0f} accounts tried by one source in {window:g} s, at most {params.max_accounts}"
     over = [item for item in sources if number(item, "accounts_tried") > params.max_accounts]
     if over:
         accounts = over[0].get("accounts")

@@ -19,7 +19,7 @@ from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 class Params:
     """How long a reboot may be pending.
 
-    high_days: days from which it is severe; before, it is low.
+    high_days: days after which it is severe; until then it is low.
     """
 
     high_days: float = 14.0
@@ -54,10 +54,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if not since:
         return failed(Severity.MEDIUM, text)
     days = max(0.0, (now - min(since)).total_seconds() / 86400)
-    late = days >= params.high_days
+    late = days > params.high_days
     return failed(
         Severity.HIGH if late else Severity.LOW,
-        f"{text}; for {days:.0f} d, less than {params.high_days:g} d",
+        f"{text}; for {days:.0f} d, at most {params.high_days:g} d",
         Measure("pending", round(days, 2), "d"),
     )
 

@@ -48,7 +48,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     timed = times.get("count", 0)
     if not timed:
         return unknown(
-            f"none of {requests:g} requests has a request time in the log",
+            f"none of {requests:.0f} requests has a request time in the log",
             remedy="add $request_time to nginx's log_format, or %D to Apache's LogFormat "
             "and time_unit: us to the site",
         )
@@ -68,7 +68,7 @@ def judge_times(
     )
     text = (
         f"mean {mean:.3g} s (below {params.max_mean_seconds:g} s),"
-        f" 95th percentile {p95:.3g} s (below {params.max_p95_seconds:g} s) of {timed:g} requests"
+        f" 95th percentile {p95:.3g} s (below {params.max_p95_seconds:g} s) of {timed:.0f} requests"
     )
     if timed < params.min_timed_requests:
         return unknown(f"{text}; too few to judge, at least {params.min_timed_requests}", *measures)

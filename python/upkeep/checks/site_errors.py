@@ -41,7 +41,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     share = 100 * errors / requests if requests else 0.0
     measures = (Measure("requests", requests), Measure("server_error_share", share, "%"))
     text = (
-        f"{errors:g} server errors in {requests:g} requests of {window:g} s"
+        f"server errors: {errors:.0f} of {requests:.0f} requests in {window:g} s"
         f" ({share:.3g} %, at most {params.max_error_percent:g} %)"
     )
     enough = requests >= params.min_requests

@@ -15,6 +15,7 @@ from upkeep.store.texts import name, shown
 from upkeep.verdicts import Severity
 
 RUNNING = "running"
+CHANGE_CHARACTERS = 100_000
 UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)
 
 
@@ -123,6 +124,30 @@ def hosts(db: Connection, run_id: int) -> Iterator[RunHost]:
             row.python,
             row.clock_offset_seconds,
         )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a job's task did on a host. kind: changed or failed; text: the diff, or why it failed."""
+
+    host: str
+    task: str
+    kind: str
+    text: str
+
+
+def add_change(db: Connection, run_id: int, change: Change, at: datetime) -> None:
+    """Write down what a job changed, would have changed, or failed at."""
+    values = {"run_id": run_id, "kind": change.kind, "at": at, "host": shown(change.host, 255)}
+    values |= {"task": shown(change.task), "text": shown(change.text, CHANGE_CHARACTERS)}
+    db.execute(insert(tables.change).values(values))
+
+
+def changes(db: Connection, run_id: int) -> list[Change]:
+    """Return what the run's jobs changed, in the order in which it happened."""
+    table = tables.change
+    rows = db.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id))
+    return [Change(row.host, row.task, row.kind, row.text) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,20 @@ run_host = Table(
     UniqueConstraint("run_id", "host"),
 )
 
+change = Table(
+    # What a job changed on a host, or in check mode would have; or the task at which it failed.
+    "change",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run_id(),
+    Column("host", String(255), nullable=False),
+    Column("task", Text, nullable=False),
+    Column("kind", String(10), nullable=False),  # changed or failed
+    Column("text", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index(None, "run_id"),
+)
+
 report = Table(
     # One answer of a host; a host may give several in one run: what is seen, then the proof of a job.
     "report",

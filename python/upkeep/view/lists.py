@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from rich.cells import cell_len
 
 from upkeep.check import Check
+from upkeep.errors import ConfigurationError
 from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
 from upkeep.view.result import print_stand
@@ -382,9 +383,10 @@ def _doctor_row(line: DoctorLine) -> Row:
 
 
 def print_error(screen: Screen, error: BaseException) -> None:
-    """Print an error in two lines at most: what and where; what to do."""
-    said = screen.text(str(error) or type(error).__name__, 2_000)
-    screen.line(("upkeep: ", "bold"), said)
+    """Print an error: what and where, each problem of a configuration on its line; what to do."""
+    said = str(error) or type(error).__name__
+    for line in said.splitlines() if isinstance(error, ConfigurationError) else [said]:
+        screen.line(("upkeep: ", "bold"), screen.text(line, 2_000))
     remedy = screen.text(getattr(error, "remedy", ""), 2_000)
     if remedy:
         screen.line(f"{screen.signs['next']} {remedy}")

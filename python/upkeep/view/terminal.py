@@ -23,6 +23,7 @@ from upkeep.view.troubles import Troubles
 
 HOSTS_SHOWN_SINGLY = 8
 REFRESH_PER_SECOND = 4
+SHOWN_LINES = 60
 
 _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 
@@ -52,6 +53,7 @@ class RunView:
         self._troubles = Troubles(site)
         self._lock = threading.RLock()
         self._in_work: dict[str, float] = {}
+        self._answered: set[str] = set()
         self._done = 0
         self._hosts = 0
         self._procedure = ""
@@ -91,6 +93,17 @@ class RunView:
         if self._live:
             self._live.start()
 
+    def job_did(self, host: str, task: str, kind: str, text: str) -> None:
+        """Show what a job changed, would change, or failed at; with its diff where there is one."""
+        screen = self._shown_on
+        self.stop()
+        screen.line(f"{screen.text(host, 300)}: {kind}: {screen.text(task, 300)}")
+        for line in text.splitlines()[:SHOWN_LINES]:
+            screen.line(f"    {screen.text(line, 500)}")
+        screen.flush()
+        if self._live:
+            self._live.start()
+
     def expects(self, hosts: int) -> None:
         """Show of how many hosts: known when the first has answered."""
         self._hosts = hosts
@@ -105,7 +118,9 @@ class RunView:
         host = HostInRun.of(observed)
         with self._lock:
             self._in_work.pop(observed.host, None)
-            self._done += 1
+            # A host may answer again: after a job it is looked at once more, as proof.
+            self._answered.add(observed.host)
+            self._done = len(self._answered)
             self._only_host = observed.host
             self.tally.add(observed)
             self._troubles.add_host(host)

@@ -52,13 +52,20 @@ def test_the_share_of_errors(
 
 def test_a_pass_states_value_and_limit() -> None:
     assert judge(seen(2000, 1), Params(), NOW) == passed(
-        "1 server errors in 2000 requests of 300 s (0.05 %, at most 0.1 %)", *measures(2000, 0.05)
+        "server errors: 1 of 2000 requests in 300 s (0.05 %, at most 0.1 %)", *measures(2000, 0.05)
     )
+
+
+def test_large_numbers_are_written_out() -> None:
+    verdict = judge(seen(12_345_678, 0), Params(), NOW)
+
+    assert verdict is not None
+    assert "0 of 12345678 requests" in verdict.message
 
 
 def test_a_small_sample_is_said() -> None:
     assert judge(seen(10, 0), Params(), NOW) == passed(
-        "0 server errors in 10 requests of 300 s (0 %, at most 0.1 %); too few for a rate, at least 1000",
+        "server errors: 0 of 10 requests in 300 s (0 %, at most 0.1 %); too few for a rate, at least 1000",
         *measures(10, 0.0),
     )
 
@@ -73,7 +80,7 @@ def test_a_failure_names_routes_and_client() -> None:
 
     assert judge(observation, Params(), NOW) == failed(
         Severity.HIGH,
-        "20 server errors in 1000 requests of 300 s (2 %, at most 0.1 %)"
+        "server errors: 20 of 1000 requests in 300 s (2 %, at most 0.1 %)"
         "; most in GET /a (15), GET /b (5); most for 192.0.2.7 (20)",
         *measures(1000, 2.0),
     )

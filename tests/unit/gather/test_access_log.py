@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log im
     route_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import clf_time
+from ansible_collections.astral.upkeep.plugins.module_utils.log_times import clf_time
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "access_log"
@@ -273,6 +273,12 @@ def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
 
 def test_a_wrong_offset_is_an_error() -> None:
     assert observe("x\n", utc_offset="Berlin").error == "no UTC offset such as +02:00: 'Berlin'"
+
+
+def test_a_field_that_does_not_exist_is_an_error_with_the_right_names() -> None:
+    assert observe("x\n", fields={"stauts": "code"}).error == (
+        "fields: no 'stauts'; there are time, status, request, method, client, bytes, request_time"
+    )
 
 
 def test_logs_in_the_usual_places_are_found() -> None:

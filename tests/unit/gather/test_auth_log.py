@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import (
+    Attempts,
+    hours,
+    most_in_an_hour,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
     parse_event,
     parse_line,
@@ -21,10 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     JOURNAL_FIELDS,
-    Attempts,
     gather,
-    hours,
-    most_in_an_hour,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
@@ -256,6 +258,35 @@ def test_the_journal_is_read_where_there_is_no_file() -> None:
     assert seen.data["logins_after_failures"][0]["failures"] == 1
 
 
+def test_a_recorded_journal_counts_each_attempt_once() -> None:
+    recorded = (RECORDED / "journal.jsonl").read_text(encoding="utf-8")
+    host = journal("")
+    now = calendar.timegm((2026, 11, 23, 8, 56, 0))
+    host.clock = now
+    host.commands = {ASK.replace(str(NOW - 3600), str(now - 3600)): Ran(0, recorded)}
+
+    (seen,) = gather(params(), host)
+
+    assert seen.data["failures"] == 17
+    assert seen.data["probes"] == 3
+    assert seen.data["successes"] == 1
+    assert seen.data["unparsed"] == 0
+    assert {item["source"]: item["failures"] for item in seen.data["sources"]} == {
+        "127.0.0.1": 15,
+        "192.0.2.7": 2,
+    }
+    assert "\udcffx" in {item["account"] for item in seen.data["accounts"]}
+    json.dumps(to_wire(seen)).encode("ascii")
+
+
+def test_a_journal_that_may_not_be_read_is_an_error() -> None:
+    said = "No journal files were opened due to insufficient permissions."
+
+    (seen,) = gather(params(), journal("", said, status=1))
+
+    assert seen.error.startswith("the journal: permission denied; observe with become")
+
+
 def test_what_another_user_says_in_the_name_of_sshd_is_not_sshds() -> None:
     (seen,) = gather(params(), journal(entry(wrong(), _UID="1000")))
 
@@ -320,6 +351,12 @@ def test_an_applications_fields_can_be_named() -> None:
     assert (seen["failures"], seen["accounts"][0]["account"]) == (1, "b@x")
 
 
+def test_a_field_that_does_not_exist_is_an_error_with_the_right_names() -> None:
+    seen = observe("{}\n", fields={"acount": "who"})
+
+    assert seen.error == "fields: no 'acount'; there are time, outcome, account, source"
+
+
 def test_json_of_any_depth_is_only_unparsed() -> None:
     seen = observe('{"a":' * 12_000 + "\n" + '{"time": NaN}\n' + sshd(wrong())).data
 
@@ -336,6 +373,18 @@ def test_the_logs_that_a_host_writes_are_found() -> None:
 
     assert [item.subject for item in seen] == ["/var/log/auth.log", "/var/log/secure"]
     assert gather(params(), RecordedHost()) == []
+
+
+def test_a_file_left_behind_gives_way_to_the_journal() -> None:
+    class Aged(RecordedHost):
+        def stat(self, path: str, follow_links: bool = True) -> os.stat_result:
+            return os.stat_result((0,) * 8 + (NOW - 4 * 86400, 0))
+
+    host = Aged({"/var/log/auth.log": sshd(wrong())}, clock=NOW)
+    assert [item.subject for item in gather(params(), host)] == ["/var/log/auth.log"]
+
+    host.commands = journal(entry(wrong())).commands
+    assert [item.subject for item in gather(params(), host)] == ["journal"]
 
 
 def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:

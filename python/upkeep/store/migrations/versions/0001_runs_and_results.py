@@ -145,6 +145,21 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_measure_observed_at"), "measure", ["observed_at"], unique=False)
     op.create_table(
+        "change",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["run.id"], name=op.f("fk_change_run_id_run"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_change")),
+    )
+    op.create_index(op.f("ix_change_run_id"), "change", ["run_id"], unique=False)
+    op.create_table(
         "report",
         sa.Column("id", NUMBER, nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),

@@ -1,0 +1,62 @@
+"""Each declared set has a backup that is not older than its recovery point objective (RPO).
+
+The newest finished backup counts, by the older of two times: when it was written, and the one in its name; a touched
+old file does not look fresh. A set without any backup is critical: absence is the fault. Links are no backups; a file
+that still grows is not one yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
+
+
+@dataclass(frozen=True)
+class Params:
+    """How old the newest backup may be.
+
+    within_hours: RPO of a set that declares none (`rpo_hours`).
+    critical_times: RPOs after which it is critical.
+    """
+
+    within_hours: float = 24.0
+    critical_times: float = 3.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the age of the newest backup, by the clock of its host."""
+    data = seen.data
+    rpo = data["rpo_hours"] or params.within_hours
+    if not data["count"]:
+        where = data["where"] if isinstance(data["where"], str) else ", ".join(data["where"])
+        links = f"; {len(data['links'])} links are no backups" if data.get("links") else ""
+        unfinished = len(data.get("unfinished", ())) + len(data.get("growing", ()))
+        rest = f"; {unfinished} unfinished" if unfinished else ""
+        return failed(Severity.CRITICAL, f"no backup at {where[:300]}{links}{rest}")
+    newest = data["newest"]
+    taken = datetime.fromisoformat(newest["taken_at"])
+    hours = (datetime.fromisoformat(data["at"]) - taken).total_seconds() / 3600
+    measures = (Measure("age", hours * 3600, "s"), Measure("backups", data["count"]))
+    if newest["in_future"]:
+        return failed(Severity.MEDIUM, f"dated in the future: {newest['taken_at']}", *measures)
+    text = f"{hours:.0f} h old, at most {rpo:g} h"
+    if hours > rpo:
+        critical = hours > rpo * params.critical_times
+        severity = Severity.CRITICAL if critical else Severity.HIGH
+        return failed(severity, f"{text}: {newest['path']}", *measures)
+    return passed(text, *measures)
+
+
+CHECK = Check(
+    title="Newest backup is within its RPO",
+    gather="backups",
+    params=Params(),
+    judge=judge,
+    source="NIST SP 800-34 Rev. 1, section 3.4.1; 45 CFR 164.308(a)(7)(ii)(A)",
+    remedy="run the set's backup by hand and read its log",
+    controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+)

@@ -1,0 +1,64 @@
+"""The newest backup can be read to its end, and holds no member that would be written elsewhere.
+
+Decompressed to the end, with its checksums; tar and zip listed; a dump ends with its program's last line; a
+PostgreSQL dump in custom format read by pg_restore, an SQLite file by its own quick_check; of a restic repository the
+structure. Nothing is unpacked. What there was no time for, or no program, is unknown. Of encrypted files only the
+first bytes can be seen, which is said, and is unknown unless the site says that it is enough. This is not a restore.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is enough.
+
+    encrypted_header: take an encrypted file whose first bytes are in order as read.
+    """
+
+    encrypted_header: bool = False
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge what reading it gave."""
+    data = seen.data
+    if not data["count"]:
+        return None  # backup_fresh says that there is none
+    if "content" not in data:
+        return unknown("not read: the site says `read: false`")
+    content, path = data["content"], data["newest"]["path"]
+    state, why = content["state"], content["why"]
+    measures = [Measure("reading", content["seconds"], "s")] if "seconds" in content else []
+    if "members" in content:
+        measures.append(Measure("members", content["members"]))
+    if state == "broken":
+        return failed(Severity.CRITICAL, f"{path} cannot be read: {why}", *measures)
+    if content.get("hostile"):
+        text = (
+            f"{path} has members that would be written elsewhere, such as {content['hostile'][0]}"
+        )
+        return failed(Severity.HIGH, text, *measures)
+    if state == "header" and params.encrypted_header:
+        return passed(f"{path}: {why}", *measures)
+    if state == "complete":
+        members = f", {content['members']} members" if "members" in content else ""
+        return passed(f"{path} was read as {content['what']}{members}", *measures)
+    return unknown(f"{path}: {why}", *measures)
+
+
+CHECK = Check(
+    title="Newest backup can be read to its end",
+    gather="backups",
+    params=Params(),
+    judge=judge,
+    source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",
+    remedy="keep the backup before it, and make a new one",
+    controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+)

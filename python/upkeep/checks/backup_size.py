@@ -1,0 +1,64 @@
+"""The newest backup is about as big as those before it.
+
+A dump that suddenly shrinks has lost something; one that suddenly grows has taken in something. Compared with the
+median of up to 14 backups before it. Repositories (restic) have no size of a snapshot: there is no result for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """How far the size may be from the median.
+
+    at_least_percent: of the median.
+    at_most_percent: of the median.
+    compare_at_least: earlier backups that it takes to compare.
+    """
+
+    at_least_percent: float = 50.0
+    at_most_percent: float = 300.0
+    compare_at_least: int = 3
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the newest size against the trailing median."""
+    data = seen.data
+    if not data["count"] or data["newest"]["bytes"] is None:
+        return None  # backup_fresh says that there is none
+    size, earlier = data["newest"]["bytes"], data["earlier_bytes"]
+    measure = Measure("size", size, "By")
+    if not size:
+        return failed(Severity.CRITICAL, f"{data['newest']['path']} is empty", measure)
+    if len(earlier) < params.compare_at_least:
+        text = f"{size} By; {len(earlier)} earlier backups, {params.compare_at_least} to compare"
+        return unknown(text, measure)
+    usual = median(earlier)
+    if not usual:
+        return unknown(f"{size} By; the earlier backups are empty", measure)
+    percent = 100 * size / usual
+    text = f"{size} By, {percent:.0f} % of the median of {len(earlier)} before it"
+    if percent < params.at_least_percent:
+        return failed(Severity.HIGH, f"{text}, at least {params.at_least_percent:g} %", measure)
+    if percent > params.at_most_percent:
+        return failed(Severity.LOW, f"{text}, at most {params.at_most_percent:g} %", measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="Newest backup has its usual size",
+    gather="backups",
+    params=Params(),
+    judge=judge,
+    source="Barman, last_backup_minimum_size; borgmatic, spot check",
+    remedy="compare the newest backup's list of contents with that of the one before",
+    controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+)

@@ -1,0 +1,61 @@
+"""A certificate file's key is the one that its certificate is for.
+
+A server with a pair that does not match does not start again: the fault waits for the next reload. The host tells a
+hash of the key's public half (OpenSSL derives it), never the key. A file without a known key is not judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificates import CertificateError, load, public_key_der
+from upkeep.check import Check
+from upkeep.timings import short
+from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """There is nothing to set."""
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge whether the hashes of the public keys are the same."""
+    if "key" not in seen.data:
+        return unknown("nothing was told of its key")
+    key = seen.data["key"]
+    if key is None:
+        return None
+    if not isinstance(key, Mapping):
+        return unknown("nothing was told of its key")
+    path = short(key.get("path"), 120)
+    if isinstance(key.get("matches"), bool):
+        same = key["matches"]
+    elif isinstance(key.get("spki_sha256"), str):
+        try:
+            public = public_key_der(load(seen.data.get("der")))
+        except CertificateError as exc:
+            return unknown(str(exc))
+        same = hashlib.sha256(public).hexdigest() == key["spki_sha256"]
+    else:
+        return unknown(
+            f"its key could not be read: {short(key.get('unseen', 'no reason was told'))}"
+        )
+    if not same:
+        return failed(Severity.CRITICAL, f"the key in {path} is of another certificate")
+    return passed(f"the key in {path} matches")
+
+
+CHECK = Check(
+    title="Certificate and key match",
+    gather="certificates",
+    params=Params(),
+    judge=judge,
+    source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
+    remedy="compare: openssl x509 -noout -pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY; put back the pair",
+    controls=("45 CFR 164.312(e)(1)",),
+)

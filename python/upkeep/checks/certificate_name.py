@@ -1,0 +1,54 @@
+"""Certificates are for the names that clients ask for.
+
+Of an endpoint, the name that was asked for, and what the site declares under `names`; of a file, the names declared or
+those of the web server's site that uses it. Only the subject alternative name counts: no client looks at the common
+name any more. A `*` stands for one whole label. A file without declared names is not judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificates import CertificateError, is_for, load, names
+from upkeep.check import Check
+from upkeep.timings import short
+from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """There is nothing to set; names stand in the gather's `names`."""
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge whether each name that is asked for is one of the certificate's."""
+    wanted = seen.data.get("names")
+    if not isinstance(wanted, list):
+        return unknown("no names were told")
+    if not wanted:
+        return None
+    try:
+        dns_names, addresses = names(load(seen.data.get("der")))
+    except CertificateError as exc:
+        return unknown(str(exc))
+    missing = [str(name) for name in wanted if not is_for(str(name), dns_names, addresses)]
+    if missing:
+        others = [*dns_names, *addresses]
+        held = ", ".join(short(repr(name), 60) for name in others[:5]) or "no name at all"
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        asked = ", ".join(short(name, 60) for name in missing[:5])
+        return failed(Severity.HIGH, f"not for {asked}; it is for {held}{more}")
+    return passed(f"for {', '.join(short(name, 60) for name in wanted[:5])}")
+
+
+CHECK = Check(
+    title="Certificate is for the name that is asked for",
+    gather="certificates",
+    params=Params(),
+    judge=judge,
+    source="RFC 9525, section 6; RFC 5280, section 4.2.1.6",
+    remedy="get a certificate with all names of the site: certbot certonly -d NAME -d OTHER",
+    controls=("45 CFR 164.312(d)",),
+)

@@ -1,0 +1,58 @@
+"""Servers serve the certificate that lies on disk.
+
+A renewed file that the server never reloaded looks well on disk and expires before the clients' eyes. Judged for
+endpoints with a known file: declared under `served`, or found in the web server's configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificates import CertificateError, load, validity
+from upkeep.check import Check
+from upkeep.timings import short
+from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """There is nothing to set."""
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge whether both are the same certificate."""
+    if "der" not in seen.data:
+        return unknown("no certificate was told")
+    disk = seen.data.get("on_disk")
+    if disk is None:
+        return None
+    if not isinstance(disk, Mapping):
+        return unknown("nothing was told of the file")
+    path = short(disk.get("path"), 120)
+    if not isinstance(disk.get("der"), str):
+        return unknown(
+            f"the file could not be read: {short(disk.get('unseen', 'no reason was told'))}"
+        )
+    if disk["der"] == seen.data["der"]:
+        return passed(f"the same as in {path}")
+    try:
+        served, held = validity(load(seen.data["der"])), validity(load(disk["der"]))
+    except CertificateError as exc:
+        return unknown(f"another than in {path}: {exc}")
+    what = f"serves one that ends on {served.ends:%Y-%m-%d}, while {path} has one that ends on {held.ends:%Y-%m-%d}"
+    severity = Severity.CRITICAL if served.ends < now else Severity.HIGH
+    return failed(severity, what)
+
+
+CHECK = Check(
+    title="Server serves the certificate on disk",
+    gather="certificates",
+    params=Params(),
+    judge=judge,
+    source="certbot's documentation, deploy hooks; nginx -s reload",
+    remedy="let the server load it: nginx -t && systemctl reload nginx; then add a deploy hook to the renewal",
+    controls=("45 CFR 164.312(e)(1)",),
+)

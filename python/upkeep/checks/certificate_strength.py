@@ -1,0 +1,188 @@
+"""Certificates, and the TLS that serves them, are as strong as clients demand.
+
+Keys: RSA of 2048 bits or more, elliptic curves of 256 or more, Ed25519, Ed448; no DSA. Signatures: no MD5, no SHA-1, on
+it and on those above it except a root's own. Version 3. A certificate of a public authority lives no longer than
+browsers allow for its first day. The endpoint neither chooses nor accepts TLS 1.1 or older. An authority is public if
+the certificate carries a policy of the CA/Browser Forum or timestamps of a public log; private ones may live longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificates import (
+    CertificateError,
+    chain,
+    extension,
+    is_self_signed,
+    title,
+    validity,
+)
+from upkeep.check import Check
+from upkeep.timings import short
+from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+
+WEAK_HASHES = ("md2", "md4", "md5", "sha1")
+OLD_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1")
+FORUM_POLICIES = "2.23.140.1."
+# Longest lifetime by first day. Source: CA/Browser Forum Baseline Requirements 6.3.2 (ballots 193, SC-31, SC-081v3).
+LIFETIMES = (
+    (datetime(2029, 3, 15, tzinfo=UTC), 47),
+    (datetime(2027, 3, 15, tzinfo=UTC), 100),
+    (datetime(2026, 3, 15, tzinfo=UTC), 200),
+    (datetime(2020, 9, 1, tzinfo=UTC), 398),
+    (datetime(2018, 3, 1, tzinfo=UTC), 825),
+)
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is strong enough.
+
+    rsa_bits: the least length of an RSA key.
+    curve_bits: the least length of a key on an elliptic curve.
+    private_pki: no certificate here is of a public authority, whatever it carries.
+    old_tls: TLS 1.0 and 1.1 are accepted, as for old devices.
+    """
+
+    rsa_bits: int = 2048
+    curve_bits: int = 256
+    private_pki: bool = False
+    old_tls: bool = False
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge keys, signatures, version, lifetime and protocol; all weaknesses, the worst first."""
+    try:
+        certificates = chain(seen.data)
+        weak = _keys(certificates, params) + _signatures(certificates)
+        weak += _form(certificates[0], params)
+    except CertificateError as exc:
+        return unknown(str(exc))
+    if not params.old_tls:
+        weak += _protocols(seen)
+    if not weak:
+        return passed(f"{_key_text(certificates[0])}, {_signature_text(certificates[0])}")
+    weak.sort(key=lambda one: one[0].rank)
+    return failed(weak[0][0], "; ".join(text for _severity, text in weak[:4]))
+
+
+def _keys(certificates: Sequence[x509.Certificate], params: Params) -> list[tuple[Severity, str]]:
+    """Return what is wrong with the keys."""
+    found = []
+    for index, certificate in enumerate(certificates):
+        whose = "" if index == 0 else f" of {title(certificate)} above it"
+        try:
+            key = certificate.public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            raise CertificateError(
+                f"a public key{whose} that cannot be read: {short(exc)}"
+            ) from exc
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size < params.rsa_bits:
+            text = f"RSA key{whose} of {key.key_size} bits, at least {params.rsa_bits}"
+        elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < params.curve_bits:
+            text = f"key{whose} on {key.curve.name} with {key.key_size} bits, at least {params.curve_bits}"
+        elif isinstance(key, dsa.DSAPublicKey):
+            text = f"DSA key{whose}, which no client accepts"
+        else:
+            continue
+        found.append((Severity.HIGH, text))
+    return found
+
+
+def _signatures(certificates: Sequence[x509.Certificate]) -> list[tuple[Severity, str]]:
+    """Return what is wrong with the signatures; a root's own is not what it is trusted for."""
+    found = []
+    for index, certificate in enumerate(certificates):
+        if index and is_self_signed(certificate):
+            continue
+        whose = "" if index == 0 else f" of {title(certificate)} above it"
+        name = _hash_name(certificate)
+        if name in WEAK_HASHES:
+            found.append((Severity.HIGH, f"signature{whose} with {name.upper()}"))
+    return found
+
+
+def _form(certificate: x509.Certificate, params: Params) -> list[tuple[Severity, str]]:
+    """Return what is wrong with version and lifetime."""
+    found = []
+    if certificate.version is not x509.Version.v3:
+        found.append((Severity.MEDIUM, f"version {certificate.version.value + 1}, expected 3"))
+    valid = validity(certificate)
+    # Both ends count: RFC 5280, section 4.1.2.5.
+    lifetime = valid.ends - valid.begins + timedelta(seconds=1)
+    days = next((days for since, days in LIFETIMES if valid.begins >= since), None)
+    if (
+        days is not None
+        and lifetime > timedelta(days=days)
+        and not params.private_pki
+        and _is_public(certificate)
+    ):
+        lives = f"lives {lifetime / timedelta(days=1):.0f} days"
+        found.append(
+            (Severity.MEDIUM, f"{lives}, at most {days} if issued on {valid.begins:%Y-%m-%d}")
+        )
+    return found
+
+
+def _is_public(certificate: x509.Certificate) -> bool:
+    """Say if it is of a public authority, by what only those put in."""
+    if is_self_signed(certificate):
+        return False
+    if extension(certificate, x509.PrecertificateSignedCertificateTimestamps) is not None:
+        return True
+    policies = extension(certificate, x509.CertificatePolicies) or ()
+    return any(one.policy_identifier.dotted_string.startswith(FORUM_POLICIES) for one in policies)
+
+
+def _protocols(seen: Observation) -> list[tuple[Severity, str]]:
+    """Return what is wrong with the TLS that an endpoint chooses and accepts; RFC 8996."""
+    chosen, accepted = seen.data.get("protocol"), seen.data.get("old_protocol")
+    if chosen in OLD_PROTOCOLS:
+        return [(Severity.HIGH, f"the server has no more than {chosen}, at least TLSv1.2")]
+    if accepted in OLD_PROTOCOLS:
+        return [(Severity.MEDIUM, f"the server accepts {accepted}, at least TLSv1.2")]
+    return []
+
+
+def _hash_name(certificate: x509.Certificate) -> str:
+    """Return the signature's hash, empty where the algorithm has none of its own; raise CertificateError."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise CertificateError(f"a signature of a kind not known: {short(exc)}") from exc
+    return algorithm.name if algorithm else ""
+
+
+def _key_text(certificate: x509.Certificate) -> str:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return str(key.curve.name)
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "Ed25519"
+    return "Ed448" if isinstance(key, ed448.Ed448PublicKey) else "a key"
+
+
+def _signature_text(certificate: x509.Certificate) -> str:
+    name = _hash_name(certificate)
+    return f"signed with {name.upper()}" if name else "signed without a hash of its own"
+
+
+CHECK = Check(
+    title="Certificate and TLS are strong enough",
+    gather="certificates",
+    params=Params(),
+    judge=judge,
+    source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
+    remedy="make a new pair: certbot renew --force-renewal --key-type ecdsa; nginx: ssl_protocols TLSv1.2 TLSv1.3;",
+    controls=("45 CFR 164.312(e)(2)(ii)",),
+)

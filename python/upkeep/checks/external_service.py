@@ -1,0 +1,81 @@
+"""Services that a host depends on can be reached from it.
+
+TCP: the connection is made. TLS, and protocols that change to it (smtp://, postgres://, …): the handshake ends with a
+certificate that the host accepts. HTTP: there is an answer, and its status is not a server's error. DNS: the name has
+an answer, through the host's resolver or from the server named. It fails if no try got through, is medium if only some
+did, or if it is slow. A host name that cannot be looked up because the resolver is silent is unknown, except where
+looking it up is the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import Check
+from upkeep.timings import short, try_times
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+
+@dataclass(frozen=True)
+class Params:
+    """How bad it is.
+
+    down: the severity of a service that cannot be reached: critical, high, medium, low or info.
+    slow_seconds: the mean over the tries must be below it.
+    """
+
+    down: str = "high"
+    slow_seconds: float = 2.0
+
+
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge the tries."""
+    told = seen.data.get("tries")
+    tries = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+    if not tries:
+        return unknown("no try was told of")
+    severity = Severity(params.down)
+    times = try_times(tries)
+    bad = [text for text in map(_wrong, tries) if text]
+    measures = [Measure("answered", round(100 * (len(tries) - len(bad)) / len(tries), 1), "%")]
+    if times is not None:
+        measures.append(Measure("mean", round(times.mean, 4), "s"))
+    if all(one.get("stage") == "resolver" for one in tries):
+        return unknown(f"the host's resolver: {short(tries[-1].get('problem'))}", *measures)
+    if len(bad) == len(tries):
+        return failed(severity, f"{bad[-1]}; {len(tries)} of {len(tries)} tries", *measures)
+    if bad:
+        worse = min(severity, Severity.MEDIUM, key=lambda one: -one.rank)
+        return failed(worse, f"{bad[-1]}; {len(bad)} of {len(tries)} tries", *measures)
+    if times is None:
+        return unknown("no times were told", *measures)
+    limit = f"below {params.slow_seconds:g} s expected"
+    if times.mean >= params.slow_seconds:
+        slow = f"{times.mean:.2f} s on average, {limit}{times.slowest_step}"
+        return failed(Severity.MEDIUM, slow, *measures)
+    return passed(f"reached in {times.mean:.2f} s on average, {limit}", *measures)
+
+
+def _wrong(one: Mapping[str, Any]) -> str:
+    """Return why a try did not get through, or an empty text."""
+    if one.get("problem") or one.get("stage"):
+        return short(one.get("problem") or f"no further than {one['stage']}")
+    status = one.get("status")
+    if isinstance(status, int) and status >= 500:
+        return f"status {status}"
+    return ""
+
+
+CHECK = Check(
+    title="Services that the host depends on answer",
+    gather="services",
+    params=Params(),
+    judge=judge,
+    source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
+    remedy="try it from the host: getent ahosts NAME; nc -vz NAME PORT; openssl s_client -connect NAME:PORT",
+    controls=("45 CFR 164.308(a)(7)(i)",),
+)

@@ -1,0 +1,34 @@
+"""Write a small, commented site to start from, and the schemas that editors take."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from upkeep.errors import UsageError
+from upkeep.site import Schedule
+
+EXAMPLE = Path(__file__).parent / "data" / "example"
+SCHEMA = "schedule.schema.json"
+
+
+def write_site(folder: Path) -> list[Path]:
+    """Write the example site into a new or empty folder; return its files. Raise UsageError if it is not empty."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        remedy = "name a new or an empty folder; nothing was written"
+        raise UsageError(f"{folder}: there is something already", remedy=remedy)
+    try:
+        shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+        (folder / SCHEMA).write_text(json.dumps(schedule_schema(), indent=2) + "\n")
+    except OSError as exc:
+        raise UsageError(f"{exc.filename or folder}: {(exc.strerror or str(exc)).lower()}") from exc
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def schedule_schema() -> dict[str, Any]:
+    """Return the JSON Schema of schedule.yml."""
+    return Schedule.model_json_schema()

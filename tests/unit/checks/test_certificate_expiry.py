@@ -1,0 +1,72 @@
+"""The rule of 30 days or a third, at its limits."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from made_certificates import BEGINS, Made, make
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.certificate_expiry import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed
+
+
+@pytest.fixture(scope="module")
+def certificate() -> Made:
+    """A year long, ends 2030-06-01."""
+    return make()
+
+
+def left(days: float) -> Measure:
+    return Measure("left", days, "d")
+
+
+@pytest.mark.parametrize(
+    ("time_left", "verdict"),
+    [
+        (timedelta(days=30), passed("valid for 30 more days", left(30))),
+        (
+            timedelta(days=29, hours=23),
+            failed(Severity.HIGH, "expires in 29 days; renewal is due at 30", left(29.96)),
+        ),
+        (
+            timedelta(0),
+            failed(Severity.HIGH, "expires in 0 days; renewal is due at 30", left(0)),
+        ),
+        (timedelta(seconds=-1), failed(Severity.CRITICAL, "expired on 2030-06-01", left(-0.0))),
+    ],
+    ids=["at the limit", "just under it", "in its last second", "just expired"],
+)
+def test_days_left(time_left: timedelta, verdict: Verdict, certificate: Made) -> None:
+    seen = Observation("site.pem", {"der": certificate.der})
+
+    assert judge(seen, Params(), now=certificate.ends - time_left) == verdict
+
+
+@pytest.mark.parametrize(
+    ("hours_left", "status"),
+    [(16 * 24, Status.PASS), (15 * 24, Status.FAIL)],
+    ids=["before a third is left", "after"],
+)
+def test_a_certificate_of_47_days_is_due_at_a_third_of_them(
+    hours_left: int, status: Status
+) -> None:
+    made = make(lifetime=timedelta(days=47))
+    seen = Observation("site.pem", {"der": made.der})
+
+    assert judge(seen, Params(), made.ends - timedelta(hours=hours_left)).status is status
+
+
+def test_one_that_is_not_valid_yet_fails() -> None:
+    verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS - timedelta(hours=1))
+
+    assert verdict.severity is Severity.CRITICAL
+    assert verdict.message == "not valid before 2029-06-01 00:00 UTC"
+
+
+@pytest.mark.parametrize("der", [None, 7, "", "no base64!", "MAA=", "MIIB"])
+def test_what_is_no_certificate_is_unknown(der: object) -> None:
+    verdict = judge(Observation("a", {"der": der}), Params(), datetime(2026, 1, 1).astimezone())
+
+    assert verdict.status is Status.UNKNOWN

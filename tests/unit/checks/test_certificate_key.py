@@ -1,0 +1,38 @@
+"""Keys that match, do not, or could not be read."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from made_certificates import BEGINS, make
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificates import public_key_der
+from upkeep.checks.certificate_key import Params, judge
+from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+
+MADE = make()
+OWN = hashlib.sha256(public_key_der(MADE.certificate)).hexdigest()
+OTHER = failed(Severity.CRITICAL, "the key in /k is of another certificate")
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict"),
+    [
+        ({"path": "/k", "spki_sha256": OWN}, passed("the key in /k matches")),
+        ({"path": "/k", "spki_sha256": "0" * 64}, OTHER),
+        ({"path": "/k", "matches": True}, passed("the key in /k matches")),
+        ({"path": "/k", "matches": False}, OTHER),
+        (
+            {"path": "/k", "unseen": "/k: permission denied"},
+            unknown("its key could not be read: /k: permission denied"),
+        ),
+        ("odd", unknown("nothing was told of its key")),
+        (None, None),
+    ],
+)
+def test_verdicts(key: object, verdict: Verdict | None) -> None:
+    seen = Observation("site.pem", {"der": MADE.der, "key": key})
+
+    assert judge(seen, Params(), BEGINS) == verdict

@@ -1,0 +1,67 @@
+"""Which names a certificate is for."""
+
+from __future__ import annotations
+
+import pytest
+from made_certificates import BEGINS, make
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificates import is_for
+from upkeep.checks.certificate_name import Params, judge
+from upkeep.verdicts import Severity, failed, passed
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "right"),
+    [
+        ("portal.example.org", "portal.example.org", True),
+        ("Portal.Example.ORG.", "portal.example.org", True),
+        ("portal.example.org", "*.example.org", True),
+        ("a.portal.example.org", "*.example.org", False),
+        ("example.org", "*.example.org", False),
+        ("portal.example.org", "p*.example.org", False),
+        ("portal.example.org", "*.*.org", False),
+        ("example.org", "*.org", False),
+        ("portal.example.org", "portal.example.org\0.evil.example", False),
+        ("b\u00fccher.example", "xn--bcher-kva.example", True),
+        ("*.example.org", "*.example.org", True),
+        ("", "", False),
+        ("192.0.2.1", "192.0.2.1", False),
+        ("a" * 64 + ".example.org", "a" * 64 + ".example.org", False),
+    ],
+)
+def test_a_dns_name(name: str, held: str, right: bool) -> None:
+    assert is_for(name, [held], []) is right
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("192.0.2.1", True), ("[2001:db8::1]", True), ("2001:DB8:0::1", True), ("192.0.2.2", False)],
+)
+def test_an_address(name: str, right: bool) -> None:
+    assert is_for(name, ["*.example.org"], ["192.0.2.1", "2001:db8::1"]) is right
+
+
+def test_the_common_name_does_not_count() -> None:
+    made = make("portal.example.org", names=["other.example.org", "192.0.2.7"])
+    seen = Observation("portal", {"der": made.der, "names": ["portal.example.org", "192.0.2.7"]})
+
+    assert judge(seen, Params(), BEGINS) == failed(
+        Severity.HIGH, "not for portal.example.org; it is for 'other.example.org', '192.0.2.7'"
+    )
+
+
+def test_a_certificate_without_any_name_says_so() -> None:
+    seen = Observation("portal", {"der": make(names=[]).der, "names": ["portal.example.org"]})
+
+    assert judge(seen, Params(), BEGINS) == failed(
+        Severity.HIGH, "not for portal.example.org; it is for no name at all"
+    )
+
+
+def test_the_right_one_passes_and_a_file_that_nobody_named_does_not_concern_it() -> None:
+    made = make(names=["*.example.org"])
+    named = Observation("portal", {"der": made.der, "names": ["a.example.org", "b.example.org"]})
+
+    assert judge(named, Params(), BEGINS) == passed("for a.example.org, b.example.org")
+    assert judge(Observation("f", {"der": made.der, "names": []}), Params(), BEGINS) is None

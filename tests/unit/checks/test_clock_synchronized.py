@@ -1,0 +1,48 @@
+"""Limits of clock_synchronized."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.clock_synchronized import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def clock(**data: object) -> Observation:
+    return Observation("clock", {"by": "chrony", "synchronized": True, **data})
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (clock(), passed("synchronized by chrony")),
+        (
+            clock(offset_seconds=0.2, stratum=10, updated_seconds_ago=10_800),
+            passed(
+                "synchronized by chrony, 0.200000 s off, at most 0.2 s", Measure("offset", 0.2, "s")
+            ),
+        ),
+        (
+            clock(offset_seconds=0.201),
+            failed(Severity.MEDIUM, "0.201 s off, at most 0.2 s", Measure("offset", 0.201, "s")),
+        ),
+        (
+            clock(offset_seconds=1.5),
+            failed(Severity.HIGH, "1.500 s off, at most 1 s", Measure("offset", 1.5, "s")),
+        ),
+        (clock(stratum=11), failed(Severity.LOW, "at stratum 11, at most 10")),
+        (
+            clock(updated_seconds_ago=10_860),
+            failed(Severity.MEDIUM, "source last heard 181 min ago, at most 180 min"),
+        ),
+        (clock(synchronized=False), failed(Severity.MEDIUM, "not synchronized, says chrony")),
+        (clock(synchronized="yes"), unknown("the host did not say if its clock is synchronized")),
+    ],
+)
+def test_states(seen: Observation, verdict: object) -> None:
+    assert judge(seen, Params(), NOW) == verdict

@@ -1,0 +1,89 @@
+"""Limits of database_connect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.database_connect import Params, judge
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def database(**data: object) -> Observation:
+    answered = {
+        "kind": "postgresql",
+        "declared": True,
+        "connected": True,
+        "answer": 42,
+        "version": "15.14",
+    }
+    return Observation("postgresql localhost:5432", {**answered, **data})
+
+
+def refused(**data: object) -> Observation:
+    return database(connected=False, reason='FATAL: role "root" does not exist', **data)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "severity"),
+    [(1.0, None), (1.001, Severity.MEDIUM), (4.0, Severity.MEDIUM), (4.001, Severity.HIGH)],
+)
+def test_times(seconds: float, severity: Severity | None) -> None:
+    seen = database(connect_seconds=seconds - 0.25, query_seconds=0.25)
+
+    assert judge(seen, Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    seen = database(connect_seconds=0.5, query_seconds=0.25, in_recovery=True)
+    measures = (
+        Measure("answer", 0.75, "s"),
+        Measure("connect", 0.5, "s"),
+        Measure("query", 0.25, "s"),
+    )
+
+    assert judge(seen, Params(), NOW) == passed(
+        "answers in 0.750 s, at most 1 s (version 15.14, a standby)", *measures
+    )
+    assert judge(seen, Params(medium_seconds=0.5), NOW) == failed(
+        Severity.MEDIUM,
+        "answered in 0.750 s (connect 0.500 s, query 0.250 s), at most 0.5 s",
+        *measures,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (refused(denied=True), failed(Severity.CRITICAL, 'FATAL: role "root" does not exist')),
+        (
+            refused(declared=False),
+            failed(
+                Severity.HIGH,
+                'found on the host, but does not answer: FATAL: role "root" does not exist',
+            ),
+        ),
+        (database(answer=41), failed(Severity.CRITICAL, "answered '41', expected 42")),
+        (database(kind="redis"), failed(Severity.CRITICAL, "answered '42', expected 'PONG'")),
+        (database(loading=True), failed(Severity.CRITICAL, "is still loading its data")),
+        (database(), unknown("answered, but without a time")),
+        (
+            Observation("?", {}),
+            failed(Severity.HIGH, "found on the host, but does not answer: no connection"),
+        ),
+    ],
+)
+def test_states(seen: Observation, verdict: object) -> None:
+    assert judge(seen, Params(), NOW) == verdict
+
+
+def test_one_that_was_found_and_refuses_us_is_unknown() -> None:
+    verdict = judge(refused(declared=False, denied=True), Params(), NOW)
+
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message == 'answers, but refuses this account: FATAL: role "root" does not exist'
+    assert "discover: false" in verdict.remedy

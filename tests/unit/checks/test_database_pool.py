@@ -1,0 +1,66 @@
+"""Limits of database_pool."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.database_pool import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def database(used: object, **data: object) -> Observation:
+    slots = {"connections": used, "max_connections": 103, "reserved_connections": 3}
+    return Observation("db", {"kind": "postgresql", "connected": True, **slots, **data})
+
+
+@pytest.mark.parametrize(
+    ("used", "severity"),
+    [
+        (84, None),
+        (85, Severity.MEDIUM),
+        (89, Severity.MEDIUM),
+        (90, Severity.HIGH),
+        (94, Severity.HIGH),
+        (95, Severity.CRITICAL),
+        (103, Severity.CRITICAL),
+    ],
+)
+def test_limits(used: int, severity: Severity | None) -> None:
+    assert judge(database(used), Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    assert judge(database(20), Params(), NOW) == passed(
+        "20 of 100 connections in use (20.0 %); limit 85 %",
+        Measure("used", 20.0, "%"),
+        Measure("connections", 20),
+    )
+    assert judge(database(96, states={"idle in transaction": 80}), Params(), NOW) == failed(
+        Severity.CRITICAL,
+        "96 of 100 connections in use (96.0 %), 80 idle in transaction; limit 95 %",
+        Measure("used", 96.0, "%"),
+        Measure("connections", 96),
+        Measure("idle in transaction", 80),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (database(1, kind="sqlite"), None),
+        (database(1, connected=False), None),
+        (
+            database(1, connected=False, saturated=True, reason="ERROR 1040"),
+            failed(Severity.CRITICAL, "no connection is left: ERROR 1040"),
+        ),
+        (database("1"), unknown("the server did not say how many connections there are")),
+        (database(1, max_connections=3), unknown("0 connections may be had")),
+    ],
+)
+def test_states(seen: Observation, verdict: object) -> None:
+    assert judge(seen, Params(), NOW) == verdict

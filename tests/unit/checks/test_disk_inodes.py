@@ -1,0 +1,57 @@
+"""Limits of disk_inodes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.disk_inodes import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def disk(used: int, of: int = 1000, **data: object) -> Observation:
+    return Observation(
+        "/", {"mounted": True, "read_only": False, "inodes": of, "inodes_free": of - used, **data}
+    )
+
+
+@pytest.mark.parametrize(
+    ("used", "severity"),
+    [
+        (899, None),
+        (900, Severity.MEDIUM),
+        (949, Severity.MEDIUM),
+        (950, Severity.HIGH),
+        (989, Severity.HIGH),
+        (990, Severity.CRITICAL),
+    ],
+)
+def test_limits(used: int, severity: Severity | None) -> None:
+    assert judge(disk(used), Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    measure = Measure("inodes used", 95.0, "%")
+
+    assert judge(disk(950), Params(), NOW) == failed(
+        Severity.HIGH, "95.0 % of inodes used, 50 left; limit 95 %", measure
+    )
+    assert judge(disk(10), Params(), NOW) == passed(
+        "1.0 % of inodes used, 990 left; limit 90 %", Measure("inodes used", 1.0, "%")
+    )
+
+
+def test_a_file_system_without_inodes_or_writes_is_not_judged() -> None:
+    assert judge(disk(0, of=0), Params(), NOW) is None
+    assert judge(disk(1000, read_only=True), Params(), NOW) is None
+    assert judge(Observation("/backup", {"mounted": False}), Params(), NOW) is None
+
+
+def test_odd_data_is_unknown() -> None:
+    assert judge(disk(1, inodes_free="many"), Params(), NOW) == unknown(
+        "no number of inodes was given"
+    )

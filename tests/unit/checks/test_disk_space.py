@@ -1,0 +1,86 @@
+"""Limits of disk_space."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.disk_space import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+GIB = 1024**3
+
+
+def disk(used_percent: float, size_gib: float, **data: object) -> Observation:
+    free = round(size_gib * GIB * (100 - used_percent) / 100)
+    sizes = {"size_bytes": round(size_gib * GIB), "free_bytes": free, "available_bytes": free}
+    return Observation(
+        "/", {"mounted": True, "read_only": False, "lost_writes": False, **sizes, **data}
+    )
+
+
+@pytest.mark.parametrize(
+    ("used", "size", "severity"),
+    [
+        (79.99, 100, None),
+        (80, 100, Severity.MEDIUM),
+        (89.99, 100, Severity.MEDIUM),
+        (90, 100, Severity.HIGH),
+        (96.99, 100, Severity.HIGH),
+        (97, 100, Severity.CRITICAL),
+        (90, 1000, None),
+        (90.01, 1000, Severity.MEDIUM),
+        (95.01, 1000, Severity.HIGH),
+        (99, 1000, Severity.HIGH),
+        (99.01, 1000, Severity.CRITICAL),
+        (98.9, 10_000, None),
+    ],
+)
+def test_both_limits_count(used: float, size: float, severity: Severity | None) -> None:
+    assert judge(disk(used, size), Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    assert judge(disk(75, 100), Params(), NOW) == passed(
+        "75.0 % used, 25.0 GiB available; limit 80 %",
+        Measure("used", 75.0, "%"),
+        Measure("available", 25 * GIB, "By"),
+    )
+    assert judge(disk(98, 100), Params(), NOW) == failed(
+        Severity.CRITICAL,
+        "98.0 % used, 2.0 GiB available; limit 97 % with less than 10 GiB",
+        Measure("used", 98.0, "%"),
+        Measure("available", 2 * GIB, "By"),
+    )
+
+
+def test_blocks_reserved_for_root_are_used_blocks_as_in_df() -> None:
+    seen = disk(75, 100, available_bytes=15 * GIB)
+
+    assert (
+        judge(seen, Params(), NOW).message
+        == "83.3 % used, 15.0 GiB available; limit 80 % with less than 100 GiB"
+    )
+
+
+def test_a_declared_disk_that_is_not_mounted_fails() -> None:
+    assert judge(Observation("/backup", {"mounted": False}), Params(), NOW) == failed(
+        Severity.CRITICAL,
+        "declared, and nothing is mounted there",
+        remedy="mount /backup; findmnt --verify",
+    )
+
+
+def test_what_is_mounted_read_only_is_full_by_nature() -> None:
+    assert judge(disk(100, 1, read_only=True), Params(), NOW) is None
+    assert judge(disk(100, 1, read_only=True, lost_writes=True), Params(), NOW) is not None
+
+
+@pytest.mark.parametrize("odd", [None, "8", -1, True, float("nan"), [1], 10**400])
+def test_odd_data_is_unknown(odd: object) -> None:
+    assert judge(disk(50, 1, free_bytes=odd), Params(), NOW) == unknown("no sizes were given")

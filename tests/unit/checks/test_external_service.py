@@ -1,0 +1,90 @@
+"""Reached, not reached, reached now and then, slow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.external_service import Params, judge
+from upkeep.verdicts import Severity, Status, Verdict
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+REFUSED = {"stage": "connect", "problem": "192.0.2.1:25: connection refused"}
+SILENT = {"stage": "resolver", "problem": "mail: temporary failure in name resolution"}
+
+
+def reached(seconds: float = 0.1) -> dict[str, Any]:
+    return {"tcp_seconds": seconds, "total_seconds": seconds}
+
+
+def look(tries: list[Any], params: Params | None = None) -> Verdict:
+    return judge(Observation("tcp://mail:25", {"tries": tries}), params or Params(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("tries", "status", "severity", "message"),
+    [
+        ([reached()] * 2, Status.PASS, None, "reached in 0.10 s on average, below 2 s expected"),
+        (
+            [reached(2.0)] * 2,
+            Status.FAIL,
+            Severity.MEDIUM,
+            "2.00 s on average, below 2 s expected; 2.00 s of it connecting",
+        ),
+        (
+            [{"total_seconds": 3.0}],
+            Status.FAIL,
+            Severity.MEDIUM,
+            "3.00 s on average, below 2 s expected",
+        ),
+        (
+            [reached(1.99)] * 2,
+            Status.PASS,
+            None,
+            "reached in 1.99 s on average, below 2 s expected",
+        ),
+        (
+            [REFUSED] * 2,
+            Status.FAIL,
+            Severity.HIGH,
+            "192.0.2.1:25: connection refused; 2 of 2 tries",
+        ),
+        (
+            [REFUSED, reached()],
+            Status.FAIL,
+            Severity.MEDIUM,
+            "192.0.2.1:25: connection refused; 1 of 2 tries",
+        ),
+        (
+            [{"status": 502, "total_seconds": 0.1}],
+            Status.FAIL,
+            Severity.HIGH,
+            "status 502; 1 of 1 tries",
+        ),
+        (
+            [{"status": 404, "total_seconds": 0.1}],
+            Status.PASS,
+            None,
+            "reached in 0.10 s on average, below 2 s expected",
+        ),
+        (
+            [SILENT] * 2,
+            Status.UNKNOWN,
+            None,
+            "the host's resolver: mail: temporary failure in name resolution",
+        ),
+        ([], Status.UNKNOWN, None, "no try was told of"),
+    ],
+)
+def test_tries(tries: list[Any], status: Status, severity: Severity | None, message: str) -> None:
+    verdict = look(tries)
+
+    assert (verdict.status, verdict.severity, verdict.message) == (status, severity, message)
+
+
+def test_a_site_says_how_bad_it_is() -> None:
+    assert look([REFUSED], Params(down="critical")).severity is Severity.CRITICAL
+    assert look([REFUSED, reached()], Params(down="low")).severity is Severity.LOW

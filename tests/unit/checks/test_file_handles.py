@@ -1,0 +1,46 @@
+"""Limits of file_handles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.file_handles import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def handles(used: int) -> Observation:
+    return Observation("file handles", {"open": used, "limit": 1000})
+
+
+@pytest.mark.parametrize(
+    ("used", "severity"),
+    [(699, None), (700, Severity.MEDIUM), (899, Severity.MEDIUM), (900, Severity.CRITICAL)],
+)
+def test_limits(used: int, severity: Severity | None) -> None:
+    assert judge(handles(used), Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    assert judge(handles(10), Params(), NOW) == passed(
+        "1.0 % of file handles open (10); limit 70 %",
+        Measure("used", 1.0, "%"),
+        Measure("open", 10),
+    )
+    assert judge(handles(950), Params(), NOW) == failed(
+        Severity.CRITICAL,
+        "95.0 % of file handles open (950); limit 90 %",
+        Measure("used", 95.0, "%"),
+        Measure("open", 950),
+    )
+
+
+def test_what_is_no_handle_is_not_judged_and_odd_data_is_unknown() -> None:
+    assert judge(Observation("swap", {}), Params(), NOW) is None
+    assert judge(Observation("file handles", {}), Params(), NOW) == unknown(
+        "no number of file handles was given"
+    )

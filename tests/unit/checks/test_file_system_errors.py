@@ -1,0 +1,49 @@
+"""Limits of file_system_errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.file_system_errors import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def disk(**data: object) -> Observation:
+    good = {"read_only": False, "lost_writes": False, "wanted_writable": None, "errors": None}
+    return Observation("/", {"mounted": True, **good, **data})
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (disk(), passed("writable")),
+        (disk(errors=0), passed("writable", Measure("errors", 0))),
+        (disk(read_only=True), passed("read-only, as mounted")),
+        (disk(read_only=True, wanted_writable=False), passed("read-only, as mounted")),
+        (
+            disk(read_only=True, wanted_writable=True),
+            failed(Severity.CRITICAL, "mounted read-only; /etc/fstab wants it writable"),
+        ),
+        (
+            disk(read_only=True, lost_writes=True, errors=1),
+            failed(Severity.CRITICAL, "turned read-only while mounted writable"),
+        ),
+        (
+            disk(errors=3),
+            failed(
+                Severity.HIGH,
+                "3 errors counted since its last check, at most 0",
+                Measure("errors", 3),
+            ),
+        ),
+        (disk(read_only="no"), unknown("no mount options were given")),
+        (Observation("/backup", {"mounted": False}), None),
+    ],
+)
+def test_states(seen: Observation, verdict: object) -> None:
+    assert judge(seen, Params(), NOW) == verdict

@@ -1,0 +1,153 @@
+"""Answers, assertions and times at their limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.http_health import Params, judge
+from upkeep.timings import percentile
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def answered(seconds: float = 0.5, status: int = 200) -> dict[str, Any]:
+    return {
+        "status": status,
+        "tcp_seconds": 0.01,
+        "first_byte_seconds": seconds - 0.01,
+        "total_seconds": seconds,
+    }
+
+
+REFUSED = {"stage": "connect", "problem": "127.0.0.1:1: connection refused"}
+
+
+def look(tries: list[Any], params: Params | None = None, **more: Any) -> Verdict:
+    return judge(Observation("https://x/health", {"tries": tries, **more}), params or Params(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("tries", "severity", "message"),
+    [
+        ([answered()] * 3, None, "200 in 0.50 s on average, below 2 s expected"),
+        ([answered(1.999)] * 3, None, "200 in 2.00 s on average, below 2 s expected"),
+        (
+            [answered(2.0)] * 3,
+            Severity.MEDIUM,
+            "2.00 s on average, below 2 s expected; 1.99 s of it first byte",
+        ),
+        (
+            [answered(0.1), answered(0.1), answered(4.0)],
+            Severity.MEDIUM,
+            "4.00 s at the 95th percentile, below 4 s expected; 1.39 s of it first byte",
+        ),
+        (
+            [REFUSED] * 3,
+            Severity.CRITICAL,
+            "no answer: 127.0.0.1:1: connection refused; all 3 tries alike",
+        ),
+        (
+            [answered(), REFUSED, answered()],
+            Severity.HIGH,
+            "1 of 3 tries: no answer: 127.0.0.1:1: connection refused",
+        ),
+        ([answered(status=503)], Severity.CRITICAL, "status 503; expected 200 to 299"),
+        ([answered(status=299)], None, "299 in 0.50 s on average, below 2 s expected"),
+        (
+            [{**answered(status=302), "problem": "redirected to https://y/"}],
+            Severity.CRITICAL,
+            "status 302, redirected to https://y/; expected 200 to 299",
+        ),
+    ],
+)
+def test_tries(tries: list[Any], severity: Severity | None, message: str) -> None:
+    verdict = look(tries)
+
+    assert (verdict.message, verdict.severity) == (message, severity)
+
+
+def test_measures_are_the_mean_the_percentiles_and_the_steps() -> None:
+    verdict = look([answered(0.2), answered(0.4), REFUSED])
+
+    assert verdict == failed(
+        Severity.HIGH,
+        "1 of 3 tries: no answer: 127.0.0.1:1: connection refused",
+        Measure("answered", 66.7, "%"),
+        Measure("mean", 0.3, "s"),
+        Measure("p50", 0.2, "s"),
+        Measure("p95", 0.4, "s"),
+        Measure("tcp", 0.01, "s"),
+        Measure("first_byte", 0.29, "s"),
+    )
+
+
+def test_a_site_may_expect_another_status() -> None:
+    assert look([answered(status=401)], Params(status=(401, 403))).status is Status.PASS
+    assert look([answered()], Params(status=(204,))).message == "status 200; expected 204"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"json": [{"path": "status", "wanted": "ok", "found": True, "value": "degraded"}]},
+            "status is 'degraded'; expected 'ok'",
+        ),
+        (
+            {"json": [{"path": "n", "wanted": 1, "found": True, "value": True}]},
+            "n is 'True'; expected '1'",
+        ),
+        (
+            {"json": [{"path": "database.status", "wanted": "up", "found": False}]},
+            "database.status is not there; expected 'up'",
+        ),
+        (
+            {"components": [{"path": "components.db.status", "state": "DOWN"}]},
+            "components.db.status is 'DOWN'",
+        ),
+        (
+            {"contains": {"wanted": "all well", "found": False}},
+            "the answer does not contain 'all well'",
+        ),
+        ({"json_problem": "not JSON: Expecting value"}, "the answer is not JSON: Expecting value"),
+    ],
+)
+def test_what_the_answer_says(more: dict[str, Any], message: str) -> None:
+    verdict = look([answered()], **more)
+
+    assert (verdict.message, verdict.severity) == (message, Severity.HIGH)
+
+
+def test_what_was_declared_and_holds_passes() -> None:
+    told = [
+        {"path": "status", "wanted": ["ok", "degraded"], "found": True, "value": "degraded"},
+        {"path": "db", "wanted": "down", "found": True, "value": "down"},
+    ]
+    components = [{"path": "db", "state": "down"}, {"path": "cache", "state": "up"}]
+
+    assert look([answered()], json=told, components=components).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"tries": "three"},
+        {"tries": []},
+        {"tries": [answered()], "json_unreadable": "JSON with NaN"},
+        {"tries": [{"status": 200, "total_seconds": float("nan")}]},
+    ],
+)
+def test_what_cannot_be_judged_is_unknown(data: dict[str, Any]) -> None:
+    assert judge(Observation("x", data), Params(), NOW).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("percent", "value"), [(0, 1), (50, 2), (75, 3), (76, 4), (95, 4), (100, 4)]
+)
+def test_a_percentile_is_a_value_that_was_measured(percent: float, value: float) -> None:
+    assert percentile([1, 2, 3, 4], percent) == value

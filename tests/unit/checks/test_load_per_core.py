@@ -1,0 +1,59 @@
+"""Limits of load_per_core."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.load_per_core import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def load(fifteen: float, **data: object) -> Observation:
+    return Observation("load", {"load_15": fifteen, "processors": 4, **data})
+
+
+@pytest.mark.parametrize(
+    ("fifteen", "severity"),
+    [
+        (7.99, None),
+        (8, Severity.MEDIUM),
+        (19.99, Severity.MEDIUM),
+        (20, Severity.HIGH),
+        (39.99, Severity.HIGH),
+        (40, Severity.CRITICAL),
+    ],
+)
+def test_limits(fifteen: float, severity: Severity | None) -> None:
+    assert judge(load(fifteen), Params(), NOW).severity is severity
+
+
+def test_a_failing_load_says_what_was_waited_for() -> None:
+    seen = load(
+        24, pressure={"cpu": {"some_avg300": 3.0}, "io": {"some_avg300": 80.5}, "memory": "?"}
+    )
+
+    assert judge(seen, Params(), NOW) == failed(
+        Severity.HIGH,
+        "load 6.00 per core over 15 min (4 cores); limit 5, waited for cpu 3 %, waited for io 80.5 %",
+        Measure("load per core", 6.0),
+        Measure("waited for cpu", 3.0, "%"),
+        Measure("waited for io", 80.5, "%"),
+    )
+
+
+def test_a_passing_load_states_value_and_limit() -> None:
+    assert judge(load(2), Params(), NOW) == passed(
+        "load 0.50 per core over 15 min (4 cores); limit 2", Measure("load per core", 0.5)
+    )
+
+
+def test_what_is_not_load_is_not_judged_and_odd_data_is_unknown() -> None:
+    assert judge(Observation("swap", {}), Params(), NOW) is None
+    assert judge(load(1, processors=0), Params(), NOW) == unknown(
+        "no load or number of processors was given"
+    )

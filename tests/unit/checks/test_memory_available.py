@@ -1,0 +1,53 @@
+"""Limits of memory_available."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.memory_available import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def memory(available: int, **data: object) -> Observation:
+    return Observation("memory", {"total_bytes": 1000, "available_bytes": available, **data})
+
+
+@pytest.mark.parametrize(
+    ("available", "severity"),
+    [
+        (100, None),
+        (99, Severity.MEDIUM),
+        (50, Severity.MEDIUM),
+        (49, Severity.HIGH),
+        (20, Severity.HIGH),
+        (19, Severity.CRITICAL),
+    ],
+)
+def test_limits(available: int, severity: Severity | None) -> None:
+    assert judge(memory(available), Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    assert judge(memory(500), Params(), NOW) == passed(
+        "50.0 % available (500 B of 1000 B), at least 10 %", Measure("available", 50.0, "%")
+    )
+    assert judge(memory(40, pressure={"full_avg300": 7.5}), Params(), NOW) == failed(
+        Severity.HIGH,
+        "4.0 % available (40 B of 1000 B), at least 5 %, tasks stalled 7.5 % of 5 min",
+        Measure("available", 4.0, "%"),
+        Measure("stalled", 7.5, "%"),
+    )
+
+
+def test_only_memory_is_judged() -> None:
+    assert judge(Observation("load", {}), Params(), NOW) is None
+
+
+@pytest.mark.parametrize("data", [{}, {"total_bytes": 0, "available_bytes": 0}])
+def test_odd_data_is_unknown(data: dict[str, object]) -> None:
+    assert judge(Observation("memory", data), Params(), NOW) == unknown("no sizes were given")

@@ -1,0 +1,69 @@
+"""Limits of out_of_memory_kills."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.out_of_memory_kills import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+DAY = 86400.0
+
+
+def kills(
+    since_boot: object, in_window: object, uptime: float = 40 * DAY, **data: object
+) -> Observation:
+    return Observation(
+        "out of memory",
+        {
+            "window_hours": 24,
+            "uptime_seconds": uptime,
+            "since_boot": since_boot,
+            "in_window": in_window,
+            "log_unreadable": "dmesg: not permitted",
+            "kills": [{"name": "mysqld"}],
+            **data,
+        },
+    )
+
+
+def killed(number: int) -> object:
+    text = f"{number} killed within 24 h, at most 0: mysqld"
+    return failed(Severity.HIGH, text, Measure("kills", number))
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (kills(0, 0), passed("0 killed within 24 h, at most 0", Measure("kills", 0))),
+        (kills(7, 0), passed("0 killed within 24 h, at most 0", Measure("kills", 0))),
+        (kills(1, 1), killed(1)),
+        (kills(None, 2), killed(2)),
+        (kills(0, None), passed("0 killed since the boot", Measure("kills", 0))),
+        (kills(2, None, uptime=DAY), killed(2)),
+        (kills(2, 1, uptime=DAY), killed(2)),  # the log lost one
+        (kills(0, 1, uptime=DAY), killed(1)),  # before the boot
+    ],
+)
+def test_kills(seen: Observation, verdict: object) -> None:
+    assert judge(seen, Params(), NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        (kills(2, None), "2 kills since the boot; no log says when: dmesg: not permitted"),
+        (kills(None, None), "kills are not counted; no log says when: dmesg: not permitted"),
+    ],
+)
+def test_kills_that_cannot_be_dated_are_unknown(seen: Observation, message: str) -> None:
+    assert judge(seen, Params(), NOW) == unknown(
+        message,
+        remedy="let the account read the kernel's log: usermod -aG systemd-journal,adm ACCOUNT",
+    )

@@ -1,0 +1,60 @@
+"""Limits of security_updates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.security_updates import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+DAY = 86400.0
+
+
+def apt(security: object, age: object = 0.0) -> Observation:
+    return Observation(
+        "apt",
+        {
+            "manager": "apt",
+            "security": security,
+            "lists_age_seconds": age,
+            "security_updates": [{"package": "openssl"}, {"package": "libssl3"}],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (
+            apt(0, 7 * DAY),
+            passed("0 security updates pending, at most 0; lists 7.0 d old", Measure("pending", 0)),
+        ),
+        (
+            apt(0, 8 * DAY),
+            unknown(
+                "package lists are 8 d old, at most 7 d", remedy="refresh them: apt-get update"
+            ),
+        ),
+        (
+            apt(0, None),
+            unknown("the host has no package lists", remedy="refresh them: apt-get update"),
+        ),
+        (
+            apt(2, 90 * DAY),
+            failed(
+                Severity.HIGH,
+                "2 security updates pending, at most 0: openssl, libssl3",
+                Measure("pending", 2),
+            ),
+        ),
+        (apt("2"), unknown("no number of updates was given")),
+    ],
+)
+def test_updates(seen: Observation, verdict: object) -> None:
+    assert judge(seen, Params(), NOW) == verdict

@@ -1,0 +1,39 @@
+"""Limits of swap_used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.checks.swap_used import Params, judge
+from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def swap(used: int) -> Observation:
+    return Observation("swap", {"total_bytes": 1000, "free_bytes": 1000 - used})
+
+
+@pytest.mark.parametrize(
+    ("used", "severity"),
+    [(799, None), (800, Severity.LOW), (949, Severity.LOW), (950, Severity.MEDIUM)],
+)
+def test_limits(used: int, severity: Severity | None) -> None:
+    assert judge(swap(used), Params(), NOW).severity is severity
+
+
+def test_messages_state_value_and_limit() -> None:
+    assert judge(swap(100), Params(), NOW) == passed(
+        "10.0 % of 1000 B swap used; limit 80 %", Measure("used", 10.0, "%")
+    )
+    assert judge(swap(960), Params(), NOW) == failed(
+        Severity.MEDIUM, "96.0 % of 1000 B swap used; limit 95 %", Measure("used", 96.0, "%")
+    )
+
+
+def test_what_is_not_swap_is_not_judged_and_odd_data_is_unknown() -> None:
+    assert judge(Observation("memory", {}), Params(), NOW) is None
+    assert judge(Observation("swap", {}), Params(), NOW) == unknown("no sizes were given")

@@ -1,0 +1,126 @@
+"""Which mounts are looked at, and that one that hangs costs only itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_host import RecordedHost
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather import file_systems
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.file_systems import (
+    choose,
+    gather,
+    parse_mountinfo,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+
+MOUNTINFO = (Path(__file__).parents[1] / "recorded/file_systems/mountinfo.txt").read_text()
+DEFAULTS: dict[str, Any] = {
+    name: argument["default"] for name, argument in file_systems.ARGUMENTS.items()
+}
+
+
+class Mounts(RecordedHost):
+    """A recorded host of whose mounts one hangs and one is broken."""
+
+    def statvfs(self, path: str) -> os.statvfs_result:
+        if path == "/hangs":
+            time.sleep(60)
+        if path == "/broken":
+            raise HostError("/broken: stale file handle")
+        return os.statvfs_result((4096, 4096, 100, 50, 40, 10, 5, 5, 0, 255))
+
+
+def line(number: int, point: str, kind: str = "ext4", root: str = "/") -> str:
+    return f"{number} 1 8:{number} {root} {point} rw,relatime - {kind} /dev/x{number} rw\n"
+
+
+def test_each_file_system_is_seen_once() -> None:
+    chosen = choose(parse_mountinfo(MOUNTINFO), DEFAULTS["ignore"], [])
+
+    assert [mount.mount_point for mount in chosen] == ["/", "/srv/data"]
+    assert [mount.lost_writes for mount in chosen] == [False, True]
+
+
+def test_images_and_layers_are_left_out_except_a_containers_root() -> None:
+    text = line(1, "/", "overlay") + line(2, "/snap/x/1", "squashfs") + line(3, "/a", "overlay")
+
+    assert [one.mount_point for one in choose(parse_mountinfo(text), [], [])] == ["/"]
+
+
+def test_a_later_mount_covers_an_earlier_one() -> None:
+    [mount] = parse_mountinfo(line(1, "/mnt") + line(2, "/mnt", "xfs"))
+
+    assert mount.type == "xfs"
+
+
+def test_names_are_unescaped() -> None:
+    [mount] = parse_mountinfo(line(1, r"/media/My\040Disk"))
+
+    assert mount.mount_point == "/media/My Disk"
+
+
+def test_a_declared_mount_point_is_seen_or_missing() -> None:
+    host = Mounts({"/proc/self/mountinfo": line(1, "/") + line(2, "/run/user/9", "tmpfs")})
+    seen = gather({**DEFAULTS, "mount_points": ["/run/user/9/", "/backup"]}, host)
+
+    assert [one.subject for one in seen] == ["/", "/run/user/9", "/backup"]
+    assert seen[-1].data == {"mounted": False}
+
+
+def test_a_mount_that_hangs_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_systems, "STATVFS_SECONDS", 0.5)
+    host = Mounts(
+        {"/proc/self/mountinfo": line(1, "/") + line(2, "/broken") + line(3, "/hangs", "nfs")}
+    )
+    started = time.monotonic()
+    good, broken, hangs = gather(DEFAULTS, host)
+
+    assert time.monotonic() - started < 3
+    assert good.data["available_bytes"] == 40 * 4096
+    assert broken.error == "ext4 on /dev/x2: /broken: stale file handle"
+    assert hangs.error == "nfs on /dev/x3: no answer within 0.5 s"
+
+
+def test_fstab_says_what_was_wanted() -> None:
+    files = {
+        "/proc/self/mountinfo": line(1, "/") + line(2, "/data"),
+        "/etc/fstab": "UUID=1 / ext4 defaults 0 1\n# comment\n/dev/x2 /data ext4 ro,noatime 0 2\n",
+    }
+    root, data = gather(DEFAULTS, Mounts(files))
+
+    assert (root.data["wanted_writable"], data.data["wanted_writable"]) == (True, False)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[str]:
+    """A small file system that is full."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=50", "tmpfs", tmp_path],
+        capture_output=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mount: {mounted.stderr.decode()}")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            (tmp_path / "fills it").write_bytes(bytes(2_000_000))
+        yield str(tmp_path)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_real_full_disk(full_disk: str) -> None:
+    seen = {one.subject: one for one in gather(DEFAULTS, Host())}[full_disk]
+
+    assert seen.error == ""
+    assert seen.data["available_bytes"] == 0
+    assert seen.data["size_bytes"] == 1024 * 1024
+    assert seen.data["inodes"] == 50

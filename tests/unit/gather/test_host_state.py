@@ -1,0 +1,186 @@
+"""Clock, units, updates, reboot and memory kills, from what real programs printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recorded_host import RecordedHost
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather import (
+    clock,
+    oom_kills,
+    package_updates,
+    reboot,
+    systemd_units,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError, Ran
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+
+def text(name: str) -> str:
+    return (RECORDED / name).read_text()
+
+
+def test_chrony_is_believed_first() -> None:
+    host = RecordedHost(
+        commands={"chronyc -n -c tracking": Ran(0, text("clock/chrony.txt"))}, clock=1795423587.0
+    )
+    [seen] = clock.gather({}, host)
+
+    assert seen.data == {
+        "by": "chrony",
+        "synchronized": True,
+        "source": "127.0.0.1",
+        "stratum": 4,
+        "offset_seconds": 0.000001408,
+        "updated_seconds_ago": pytest.approx(0.814, abs=0.001),
+    }
+
+
+def test_chrony_without_a_source_is_not_synchronized() -> None:
+    assert clock.parse_chrony(text("clock/chrony_unset.txt"), 0.0)["synchronized"] is False
+
+
+def test_a_kernel_that_nobody_keeps_the_time_of() -> None:
+    # Linux 6.18's answer in a virtual machine without a time service.
+    told = "00" * 24 + "0024f40000000000" * 2 + "40000000"
+
+    assert clock.parse_timex(bytes.fromhex(told)) == {
+        "by": "kernel",
+        "synchronized": False,
+        "offset_seconds": None,
+        "max_error_seconds": 16.0,
+    }
+
+
+def test_without_any_answer_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> bytes:
+        raise HostError("adjtimex: error 1")
+
+    monkeypatch.setattr(clock, "host_timex", refuse)
+    [seen] = clock.gather({}, RecordedHost())
+
+    assert seen.error == (
+        "chronyc: no such program; ntpq: no such program; adjtimex: error 1; timedatectl: no such program"
+    )
+
+
+def test_failed_and_restarting_units_come_with_their_reasons() -> None:
+    show = (
+        f"systemctl show --no-pager --property={systemd_units.PROPERTIES} "
+        "-- backup-nightly.service flapping.service"
+    )
+    commands = {
+        " ".join(systemd_units.LIST): Ran(0, text("systemd_units/list.txt")),
+        show: Ran(0, text("systemd_units/show.txt")),
+    }
+    [seen] = systemd_units.gather({}, RecordedHost({"/run/systemd/system/x": ""}, commands))
+    backup, flapping = seen.data["units"]
+
+    assert backup == {
+        "unit": "backup-nightly.service",
+        "active": "failed",
+        "sub": "failed",
+        "description": "Nightly backup",
+        "result": "exit-code",
+        "exit_status": 3,
+        "restarts": 0,
+        "changed_at": "2026-11-23T08:46:52+00:00",
+    }
+    assert (flapping["unit"], flapping["sub"]) == ("flapping.service", "auto-restart")
+
+
+def test_a_host_without_systemd_has_no_observation() -> None:
+    assert systemd_units.gather({}, RecordedHost()) == []
+
+
+def test_a_bus_that_does_not_answer_is_an_error() -> None:
+    # What systemctl 252 prints where systemd does not run.
+    told = Ran(1, "", "Failed to connect to bus: Host is down\n")
+    host = RecordedHost({"/run/systemd/system/x": ""}, {" ".join(systemd_units.LIST): told})
+
+    assert (
+        systemd_units.gather({}, host)[0].error
+        == "systemctl: Failed to connect to bus: Host is down"
+    )
+
+
+def test_apt_names_security_updates_whichever_archive_comes_first() -> None:
+    found = package_updates.parse_apt(text("package_updates/apt.txt"))
+
+    assert [(one["package"], one["security"]) for one in found] == [
+        ("base-files", False),
+        ("bash", False),
+        ("libgcrypt20", True),
+        ("libssl3", True),
+        ("libpam-modules", False),
+        ("postgresql-15", True),
+    ]
+    assert found[3]["installed"] == "3.0.19-1~deb12u2"
+    assert found[3]["candidate"] == "3.0.22-1~deb12u2"
+
+
+@pytest.mark.parametrize(
+    ("running", "installed", "newer"),
+    [
+        ("6.1.0-28-amd64", ["6.1.0-28-amd64", "6.1.0-29-amd64"], "6.1.0-29-amd64"),
+        ("6.1.0-9-amd64", ["6.1.0-10-amd64", "6.1.0-9-amd64"], "6.1.0-10-amd64"),
+        ("6.1.0-29-amd64", ["6.1.0-28-amd64", "6.1.0-29-amd64"], None),
+        ("6.1.0-28-amd64", ["6.1.0-30-cloud-amd64"], None),
+        ("5.15.0-91-generic", ["5.15.0-101-generic", "6.5.0-14-lowlatency"], "5.15.0-101-generic"),
+        ("6.18.44-fc-v669", [], None),
+    ],
+)
+def test_a_newer_kernel_is_of_the_same_flavour(
+    running: str, installed: list[str], newer: str | None
+) -> None:
+    assert reboot.newer_kernel(running, installed) == newer
+
+
+def test_kills_are_found_in_the_ring_buffer() -> None:
+    # Booted at 1_000_000, killed 4910 s later.
+    host = RecordedHost(
+        {"/proc/vmstat": "oom_kill 1\n", "/proc/uptime": "5000.00 9000.00\n"},
+        {"dmesg": Ran(0, text("oom_kills/dmesg.txt"))},
+        clock=1_005_000.0,
+    )
+    [seen] = oom_kills.gather({"window_hours": 24}, host)
+
+    assert seen.data["log"] == "kernel ring buffer"
+    assert (seen.data["since_boot"], seen.data["in_window"]) == (1, 1)
+    assert seen.data["kills"] == [
+        {"at": "1970-01-12T15:08:30+00:00", "process": 26686, "name": "python3"}
+    ]
+
+
+def test_kills_are_found_in_the_journal() -> None:
+    [(at, told)] = oom_kills.parse_journal(text("oom_kills/journal.txt"))
+
+    assert at == "2026-11-23T07:47:19+00:00"
+    assert "Killed process 26686 (python3)" in told
+
+
+def test_a_journal_that_may_not_be_read_gives_no_false_zero() -> None:
+    since = int(1_005_000.0 - 86400)
+    journal = (
+        f"journalctl --no-pager --output=short-unix --since=@{since} _TRANSPORT=kernel + "
+        "_SYSTEMD_UNIT=systemd-oomd.service"
+    )
+    host = RecordedHost(
+        {"/proc/vmstat": "oom_kill 3\n", "/proc/uptime": "500000.00 9000.00\n"},
+        {
+            # Both as the programs answer an ordinary account.
+            journal: Ran(0, "-- No entries --\n", "No journal files were found.\n"),
+            "dmesg": Ran(1, "", "dmesg: read kernel buffer failed: Operation not permitted\n"),
+        },
+        clock=1_005_000.0,
+    )
+    [seen] = oom_kills.gather({"window_hours": 24}, host)
+
+    assert seen.data["in_window"] is None
+    assert seen.data["log_unreadable"] == (
+        "journalctl: no journal files were found; "
+        "dmesg: read kernel buffer failed: Operation not permitted"
+    )

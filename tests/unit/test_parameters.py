@@ -1,0 +1,140 @@
+"""What a site may say of a check, and what it is told when it says something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from upkeep.check import Check, load
+from upkeep.parameters import ParameterError, find, make_limits, merge_entries, split, validate
+from upkeep.verdicts import passed
+
+
+@dataclass(frozen=True)
+class Params:
+    """For the types that limits have."""
+
+    count: int = 1
+    share_percent: float = 0.5
+    strict: bool = True
+    name: str = ""
+    names: tuple[str, ...] = ()
+    renew_days: int | None = None
+
+
+CHECK = Check("t", "access_log", Params(), lambda *_: passed(""), "source", "remedy", id="made_up")
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, Params()),
+        ({"count": 3}, Params(count=3)),
+        ({"count": "3"}, Params(count=3)),
+        ({"share_percent": 2}, Params(share_percent=2.0)),
+        ({"strict": False, "name": 7}, Params(strict=False, name="7")),
+        ({"names": ["a", "b"]}, Params(names=("a", "b"))),
+        ({"renew_days": None}, Params(renew_days=None)),
+        ({"renew_days": 14}, Params(renew_days=14)),
+    ],
+)
+def test_limits_become_what_the_check_declares(limits: dict[str, Any], expected: Params) -> None:
+    assert make_limits(CHECK, limits) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"count": "three"}, "count: found 'three'; expected a number"),
+        ({"count": 2.5}, "count: found 2.5; expected a whole number"),
+        ({"count": True}, "count: found True; expected a number"),
+        ({"share_percent": "5 %"}, "share_percent: found '5 %'; expected a number of percent"),
+        ({"renew_days": "soon"}, "renew_days: found 'soon'; expected a number of days"),
+        ({"strict": "yes"}, "strict: found 'yes'; expected true or false"),
+        ({"names": "a"}, "names: found 'a'; expected a list"),
+        ({"cuont": 3}, "check made_up has no limit 'cuont'; did you mean 'count'?"),
+    ],
+)
+def test_another_limit_is_named_with_what_was_expected(
+    limits: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError) as caught:
+        make_limits(CHECK, limits)
+
+    assert str(caught.value) == message
+    assert caught.value.key == next(iter(limits))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("disk_spac", "there is no check 'disk_spac'; did you mean 'disk_space'?"),
+        ({"chek": "disk_space"}, "an entry without `check`; it has chek"),
+        (
+            ["disk_space"],
+            "list ['disk_space']; expected a check's id, or a mapping with `check`",
+        ),
+        ({"check": None}, "there is no check None"),
+    ],
+)
+def test_an_entry_that_names_no_check(entry: Any, message: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        find(entry, load())
+
+    assert str(caught.value) == message
+
+
+def test_an_entry_is_taken_apart_into_parameters_and_limits() -> None:
+    check = load()["site_errors"]
+
+    limit = next(iter(check.params.__dataclass_fields__))
+    entry = {"check": "site_errors", "paths": ["/a"], limit: 5}
+
+    assert split(check, entry) == ({"paths": ["/a"]}, {limit: 5})
+
+
+def test_a_parameter_that_neither_has_is_named_with_the_nearest() -> None:
+    with pytest.raises(ParameterError) as caught:
+        split(load()["site_errors"], {"check": "site_errors", "pahts": ["/a"]})
+
+    assert str(caught.value) == "check site_errors has no parameter 'pahts'; did you mean 'paths'?"
+
+
+def test_gathers_parameters_follow_ansibles_rules() -> None:
+    with pytest.raises(ParameterError) as caught:
+        validate(load()["site_errors"], {"window_seconds": "five"})
+
+    assert "window_seconds" in str(caught.value)
+    assert caught.value.key == "window_seconds"
+
+
+def test_the_lists_of_all_groups_are_merged_in_the_order_of_their_names() -> None:
+    merged = merge_entries(
+        {"upkeep_checks_web": ["disk_space", "swap_used"], "upkeep_checks_base": ["swap_used"]},
+        load(),
+    )
+
+    assert merged == ["swap_used", "disk_space"]
+
+
+def test_groups_that_disagree_are_an_error_not_a_choice() -> None:
+    first = next(iter(load()["disk_space"].params.__dataclass_fields__))
+    variables = {
+        "upkeep_checks_a": [{"check": "disk_space", first: 1}],
+        "upkeep_checks_b": [{"check": "disk_space", first: 2}],
+    }
+
+    with pytest.raises(ParameterError) as caught:
+        merge_entries(variables, load())
+
+    expected = "check disk_space of the same things with other limits in"
+    assert str(caught.value) == f"{expected} upkeep_checks_a and upkeep_checks_b"
+
+
+def test_a_variable_that_is_no_list_is_named() -> None:
+    with pytest.raises(
+        ParameterError, match="upkeep_checks_a: str found; expected a list of checks"
+    ):
+        merge_entries({"upkeep_checks_a": "disk_space"}, load())

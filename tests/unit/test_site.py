@@ -1,0 +1,193 @@
+"""Site files: what they may say, and the place, the key and the nearest right word when they say something else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from upkeep.errors import ConfigurationError, UsageError
+from upkeep.init import schedule_schema, write_site
+from upkeep.settings import Settings, load_settings
+from upkeep.site import load_schedule, load_site
+from upkeep.yaml_file import load as load_yaml
+
+
+def problems_of_schedule(folder: Path, text: str) -> list[str]:
+    path = folder / "schedule.yml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_schedule(path)
+    return [line.replace(f"{folder}/", "") for line in str(caught.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("procedures:\n  daily:\n    titel: x\n    title: y\n", "schedule.yml:3: procedures.daily.titel: there is no key 'titel'; did you mean 'title'?"),
+        ("procedures:\n  daily: {}\n", "schedule.yml:2: procedures.daily.title: title is missing"),
+        ("procedures:\n  daily:\n    title: x\n    duration: 30 minuts\n", "schedule.yml:4: procedures.daily.duration: found '30 minuts'; expected one of the units s, min, h, d, w; did you mean 'min'?"),
+        ("procedures:\n  daily:\n    title: x\n    duration: long\n", "schedule.yml:4: procedures.daily.duration: found 'long'; expected a number with a unit, such as '45 min' or '2 h'"),
+        ("procedures:\n  daily:\n    title: x\n    time_zone: Europe/Berln\n", "schedule.yml:4: procedures.daily.time_zone: found 'Europe/Berln'; expected a time zone of the IANA list; did you mean 'Europe/Berlin'?"),
+        ("procedures:\n  daily:\n    title: x\n    checks: [disk_spac]\n", "schedule.yml:4: procedures.daily.checks.0: found 'disk_spac'; expected the id of a check; did you mean 'disk_space'?"),
+        ("procedure: {}\n", "schedule.yml:1: procedure: there is no key 'procedure'; did you mean 'procedures'?"),
+        ("- a\n", "schedule.yml:1: found a list; expected a mapping with `procedures`"),
+        ("procedures:\n  daily: {title: x}\n  daily: {title: y}\n", "schedule.yml:3: 'daily' is said at line 2 already"),
+        ("procedures:\n\tdaily: x\n", "schedule.yml:2: found character '\\t' that cannot start any token"),
+        ("procedures:\n  Daily Run: {title: x}\n", "schedule.yml:2: procedures.Daily Run: id 'Daily Run': found 'Daily Run'; expected small letters, digits, - and _"),
+    ],
+)  # fmt: skip
+def test_a_wrong_schedule_is_told_where_and_how(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in problems_of_schedule(tmp_path, text)
+
+
+def test_a_wrong_rule_is_named(tmp_path: Path) -> None:
+    text = "procedures:\n  daily:\n    title: x\n    rule: FREQ=DALY\n"
+
+    (problem,) = problems_of_schedule(tmp_path, text)
+
+    assert problem.startswith(
+        "schedule.yml:4: procedures.daily.rule: found 'FREQ=DALY'; expected a rec"
+    )
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    text = "procedures:\n  daily:\n    title: x\n    ownr: y\n    missed: perhaps\n"
+
+    assert len(problems_of_schedule(tmp_path, text)) == 2
+
+
+def site(folder: Path, group: str) -> Path:
+    (folder / "inventory" / "group_vars").mkdir(parents=True)
+    (folder / "inventory" / "hosts.yml").write_text("all: {hosts: {web1: {}}}\n")
+    (folder / "inventory" / "group_vars" / "web.yml").write_text(group)
+    (folder / "schedule.yml").write_text("procedures: {daily: {title: Daily}}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ("upkeep_checks_web:\n  - disk_spac\n", "web.yml:2: upkeep_checks_web: there is no check 'disk_spac'; did you mean 'disk_space'?"),
+        ("---\nupkeep_checks_web:\n  - check: site_errors\n    pahts: [/a]\n", "web.yml:4: upkeep_checks_web: check site_errors has no parameter 'pahts'; did you mean 'paths'?"),
+        ("upkeep_checks_web: disk_space\n", "web.yml:1: upkeep_checks_web: found str; expected a list of checks"),
+    ],
+)  # fmt: skip
+def test_wrong_entries_are_told_where_they_stand(tmp_path: Path, group: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_site(str(site(tmp_path, group)))
+
+    assert str(caught.value) == f"{tmp_path}/inventory/group_vars/{expected}"
+
+
+def test_a_gathers_parameter_of_another_type_is_told_where_it_stands(tmp_path: Path) -> None:
+    group = "upkeep_checks_web:\n  - check: site_errors\n    window_seconds: five\n"
+
+    with pytest.raises(
+        ConfigurationError, match=r"web\.yml:3: upkeep_checks_web: .*window_seconds"
+    ):
+        load_site(str(site(tmp_path, group)))
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        'upkeep_checks_web: "{{ all_of_them }}"\n',
+        'upkeep_checks_web:\n  - check: site_errors\n    window_seconds: "{{ five }}"\n',
+        "upkeep_checks_web:\n  - check: site_errors\n    paths: !vault |\n      $ANSIBLE_VAULT;1.1\n",
+        "$ANSIBLE_VAULT;1.1;AES256\n6162\n",
+    ],
+    ids=["a template for all", "a template in it", "a vaulted value", "a vaulted file"],
+)
+def test_what_only_ansible_can_resolve_is_left_to_the_run(tmp_path: Path, group: str) -> None:
+    assert load_site(str(site(tmp_path, group))).schedule.procedures
+
+
+def test_a_site_that_is_not_there_and_a_procedure_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such site or inventory"):
+        load_site(str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match=r"there is no procedure 'dayly'; did you mean 'daily'\?"):
+        load_site("").procedure("dayly")
+
+
+def test_the_embedded_site_and_an_inventory_without_a_schedule(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text("all: {hosts: {web1: {}}}\n")
+
+    assert load_site("").name == ""
+    assert load_site(str(hosts)).inventory == hosts
+    assert "daily" in load_site(str(hosts)).schedule.procedures
+
+
+def test_what_init_writes_is_a_site(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+
+    written = write_site(folder)
+
+    assert folder / "schedule.yml" in written
+    assert load_site(str(folder)).procedure("daily").duration == 1800
+    with pytest.raises(UsageError, match="there is something already"):
+        write_site(folder)
+    assert "procedures" in schedule_schema()["properties"]
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("forx = 3\n", {}, "upkeep.toml:1: there is no setting 'forx'; did you mean 'forks'?"),
+        ('\nforks = "many"\n', {}, "upkeep.toml:2: forks: found 'many'; expected a valid integer"),
+        ("forks = 0\n", {}, "upkeep.toml:1: forks: found 0; expected greater than or equal to 1"),
+        ("forks = \n", {}, "upkeep.toml:1: invalid value"),
+        ("", {"UPKEEP_FORX": "3"}, "environment variable UPKEEP_FORX: there is no setting 'forx'; did you mean 'forks'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_told_where(
+    tmp_path: Path, text: str, environ: dict[str, str], expected: str
+) -> None:
+    (tmp_path / "upkeep.toml").write_text(text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(tmp_path, environ)
+
+    assert str(caught.value).replace(f"{tmp_path}/", "") == expected
+
+
+def test_the_environment_goes_before_the_file_and_the_file_before_the_default(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "upkeep.toml").write_text("forks = 20\nhost_timeout_seconds = 7\n")
+
+    settings = load_settings(tmp_path, {"UPKEEP_FORKS": "30"})
+
+    assert (settings.forks, settings.host_timeout_seconds) == (30, 7)
+    assert settings.run_timeout_seconds == Settings().run_timeout_seconds
+
+
+def test_settings_that_everybody_can_write_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "upkeep.toml"
+    path.write_text("")
+    path.chmod(0o666)
+
+    with pytest.raises(ConfigurationError, match="everybody can write here"):
+        load_settings(tmp_path, {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_settings_of_another_user_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "upkeep.toml"
+    path.write_text("")
+    os.chown(path, 1234, 1234)
+
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        load_settings(tmp_path, {})
+
+
+def test_yaml_that_is_not_utf_8_or_too_deep(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    path.write_bytes(b"a: \xff\n")
+    with pytest.raises(ConfigurationError, match=r"not UTF-8 \(byte 3\)"):
+        load_yaml(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(ConfigurationError, match="recursion"):
+        load_yaml(path)
