@@ -293,9 +293,12 @@ def _print_names(
     screen.line((title, "bold"))
     widest = min(max(len(f"{name} = {default}") for name, default, _ in named), width // 2)
     for name, default, meaning in named:
-        first, *others = wrap(meaning, max(width - widest - 4, 24)) or [""]
-        screen.line(GAP, pad(f"{name} = {default}", widest), GAP, first)
-        for line in others:
+        label, lines = f"{name} = {default}", wrap(meaning, max(width - widest - 4, 24))
+        if len(label) > widest:
+            screen.line(GAP, label)
+        else:
+            screen.line(GAP, pad(label, widest), GAP, lines.pop(0) if lines else "")
+        for line in lines:
             screen.line(GAP, " " * widest, GAP, line)
 
 
