@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.errors import StoreError
 from upkeep.judge import evidence_hash
 from upkeep.observed import Observed, Outcome, Seen
-from upkeep.store import Store, findings, runs, tables
+from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.observed import (
     add_host,
     add_judgement,
@@ -493,7 +493,8 @@ def test_an_answer_to_no_run_is_refused_in_one_line(store: Store) -> None:
         add(store, 77, answer(result()))
 
 
-def test_tens_of_thousands_of_subjects_fit(store: Store) -> None:
+def test_more_subjects_than_a_statement_has_parameters_fit(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/upkeep.db")
     run_id = start(store)
     many = [result(HIGH, subject=f"/{number}", measures=()) for number in range(33_000)]
 
@@ -501,6 +502,7 @@ def test_tens_of_thousands_of_subjects_fit(store: Store) -> None:
 
     with store.read() as db:
         assert runs.count(db, run_id).failed == {HIGH: 33_000}
+    store.close()
 
 
 # --- what queries lean on --------------------------------------------------------------------------------------------
