@@ -222,14 +222,10 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
 def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:
     """Return what the procedure asks to be run."""
     settings = site.settings
-    environment = {}
-    if settings.vault_password_file:
-        environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(settings.vault_password_file.absolute())
-    config = site.folder / "ansible.cfg"
+    environment = site.environment
     own_arguments = "ANSIBLE_SSH_ARGS" in os.environ
-    if site.name and config.is_file():
-        environment["ANSIBLE_CONFIG"] = str(config.absolute())
-        own_arguments = own_arguments or "ssh_args" in config.read_text(encoding="utf-8")
+    if site.config:
+        own_arguments = own_arguments or "ssh_args" in site.config.read_text(encoding="utf-8")
     if not own_arguments:
         # A connection that is kept open outlives the run, and knows a host whose key has changed since.
         arguments = "-o ControlMaster=no -o ControlPath=none"
@@ -299,7 +295,9 @@ def _wanted_now(site: Site) -> dict[str, list[Any]]:
     from upkeep.inventory import read_inventory
 
     wanted = {}
-    for host, variables in read_inventory(str(site.inventory)).items():
+    for host, variables in read_inventory(
+        str(site.inventory), environment=site.environment
+    ).items():
         asked = {
             name: value
             for name, value in variables.items()

@@ -13,10 +13,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from upkeep.errors import ConfigurationError
+from upkeep.expectations import expected
 from upkeep.parameters import nearest
 
 PREFIX = "UPKEEP_"
 FILE = "upkeep.toml"
+PATHS = frozenset({"state", "workspace", "vault_password_file"})
 ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES"})
 """Variables of this prefix that are no settings: one that the driver sets, one of the tests."""
 
@@ -82,19 +84,23 @@ class Settings(BaseModel):
 
 
 def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings for a site's folder; raise ConfigurationError with the place of what is wrong."""
+    """Return the settings for a site's folder; raise ConfigurationError with the place of what is wrong.
+
+    A relative path in the file is taken from the site's folder, one in the environment from the working folder.
+    """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     path = folder / FILE if folder else None
-    if path and path.exists():
+    if folder and path and path.exists():
         text = _read_trusted(path)
-        values = _parse(path, text)
+        values = {name: _from(folder, name, value) for name, value in _parse(path, text).items()}
         places = {name: f"{path}:{_line_of(text, name)}" for name in values}
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower()
-        if variable.startswith(PREFIX) and variable not in ELSEWHERE:
-            values[name] = value
+        # Empty is the shell's way to take a variable back.
+        if variable.startswith(PREFIX) and variable not in ELSEWHERE and value:
+            values[name] = _from(Path(), name, value)
             places[name] = f"environment variable {variable}"
     try:
         return Settings(**values)
@@ -102,27 +108,47 @@ def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None)
         raise ConfigurationError("\n".join(_problems(exc, places))) from exc
 
 
+def _from(folder: Path, name: str, value: Any) -> Any:
+    """Return a path as seen from the folder, anything else as it is."""
+    if name in PATHS and value and isinstance(value, str):
+        return (folder / Path(value).expanduser()).absolute()
+    return value
+
+
+def trusted_tree(folder: Path) -> None:
+    """Raise ConfigurationError if others can write the folder, its parent, or anything that is in it."""
+    trusted(folder)
+    for path in sorted(folder.rglob("*")):
+        if path.exists():  # a link may lead nowhere
+            _refuse_others(path)
+
+
 def trusted(path: Path) -> None:
     """Raise ConfigurationError if others than this user and root can write the file or its folder."""
-    for one in (path, path.parent):
-        status = one.stat()
-        sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-        if status.st_mode & stat.S_IWOTH and not sticky:
-            message = f"{one}: everybody can write here, so nothing is read from it"
-            raise ConfigurationError(message, remedy=f"chmod o-w {one}")
-        if status.st_uid not in (0, os.geteuid()):
-            message = (
-                f"{one}: belongs to another user (uid {status.st_uid}), so nothing is read from it"
-            )
-            raise ConfigurationError(message, remedy=f"chown {os.geteuid()} {one}")
+    for one in (path, path.absolute().parent):
+        _refuse_others(one)
+
+
+def _refuse_others(path: Path) -> None:
+    status = path.stat()
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & stat.S_IWOTH and not sticky:
+        message = f"{path}: everybody can write here, so nothing is read from it"
+        raise ConfigurationError(message, remedy=f"chmod o-w {path}")
+    if status.st_uid not in (0, os.geteuid()):
+        owner = f"belongs to another user (uid {status.st_uid})"
+        message = f"{path}: {owner}, so nothing is read from it"
+        raise ConfigurationError(message, remedy=f"chown {os.geteuid()} {path}")
 
 
 def _read_trusted(path: Path) -> str:
     try:
         trusted(path)
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path}: {exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path}: not UTF-8 (byte {exc.start})") from exc
+    except OSError as exc:
+        raise ConfigurationError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -149,14 +175,7 @@ def _problems(exc: ValidationError, places: Mapping[str, str]) -> list[str]:
         if error["type"] == "extra_forbidden":
             what = f"there is no setting {name!r}{nearest(name, Settings.model_fields)}"
         else:
-            what = f"{name}: found {error['input']!r:.80}; expected {_expected(error)}"
+            found = f"{error['input']!r:.80}"
+            what = f"{name}: found {found}; expected {expected(error, name)}"
         problems.append(f"{places.get(name, FILE)}: {what}")
     return problems
-
-
-def _expected(error: Any) -> str:
-    """Return pydantic's message as the end of `expected …`."""
-    text = str(error["msg"])
-    for start in ("Input should be ", "Value error, "):
-        text = text.removeprefix(start)
-    return text.split(", unable to parse")[0]

@@ -18,16 +18,21 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
 )
 
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep import parameters
 from upkeep.check import load as load_checks
 from upkeep.errors import ConfigurationError, UsageError
+from upkeep.expectations import expected
 from upkeep.parameters import ParameterError, nearest
-from upkeep.settings import Settings, load_settings, trusted
+from upkeep.settings import Settings, load_settings, trusted, trusted_tree
 from upkeep.yaml_file import Key, YamlFile
 from upkeep.yaml_file import load as load_yaml
 
+OWN = "astral.upkeep."
+PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"
 EMBEDDED = Path(__file__).parent / "data" / "local"
 SCHEDULE = "schedule.yml"
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -42,6 +47,8 @@ def _duration(value: Any) -> Any:
     if unit not in UNITS:
         known = ", ".join(UNITS)
         raise ValueError(f"one of the units {known}{nearest(unit, UNITS)}")
+    if not float(number):
+        raise ValueError("more than nothing")
     return float(number) * UNITS[unit]
 
 
@@ -61,6 +68,27 @@ def _rule(text: str) -> str:
     return text
 
 
+def _playbook(name: str, info: ValidationInfo) -> str:
+    """Return a playbook's name, which must be a file of the site, or one of ours, or one of another collection."""
+    if name.endswith((".yml", ".yaml")):
+        folder = (info.context or {}).get("folder")
+        if folder and not _is_inside(folder / name, folder):
+            files = [str(path.relative_to(folder)) for path in folder.glob("*/*.yml")]
+            raise ValueError(f"a file within the site{nearest(name, files)}")
+        return name
+    own = [OWN + path.stem for path in sorted(PLAYBOOKS.glob("*.yml"))]
+    if not re.fullmatch(r"\w+\.\w+\.\w+", name):
+        near = nearest(OWN + name, own)
+        raise ValueError(f"a collection's playbook or a file such as playbooks/mine.yml{near}")
+    if name.startswith(OWN) and name not in own:
+        raise ValueError(f"one of {', '.join(own)}{nearest(name, own)}")
+    return name
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+
+
 def _check_id(name: str) -> str:
     if name not in load_checks():
         raise ValueError(f"the id of a check{nearest(name, load_checks())}")
@@ -70,6 +98,7 @@ def _check_id(name: str) -> str:
 Seconds = Annotated[float, BeforeValidator(_duration)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Rule = Annotated[str, AfterValidator(_rule)]
+Playbook = Annotated[str, AfterValidator(_playbook)]
 CheckId = Annotated[str, AfterValidator(_check_id)]
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)]
 
@@ -82,13 +111,15 @@ class Procedure(_Part):
     """What is run, where and when."""
 
     title: str = Field(description="For people.")
-    playbook: str = Field(
+    playbook: Playbook = Field(
         default="astral.upkeep.observe",
         description="Of a collection, such as astral.upkeep.daily, or a file within the site.",
     )
-    hosts: str = Field(default="all", description="Ansible's pattern.")
+    hosts: str = Field(default="all", min_length=1, description="Ansible's pattern.")
     checks: tuple[CheckId, ...] | None = Field(
-        default=None, description="What is due; all that the hosts ask for, if not given."
+        default=None,
+        min_length=1,
+        description="What is due; all that the hosts ask for, if not given.",
     )
     rule: Rule | None = Field(
         default=None, description="RFC 5545 recurrence rule; by hand if not given."
@@ -134,12 +165,29 @@ class Site:
         name = procedure.playbook
         if not name.endswith((".yml", ".yaml")):
             return name
-        path = (self.folder / name).resolve()
-        if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
+        path = self.folder / name
+        if not _is_inside(path, self.folder):
             raise ConfigurationError(
                 f"{self.folder / SCHEDULE}: no playbook {name!r} within the site"
             )
-        return str(path)
+        trusted(path)
+        return str(path.resolve())
+
+    @property
+    def config(self) -> Path | None:
+        """The site's own ansible.cfg, if it has one."""
+        path = self.folder / "ansible.cfg"
+        return path.absolute() if self.name and path.is_file() else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every program of Ansible must be told to read this site as a run reads it."""
+        told = {}
+        if self.settings.vault_password_file:
+            told["ANSIBLE_VAULT_PASSWORD_FILE"] = str(self.settings.vault_password_file)
+        if self.config:
+            told["ANSIBLE_CONFIG"] = str(self.config)
+        return told
 
 
 def load_site(name: str) -> Site:
@@ -156,23 +204,33 @@ def load_site(name: str) -> Site:
         raise UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR writes one")
     if not (folder / SCHEDULE).is_file():
         # An inventory without a schedule: the embedded procedures serve.
+        trusted_tree(folder)
         settings = load_settings(folder if folder.is_dir() else folder.parent)
         schedule = load_schedule(EMBEDDED / SCHEDULE)
         site = Site(name, EMBEDDED, folder.absolute(), schedule, settings)
     else:
-        for path in (folder / SCHEDULE, folder / "inventory"):
-            if path.exists():
-                trusted(path)
-        if not (folder / "inventory").exists():
-            raise ConfigurationError(
-                f"{folder}: a site without inventory/", remedy="upkeep init DIR"
-            )
-        settings = load_settings(folder if name else None)
-        schedule = load_schedule(folder / SCHEDULE)
-        site = Site(name, folder, (folder / "inventory").absolute(), schedule, settings)
+        site = _load_folder(name, folder)
     problems = list(lint_entries(Path(site.inventory)))
     if problems:
         raise ConfigurationError("\n".join(problems))
+    return site
+
+
+def _load_folder(name: str, folder: Path) -> Site:
+    """Return the site in a folder with a schedule."""
+    inventory = folder / "inventory"
+    if not inventory.exists():
+        raise ConfigurationError(f"{folder}: a site without inventory/", remedy="upkeep init DIR")
+    if name:  # the embedded one is as much to be trusted as this program
+        trusted(folder / SCHEDULE)
+        trusted_tree(inventory)
+    settings = load_settings(folder if name else None)
+    schedule = load_schedule(folder / SCHEDULE)
+    site = Site(name, folder, inventory.absolute(), schedule, settings)
+    if site.config:
+        trusted(site.config)
+    for procedure in schedule.procedures.values():
+        site.playbook(procedure)
     return site
 
 
@@ -186,7 +244,7 @@ def load_schedule(path: Path) -> Schedule:
             f"{file.place()}: found a {kind}; expected a mapping with `procedures`"
         )
     try:
-        return Schedule.model_validate(value)
+        return Schedule.model_validate(value, context={"folder": path.parent})
     except ValidationError as exc:
         raise ConfigurationError(
             "\n".join(_problem(file, error) for error in exc.errors())
@@ -280,6 +338,5 @@ def _problem(file: YamlFile, error: Any) -> str:
             f"id {key[-1]!r}: found {error['input']!r:.80}; expected small letters, digits, - and _"
         )
     else:
-        expected = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-        what = f"found {error['input']!r:.80}; expected {expected}"
+        what = f"found {error['input']!r:.80}; expected {expected(error)}"
     return f"{file.place(key)}: {name}: {what}"

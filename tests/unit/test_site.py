@@ -31,6 +31,19 @@ def problems_of_schedule(folder: Path, text: str) -> list[str]:
         ("procedures:\n  daily:\n    title: x\n    duration: long\n", "schedule.yml:4: procedures.daily.duration: found 'long'; expected a number with a unit, such as '45 min' or '2 h'"),
         ("procedures:\n  daily:\n    title: x\n    time_zone: Europe/Berln\n", "schedule.yml:4: procedures.daily.time_zone: found 'Europe/Berln'; expected a time zone of the IANA list; did you mean 'Europe/Berlin'?"),
         ("procedures:\n  daily:\n    title: x\n    checks: [disk_spac]\n", "schedule.yml:4: procedures.daily.checks.0: found 'disk_spac'; expected the id of a check; did you mean 'disk_space'?"),
+        ("procedures:\n  daily:\n    title: x\n    checks: disk_space\n", "schedule.yml:4: procedures.daily.checks: found 'disk_space'; expected a list"),
+        ("procedures:\n  daily:\n    title: x\n    checks: []\n", "schedule.yml:4: procedures.daily.checks: found []; expected at least one"),
+        ("procedures:\n  daily:\n    title: 7\n", "schedule.yml:3: procedures.daily.title: found 7; expected a text"),
+        ("procedures:\n  daily:\n    title: x\n    hosts: ''\n", "schedule.yml:4: procedures.daily.hosts: found ''; expected a text of at least 1 characters"),
+        ("procedures:\n  daily:\n    title: x\n    duration: 0 min\n", "schedule.yml:4: procedures.daily.duration: found '0 min'; expected more than nothing"),
+        ("procedures:\n  daily:\n    title: x\n    missed: rnu\n", "schedule.yml:4: procedures.daily.missed: found 'rnu'; expected 'run' or 'skip'; did you mean 'run'?"),
+        ("procedures:\n  daily:\n    title: x\n    playbook: daly\n", "schedule.yml:4: procedures.daily.playbook: found 'daly'; expected a collection's playbook or a file such as playbooks/mine.yml; did you mean 'astral.upkeep.daily'?"),
+        ("procedures:\n  daily:\n    title: x\n    playbook: astral.upkeep.dayly\n", "schedule.yml:4: procedures.daily.playbook: found 'astral.upkeep.dayly'; expected one of astral.upkeep.daily, astral.upkeep.log_rotation, astral.upkeep.observe; did you mean 'astral.upkeep.daily'?"),
+        ("procedures:\n  daily:\n    title: x\n    playbook: ../mine.yml\n", "schedule.yml:4: procedures.daily.playbook: found '../mine.yml'; expected a file within the site"),
+        ("procedures:\n  daily: x\n", "schedule.yml:2: procedures.daily: found 'x'; expected a mapping"),
+        ("procedures: {}\n", "schedule.yml:1: procedures: found {}; expected at least one"),
+        ("", "schedule.yml:1: procedures: procedures is missing"),
+        ("a: b\n---\nc: d\n", "schedule.yml:2: but found another document"),
         ("procedure: {}\n", "schedule.yml:1: procedure: there is no key 'procedure'; did you mean 'procedures'?"),
         ("- a\n", "schedule.yml:1: found a list; expected a mapping with `procedures`"),
         ("procedures:\n  daily: {title: x}\n  daily: {title: y}\n", "schedule.yml:3: 'daily' is said at line 2 already"),
@@ -136,8 +149,15 @@ def test_what_init_writes_is_a_site(tmp_path: Path) -> None:
     ("text", "environ", "expected"),
     [
         ("forx = 3\n", {}, "upkeep.toml:1: there is no setting 'forx'; did you mean 'forks'?"),
-        ('\nforks = "many"\n', {}, "upkeep.toml:2: forks: found 'many'; expected a valid integer"),
-        ("forks = 0\n", {}, "upkeep.toml:1: forks: found 0; expected greater than or equal to 1"),
+        ('\nforks = "many"\n', {}, "upkeep.toml:2: forks: found 'many'; expected a whole number"),
+        ("forks = 0\n", {}, "upkeep.toml:1: forks: found 0; expected at least 1"),
+        ("forks = 501\n", {}, "upkeep.toml:1: forks: found 501; expected at most 500"),
+        ("host_timeout_seconds = '2 min'\n", {}, "upkeep.toml:1: host_timeout_seconds: found '2 min'; expected a whole number of seconds"),
+        ("state = 5\n", {}, "upkeep.toml:1: state: found 5; expected a path"),
+        ("fast_key_exchange = 'perhaps'\n", {}, "upkeep.toml:1: fast_key_exchange: found 'perhaps'; expected true or false"),
+        ("\n[forks]\na = 1\n", {}, "upkeep.toml:2: forks: found {'a': 1}; expected a whole number"),
+        ("forks = 1\nforks = 2\n", {}, "upkeep.toml:2: cannot overwrite a value"),
+        ("", {"UPKEEP_FORKS": "ten"}, "environment variable UPKEEP_FORKS: forks: found 'ten'; expected a whole number"),
         ("forks = \n", {}, "upkeep.toml:1: invalid value"),
         ("", {"UPKEEP_FORX": "3"}, "environment variable UPKEEP_FORX: there is no setting 'forx'; did you mean 'forks'?"),
     ],
@@ -171,6 +191,60 @@ def test_settings_that_everybody_can_write_are_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="everybody can write here"):
         load_settings(tmp_path, {})
+
+
+def test_a_path_counts_from_the_file_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "upkeep.toml").write_text('vault_password_file = "vault.sh"\nstate = "~/state"\n')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("HOME", "/home/operator")
+
+    settings = load_settings(tmp_path, {"UPKEEP_WORKSPACE": "work", "UPKEEP_DATABASE": ""})
+
+    assert settings.vault_password_file == tmp_path / "vault.sh"
+    assert settings.state == Path("/home/operator/state")
+    assert settings.workspace == tmp_path / "elsewhere" / "work"
+    assert settings.database_url == "sqlite:////home/operator/state/upkeep.db"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["inventory", "inventory/group_vars/web.yml", "schedule.yml", "ansible.cfg", "mine.yml", "."],
+)
+def test_nothing_of_a_site_may_be_for_everybody_to_write(tmp_path: Path, name: str) -> None:
+    folder = site(tmp_path, "")
+    (folder / "ansible.cfg").write_text("")
+    (folder / "mine.yml").write_text("")
+    (folder / "schedule.yml").write_text("procedures: {mine: {title: x, playbook: mine.yml}}\n")
+    (folder / "inventory" / "gone.yml").symlink_to("nowhere")
+    assert load_site(str(folder)).config == folder / "ansible.cfg"
+    (folder / name).chmod(0o777)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_site(str(folder))
+
+    assert str(caught.value).startswith(f"{folder / name}: everybody can write here")
+    assert caught.value.remedy == f"chmod o-w {folder / name}"
+
+
+def test_an_inventory_for_everybody_to_write_is_not_given_to_ansible(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text("all: {hosts: {web1: {}}}\n")
+    hosts.chmod(0o666)
+
+    with pytest.raises(ConfigurationError, match="everybody can write here"):
+        load_site(str(hosts))
+
+
+def test_a_password_in_a_setting_of_a_wrong_name_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "upkeep.toml").write_text('databse = "postgresql://upkeep:hunter2@db/upkeep"\n')
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(tmp_path, {})
+
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
