@@ -409,3 +409,57 @@ def test_a_dead_port_is_not_waited_for_longer_than_ssh_does(site: Sites) -> None
         document = upkeep.json("run", "daily")
 
     assert [host["outcome"] for host in document["hosts"]] == ["unreachable"]
+
+
+def test_6_no_inodes_left_fails_the_run_with_that_cause(site: Sites, tmp_path: Path) -> None:
+    disk = tmp_path / "few"
+    disk.mkdir()
+    options = "size=64m,nr_inodes=7,mode=700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "few", str(disk)], check=True)
+    upkeep = site({"web1": ["failed_logins"]})
+    upkeep.environ["UPKEEP_WORKSPACE"] = str(disk / "work")
+    try:
+        done = upkeep("run", "daily", status=3)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+    assert "no space left on device" in (done.stdout + done.stderr).lower()
+    assert upkeep.last_run()["status"] == "failed"
+
+
+def test_11_a_playbook_that_ansible_cannot_read_fails_the_run_with_ansibles_words(
+    site: Sites,
+) -> None:
+    upkeep = site({"web1": ["failed_logins"]})
+    (upkeep.site / "broken.yml").write_text("- hosts: all\n  tasks: [{no.such.module: {}}]\n")
+    schedule = upkeep.site / "schedule.yml"
+    schedule.write_text("procedures: {daily: {title: Broken, playbook: broken.yml}}\n")
+
+    done = upkeep("run", "daily", status=3)
+
+    assert "no.such.module" in done.stdout
+    run = upkeep.last_run()
+    assert (run["status"], run["exit_status"]) == ("failed", 3)
+
+
+def test_22_an_alias_of_a_host_is_rotated_once(site: Sites, fleet: Fleet) -> None:
+    upkeep = site({"backup1": ["disk_space"], "alias": ["disk_space"]})
+    hosts_file = upkeep.site / "inventory" / "hosts.yml"
+    address = fleet.hosts["backup1"].address
+    text = hosts_file.read_text().replace("alias: {}", f"alias: {{ansible_host: {address}}}")
+    hosts_file.write_text(text)
+    job = "upkeep_jobs: [log_rotation]\nlog_rotation_config: [/srv/log/alias.conf]\n"
+    job += "log_rotation_state: /srv/log/alias.state\n"
+    for name in ("backup1", "alias"):
+        group = upkeep.site / "inventory" / "group_vars" / f"only_{name}.yml"
+        group.write_text(group.read_text() + job)
+    stanza = "/srv/log/alias.log {\\n size 1k\\n rotate 5\\n create\\n}\\n"
+    script = f"printf '{stanza}' > /srv/log/alias.conf; seq 1000 > /srv/log/alias.log"
+    fleet.run("backup1", "sh", "-c", script)
+    try:
+        document = upkeep.json("run", "daily")
+        archives = fleet.run("backup1", "sh", "-c", "ls /srv/log/alias.log.*").stdout.split()
+    finally:
+        fleet.run("backup1", "sh", "-c", "rm -f /srv/log/alias*")
+
+    assert archives == ["/srv/log/alias.log.1"], document["changes"]
