@@ -12,7 +12,7 @@ help:  ## list the targets
 $(VENV)/bin/upkeep: pyproject.toml galaxy.yml hatch_build.py
 	@python=$$(tools/find-python) || exit 1; \
 	echo "installing Upkeep into $(VENV) with $$python" >&2; \
-	rm -rf $(VENV) && "$$python" -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --editable .
+	rm -rf $(VENV) && "$$python" -m venv $(VENV) && $(VENV)/bin/python -m pip install -qq --editable .
 	@touch $@
 
 daily: $(VENV)/bin/upkeep  ## run the daily procedure on this machine: looks, changes nothing
@@ -25,12 +25,12 @@ packages:
 	@tools/install-test-packages
 
 $(VENV)/dev: $(VENV)/bin/upkeep
-	@$(VENV)/bin/python -m pip install -q --editable '.[dev]'
+	@$(VENV)/bin/python -m pip install -qq --editable '.[dev]'
 	@touch $@
 
 $(OLDEST)/dev: pyproject.toml galaxy.yml
 	@python=$$(tools/find-python 3.11) || exit 1; \
-	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install -q --editable '.[dev]'
+	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install -qq --editable '.[dev]'
 	@touch $@
 
 lint: $(VENV)/dev  ## ruff, mypy --strict, ansible-lint (production)

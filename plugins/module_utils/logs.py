@@ -354,7 +354,7 @@ def _unpack_xz(stream: IO[bytes]) -> Iterator[bytes]:
     unpacker = lzma.LZMADecompressor(memlimit=LZMA_MEMORY_BYTES)
     data = b""
     while not unpacker.eof:
-        if unpacker.needs_input:
+        if unpacker.needs_input:  # pylint: disable=using-constant-test  # it takes it for a constant
             data = stream.read(CHUNK_BYTES)
             if not data:
                 raise EOFError("the archive has no end")

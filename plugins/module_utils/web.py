@@ -181,6 +181,10 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
             body = response.read(ask.limit_bytes + 1)
         except (HTTPException, OSError, ValueError) as exc:
             raise NoAnswerError("answer", _reason(exc)) from exc
+        finally:
+            response.close()
+        if response.length and len(body) <= ask.limit_bytes:
+            raise NoAnswerError("answer", f"{response.length} bytes less than promised")
         first = (connection.first_byte_at or time.monotonic()) - sent_at
         seconds = {**connection.seconds, "first_byte": first, "total": time.monotonic() - started}
     finally:

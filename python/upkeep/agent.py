@@ -252,13 +252,16 @@ class _Intake:
         self.progress.job_did(change.host, change.task, change.kind, change.text)
 
     def _take(self, observed: Observed) -> None:
-        """Write down, then show."""
-        try:
-            with self.store.begin() as db:
-                add_host(db, self.run_id, observed)
-        except StoreError as exc:
-            self.trouble = str(exc)
+        """Write down, then show. A store that failed is not waited for again by each host: the end tries once more."""
+        if self.trouble:
             self.spool.put(self.run_id, observed)
+        else:
+            try:
+                with self.store.begin() as db:
+                    add_host(db, self.run_id, observed)
+            except StoreError as exc:
+                self.trouble = str(exc)
+                self.spool.put(self.run_id, observed)
         self.outcomes[observed.host] = observed.outcome
         self.unknown = self.unknown or any(
             result.status is Status.UNKNOWN for result in observed.results

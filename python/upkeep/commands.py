@@ -15,6 +15,7 @@ import yaml
 from upkeep import agent, exit_status, parameters
 from upkeep.check import Check, load
 from upkeep.document import dumps, run_document
+from upkeep.documentation import options_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.judge import judge_again
 from upkeep.observed import Due, Observed
@@ -64,7 +65,7 @@ def list_checks(name: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"checks": [_check_document(check) for check in chosen.values()]})
     elif name:
-        lists.print_check(_out(), chosen[name])
+        lists.print_check(_out(), chosen[name], options_of(chosen[name].gather))
     else:
         lists.print_checks(_out(), chosen)
 
@@ -469,7 +470,8 @@ def _check_document(check: Check) -> dict[str, Any]:
         for field in dataclasses.fields(check)
         if field.name not in ("judge", "params")
     }
-    return values | {"limits": dataclasses.asdict(check.params)}
+    options = [dataclasses.asdict(one) for one in options_of(check.gather)]
+    return values | {"limits": dataclasses.asdict(check.params), "parameters": options}
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits
 from upkeep.verdicts import Result, Status, Verdict, unknown
 
+LAST_SECOND = 253_402_300_800
 EVERYTHING = "*"
 """The subject of a verdict on all that a check would have looked at."""
 
@@ -44,20 +45,25 @@ def judge_answer(
                 seen.append(Seen(index, observation, evidence_hash(observation.raw)))
         except (LookupError, TypeError, ValueError) as exc:
             errors[index] = f"{request.gather}: an answer of another shape ({type(exc).__name__})"
-    clock = answer.get("clock")
-    offset = clock - now.timestamp() if isinstance(clock, (int, float)) else None
     return Observed(
         host=host,
         outcome=Outcome.OK,
         observed_at=now,
         seconds=round(seconds, 3),
         python=str(answer.get("python", ""))[:40],
-        clock_offset_seconds=round(offset, 3) if offset is not None else None,
+        clock_offset_seconds=_clock_offset(answer.get("clock"), now),
         requests=tuple(requests),
         due=tuple(due),
         seen=tuple(seen),
         results=tuple(judge(host, due, requests, seen, errors, checks, now)),
     )
+
+
+def _clock_offset(clock: object, now: datetime) -> float | None:
+    """Return the host's clock minus this one's; None for what is no time between the years 0 and 9999."""
+    if not isinstance(clock, (int, float)) or not abs(clock) < LAST_SECOND:
+        return None
+    return round(clock - now.timestamp(), 3)
 
 
 def evidence_hash(raw: str) -> str:

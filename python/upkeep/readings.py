@@ -28,5 +28,5 @@ def size_text(size_bytes: float) -> str:
 
 def short(text: object, limit: int = 120) -> str:
     """Return a host's text in one line of at most limit characters."""
-    line = " ".join(str(text).split())
+    line = " ".join(str(text)[: limit * 4].split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

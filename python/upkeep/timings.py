@@ -62,9 +62,3 @@ def finite(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= MOST_SECONDS else None
-
-
-def short(value: Any, limit: int = 160) -> str:
-    """Return a host's text in one line of at most limit characters."""
-    line = " ".join(str(value)[: limit * 4].split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -47,7 +47,12 @@ def upkeep(own_fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Upkeep
 def plain_verdicts(upkeep: Upkeep) -> set[str]:
     """Return the verdicts that ansible-playbook prints without the driver."""
     done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "astral.upkeep.daily", "-i", str(upkeep.site / "inventory")],
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            "astral.upkeep.daily",
+            "-i",
+            str(upkeep.site / "inventory"),
+        ],
         env={**upkeep.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

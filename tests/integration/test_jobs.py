@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from lab.fleet import Fleet
-
 from integration.conftest import Sites, Upkeep
+from lab.fleet import Fleet
 
 LOG, CONFIG = "/srv/log/app.log", "/etc/lab/logrotate.conf"
 

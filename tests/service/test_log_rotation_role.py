@@ -79,7 +79,13 @@ class Site:
         hosts = hosts or {"here": self.variables}
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
         said = subprocess.run(
-            ["ansible-playbook", "-i", inventory, ROOT / "playbooks/log_rotation.yml", *options],
+            [
+                Path(sys.executable).parent / "ansible-playbook",
+                "-i",
+                inventory,
+                ROOT / "playbooks/log_rotation.yml",
+                *options,
+            ],
             cwd=ROOT,
             env={
                 **os.environ,

@@ -125,6 +125,15 @@ def test_the_clock_offset_is_the_hosts_minus_the_controllers() -> None:
     assert observed.clock_offset_seconds == 2.0
 
 
+@pytest.mark.parametrize("clock", [None, "now", float("nan"), float("inf"), 10**400, -(10**400)])
+def test_a_clock_that_is_none_costs_nothing_else(clock: Any) -> None:
+    given = {**answer({"subject": "a", "data": {"number": 5}}), "clock": clock}
+    observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
+
+    assert observed.clock_offset_seconds is None
+    assert [one.status for one in observed.results] == [Status.PASS]
+
+
 def test_what_crosses_the_process_border_comes_back_the_same() -> None:
     given = answer({"subject": "a", "data": {"number": 6}, "raw_base64": "/w=="})
     observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)

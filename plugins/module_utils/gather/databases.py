@@ -97,7 +97,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
                 wanted.setdefault(subject(database), (database, False))
     seconds = params["timeout_seconds"]
     answers = side_by_side(
-        {name: partial(probe, host, database, seconds) for name, (database, _shown) in wanted.items()},
+        {
+            name: partial(probe, host, database, seconds)
+            for name, (database, _shown) in wanted.items()
+        },
         seconds + 2,
     )
     seen = []

@@ -25,7 +25,7 @@ from upkeep.certificates import (
     validity,
 )
 from upkeep.check import Check
-from upkeep.timings import short
+from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 

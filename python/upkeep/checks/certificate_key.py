@@ -14,7 +14,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificates import CertificateError, load, public_key_der
 from upkeep.check import Check
-from upkeep.timings import short
+from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 

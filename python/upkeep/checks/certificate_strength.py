@@ -26,7 +26,7 @@ from upkeep.certificates import (
     validity,
 )
 from upkeep.check import Check
-from upkeep.timings import short
+from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 WEAK_HASHES = ("md2", "md4", "md5", "sha1")

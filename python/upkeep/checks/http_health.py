@@ -16,7 +16,8 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.timings import TryTimes, finite, short, try_times
+from upkeep.readings import short
+from upkeep.timings import TryTimes, finite, try_times
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 

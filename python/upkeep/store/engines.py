@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +21,7 @@ KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+NO_SHARED_MEMORY = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)
 SHAPE = "sqlite:////path/file.db or postgresql://user@host/name"
 
 
@@ -56,10 +56,8 @@ def _connect_sqlite(url: URL) -> tuple[Engine, str]:
         raise ConfigurationError(f"{message}; expected {SHAPE}")
     path = Path(url.database)
     _make_private(path)
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS}
-    )
-    event.listen(engine, "connect", _on_sqlite_connect)
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, creator=lambda: _open_sqlite(path))
     event.listen(engine, "begin", _on_sqlite_begin)
     return engine, str(path)
 
@@ -90,19 +88,36 @@ def _make_private(path: Path) -> None:
         raise StoreError(message, remedy=ELSEWHERE) from exc
 
 
-def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver's own BEGIN comes too late and deferred: two writers would then fail instead of waiting.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # The first only has an effect on a new file: so that space which retention frees can be given back.
-    for pragma in (
-        "auto_vacuum=INCREMENTAL",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _open_sqlite(path: Path) -> sqlite3.Connection:
+    """Return a connection on which we say BEGIN ourselves.
+
+    The driver's own comes too late and deferred: two writers would then fail instead of waiting.
+    """
+
+    def opened(*first: str) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in first:
+                db.execute(f"PRAGMA {pragma}")
+            if db.execute("PRAGMA page_count").fetchone() == (0,):
+                # For a new file only: so that space which retention frees can be given back.
+                db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                db.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    try:
+        return opened()
+    except sqlite3.OperationalError as exc:
+        if exc.sqlite_errorcode not in NO_SHARED_MEMORY:
+            raise
+        # No room even for the file by which processes share it. Alone we can do without, and history can be read.
+        return opened("locking_mode=EXCLUSIVE")
 
 
 def _on_sqlite_begin(db: Connection) -> None:

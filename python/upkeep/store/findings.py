@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from upkeep.store import tables
-from upkeep.store.statements import batched
+from upkeep.store.statements import Values, batched
 from upkeep.verdicts import Severity, Status
 
 OPEN, RESOLVED = "open", "resolved"
@@ -38,7 +38,7 @@ class Finding:
     resolved_at: datetime | None
 
 
-def move(db: Connection, run_id: int, site: str, rows: Sequence[dict[str, Any]]) -> None:
+def move(db: Connection, run_id: int, site: str, rows: Sequence[Values]) -> None:
     """Move the findings by new results.
 
     rows: of the result table, each the newest of its subject, whose latest_result this transaction has just written:
@@ -48,19 +48,26 @@ def move(db: Connection, run_id: int, site: str, rows: Sequence[dict[str, Any]])
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
     known: dict[str, Any] = {}
     for keys in batched(by_key):
-        found_ones = db.execute(select(table).where(table.c.fingerprint.in_(keys)))
-        known |= {found.fingerprint: found for found in found_ones}
-    for key, row in by_key.items():
-        found = known.get(key)
-        at, fails = row["observed_at"], row["status"] == Status.FAIL.value
-        if found is None:
-            if fails:
-                _open(db, run_id, site, row)
-        elif fails:
-            _still_there(db, run_id, found, row)
-        elif found.status == OPEN:
-            _set(db, found.id, status=RESOLVED, resolved_at=at, last_seen_at=at)
-            _note(db, found.id, run_id, "resolved", at, None, row["message"])
+        found = db.execute(select(table).where(table.c.fingerprint.in_(keys)))
+        known |= {one.fingerprint: one for one in found}
+    fails = Status.FAIL.value
+    opened = [row for key, row in by_key.items() if key not in known and row["status"] == fails]
+    moves = []
+    for key, one in known.items():
+        row = by_key[key]
+        move = _still_there(one, row) if row["status"] == fails else _resolved(one, row)
+        if move:
+            moves.append(move)
+    events = _open(db, site, opened)
+    events += [_event(one["key"], kind, by_key[one["fingerprint"]]) for one, kind in moves if kind]
+    if moves:
+        changed: Values = {name: bindparam(name) for name in moves[0][0] if name != "key"}
+        db.execute(
+            update(table).where(table.c.id == bindparam("key")).values(changed),
+            [values for values, _kind in moves],
+        )
+    if events:
+        db.execute(insert(tables.finding_event), [one | {"run_id": run_id} for one in events])
 
 
 def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
@@ -79,44 +86,59 @@ def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
     return [(row.at, row.kind, row.message) for row in rows]
 
 
-def _open(db: Connection, run_id: int, site: str, row: dict[str, Any]) -> None:
-    at = row["observed_at"]
-    values = {name: row[name] for name in (*SHOWN, "fingerprint")}
-    values |= {"site": site, "status": OPEN, "opening": 1, "count": 1}
-    values |= {"opened_at": at, "last_seen_at": at}
-    made = db.execute(insert(tables.finding).values(values).returning(tables.finding.c.id))
-    _note(db, made.scalar_one(), run_id, "opened", at, row["severity"], row["message"])
+def _open(db: Connection, site: str, rows: Sequence[Values]) -> list[Values]:
+    """Open a finding for each row; return what happened."""
+    if not rows:
+        return []
+    table = tables.finding
+    values = []
+    for row in rows:
+        at = row["observed_at"]
+        same = {"site": site, "status": OPEN, "opening": 1, "count": 1}
+        same |= {"opened_at": at, "last_seen_at": at}
+        values.append({name: row[name] for name in (*SHOWN, "fingerprint")} | same)
+    made = db.execute(insert(table).returning(table.c.id, table.c.fingerprint), values)
+    ids = {one.fingerprint: one.id for one in made}
+    return [_event(ids[row["fingerprint"]], "opened", row) for row in rows]
 
 
-def _still_there(db: Connection, run_id: int, found: Any, row: dict[str, Any]) -> None:
-    """Note that it fails again: reopened, with another severity, or as before."""
+def _still_there(found: Any, row: Values) -> tuple[Values, str]:
+    """Return what becomes of a finding that fails again, and what to call that if it is worth telling."""
     at = row["observed_at"]
-    values = {name: row[name] for name in SHOWN}
+    values = _as_it_is(found) | {name: row[name] for name in SHOWN}
     values |= {"status": OPEN, "last_seen_at": at, "count": found.count + 1}
     if found.status == RESOLVED:
         values |= {"opening": found.opening + 1, "opened_at": at, "resolved_at": None}
-        _note(db, found.id, run_id, "reopened", at, row["severity"], row["message"])
-    elif found.severity != row["severity"]:
-        _note(db, found.id, run_id, "severity", at, row["severity"], row["message"])
-    _set(db, found.id, **values)
+        return values, "reopened"
+    return values, "severity" if found.severity != row["severity"] else ""
 
 
-def _set(db: Connection, finding_id: int, **values: Any) -> None:
-    db.execute(update(tables.finding).where(tables.finding.c.id == finding_id).values(**values))
+def _resolved(found: Any, row: Values) -> tuple[Values, str] | None:
+    """Return what becomes of a finding that passes; None if it was resolved before."""
+    if found.status == RESOLVED:
+        return None
+    at = row["observed_at"]
+    return _as_it_is(found) | {
+        "status": RESOLVED,
+        "resolved_at": at,
+        "last_seen_at": at,
+    }, "resolved"
 
 
-def _note(
-    db: Connection,
-    finding_id: int,
-    run_id: int,
-    kind: str,
-    at: datetime,
-    severity: str | None,
-    message: str,
-) -> None:
-    values = {"finding_id": finding_id, "run_id": run_id, "kind": kind}
-    values |= {"at": at, "severity": severity, "message": message}
-    db.execute(insert(tables.finding_event).values(values))
+def _as_it_is(found: Any) -> Values:
+    values = dict(found._mapping)
+    return values | {"key": values.pop("id")}
+
+
+def _event(finding_id: int, kind: str, row: Values) -> Values:
+    """Return what happened to a finding, with the message of that time."""
+    return {
+        "finding_id": finding_id,
+        "kind": kind,
+        "at": row["observed_at"],
+        "severity": row["severity"],
+        "message": row["message"],
+    }
 
 
 def _finding(row: Any) -> Finding:

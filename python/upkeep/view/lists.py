@@ -5,6 +5,7 @@ In a pipe each row is one line; a list of columns has tabs between them there an
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from rich.cells import cell_len
 
 from upkeep.check import Check
+from upkeep.documentation import Option
 from upkeep.errors import ConfigurationError
 from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
@@ -249,25 +251,27 @@ def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
     screen.flush()
 
 
-def print_check(screen: Screen, check: Check) -> None:
-    """Print a check's documentation: the rule, its limits with their defaults, its source, the first step."""
+def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) -> None:
+    """Print a check's documentation: the rule, its limits and parameters, its source, the first step.
+
+    options: the parameters of its gather.
+    """
     width = min(screen.width, PROSE_COLUMNS)
     screen.line((f"{check.id}: {check.title}", "bold"))
     for paragraph in check.description.split("\n\n"):
         screen.line()
         for line in wrap(" ".join(paragraph.split()), width):
             screen.line(line)
-    limits = _limits(check.params)
-    if limits:
-        screen.line()
-        screen.line(("Limits", "bold"))
-        widest = max(len(f"{name} = {default}") for name, default, _ in limits)
-        widest = min(widest, width // 2)
-        for name, default, meaning in limits:
-            first, *others = wrap(meaning, max(width - widest - 4, 24))
-            screen.line(GAP, pad(f"{name} = {default}", widest), GAP, first)
-            for line in others:
-                screen.line(GAP, " " * widest, GAP, line)
+    _print_names(screen, "Limits", _limits(check.params), width)
+    parameters = [
+        (
+            one.name,
+            "required" if one.required else repr(one.default),
+            _without_marks(one.description),
+        )
+        for one in options
+    ]
+    _print_names(screen, "Where to look", parameters, width)
     screen.line()
     facts = [("Looks at", check.gather), ("Source", check.source), ("First step", check.remedy)]
     if check.controls:
@@ -277,6 +281,30 @@ def print_check(screen: Screen, check: Check) -> None:
     screen.line()
     screen.line(f"Now: {command('check', check.id)}")
     screen.flush()
+
+
+def _print_names(
+    screen: Screen, title: str, named: Sequence[tuple[str, str, str]], width: int
+) -> None:
+    """Print name, default and meaning of each, under a title; nothing if there is none."""
+    if not named:
+        return
+    screen.line()
+    screen.line((title, "bold"))
+    widest = min(max(len(f"{name} = {default}") for name, default, _ in named), width // 2)
+    for name, default, meaning in named:
+        label, lines = f"{name} = {default}", wrap(meaning, max(width - widest - 4, 24))
+        if len(label) > widest:
+            screen.line(GAP, label)
+        else:
+            screen.line(GAP, pad(label, widest), GAP, lines.pop(0) if lines else "")
+        for line in lines:
+            screen.line(GAP, " " * widest, GAP, line)
+
+
+def _without_marks(text: str) -> str:
+    """Return Ansible's documentation without its marks: C(x) is x."""
+    return re.sub(r"\b[A-Z]\(([^)]*)\)", r"\1", text)
 
 
 def _limits(params: Any) -> list[tuple[str, str, str]]:

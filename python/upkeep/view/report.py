@@ -150,7 +150,9 @@ def render(
     only_host = next(iter(by_name)) if len(by_name) == 1 else ""
     style = _resource("report.css")
     left_out = troubles.count - len(worst)
-    see = command("show", str(summary.id)) if summary.id is not None else "--json"
+    see = (
+        command("show", str(summary.id), site=summary.site) if summary.id is not None else "--json"
+    )
     context = {
         "run": summary,
         "style": Markup(style),  # noqa: S704 - ours, and to the letter, as its hash stands in the policy

@@ -194,7 +194,9 @@ def _rest(
     more = f"{screen.signs['more']} and {thousands(troubles.count - len(shown))} more"
     if names:
         more += f": {names}" + (f" {screen.signs['more']}" if len(most) > 3 else "")
-    see = command("show", str(summary.id)) if summary.id is not None else "--json"
+    see = (
+        command("show", str(summary.id), site=summary.site) if summary.id is not None else "--json"
+    )
     return [(more, "bold"), f"; all: {see}"]
 
 
@@ -205,7 +207,11 @@ def _footer(
     if summary.counts.passed:
         sign, style = screen.status(Status.PASS)
         passed = f"{sign[0]} {counted(summary.counts.passed, 'result')} passed"
-        see = f"; see: {command('show', str(summary.id))}" if summary.id is not None else ""
+        see = (
+            f"; see: {command('show', str(summary.id), site=summary.site)}"
+            if summary.id is not None
+            else ""
+        )
         lines.append([(passed, style), see])
     if report:
         lines.append([f"Full report: {screen.text(report)}"])

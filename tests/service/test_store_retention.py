@@ -1,0 +1,171 @@
+"""What retention removes, and what it never does."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from store_samples import NOW, SITE, answer, begun, result
+
+from upkeep.judge import evidence_hash
+from upkeep.store import Store, findings, open_store, runs, tables
+from upkeep.store.observed import (
+    add_host,
+    begin_judgement,
+    evidence_of,
+    latest,
+    observed_in,
+    results_of,
+    series,
+)
+from upkeep.store.retention import Policy, Pruned, prune
+from upkeep.verdicts import Severity, Status
+
+DAY = 24 * 60
+POLICY = Policy(runs_days=30, observations_days=10, measures_days=60, findings_days=90)
+
+
+def run_on(
+    store: Store, day: float, *verdicts: Status | Severity, raw: str = "", end: str = "done"
+) -> int:
+    """A run on that day after NOW, with a result of each verdict."""
+    minutes = day * DAY
+    given = [
+        result(verdict, subject=f"/{number}", minutes=minutes)
+        for number, verdict in enumerate(verdicts)
+    ]
+    with store.begin() as db:
+        run_id = runs.start(db, begun(minutes))
+        add_host(db, run_id, answer(*given, minutes=minutes, raw=raw or f"on day {day}"))
+        if end:
+            runs.finish(db, run_id, end, "", NOW + timedelta(minutes=minutes + 1))
+    return run_id
+
+
+def rows(store: Store) -> dict[str, int]:
+    with store.read() as db:
+        return {
+            table.name: db.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in tables.metadata.sorted_tables
+        }
+
+
+def on_day(day: float) -> dict[str, object]:
+    return {"policy": POLICY, "now": NOW + timedelta(days=day)}
+
+
+def test_nothing_goes_before_its_time(store: Store) -> None:
+    run_on(store, 0, Severity.HIGH)
+    before = rows(store)
+
+    assert prune(store, **on_day(9.9)) == Pruned()
+    assert rows(store) == before
+
+
+def test_each_kind_goes_at_its_own_time(store: Store) -> None:
+    run_id = run_on(store, 0, Severity.HIGH, Status.PASS)
+    with store.begin() as db:
+        begin_judgement(db, run_id, NOW)
+
+    assert prune(store, **on_day(10.1)) == Pruned(observations=2, evidence=1)
+    with store.read() as db:
+        assert len(list(results_of(db, run_id))) == 2
+        (given,) = observed_in(db, run_id)
+        assert given.seen == ()
+    assert prune(store, **on_day(30.1)) == Pruned(runs=1)
+    with store.read() as db:
+        assert runs.get(db, run_id) is None
+        assert len(series(db, SITE, "disk_space", "web1", "/0", "used", NOW)) == 1
+        assert list(latest(db, SITE)) == []
+    assert prune(store, **on_day(60.1)) == Pruned(measures=2)
+    left = {name: count for name, count in rows(store).items() if count}
+    assert left == {"finding": 1, "finding_event": 1}
+    assert prune(store, **on_day(9999)) == Pruned()  # for it is open
+
+
+def test_a_resolved_finding_goes_with_its_story(store: Store) -> None:
+    run_on(store, 0, Severity.HIGH)
+    run_on(store, 1, Status.PASS)
+
+    assert prune(store, **on_day(90.5)).findings == 0
+    assert prune(store, **on_day(91.5)).findings == 1
+    assert rows(store)["finding_event"] == 0
+
+
+def test_a_run_without_an_end_stays(store: Store) -> None:
+    run_id = run_on(store, 0, Severity.HIGH, end="")
+
+    assert prune(store, **on_day(99)) == Pruned(measures=1)
+    with store.read() as db:
+        assert len(list(results_of(db, run_id))) == 1
+
+
+def test_evidence_stays_as_long_as_an_observation_names_it(store: Store) -> None:
+    run_on(store, 0, Status.PASS, raw="the same")
+    run_on(store, 5, Status.PASS, raw="the same")
+
+    assert prune(store, **on_day(10.1)) == Pruned(observations=1)
+    with store.read() as db:
+        assert evidence_of(db, evidence_hash("the same")) == b"the same"
+    assert prune(store, **on_day(15.1)) == Pruned(observations=1, evidence=1)
+
+
+def test_evidence_that_is_named_again_meanwhile_stays(store: Store) -> None:
+    run_on(store, 0, Status.PASS, raw="the same")
+    new = answer(result(), minutes=20 * DAY, raw="the same")
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.begin() as db:
+            run_id = runs.start(db, begun(20 * DAY))
+            add_host(db, run_id, new)
+            pruned = pool.submit(lambda: prune(store, **on_day(20)))
+            with pytest.raises(NotYet):
+                pruned.result(timeout=0.5)
+        assert pruned.result(timeout=30) == Pruned(observations=1)
+
+    with store.read() as db:
+        assert list(observed_in(db, run_id)) == [new]
+
+
+def test_many_runs_go_a_few_at_a_time(store: Store) -> None:
+    for number in range(23):
+        run_on(store, number / 100, Status.PASS)
+
+    assert prune(store, **on_day(200)) == Pruned(23, 23, 23, 23, 0)
+
+
+def test_12_the_file_stays_bounded_over_many_runs(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/upkeep.db")
+    sizes = []
+    for day in range(120):
+        run_on(store, day, *[Severity.HIGH, Status.PASS] * 10, raw=f"{day} " + "é0" * 5000)
+        prune(store, **on_day(day))
+        with store.read() as db:
+            pages = db.exec_driver_sql("PRAGMA page_count").scalar_one()
+        sizes.append(pages)
+
+    assert rows(store)["run"] == 31
+    assert rows(store)["observation"] == 11 * 20
+    assert max(sizes[90:]) <= 1.2 * max(sizes[60:90])
+    assert len(list(tmp_path.iterdir())) <= 3
+    store.close()
+
+
+def test_freed_space_is_given_back(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/upkeep.db")
+    for number in range(20):
+        run_on(store, number / 100, *[Status.PASS] * 200)
+    with store.read() as db:
+        before = db.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    prune(store, **on_day(200))
+
+    with store.read() as db:
+        after = db.exec_driver_sql("PRAGMA page_count").scalar_one()
+        assert findings.open_ones(db) == []
+    assert after < before / 3
+    store.close()

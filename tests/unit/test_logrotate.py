@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
+    Config,
+    archive_pattern,
+    is_taboo,
+    parse_config,
+    parse_debug,
+    parse_state,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.rotation import merged
+
+HEAD = "logrotate state -- version 2\n"
+NGINX = """
+# a comment
+weekly
+rotate 4
+"/var/log/nginx/*.log" '/var/log/a b.log' {
+\tdaily
+\trotate 14
+\tcompress
+\tdelaycompress
+\tnotifempty
+\tmaxsize=100M
+\tpostrotate
+\t\tif [ -f x ]; then { true; }; fi
+\tendscript
+}
+/var/log/wtmp
+{
+    missingok
+    create 0664 root utmp
+    size 2k
+}
+"""
+
+
+def parsed(text: str) -> Config:
+    config = Config()
+    parse_config(text, "a", config, lambda path: None)
+    return config
+
+
+def test_stanzas_inherit_what_stands_before_them() -> None:
+    config = parsed(NGINX)
+
+    assert config.problems == []
+    first, second = config.stanzas
+    assert (first.patterns, first.place) == (("/var/log/nginx/*.log", "/var/log/a b.log"), "a:5")
+    expected = {"period": "daily", "rotate": 14, "compress": True, "ifempty": False}
+    assert expected.items() <= first.policy.items()
+    assert first.policy["maxsize_bytes"] == 100 << 20
+    assert (second.patterns, second.place) == (("/var/log/wtmp",), "a:16")
+    assert {"period": "size", "size_bytes": 2048, "rotate": 4}.items() <= second.policy.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("/a {\nrotate 3\n", "a: ends within a stanza"),
+        ("/a {\npostrotate\n}\n", "a: ends within a postrotate"),
+        ("}\n", "a:1: a } without its {"),
+        ("size many\n", "a:1: 'size many' is not understood"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: str, says: str) -> None:
+    assert parsed(text).problems == [says]
+
+
+@pytest.mark.parametrize(
+    ("name", "passed_over"),
+    [("nginx", False), ("nginx.dpkg-old", True), (".x", True), ("x~", True)],
+)
+def test_what_an_include_passes_over(name: str, passed_over: bool) -> None:
+    assert is_taboo(name, Config().taboo) is passed_over
+
+
+@pytest.mark.parametrize(
+    ("text", "claimed", "problem"),
+    [
+        ("", {}, ""),
+        (HEAD + '"/a b" 2026-11-2-8:5:9\n', {"/a b": "2026-11-02T08:05:09"}, ""),
+        (HEAD + '"/a" 2026-11-2\n', {"/a": "2026-11-02T00:00:00"}, ""),
+        (HEAD + '"/a\\"b" 2026-1-2\n', {'/a"b': "2026-01-02T00:00:00"}, ""),
+        (HEAD + '"/a" 2026-1-2\n"/b', {"/a": "2026-01-02T00:00:00"}, "line 3: found '\"/b'"),
+        ("logrotate sta", {}, "line 1: found 'logrotate sta'"),
+        ("\0\0\0", {}, "line 1: found"),
+        ("\n", {}, "line 1: found ''"),
+    ],
+)
+def test_state(text: str, claimed: dict[str, str], problem: str) -> None:
+    found, said = parse_state(text)
+
+    assert found == claimed
+    assert said.startswith(problem) if problem else said == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "is_archive"),
+    [
+        ({}, "app.log.1", True),
+        ({}, "app.log.12.gz", True),
+        ({}, "app.log", False),
+        ({}, "app.log.old", False),
+        ({}, "myapp.log.1", False),
+        ({}, "app.log-20261123.xz", True),
+        ({"dateformat": "_%Y-%m-%d.%s"}, "app.log_2026-11-23.1795000000", True),
+        ({"period": "hourly"}, "app.log-2026112308", True),
+        ({"extension": ".log"}, "app.1.log.gz", True),
+        ({"extension": ".log"}, "app-20261123.log", True),
+        ({"compressext": ".zz"}, "app.log.1.zz", True),
+    ],
+)
+def test_archives_of_a_log_are_known_by_their_names(
+    policy: dict[str, Any], name: str, is_archive: bool
+) -> None:
+    assert bool(archive_pattern("app.log", policy).fullmatch(name)) is is_archive
+
+
+def test_what_logrotate_says_it_would_do() -> None:
+    text = (
+        "considering log /a\n  Now: 2026-11-23 08:10\n  log needs rotating\n"
+        "considering log /b\n  log does not need rotating (log is empty)\n"
+        "considering log /c\n  log /c does not exist -- skipping\n"
+        "error: x:1 unknown option\n"
+    )
+
+    said = parse_debug(text)
+
+    assert said.considered == {"/a": "", "/b": "log is empty", "/c": "does not exist"}
+    assert said.errors == ("x:1 unknown option",)
+
+
+def test_the_state_of_a_log_that_failed_stays_as_it_was() -> None:
+    old = HEAD + '"/a" 2026-1-1-0:0:0\n"/b" 2026-1-1-0:0:0\n'
+    new = HEAD + '"/a" 2026-2-2-0:0:0\n"/b" 2026-2-2-0:0:0\n'
+
+    assert merged(old, new, {"/b"}) == HEAD + '"/a" 2026-2-2-0:0:0\n"/b" 2026-1-1-0:0:0\n'
+    assert merged(old, "cut off", {"/b"}) == old
+    assert merged(old, "", set()) == old
