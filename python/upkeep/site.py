@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
 )
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
@@ -95,11 +96,21 @@ def _check_id(name: str) -> str:
     return name
 
 
-Seconds = Annotated[float, BeforeValidator(_duration)]
+class _CheckIdSchema:
+    """An editor offers the checks there are, and takes one that comes with a later version."""
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(load_checks())}, {"type": "string"}]}
+
+
+DURATION = rf"^\s*\d+(\.\d+)?\s*({'|'.join(UNITS)})\s*$"
+Seconds = Annotated[
+    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION})
+]
 Zone = Annotated[str, AfterValidator(_zone)]
 Rule = Annotated[str, AfterValidator(_rule)]
 Playbook = Annotated[str, AfterValidator(_playbook)]
-CheckId = Annotated[str, AfterValidator(_check_id)]
+CheckId = Annotated[str, AfterValidator(_check_id), _CheckIdSchema()]
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)]
 
 
@@ -126,7 +137,11 @@ class Procedure(_Part):
     )
     time_zone: Zone = Field(default="UTC", description="IANA time zone of the rule.")
     owner: str = Field(default="", description="The team or person that has it.")
-    duration: Seconds = Field(default=3600.0, description="How long it may take, such as 45 min.")
+    duration: Seconds = Field(
+        default=3600.0,
+        description="How long it may take, such as 45 min.",
+        json_schema_extra={"default": "1 h"},
+    )
     missed: Literal["run", "skip"] = Field(
         default="run", description="What to do with an occurrence that was missed."
     )
@@ -135,7 +150,9 @@ class Procedure(_Part):
 class Schedule(_Part):
     """The site's schedule.yml."""
 
-    procedures: dict[Id, Procedure] = Field(description="By id.", min_length=1)
+    procedures: dict[Id, Procedure] = Field(
+        description="By id.", min_length=1, json_schema_extra={"additionalProperties": False}
+    )
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from upkeep.errors import ConfigurationError, UsageError
-from upkeep.init import schedule_schema, write_site
+from upkeep.init import EXAMPLE, schedule_schema, write_site
 from upkeep.settings import Settings, load_settings
-from upkeep.site import load_schedule, load_site
+from upkeep.site import EMBEDDED, load_schedule, load_site
 from upkeep.yaml_file import load as load_yaml
 
 
@@ -143,6 +145,27 @@ def test_what_init_writes_is_a_site(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is something already"):
         write_site(folder)
     assert "procedures" in schedule_schema()["properties"]
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ((EXAMPLE / "schedule.yml").read_text(), True),
+        ((EMBEDDED / "schedule.yml").read_text(), True),
+        ("procedures: {daily: {title: x, checks: [disk_space, of_a_later_version]}}", True),
+        ("procedures: {daily: {title: x, duration: 1.5 h, missed: skip}}", True),
+        ("procedures: {daily: {title: x, duration: 30 minuts}}", False),
+        ("procedures: {daily: {title: x, duration: 30}}", False),
+        ("procedures: {daily: {titel: x}}", False),
+        ("procedures: {Daily Run: {title: x}}", False),
+        ("procedures: {}", False),
+    ],
+)
+def test_the_schema_for_editors_says_what_the_program_says(text: str, right: bool) -> None:
+    schema = schedule_schema()
+    Draft202012Validator.check_schema(schema)
+
+    assert Draft202012Validator(schema).is_valid(yaml.safe_load(text)) is right
 
 
 @pytest.mark.parametrize(
