@@ -31,7 +31,7 @@ from upkeep.errors import UpkeepError
 from upkeep.inventory import read_inventory
 from upkeep.login import LoginError, Session, login, reason
 from upkeep.parameters import ParameterError
-from upkeep.site import Site
+from upkeep.site import Site, without_templates
 from upkeep.store import open_store
 from upkeep.ways import Way, WayError, read_defaults, read_way
 
@@ -153,7 +153,11 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
     Of `a|b|python:c`, one is enough: a program, or a library of Python.
     """
     asked = {one: value for one, value in variables.items() if one.startswith(parameters.VARIABLES)}
-    plain = {one: value for one, value in asked.items() if "{{" not in str(value)}
+    plain = {
+        one: [without_templates(entry) for entry in value] if isinstance(value, list) else value
+        for one, value in asked.items()
+        if not isinstance(value, str) or "{{" not in value
+    }
     try:
         entries = parameters.merge_entries(plain, load())
     except ParameterError as exc:

@@ -290,7 +290,7 @@ def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
         place = (*key, index)
         try:
             check = parameters.find(entry, load_checks())
-            params, _limits = parameters.split(check, _without_templates(entry))
+            params, _limits = parameters.split(check, without_templates(entry))
             parameters.validate(check, params, partly=_has_template(entry))
         except ParameterError as exc:
             yield f"{file.place((*place, exc.key) if exc.key else place)}: {key[-1]}: {exc}"
@@ -304,7 +304,7 @@ def _has_template(value: Any) -> bool:
     return isinstance(value, str) and "{{" in value
 
 
-def _without_templates(entry: Any) -> Any:
+def without_templates(entry: Any) -> Any:
     """Return the entry without the parameters that hold a template."""
     if not isinstance(entry, Mapping):
         return entry

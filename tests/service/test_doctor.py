@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.doctor import Line, _clock, _parse, examine, examine_host
 from upkeep.errors import ConfigurationError
 from upkeep.site import load_site
@@ -447,6 +448,18 @@ def test_what_checks_need_and_lack(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) 
     assert troubles(lines) == [("tools", "warn")]
     expected = "its checks need nowhere or Python's nothing, Python's upkeep_none; not there"
     assert [line.text for line in lines if line.topic == "tools"] == [expected]
+
+
+def test_a_template_in_a_parameter_hides_no_need(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sshd.start()
+    gather = payload.gathers()["backups"]
+    monkeypatch.setattr(gather, "TOOLS", ("nowhere",), raising=False)
+    checks = [{"check": "backup_fresh", "sets": "{{ backup_sets }}"}]
+
+    assert troubles(look(sshd, upkeep_checks_backup=checks)) == [("tools", "warn")]
+    assert troubles(look(sshd, upkeep_checks_backup="{{ all_of_them }}")) == []
 
 
 @pytest.mark.parametrize(
