@@ -68,6 +68,7 @@ class ActionModule(ActionBase):
         timeout = int(
             arguments["timeout_seconds"]
             or self._templar.template(variables.get("upkeep_host_timeout_seconds"))
+            or variables.get("upkeep_default_timeout_seconds")
             or TIMEOUT_SECONDS
         )
         entries = arguments["entries"]

@@ -274,7 +274,8 @@ def _order(task: Task, workspace: Path) -> runner.Order:
     variables: dict[str, Any] = {
         "upkeep_procedure": task.procedure,
         "upkeep_hosts": task.hosts,
-        "upkeep_host_timeout_seconds": task.host_timeout_seconds,
+        # Not the name that an inventory uses: extra variables would win over a host's own.
+        "upkeep_default_timeout_seconds": task.host_timeout_seconds,
     }
     if task.checks is not None:
         variables["upkeep_due"] = list(task.checks)

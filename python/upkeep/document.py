@@ -62,11 +62,11 @@ def dumps(document: dict[str, Any]) -> str:
     return text.replace("\x7f", "\\u007f")
 
 
-def run_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `run_document`."""
-    text = resources.files("upkeep").joinpath("schemas/run.schema.json").read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+def schema(name: str = "run") -> dict[str, Any]:
+    """Return the JSON Schema of the document that a command prints; `run` for run, check, show and judge."""
+    text = resources.files("upkeep").joinpath(f"schemas/{name}.schema.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _host(host: HostInRun) -> dict[str, Any]:

@@ -7,15 +7,15 @@ import pytest
 import view_samples
 from jsonschema import Draft202012Validator
 
-from upkeep.document import dumps, run_document, run_schema
+from upkeep.document import dumps, run_document, schema
 from upkeep.observed import Outcome
 from upkeep.verdicts import Measure
 from upkeep.view.model import HostInRun, Tally
 
 
 def validate(document):
-    Draft202012Validator.check_schema(run_schema())
-    Draft202012Validator(run_schema()).validate(document)
+    Draft202012Validator.check_schema(schema())
+    Draft202012Validator(schema()).validate(document)
 
 
 def made(*, hosts=8, changes=None, **options):
@@ -88,12 +88,12 @@ def test_the_schema_rejects_what_is_not_in_it():
     document = made()
     document["results"][0]["verdict"] = "fine"
 
-    errors = list(Draft202012Validator(run_schema()).iter_errors(document))
+    errors = list(Draft202012Validator(schema()).iter_errors(document))
 
     assert [error.validator for error in errors] == ["additionalProperties"]
 
 
 def test_the_schema_knows_every_outcome():
-    known = run_schema()["properties"]["hosts"]["items"]["properties"]["outcome"]["enum"]
+    known = schema()["properties"]["hosts"]["items"]["properties"]["outcome"]["enum"]
 
     assert known == [outcome.value for outcome in Outcome]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -23,7 +24,7 @@ def batched(items: Iterable[str]) -> Iterator[list[str]]:
 
 def insert(db: Connection, table: Table) -> Any:
     """Return an insert that has on_conflict_do_nothing and on_conflict_do_update."""
-    return (postgresql if db.dialect.name == "postgresql" else sqlite).insert(table)
+    return _insert(db.dialect.name, table)
 
 
 def insert_new(db: Connection, table: Table, rows: list[Values]) -> None:
@@ -41,14 +42,31 @@ def upsert(
     """
     if not rows:
         return set()
-    statement = insert(db, table)
-    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    statement = _upsert(db.dialect.name, table, tuple(rows[0]), tuple(keys), newest)
+    return set(db.execute(statement, rows).scalars())
+
+
+@cache
+def _upsert(
+    dialect: str,
+    table: Table,
+    names: tuple[str, ...],
+    keys: tuple[str, ...],
+    newest: tuple[str, ...],
+) -> Any:
+    """Return the statement; to build it takes longer than to execute it, and there are a few only."""
+    statement = _insert(dialect, table)
+    values = {name: statement.excluded[name] for name in names if name not in keys}
     where = None
     if newest:
         there = tuple_(*[table.c[name] for name in newest])
         where = tuple_(*[statement.excluded[name] for name in newest]) >= there
-    changed = statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
-    return set(db.execute(changed.returning(table.c[keys[-1]]), rows).scalars())
+    changed = statement.on_conflict_do_update(index_elements=list(keys), set_=values, where=where)
+    return changed.returning(table.c[keys[-1]])
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
 
 
 def lock_evidence(db: Connection, *, shared: bool) -> None:
