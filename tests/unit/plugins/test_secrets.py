@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from ansible_collections.astral.upkeep.plugins.plugin_utils.secrets import (
     HIDDEN,
     of_connection,
