@@ -95,11 +95,13 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
 def recover(store: Store) -> list[str]:
     """Bring every run that a killed driver has left to its end; return a sentence for each.
 
-    What Ansible had handed over but the driver had not written down is still in the run's workspace.
+    What Ansible had handed over but the driver had not written down is still in the run's workspace, which only the
+    account that began the run can read: those of others are left to them.
     """
     found = []
     with store.read() as db:
-        left = [one for one in runs.unfinished(db) if not _alive(one)]
+        own = [one for one in runs.unfinished(db) if one.started_by == getpass.getuser()]
+        left = [one for one in own if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
         taken = Spool(workspace / "spool").load(store)
