@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+
+# Ansible's programs are those beside the Python that runs the tests.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 # Programs that tests start import what tests import, wherever the tests were started from.
 os.environ["PYTHONPATH"] = os.pathsep.join(

@@ -75,13 +75,16 @@ def _machine_cpu() -> Iterator[Callable[[], float]]:
     yield spent
 
 
-def measure(command: list[str], environ: dict[str, str]) -> Cost:
-    """Run the command and return what it cost, on the controller and on the hosts together."""
+def measure(command: list[str], environ: dict[str, str], right: tuple[int, ...] = (0,)) -> Cost:
+    """Run the command and return what it cost, on the controller and on the hosts together.
+
+    right: the exit statuses that say that it worked.
+    """
     with _machine_cpu() as spent:
         cpu, wall = spent(), time.monotonic()
         done = subprocess.run(command, env=environ, capture_output=True, check=False)
         cost = Cost(time.monotonic() - wall, spent() - cpu)
-    if done.returncode not in (0, 1, 2, 3, 4):
+    if done.returncode not in right:
         raise SystemExit(
             f"{shlex.join(command)}: {done.returncode}: {done.stderr.decode()[-2000:]}"
         )
@@ -128,7 +131,8 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
             for name, command in ways.items():
                 if name == "tasks" and number != 1:
                     continue  # minutes each, and far from the others
-                cost = measure(command, environ)
+                # Verdicts are no failure of the run: the clock of this machine may well be wrong.
+                cost = measure(command, environ, (0, 1, 2, 3) if name == "upkeep" else (0,))
                 if number:  # the first round only warms up
                     costs[name].append(cost)
     return _fan_out_rows(costs, hosts)

@@ -19,7 +19,9 @@ from pathlib import Path
 import psutil
 import pytest
 from integration.conftest import Sites, Upkeep
-from lab.fleet import Fleet
+from lab.fleet import Fleet, Host
+from lab.hosts import plain
+from lab.site import write_site
 
 from upkeep.store import open_store
 from upkeep.store.observed import observed_in
@@ -463,3 +465,31 @@ def test_22_an_alias_of_a_host_is_rotated_once(site: Sites, fleet: Fleet) -> Non
         fleet.run("backup1", "sh", "-c", "rm -f /srv/log/alias*")
 
     assert archives == ["/srv/log/alias.log.1"], document["changes"]
+
+
+def test_16_a_host_that_goes_down_in_mid_task_is_unknown(tmp_path: Path, fleet: Fleet) -> None:
+    def setup() -> None:
+        plain()
+        Path(SLOW).write_text("#!/bin/sh\nexec sleep 987\n")
+        Path(SLOW).chmod(0o755)
+
+    with Fleet([Host("plain1", setup), Host("plain2", plain)]) as own:
+        groups = {
+            "g": {
+                "hosts": {"plain1": {}, "plain2": {}},
+                "vars": {"upkeep_checks_g": [SLOW_CHECK, "disk_space"]},
+            }
+        }
+        upkeep = Upkeep(write_site(tmp_path / "site", own, groups))
+        started = begin_slow_run(upkeep, own)
+
+        own.kill("plain1")
+        _out, err = started.communicate(timeout=120)
+
+    assert started.returncode == 3, err
+    document = upkeep.json("show", "1")
+    outcomes = {host["name"]: host["outcome"] for host in document["hosts"]}
+    assert outcomes["plain2"] == "ok"
+    assert outcomes["plain1"] in ("unreachable", "failed")
+    lost = [one["status"] for one in document["results"] if one["host"] == "plain1"]
+    assert lost == ["unknown", "unknown"]

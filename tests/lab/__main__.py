@@ -37,6 +37,7 @@ def main() -> None:
         Host("readonly", hosts.read_only),
     ]
     with tempfile.TemporaryDirectory(prefix="upkeep-lab-") as folder, Fleet(made) as fleet:
+        nobody = fleet.hosts["web1"].address.rpartition(".")[0] + ".250"
         groups = {
             "base": {
                 "hosts": {

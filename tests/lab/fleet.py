@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STATE = Path("/run/upkeep-lab")
-OWN = ("tmp", "mnt", "run", "home", "media", "root", "work", "srv", "opt/upkeep")
+# What a host has empty: also the tree that the lab itself lies in.
+OWN = ("tmp", "mnt", "run", "home", "media", "root", "srv", Path(__file__).parts[1])
 DROPPED_CAPABILITIES = (16, 17, 22, 25, 27)  # module, rawio, boot, time, mknod
 NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
@@ -305,7 +306,7 @@ def _be_host(disk: Path, host: Host) -> None:
         0,
         f"lowerdir={disk}/layer:/,upperdir={upper},workdir={work}",
     )
-    for name in OWN:
+    for name in dict.fromkeys(OWN):
         if (root / name).is_dir():
             mode = "1777" if name == "tmp" else "755"
             _mount("tmpfs", str(root / name), "tmpfs", NOSUID | NODEV, f"size=256m,mode={mode}")

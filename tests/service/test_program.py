@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -275,3 +276,54 @@ def test_python_3_8_is_enough(programs: Programs) -> None:
 
     assert answer["python"].startswith("3.8.")
     assert answer["answers"][0]["observations"][0]["raw_base64"] == "/w=="
+
+
+@pytest.fixture
+def little_memory() -> Iterator[Path]:
+    """A control group of 64 MB, as a small host is."""
+    root = Path("/sys/fs/cgroup")
+    if (root / "memory" / "memory.limit_in_bytes").exists():  # version 1 of control groups
+        root, limit = root / "memory", "memory.limit_in_bytes"
+    else:
+        limit = "memory.max"
+    group = root / f"upkeep-test-{os.getpid()}"
+    if not (root / "cgroup.procs").exists() or not os.access(root, os.W_OK):
+        pytest.skip("no control groups to be made here")
+    group.mkdir()
+    if not (group / limit).exists():
+        group.rmdir()
+        pytest.skip("no control group can limit memory here")
+    (group / limit).write_text(str(64 << 20))
+    yield group
+    for _attempt in range(100):
+        try:
+            group.rmdir()
+        except OSError:
+            select.select([], [], [], 0.05)
+        else:
+            return
+
+
+def test_with_64_mb_reads_are_bounded_and_services_live(
+    programs: Programs, little_memory: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        stream.truncate(300 << 20)
+    programs.add("reads", "return [Observation(str(len(host.read_bytes(params['log']))))]")
+    programs.add("eats", "data = bytearray()\nwhile True: data += b'x' * (8 << 20)")
+    service = subprocess.Popen(["sleep", "100"])
+    (little_memory / "cgroup.procs").write_text(str(service.pid))
+    program = tmp_path / "program"
+    program.write_bytes(programs.build("reads", "eats", log=str(log)))
+    join = f"echo $$ > {little_memory}/cgroup.procs; exec {sys.executable} -I - < {program}"
+
+    done = subprocess.run(["sh", "-c", join], capture_output=True, check=False)
+    alive = service.poll() is None
+    service.kill()
+    service.wait()
+
+    reads, eats = payload.parse(done.stdout.decode("ascii"))["answers"]
+    assert reads["observations"][0]["subject"] == "4000000"
+    assert eats["error"] == "ended without an answer (killed by signal 9)"
+    assert alive
