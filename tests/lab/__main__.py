@@ -42,7 +42,7 @@ def main() -> None:
             "base": {
                 "hosts": {
                     **{host.name: {} for host in made},
-                    "gone": {"ansible_host": "10.91.0.250"},
+                    "gone": {"ansible_host": nobody},
                 },
                 "vars": {"upkeep_checks_base": BASE},
             },
