@@ -63,7 +63,10 @@ class Host:
     ) -> bytes:
         """Return the file's first limit_bytes; raise HostError if it is not a readable regular file."""
         with self.open(path, follow_links) as stream:
-            return stream.read(limit_bytes)
+            try:
+                return stream.read(limit_bytes)
+            except OSError as exc:  # a process that has ended since, a disk that cannot be read
+                raise HostError(_why(path, exc)) from exc
 
     def read(
         self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
