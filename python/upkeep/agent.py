@@ -14,13 +14,12 @@ import socket
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
 
-from upkeep import runner
+from upkeep import clock, runner
 from upkeep.errors import RunError, StoreError
 from upkeep.observed import Observed, Outcome, from_json
 from upkeep.store import Store, runs
@@ -113,7 +112,7 @@ def recover(store: Store) -> list[str]:
             with store.begin() as db:
                 add_host(db, one.id, observed)
             taken += 1
-        crash = ("crashed", "its driver was killed, or the machine went down", datetime.now(UTC))
+        crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
         status, cause, ended_at = Spool(workspace / "spool").end() or crash
         with store.begin() as db:
             runs.finish(db, one.id, status, cause, ended_at)
@@ -176,7 +175,7 @@ class _Intake:
     def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
         """Write down that the host gave nothing, unless it has already given something."""
         if self.outcomes.get(host) is not Outcome.OK:
-            self._take(Observed(host, outcome, datetime.now(UTC), " ".join(message.split())))
+            self._take(Observed(host, outcome, clock.now(), " ".join(message.split())))
 
     def failed(self, host: str, task: str, message: str) -> None:
         """Remember that a job failed on a host; one that could not even be observed has given nothing."""
@@ -235,10 +234,10 @@ class _Intake:
         try:
             self.spool.load(self.store)
             with self.store.begin() as db:
-                runs.finish(db, self.run_id, status, cause, datetime.now(UTC))
+                runs.finish(db, self.run_id, status, cause, clock.now())
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
-            self.spool.put_end(status, cause, datetime.now(UTC))
+            self.spool.put_end(status, cause, clock.now())
             message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc
@@ -248,7 +247,7 @@ class _Intake:
         """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""
         try:
             with self.store.begin() as db:
-                runs.add_change(db, self.run_id, change, datetime.now(UTC))
+                runs.add_change(db, self.run_id, change, clock.now())
         except StoreError as exc:
             self.trouble = str(exc)
         self.progress.job_did(change.host, change.task, change.kind, change.text)
@@ -309,7 +308,7 @@ def _start(task: Task, workspace: Path) -> runs.RunStart:
         limit=task.limit,
         check_mode=task.check_mode,
         diff=task.diff,
-        started_at=datetime.now(UTC),
+        started_at=clock.now(),
         started_by=getpass.getuser(),
         driver_host=socket.gethostname(),
         driver_pid=driver.pid,

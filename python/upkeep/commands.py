@@ -6,13 +6,13 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from upkeep import agent, exit_status, parameters
+from upkeep import agent, clock, exit_status, parameters
 from upkeep.check import Check, load
 from upkeep.document import dumps, run_document
 from upkeep.documentation import options_of
@@ -20,8 +20,9 @@ from upkeep.errors import UpkeepError, UsageError
 from upkeep.judge import judge_again
 from upkeep.observed import Due, Observed
 from upkeep.parameters import ParameterError, nearest
+from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings, load_settings
-from upkeep.site import Procedure, Site, load_site
+from upkeep.site import Site, load_site
 from upkeep.store import Store, findings, migrate, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.verdicts import Status
@@ -82,7 +83,7 @@ def list_procedures(inventory: str, *, as_json: bool) -> None:
     rows = [
         shown.Procedure(name, one.title, one.hosts, one.owner) for name, one in procedures.items()
     ]
-    lists.print_procedures(_out(), rows, _now())
+    lists.print_procedures(_out(), rows, clock.now())
 
 
 def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
@@ -94,7 +95,7 @@ def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
         documents = [run_document(one, (), ()) for one in summaries]
         _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
     else:
-        lists.print_runs(_out(), summaries, _now())
+        lists.print_runs(_out(), summaries, clock.now())
 
 
 def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool) -> int:
@@ -120,7 +121,7 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
             out = _out()
             for change in _changes(db, run_id, host):
                 out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
-            lists.print_run(out, summary, hosts, shown_results, _now(), report=where)
+            lists.print_run(out, summary, hosts, shown_results, clock.now(), report=where)
     return exit_status.of_run(summary)
 
 
@@ -133,7 +134,7 @@ def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     if as_json:
         _print_json({"findings": [_finding_document(one) for one in found]})
     else:
-        lists.print_findings(_out(), rows, _now())
+        lists.print_findings(_out(), rows, clock.now())
     failed: dict[Any, int] = {}
     for one in found:
         if one.status == findings.OPEN:
@@ -148,7 +149,7 @@ def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
     with store.begin() as db:
         run = _stored_run(db, run_id)
         wanted = _wanted_now(load_site(inventory)) if inventory else {}
-        number = stored.begin_judgement(db, run_id, _now())
+        number = stored.begin_judgement(db, run_id, clock.now())
         for observed in stored.observed_in(db, run_id):
             due = [_due_now(one, observed, wanted.get(observed.host)) for one in observed.due]
             judged = judge_again(observed, load(), due)
@@ -193,7 +194,7 @@ def upgrade_database(inventory: str) -> None:
 def prune_database(inventory: str) -> None:
     """Remove what the settings no longer ask for."""
     settings = _settings(inventory)
-    gone = retention.prune(_store(settings), _policy(settings), _now())
+    gone = retention.prune(_store(settings), _policy(settings), clock.now())
     counts = ", ".join(f"{count} {name}" for name, count in dataclasses.asdict(gone).items())
     _out().line(f"removed {counts}")
 
@@ -215,7 +216,7 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
             _print_json(run_document(summary, hosts, results, _changes(db, run_id)))
         else:
             _print_run(db, out, summary, report)
-    retention.prune(store, _policy(site.settings), _now())
+    retention.prune(store, _policy(site.settings), clock.now())
     return exit_status.of_run(summary)
 
 
@@ -333,7 +334,7 @@ def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_
         _print_json(run_document(summary, hosts, results))
     else:
         bad = [one for one in results if one.status is not Status.PASS]
-        lists.print_run(_out(), summary, hosts, bad, _now())
+        lists.print_run(_out(), summary, hosts, bad, clock.now())
     return exit_status.of_run(summary)
 
 
@@ -488,7 +489,3 @@ def _note(text: str) -> None:
 
 def _out() -> Screen:
     return Screen(sys.stdout)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

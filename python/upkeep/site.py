@@ -2,157 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from typing import Any
 
-from dateutil.rrule import rrulestr
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
-)
-
-from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep import parameters
 from upkeep.check import load as load_checks
 from upkeep.errors import ConfigurationError, UsageError
-from upkeep.expectations import expected
+from upkeep.fields import is_inside
 from upkeep.parameters import ParameterError, nearest
+from upkeep.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.settings import Settings, load_settings, trusted, trusted_tree
 from upkeep.yaml_file import Key, YamlFile
 from upkeep.yaml_file import load as load_yaml
 
-OWN = "astral.upkeep."
-PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"
 EMBEDDED = Path(__file__).parent / "data" / "local"
 SCHEDULE = "schedule.yml"
-UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def _duration(value: Any) -> Any:
-    """Return seconds; a duration is a number with a unit, such as `45 min`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", str(value).strip())
-    if not found:
-        raise ValueError("a number with a unit, such as '45 min' or '2 h'")
-    number, unit = found.groups()
-    if unit not in UNITS:
-        known = ", ".join(UNITS)
-        raise ValueError(f"one of the units {known}{nearest(unit, UNITS)}")
-    if not float(number):
-        raise ValueError("more than nothing")
-    return float(number) * UNITS[unit]
-
-
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"a time zone of the IANA list{nearest(name, available_timezones())}")
-    return name
-
-
-def _rule(text: str) -> str:
-    try:
-        rrulestr(text, dtstart=datetime(2026, 1, 1))  # only its syntax matters here
-    except (ValueError, TypeError, KeyError) as exc:
-        raise ValueError(
-            f"a recurrence rule of RFC 5545, such as 'FREQ=DAILY;BYHOUR=3' ({exc})"
-        ) from exc
-    return text
-
-
-def _playbook(name: str, info: ValidationInfo) -> str:
-    """Return a playbook's name, which must be a file of the site, or one of ours, or one of another collection."""
-    if name.endswith((".yml", ".yaml")):
-        folder = (info.context or {}).get("folder")
-        if folder and not _is_inside(folder / name, folder):
-            files = [str(path.relative_to(folder)) for path in folder.glob("*/*.yml")]
-            raise ValueError(f"a file within the site{nearest(name, files)}")
-        return name
-    own = [OWN + path.stem for path in sorted(PLAYBOOKS.glob("*.yml"))]
-    if not re.fullmatch(r"\w+\.\w+\.\w+", name):
-        near = nearest(OWN + name, own)
-        raise ValueError(f"a collection's playbook or a file such as playbooks/mine.yml{near}")
-    if name.startswith(OWN) and name not in own:
-        raise ValueError(f"one of {', '.join(own)}{nearest(name, own)}")
-    return name
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
-
-
-def _check_id(name: str) -> str:
-    if name not in load_checks():
-        raise ValueError(f"the id of a check{nearest(name, load_checks())}")
-    return name
-
-
-class _CheckIdSchema:
-    """An editor offers the checks there are, and takes one that comes with a later version."""
-
-    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
-        return {"anyOf": [{"enum": list(load_checks())}, {"type": "string"}]}
-
-
-DURATION = rf"^\s*\d+(\.\d+)?\s*({'|'.join(UNITS)})\s*$"
-Seconds = Annotated[
-    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION})
-]
-Zone = Annotated[str, AfterValidator(_zone)]
-Rule = Annotated[str, AfterValidator(_rule)]
-Playbook = Annotated[str, AfterValidator(_playbook)]
-CheckId = Annotated[str, AfterValidator(_check_id), _CheckIdSchema()]
-Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Procedure(_Part):
-    """What is run, where and when."""
-
-    title: str = Field(description="For people.")
-    playbook: Playbook = Field(
-        default="astral.upkeep.observe",
-        description="Of a collection, such as astral.upkeep.daily, or a file within the site.",
-    )
-    hosts: str = Field(default="all", min_length=1, description="Ansible's pattern.")
-    checks: tuple[CheckId, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="What is due; all that the hosts ask for, if not given.",
-    )
-    rule: Rule | None = Field(
-        default=None, description="RFC 5545 recurrence rule; by hand if not given."
-    )
-    time_zone: Zone = Field(default="UTC", description="IANA time zone of the rule.")
-    owner: str = Field(default="", description="The team or person that has it.")
-    duration: Seconds = Field(
-        default=3600.0,
-        description="How long it may take, such as 45 min.",
-        json_schema_extra={"default": "1 h"},
-    )
-    missed: Literal["run", "skip"] = Field(
-        default="run", description="What to do with an occurrence that was missed."
-    )
-
-
-class Schedule(_Part):
-    """The site's schedule.yml."""
-
-    procedures: dict[Id, Procedure] = Field(
-        description="By id.", min_length=1, json_schema_extra={"additionalProperties": False}
-    )
 
 
 @dataclass(frozen=True)
@@ -183,7 +49,7 @@ class Site:
         if not name.endswith((".yml", ".yaml")):
             return name
         path = self.folder / name
-        if not _is_inside(path, self.folder):
+        if not is_inside(path, self.folder):
             raise ConfigurationError(
                 f"{self.folder / SCHEDULE}: no playbook {name!r} within the site"
             )
@@ -249,23 +115,6 @@ def _load_folder(name: str, folder: Path) -> Site:
     for procedure in schedule.procedures.values():
         site.playbook(procedure)
     return site
-
-
-def load_schedule(path: Path) -> Schedule:
-    """Return the schedule; raise ConfigurationError with every problem in it."""
-    file = load_yaml(path)
-    value = file.value if file.value is not None else {}
-    if not isinstance(value, Mapping):
-        kind = type(value).__name__
-        raise ConfigurationError(
-            f"{file.place()}: found a {kind}; expected a mapping with `procedures`"
-        )
-    try:
-        return Schedule.model_validate(value, context={"folder": path.parent})
-    except ValidationError as exc:
-        raise ConfigurationError(
-            "\n".join(_problem(file, error) for error in exc.errors())
-        ) from exc
 
 
 def lint_entries(inventory: Path) -> Iterator[str]:
@@ -339,21 +188,3 @@ def _yaml_files(inventory: Path) -> list[Path]:
 def _vaulted(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(14) == b"$ANSIBLE_VAULT"
-
-
-def _problem(file: YamlFile, error: Any) -> str:
-    """Return one of pydantic's errors with its place."""
-    key: Key = tuple(one for one in error["loc"] if one != "[key]")
-    name = ".".join(str(part) for part in key)
-    if error["type"] == "extra_forbidden":
-        known = Procedure.model_fields if len(key) > 1 else Schedule.model_fields
-        what = f"there is no key {str(key[-1])!r}{nearest(str(key[-1]), known)}"
-    elif error["type"] == "missing":
-        what = f"{key[-1]} is missing"
-    elif error["type"] == "string_pattern_mismatch":
-        what = (
-            f"id {key[-1]!r}: found {error['input']!r:.80}; expected small letters, digits, - and _"
-        )
-    else:
-        what = f"found {error['input']!r:.80}; expected {expected(error)}"
-    return f"{file.place(key)}: {name}: {what}"

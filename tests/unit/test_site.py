@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 
 from upkeep.errors import ConfigurationError, UsageError
 from upkeep.init import EXAMPLE, schedule_schema, write_site
+from upkeep.schedule_file import load_schedule
 from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, load_schedule, load_site
+from upkeep.site import EMBEDDED, load_site
 from upkeep.yaml_file import load as load_yaml
 
 
@@ -38,7 +39,7 @@ def problems_of_schedule(folder: Path, text: str) -> list[str]:
         ("procedures:\n  daily:\n    title: 7\n", "schedule.yml:3: procedures.daily.title: found 7; expected a text"),
         ("procedures:\n  daily:\n    title: x\n    hosts: ''\n", "schedule.yml:4: procedures.daily.hosts: found ''; expected a text of at least 1 characters"),
         ("procedures:\n  daily:\n    title: x\n    duration: 0 min\n", "schedule.yml:4: procedures.daily.duration: found '0 min'; expected more than nothing"),
-        ("procedures:\n  daily:\n    title: x\n    missed: rnu\n", "schedule.yml:4: procedures.daily.missed: found 'rnu'; expected 'run' or 'skip'; did you mean 'run'?"),
+        ("procedures:\n  daily:\n    title: x\n    missed: rnu\n", "schedule.yml:4: procedures.daily.missed: found 'rnu'; expected 'run', 'skip' or a duration such as '6 h'; did you mean 'run'?"),
         ("procedures:\n  daily:\n    title: x\n    playbook: daly\n", "schedule.yml:4: procedures.daily.playbook: found 'daly'; expected a collection's playbook or a file such as playbooks/mine.yml; did you mean 'astral.upkeep.daily'?"),
         ("procedures:\n  daily:\n    title: x\n    playbook: astral.upkeep.dayly\n", "schedule.yml:4: procedures.daily.playbook: found 'astral.upkeep.dayly'; expected one of astral.upkeep.daily, astral.upkeep.log_rotation, astral.upkeep.observe; did you mean 'astral.upkeep.daily'?"),
         ("procedures:\n  daily:\n    title: x\n    playbook: ../mine.yml\n", "schedule.yml:4: procedures.daily.playbook: found '../mine.yml'; expected a file within the site"),

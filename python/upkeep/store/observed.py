@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep import clock
 from upkeep.errors import StoreError
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.store import findings, tables
@@ -43,7 +44,7 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
     except (StatementError, ValueError, TypeError, OverflowError) as exc:
         cause = exc.orig if isinstance(exc, StatementError) and exc.orig else exc
         message = " ".join(f"its answer could not be stored: {cause}".split())
-        at = observed.observed_at if observed.observed_at.tzinfo else datetime.now(UTC)
+        at = observed.observed_at if observed.observed_at.tzinfo else clock.now()
         return _add_answer(db, run_id, Observed(observed.host, Outcome.FAILED, at, message))
 
 

@@ -1,0 +1,400 @@
+"""The site's schedule.yml: procedures, calendar, people, teams, channels and what alerts do, as data.
+
+Each model says what its keys mean; the same text is the editor's help, through the JSON Schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from upkeep.errors import ConfigurationError
+from upkeep.expectations import expected
+from upkeep.fields import (
+    CheckId,
+    ClockTime,
+    Day,
+    Holiday,
+    Id,
+    LocalTime,
+    Missed,
+    Playbook,
+    Rule,
+    Seconds,
+    Variable,
+    Zone,
+)
+from upkeep.parameters import nearest
+from upkeep.yaml_file import Key, YamlFile
+from upkeep.yaml_file import load as load_yaml
+
+HOUR, DAY = 3600.0, 86400.0
+
+
+class Part(BaseModel):
+    """A mapping of the file: no other keys, and never changed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+# --- what is run -----------------------------------------------------------------------------------------------------
+class Procedure(Part):
+    """What is run, where and when."""
+
+    title: str = Field(description="For people.")
+    playbook: Playbook = Field(
+        default="astral.upkeep.observe",
+        description="Of a collection, such as astral.upkeep.daily, or a file within the site.",
+    )
+    hosts: str = Field(default="all", min_length=1, description="Ansible's pattern.")
+    checks: tuple[CheckId, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="What is due; all that the hosts ask for, if not given.",
+    )
+    lacks: tuple[str, ...] = Field(
+        default=(),
+        description="What it shall do that no check does yet; its occurrences are partial until then.",
+    )
+    covers: tuple[str, ...] = Field(
+        default=(), description="Which lines of your own maintenance schedule it carries out."
+    )
+    rule: Rule | None = Field(
+        default=None,
+        description="RFC 5545 recurrence rule, or plain words such as `daily 03:00`; by hand if not given.",
+    )
+    time_zone: Zone | None = Field(
+        default=None, description="IANA time zone of the rule; the schedule's if not given."
+    )
+    starts: LocalTime | None = Field(
+        default=None,
+        description="The rule counts from here: nothing is due before, and `INTERVAL` begins here.",
+    )
+    skip: tuple[LocalTime, ...] = Field(
+        default=(), description="Dates or local times at which it is not due (EXDATE)."
+    )
+    jitter: Seconds | None = Field(
+        default=None,
+        description="Spread: each occurrence begins up to so much later, always the same for one due time.",
+    )
+    owner: str = Field(default="", description="The team that has it; its id, if there are teams.")
+    duration: Seconds = Field(
+        default=HOUR,
+        description="How long it may take, such as 45 min.",
+        json_schema_extra={"default": "1 h"},
+    )
+    changes_hosts: bool | None = Field(
+        default=None,
+        description="Whether it changes hosts: blackouts stop it then, and hosts that were away owe it. "
+        "If not said: every playbook does but astral.upkeep.observe.",
+    )
+    owed: bool | None = Field(
+        default=None,
+        description="Whether a host that was unreachable owes it; if not said, what changes hosts is owed.",
+    )
+    missed: Missed = Field(
+        default="run",
+        description="What to do with occurrences that were missed: run one catch-up, skip, or run it within "
+        "that time, such as `6 h`.",
+    )
+    overlap: Literal["skip", "queue"] = Field(
+        default="skip", description="What to do when it is due while it still runs."
+    )
+    priority: int = Field(
+        default=5, ge=1, le=9, description="1 goes first where runs wait for each other."
+    )
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes hosts."""
+        if self.changes_hosts is None:
+            return self.playbook != "astral.upkeep.observe"
+        return self.changes_hosts
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether an unreachable host owes it."""
+        return self.changes if self.owed is None else self.owed
+
+
+# --- when not, and when better ---------------------------------------------------------------------------------------
+class Span(Part):
+    """A time: from … to …, or a rule with a duration."""
+
+    title: str = Field(description="For people.")
+    starts: LocalTime | None = Field(default=None, alias="from", description="Local time.")
+    ends: LocalTime | None = Field(default=None, alias="to", description="Local time.")
+    rule: Rule | None = Field(default=None, description="When it begins, if it comes again.")
+    duration: Seconds | None = Field(default=None, description="With a rule: how long it lasts.")
+    time_zone: Zone | None = Field(default=None, description="The schedule's if not given.")
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Span:
+        once = self.starts is not None and self.ends is not None
+        again = self.rule is not None and self.duration is not None
+        if once == again or (self.rule is None) != (self.duration is None):
+            raise ValueError("either from and to, or a rule and a duration")
+        if self.starts and self.ends and self.ends <= self.starts:
+            raise ValueError("a time that ends after it begins")
+        return self
+
+
+class Calendar(Part):
+    """Three calendars, never mixed up."""
+
+    blackouts: tuple[Span, ...] = Field(
+        default=(), description="What changes hosts is not begun in these; observing goes on."
+    )
+    maintenance_windows: tuple[Span, ...] = Field(
+        default=(), description="For severity 4 work, and for silence."
+    )
+    holidays: tuple[Holiday, ...] = Field(
+        default=(), description="No business hours: dates, or .ics files of the site."
+    )
+
+
+# --- who -------------------------------------------------------------------------------------------------------------
+class Person(Part):
+    """Somebody who can be called."""
+
+    name: str = Field(description="As people know them.")
+    role: str = Field(default="", description="What they own, for those who look for them.")
+    channels: tuple[Id, ...] = Field(
+        default=(), description="How to reach them, the best way first."
+    )
+    accounts: tuple[str, ...] = Field(
+        default=(), description="Accounts of the operating system that are this person."
+    )
+
+
+class BusinessHours(Part):
+    """When a team works."""
+
+    days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri"), min_length=1)
+    starts: ClockTime = Field(default=time(9), alias="from")
+    ends: ClockTime = Field(default=time(17), alias="to")
+
+    @model_validator(mode="after")
+    def _ends_later(self) -> BusinessHours:
+        if self.ends <= self.starts:
+            raise ValueError("hours that end after they begin")
+        return self
+
+
+class Turn(Part):
+    """A part of the rota: who is on call, in turns."""
+
+    people: tuple[Id, ...] = Field(min_length=1, description="In the order of their turns.")
+    starts: LocalTime = Field(alias="from", description="When the first turn begins.")
+    ends: LocalTime | None = Field(default=None, alias="to", description="Open if not given.")
+    each: Seconds = Field(default=7 * DAY, description="How long a turn lasts, such as 7 d.")
+
+
+class Team(Part):
+    """Who has procedures, and is told."""
+
+    title: str = Field(description="For people.")
+    time_zone: Zone | None = Field(default=None, description="The schedule's if not given.")
+    business_hours: BusinessHours = Field(default=BusinessHours())
+    members: tuple[Id, ...] = Field(default=())
+    rota: tuple[Turn, ...] = Field(default=(), description="Who is on call; the first that holds.")
+    fallback: Id | None = Field(
+        default=None, description="Who is called where the rota has a gap; required with a rota."
+    )
+    channels: tuple[Id, ...] = Field(
+        default=(), description="Where the team as a whole is told, the best way first."
+    )
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+class Channel(Part):
+    """A way to tell somebody. Its address is a secret and stands in the environment, never in a file."""
+
+    url_from: Variable = Field(
+        description="The variable of the environment that holds its apprise URL, such as UPKEEP_CHANNEL_OPS."
+    )
+    phi: bool = Field(
+        default=False,
+        description="Whether subjects, accounts, values and evidence may travel over it.",
+    )
+
+
+class SeverityRule(Part):
+    """Which severity something has on the way to people: the first rule that fits."""
+
+    check: str | None = Field(default=None, description="A check's id, or a pattern such as log_*.")
+    group: str | None = Field(default=None, description="A group of the inventory.")
+    severity: int = Field(alias="is", ge=1, le=4)
+
+
+class Step(Part):
+    """How people are told of one severity."""
+
+    begins: Literal["at once", "business hours", "next business day", "maintenance window"] = Field(
+        alias="when"
+    )
+    within: Seconds = Field(
+        default=2 * HOUR, description="In which time somebody shall have acknowledged it."
+    )
+    repeat: Seconds | None = Field(
+        default=None, description="Told again so often until somebody acknowledges it."
+    )
+    next_person_after: Seconds | None = Field(
+        default=None, description="Then the next person of the rota is told too."
+    )
+
+
+DEFAULT_POLICY: Mapping[int, Mapping[str, str]] = {
+    1: {"when": "at once", "within": "15 min", "repeat": "15 min", "next_person_after": "15 min"},
+    2: {"when": "business hours", "within": "2 h", "next_person_after": "2 h"},
+    3: {"when": "next business day", "within": "1 d"},
+    4: {"when": "maintenance window", "within": "1 w"},
+}
+
+
+def _policy(value: Any) -> Any:
+    """Fill in the severities that the file does not say."""
+    return {**DEFAULT_POLICY, **value} if isinstance(value, Mapping) else value
+
+
+class Heartbeat(Part):
+    """A URL outside that is called as long as all goes on; who watches it notices that we are dead."""
+
+    url_from: Variable
+    every: Seconds = Field(default=300.0)
+
+
+class Alerts(Part):
+    """What becomes of transitions."""
+
+    team: Id | None = Field(
+        default=None, description="Who is told of what has no owner, and of the product's troubles."
+    )
+    severities: tuple[SeverityRule, ...] = Field(default=())
+    policy: Annotated[dict[Annotated[int, Field(ge=1, le=4)], Step], BeforeValidator(_policy)] = (
+        Field(default={}, validate_default=True, description="By severity, 1 to 4.")
+    )
+    acknowledged_for: Seconds = Field(default=DAY, description="Then an acknowledgement lapses.")
+    heartbeat: Heartbeat | None = Field(default=None)
+    page: str = Field(default="", description="Where the web page stands, for links in messages.")
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+class Schedule(Part):
+    """The site's schedule.yml."""
+
+    time_zone: Zone = Field(default="UTC", description="Of all local times that say no other.")
+    procedures: dict[Id, Procedure] = Field(
+        description="By id.", min_length=1, json_schema_extra={"additionalProperties": False}
+    )
+    calendar: Calendar = Field(default=Calendar())
+    people: dict[Id, Person] = Field(default={})
+    teams: dict[Id, Team] = Field(default={})
+    channels: dict[Id, Channel] = Field(default={})
+    alerts: Alerts = Field(default=Alerts())
+
+    def zone_of(self, part: Procedure | Span | Team) -> str:
+        """Return the time zone that holds for the part."""
+        return part.time_zone or self.time_zone
+
+
+def load_schedule(path: Path) -> Schedule:
+    """Return the schedule; raise ConfigurationError with every problem in it."""
+    file = load_yaml(path)
+    value = file.value if file.value is not None else {}
+    if not isinstance(value, Mapping):
+        kind = type(value).__name__
+        raise ConfigurationError(
+            f"{file.place()}: found a {kind}; expected a mapping with `procedures`"
+        )
+    try:
+        schedule = Schedule.model_validate(value, context={"folder": path.parent})
+    except ValidationError as exc:
+        raise ConfigurationError(
+            "\n".join(_problem(file, error) for error in exc.errors())
+        ) from exc
+    problems = [
+        f"{file.place(key)}: {'.'.join(str(part) for part in key)}: {text}"
+        for key, text in _broken_references(schedule)
+    ]
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return schedule
+
+
+def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
+    """Yield the places that name a team, a person or a channel that is not there."""
+
+    def missing(key: Key, name: str, kind: str, known: Mapping[str, Any]) -> Iterator[Any]:
+        if name not in known:
+            yield key, f"there is no {kind} {name!r}{nearest(name, known)}"
+
+    def each(
+        key: Key, names: tuple[str, ...], kind: str, known: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        for index, name in enumerate(names):
+            yield from missing((*key, index), name, kind, known)
+
+    for name, procedure in schedule.procedures.items():
+        if schedule.teams and procedure.owner:
+            key = ("procedures", name, "owner")
+            yield from missing(key, procedure.owner, "team", schedule.teams)
+    for name, person in schedule.people.items():
+        yield from each(("people", name, "channels"), person.channels, "channel", schedule.channels)
+    for name, team in schedule.teams.items():
+        at: Key = ("teams", name)
+        yield from each((*at, "members"), team.members, "person", schedule.people)
+        yield from each((*at, "channels"), team.channels, "channel", schedule.channels)
+        for index, turn in enumerate(team.rota):
+            where = (*at, "rota", index, "people")
+            yield from each(where, turn.people, "person", schedule.people)
+        if team.fallback:
+            yield from missing((*at, "fallback"), team.fallback, "person", schedule.people)
+        elif team.rota:
+            yield (*at, "rota"), "a rota needs a fallback: who is called where it has a gap"
+    if schedule.alerts.team:
+        yield from missing(("alerts", "team"), schedule.alerts.team, "team", schedule.teams)
+
+
+def _problem(file: YamlFile, error: Any) -> str:
+    """Return one of pydantic's errors with its place."""
+    key: Key = tuple(one for one in error["loc"] if one != "[key]")
+    name = ".".join(str(part) for part in key)
+    if error["type"] == "extra_forbidden":
+        what = (
+            f"there is no key {str(key[-1])!r}{nearest(str(key[-1]), _keys_beside(error['loc']))}"
+        )
+    elif error["type"] == "missing":
+        what = f"{key[-1]} is missing"
+    elif error["type"] == "string_pattern_mismatch" and key[-1] in (error["input"], "[key]"):
+        what = (
+            f"id {key[-1]!r}: found {error['input']!r:.80}; expected small letters, digits, - and _"
+        )
+    else:
+        what = f"found {error['input']!r:.80}; expected {expected(error)}"
+    return f"{file.place(key)}: {name}: {what}"
+
+
+def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that the mapping may have in which the location's last key stands."""
+    model: type[BaseModel] = Schedule
+    parts = iter(location[:-1])
+    for part in parts:
+        for name, field in model.model_fields.items():
+            if part in (name, field.alias):
+                if get_origin(field.annotation) in (dict, tuple):
+                    next(parts, None)  # an id, or a place in the list
+                model = _model_in(field.annotation) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that an annotation is, or holds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(one) for one in get_args(annotation))
+    return next((one for one in found if one), None)
