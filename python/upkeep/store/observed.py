@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy
@@ -24,6 +25,8 @@ from upkeep.store.texts import fingerprint, name, number, packed, shown
 from upkeep.verdicts import Measure, Result, Severity, Status
 
 ROWS_AT_ONCE = 1000
+REFUSED = (StatementError, ValueError, TypeError, OverflowError)
+"""What an answer raises that the database refuses."""
 RESULT_KEYS = ["run_id", "judgement", "fingerprint"]
 
 
@@ -38,14 +41,31 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
     """
     try:
         with db.begin_nested():
-            return _add_answer(db, run_id, observed)
+            return bool(_add_answers(db, run_id, [observed]))
     except (OperationalError, InternalError):
         raise
-    except (StatementError, ValueError, TypeError, OverflowError) as exc:
+    except REFUSED as exc:
         cause = exc.orig if isinstance(exc, StatementError) and exc.orig else exc
         message = " ".join(f"its answer could not be stored: {cause}".split())
         at = observed.observed_at if observed.observed_at.tzinfo else clock.now()
-        return _add_answer(db, run_id, Observed(observed.host, Outcome.FAILED, at, message))
+        failed = Observed(observed.host, Outcome.FAILED, at, message)
+        return bool(_add_answers(db, run_id, [failed]))
+
+
+def add_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
+    """Write down what several hosts gave, as `add_host` does, in few statements."""
+    while answers:
+        # One statement cannot move the same row twice: a host's second answer waits for its first.
+        first = {one.host: one for one in reversed(answers)}
+        try:
+            with db.begin_nested():
+                _add_answers(db, run_id, list(first.values()))
+        except (OperationalError, InternalError):
+            raise
+        except REFUSED:
+            for one in first.values():
+                add_host(db, run_id, one)
+        answers = [one for one in answers if one is not first[one.host]]
 
 
 def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
@@ -177,14 +197,17 @@ def series(
     return [(row.observed_at, row.value) for row in rows]
 
 
-def _add_answer(db: Connection, run_id: int, observed: Observed) -> bool:
+def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> int:
+    """Write down answers, one a host; return how many were not there yet."""
     site = _site(db, run_id)
-    report_id = _add_report(db, run_id, observed)
-    if report_id is None:
-        return False
-    _add_run_host(db, run_id, observed)
-    _add_observations(db, report_id, observed.seen)
-    rows = _result_rows(run_id, report_id, 0, site, observed)
+    ids = _add_reports(db, run_id, answers)
+    new = [(ids[one.host], one) for one in answers if one.host in ids]
+    if not new:
+        return 0
+    _add_run_hosts(db, run_id, [one for _id, one in new])
+    _add_observations(db, new)
+    rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one)]
+    rows.sort(key=itemgetter("fingerprint"))  # in one order, so that no two writers lock crosswise
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
     latest = [_latest_row(site, row) for row in rows]
@@ -192,7 +215,7 @@ def _add_answer(db: Connection, run_id: int, observed: Observed) -> bool:
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
     findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
-    return True
+    return len(new)
 
 
 def _site(db: Connection, run_id: int) -> str:
@@ -202,44 +225,51 @@ def _site(db: Connection, run_id: int) -> str:
     return str(site)
 
 
-def _add_report(db: Connection, run_id: int, observed: Observed) -> int | None:
-    """Return the new answer's row, or None if it is there already: whoever gets the row goes on."""
-    values = {
-        "run_id": run_id,
-        "host": name(observed.host, 255),
-        "observed_at": observed.observed_at,
-        "requests": packed([asdict(request) for request in observed.requests]),
-        "due": packed([asdict(due) for due in observed.due]),
-    }
+def _add_reports(db: Connection, run_id: int, answers: Sequence[Observed]) -> dict[str, int]:
+    """Return the new answers' rows by host; none for one that is there already: whoever gets the row goes on."""
+    table = tables.report
+    values = [
+        {
+            "run_id": run_id,
+            "host": name(one.host, 255),
+            "observed_at": one.observed_at,
+            "requests": packed([asdict(request) for request in one.requests]),
+            "due": packed([asdict(due) for due in one.due]),
+        }
+        for one in answers
+    ]
     made = db.execute(
-        insert(db, tables.report)
-        .values(values)
-        .on_conflict_do_nothing()
-        .returning(tables.report.c.id)
-    ).first()
-    return int(made.id) if made else None
+        insert(db, table).on_conflict_do_nothing().returning(table.c.id, table.c.host), values
+    )
+    ids = {row.host: int(row.id) for row in made}
+    stored = {one.host: name(one.host, 255) for one in answers}
+    return {host: ids[kept] for host, kept in stored.items() if kept in ids}
 
 
-def _add_run_host(db: Connection, run_id: int, observed: Observed) -> None:
-    """Keep how it went with the host; a later answer's outcome stands."""
-    values = {
-        "run_id": run_id,
-        "host": name(observed.host, 255),
-        "outcome": observed.outcome.value,
-        "message": shown(observed.message),
-        "observed_at": observed.observed_at,
-        "seconds": observed.seconds,
-        "python": shown(observed.python, 40),
-        "clock_offset_seconds": observed.clock_offset_seconds,
-    }
-    upsert(db, tables.run_host, [values], ["run_id", "host"], newest=("observed_at",))
+def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
+    """Keep how it went with the hosts; a later answer's outcome stands."""
+    values = [
+        {
+            "run_id": run_id,
+            "host": name(one.host, 255),
+            "outcome": one.outcome.value,
+            "message": shown(one.message),
+            "observed_at": one.observed_at,
+            "seconds": one.seconds,
+            "python": shown(one.python, 40),
+            "clock_offset_seconds": one.clock_offset_seconds,
+        }
+        for one in answers
+    ]
+    upsert(db, tables.run_host, values, ["run_id", "host"], newest=("observed_at",))
 
 
-def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> None:
-    """Keep observations, and the evidence behind them once by its hash."""
+def _add_observations(db: Connection, answers: Sequence[tuple[int, Observed]]) -> None:
+    """Keep observations by their answer's row, and the evidence behind them once by its hash."""
     proofs = {
         one.sha256: one.observation.raw.encode("utf-8", "surrogateescape")
-        for one in seen
+        for _id, answer in answers
+        for one in answer.seen
         if one.sha256
     }
     lock_evidence(db, shared=True)
@@ -265,7 +295,8 @@ def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> N
             "error": shown(one.observation.error),
             "evidence_sha256": one.sha256,
         }
-        for number, one in enumerate(seen)
+        for report_id, answer in answers
+        for number, one in enumerate(answer.seen)
     ]
     insert_new(db, tables.observation, rows)
 
@@ -273,7 +304,7 @@ def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> N
 def _result_rows(
     run_id: int, report_id: int, judgement: int, site: str, observed: Observed
 ) -> list[Values]:
-    """Return the results' rows by the order of their keys, so that no two writers lock crosswise."""
+    """Return the results' rows in the order of their keys."""
     rows = {}
     for result in observed.results:
         host, check = name(result.host, 255), name(result.check, 200)
