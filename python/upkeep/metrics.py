@@ -35,7 +35,7 @@ def render(store: Store, now: datetime) -> bytes:
     # One of its own: the library's usual one adds figures of this process, and keeps what it was once told.
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Now())
-    return bytes(generate_latest(registry))
+    return bytes(generate_latest(registry))  # type: ignore[no-untyped-call]
 
 
 def _families(seen: Figures, now: datetime) -> Iterator[Metric]:

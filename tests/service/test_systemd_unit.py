@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import configparser
-import os
+import grp
 import pwd
 import re
 import shutil
@@ -32,7 +32,9 @@ def unit(tmp_path: Path) -> Path:
     """The unit, with a program and an account that this machine has."""
     text = UNIT.read_text()
     text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text)
-    text = re.sub(r"(?m)^(User|Group)=upkeep$", rf"\1={pwd.getpwuid(os.geteuid()).pw_name}", text)
+    account = pwd.getpwnam("daemon")
+    text = text.replace("User=upkeep", f"User={account.pw_name}")
+    text = text.replace("Group=upkeep", f"Group={grp.getgrgid(account.pw_gid).gr_name}")
     path = tmp_path / "upkeep.service"
     path.write_text(text)
     return path
