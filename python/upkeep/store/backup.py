@@ -220,7 +220,6 @@ def _sqlite(path: Path, how: str = "mode=rw") -> Iterator[sqlite3.Connection]:
 
 def _copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, path: Path) -> None:
     """Copy the whole database in one step: one moment of the source, one transaction of the target."""
-    target.execute("PRAGMA cache_spill=ON")
     source.backup(target, pages=-1, progress=_give_up_after(path, BUSY_SECONDS), sleep=0.25)
 
 
