@@ -217,6 +217,31 @@ def init(
     init_site(folder)
 
 
+@cli.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Write a copy of the database of runs and results, while others go on writing to it."""
+    from upkeep.backup_commands import back_up
+
+    back_up(file, inventory)
+
+
+@cli.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
+    inventory: SiteOption = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Lose what is in the database now.")
+    ] = False,
+) -> None:
+    """Put a backup's content into the database; stop `upkeep serve` first."""
+    from upkeep.backup_commands import restore as put_back
+
+    put_back(file, inventory, replace=replace)
+
+
 @database.command("upgrade")
 def upgrade(inventory: SiteOption = "") -> None:
     """Bring the database to this program's version."""

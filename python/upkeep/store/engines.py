@@ -30,6 +30,14 @@ def connect(url: str) -> tuple[Engine, str]:
 
     Raises ConfigurationError if the URL names no database that we know, StoreError if the file cannot be made.
     """
+    parsed = parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _connect_sqlite(parsed)
+    return _connect_postgresql(parsed)
+
+
+def parse(url: str) -> URL:
+    """Return the URL of a database of a kind that we know; raise ConfigurationError for others."""
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
@@ -37,9 +45,12 @@ def connect(url: str) -> tuple[Engine, str]:
         # Without the URL itself: there may be a password in it.
         raise ConfigurationError(f"database: no database URL; expected {SHAPE}") from exc
     if backend == "sqlite":
-        return _connect_sqlite(parsed)
+        if not parsed.database or parsed.database == ":memory:":
+            message = "database: SQLite needs a file, for runs to be remembered"
+            raise ConfigurationError(f"{message}; expected {SHAPE}")
+        return parsed
     if backend in ("postgresql", "postgres"):
-        return _connect_postgresql(parsed)
+        return parsed.set(drivername="postgresql")
     raise ConfigurationError(f"database: {backend[:40]!r} is not supported; expected {SHAPE}")
 
 
@@ -51,11 +62,8 @@ def for_reading(db: Connection) -> Connection:
 
 
 def _connect_sqlite(url: URL) -> tuple[Engine, str]:
-    if not url.database or url.database == ":memory:":
-        message = "database: SQLite needs a file, for runs to be remembered"
-        raise ConfigurationError(f"{message}; expected {SHAPE}")
-    path = Path(url.database)
-    _make_private(path)
+    path = Path(url.database or "")
+    make_private(path)
     url = URL.create("sqlite", database=str(path))
     engine = create_engine(url, creator=lambda: _open_sqlite(path))
     event.listen(engine, "begin", _on_sqlite_begin)
@@ -78,7 +86,7 @@ def _connect_postgresql(url: URL) -> tuple[Engine, str]:
     return engine, place
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Make the file and its folder, for this user alone, if they are not there."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

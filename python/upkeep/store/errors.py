@@ -38,7 +38,7 @@ def readable(place: str, exc: SQLAlchemyError) -> StoreError:
         cause = exc.orig
     said, remedy = " ".join(str(cause).split()), ""
     if isinstance(cause, sqlite3.Error):
-        known = _of_sqlite(cause)
+        known = of_sqlite(cause)
     else:
         state = getattr(cause, "sqlstate", None)
         away = isinstance(exc, DBAPIError) and (state is None or exc.connection_invalidated)
@@ -47,7 +47,7 @@ def readable(place: str, exc: SQLAlchemyError) -> StoreError:
     return StoreError(f"{place}: {said[:300]}", remedy=remedy)
 
 
-def _of_sqlite(cause: sqlite3.Error) -> tuple[str, str]:
+def of_sqlite(cause: sqlite3.Error) -> tuple[str, str]:
     """Return what it means, and what to do; two empty texts if nothing is known."""
     code = getattr(cause, "sqlite_errorcode", 0)
     # Shared memory that does not fit on the disk is an I/O error to SQLite.

@@ -1,0 +1,100 @@
+"""What monitoring reads: figures of the store, as OpenMetrics text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from upkeep.errors import ConfigurationError
+from upkeep.store import Store, runs
+from upkeep.store.figures import Figures, figures
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+def render(store: Store, now: datetime) -> bytes:
+    """Return the figures as of now; raise ConfigurationError without the package for it."""
+    try:
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.openmetrics.exposition import generate_latest
+        from prometheus_client.registry import Collector
+    except ModuleNotFoundError as exc:
+        message = f"metrics: the Python package {exc.name} is not installed"
+        raise ConfigurationError(message, remedy="pip install 'upkeep[metrics]'") from exc
+    with store.read() as db:
+        seen = figures(db)
+
+    class Now(Collector):
+        def collect(self) -> Iterator[Metric]:
+            yield from _families(seen, now)
+
+    # One of its own: the library's usual one adds figures of this process, and keeps what it was once told.
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Now())
+    return bytes(generate_latest(registry))  # type: ignore[no-untyped-call]
+
+
+def _families(seen: Figures, now: datetime) -> Iterator[Metric]:
+    from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+    from prometheus_client.metrics_core import InfoMetricFamily
+
+    yield InfoMetricFamily("upkeep_build", "This program.", value={"version": runs.version()})
+
+    results = Gauge(
+        "upkeep_results",
+        "Subjects by what was last seen of them; severity is empty unless it failed.",
+        labels=("site", "status", "severity"),
+    )
+    for labels, count in sorted(seen.results.items()):
+        results.add_metric(labels, count)
+    yield results
+
+    findings = Gauge("upkeep_open_findings", "Findings that are open.", labels=("site", "severity"))
+    for key, count in sorted(seen.findings.items()):
+        findings.add_metric(key, count)
+    yield findings
+
+    yield Gauge("upkeep_running_runs", "Runs that have not ended.", value=seen.running)
+    yield from _last_runs(seen)
+    yield Gauge(
+        "upkeep_outbox_oldest_age_seconds",
+        "For how long the oldest message is due and not sent; 0 without any.",
+        value=_age_seconds(seen.oldest_unsent_at, now),
+    )
+    yield Gauge(
+        "upkeep_occurrence_lag_seconds",
+        "For how long the oldest occurrence is due and not claimed; 0 without any.",
+        value=_age_seconds(seen.oldest_due_at, now),
+    )
+
+
+def _last_runs(seen: Figures) -> Iterator[Metric]:
+    from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+
+    names = ("site", "procedure")
+    ended = Gauge(
+        "upkeep_last_run_end_timestamp_seconds", "When a procedure's last run ended.", labels=names
+    )
+    lasted = Gauge(
+        "upkeep_last_run_duration_seconds", "How long a procedure's last run took.", labels=names
+    )
+    status = Gauge(
+        "upkeep_last_run_status",
+        "1, with how a procedure's last run ended.",
+        labels=(*names, "status"),
+    )
+    for run in seen.last_runs:
+        labels = (run.site, run.procedure)
+        ended.add_metric(labels, run.ended_at.timestamp())
+        lasted.add_metric(labels, (run.ended_at - run.started_at).total_seconds())
+        status.add_metric((*labels, run.status), 1)
+    yield from (ended, lasted, status)
+
+
+def _age_seconds(since: datetime | None, now: datetime) -> float:
+    """Return how long ago that was; what is due later has no age."""
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
