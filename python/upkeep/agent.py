@@ -15,19 +15,21 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
 
 from upkeep import clock, runner
-from upkeep.errors import RunError, StoreError
+from upkeep.errors import RunError, StoreError, UsageError
 from upkeep.observed import Observed, Outcome, from_json
-from upkeep.store import Store, runs
+from upkeep.store import Store, leases, occurrences, runs
 from upkeep.store.observed import add_host, add_hosts
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
 
+LEASE_POLL_SECONDS = 1.0
 GATHERED_SECONDS = 0.4
 GATHERED_ANSWERS = 50
 """For so long, or until so many are there, answers wait to be written down together."""
@@ -38,7 +40,8 @@ class Task:
     """What is to be run, where, and how: a procedure of the schedule, or one check by hand.
 
     site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
-    the hosts ask for. entries: what to check instead of what the hosts ask for.
+    the hosts ask for. entries: what to check instead of what the hosts ask for. occurrence: which one this fulfils,
+    and the driver that has claimed it.
     """
 
     procedure: str
@@ -55,6 +58,8 @@ class Task:
     forks: int = 10
     host_timeout_seconds: int = 120
     run_timeout_seconds: float = 3600.0
+    changes_hosts: bool = False
+    occurrence: tuple[int, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,9 +88,13 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
     with store.begin() as db:
         run_id = runs.start(db, _start(task, workspace))
+        if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
+            raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
     with _Intake(run_id, store, workspace, progress) as intake:
         order = _order(task, workspace)
         try:
+            if task.changes_hosts and not task.check_mode:
+                intake.take_hosts(task.site, runner.list_hosts(order), wait=bool(task.occurrence))
             ended = runner.run(order, intake)
         except (RunError, OSError) as exc:
             ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
@@ -120,11 +129,18 @@ def recover(store: Store) -> list[str]:
         crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
         status, cause, ended_at = Spool(workspace / "spool").end() or crash
         with store.begin() as db:
-            runs.finish(db, one.id, status, cause, ended_at)
+            end_run(db, one.id, status, cause, ended_at)
         shutil.rmtree(workspace, ignore_errors=True)
         more = f"; results of {taken} hosts were still taken in" if taken else ""
         found.append(f"run {one.id} had no end: {status}, {cause}{more}")
     return found
+
+
+def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None:
+    """Write down a run's end, what it means for its occurrence, and give back the hosts that it held."""
+    if runs.finish(db, run_id, status, cause, at):
+        occurrences.run_ended(db, run_id, status, cause, at)
+        leases.release(db, run_id)
 
 
 class _Intake:
@@ -161,6 +177,21 @@ class _Intake:
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self.asked_to_stop = f"interrupted by {signal.Signals(number).name}"
+
+    def take_hosts(self, site: str, hosts: list[str], *, wait: bool) -> None:
+        """Take the hosts, so that no other run changes them meanwhile; wait for those that do, or raise RunError."""
+        while True:
+            with self.store.begin() as db:
+                held = leases.take(db, site, hosts, self.run_id, clock.now())
+            if not held:
+                return
+            host, holder = next(iter(held.items()))
+            if not wait or self.asked_to_stop:
+                raise RunError(
+                    f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"
+                )
+            recover(self.store)  # its driver may be dead
+            time.sleep(LEASE_POLL_SECONDS)
 
     # What the runner tells.
     def began(self, host: str) -> None:
@@ -248,7 +279,7 @@ class _Intake:
         try:
             self.spool.load(self.store)
             with self.store.begin() as db:
-                runs.finish(db, self.run_id, status, cause, clock.now())
+                end_run(db, self.run_id, status, cause, clock.now())
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, clock.now())
@@ -339,7 +370,7 @@ def _start(task: Task, workspace: Path) -> runs.RunStart:
         driver_host=socket.gethostname(),
         driver_pid=driver.pid,
         driver_started=driver.create_time(),
-        boot_id=_boot_id(),
+        boot_id=boot_id(),
         workspace=str(workspace),
     )
 
@@ -348,7 +379,7 @@ def _alive(one: runs.Run) -> bool:
     """Say if the run's driver still runs; one on another machine is left to that machine."""
     if one.driver_host != socket.gethostname():
         return True
-    if one.boot_id != _boot_id():
+    if one.boot_id != boot_id():
         return False
     try:
         began = float(psutil.Process(one.driver_pid).create_time())
@@ -357,7 +388,7 @@ def _alive(one: runs.Run) -> bool:
         return False
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Return what changes with each start of the machine; empty where the kernel does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -99,13 +99,31 @@ def run(
         bool, typer.Option("--check", help="Change nothing; show what would be.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what changes, or would.")] = False,
+    fulfils: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="DUE",
+            help="The due time of the occurrence that this run stands for; a run by hand stands for none otherwise.",
+        ),
+    ] = "",
+    occurrence: Annotated[str, typer.Option(hidden=True)] = "",
     as_json: Json = False,
 ) -> None:
     """Run a procedure on its hosts now."""
     from upkeep.commands import run_procedure
 
     raise typer.Exit(
-        run_procedure(procedure, inventory, limit, check=check, diff=diff, as_json=as_json)
+        run_procedure(
+            procedure,
+            inventory,
+            limit,
+            check=check,
+            diff=diff,
+            as_json=as_json,
+            occurrence=occurrence,
+            fulfils=fulfils,
+        )
     )
 
 

@@ -6,9 +6,10 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -23,7 +24,7 @@ from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings, load_settings
 from upkeep.site import Site, load_site
-from upkeep.store import Store, findings, migrate, open_store, retention, runs
+from upkeep.store import Store, findings, migrate, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.verdicts import Status
 from upkeep.view import lists
@@ -38,13 +39,32 @@ EVIDENCE_CHARACTERS = 20_000
 
 
 def run_procedure(
-    name: str, inventory: str, limit: str, *, check: bool, diff: bool, as_json: bool
+    name: str,
+    inventory: str,
+    limit: str,
+    *,
+    check: bool,
+    diff: bool,
+    as_json: bool,
+    occurrence: str = "",
+    fulfils: str = "",
 ) -> int:
-    """Run a procedure of the site and show how it stands; return the exit status."""
-    site = load_site(inventory)
+    """Run a procedure of the site and show how it stands; return the exit status.
+
+    occurrence: `id:driver` of the one that a driver has claimed for this run. fulfils: when the one was due that a
+    run by hand stands for.
+    """
+    site = load_site(inventory, [] if occurrence else None)
     procedure = site.procedure(name)
     task = _task(site, name, procedure, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=procedure.checks)
+    if occurrence:
+        number, _colon, driver = occurrence.partition(":")
+        task = dataclasses.replace(task, occurrence=(int(number), driver))
+    elif fulfils:
+        if check or limit:
+            raise UsageError("--for stands for the whole occurrence: without --check and --limit")
+        task = dataclasses.replace(task, occurrence=_claim_by_hand(site, task, fulfils))
     return _run(site, task, as_json=as_json)
 
 
@@ -244,8 +264,31 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         forks=settings.forks,
         host_timeout_seconds=settings.host_timeout_seconds,
         run_timeout_seconds=min(settings.run_timeout_seconds, procedure.duration),
+        changes_hosts=procedure.changes,
         environment=environment,
     )
+
+
+def _claim_by_hand(site: Site, task: agent.Task, due: str) -> tuple[int, str]:
+    """Claim the occurrence that was due then for a run by hand; raise UsageError with what there is."""
+    try:
+        at = datetime.fromisoformat(due)
+    except ValueError:
+        raise UsageError(f"--for {due!r}; expected a time such as 2026-11-23T03:00") from None
+    if at.tzinfo is None:
+        procedure = site.schedule.procedures[task.procedure]
+        at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
+    store = _store(site.settings)
+    with store.begin() as db:
+        found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
+        remedy = f"upkeep occurrences -i {site.name}"
+        if found is None:
+            raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
+        by = f"by hand {os.getpid()}"
+        states = (occurrences.DUE, occurrences.MISSED, occurrences.SKIPPED, occurrences.FAILED)
+        if not occurrences.claim(db, found.id, by, clock.now(), states):
+            raise UsageError(f"the occurrence of {due} is {found.state}", remedy=remedy)
+        return found.id, by
 
 
 def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:

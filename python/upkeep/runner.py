@@ -151,7 +151,10 @@ def list_hosts(order: Order) -> list[str]:
         order.playbook,
         "--list-hosts",
     ]
-    command += ["-i", order.inventory, "-e", f"@{order.workspace / 'env' / 'extravars'}"]
+    variables = order.workspace / "variables.json"
+    variables.write_text(json.dumps(dict(order.variables)), encoding="utf-8")
+    variables.chmod(0o600)
+    command += ["-i", order.inventory, "-e", f"@{variables}"]
     command += ["--limit", order.limit] if order.limit else []
     try:
         done = subprocess.run(

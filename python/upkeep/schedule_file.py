@@ -302,8 +302,12 @@ class Schedule(Part):
         return part.time_zone or self.time_zone
 
 
-def load_schedule(path: Path) -> Schedule:
-    """Return the schedule; raise ConfigurationError with every problem in it."""
+def load_schedule(path: Path, dropped: list[str] | None = None) -> Schedule:
+    """Return the schedule; raise ConfigurationError with every problem in it.
+
+    dropped: a list makes procedures that are wrong be left out, their problems be added to it, and the others hold;
+    what else is wrong is still an error.
+    """
     file = load_yaml(path)
     value = file.value if file.value is not None else {}
     if not isinstance(value, Mapping):
@@ -311,19 +315,24 @@ def load_schedule(path: Path) -> Schedule:
         raise ConfigurationError(
             f"{file.place()}: found a {kind}; expected a mapping with `procedures`"
         )
-    try:
-        schedule = Schedule.model_validate(value, context={"folder": path.parent})
-    except ValidationError as exc:
-        raise ConfigurationError(
-            "\n".join(_problem(file, error) for error in exc.errors())
-        ) from exc
-    problems = [
-        f"{file.place(key)}: {'.'.join(str(part) for part in key)}: {text}"
-        for key, text in _broken_references(schedule)
-    ]
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    return schedule
+    while True:
+        try:
+            schedule = Schedule.model_validate(value, context={"folder": path.parent})
+        except ValidationError as exc:
+            problems = [(error["loc"], _problem(file, error)) for error in exc.errors()]
+        else:
+            problems = [
+                (key, f"{file.place(key)}: {'.'.join(str(part) for part in key)}: {text}")
+                for key, text in _broken_references(schedule)
+            ]
+            if not problems:
+                return schedule
+        wrong = {key[1] for key, _text in problems if key[0] == "procedures" and len(key) > 1}
+        if dropped is None or not wrong or any(key[0] != "procedures" for key, _text in problems):
+            raise ConfigurationError("\n".join(text for _key, text in problems))
+        dropped += [text for _key, text in problems]
+        left = {id_: one for id_, one in value["procedures"].items() if id_ not in wrong}
+        value = {**value, "procedures": left}
 
 
 def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:

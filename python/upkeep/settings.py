@@ -57,6 +57,9 @@ class Settings(BaseModel):
         default_factory=_default_workspace, description="Private folder of runs, best in memory."
     )
     forks: int = Field(default=10, ge=1, le=500, description="Hosts in work at the same time.")
+    runs_at_once: int = Field(
+        default=4, ge=1, le=100, description="Runs of the schedule at the same time."
+    )
     host_timeout_seconds: int = Field(
         default=120, ge=1, description="How long the gathers may take on a host."
     )

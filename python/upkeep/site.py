@@ -73,10 +73,11 @@ class Site:
         return told
 
 
-def load_site(name: str) -> Site:
+def load_site(name: str, dropped: list[str] | None = None) -> Site:
     """Return the site of that folder, or of that inventory of Ansible's; the embedded one if name is empty.
 
-    Raises ConfigurationError with every problem, one a line: file, line, key, what was found and expected.
+    dropped: see `load_schedule`. Raises ConfigurationError with every problem, one a line: file, line, key, what was
+    found and expected.
     """
     folder = Path(name) if name else EMBEDDED
     if name and not folder.exists():
@@ -92,14 +93,14 @@ def load_site(name: str) -> Site:
         schedule = load_schedule(EMBEDDED / SCHEDULE)
         site = Site(name, EMBEDDED, folder.absolute(), schedule, settings)
     else:
-        site = _load_folder(name, folder)
+        site = _load_folder(name, folder, dropped)
     problems = list(lint_entries(Path(site.inventory)))
     if problems:
         raise ConfigurationError("\n".join(problems))
     return site
 
 
-def _load_folder(name: str, folder: Path) -> Site:
+def _load_folder(name: str, folder: Path, dropped: list[str] | None) -> Site:
     """Return the site in a folder with a schedule."""
     inventory = folder / "inventory"
     if not inventory.exists():
@@ -108,7 +109,7 @@ def _load_folder(name: str, folder: Path) -> Site:
         trusted(folder / SCHEDULE)
         trusted_tree(inventory)
     settings = load_settings(folder if name else None)
-    schedule = load_schedule(folder / SCHEDULE)
+    schedule = load_schedule(folder / SCHEDULE, dropped)
     site = Site(name, folder, inventory.absolute(), schedule, settings)
     if site.config:
         trusted(site.config)

@@ -263,3 +263,97 @@ finding_event = Table(
     Column("run_id", Integer, nullable=False),
     Index(None, "finding_id"),
 )
+
+# --- the schedule ----------------------------------------------------------------------------------------------------
+driver = Table(
+    # A process that claims occurrences. seen_at: by the database's clock, for machines disagree.
+    "driver",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", Float, nullable=False),
+    Column("boot_id", String(64), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+site_revision = Table(
+    # Which text of a site holds: the newest row. Drivers that have read another claim nothing.
+    "site_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("activated_at", Moment, nullable=False),
+    Column("activated_by", String(200), nullable=False),
+    Index(None, "site", "id"),
+    sqlite_autoincrement=True,
+)
+
+timing = Table(
+    # Until when a procedure's due times have become occurrences. An edited rule begins anew: nothing fires by surprise.
+    "timing",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("schedule", String(100), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("looked_until", Moment, nullable=False),
+    PrimaryKeyConstraint("site", "schedule"),
+)
+
+occurrence = Table(
+    # kind: due by the schedule, catch_up for those that were missed, debt of one host.
+    "occurrence",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("schedule", String(100), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("host", String(255), nullable=False),  # of a debt; empty for all
+    Column("begins_at", Moment, nullable=False),
+    Column("ends_by", Moment, nullable=False),
+    Column("next_due_at", Moment),
+    Column("priority", Integer, nullable=False),
+    Column("lacks", Text, nullable=False),
+    Column("owed", Boolean, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("driver_id", String(40), nullable=False),
+    Column("claimed_at", Moment),
+    Column("run_id", Integer),
+    Column("finished_at", Moment),
+    UniqueConstraint("site", "schedule", "due_at", "kind", "host"),
+    Index(None, "state", "begins_at"),
+    Index(None, "run_id"),
+    sqlite_autoincrement=True,
+)
+
+debt = Table(
+    # A host that was away when a procedure that is owed ran: at most one a procedure and host.
+    "debt",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("schedule", String(100), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("reason", Text, nullable=False),
+    Column("tried_at", Moment, nullable=False),
+    PrimaryKeyConstraint("site", "schedule", "host"),
+)
+
+lease = Table(
+    # A host that a run changes, or may: never two at once.
+    "lease",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("run_id", ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    PrimaryKeyConstraint("site", "host"),
+    Index(None, "run_id"),
+)

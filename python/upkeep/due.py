@@ -1,0 +1,146 @@
+"""What becomes of due times: occurrences, misses, catch-ups, skips. Pure; scheduler.py does what is decided here."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from upkeep.calendars import Calendars
+from upkeep.schedule import Timing, begins_at, due_times, next_due
+from upkeep.schedule_file import Procedure
+from upkeep.store import occurrences
+from upkeep.store.occurrences import New, Occurrence
+
+GRACE_SECONDS = 60.0
+"""What is found later than this was missed: no driver was there."""
+MISSES_KEPT = 1000
+"""So many misses are written down one by one; of those before them, the number."""
+
+
+def occurrences_of(
+    site: str,
+    procedure: Procedure,
+    timing: Timing,
+    calendars: Calendars,
+    after: datetime,
+    now: datetime,
+) -> list[New]:
+    """Return the occurrences of due times after < due <= now, oldest first, and at most one catch-up."""
+    count = 0
+    dues: deque[datetime] = deque(maxlen=MISSES_KEPT)
+    for due in due_times(timing, after, now):
+        dues.append(due)
+        count += 1
+    made: list[New] = []
+    for number, due in enumerate(dues):
+        following = dues[number + 1] if number + 1 < len(dues) else next_due(timing, due)
+        made.append(_occurrence(site, procedure, timing, calendars, due, following, now))
+    if count > len(dues):
+        more = f"; so were {count - len(dues)} before it"
+        made[0] = replace(made[0], cause=made[0].cause + more)
+    catch_up = _catch_up(procedure, calendars, made, now)
+    return [*made, catch_up] if catch_up else made
+
+
+def _occurrence(
+    site: str,
+    procedure: Procedure,
+    timing: Timing,
+    calendars: Calendars,
+    due: datetime,
+    following: datetime | None,
+    now: datetime,
+) -> New:
+    """Return the occurrence of a due time, in the state in which it is made."""
+    begins = begins_at(timing, due)
+    new = New(
+        site=site,
+        schedule=timing.key,
+        due_at=due,
+        begins_at=begins,
+        ends_by=begins + timedelta(seconds=procedure.duration),
+        next_due_at=following,
+        priority=procedure.priority,
+        lacks=", ".join(procedure.lacks),
+        owed=procedure.is_owed,
+    )
+    blackout = calendars.blackout(due) if procedure.changes else None
+    if blackout:
+        return replace(new, state=occurrences.SKIPPED, cause=f"blackout: {blackout.title}")
+    if (now - due).total_seconds() <= GRACE_SECONDS:
+        return new
+    return replace(new, state=occurrences.MISSED, cause="no driver was there")
+
+
+def _catch_up(
+    procedure: Procedure, calendars: Calendars, made: list[New], now: datetime
+) -> New | None:
+    """Return one catch-up for all that was missed, if the policy asks for it and nothing newer comes anyhow."""
+    if not made or made[-1].state == occurrences.DUE or procedure.missed == "skip":
+        return None
+    missed = [one for one in made if one.state == occurrences.MISSED]
+    if not missed:
+        return None
+    newest = missed[-1]
+    late = (now - newest.due_at).total_seconds()
+    if isinstance(procedure.missed, float) and late > procedure.missed:
+        return None
+    blackout = calendars.blackout(now) if procedure.changes else None
+    begins = blackout.ends if blackout else now
+    if newest.next_due_at and begins >= newest.next_due_at:
+        return None
+    return replace(
+        newest,
+        kind=occurrences.CATCH_UP,
+        state=occurrences.DUE,
+        cause=f"for {len(missed)} missed" if len(missed) > 1 else "for the one missed",
+        begins_at=begins,
+        ends_by=begins + timedelta(seconds=procedure.duration),
+    )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do with an occurrence that waits. state: in which it ends now, for why; else begin says if it begins."""
+
+    begin: bool = False
+    state: str = ""
+    why: str = ""
+
+
+def decide(
+    one: Occurrence,
+    procedure: Procedure,
+    calendars: Calendars,
+    now: datetime,
+    *,
+    running: Occurrence | None,
+    newer: bool,
+) -> Decision:
+    """Decide on an occurrence that may begin. running: of the same schedule; newer: whether a later one waits too."""
+    if newer:
+        return Decision(state=occurrences.MISSED, why="the next one was due before it could begin")
+    blackout = calendars.blackout(now) if procedure.changes else None
+    if blackout:
+        if one.kind == occurrences.DUE:
+            return Decision(state=occurrences.SKIPPED, why=f"blackout: {blackout.title}")
+        if one.next_due_at and blackout.ends >= one.next_due_at:
+            return Decision(
+                state=occurrences.MISSED,
+                why=f"blackout: {blackout.title}, until the next one is due",
+            )
+        return Decision(why=f"waits for the end of the blackout: {blackout.title}")
+    if running:
+        what = f"the one due at {running.due_at:%Y-%m-%d %H:%M} UTC still runs"
+        if procedure.overlap == "skip" and one.kind == occurrences.DUE:
+            return Decision(state=occurrences.SKIPPED, why=what)
+        return Decision(why=f"queued: {what}")
+    late = (now - one.begins_at).total_seconds()
+    if one.kind == occurrences.DUE and late > GRACE_SECONDS:
+        waited = f"waited {late / 60:.0f} min behind other runs"
+        if procedure.missed == "skip" or (
+            isinstance(procedure.missed, float) and late > procedure.missed
+        ):
+            return Decision(state=occurrences.MISSED, why=waited)
+    return Decision(begin=True)

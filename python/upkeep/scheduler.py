@@ -1,0 +1,433 @@
+"""The schedule runs itself: due times become occurrences, occurrences runs. One step at a time, never blocking.
+
+The database decides what two drivers both want. A driver that dies is noticed by the others: what it had claimed and
+not begun waits again, what it had begun is brought to its end; nothing runs twice.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from upkeep import agent
+from upkeep.calendars import Calendars, calendars_of
+from upkeep.due import decide, occurrences_of
+from upkeep.errors import UpkeepError
+from upkeep.runner import GUARD
+from upkeep.schedule import Timing, next_due, timing_of
+from upkeep.schedule_file import Procedure
+from upkeep.site import Site, load_site
+from upkeep.store import Store, drivers, occurrences, own, runs
+from upkeep.store.occurrences import New, Occurrence
+from upkeep.verdicts import Severity
+
+STEP_SECONDS = 1.0
+REREAD_SECONDS = 5.0
+SEEN_SECONDS = 10.0
+CLOCK_JUMP_SECONDS = 60.0
+DEBT_RETRY = timedelta(minutes=10)
+LAST_WORDS = 500
+
+
+class Child:
+    """A run in a process of its own, that ends with its driver."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        guard = GUARD if shutil.which(GUARD[0]) else ()
+        self.process = subprocess.Popen(
+            [*guard, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            start_new_session=True,  # a terminal's Ctrl-C is for the driver, which ends it in order
+        )
+
+    def ended(self) -> int | None:
+        """Return the exit status, or None while it runs."""
+        return self.process.poll()
+
+    def last_words(self) -> str:
+        """Return the end of what it said."""
+        self._said.seek(0)
+        return " ".join(self._said.read().decode("utf-8", "replace").split())[-LAST_WORDS:]
+
+    def close(self) -> None:
+        """Let go of what it said."""
+        self._said.close()
+
+
+def run_command(site: Site, one: Occurrence, driver_id: str) -> list[str]:
+    """Return the command that runs an occurrence."""
+    command = [sys.executable, "-m", "upkeep.cli", "run", one.schedule, "-i", site.name]
+    command += ["--occurrence", f"{one.id}:{driver_id}"]
+    return [*command, "--limit", one.host] if one.host else command
+
+
+class Scheduler:
+    """A driver of one site.
+
+    command: what runs an occurrence; another one in tests.
+    """
+
+    name = "scheduler"
+
+    def __init__(
+        self,
+        site_name: str,
+        store: Store,
+        command: Callable[[Site, Occurrence, str], list[str]] = run_command,
+    ) -> None:
+        self.site_name = site_name
+        self.store = store
+        self.command = command
+        self.children: dict[int, Child] = {}
+        self.stopping = False
+        self.problems: list[str] = []
+        self.site = load_site(site_name, self.problems)
+        self.key = str(Path(self.site.name).absolute()) if self.site.name else ""
+        self.next: dict[str, datetime | None] = {}
+        self._take_in(self.site)
+        process = psutil.Process()
+        self.driver = drivers.Driver(
+            id=uuid.uuid4().hex,
+            site=self.key,
+            revision=self.revision,
+            host=socket.gethostname(),
+            pid=process.pid,
+            process_started=process.create_time(),
+            boot_id=agent.boot_id(),
+        )
+        self.told_of_problems: set[str] = set()
+        self.last_step: datetime | None = None
+        self.seen_until = 0.0
+        self.reread_at = 0.0
+        self.started = False
+
+    # What is called.
+    def step(self, now: datetime) -> float:
+        """Do what is due; return after how many seconds to come again."""
+        if self.last_step and now < self.last_step - timedelta(seconds=CLOCK_JUMP_SECONDS):
+            self.next = {}  # the clock was wrong: everything is looked at again
+        self.last_step = now
+        self._reread(now)
+        if time.monotonic() >= self.seen_until or not self.started:
+            self._be_seen(now)
+        self._reap(now)
+        with self.store.read() as db:
+            holds = drivers.active_revision(db, self.key) == self.revision
+        if holds and not self.stopping:
+            self._make(now)
+            self._collect_debts(now)
+            self._begin(now)
+        return STEP_SECONDS
+
+    def stop(self, grace_seconds: float, now: Callable[[], datetime]) -> None:
+        """End in order: nothing new begins; runs may finish within the time, then they are interrupted."""
+        self.stopping = True
+        ends = time.monotonic() + grace_seconds
+        for end in (lambda _child: None, psutil.Process.terminate, psutil.Process.kill):
+            for child in self.children.values():
+                if child.ended() is None:
+                    _tell(child, end)
+            while self.children and time.monotonic() < ends:
+                self._reap(now())
+                time.sleep(0.05)
+            ends = time.monotonic() + grace_seconds
+        with self.store.begin() as db:
+            drivers.goodbye(db, self.driver.id)
+
+    # The site.
+    def _take_in(self, site: Site) -> None:
+        self.site = site
+        self.revision = revision_of(site)
+        self.calendars: Calendars = calendars_of(site.schedule, site.folder)
+        self.timings: dict[str, Timing] = {}
+        for name in site.schedule.procedures:
+            timing = timing_of(site.schedule, name)
+            if timing:
+                self.timings[name] = timing
+        self.next = {}
+
+    def _reread(self, now: datetime) -> None:
+        """Take in a site that was edited; keep the last good one if it cannot be used."""
+        if time.monotonic() < self.reread_at and self.started:
+            return
+        self.reread_at = time.monotonic() + REREAD_SECONDS
+        problems: list[str] = []
+        if self.started:
+            try:
+                site = load_site(self.site_name, problems)
+                if revision_of(site) != self.revision:
+                    self._take_in(site)
+                    self._activate(now)
+            except (UpkeepError, OSError) as exc:
+                problems += [f"{line}; the last good one holds" for line in str(exc).splitlines()]
+        else:
+            problems = self.problems
+            self._activate_first(now)
+            self.started = True
+        self._tell_problems(problems, now)
+
+    def _activate_first(self, now: datetime) -> None:
+        """At the start, another text holds on only if a living driver has read it."""
+        self._be_seen(now)
+        with self.store.begin() as db:
+            holding = drivers.active_revision(db, self.key)
+            others = drivers.others(db, self.key, self.driver.id)
+            if not any(one.revision == holding for one in others):
+                drivers.activate(db, self.key, self.revision, self._who(), now)
+            same = drivers.active_revision(db, self.key) == self.revision
+            self._tell_revision(db, same, now)
+
+    def _activate(self, now: datetime) -> None:
+        with self.store.begin() as db:
+            drivers.activate(db, self.key, self.revision, self._who(), now)
+            occurrences.forget_schedules(db, self.key, self.timings, now)
+            self._tell_revision(db, True, now)
+
+    def _tell_revision(self, db: Any, same: bool, now: datetime) -> None:
+        own.tell(
+            db,
+            self.key,
+            "site_revision",
+            self.driver.host,
+            now,
+            None if same else Severity.HIGH,
+            ""
+            if same
+            else "this driver has read another text of the site than the one that holds; it runs nothing",
+            "copy the site that holds here, or end the drivers that have read the other",
+        )
+
+    def _who(self) -> str:
+        return f"{getpass.getuser()} on {self.driver.host}"
+
+    def _tell_problems(self, problems: list[str], now: datetime) -> None:
+        """Tell of each entry that cannot be used, once; and when it can be again."""
+        if set(problems) == self.told_of_problems:
+            return
+        with self.store.begin() as db:
+            for problem in sorted(set(problems) | self.told_of_problems):
+                subject = problem.split(": found")[0][:200]
+                wrong = Severity.HIGH if problem in problems else None
+                remedy = f"mend it, then: upkeep schedule lint -i {self.site_name}"
+                own.tell(db, self.key, "schedule_entry", subject, now, wrong, problem, remedy)
+        self.told_of_problems = set(problems)
+
+    # Drivers.
+    def _be_seen(self, now: datetime) -> None:
+        """Say that we live, and clear up after those that do not."""
+        self.seen_until = time.monotonic() + SEEN_SECONDS
+        with self.store.begin() as db:
+            drivers.seen(db, self.driver_now(), now)
+            silent = set(drivers.silent(db, self.key, now))
+            for other in drivers.others(db, self.key, self.driver.id):
+                here = other.host == self.driver.host and other.boot_id == self.driver.boot_id
+                if (here and not _lives(other)) or (not here and other.id in silent):
+                    drivers.goodbye(db, other.id)
+            orphans = drivers.orphans(db, self.key)
+        if not orphans:
+            return
+        agent.recover(self.store)
+        with self.store.begin() as db:
+            for occurrence_id, run_id in orphans:
+                if run_id is None:
+                    drivers.wake(db, occurrence_id)
+                else:
+                    self._end_far_run(db, run_id, now)
+
+    def _end_far_run(self, db: Any, run_id: int, now: datetime) -> None:
+        """End a run of a dead driver on another machine; those on this one have been recovered, or still live."""
+        run = runs.get(db, run_id)
+        if run and run.status == runs.RUNNING and run.driver_host != self.driver.host:
+            cause = f"its driver on {run.driver_host} has not been heard of"
+            agent.end_run(db, run_id, "crashed", cause, now)
+
+    def driver_now(self) -> drivers.Driver:
+        """Return ourselves, with the site as we have read it."""
+        return drivers.Driver(**{**vars(self.driver), "revision": self.revision})
+
+    # Occurrences.
+    def _make(self, now: datetime) -> None:
+        """Turn due times into occurrences."""
+        for name, timing in self.timings.items():
+            coming = self.next.get(name, now)
+            if coming is None or now < coming:
+                continue
+            procedure = self.site.schedule.procedures[name]
+            with self.store.begin() as db:
+                after = occurrences.look(db, self.key, name, repr(timing), now)
+                if after is not None:
+                    made = occurrences_of(self.key, procedure, timing, self.calendars, after, now)
+                    occurrences.make(db, made)
+                    self._tell_missed(db, name, made, now)
+            self.next[name] = next_due(timing, now)
+
+    def _tell_missed(self, db: Any, name: str, made: list[New], now: datetime) -> None:
+        missed = [one for one in made if one.state == occurrences.MISSED]
+        if not missed:
+            return
+        count = f"{len(missed)} occurrences" if len(missed) > 1 else "the occurrence"
+        message = f"{count} up to {missed[-1].due_at:%Y-%m-%d %H:%M} UTC missed: {missed[-1].cause}"
+        own.tell(
+            db,
+            self.key,
+            "occurrence_missed",
+            name,
+            now,
+            Severity.MEDIUM,
+            message,
+            f"upkeep occurrences -i {self.site_name}",
+        )
+
+    def _collect_debts(self, now: datetime) -> None:
+        """Let hosts that owe something catch up, now and then, until the next one is due."""
+        with self.store.read() as db:
+            owed = occurrences.debts(db, self.key)
+        for one in owed:
+            procedure = self.site.schedule.procedures.get(one.schedule)
+            if procedure is None:
+                continue
+            expired = one.expires_at is not None and one.expires_at <= now
+            if not expired and now - one.tried_at < DEBT_RETRY:
+                continue
+            if not expired and procedure.changes and self.calendars.blackout(now):
+                continue
+            attempt = New(
+                site=self.key,
+                schedule=one.schedule,
+                due_at=one.due_at if expired else now,
+                begins_at=now,
+                ends_by=now + timedelta(seconds=procedure.duration),
+                next_due_at=one.expires_at,
+                priority=procedure.priority,
+                kind=occurrences.DEBT,
+                host=one.host,
+                state=occurrences.MISSED if expired else occurrences.DUE,
+                cause="the host was away until the next one was due" if expired else one.reason,
+            )
+            with self.store.begin() as db:
+                if expired and occurrences.strike_out(db, one):
+                    occurrences.make(db, [attempt])
+                elif not expired:
+                    occurrences.tried(db, one, now)
+                    occurrences.make(db, [attempt])
+
+    def _begin(self, now: datetime) -> None:
+        """Claim what waits, the most urgent first, as long as there is room, and begin it."""
+        with self.store.read() as db:
+            waiting = occurrences.waiting(db, self.key, now)
+            under_way = occurrences.under_way(db, self.key)
+        room = self.site.settings.runs_at_once - len(under_way)
+        newest = {
+            one.schedule: one.due_at
+            for one in sorted(waiting, key=lambda one: one.due_at)
+            if not one.host
+        }
+        for one in waiting:
+            procedure = self.site.schedule.procedures.get(one.schedule)
+            if procedure is None:
+                continue
+            running = next((each for each in under_way if each.schedule == one.schedule), None)
+            newer = not one.host and newest[one.schedule] > one.due_at
+            decision = decide(one, procedure, self.calendars, now, running=running, newer=newer)
+            if decision.state:
+                with self.store.begin() as db:
+                    occurrences.end(
+                        db, one.id, decision.state, decision.why, now, (occurrences.DUE,)
+                    )
+                    if decision.state == occurrences.MISSED:
+                        self._tell_one(db, one, procedure, "occurrence_missed", decision.why, now)
+                continue
+            if not decision.begin or room <= 0:
+                continue
+            with self.store.begin() as db:
+                claimed = occurrences.claim(db, one.id, self.driver.id, now)
+            if claimed:
+                self.children[one.id] = Child(self.command(self.site, one, self.driver.id))
+                under_way.append(one)
+                room -= 1
+
+    def _reap(self, now: datetime) -> None:
+        """Take in the runs that have ended."""
+        for occurrence_id, child in list(self.children.items()):
+            status = child.ended()
+            if status is None:
+                continue
+            agent.recover(self.store)  # a run whose process was killed has no end yet
+            with self.store.begin() as db:
+                said = child.last_words() or f"its process ended with status {status}"
+                occurrences.end(
+                    db, occurrence_id, occurrences.FAILED, said, now, ("claimed", "running")
+                )
+                one = occurrences.get(db, occurrence_id)
+                if one:
+                    self._tell_end(db, one, now)
+            child.close()
+            del self.children[occurrence_id]
+
+    def _tell_end(self, db: Any, one: Occurrence, now: datetime) -> None:
+        """Tell how an occurrence ended; a good end mends what was missed and failed before."""
+        procedure = self.site.schedule.procedures.get(one.schedule)
+        if procedure is None:
+            return
+        if one.state == occurrences.FAILED:
+            self._tell_one(db, one, procedure, "run_failed", one.cause, now)
+        elif one.state in (occurrences.DONE, occurrences.PARTIAL):
+            own.tell(db, self.key, "run_failed", one.schedule, now)
+            own.tell(db, self.key, "occurrence_missed", one.schedule, now)
+
+    def _tell_one(
+        self, db: Any, one: Occurrence, procedure: Procedure, check: str, why: str, now: datetime
+    ) -> None:
+        severity = Severity.HIGH if check == "run_failed" else Severity.MEDIUM
+        remedy = (
+            f"upkeep show {one.run_id}"
+            if one.run_id
+            else f"upkeep run {one.schedule} -i {self.site_name}"
+        )
+        message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
+        own.tell(db, self.key, check, one.schedule, now, severity, message, remedy)
+
+
+def revision_of(site: Site) -> str:
+    """Return what stands for the text of a site: its schedule, its inventory and its own playbooks, by content."""
+    total = hashlib.sha256()
+    inventory = Path(site.inventory)
+    paths = [site.folder / "schedule.yml", inventory, *inventory.rglob("*")]
+    paths += (site.folder / "playbooks").rglob("*")
+    for path in sorted(paths):
+        if path.is_file():
+            relative = path.name if path == inventory else str(path.relative_to(site.folder))
+            total.update(f"{relative}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _lives(other: drivers.Driver) -> bool:
+    try:
+        began = float(psutil.Process(other.pid).create_time())
+        return abs(began - other.process_started) < 1.0
+    except psutil.Error:
+        return False
+
+
+def _tell(child: Child, end: Callable[[psutil.Process], object]) -> None:
+    """Send a signal to a child, and kill what it has started with it if it must be killed."""
+    try:
+        end(psutil.Process(child.process.pid))
+    except psutil.Error:
+        return

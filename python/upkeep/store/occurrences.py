@@ -1,0 +1,341 @@
+"""Occurrences of schedules: made once by their unique key, claimed once, brought to an end once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
+
+from upkeep.observed import Outcome
+from upkeep.store import tables
+from upkeep.store.statements import insert, insert_new, upsert
+from upkeep.store.texts import name, shown
+
+DUE, CATCH_UP, DEBT = "due", "catch_up", "debt"
+CLAIMED, RUNNING = "claimed", "running"
+DONE, PARTIAL, FAILED, MISSED, SKIPPED = "done", "partial", "failed", "missed", "skipped"
+OPEN = (DUE, CLAIMED, RUNNING)
+"""States without an end. The state `due` waits for a driver."""
+UNSEEN = {one.value for one in (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)}
+
+
+@dataclass(frozen=True)
+class New:
+    """An occurrence to be made.
+
+    kind: due, catch_up or debt. host: of a debt, else empty. ends_by: done later is late. next_due_at: when a debt of
+    it expires. owed: whether a host that is not seen owes it. lacks: what it should do and cannot.
+    """
+
+    site: str
+    schedule: str
+    due_at: datetime
+    begins_at: datetime
+    ends_by: datetime
+    next_due_at: datetime | None
+    priority: int = 5
+    lacks: str = ""
+    owed: bool = False
+    kind: str = DUE
+    host: str = ""
+    state: str = DUE
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Occurrence(New):
+    """An occurrence as it is kept."""
+
+    id: int = 0
+    driver_id: str = ""
+    claimed_at: datetime | None = None
+    run_id: int | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Debt:
+    """A host that owes a procedure since due_at. expires_at: when the next one is due, which replaces it."""
+
+    site: str
+    schedule: str
+    host: str
+    due_at: datetime
+    expires_at: datetime | None
+    reason: str
+    tried_at: datetime
+
+
+# --- when was looked -------------------------------------------------------------------------------------------------
+def look(db: Connection, site: str, schedule: str, rule: str, now: datetime) -> datetime | None:
+    """Return until when the rule's due times have become occurrences, and note that they have until now.
+
+    None if the rule is new or was edited: what would have been due before is nobody's. The row's lock makes drivers
+    come here one after the other. A time ahead of now comes from a clock that was wrong: from now on it counts again.
+    """
+    table = tables.timing
+    where = (table.c.site == name(site), table.c.schedule == schedule)
+    values = {"site": name(site), "schedule": schedule, "rule": rule, "looked_until": now}
+    db.execute(insert(db, table).values(values).on_conflict_do_nothing())
+    row = db.execute(select(table).where(*where).with_for_update()).one()
+    db.execute(update(table).where(*where).values(rule=rule, looked_until=now))
+    if row.rule != rule:
+        return None
+    looked: datetime = row.looked_until
+    return min(looked, now)
+
+
+def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datetime) -> None:
+    """End what waits of schedules that are not there any more."""
+    table = tables.occurrence
+    gone = and_(table.c.site == name(site), table.c.schedule.not_in(list(there)))
+    values = {"state": SKIPPED, "cause": "its procedure was removed", "finished_at": now}
+    db.execute(update(table).where(gone, table.c.state == DUE).values(values))
+    for one in (tables.debt, tables.timing):
+        where = (one.c.site == name(site), one.c.schedule.not_in(list(there)))
+        db.execute(delete(one).where(*where))
+
+
+# --- life ------------------------------------------------------------------------------------------------------------
+def make(db: Connection, new: Sequence[New]) -> None:
+    """Make the occurrences that are not there yet."""
+    rows = []
+    for one in new:
+        values = asdict(one) | {"site": name(one.site), "host": name(one.host, 255)}
+        values |= {"lacks": shown(one.lacks), "cause": shown(one.cause), "driver_id": ""}
+        values["finished_at"] = None if one.state in OPEN else one.begins_at
+        rows.append(values)
+    insert_new(db, tables.occurrence, rows)
+
+
+def waiting(db: Connection, site: str, now: datetime) -> list[Occurrence]:
+    """Return what waits for a driver and may begin, the most urgent first."""
+    table = tables.occurrence
+    query = (
+        select(table)
+        .where(table.c.site == name(site), table.c.state == DUE, table.c.begins_at <= now)
+        .order_by(table.c.priority, table.c.begins_at, table.c.id)
+    )
+    return [_occurrence(row) for row in db.execute(query)]
+
+
+def under_way(db: Connection, site: str) -> list[Occurrence]:
+    """Return what is claimed or runs."""
+    table = tables.occurrence
+    where = (table.c.site == name(site), table.c.state.in_((CLAIMED, RUNNING)))
+    return [
+        _occurrence(row) for row in db.execute(select(table).where(*where).order_by(table.c.id))
+    ]
+
+
+def get(db: Connection, occurrence_id: int) -> Occurrence | None:
+    """Return the occurrence, or None."""
+    table = tables.occurrence
+    row = db.execute(select(table).where(table.c.id == occurrence_id)).first()
+    return _occurrence(row) if row else None
+
+
+def find(db: Connection, site: str, schedule: str, due_at: datetime) -> Occurrence | None:
+    """Return the occurrence that was due then, or None."""
+    table = tables.occurrence
+    where = (table.c.site == name(site), table.c.schedule == schedule, table.c.kind == DUE)
+    row = db.execute(select(table).where(*where, table.c.due_at == due_at)).first()
+    return _occurrence(row) if row else None
+
+
+def between(
+    db: Connection, site: str, after: datetime, until: datetime, count: int = 1000
+) -> list[Occurrence]:
+    """Return what was due in a time, newest first."""
+    table = tables.occurrence
+    query = (
+        select(table)
+        .where(table.c.site == name(site), table.c.due_at > after, table.c.due_at <= until)
+        .order_by(table.c.due_at.desc(), table.c.id.desc())
+        .limit(count)
+    )
+    return [_occurrence(row) for row in db.execute(query)]
+
+
+def last_run_at(db: Connection, site: str, schedule: str) -> datetime | None:
+    """Return when an occurrence of the schedule has ended in a run last."""
+    table = tables.occurrence
+    where = (table.c.site == name(site), table.c.schedule == schedule, table.c.run_id.is_not(None))
+    return db.execute(select(func.max(table.c.finished_at)).where(*where)).scalar()
+
+
+def claim(
+    db: Connection,
+    occurrence_id: int,
+    driver_id: str,
+    now: datetime,
+    states: Sequence[str] = (DUE,),
+) -> bool:
+    """Claim an occurrence for a driver; False if somebody else has."""
+    table = tables.occurrence
+    where = (table.c.id == occurrence_id, table.c.state.in_(states))
+    values = {
+        "state": CLAIMED,
+        "driver_id": driver_id,
+        "claimed_at": now,
+        "cause": "",
+        "finished_at": None,
+    }
+    return db.execute(update(table).where(*where).values(values)).rowcount == 1
+
+
+def give_back(db: Connection, occurrence_id: int, driver_id: str) -> bool:
+    """Let an occurrence wait again that its driver has claimed and not begun."""
+    table = tables.occurrence
+    where = (table.c.id == occurrence_id, table.c.state == CLAIMED, table.c.driver_id == driver_id)
+    values = {"state": DUE, "driver_id": "", "claimed_at": None}
+    return (
+        db.execute(update(table).where(*where, table.c.run_id.is_(None)).values(values)).rowcount
+        == 1
+    )
+
+
+def begin(db: Connection, occurrence_id: int, driver_id: str, run_id: int) -> bool:
+    """Tie a claimed occurrence to the run that begins; False if the driver has not got it, or it has a run."""
+    table = tables.occurrence
+    claimed = and_(table.c.state == CLAIMED, table.c.driver_id == driver_id)
+    where = (table.c.id == occurrence_id, claimed, table.c.run_id.is_(None))
+    changed = update(table).where(*where).values(state=RUNNING, run_id=run_id)
+    return db.execute(changed).rowcount == 1
+
+
+def end(
+    db: Connection,
+    occurrence_id: int,
+    state: str,
+    cause: str,
+    now: datetime,
+    states: Sequence[str] = OPEN,
+) -> bool:
+    """Bring an occurrence without a run to its end; False if it has come to one."""
+    table = tables.occurrence
+    where = (table.c.id == occurrence_id, table.c.state.in_(states))
+    values = {"state": state, "cause": shown(cause), "finished_at": now}
+    return db.execute(update(table).where(*where).values(values)).rowcount == 1
+
+
+def run_ended(db: Connection, run_id: int, status: str, cause: str, now: datetime) -> None:
+    """Bring a run's occurrence to its end, and write up or strike out what hosts owe.
+
+    Done is executed on every host by its end time, whatever the verdicts; what was not is partial, and says why.
+    """
+    table = tables.occurrence
+    row = db.execute(select(table).where(table.c.run_id == run_id)).first()
+    run = db.execute(select(tables.run).where(tables.run.c.id == run_id)).one()
+    outcomes = {
+        one.host: one.outcome
+        for one in db.execute(select(tables.run_host).where(tables.run_host.c.run_id == run_id))
+    }
+    unseen = sorted(host for host, outcome in outcomes.items() if outcome in UNSEEN)
+    if not run.check_mode:
+        _settle(
+            db, run, [host for host, outcome in outcomes.items() if outcome == Outcome.OK.value]
+        )
+    if row is None:
+        return
+    one = _occurrence(row)
+    if one.owed and status not in ("interrupted", "crashed"):
+        _owe(db, one, unseen, now)
+    state, why = _verdict(one, status, cause, unseen, _failed_jobs(db, run_id), now)
+    end(db, one.id, state, why, now, (CLAIMED, RUNNING))
+
+
+def _verdict(
+    one: Occurrence, status: str, cause: str, unseen: Sequence[str], jobs: int, now: datetime
+) -> tuple[str, str]:
+    """Return the state in which an occurrence ends, and why."""
+    if status in ("failed", "interrupted", "crashed"):
+        return FAILED, f"run {status}: {cause}" if cause else f"run {status}"
+    reasons = []
+    if unseen:
+        reasons.append(f"not seen: {', '.join(unseen[:5])}{' …' if len(unseen) > 5 else ''}")
+    if jobs:
+        reasons.append(f"a job failed on {jobs} host{'s' if jobs > 1 else ''}")
+    if status == "partial" and not reasons and "could not see" not in cause:
+        reasons.append(cause)
+    if one.lacks:
+        reasons.append(f"lacks {one.lacks}")
+    if now > one.ends_by:
+        reasons.append(
+            f"late: ended {(now - one.ends_by).total_seconds() / 60:.0f} min after its time"
+        )
+    return (PARTIAL, "; ".join(reasons)) if reasons else (DONE, "")
+
+
+def _failed_jobs(db: Connection, run_id: int) -> int:
+    table = tables.change
+    where = (table.c.run_id == run_id, table.c.kind == "failed")
+    return int(db.execute(select(func.count(table.c.host.distinct())).where(*where)).scalar_one())
+
+
+# --- debts -----------------------------------------------------------------------------------------------------------
+def debts(db: Connection, site: str) -> list[Debt]:
+    """Return what hosts owe, oldest first."""
+    table = tables.debt
+    rows = db.execute(
+        select(table).where(table.c.site == name(site)).order_by(table.c.due_at, table.c.host)
+    )
+    return [Debt(**row._mapping) for row in rows]
+
+
+def tried(db: Connection, one: Debt, now: datetime) -> None:
+    """Note that a debt is tried to be paid."""
+    db.execute(update(tables.debt).where(_of_debt(one)).values(tried_at=now))
+
+
+def strike_out(db: Connection, one: Debt) -> bool:
+    """Remove a debt; False if it is gone."""
+    return db.execute(delete(tables.debt).where(_of_debt(one))).rowcount == 1
+
+
+def _owe(db: Connection, one: Occurrence, hosts: Sequence[str], now: datetime) -> None:
+    rows = [
+        asdict(
+            Debt(
+                one.site,
+                one.schedule,
+                host,
+                one.due_at,
+                one.next_due_at,
+                f"not seen in run {one.run_id}",
+                now,
+            )
+        )
+        for host in hosts
+    ]
+    if one.kind == DEBT:
+        return  # it is owed already, and stays as old as it is
+    upsert(db, tables.debt, rows, ["site", "schedule", "host"])
+
+
+def _settle(db: Connection, run: Row[tuple[object, ...]], hosts: Sequence[str]) -> None:
+    """Strike out what the hosts owed of the run's procedure, but where a job of the run has failed."""
+    if not hosts:
+        return
+    table, change = tables.debt, tables.change
+    failed = select(change.c.host).where(change.c.run_id == run.id, change.c.kind == "failed")
+    where = (table.c.site == run.site, table.c.schedule == run.procedure)
+    owing = set(
+        db.execute(select(table.c.host).where(*where, table.c.host.not_in(failed))).scalars()
+    )
+    paid = sorted(owing & set(hosts))
+    if paid:
+        db.execute(delete(table).where(*where, table.c.host.in_(paid)))
+
+
+def _of_debt(one: Debt) -> ColumnElement[bool]:
+    table = tables.debt
+    return and_(
+        table.c.site == name(one.site), table.c.schedule == one.schedule, table.c.host == one.host
+    )
+
+
+def _occurrence(row: Row[tuple[object, ...]]) -> Occurrence:
+    return Occurrence(**row._mapping)

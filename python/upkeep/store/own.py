@@ -1,0 +1,58 @@
+"""The product's own troubles: results on the host `controller`, that become findings and alert like any other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from upkeep.store import findings, tables
+from upkeep.store.statements import upsert
+from upkeep.store.texts import fingerprint, name, shown
+from upkeep.verdicts import Severity, Status
+
+HOST = "controller"
+NO_RUN = 0
+CHECKS = {
+    "occurrence_missed": "Every occurrence is run in its time",
+    "run_failed": "Every run comes to its end",
+    "schedule_entry": "Every entry of the schedule can be used",
+    "site_revision": "Every driver has read the same site",
+    "channel": "Every channel delivers",
+}
+"""What the product says of itself, and what should hold."""
+
+
+def tell(
+    db: Connection,
+    site: str,
+    check: str,
+    subject: str,
+    now: datetime,
+    severity: Severity | None = None,
+    message: str = "",
+    remedy: str = "",
+) -> None:
+    """Write down how it stands with one of CHECKS: with a severity it fails, without it holds again."""
+    key = fingerprint(name(site), check, HOST, name(subject))
+    status = Status.FAIL if severity else Status.PASS
+    row = {
+        "fingerprint": key,
+        "host": HOST,
+        "check_id": check,
+        "subject": name(subject),
+        "status": status.value,
+        "severity": severity.value if severity else None,
+        "message": shown(message),
+        "observed_at": now,
+        "run_id": NO_RUN,
+    }
+    upsert(
+        db,
+        tables.latest_result,
+        [{"site": name(site), **row}],
+        ["fingerprint"],
+        newest=("observed_at",),
+    )
+    rank = severity.rank if severity else None
+    findings.move(db, NO_RUN, name(site), [row | {"severity_rank": rank, "remedy": shown(remedy)}])
