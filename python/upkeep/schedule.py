@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, HOURLY, MINUTELY, MONTHLY, WEEKLY, YEARLY, rrule, rrulestr
 
+from upkeep import words
 from upkeep.schedule_file import Schedule
 
 ANCHOR = datetime(2024, 1, 1)
@@ -51,7 +52,7 @@ def timing_of(schedule: Schedule, procedure_id: str) -> Timing | None:
         return None
     return Timing(
         procedure_id,
-        procedure.rule,
+        words.parse(procedure.rule),
         schedule.zone_of(procedure),
         procedure.starts,
         procedure.skip,
