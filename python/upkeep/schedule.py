@@ -145,6 +145,19 @@ def _ended(rule: _Rule, local: datetime, due: datetime) -> bool:
     return due > rule.until if rule.until.tzinfo else local > rule.until
 
 
+@lru_cache(maxsize=4096)
+def _is_ever_due(text: str, anchor: datetime) -> bool:
+    """Say if the rule is due at all: dateutil walks to the year 9999 after what never comes, such as 30 February.
+
+    The calendar repeats after 400 years, so the walk is made in the last of them.
+    """
+    late = anchor.replace(year=anchor.year + (9999 - anchor.year) // 400 * 400)
+    try:
+        return next(iter(rrulestr(text, dtstart=late)), None) is not None
+    except ValueError:  # FREQ=HOURLY;INTERVAL=2;BYHOUR=3, counted from midnight
+        return False
+
+
 # --- days and longer: local time -------------------------------------------------------------------------------------
 def _by_local_time(
     rule: _Rule, anchor: datetime, zone: ZoneInfo, after: datetime, until: datetime
@@ -153,21 +166,29 @@ def _by_local_time(
     first = after.astimezone(zone).date() - ONE_DAY
     last = until.astimezone(zone).date() + ONE_DAY
     days = _locals_by_day(rule, anchor, first, last)
+    latest = datetime.min.replace(
+        tzinfo=UTC
+    )  # a whole day that a zone leaves out falls upon the next
     for locals_ in days:
         # A time that is moved out of the gap may come after the next one, or upon it.
         seen: dict[datetime, datetime] = {}
         for local in locals_:
             seen.setdefault(_utc(local, zone), local)
-        for due in sorted(seen):
-            if _ended(rule, seen[due], due):
-                return
-            yield seen[due], due
+        kept = [due for due in sorted(seen) if not _ended(rule, seen[due], due)]
+        for due in kept:
+            if due > latest:
+                yield seen[due], due
+                latest = due
+        if len(kept) < len(seen):
+            return
 
 
 def _locals_by_day(
     rule: _Rule, anchor: datetime, first: date, last: date
 ) -> Iterator[list[datetime]]:
     """Yield the local times of each day on which it is due."""
+    if not _is_ever_due(rule.text, anchor):
+        return
     if not rule.days:
         whole = rrulestr(rule.text, dtstart=anchor)
         of_first, of_last = datetime.combine(first, time()), datetime.combine(last, time.max)
@@ -231,7 +252,10 @@ def _by_elapsed_time(
     """
     begins = _utc(anchor, zone)
     for begin, end, offset in _stretches(zone, max(after, begins - ONE_DAY), until):
-        parsed = rrulestr(rule.text, dtstart=(begins + offset).replace(tzinfo=None))
+        local_anchor = (begins + offset).replace(tzinfo=None)
+        if not _is_ever_due(rule.text, local_anchor):
+            continue
+        parsed = rrulestr(rule.text, dtstart=local_anchor)
         assert isinstance(parsed, rrule)
         local_begin = (begin + offset).replace(tzinfo=None)
         if parsed._count is None:  # type: ignore[attr-defined]

@@ -205,8 +205,10 @@ def _checked(rule: str) -> str:
         raise ValueError(f"{such}: either COUNT or UNTIL")
     _check_numbers(dict(part.split("=", 1) for part in body.split(";")), such)
     try:
-        # Only its syntax matters here; UNTIL may be local or in UTC, and dateutil takes one kind at a time.
-        rrulestr(re.sub(r"(UNTIL=\w+)Z\b", r"\1", body), dtstart=datetime(2024, 1, 1))
+        # Only its syntax matters here. UNTIL may be local or in UTC, and dateutil takes one kind at a time; what an
+        # INTERVAL meets depends on where the rule begins.
+        bare = re.sub(r"(UNTIL=\w+)Z\b", r"\1", re.sub(r"(?<=;)INTERVAL=\d+;?", "", body))
+        rrulestr(bare.strip(";"), dtstart=datetime(2024, 1, 1))
     except (ValueError, TypeError, KeyError, IndexError) as exc:
         raise ValueError(f"{such} ({exc})") from exc
     return rule
