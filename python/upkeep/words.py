@@ -1,9 +1,9 @@
 """When something is due in plain words: `weekdays 08:30` is a rule of RFC 5545, and back.
 
 A rule of days or longer says its time of day itself, so that what is due does not hang on where the rule begins.
-Shapes: every 2 minutes; hourly; every 6 hours; daily 03:00; weekdays 08:30; monday and thursday 09:00; every 2 weeks on
-friday 18:00; first monday 09:00; last weekday of the month 09:00; first day of the quarter 09:00; first monday of july
-09:00; monthly on the 15 04:00; january 10 09:00.
+Shapes: every 2 minutes; hourly; every 6 hours; daily 03:00; weekdays 08:30; monday and thursday 09:00; monday to
+saturday 06:00; every 2 weeks on friday 18:00; first monday 09:00; last weekday of the month 09:00; first day of the
+quarter 09:00; first monday of july 09:00; monthly on the 15 04:00; january 10 09:00.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def parse(text: str) -> str:
     if "=" in text:
         return _checked(text.strip())
     plain = re.sub(r"\b(second|last) (to|but) (last|one)\b", "second-to-last", _plain(text))
+    plain = re.sub(r"\b(\w+day) to (\w+day)\b", lambda found: _range(found[1], found[2]), plain)
     words = [_singular(word) for word in re.findall(r"[\w:.-]+", plain) if word not in FILLERS]
     times = [word for word in words if ":" in word]
     words = [word for word in words if ":" not in word]
@@ -172,6 +173,18 @@ def _plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def _range(first: str, last: str) -> str:
+    """Return all days from the first to the last, in words."""
+    for day in (first, last):
+        if day not in WEEKDAYS:
+            raise ValueError(
+                f"days of the week, such as 'monday to saturday'{nearest(day, WEEKDAYS)}"
+            )
+    begin = WEEKDAYS.index(first)
+    days = WEEKDAYS[begin:] + WEEKDAYS[:begin]
+    return " ".join(days[: days.index(last) + 1])
+
+
 def _singular(word: str) -> str:
     """Return `monday` for `mondays`, `15` for `15th`."""
     if word.endswith("s") and word[:-1] in KNOWN:
@@ -280,7 +293,9 @@ def _words(parts: dict[str, str]) -> str:
     if often == "WEEKLY":
         if parts["BYDAY"] == MONDAY_TO_FRIDAY and not number:
             return f"weekdays {times}"
-        days = _listed([WEEKDAYS[CODES.index(code)] for code in parts["BYDAY"].split(",")])
+        names = [WEEKDAYS[CODES.index(code)] for code in parts["BYDAY"].split(",")]
+        is_range = len(names) > 3 and _range(names[0], names[-1]).split() == names
+        days = f"{names[0]} to {names[-1]}" if is_range else _listed(names)
         return f"every {number} weeks on {days} {times}" if number else f"{days} {times}"
     if "BYDAY" not in parts and often == "YEARLY" and int(parts["BYMONTHDAY"]) > 0:
         return f"{MONTHS[int(parts['BYMONTH']) - 1]} {parts['BYMONTHDAY']} {times}"
