@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from upkeep import schedule as rules
+from upkeep import words
 from upkeep.errors import ConfigurationError
 from upkeep.fields import DAYS
 from upkeep.schedule_file import BusinessHours as Hours
@@ -167,7 +168,7 @@ def _touching(
 def _timing(schedule: Schedule, span: Span) -> rules.Timing | None:
     if span.rule is None:
         return None
-    return rules.Timing(span.title, span.rule, schedule.zone_of(span))
+    return rules.Timing(span.title, words.parse(span.rule), schedule.zone_of(span))
 
 
 def _once(schedule: Schedule, span: Span) -> Period:

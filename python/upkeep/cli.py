@@ -30,6 +30,12 @@ database = typer.Typer(
     help="The database of runs and results.", no_args_is_help=True, rich_markup_mode=None
 )
 cli.add_typer(database, name="db")
+schedule = typer.Typer(
+    help="What is due when, and what a year of it brings.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(schedule, name="schedule")
 
 SiteOption = Annotated[
     str,
@@ -274,6 +280,65 @@ def prune(inventory: SiteOption = "") -> None:
     from upkeep.commands import prune_database
 
     prune_database(inventory)
+
+
+@schedule.command("list")
+def schedule_list(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the procedures: when each is due, in plain words, and when next."""
+    from upkeep.schedule_commands import list_schedule
+
+    list_schedule(inventory, as_json=as_json)
+
+
+@schedule.command("next")
+def schedule_next(
+    inventory: SiteOption = "",
+    begins: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="From then on; now, if not given.")
+    ] = "",
+    ends: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="All that is due until then.")
+    ] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List when each procedure is due next or, with --to, all that is due between two times."""
+    from upkeep.schedule_commands import list_next
+
+    list_next(inventory, begins, ends, count, as_json=as_json)
+
+
+@schedule.command("simulate")
+def schedule_simulate(
+    year: Annotated[int, typer.Argument(min=1970, max=9000, help="A year, such as 2027.")],
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Go through a year: what overlaps, what a blackout stops, when nobody is on call, the load of its weeks."""
+    from upkeep.schedule_commands import simulate_year
+
+    simulate_year(inventory, year, as_json=as_json)
+
+
+@schedule.command("lint")
+def schedule_lint(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """Find what is valid and cannot be meant; exit status 1 if there is anything."""
+    from upkeep.schedule_commands import lint_schedule
+
+    raise typer.Exit(lint_schedule(inventory, as_json=as_json))
+
+
+@schedule.command("ics")
+def schedule_ics(
+    inventory: SiteOption = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Standard output, if not given.")
+    ] = None,
+) -> None:
+    """Write the schedule as an iCalendar feed."""
+    from upkeep.schedule_commands import write_feed
+
+    write_feed(inventory, out)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from dateutil.rrule import rrulestr
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from upkeep import words
 from upkeep.check import load as load_checks
 from upkeep.parameters import nearest
 
@@ -49,12 +49,8 @@ def _zone(name: str) -> str:
 
 
 def _rule(text: str) -> str:
-    try:
-        rrulestr(text, dtstart=datetime(2026, 1, 1))  # only its syntax matters here
-    except (ValueError, TypeError, KeyError) as exc:
-        raise ValueError(
-            f"a recurrence rule of RFC 5545, such as 'FREQ=DAILY;BYHOUR=3' ({exc})"
-        ) from exc
+    """Return the rule or the words as they were written: whoever lists them shows those."""
+    words.parse(text)
     return text
 
 

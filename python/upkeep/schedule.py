@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, HOURLY, MINUTELY, MONTHLY, WEEKLY, YEARLY, rrule, rrulestr
 
+from upkeep import words
 from upkeep.schedule_file import Schedule
 
 ANCHOR = datetime(2024, 1, 1)
@@ -51,7 +52,7 @@ def timing_of(schedule: Schedule, procedure_id: str) -> Timing | None:
         return None
     return Timing(
         procedure_id,
-        procedure.rule,
+        words.parse(procedure.rule),
         schedule.zone_of(procedure),
         procedure.starts,
         procedure.skip,
@@ -144,6 +145,19 @@ def _ended(rule: _Rule, local: datetime, due: datetime) -> bool:
     return due > rule.until if rule.until.tzinfo else local > rule.until
 
 
+@lru_cache(maxsize=4096)
+def _is_ever_due(text: str, anchor: datetime) -> bool:
+    """Say if the rule is due at all: dateutil walks to the year 9999 after what never comes, such as 30 February.
+
+    The calendar repeats after 400 years, so the walk is made in the last of them.
+    """
+    late = anchor.replace(year=anchor.year + (9999 - anchor.year) // 400 * 400)
+    try:
+        return next(iter(rrulestr(text, dtstart=late)), None) is not None
+    except ValueError:  # FREQ=HOURLY;INTERVAL=2;BYHOUR=3, counted from midnight
+        return False
+
+
 # --- days and longer: local time -------------------------------------------------------------------------------------
 def _by_local_time(
     rule: _Rule, anchor: datetime, zone: ZoneInfo, after: datetime, until: datetime
@@ -152,21 +166,29 @@ def _by_local_time(
     first = after.astimezone(zone).date() - ONE_DAY
     last = until.astimezone(zone).date() + ONE_DAY
     days = _locals_by_day(rule, anchor, first, last)
+    latest = datetime.min.replace(
+        tzinfo=UTC
+    )  # a whole day that a zone leaves out falls upon the next
     for locals_ in days:
         # A time that is moved out of the gap may come after the next one, or upon it.
         seen: dict[datetime, datetime] = {}
         for local in locals_:
             seen.setdefault(_utc(local, zone), local)
-        for due in sorted(seen):
-            if _ended(rule, seen[due], due):
-                return
-            yield seen[due], due
+        kept = [due for due in sorted(seen) if not _ended(rule, seen[due], due)]
+        for due in kept:
+            if due > latest:
+                yield seen[due], due
+                latest = due
+        if len(kept) < len(seen):
+            return
 
 
 def _locals_by_day(
     rule: _Rule, anchor: datetime, first: date, last: date
 ) -> Iterator[list[datetime]]:
     """Yield the local times of each day on which it is due."""
+    if not _is_ever_due(rule.text, anchor):
+        return
     if not rule.days:
         whole = rrulestr(rule.text, dtstart=anchor)
         of_first, of_last = datetime.combine(first, time()), datetime.combine(last, time.max)
@@ -230,19 +252,51 @@ def _by_elapsed_time(
     """
     begins = _utc(anchor, zone)
     for begin, end, offset in _stretches(zone, max(after, begins - ONE_DAY), until):
-        parsed = rrulestr(rule.text, dtstart=(begins + offset).replace(tzinfo=None))
-        assert isinstance(parsed, rrule)
-        local_begin = (begin + offset).replace(tzinfo=None)
-        if parsed._count is None:  # type: ignore[attr-defined]
-            start = _later_anchor(parsed, parsed._dtstart, local_begin)  # type: ignore[attr-defined]
-            parsed = parsed.replace(dtstart=start)
-        for local in parsed.xafter(local_begin, inc=True):
+        local_anchor = (begins + offset).replace(tzinfo=None)
+        for local in _walk(rule, local_anchor, (begin + offset).replace(tzinfo=None)):
             due = local.replace(tzinfo=UTC) - offset
             if due >= end:
                 break
             if _ended(rule, local, due):
                 return
             yield local, due
+
+
+def _walk(rule: _Rule, anchor: datetime, begin: datetime) -> Iterator[datetime]:
+    """Yield when the rule is due from then on, while the offset stays."""
+    even = _even_steps(rule, anchor)
+    if even:
+        at, step = even
+        at += max(0, -((at - max(begin, anchor)) // step)) * step
+        while True:
+            yield at
+            at += step
+    if not _is_ever_due(rule.text, anchor):
+        return
+    parsed = rrulestr(rule.text, dtstart=anchor)
+    assert isinstance(parsed, rrule)
+    if parsed._count is None:  # type: ignore[attr-defined]
+        parsed = parsed.replace(dtstart=_later_anchor(parsed, anchor, begin))
+    yield from parsed.xafter(begin, inc=True)
+
+
+def _even_steps(rule: _Rule, anchor: datetime) -> tuple[datetime, timedelta] | None:
+    """Return from when and how often a rule is due that says no more than that, else None.
+
+    A rule of two minutes has a quarter of a million due times in a year: adding is much faster than dateutil.
+    """
+    parts = dict(rule.parts)
+    unit = parts.pop("FREQ")
+    within = {"HOURLY": ("BYMINUTE", "BYSECOND"), "MINUTELY": ("BYSECOND",)}.get(unit)
+    if within is None:
+        return None
+    step = timedelta(seconds=int(parts.pop("INTERVAL", "1")) * (3600 if unit == "HOURLY" else 60))
+    given = {name: parts.pop(name) for name in within if name in parts}
+    if set(parts) - {"WKST"} or not all(one.isdigit() and int(one) < 60 for one in given.values()):
+        return None
+    minute = int(given.get("BYMINUTE", anchor.minute))
+    second = int(given.get("BYSECOND", anchor.second))
+    return anchor.replace(minute=minute, second=second), step
 
 
 def _stretches(

@@ -1,0 +1,209 @@
+"""`upkeep schedule`: what is due when, what a year brings, what cannot be meant, and the calendar feed."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep import clock, words
+from upkeep.calendars import Calendars, calendars_of
+from upkeep.document import dumps
+from upkeep.errors import UpkeepError, UsageError
+from upkeep.schedule import begins_at, due_times, next_due, timing_of
+from upkeep.schedule_lint import lint
+from upkeep.simulate import simulate
+from upkeep.site import Site, load_site
+from upkeep.view import schedule as view
+from upkeep.view.screen import Screen
+
+
+def list_schedule(inventory: str, *, as_json: bool) -> None:
+    """Print each procedure with when it is due, in plain words, and when next."""
+    site = load_site(inventory)
+    now = clock.now()
+    rows = []
+    for name, procedure in site.schedule.procedures.items():
+        timing = timing_of(site.schedule, name)
+        rows.append(
+            view.Scheduled(
+                id=name,
+                title=procedure.title,
+                words=words.describe(procedure.rule) if procedure.rule else "",
+                rule=timing.rule if timing else None,
+                time_zone=site.schedule.zone_of(procedure),
+                next_due=next_due(timing, now) if timing else None,
+                hosts=procedure.hosts,
+                owner=procedure.owner,
+                duration_seconds=procedure.duration,
+                changes_hosts=procedure.changes,
+            )
+        )
+    if as_json:
+        _print_json({"time_zone": site.schedule.time_zone, "procedures": _documents(rows)})
+    else:
+        view.print_schedule(_out(), rows, site.schedule.time_zone, now)
+
+
+def list_next(inventory: str, begins: str, ends: str, count: int, *, as_json: bool) -> None:
+    """Print when each procedure is due next or, between two times, all that is due."""
+    site = load_site(inventory)
+    calendars = calendars_of(site.schedule, site.folder)
+    zone = ZoneInfo(site.schedule.time_zone)
+    now = clock.now()
+    after = _time(begins, zone, "--from") if begins else now
+    until = _time(ends, zone, "--to") if ends else None
+    if until is not None and until <= after:
+        raise UsageError("--to is not after --from", remedy="upkeep schedule next --help")
+    if begins:
+        after -= timedelta(microseconds=1)  # what is due at that very time, too
+    every = _between(calendars, after, until) if until else _next_of_each(calendars, after)
+    rows = list(islice(every, count + 1))
+    more = len(rows) > count
+    rows = rows[:count]
+    if as_json:
+        document = {"time_zone": site.schedule.time_zone, "more": more}
+        _print_json({**document, "occurrences": _documents(rows)})
+    else:
+        view.print_next(_out(), rows, zone, now, more=more)
+
+
+def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:
+    """Print what a year of the schedule brings."""
+    site = load_site(inventory)
+    found = simulate(calendars_of(site.schedule, site.folder), year)
+    if as_json:
+        _print_json(_plain(dataclasses.asdict(found)))
+    else:
+        view.print_simulation(_out(), found, ZoneInfo(site.schedule.time_zone))
+
+
+def lint_schedule(inventory: str, *, as_json: bool) -> int:
+    """Print what cannot be meant; return 1 if there is anything."""
+    site = load_site(inventory)
+    remarks = lint(calendars_of(site.schedule, site.folder), clock.now())
+    if as_json:
+        _print_json({"remarks": _documents(remarks)})
+    else:
+        view.print_remarks(_out(), remarks, len(site.schedule.procedures))
+    return 1 if remarks else 0
+
+
+def write_feed(inventory: str, out: Path | None) -> None:
+    """Write the calendar feed to a file, or to standard output."""
+    from upkeep.feed import feed, is_in_feed
+
+    site = load_site(inventory)
+    made = feed(site.schedule, _name(site), clock.now())
+    if out is None:
+        sys.stdout.buffer.write(made)
+        sys.stdout.flush()
+        return
+    try:
+        out.write_bytes(made)
+    except OSError as exc:
+        raise UpkeepError(f"{out}: cannot be written: {exc.strerror}") from exc
+    screen = _out()
+    screen.line("wrote ", screen.text(str(out)))
+    left_out = [
+        name
+        for name, one in site.schedule.procedures.items()
+        if one.rule is not None and not is_in_feed(one)
+    ]
+    if left_out:
+        names = ", ".join(left_out)
+        screen.line("left out what comes too often for a calendar: ", screen.text(names))
+
+
+# --- occurrences -----------------------------------------------------------------------------------------------------
+def _next_of_each(calendars: Calendars, after: datetime) -> Iterator[view.Occurrence]:
+    """Yield each procedure's next occurrence, the soonest first."""
+    found = []
+    for name in calendars.schedule.procedures:
+        timing = timing_of(calendars.schedule, name)
+        due = next_due(timing, after) if timing else None
+        if due is not None:
+            found.append(_occurrence(calendars, name, due, 1))
+    yield from sorted(found, key=lambda one: (one.due, one.procedure))
+
+
+def _between(calendars: Calendars, after: datetime, until: datetime) -> Iterator[view.Occurrence]:
+    """Yield all that is due then; what comes by hours or minutes is one line, with how many times."""
+
+    def of(name: str) -> Iterator[view.Occurrence]:
+        timing = timing_of(calendars.schedule, name)
+        if timing is None:
+            return
+        due = due_times(timing, after, until)
+        if any(often in timing.rule.upper() for often in ("HOURLY", "MINUTELY")):
+            first = next(due, None)
+            if first is not None:
+                yield _occurrence(calendars, name, first, 1 + sum(1 for _ in due))
+            return
+        for one in due:
+            yield _occurrence(calendars, name, one, 1)
+
+    each = [of(name) for name in calendars.schedule.procedures]
+    return heapq.merge(*each, key=lambda one: (one.due, one.procedure))
+
+
+def _occurrence(calendars: Calendars, name: str, due: datetime, times: int) -> view.Occurrence:
+    schedule = calendars.schedule
+    procedure, timing = schedule.procedures[name], timing_of(schedule, name)
+    held = calendars.blackout(due) if procedure.changes else None
+    return view.Occurrence(
+        procedure=name,
+        title=procedure.title,
+        due=due,
+        begins=begins_at(timing, due) if timing else due,
+        times=times,
+        hosts=procedure.hosts,
+        owner=procedure.owner,
+        duration_seconds=procedure.duration,
+        blackout=held.title if held else None,
+    )
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
+    """Return a time that somebody wrote: local to the schedule if it has no offset."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        message = (
+            f"{option}: found {text!r:.80}; expected a date or a time such as '2026-12-24 18:00'"
+        )
+        raise UsageError(message, remedy="upkeep schedule next --help") from None
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _name(site: Site) -> str:
+    return Path(site.name).resolve().name if site.name else "this machine"
+
+
+def _documents(rows: list[Any]) -> list[Any]:
+    return [_plain(dataclasses.asdict(row)) for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Return times as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    """Print one document; each has the version of its shape in it."""
+    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
+
+
+def _out() -> Screen:
+    return Screen(sys.stdout)

@@ -1,0 +1,87 @@
+"""What is valid in a schedule and yet cannot be meant: never due, always in a blackout, nobody's; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice, pairwise
+
+from upkeep import rota
+from upkeep.calendars import Calendars
+from upkeep.fields import within
+from upkeep.schedule import due_times, next_due, timing_of
+from upkeep.schedule_file import Schedule
+
+AHEAD = timedelta(days=366)
+OCCURRENCES = 1000
+"""So many are looked at: what is due every few minutes shows within a day what it is like."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One thing that cannot be meant. about: `procedure daily` or `team ops`; kind: a word for programs."""
+
+    about: str
+    kind: str
+    text: str
+    remedy: str
+
+
+def lint(calendars: Calendars, now: datetime) -> list[Remark]:
+    """Return all remarks, in the order of the file."""
+    schedule = calendars.schedule
+    return [
+        *(one for name in schedule.procedures for one in _of_procedure(calendars, name, now)),
+        *(one for name in schedule.teams for one in _of_team(schedule, name, now)),
+    ]
+
+
+def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Remark]:
+    procedure, about = calendars.schedule.procedures[name], f"procedure {name}"
+    if not procedure.owner:
+        text = "has no owner: nobody is told when it fails or is missed"
+        yield Remark(about, "no owner", text, "name a team as its `owner`")
+    timing = timing_of(calendars.schedule, name)
+    if timing is None:
+        return
+    if next_due(timing, now) is None:
+        text = f"is never due: {procedure.rule}"
+        yield Remark(about, "never due", text, "see its rule, `starts` and `skip`")
+        return
+    due = list(islice(due_times(timing, now, now + AHEAD), OCCURRENCES))
+    if procedure.changes and due and all(calendars.blackout(at) for at in due):
+        held = calendars.blackout(due[0])
+        title = held.title if held else ""
+        text = f"is always due in a blackout ({title}), and so never runs"
+        yield Remark(about, "always in a blackout", text, "move it, or shorten the blackout")
+    period = min((later - one for one, later in pairwise(due)), default=None)
+    if period is not None and procedure.duration > period.total_seconds():
+        lasts, every = within(procedure.duration), within(period.total_seconds())
+        text = f"may take {lasts} and is due again after {every}"
+        yield Remark(
+            about,
+            "longer than its period",
+            text,
+            "shorten its `duration`, or let it come less often",
+        )
+
+
+def _of_team(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
+    team, about = schedule.teams[name], f"team {name}"
+    people = {*team.members, *(one for turn in team.rota for one in turn.people)}
+    people |= {team.fallback} if team.fallback else set()
+    owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
+    is_told = bool(owns) or schedule.alerts.team == name
+    reached = team.channels or any(schedule.people[one].channels for one in people)
+    if is_told and not reached:
+        text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
+        yield Remark(about, "no channels", text, "give it `channels`")
+    gaps = rota.gaps(schedule, name, now, now + AHEAD)
+    if gaps:
+        first = gaps[0]
+        more = f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
+        text = f"has nobody on call from {first.begins:%Y-%m-%d} to {first.ends:%Y-%m-%d}{more}"
+        yield Remark(
+            about, "rota gap", text, "extend its `rota`; until then its fallback is called"
+        )

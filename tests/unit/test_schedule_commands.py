@@ -1,0 +1,320 @@
+"""`upkeep schedule`: what it prints, for people and for programs, and the calendar feed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import icalendar
+import ics
+import jsonschema
+import pytest
+from dateutil.rrule import rrulestr
+from typer.testing import CliRunner
+
+from upkeep import clock
+from upkeep.calendars import Calendars, calendars_of
+from upkeep.cli import cli
+from upkeep.document import schema
+from upkeep.errors import ConfigurationError, UsageError
+from upkeep.feed import feed
+from upkeep.schedule import due_times, timing_of
+from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.schedule_lint import Remark, lint
+from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, simulate
+
+SITES = Path(__file__).parents[2] / "inventory"
+NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def calendars(**schedule: object) -> Calendars:
+    """Return the calendars of a schedule of two procedures, or of those given."""
+    given = {
+        "procedures": {
+            "look": {"title": "Look", "rule": "daily 03:00", "duration": "1 h", "owner": "ops"},
+            "change": {
+                "title": "Change",
+                "playbook": "astral.upkeep.daily",
+                "rule": "monday 03:30",
+                "duration": "2 h",
+                "owner": "ops",
+            },
+        },
+        **schedule,
+    }
+    return calendars_of(Schedule.model_validate(given), Path())
+
+
+# --- a year ----------------------------------------------------------------------------------------------------------
+def test_a_year():
+    found = simulate(
+        calendars(
+            calendar={"blackouts": [{"title": "August", "from": "2027-08-01", "to": "2027-09-01"}]},
+            people={"ann": {"name": "Ann"}},
+            teams={
+                "ops": {
+                    "title": "Ops",
+                    "rota": [{"from": "2027-01-04", "to": "2027-12-01", "people": ["ann"]}],
+                    "fallback": "ann",
+                }
+            },
+        ),
+        2027,
+    )
+    assert found.planned == (Planned("look", 365, 365 * 3600), Planned("change", 52, 52 * 7200))
+    assert found.collisions == (
+        Collision("change", "look", "all", 52, datetime(2027, 1, 4, 3, 30, tzinfo=UTC)),
+    )
+    assert found.stopped == (
+        Stopped("change", "August", 5, datetime(2027, 8, 2, 3, 30, tzinfo=UTC)),
+    )
+    assert found.weeks[0] == Week(date(2026, 12, 28), 3, 3 * 3600)
+    assert found.weeks[1] == Week(date(2027, 1, 4), 8, 7 * 3600 + 7200)
+    assert len(found.weeks) == 53
+    assert found.gaps == (
+        Gap("ops", datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 4, tzinfo=UTC)),
+        Gap("ops", datetime(2027, 12, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)),
+    )
+
+
+def test_a_procedure_that_runs_longer_than_its_period_collides_with_itself():
+    often = {"often": {"title": "Often", "rule": "every 30 minutes", "duration": "31 min"}}
+    (found,) = simulate(calendars(procedures=often), 2027).collisions
+    assert (found.procedure, found.other, found.times) == ("often", "often", 2 * 24 * 365 - 1)
+
+
+def test_other_hosts_do_not_collide():
+    one = {"title": "One", "rule": "daily 03:00", "hosts": "web"}
+    other = {"title": "Other", "rule": "daily 03:00", "hosts": "db"}
+    assert simulate(calendars(procedures={"one": one, "other": other}), 2027).collisions == ()
+
+
+@pytest.mark.parametrize("site", ["astral", "bakery"])
+def test_a_year_of_a_real_schedule_takes_about_a_second(site):
+    folder = SITES / site
+    found = calendars_of(load_schedule(folder / "schedule.yml"), folder)
+    begin = time.process_time()
+    assert sum(week.runs for week in simulate(found, 2027).weeks) > 10_000
+    # A second where nothing else runs; three say that it is no minute, on any machine.
+    assert time.process_time() - begin < 3
+
+
+# --- what cannot be meant --------------------------------------------------------------------------------------------
+def test_remarks():
+    procedures = {
+        "fine": {"title": "Fine", "rule": "daily 03:00", "owner": "ops"},
+        "hand": {"title": "By hand", "owner": "ops"},
+        "orphan": {"title": "Orphan", "rule": "daily 03:00"},
+        "never": {"title": "Never", "rule": "FREQ=DAILY;UNTIL=20260101", "owner": "ops"},
+        "long": {"title": "Long", "rule": "hourly", "duration": "2 h", "owner": "ops"},
+        "stopped": {
+            "title": "Stopped",
+            "playbook": "astral.upkeep.daily",
+            "rule": "saturday 03:00",
+            "owner": "ops",
+        },
+    }
+    found = lint(
+        calendars(
+            procedures=procedures,
+            calendar={
+                "blackouts": [{"title": "Weekend", "rule": "saturday 00:00", "duration": "2 d"}]
+            },
+            people={"ann": {"name": "Ann"}},
+            teams={
+                "ops": {
+                    "title": "Ops",
+                    "rota": [{"from": "2026-01-01", "to": "2027-01-01", "people": ["ann"]}],
+                    "fallback": "ann",
+                },
+                "idle": {"title": "Idle"},
+            },
+        ),
+        NOW,
+    )
+    assert [(one.about, one.kind) for one in found] == [
+        ("procedure orphan", "no owner"),
+        ("procedure never", "never due"),
+        ("procedure long", "longer than its period"),
+        ("procedure stopped", "always in a blackout"),
+        ("team ops", "no channels"),
+        ("team ops", "rota gap"),
+    ]
+    assert found[2] == Remark(
+        "procedure long",
+        "longer than its period",
+        "may take 2 h and is due again after 1 h",
+        "shorten its `duration`, or let it come less often",
+    )
+    assert found[5].text == "has nobody on call from 2027-01-01 to 2027-11-24"
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+def printed(*words: str, status: int = 0) -> str:
+    """Return what the command prints into a pipe."""
+    done = CliRunner().invoke(cli, ["schedule", *words], catch_exceptions=False)
+    assert done.exit_code == status, done.output
+    return done.stdout
+
+
+@pytest.mark.parametrize("site", ["astral", "bakery", "example"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["next"],
+        ["next", "--from", "2026-12-24", "--to", "2026-12-27"],
+        ["simulate", "2027"],
+        ["lint"],
+    ],
+    ids=" ".join,
+)
+def test_json_has_its_schema(site, words):
+    done = CliRunner().invoke(
+        cli, ["schedule", *words, "-i", str(SITES / site), "--json"], catch_exceptions=False
+    )
+    assert done.exit_code in (0, 1)
+    shape = schema(f"schedule_{words[0]}")
+    validator = jsonschema.Draft202012Validator
+    validator.check_schema(shape)
+    jsonschema.validate(
+        json.loads(done.stdout), shape, validator, format_checker=validator.FORMAT_CHECKER
+    )
+
+
+def test_list_in_a_pipe():
+    lines = printed("list", "-i", str(SITES / "bakery")).splitlines()
+    assert lines[1] == (
+        "opening-azores\tmonday to saturday 05:30, Atlantic/Azores\t2026-11-24 05:30:00 -01:00"
+        "\tazores\tbakers"
+    )
+
+
+def test_next_is_one_line_a_procedure_the_soonest_first():
+    lines = printed("next", "-i", str(SITES / "bakery"), "-n", "2").splitlines()
+    assert [line.split("\t")[0] for line in lines] == [
+        "2026-11-23 12:15:00 UTC",
+        "2026-11-24 05:30:00 UTC",
+    ]
+
+
+def test_next_between_two_times_counts_what_comes_often_and_says_what_a_blackout_stops():
+    words = ["--from", "2026-12-20", "--to", "2026-12-20T04:00"]
+    lines = printed("next", *words, "-i", str(SITES / "astral")).splitlines()
+    assert [line.split("\t")[0::2] for line in lines] == [
+        ["2026-12-20 00:00:00 -05:00", "all-day", "all", "121 times"],
+        ["2026-12-20 03:30:00 -05:00", "daily-logs", "all", "▲ in blackout: Year's end"],
+        ["2026-12-20 04:00:00 -05:00", "daily-security", "all"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "tomorrow"], "--from: found 'tomorrow'; expected a date or a time"),
+        (["--from", "2027-01-01", "--to", "2026-01-01"], "--to is not after --from"),
+    ],
+)
+def test_times_that_cannot_be_meant(words, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        printed("next", *words, "-i", str(SITES / "bakery"))
+
+
+def test_lint_says_that_all_is_well():
+    assert printed("lint", "-i", str(SITES / "astral")).startswith("Nothing to remark on 16")
+
+
+# --- the feed --------------------------------------------------------------------------------------------------------
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ics")  # that library's own
+@pytest.mark.parametrize("site", ["astral", "bakery"])
+def test_the_feed_is_a_calendar_to_another_library(site):
+    schedule = load_schedule(SITES / site / "schedule.yml")
+    made = feed(schedule, site, NOW)
+    found = {event.name: event for event in ics.Calendar(made.decode()).events}
+    expected = {
+        one.title
+        for one in schedule.procedures.values()
+        if one.rule and "MINUTELY" not in one.rule and "minutes" not in one.rule
+    }
+    spans = (*schedule.calendar.blackouts, *schedule.calendar.maintenance_windows)
+    assert set(found) == expected | {one.title for one in spans}
+
+
+def test_the_feeds_events_come_when_the_procedures_are_due():
+    schedule = load_schedule(SITES / "astral" / "schedule.yml")
+    calendar = icalendar.Calendar.from_ical(feed(schedule, "astral", NOW))
+    assert [str(one["TZID"]) for one in calendar.walk("VTIMEZONE")] == ["America/New_York"]
+    zone = ZoneInfo("America/New_York")
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
+    compared = 0
+    for event in calendar.walk("VEVENT"):
+        kind, name = str(event["UID"]).removesuffix("@astral").split("-", 1)
+        if kind != "procedure":
+            continue
+        timing = timing_of(schedule, name)
+        assert timing
+        start = event["DTSTART"].dt.replace(tzinfo=None)
+        rule = rrulestr(event["RRULE"].to_ical().decode(), dtstart=start)
+        walked = [
+            local.replace(tzinfo=zone).astimezone(UTC)
+            for local in rule.between(datetime(2025, 12, 31), datetime(2029, 1, 1))
+        ]
+        due = list(due_times(timing, begin, end))
+        assert [one for one in walked if begin < one <= end] == due
+        compared += 1
+    assert compared == 15
+
+
+def test_what_is_skipped_and_where_it_ends_stand_in_the_feed():
+    procedure = {
+        "title": "Look",
+        "rule": "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0;UNTIL=20260710",
+        "time_zone": "Europe/Berlin",
+        "starts": "2026-07-01",
+        "skip": ["2026-07-04", "2026-07-06 09:00"],
+    }
+    schedule = Schedule.model_validate({"procedures": {"look": procedure}})
+    text = feed(schedule, "site", NOW).decode()
+    assert "DTSTART;TZID=Europe/Berlin:20260701T090000\r\n" in text
+    assert "UNTIL=20260710T215959Z" in text
+    assert "EXDATE;TZID=Europe/Berlin:20260704T090000\r\n" in text
+    assert "EXDATE;TZID=Europe/Berlin:20260706T090000\r\n" in text
+
+
+def test_uids_stay_the_same_from_feed_to_feed():
+    schedule = load_schedule(SITES / "bakery" / "schedule.yml")
+    first, later = (
+        re.findall(r"UID:(\S+)", feed(schedule, "bakery", at).decode())
+        for at in (NOW, NOW + timedelta(days=99))
+    )
+    assert first == later
+    assert len(set(first)) == len(first) == 6
+
+
+def test_the_feed_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "icalendar", None)
+    schedule = load_schedule(SITES / "bakery" / "schedule.yml")
+    with pytest.raises(ConfigurationError) as caught:
+        feed(schedule, "bakery", NOW)
+    assert caught.value.remedy == "pip install 'upkeep[ics]'"
+
+
+def test_the_feed_is_written(tmp_path):
+    out = tmp_path / "maintenance.ics"
+    said = printed("ics", "-i", str(SITES / "astral"), "--out", str(out))
+    assert said.splitlines() == [
+        f"wrote {out}",
+        "left out what comes too often for a calendar: all-day",
+    ]
+    assert out.read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
+    assert printed("ics", "-i", str(SITES / "astral")).startswith("BEGIN:VCALENDAR")
