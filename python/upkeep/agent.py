@@ -87,7 +87,7 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     """
     workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
     with store.begin() as db:
-        run_id = runs.start(db, _start(task, workspace))
+        run_id = runs.start(db, begun(task, workspace))
         if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
             raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
     with _Intake(run_id, store, workspace, progress) as intake:
@@ -353,7 +353,7 @@ def _order(task: Task, workspace: Path) -> runner.Order:
     )
 
 
-def _start(task: Task, workspace: Path) -> runs.RunStart:
+def begun(task: Task, workspace: Path) -> runs.RunStart:
     """Return what is written down before the run begins."""
     driver = psutil.Process()
     return runs.RunStart(

@@ -40,6 +40,8 @@ SEEN_SECONDS = 10.0
 CLOCK_JUMP_SECONDS = 60.0
 DEBT_RETRY = timedelta(minutes=10)
 LAST_WORDS = 500
+TERMINATE_SECONDS = 15.0
+KILL_SECONDS = 5.0
 
 
 class Child:
@@ -70,18 +72,15 @@ class Child:
         self._said.close()
 
 
-def run_command(site: Site, one: Occurrence, driver_id: str) -> list[str]:
-    """Return the command that runs an occurrence."""
+def start_run(site: Site, one: Occurrence, driver_id: str) -> Child:
+    """Begin the run of an occurrence."""
     command = [sys.executable, "-m", "upkeep.cli", "run", one.schedule, "-i", site.name]
     command += ["--occurrence", f"{one.id}:{driver_id}"]
-    return [*command, "--limit", one.host] if one.host else command
+    return Child([*command, "--limit", one.host] if one.host else command)
 
 
 class Scheduler:
-    """A driver of one site.
-
-    command: what runs an occurrence; another one in tests.
-    """
+    """A driver of one site. start: what begins the run of an occurrence; another one in tests."""
 
     name = "scheduler"
 
@@ -89,11 +88,11 @@ class Scheduler:
         self,
         site_name: str,
         store: Store,
-        command: Callable[[Site, Occurrence, str], list[str]] = run_command,
+        start: Callable[[Site, Occurrence, str], Child] = start_run,
     ) -> None:
         self.site_name = site_name
         self.store = store
-        self.command = command
+        self.start = start
         self.children: dict[int, Child] = {}
         self.stopping = False
         self.problems: list[str] = []
@@ -138,22 +137,26 @@ class Scheduler:
     def stop(self, grace_seconds: float, now: Callable[[], datetime]) -> None:
         """End in order: nothing new begins; runs may finish within the time, then they are interrupted."""
         self.stopping = True
-        ends = time.monotonic() + grace_seconds
-        for end in (lambda _child: None, psutil.Process.terminate, psutil.Process.kill):
+        phases = (
+            (lambda _process: None, grace_seconds),
+            (psutil.Process.terminate, TERMINATE_SECONDS),
+            (psutil.Process.kill, KILL_SECONDS),
+        )
+        for end, seconds in phases:
             for child in self.children.values():
                 if child.ended() is None:
                     _tell(child, end)
+            ends = time.monotonic() + seconds
             while self.children and time.monotonic() < ends:
                 self._reap(now())
                 time.sleep(0.05)
-            ends = time.monotonic() + grace_seconds
         with self.store.begin() as db:
             drivers.goodbye(db, self.driver.id)
 
     # The site.
     def _take_in(self, site: Site) -> None:
         self.site = site
-        self.revision = revision_of(site)
+        self.read = self.revision = revision_of(site)
         self.calendars: Calendars = calendars_of(site.schedule, site.folder)
         self.timings: dict[str, Timing] = {}
         for name in site.schedule.procedures:
@@ -170,10 +173,13 @@ class Scheduler:
         problems: list[str] = []
         if self.started:
             try:
+                read = revision_of(self.site)
+                if read == self.read:
+                    return
+                self.read = read
                 site = load_site(self.site_name, problems)
-                if revision_of(site) != self.revision:
-                    self._take_in(site)
-                    self._activate(now)
+                self._take_in(site)
+                self._activate(now)
             except (UpkeepError, OSError) as exc:
                 problems += [f"{line}; the last good one holds" for line in str(exc).splitlines()]
         else:
@@ -264,6 +270,14 @@ class Scheduler:
     # Occurrences.
     def _make(self, now: datetime) -> None:
         """Turn due times into occurrences."""
+        if not self.next:
+            # Most are not due: nothing is written for them.
+            with self.store.read() as db:
+                known = occurrences.looked(db, self.key)
+            for name, timing in self.timings.items():
+                rule, until = known.get(name, ("", now))
+                if rule == repr(timing):
+                    self.next[name] = next_due(timing, min(until, now))
         for name, timing in self.timings.items():
             coming = self.next.get(name, now)
             if coming is None or now < coming:
@@ -358,7 +372,7 @@ class Scheduler:
             with self.store.begin() as db:
                 claimed = occurrences.claim(db, one.id, self.driver.id, now)
             if claimed:
-                self.children[one.id] = Child(self.command(self.site, one, self.driver.id))
+                self.children[one.id] = self.start(self.site, one, self.driver.id)
                 under_way.append(one)
                 room -= 1
 
@@ -426,7 +440,7 @@ def _lives(other: drivers.Driver) -> bool:
 
 
 def _tell(child: Child, end: Callable[[psutil.Process], object]) -> None:
-    """Send a signal to a child, and kill what it has started with it if it must be killed."""
+    """Send a signal to a child that may have ended meanwhile."""
     try:
         end(psutil.Process(child.process.pid))
     except psutil.Error:

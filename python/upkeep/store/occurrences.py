@@ -87,6 +87,13 @@ def look(db: Connection, site: str, schedule: str, rule: str, now: datetime) -> 
     return min(looked, now)
 
 
+def looked(db: Connection, site: str) -> dict[str, tuple[str, datetime]]:
+    """Return by schedule the rule that was looked at, and until when."""
+    table = tables.timing
+    rows = db.execute(select(table).where(table.c.site == name(site)))
+    return {row.schedule: (row.rule, row.looked_until) for row in rows}
+
+
 def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datetime) -> None:
     """End what waits of schedules that are not there any more."""
     table = tables.occurrence

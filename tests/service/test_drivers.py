@@ -1,0 +1,90 @@
+"""Four drivers on one PostgreSQL, killed at random: every occurrence runs once, none is lost, none is left."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from service.postgres import Postgres
+from sqlalchemy import func, select
+
+from upkeep.store import open_store, tables
+
+DRIVER = Path(__file__).parents[1] / "scheduler_driver.py"
+SCHEDULES = 1050
+DRIVERS = 4
+WITHIN_SECONDS = 240
+
+
+def test_30_and_38_each_occurrence_once_whoever_dies(postgres: Postgres, tmp_path: Path) -> None:
+    """Kill a driver every second or so, until all that was due has come to its end."""
+    url = str(postgres.create("four_drivers", "upkeep_template"))
+    begins = datetime.now(UTC) + timedelta(seconds=8)
+    procedures = {}
+    for number in range(SCHEDULES):
+        due = begins + timedelta(seconds=number * 25 / SCHEDULES)
+        # Once, a moment of its own each.
+        rule = f"FREQ=YEARLY;BYMONTH={due.month};BYMONTHDAY={due.day};BYHOUR={due.hour};BYMINUTE={due.minute};BYSECOND={due.second}"
+        procedures[f"p{number:04}"] = {"title": "Once", "rule": rule, "duration": "1 h"}
+    site = tmp_path / "site"
+    (site / "inventory").mkdir(parents=True)
+    (site / "inventory" / "hosts.yml").write_text("all: {hosts: {web1: {}}}\n")
+    (site / "schedule.yml").write_text(json.dumps({"procedures": procedures}))
+    (site / "upkeep.toml").write_text("runs_at_once = 12\n")
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    command = [sys.executable, str(DRIVER), str(site), url, str(ledger)]
+    chance = random.Random(4)
+    log = (tmp_path / "log").open("wb")
+    drivers = [subprocess.Popen(command, stderr=log) for _ in range(DRIVERS)]
+    store = open_store(url)
+    table = tables.occurrence
+    kills = 0
+    try:
+        ends = time.monotonic() + WITHIN_SECONDS
+        while time.monotonic() < ends:
+            time.sleep(1 + 2 * chance.random())
+            with store.read() as db:
+                states = dict(
+                    db.execute(select(table.c.state, func.count()).group_by(table.c.state)).all()
+                )
+            if (
+                sum(states.values()) == SCHEDULES
+                and not {"due", "claimed", "running"} & states.keys()
+            ):
+                break
+            if sum(states.values()):
+                victim = chance.randrange(DRIVERS)
+                drivers[victim].kill()
+                drivers[victim].wait()
+                drivers[victim] = subprocess.Popen(command, stderr=log)
+                kills += 1
+    finally:
+        for driver in drivers:
+            driver.kill()
+            driver.wait()
+        log.close()
+    with store.read() as db:
+        ended = list(db.execute(select(table.c.id, table.c.state, table.c.cause, table.c.run_id)))
+        running = db.execute(
+            select(func.count()).where(tables.run.c.status == "running")
+        ).scalar_one()
+    store.close()
+    worked = Counter(int(line) for line in ledger.read_text().split())
+    causes = Counter(f"{one.state} {one.cause}" for one in ended)
+    print(f"{SCHEDULES} occurrences, {kills} kills: {dict(causes)}")
+
+    assert len(ended) == SCHEDULES, causes  # none lost
+    assert max(worked.values()) == 1  # none doubled
+    assert {one.state for one in ended} <= {"done", "failed"}, causes  # none left, and none missed
+    assert running == 0
+    assert len({one.run_id for one in ended}) == SCHEDULES
+    assert {one.id for one in ended if one.state == "done"} <= worked.keys()
+    assert all("crashed" in one.cause for one in ended if one.state == "failed"), causes
+    assert kills >= 10

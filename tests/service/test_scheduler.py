@@ -1,0 +1,349 @@
+"""The schedule runs itself, by a clock that the tests turn; runs are real processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upkeep.scheduler import Child, Scheduler
+from upkeep.site import Site
+from upkeep.store import Store, findings, occurrences, own
+from upkeep.store.occurrences import Occurrence
+
+CHILD = Path(__file__).parents[1] / "scheduled_run.py"
+Make = Callable[..., "Driven"]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class Driven:
+    """A scheduler with its clock."""
+
+    def __init__(self, folder: Path, store: Store, url: str, now: str, seconds: float = 0) -> None:
+        self.folder, self.store, self.url = folder, store, url
+        self.now, self.seconds = at(now), seconds
+        self.hosts: dict[str, list[str]] = {}
+        self.scheduler = Scheduler(str(folder), store, self.start)
+        self.scheduler.step(self.now)
+
+    def start(self, _site: Site, one: Occurrence, driver: str) -> Child:
+        hosts = self.hosts.get(one.host) or self.hosts.get("") or ["web1=ok"]
+        what = [self.url, self.scheduler.key, one.schedule, f"{one.id}:{driver}"]
+        what += [str(self.seconds), self.now.isoformat()]
+        return Child([sys.executable, str(CHILD), *what, *hosts])
+
+    def go(self, to: str, *, wait: bool = True) -> None:
+        """Turn the clock and take a step; then wait for the runs, and take in their ends."""
+        self.now = at(to)
+        self.scheduler.step(self.now)
+        ends = time.monotonic() + 20
+        while wait and self.scheduler.children and time.monotonic() < ends:
+            time.sleep(0.05)
+            self.scheduler.step(self.now)
+
+    def all(self) -> list[tuple[str, str, str, str]]:
+        """Kind, due time, state and cause of this year's, oldest first."""
+        year = timedelta(days=365)
+        with self.store.read() as db:
+            found = occurrences.between(db, self.scheduler.key, self.now - year, self.now + year)
+        found.sort(key=lambda one: (one.due_at, one.id))
+        return [(one.kind, f"{one.due_at:%d %H:%M}", one.state, one.cause) for one in found]
+
+    def open_findings(self) -> list[tuple[str, str]]:
+        with self.store.read() as db:
+            return [
+                (one.check_id, one.subject)
+                for one in findings.open_ones(db)
+                if one.host == own.HOST
+            ]
+
+
+def write(folder: Path, procedures: dict[str, Any], **keys: Any) -> Path:
+    (folder / "inventory").mkdir(parents=True, exist_ok=True)
+    (folder / "inventory" / "hosts.yml").write_text("all: {hosts: {web1: {}, web2: {}}}\n")
+    (folder / "schedule.yml").write_text(json.dumps({"procedures": procedures, **keys}))
+    return folder
+
+
+def daily(**keys: Any) -> dict[str, Any]:
+    return {
+        "daily": {"title": "Daily", "rule": "FREQ=DAILY;BYHOUR=3", "duration": "30 min", **keys}
+    }
+
+
+@pytest.fixture
+def driven(tmp_path: Path, store: Store, url: str) -> Iterator[Make]:
+    made: list[Driven] = []
+
+    def make(procedures: dict[str, Any], now: str, seconds: float = 0, **keys: Any) -> Driven:
+        made.append(Driven(write(tmp_path / "site", procedures, **keys), store, url, now, seconds))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.scheduler.stop(0, lambda: datetime.now(UTC))
+
+
+def run_time(found: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str]]:
+    return [one[:3] for one in found]
+
+
+def test_what_is_due_is_run_once(driven: Make) -> None:
+    one = driven(daily(), "2099-06-10T02:00")
+
+    one.go("2099-06-10T02:59:59")
+    assert one.all() == []
+    one.go("2099-06-10T03:00")
+    one.go("2099-06-10T03:00:01")
+
+    assert one.all() == [("due", "10 03:00", "done", "")]
+    assert one.open_findings() == []
+
+
+def test_31_after_downtime_one_catch_up_and_the_misses_recorded(driven: Make) -> None:
+    driven(daily(), "2099-06-10T02:00").scheduler.stop(0, lambda: at("2099-06-10T02:00"))
+    one = driven(daily(), "2099-06-13T12:00")
+    one.go("2099-06-13T12:00:01")
+
+    assert one.all() == [
+        ("due", "10 03:00", "missed", "no driver was there"),
+        ("due", "11 03:00", "missed", "no driver was there"),
+        ("due", "12 03:00", "missed", "no driver was there"),
+        ("due", "13 03:00", "missed", "no driver was there"),
+        ("catch_up", "13 03:00", "done", ""),
+    ]
+    assert one.open_findings() == []  # the catch-up has mended it
+
+
+def test_a_miss_is_a_finding_until_the_next_is_done(driven: Make) -> None:
+    driven(daily(missed="skip"), "2099-06-10T02:00").scheduler.stop(
+        0, lambda: at("2099-06-10T02:00")
+    )
+    one = driven(daily(missed="skip"), "2099-06-10T12:00")
+    assert one.open_findings() == [("occurrence_missed", "daily")]
+
+    one.go("2099-06-11T03:00")
+
+    assert one.open_findings() == []
+
+
+def test_32_what_still_runs_is_not_run_beside_itself(driven: Make) -> None:
+    often = {"often": {"title": "Often", "rule": "FREQ=MINUTELY;INTERVAL=2", "duration": "2 min"}}
+    one = driven(often, "2099-06-10T02:01", seconds=30)
+
+    one.go("2099-06-10T02:02", wait=False)
+    one.go("2099-06-10T02:04", wait=False)
+
+    assert run_time(one.all())[1] == ("due", "10 02:04", "skipped")
+    assert "still runs" in one.all()[1][3]
+
+
+def test_37_an_edited_schedule_does_not_fire_by_surprise(driven: Make, tmp_path: Path) -> None:
+    one = driven(daily(), "2099-06-10T12:00")
+    write(tmp_path / "site", daily(rule="FREQ=DAILY;BYHOUR=11"))
+    one.scheduler.reread_at = 0
+
+    one.go("2099-06-10T12:00:10")
+    assert one.all() == []
+    one.go("2099-06-11T11:00")
+
+    assert one.all() == [("due", "11 11:00", "done", "")]
+
+
+def test_36_a_wrong_entry_is_named_and_the_others_go_on(driven: Make, tmp_path: Path) -> None:
+    wrong = daily() | {"weekly": {"title": "Weekly", "rule": "FREQ=WEKLY"}}
+    one = driven(wrong, "2099-06-10T02:00")
+    assert [check for check, _subject in one.open_findings()] == ["schedule_entry"]
+
+    one.go("2099-06-10T03:00")
+    assert one.all() == [("due", "10 03:00", "done", "")]
+
+    write(tmp_path / "site", daily())
+    one.scheduler.reread_at = 0
+    one.go("2099-06-10T03:01")
+    assert one.open_findings() == []
+
+
+def test_a_file_that_cannot_be_read_leaves_the_last_good_one(driven: Make, tmp_path: Path) -> None:
+    one = driven(daily(), "2099-06-10T02:00")
+    (tmp_path / "site" / "schedule.yml").write_text("procedures: [")
+    one.scheduler.reread_at = 0
+
+    one.go("2099-06-10T03:00")
+
+    assert one.all() == [("due", "10 03:00", "done", "")]
+    assert [check for check, _subject in one.open_findings()] == ["schedule_entry"]
+
+
+def test_8_a_clock_that_was_far_ahead_is_corrected_and_the_next_is_run(driven: Make) -> None:
+    one = driven(daily(), "2030-06-10T02:00")
+
+    one.go("2098-01-01T00:00")
+    one.go("2030-06-10T02:30")
+    one.go("2030-06-10T03:00")
+
+    assert ("due", "10 03:00", "done") in run_time(one.all())
+
+
+@pytest.mark.parametrize(
+    ("start", "times", "dues"),
+    [
+        ("2026-03-28T12:00", ["2026-03-29T00:30", "2026-03-29T01:30", "2026-03-30T00:30"], ["29 01:30", "30 00:30"]),
+        ("2026-10-24T12:00", ["2026-10-25T00:30", "2026-10-25T01:30", "2026-10-26T01:30"], ["25 00:30", "26 01:30"]),
+    ],
+    ids=["33: the gap", "34: the repeat"],
+)  # fmt: skip
+def test_both_days_of_daylight_saving(
+    driven: Make, start: str, times: list[str], dues: list[str]
+) -> None:
+    one = driven(daily(rule="FREQ=DAILY;BYHOUR=2;BYMINUTE=30", time_zone="Europe/Berlin"), start)
+
+    for each in times:
+        one.go(each)
+
+    assert [due for _kind, due, _state, _cause in one.all()] == dues
+
+
+def test_a_blackout_skips_even_if_nobody_was_there(driven: Make) -> None:
+    calendar = {"blackouts": [{"title": "Freeze", "from": "2099-06-10", "to": "2099-06-12"}]}
+    keys = {"changes_hosts": True}
+    driven(daily(**keys), "2099-06-10T02:00", calendar=calendar).scheduler.stop(
+        0, lambda: at("2099-06-10")
+    )
+    one = driven(daily(**keys), "2099-06-11T12:00", calendar=calendar)
+
+    one.go("2099-06-12T03:00")
+
+    assert one.all() == [
+        ("due", "10 03:00", "skipped", "blackout: Freeze"),
+        ("due", "11 03:00", "skipped", "blackout: Freeze"),
+        ("due", "12 03:00", "done", ""),
+    ]
+
+
+def test_13_a_host_that_was_away_owes_it_and_catches_up(driven: Make) -> None:
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+    one.hosts["web2"] = ["web2=unreachable"]
+
+    one.go("2099-06-10T03:00")
+    one.go("2099-06-10T03:05")
+    assert one.all() == [("due", "10 03:00", "partial", "not seen: web2")]
+    one.go("2099-06-10T03:10:01")
+    one.hosts["web2"] = ["web2=ok"]
+    one.go("2099-06-10T03:20:02")
+
+    debts = [(kind, state) for kind, _due, state, _cause in one.all() if kind == "debt"]
+    assert debts == [("debt", "partial"), ("debt", "done")]
+    with one.store.read() as db:
+        assert occurrences.debts(db, one.scheduler.key) == []
+
+
+def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+    one.go("2099-06-10T03:00")
+
+    one.hosts[""] = ["web1=ok"]
+    one.go("2099-06-11T03:00")
+
+    assert (
+        "debt",
+        "10 03:00",
+        "missed",
+        "the host was away until the next one was due",
+    ) in one.all()
+
+
+def test_what_only_observes_is_not_owed(driven: Make) -> None:
+    one = driven(daily(), "2099-06-10T02:00")
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+
+    one.go("2099-06-10T03:00")
+
+    with one.store.read() as db:
+        assert occurrences.debts(db, one.scheduler.key) == []
+
+
+def test_what_is_lacking_makes_it_partial(driven: Make) -> None:
+    one = driven(daily(lacks=["D5: Web Vitals"]), "2099-06-10T02:00")
+
+    one.go("2099-06-10T03:00")
+
+    assert one.all() == [("due", "10 03:00", "partial", "lacks D5: Web Vitals")]
+
+
+def test_no_more_runs_at_once_than_allowed_and_the_urgent_first(
+    driven: Make, tmp_path: Path
+) -> None:
+    three = {
+        name: {"title": name, "rule": "FREQ=DAILY;BYHOUR=3", "priority": priority}
+        for name, priority in (("a", 5), ("b", 1), ("c", 3))
+    }
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "upkeep.toml").write_text("runs_at_once = 2\n")
+    one = driven(three, "2099-06-10T02:00", seconds=30)
+
+    one.go("2099-06-10T03:00", wait=False)
+
+    with one.store.read() as db:
+        assert [each.schedule for each in occurrences.under_way(db, one.scheduler.key)] in (
+            ["b", "c"],
+            ["c", "b"],
+        )
+
+
+def test_a_run_that_cannot_begin_is_a_failed_occurrence_with_what_it_said(driven: Make) -> None:
+    one = driven(daily(), "2099-06-10T02:00")
+    one.scheduler.start = lambda *_all: Child(
+        [sys.executable, "-c", "raise SystemExit('no such thing')"]
+    )
+
+    one.go("2099-06-10T03:00")
+
+    assert one.all() == [("due", "10 03:00", "failed", "no such thing")]
+    assert one.open_findings() == [("run_failed", "daily")]
+
+
+def test_drivers_that_have_read_another_site_claim_nothing(
+    driven: Make, tmp_path: Path, store: Store, url: str
+) -> None:
+    first = driven(daily(), "2099-06-10T02:00")
+    other = Driven(
+        write(tmp_path / "copy", daily(rule="FREQ=DAILY;BYHOUR=4")), store, url, "2099-06-10T02:00"
+    )
+    other.scheduler.key = first.scheduler.key  # the same site, on another machine
+    other.scheduler.started = False
+
+    other.go("2099-06-10T04:00")
+    assert first.all() == []
+    assert ("site_revision", other.scheduler.driver.host) in first.open_findings()
+    first.go("2099-06-10T03:00")
+
+    assert first.all() == [("due", "10 03:00", "done", "")]
+
+
+def test_a_lease_is_held_by_one_run_and_given_back_at_its_end(store: Store) -> None:
+    from store_samples import begun
+
+    from upkeep import agent
+    from upkeep.store import leases, runs
+
+    now = at("2099-06-10T03:00")
+    with store.begin() as db:
+        first, second = runs.start(db, begun()), runs.start(db, begun())
+        assert leases.take(db, "s", ["a", "b"], first, now) == {}
+        assert leases.take(db, "s", ["b", "c"], second, now) == {"b": first}
+        assert leases.take(db, "s", ["c"], second, now) == {}  # nothing of the refused was kept
+        assert leases.take(db, "other", ["a"], second, now) == {}
+        agent.end_run(db, first, "done", "", now + timedelta(minutes=1))
+        assert leases.take(db, "s", ["a", "b"], second, now) == {}

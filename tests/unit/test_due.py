@@ -1,0 +1,117 @@
+"""What becomes of due times, by tables: misses, catch-ups, blackouts, overlap."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upkeep.calendars import Calendars, calendars_of
+from upkeep.due import Decision, decide, occurrences_of
+from upkeep.schedule import timing_of
+from upkeep.schedule_file import Schedule
+from upkeep.store.occurrences import Occurrence
+
+FREEZE = {"title": "Freeze", "from": "2026-12-20", "to": "2027-01-02"}
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def schedule(**keys: Any) -> tuple[Schedule, Calendars]:
+    procedure = {"title": "Daily", "rule": "FREQ=DAILY;BYHOUR=3", "duration": "30 min"} | keys
+    text = {"procedures": {"daily": procedure}, "calendar": {"blackouts": [FREEZE]}}
+    found = Schedule.model_validate(text)
+    return found, calendars_of(found, Path())
+
+
+def made(after: str, now: str, **keys: Any) -> list[tuple[str, str, str, str]]:
+    """Kind, due time, state and cause of what is made."""
+    found, calendars = schedule(**keys)
+    timing = timing_of(found, "daily")
+    assert timing is not None
+    new = occurrences_of("s", found.procedures["daily"], timing, calendars, at(after), at(now))
+    return [(one.kind, f"{one.due_at:%d %H:%M}", one.state, one.cause) for one in new]
+
+
+MISSED_2 = [
+    ("due", "09 03:00", "missed", "no driver was there"),
+    ("due", "10 03:00", "missed", "no driver was there"),
+]
+
+
+@pytest.mark.parametrize(
+    ("after", "now", "keys", "expected"),
+    [
+        ("2026-06-10T02:00", "2026-06-10T02:59", {}, []),
+        ("2026-06-10T02:00", "2026-06-10T03:00", {}, [("due", "10 03:00", "due", "")]),
+        ("2026-06-10T02:00", "2026-06-10T03:01", {}, [("due", "10 03:00", "due", "")]),
+        ("2026-06-08T04:00", "2026-06-10T04:00", {"missed": "skip"}, MISSED_2),
+        ("2026-06-08T04:00", "2026-06-10T04:00", {"missed": "30 min"}, MISSED_2),
+        ("2026-06-08T04:00", "2026-06-10T04:00", {"missed": "1 h"}, [*MISSED_2, ("catch_up", "10 03:00", "due", "for 2 missed")]),
+        ("2026-06-08T04:00", "2026-06-10T04:00", {}, [*MISSED_2, ("catch_up", "10 03:00", "due", "for 2 missed")]),
+        # The one that is due now stands for those before it.
+        ("2026-06-08T04:00", "2026-06-10T03:00", {}, [("due", "09 03:00", "missed", "no driver was there"), ("due", "10 03:00", "due", "")]),
+        # A blackout stops what changes hosts, also if nobody was there; it stops no observing.
+        ("2026-12-24T02:00", "2026-12-24T03:00", {"changes_hosts": True}, [("due", "24 03:00", "skipped", "blackout: Freeze")]),
+        ("2026-12-24T02:00", "2026-12-24T05:00", {"changes_hosts": True}, [("due", "24 03:00", "skipped", "blackout: Freeze")]),
+        ("2026-12-24T02:00", "2026-12-24T03:00", {}, [("due", "24 03:00", "due", "")]),
+    ],
+)  # fmt: skip
+def test_due_times_become_occurrences(after: str, now: str, keys: dict[str, Any], expected: list[Any]) -> None:
+    assert made(after, now, **keys) == expected
+
+
+def test_a_catch_up_waits_for_the_end_of_a_blackout_unless_the_next_comes_first() -> None:
+    monthly = {"changes_hosts": True, "rule": "FREQ=MONTHLY;BYMONTHDAY=19;BYHOUR=3"}
+
+    found, calendars = schedule(**monthly)
+    timing = timing_of(found, "daily")
+    assert timing is not None
+    new = occurrences_of("s", found.procedures["daily"], timing, calendars, at("2026-12-01"), at("2026-12-24"))
+
+    assert [(one.kind, one.state) for one in new] == [("due", "missed"), ("catch_up", "due")]
+    assert new[1].begins_at == at("2027-01-02")
+    assert made("2026-12-18T04:00", "2026-12-24T04:00", changes_hosts=True)[-1][0] == "due"  # daily: the next replaces it
+
+
+def test_many_misses_are_bounded_and_counted() -> None:
+    new = made("2026-01-01", "2026-06-01T00:01", rule="FREQ=MINUTELY;INTERVAL=2", missed="skip")
+
+    assert len(new) == 1000
+    assert new[0][3] == "no driver was there; so were 107720 before it"
+
+
+def waiting(kind: str = "due", **other: Any) -> Occurrence:
+    due = at("2026-06-10T03:00")
+    return Occurrence("s", "daily", due, due, due + timedelta(minutes=30), due + timedelta(days=1), kind=kind, **other)
+
+
+@pytest.mark.parametrize(
+    ("keys", "one", "now", "running", "newer", "expected"),
+    [
+        ({}, waiting(), "2026-06-10T03:00:01", False, False, Decision(begin=True)),
+        ({}, waiting(), "2026-06-10T03:00:01", False, True, Decision(state="missed", why="the next one was due before it could begin")),
+        ({}, waiting(), "2026-06-10T03:00:01", True, False, Decision(state="skipped", why="the one due at 2026-06-10 03:00 UTC still runs")),
+        ({"overlap": "queue"}, waiting(), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC still runs")),
+        ({}, waiting("catch_up"), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC still runs")),
+        ({}, waiting(), "2026-06-10T04:00", False, False, Decision(begin=True)),
+        ({"missed": "skip"}, waiting(), "2026-06-10T04:00", False, False, Decision(state="missed", why="waited 60 min behind other runs")),
+        ({"missed": "59 min"}, waiting(), "2026-06-10T04:00", False, False, Decision(state="missed", why="waited 60 min behind other runs")),
+        ({"missed": "1 h"}, waiting(), "2026-06-10T04:00", False, False, Decision(begin=True)),
+        ({"changes_hosts": True}, waiting(), "2026-12-24T03:00", False, False, Decision(state="skipped", why="blackout: Freeze")),
+        ({"changes_hosts": True}, waiting("debt"), "2026-12-24T03:00", False, False, Decision(state="missed", why="blackout: Freeze, until the next one is due")),
+        ({}, waiting("debt"), "2026-12-24T03:00", False, False, Decision(begin=True)),
+    ],
+)  # fmt: skip
+def test_what_waits_begins_or_ends_or_goes_on_waiting(
+    keys: dict[str, Any], one: Occurrence, now: str, running: bool, newer: bool, expected: Decision
+) -> None:
+    found, calendars = schedule(**keys)
+
+    decision = decide(one, found.procedures["daily"], calendars, at(now), running=waiting() if running else None, newer=newer)
+
+    assert decision == expected
