@@ -40,7 +40,8 @@ def lint(calendars: Calendars, now: datetime) -> list[Remark]:
 def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Remark]:
     procedure, about = calendars.schedule.procedures[name], f"procedure {name}"
     if not procedure.owner:
-        text = "has no owner: nobody is told when it fails or is missed"
+        told = calendars.schedule.alerts.team or "nobody"
+        text = f"has no owner: {told} is told when it fails or is missed"
         yield Remark(about, "no owner", text, "name a team as its `owner`")
     timing = timing_of(calendars.schedule, name)
     if timing is None:

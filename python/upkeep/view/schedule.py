@@ -201,10 +201,7 @@ def print_remarks(screen: Screen, remarks: Sequence[Remark], procedures: int) ->
         return
     screen.line((f"{counted(len(remarks), 'thing')} to look at.", f"bold {STYLES['warn']}"))
     screen.line()
-    rows = []
-    for one in remarks:
-        about, _, name = one.about.partition(" ")
-        rows.append(Row("warn", one.kind, about, name, "", one.text, one.remedy))
+    rows = [Row("warn", "warn", one.about, one.kind, "", one.text, one.remedy) for one in remarks]
     print_rows(screen, rows)
     screen.flush()
 
