@@ -13,6 +13,8 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.verdicts import Verdict
 
+CONNECTION = "connection"
+"""Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
 Judge = Callable[[Observation, Any, datetime], Verdict | None]
 
 
@@ -20,7 +22,8 @@ Judge = Callable[[Observation, Any, datetime], Verdict | None]
 class Check:
     """A rule on what one gather observes.
 
-    gather: the file in plugins/module_utils/gather/ whose observations it judges.
+    gather: the file in plugins/module_utils/gather/ whose observations it judges; or CONNECTION, of which it is given
+    `problem`, why a host could not be reached.
     params: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
     source: what the rule rests on (RFC, manual page, peer tool).

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from upkeep.check import CONNECTION
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Option:
 
 
 def options_of(gather: str) -> list[Option]:
-    """Return the gather's parameters, in the order of their documentation."""
+    """Return the gather's parameters, in the order of their documentation; the connection has none."""
+    if gather == CONNECTION:
+        return []
     path = payload.FOLDER.parent / "modules" / f"{gather}_info.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "DOCUMENTATION":

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import from_wire
-from upkeep.check import Check
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, from_wire
+from upkeep.check import CONNECTION, Check
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits
 from upkeep.verdicts import Result, Status, Verdict, unknown
@@ -123,12 +123,18 @@ def unseen(
     now: datetime,
     seconds: float,
 ) -> Observed:
-    """Return that a host was not seen: one unknown for each check that is due."""
+    """Return that a host was not seen: one unknown for each check that is due, and what is wrong with the way there."""
     results: dict[tuple[str, str], Result] = {}
     for item in due:
         remedy = f"upkeep doctor --limit {host}"
         verdict = unknown(message, remedy=remedy)
         _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
+    way = Seen(0, Observation(CONNECTION, {"problem": message}), "")
+    for check in checks.values():
+        item = Due(check.id, 0, {})
+        found = _verdict(check, item, way, now) if check.gather == CONNECTION else None
+        if found is not None:
+            _add(results, _result(host, item, checks, CONNECTION, found, now))
     return Observed(
         host=host,
         outcome=outcome,

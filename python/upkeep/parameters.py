@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.check import Check
+from upkeep.check import CONNECTION, Check
 
 VARIABLES = "upkeep_checks_"
 
@@ -57,6 +57,9 @@ def find(entry: Any, checks: Mapping[str, Check]) -> Check:
         )
     if not isinstance(name, str) or name not in checks:
         raise ParameterError(f"there is no check {name!r}{nearest(str(name), checks)}", "check")
+    if checks[name].gather == CONNECTION:
+        message = f"check {name} is due wherever a host is connected to; no site asks for it"
+        raise ParameterError(message, "check")
     return checks[name]
 
 

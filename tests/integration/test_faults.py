@@ -5,6 +5,7 @@ The numbers are those of the list of faults that the product survives.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -231,7 +232,9 @@ def test_19_no_python_is_one_clear_message(site: Sites) -> None:
     assert [result["status"] for result in document["results"]] == ["unknown"]
 
 
-def test_21_a_changed_host_key_is_refused(site: Sites, fleet: Fleet, tmp_path: Path) -> None:
+def test_21_a_changed_host_key_is_refused_and_a_finding_until_it_is_right(
+    site: Sites, fleet: Fleet, tmp_path: Path
+) -> None:
     upkeep = site({"web1": ["failed_logins"]})
     other = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
@@ -239,13 +242,25 @@ def test_21_a_changed_host_key_is_refused(site: Sites, fleet: Fleet, tmp_path: P
     known = tmp_path / "known_hosts"
     known.write_text(f"{fleet.hosts['web1'].address} {key}\n")
     hosts_file = upkeep.site / "inventory" / "hosts.yml"
-    hosts_file.write_text(hosts_file.read_text().replace(str(fleet.known_hosts), str(known)))
+    right = hosts_file.read_text()
+    hosts_file.write_text(right.replace(str(fleet.known_hosts), str(known)))
 
-    document = upkeep.json("run", "daily")
+    done = upkeep("run", "daily", "--json")
+    document = json.loads(done.stdout)
 
+    assert done.returncode == 2
     assert document["run"]["status"] == "partial"
     assert document["hosts"][0]["outcome"] == "unreachable"
     assert "host key" in document["hosts"][0]["message"].lower()
+    found = upkeep.json("findings")["findings"]
+    assert [(one["check_id"], one["severity"], one["status"]) for one in found] == [
+        ("host_key", "high", "open")
+    ]
+
+    hosts_file.write_text(right)
+    upkeep.json("run", "daily")
+
+    assert upkeep.json("findings")["findings"] == []
 
 
 def test_23_a_limit_that_matches_nothing_is_an_error(site: Sites) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from upkeep.check import CONNECTION
 from upkeep.store import tables
 from upkeep.store.statements import Values, batched
 from upkeep.verdicts import Severity, Status
@@ -68,6 +69,16 @@ def move(db: Connection, run_id: int, site: str, rows: Sequence[Values]) -> None
         )
     if events:
         db.execute(insert(tables.finding_event), [one | {"run_id": run_id} for one in events])
+
+
+def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Finding]:
+    """Return what is open on the way to these hosts."""
+    table = tables.finding
+    found: list[Any] = []
+    for some in batched(hosts):
+        where = (table.c.site == site, table.c.status == OPEN, table.c.subject == CONNECTION)
+        found += db.execute(select(table).where(*where, table.c.host.in_(some))).all()
+    return [_finding(row) for row in found]
 
 
 def open_ones(db: Connection, everything: bool = False) -> list[Finding]:

@@ -215,7 +215,33 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
     findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
+    _mend_connections(db, run_id, site, [one for _id, one in new])
     return len(new)
+
+
+def _mend_connections(db: Connection, run_id: int, site: str, answers: Sequence[Observed]) -> None:
+    """Resolve what was wrong with the way to hosts that have answered."""
+    answered = {
+        name(one.host, 255): one.observed_at for one in answers if one.outcome is Outcome.OK
+    }
+    rows = [
+        {
+            "fingerprint": one.fingerprint,
+            "host": one.host,
+            "check_id": one.check_id,
+            "subject": one.subject,
+            "status": Status.PASS.value,
+            "severity": None,
+            "message": "the host has answered",
+            "observed_at": answered[one.host],
+            "run_id": run_id,
+        }
+        for one in findings.of_connections(db, site, sorted(answered))
+    ]
+    newest = ("run_id", "observed_at")
+    latest = [{"site": site, **row} for row in rows]
+    stands = upsert(db, tables.latest_result, latest, ["fingerprint"], newest=newest)
+    findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
 
 
 def _site(db: Connection, run_id: int) -> str:

@@ -1,0 +1,44 @@
+"""A host's key is the one that is known.
+
+It looks at why a host could not be reached: OpenSSH refuses a host whose key is another than the known one. Either
+somebody stands between, or the host was made anew. A host whose key was never known is merely unreachable. No site
+asks for this check; it is due wherever a host is reached by ssh, and mended once the host answers again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.check import CONNECTION, Check
+from upkeep.verdicts import Severity, Verdict, failed
+
+CHANGED = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "has changed and you have requested strict")
+
+
+@dataclass(frozen=True)
+class Params:
+    """There is nothing to set."""
+
+
+def judge(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
+    """Judge why the host could not be reached."""
+    problem = seen.data["problem"]
+    if not any(words in problem for words in CHANGED):
+        return None
+    return failed(
+        Severity.HIGH, "its key is another than the one that is known; nothing was sent to it"
+    )
+
+
+CHECK = Check(
+    title="Host key is the known one",
+    gather=CONNECTION,
+    params=Params(),
+    judge=judge,
+    source="RFC 4251, section 4.1; ssh(1), Verifying host keys",
+    remedy="compare the host's key by another way (on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub);"
+    " only if it is right: ssh-keygen -R HOST, then ssh HOST",
+    controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
+)
