@@ -43,7 +43,7 @@ unit: $(VENV)/dev  ## the tests without services, in seconds
 	$(VENV)/bin/python $(PYTEST) tests/unit
 
 oldest: $(OLDEST)/dev  ## unit and service tests on the oldest Python and ansible-core
-	$(OLDEST)/bin/python $(PYTEST) tests/unit tests/service
+	$(OLDEST)/bin/python $(PYTEST) -m "not long" tests/unit tests/service
 
 service: $(VENV)/dev  ## the tests on real daemons
 	$(VENV)/bin/python $(PYTEST) tests/service

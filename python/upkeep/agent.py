@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,7 +129,7 @@ def recover(store: Store) -> list[str]:
         crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
         status, cause, ended_at = Spool(workspace / "spool").end() or crash
         with store.begin() as db:
-            end_run(db, one.id, status, cause, ended_at)
+            end_run(db, one.id, status, cause, max(one.started_at, ended_at))
         shutil.rmtree(workspace, ignore_errors=True)
         more = f"; results of {taken} hosts were still taken in" if taken else ""
         found.append(f"run {one.id} had no end: {status}, {cause}{more}")
@@ -159,6 +159,8 @@ class _Intake:
         self.job_failures: dict[str, str] = {}
         self.asked_to_stop = ""
         self.ended = False
+        # A run's times are of one clock, whatever the time of day does meanwhile.
+        self.began_at, self.began_seconds = clock.now(), time.monotonic()
         self.waiting: list[Observed] = []
         self.waits_since = 0.0
 
@@ -275,14 +277,15 @@ class _Intake:
         """Write down the run's end, and remove its workspace if nothing waits in it."""
         self.ended = True
         self._write()
+        at = self.began_at + timedelta(seconds=time.monotonic() - self.began_seconds)
         cause = "; ".join(filter(None, [cause, self.trouble]))
         try:
             self.spool.load(self.store)
             with self.store.begin() as db:
-                end_run(db, self.run_id, status, cause, clock.now())
+                end_run(db, self.run_id, status, cause, at)
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
-            self.spool.put_end(status, cause, clock.now())
+            self.spool.put_end(status, cause, at)
             message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc

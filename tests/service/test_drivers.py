@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from service.postgres import Postgres
 from sqlalchemy import func, select
 
@@ -22,6 +23,7 @@ DRIVERS = 4
 WITHIN_SECONDS = 240
 
 
+@pytest.mark.long
 def test_30_and_38_each_occurrence_once_whoever_dies(postgres: Postgres, tmp_path: Path) -> None:
     """Kill a driver every second or so, until all that was due has come to its end."""
     url = str(postgres.create("four_drivers", "upkeep_template"))
