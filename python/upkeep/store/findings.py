@@ -76,7 +76,7 @@ def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
     query = select(table).order_by(table.c.status, table.c.severity_rank, table.c.opened_at)
     if not everything:
         query = query.where(table.c.status == OPEN)
-    return [_finding(row) for row in db.execute(query)]
+    return [of_row(row) for row in db.execute(query)]
 
 
 def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
@@ -141,7 +141,8 @@ def _event(finding_id: int, kind: str, row: Values) -> Values:
     }
 
 
-def _finding(row: Any) -> Finding:
+def of_row(row: Any) -> Finding:
+    """Return the finding of a row of the table."""
     values = dict(row._mapping)
     del values["severity_rank"]
     values["severity"] = Severity(values["severity"])
