@@ -340,6 +340,7 @@ run_request = Table(
     "run_request",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
     Column("procedure", String(200), nullable=False),
     Column("host_limit", Text, nullable=False),
     Column("restart_of", Integer),

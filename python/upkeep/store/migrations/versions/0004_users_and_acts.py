@@ -99,6 +99,7 @@ def _acts() -> None:
     op.create_table(
         "run_request",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("site", sa.Text(), nullable=False),
         sa.Column("procedure", sa.String(length=200), nullable=False),
         sa.Column("host_limit", sa.Text(), nullable=False),
         sa.Column("restart_of", sa.Integer(), nullable=True),
