@@ -214,7 +214,7 @@ def stand(db: Connection) -> Stand:
     return Stand(
         hosts=_count(db, hosts),
         hosts_in_need=_count(db, need),
-        failed={Severity(severity): number for severity, number in rows.tuples()},
+        failed={Severity(severity): number for severity, number in rows},
     )
 
 

@@ -121,7 +121,7 @@ def sessions_of(db: Connection) -> dict[int, int]:
     """Return how many sessions there are of each user, by the user's number."""
     table = tables.session
     rows = db.execute(select(table.c.user_id, func.count()).group_by(table.c.user_id))
-    return dict(rows.tuples().all())
+    return {user_id: count for user_id, count in rows}
 
 
 def of_row(row: Row[tuple[object, ...]]) -> User:
