@@ -36,6 +36,8 @@ schedule = typer.Typer(
     rich_markup_mode=None,
 )
 cli.add_typer(schedule, name="schedule")
+user = typer.Typer(help="Who may sign in to the page.", no_args_is_help=True, rich_markup_mode=None)
+cli.add_typer(user, name="user")
 
 SiteOption = Annotated[
     str,
@@ -339,6 +341,105 @@ def schedule_ics(
     from upkeep.schedule_commands import write_feed
 
     write_feed(inventory, out)
+
+
+@cli.command()
+def serve(
+    inventory: SiteOption = "",
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where the page is.")
+    ] = "127.0.0.1:8470",
+    web_only: Annotated[
+        bool, typer.Option("--web-only", help="Only the page: no keys to hosts, no schedule.")
+    ] = False,
+    certificate: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate chain, PEM.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--behind-proxy", metavar="CIDR", help="A proxy that does TLS comes from here."
+        ),
+    ] = None,
+) -> None:
+    """Run the schedule by itself, tell people, and give the page; until it is stopped."""
+    from upkeep.serve import listening
+    from upkeep.serve import serve as serve_page
+
+    place = listening(listen, certificate, key, proxy or [])
+    raise typer.Exit(serve_page(inventory, place, web_only=web_only))
+
+
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
+@user.command("add")
+def user_add(
+    name: UserName,
+    role: Annotated[
+        str, typer.Option("--role", help="viewer, operator, approver or admin.")
+    ] = "viewer",
+    person: Annotated[str, typer.Option("--person", help="Their id in schedule.yml.")] = "",
+    shared: Annotated[bool, typer.Option("--shared", help="Several people use it.")] = False,
+    inventory: SiteOption = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Add a user; the password is asked for."""
+    from upkeep import user_commands
+
+    user_commands.add(inventory, name, role, person, shared=shared, password_stdin=password_stdin)
+
+
+@user.command("list")
+def user_list(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the users."""
+    from upkeep import user_commands
+
+    user_commands.show(inventory, as_json=as_json)
+
+
+@user.command("off")
+def user_off(name: UserName, inventory: SiteOption = "") -> None:
+    """Let a user sign in no more; their sessions end at once."""
+    from upkeep import user_commands
+
+    user_commands.turn(inventory, name, on=False)
+
+
+@user.command("on")
+def user_on(name: UserName, inventory: SiteOption = "") -> None:
+    """Let a user sign in again."""
+    from upkeep import user_commands
+
+    user_commands.turn(inventory, name, on=True)
+
+
+@user.command("role")
+def user_role(
+    name: UserName,
+    role: Annotated[str, typer.Argument(help="viewer, operator, approver or admin.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Give a user another role."""
+    from upkeep import user_commands
+
+    user_commands.set_role(inventory, name, role)
+
+
+@user.command("password")
+def user_password(
+    name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
+) -> None:
+    """Give a user another password; their sessions end at once."""
+    from upkeep import user_commands
+
+    user_commands.set_password(inventory, name, password_stdin=password_stdin)
 
 
 if __name__ == "__main__":

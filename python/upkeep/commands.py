@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import yaml
 
 from upkeep import agent, clock, exit_status, parameters
 from upkeep.check import Check, load
-from upkeep.document import dumps, run_document
+from upkeep.document import dumps, finding_document, run_document
 from upkeep.documentation import options_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.judge import judge_again
@@ -32,6 +32,7 @@ from upkeep.view import model as shown
 from upkeep.view.report import write_report
 from upkeep.view.result import print_result
 from upkeep.view.screen import Screen
+from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.terminal import RunView
 from upkeep.view.troubles import Troubles
 
@@ -110,7 +111,7 @@ def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
     """Print the newest runs."""
     store = _store(_settings(inventory))
     with store.read() as db:
-        summaries = [_summary(db, one) for one in runs.recent(db, count)]
+        summaries = [of_run(db, one) for one in runs.recent(db, count)]
     if as_json:
         documents = [run_document(one, (), ()) for one in summaries]
         _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
@@ -123,8 +124,8 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
     settings = _settings(inventory)
     store = _store(settings)
     with store.read() as db:
-        summary = _summary(db, _stored_run(db, run_id))
-        hosts = [one for one in _hosts(db, run_id) if host in ("", one.name)]
+        summary = of_run(db, _stored_run(db, run_id))
+        hosts = [one for one in hosts_of(db, run_id) if host in ("", one.name)]
         if host and not hosts:
             raise UsageError(f"run {run_id} has no host {host!r}", remedy=f"upkeep show {run_id}")
         if as_json:
@@ -150,9 +151,9 @@ def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     store = _store(_settings(inventory))
     with store.read() as db:
         found = findings.open_ones(db, everything)
-    rows = [_finding(one) for one in found]
+    rows = [finding_of(one) for one in found]
     if as_json:
-        _print_json({"findings": [_finding_document(one) for one in found]})
+        _print_json({"findings": [finding_document(one) for one in found]})
     else:
         lists.print_findings(_out(), rows, clock.now())
     failed: dict[Any, int] = {}
@@ -175,7 +176,7 @@ def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
             judged = judge_again(observed, load(), due)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
-        summary = _summary(db, run)
+        summary = of_run(db, run)
     return _show_judgement(summary, again, as_json=as_json)
 
 
@@ -228,10 +229,10 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view)
     with store.read() as db:
-        summary = _summary(db, _stored_run(db, run_id))
+        summary = of_run(db, _stored_run(db, run_id))
         report = _write_report(db, site.settings, summary)
         if as_json:
-            hosts = list(_hosts(db, run_id))
+            hosts = list(hosts_of(db, run_id))
             results = stored.results_of(db, run_id)
             _print_json(run_document(summary, hosts, results, _changes(db, run_id)))
         else:
@@ -300,7 +301,7 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
         write_report(
             path,
             summary,
-            _hosts(db, summary.id or 0),
+            hosts_of(db, summary.id or 0),
             stored.results_of(db, summary.id or 0),
             titles=lambda name: checks[name].title if name in checks else name,
             evidence=lambda sha256: _evidence_text(db, sha256),
@@ -315,7 +316,7 @@ def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | N
     """Print how the run stands, from what was written down."""
     troubles = Troubles(summary.site)
     names = []
-    for host in _hosts(db, summary.id or 0):
+    for host in hosts_of(db, summary.id or 0):
         troubles.add_host(host)
         names.append(host.name)
     troubles.add_results(stored.results_of(db, summary.id or 0))
@@ -442,70 +443,10 @@ def _stored_run(db: Any, run_id: int) -> runs.Run:
     return found
 
 
-def _summary(db: Any, run: runs.Run) -> shown.RunSummary:
-    """Return what is shown of a run, counted in the store."""
-    counted = runs.count(db, run.id)
-    return shown.RunSummary(
-        id=run.id,
-        procedure=run.procedure,
-        title=run.title,
-        site=run.site,
-        status=run.status,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-        cause=run.cause,
-        hosts=counted.hosts,
-        hosts_in_need=counted.hosts_in_need,
-        counts=shown.Counts(counted.passed, counted.unknown, counted.failed),
-        version=run.version,
-        started_by=run.started_by,
-    )
-
-
-def _hosts(db: Any, run_id: int) -> Iterator[shown.HostInRun]:
-    for one in runs.hosts(db, run_id):
-        yield shown.HostInRun(
-            one.host,
-            one.outcome,
-            one.message,
-            one.observed_at,
-            one.seconds,
-            one.python,
-            one.clock_offset_seconds,
-        )
-
-
 def _changes(db: Any, run_id: int, host: str = "") -> list[dict[str, str]]:
     """Return what the run's jobs did, on all hosts or on one."""
     done = [dataclasses.asdict(one) for one in runs.changes(db, run_id)]
     return [one for one in done if host in ("", one["host"])]
-
-
-def _finding(one: findings.Finding) -> shown.Finding:
-    return shown.Finding(
-        id=one.id,
-        host=one.host,
-        check=one.check_id,
-        subject=one.subject,
-        status=Status.FAIL if one.status == findings.OPEN else Status.PASS,
-        severity=one.severity,
-        message=one.message,
-        opened_at=one.opened_at,
-        last_seen_at=one.last_seen_at,
-        count=one.count,
-        reopened=one.opening - 1,
-        resolved_at=one.resolved_at,
-        remedy=one.remedy,
-    )
-
-
-def _finding_document(one: findings.Finding) -> dict[str, Any]:
-    values = dataclasses.asdict(one)
-    values["severity"] = one.severity.value
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in values.items()
-    }
 
 
 def _check_document(check: Check) -> dict[str, Any]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import readable
 from upkeep import exit_status
 from upkeep.observed import Outcome, result_to_json
 from upkeep.verdicts import Result, Severity
 from upkeep.view.model import HostInRun, RunSummary
+
+if TYPE_CHECKING:
+    from upkeep.store.findings import Finding
 
 VERSION = 1
 
@@ -54,6 +59,16 @@ def run_document(
     }
     made: dict[str, Any] = readable(document)
     return made
+
+
+def finding_document(one: Finding) -> dict[str, Any]:
+    """Return a finding as JSON types."""
+    values = dataclasses.asdict(one)
+    values["severity"] = one.severity.value
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
 
 
 def dumps(document: dict[str, Any]) -> str:

@@ -19,8 +19,8 @@ from upkeep.parameters import nearest
 PREFIX = "UPKEEP_"
 FILE = "upkeep.toml"
 PATHS = frozenset({"state", "workspace", "vault_password_file"})
-ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES"})
-"""Variables of this prefix that are no settings: one that the driver sets, one of the tests."""
+ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES", "UPKEEP_METRICS_TOKEN"})
+"""Variables of this prefix that are no settings: one that the driver sets, one of the tests, a secret of the page."""
 
 
 def _default_state() -> Path:

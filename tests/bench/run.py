@@ -27,6 +27,7 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
+from bench.pages import pages  # noqa: E402
 from dateutil.rrule import rrulestr  # noqa: E402
 from lab.fleet import Fleet, Host  # noqa: E402
 from lab.site import ssh_arguments, write_site  # noqa: E402
@@ -340,7 +341,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--log-mib", type=int, default=2048)
     parser.add_argument("--many", type=int, default=1000)
-    parser.add_argument("--only", choices=["fan-out", "start", "window", "memory", "calendar"])
+    parser.add_argument(
+        "--only", choices=["fan-out", "start", "window", "memory", "calendar", "pages"]
+    )
     asked = parser.parse_args()
     version = platform.python_version()
     print(f"{os.cpu_count()} cores, Python {version}, {datetime.now(UTC):%Y-%m-%d}\n", flush=True)
@@ -353,10 +356,11 @@ def main() -> None:
             "window": lambda: window(folder, 20, asked.log_mib),
             "memory": lambda: memory(folder, asked.many),
             "calendar": lambda: calendar(asked.rounds),
+            "pages": lambda: pages(folder),
         }
         for part, take in parts.items():
             if asked.only in (None, part):
-                print("\n".join(f"| {row} |" for row in take()) + "\n", flush=True)
+                print("\n".join(f"| {row} |" if row else "" for row in take()) + "\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Find
     for some in batched(hosts):
         where = (table.c.site == site, table.c.status == OPEN, table.c.subject == CONNECTION)
         found += db.execute(select(table).where(*where, table.c.host.in_(some))).all()
-    return [_finding(row) for row in found]
+    return [of_row(row) for row in found]
 
 
 def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
@@ -87,7 +87,7 @@ def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
     query = select(table).order_by(table.c.status, table.c.severity_rank, table.c.opened_at)
     if not everything:
         query = query.where(table.c.status == OPEN)
-    return [_finding(row) for row in db.execute(query)]
+    return [of_row(row) for row in db.execute(query)]
 
 
 def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
@@ -152,7 +152,8 @@ def _event(finding_id: int, kind: str, row: Values) -> Values:
     }
 
 
-def _finding(row: Any) -> Finding:
+def of_row(row: Any) -> Finding:
+    """Return the finding of a row of the table."""
     values = dict(row._mapping)
     del values["severity_rank"]
     values["severity"] = Severity(values["severity"])

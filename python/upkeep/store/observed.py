@@ -408,10 +408,11 @@ def _results(db: Connection, where: Any) -> Iterator[Result]:
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     for row in db.execute(rows):
-        yield _result(row)
+        yield of_row(row)
 
 
-def _result(row: Row[Any]) -> Result:
+def of_row(row: Row[Any]) -> Result:
+    """Return the result of a row of the table."""
     return Result(
         host=row.host,
         check=row.check_id,

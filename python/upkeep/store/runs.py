@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import metadata
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.observed import Outcome
 from upkeep.store import tables
-from upkeep.store.texts import name, shown
+from upkeep.store.texts import name, packed, shown
 from upkeep.verdicts import Severity
 
 RUNNING = "running"
@@ -87,19 +89,22 @@ def finish(db: Connection, run_id: int, status: str, cause: str, ended_at: datet
         .where(tables.run.c.id == run_id, tables.run.c.status == RUNNING)
         .values(status=status, cause=shown(cause), ended_at=ended_at)
     )
+    if ended.rowcount == 1:
+        counted = packed(_to_json(count(db, run_id)))
+        db.execute(update(tables.run).where(tables.run.c.id == run_id).values(counted=counted))
     return ended.rowcount == 1
 
 
 def get(db: Connection, run_id: int) -> Run | None:
     """Return the run, or None."""
     row = db.execute(select(tables.run).where(tables.run.c.id == run_id)).first()
-    return _run(row) if row else None
+    return of_row(row) if row else None
 
 
 def recent(db: Connection, count: int) -> list[Run]:
     """Return the newest runs, newest first."""
     rows = db.execute(select(tables.run).order_by(tables.run.c.id.desc()).limit(count))
-    return [_run(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 def unfinished(db: Connection) -> list[Run]:
@@ -107,23 +112,27 @@ def unfinished(db: Connection) -> list[Run]:
     rows = db.execute(
         select(tables.run).where(tables.run.c.status == RUNNING).order_by(tables.run.c.id)
     )
-    return [_run(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 def hosts(db: Connection, run_id: int) -> Iterator[RunHost]:
     """Yield the run's hosts by name."""
     table = tables.run_host
     rows = db.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.host))
-    for row in rows:
-        yield RunHost(
-            row.host,
-            Outcome(row.outcome),
-            row.message,
-            row.observed_at,
-            row.seconds,
-            row.python,
-            row.clock_offset_seconds,
-        )
+    yield from map(host_of_row, rows)
+
+
+def host_of_row(row: Row[Any]) -> RunHost:
+    """Return the run's host of a row of the table."""
+    return RunHost(
+        row.host,
+        Outcome(row.outcome),
+        row.message,
+        row.observed_at,
+        row.seconds,
+        row.python,
+        row.clock_offset_seconds,
+    )
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,11 @@ class Counted:
 
 
 def count(db: Connection, run_id: int) -> Counted:
-    """Return what a run found, counted by the database."""
+    """Return what a run found: as it was counted at its end or, while it runs, by the database."""
     host, result = tables.run_host, tables.result
+    kept = db.execute(select(tables.run.c.counted).where(tables.run.c.id == run_id)).scalar()
+    if kept:
+        return _from_json(json.loads(kept))
     outcomes = db.execute(
         select(host.c.outcome, func.count()).where(host.c.run_id == run_id).group_by(host.c.outcome)
     )
@@ -196,6 +208,19 @@ def count(db: Connection, run_id: int) -> Counted:
     )
 
 
+def _to_json(counted: Counted) -> dict[str, Any]:
+    values = asdict(counted)
+    values["hosts"] = {outcome.value: number for outcome, number in counted.hosts.items()}
+    values["failed"] = {severity.value: number for severity, number in counted.failed.items()}
+    return values
+
+
+def _from_json(values: dict[str, Any]) -> Counted:
+    hosts = {Outcome(outcome): number for outcome, number in values.pop("hosts").items()}
+    failed = {Severity(severity): number for severity, number in values.pop("failed").items()}
+    return Counted(hosts=hosts, failed=failed, **values)
+
+
 def version() -> str:
     """Return the program's version; a checkout on PYTHONPATH has none."""
     try:
@@ -204,8 +229,9 @@ def version() -> str:
         return "unknown"
 
 
-def _run(row: Row[tuple[object, ...]]) -> Run:
+def of_row(row: Row[tuple[object, ...]]) -> Run:
+    """Return the run of a row of the table."""
     values = dict(row._mapping)
     values["limit"] = values.pop("host_limit")
-    del values["observations_kept"]
+    del values["observations_kept"], values["counted"]
     return Run(**values)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 
@@ -88,8 +89,12 @@ run = Table(
     Column("boot_id", String(64), nullable=False),
     Column("workspace", Text, nullable=False),
     Column("observations_kept", Boolean, nullable=False),
+    Column(
+        "counted", Text
+    ),  # what it found, counted at its end: lists would count it again and again
     Index(None, "status"),
     Index(None, "started_at"),
+    Index(None, "procedure", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -193,6 +198,14 @@ result = Table(
     Column("observation", Integer),
     UniqueConstraint("run_id", "judgement", "fingerprint"),
     Index(None, "report_id"),
+    # Of a run, what did not pass: seldom much, and what is looked at.
+    Index(
+        "ix_result_not_passed",
+        "run_id",
+        "severity_rank",
+        sqlite_where=text("status <> 'pass' AND judgement = 0"),
+        postgresql_where=text("status <> 'pass' AND judgement = 0"),
+    ),
 )
 
 measure = Table(
@@ -248,7 +261,7 @@ finding = Table(
     Column("last_seen_at", Moment, nullable=False),
     Column("resolved_at", Moment),
     UniqueConstraint("fingerprint"),
-    Index(None, "status", "severity_rank"),
+    Index(None, "status", "severity_rank", "opened_at", "id"),
 )
 
 finding_event = Table(
@@ -356,4 +369,79 @@ lease = Table(
     Column("taken_at", Moment, nullable=False),
     PrimaryKeyConstraint("site", "host"),
     Index(None, "run_id"),
+)
+# --- the page: users, their sessions, and what they did ---------------------------------------------------------------
+app_user = Table(
+    "app_user",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("person", String(100), nullable=False),  # id in the site's schedule.yml, or empty
+    Column("role", String(20), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+    UniqueConstraint("name"),
+    sqlite_autoincrement=True,
+)
+
+session = Table(
+    # id_hash: of the random number that only the browser has; who reads this table cannot become anybody.
+    "session",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("app_user.id", ondelete="CASCADE"), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Index(None, "user_id"),
+    Index(None, "seen_at"),
+)
+
+sign_in_attempt = Table(
+    # Failures of an account or of an address since its last success, and when it may try again.
+    "sign_in_attempt",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Index(None, "last_at"),
+)
+
+act = Table(
+    # What people did. Rows are only added: triggers of the migration refuse all else.
+    "act",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("who", String(100), nullable=False),  # a user's name; empty if nobody has signed in
+    Column("account", String(100), nullable=False),  # of the operating system, on the command line
+    Column("way", String(10), nullable=False),  # web or cli
+    Column("address", String(64), nullable=False),
+    Column("what", String(100), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", String(20), nullable=False),  # done, refused or failed
+    Column("detail", Text, nullable=False),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
+run_request = Table(
+    # Somebody asks on the page for a run. The page holds no keys; a driver that does takes it.
+    "run_request",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("procedure", String(200), nullable=False),
+    Column("host_limit", Text, nullable=False),
+    Column("restart_of", Integer),
+    Column("asked_by", String(100), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("taken_at", Moment),
+    Column("run_id", Integer),
+    Column("message", Text, nullable=False),  # why there is no run
+    Index(None, "taken_at"),
+    sqlite_autoincrement=True,
 )

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from upkeep.errors import UpkeepError
 from upkeep.observed import Outcome
 from upkeep.verdicts import Result, Status
+from upkeep.view import html
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
 from upkeep.view.screen import Letters
@@ -186,34 +186,10 @@ def _resource(name: str) -> str:
 
 
 def _environment(zone: tzinfo | None) -> Environment:
-    environment = Environment(
-        autoescape=True,
-        finalize=_harmless,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html.environment()
     environment.filters["exact"] = lambda when: exact(when, zone)
-    environment.filters["short"] = safe
-    environment.filters["remedy"] = _remedy
     environment.filters["lines"] = escape  # of an excerpt, whose lines are harmless each
     return environment
-
-
-def _harmless(value: Any) -> Any:
-    """Return what the template prints without characters that are not seen; markup is our own and stays."""
-    return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _remedy(text: str) -> Markup:
-    """Return a next step with what stands between backticks as code."""
-    pieces = safe(text, 1_000).split("`")
-    if len(pieces) % 2 == 0:
-        return escape(safe(text, 1_000))
-    return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if index % 2 else escape(piece)
-        for index, piece in enumerate(pieces)
-    )
 
 
 def _host(host: HostInRun, zone: tzinfo | None) -> _Host:

@@ -1,0 +1,89 @@
+"""Who acts on the command line: an account of the operating system, mapped to a user where the site says so.
+
+Whoever can write the database directly is outside of this: its rows are no proof against its owner.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from upkeep import clock
+from upkeep.errors import UsageError
+from upkeep.roles import Role
+from upkeep.schedule_file import Schedule
+from upkeep.store import Store, acts, users
+
+UNSET = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts. account: of the operating system; user: of the page, if the account is one's."""
+
+    account: str
+    user: users.User | None
+
+    @property
+    def name(self) -> str:
+        """What to call them: the user's name or, if the account is nobody's, the account."""
+        return self.user.name if self.user else self.account
+
+
+def account() -> str:
+    """Return the account that signed in to this machine, also after sudo; else that of this process."""
+    try:
+        number = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        number = UNSET
+    for uid in (number, os.getuid()):
+        if uid != UNSET:
+            try:
+                return pwd.getpwuid(uid).pw_name
+            except KeyError:
+                continue
+    return f"uid {os.getuid()}"
+
+
+def actor(db: Connection, schedule: Schedule | None) -> Actor:
+    """Return who acts here: by people.<id>.accounts of the schedule, or the user who is called like the account."""
+    own = account()
+    people = schedule.people.items() if schedule else ()
+    for person, known in people:
+        if own in known.accounts:
+            found = users.of_person(db, person)
+            if found:
+                return Actor(own, found)
+    same = users.get(db, own.lower())
+    return Actor(own, same if same and not same.disabled_at else None)
+
+
+def record(
+    store: Store,
+    schedule: Schedule | None,
+    what: str,
+    target: str = "",
+    *,
+    least: Role | None = None,
+    detail: str = "",
+) -> Actor:
+    """Write down what is about to be done on the command line; return who does it.
+
+    Raises UsageError, and writes that down, if the account is that of a user whose role does not reach. An account
+    that is no user's is not held up: it can read this program's keys and database anyhow.
+    """
+    with store.begin() as db:
+        who = actor(db, schedule)
+        refused = least is not None and who.user is not None and not who.user.role.may(least)
+        outcome = acts.REFUSED if refused else acts.DONE
+        name = who.user.name if who.user else ""
+        at = clock.now()
+        acts.record(db, acts.Act(at, name, what, target, outcome, detail, acts.CLI, who.account))
+    if refused and least and who.user:
+        message = f"to {what} needs the role {least.value}; {who.name} is {who.user.role.value}"
+        raise UsageError(message, remedy="an admin can give another role: upkeep user role")
+    return who

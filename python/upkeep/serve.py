@@ -1,0 +1,431 @@
+"""`upkeep serve`: one process with the page and, beside it, the workers that make the schedule run itself.
+
+Workers are objects with a name and `step(now)`, which does what is due and returns in how many seconds it wants to be
+called again. What one raises costs a line and that step; the process knows when each last got on, and tells systemd,
+/healthz and the heartbeat only as long as all do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from upkeep import clock
+from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.settings import Settings, load_settings
+from upkeep.site import EMBEDDED, SCHEDULE, load_site
+from upkeep.store import Store, open_store
+from upkeep.view.screen import Screen
+
+LONGEST_WAIT_SECONDS = 20.0
+WAIT_AFTER_FAULT_SECONDS = 5.0
+# A step may wait a minute for a lock of the database; what takes longer stands still.
+STANDS_STILL_SECONDS = 150.0
+CLOSE_SECONDS = 5
+STOP_SECONDS = 90.0
+CONNECTIONS = 200
+MISSING = "pip install 'upkeep[web]'"
+
+
+class Step(Protocol):
+    """A worker. One with `stop(seconds)` is asked to end what it has begun within that time."""
+
+    name: str
+
+    def step(self, now: datetime) -> float:
+        """Do what is due at `now`; return in how many seconds there may be more."""
+
+
+class Worker:
+    """Calls a step again and again, in a thread of its own."""
+
+    def __init__(self, step: Step, stopping: threading.Event) -> None:
+        self.step = step
+        self.name = step.name
+        self.progressed = time.monotonic()
+        self.steps = 0
+        self._stopping = stopping
+        self._thread = threading.Thread(target=self._run, name=step.name, daemon=True)
+        self._said = ""
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def gets_on(self) -> bool:
+        """Whether it has done a step not long ago."""
+        return time.monotonic() - self.progressed < STANDS_STILL_SECONDS
+
+    def stop(self, seconds: float) -> None:
+        """Wait for the step that is in work, then let it end what it has begun."""
+        until = time.monotonic() + seconds
+        self._thread.join(seconds)
+        end = getattr(self.step, "stop", None)
+        if end:
+            end(max(until - time.monotonic(), 1.0))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                wait = self.step.step(clock.now())
+                self.progressed = time.monotonic()
+                self.steps += 1
+                self._said = ""
+            except Exception as exc:
+                wait = WAIT_AFTER_FAULT_SECONDS
+                self._complain(exc)
+            self._stopping.wait(min(max(wait, 0.05), LONGEST_WAIT_SECONDS))
+
+    def _complain(self, exc: Exception) -> None:
+        """Print a line; the same one only once."""
+        line = f"{self.name}: {type(exc).__name__}: {' '.join(str(exc).split())}"
+        if line != self._said:
+            self._said = line
+            note(line)
+
+
+class Watch:
+    """Tells systemd and the one who listens to the heartbeat that all get on; says nothing otherwise."""
+
+    name = "watch"
+
+    def __init__(self, workers: Sequence[Worker], beat: Heartbeat | None) -> None:
+        self.workers = workers
+        self.beat = beat
+        self._seconds = watchdog_seconds()
+
+    def step(self, now: datetime) -> float:
+        """Tell what is true."""
+        if all(worker.gets_on for worker in self.workers):
+            notify("WATCHDOG=1")
+        if self.beat:
+            self.beat.step(now)
+        return self._seconds / 3 if self._seconds else LONGEST_WAIT_SECONDS
+
+
+class Heartbeat:
+    """Calls a URL outside each time that all workers have progressed since the last call."""
+
+    def __init__(
+        self, url: str, every_seconds: float, workers: Sequence[Worker], store: Store
+    ) -> None:
+        self.url = url
+        self.every_seconds = every_seconds
+        self.workers = workers
+        self.store = store
+        self._next = 0.0
+        self._steps: dict[str, int] = {}
+
+    def step(self, _now: datetime) -> None:
+        """Call it if it is time, and true."""
+        if time.monotonic() < self._next:
+            return
+        steps = {worker.name: worker.steps for worker in self.workers}
+        if any(count <= self._steps.get(name, 0) for name, count in steps.items()):
+            return
+        with self.store.read() as db:
+            db.exec_driver_sql("SELECT 1")
+        self._next = time.monotonic() + self.every_seconds
+        self._steps = steps
+        self._call()
+
+    def _call(self) -> None:
+        import httpx2
+
+        refuse_inward(self.url)
+        answer = httpx2.get(self.url, timeout=10, follow_redirects=False)
+        if answer.status_code >= 400:
+            raise UpkeepError(f"heartbeat: answered with {answer.status_code}")
+
+
+def refuse_inward(url: str) -> None:
+    """Raise UpkeepError if the URL is no web address, or leads to this link's services, such as a cloud's metadata.
+
+    The URL may hold a secret, so no message repeats it.
+    """
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UpkeepError("heartbeat: its URL is none of http or https")
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        raise UpkeepError(f"heartbeat: its host is not found ({exc.strerror or exc})") from exc
+    for *_rest, address in found:
+        at = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        mapped = getattr(at, "ipv4_mapped", None) or at
+        if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
+            raise UpkeepError("heartbeat: its URL leads to a link-local address")
+
+
+# --- systemd ---------------------------------------------------------------------------------------------------------
+def notify(state: str) -> None:
+    """Tell systemd; nobody, if it is not there. Source: sd_notify(3)."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as there,
+    ):
+        there.sendto(state.encode(), address)
+
+
+def watchdog_seconds() -> float:
+    """Return in which time systemd wants to hear of us; 0 if it does not."""
+    ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    with contextlib.suppress(ValueError):
+        return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if ours else 0.0
+    return 0.0
+
+
+# --- where it listens ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Listen:
+    """Where and how the page is given out. proxies: networks whose word on the client's address is taken."""
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+    proxies: tuple[str, ...] = ()
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come by TLS: to us, or to the proxy before us."""
+        return self.certificate is not None or bool(self.proxies)
+
+
+def listening(
+    listen: str, certificate: Path | None, key: Path | None, proxies: Sequence[str]
+) -> Listen:
+    """Return where to listen; raise ConfigurationError where passwords would travel in the clear."""
+    host, colon, port = listen.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigurationError(f"--listen {listen!r}; expected ADDRESS:PORT, as 127.0.0.1:8470")
+    for network in proxies:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as exc:
+            message = f"--behind-proxy {network!r}; expected an address or network, as 10.0.0.5/32"
+            raise ConfigurationError(message) from exc
+    if (certificate is None) != (key is None):
+        raise ConfigurationError("--tls-cert and --tls-key belong together")
+    for path in (certificate, key):
+        if path is not None and not os.access(path, os.R_OK):
+            raise ConfigurationError(f"{path}: cannot be read")
+    if not _is_loopback(host) and certificate is None and not proxies:
+        message = f"--listen {listen}: passwords would travel over the network in the clear"
+        remedy = (
+            "give --tls-cert and --tls-key, or say --behind-proxy CIDR of the proxy that does TLS"
+        )
+        raise ConfigurationError(message, remedy=remedy)
+    return Listen(host, int(port), certificate, key, tuple(proxies))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may lead elsewhere tomorrow
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status."""
+    try:
+        import uvicorn
+
+        from upkeep.web.app import make_app
+    except ModuleNotFoundError as exc:
+        raise UpkeepError(f"serve needs the package {exc.name}", remedy=MISSING) from exc
+    stopping = threading.Event()
+    settings, site_name, schedule_of, folder = _site(inventory, web_only=web_only)
+    store = open_store(settings.database_url)
+    workers = [] if web_only else [Worker(one, stopping) for one in make_steps(inventory, store)]
+    health: dict[str, Worker] = {one.name: one for one in workers}
+    setting = _setting(store, settings, site_name, schedule_of, folder, health, listen)
+    config = uvicorn.Config(
+        make_app(setting),
+        host=listen.host,
+        port=listen.port,
+        ssl_certfile=listen.certificate,
+        ssl_keyfile=listen.key,
+        proxy_headers=bool(listen.proxies),
+        forwarded_allow_ips=list(listen.proxies),
+        server_header=False,
+        date_header=True,
+        access_log=False,
+        log_level="warning",
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+    )
+    server = _server(config, stopping, [Watch(workers, _beat(schedule_of(), workers, store))])
+    with _until_asked(stopping):
+        for worker in workers:
+            worker.start()
+        server.run()
+        stopping.set()
+        notify("STOPPING=1")
+        until = time.monotonic() + STOP_SECONDS
+        for worker in workers:
+            worker.stop(max(until - time.monotonic(), 1.0))
+    store.close()
+    return 0 if server.started else 1
+
+
+def make_steps(inventory: str, store: Store) -> list[Step]:
+    """Return the workers of a driver."""
+    from upkeep.requested import Requested
+
+    return [Requested(inventory, load_site(inventory), store)]
+
+
+def _server(config: Any, stopping: threading.Event, steps: Sequence[Step]) -> Any:
+    """Return uvicorn's server; it tells systemd when it listens, and the workers when it is asked to end."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                notify("READY=1")
+                place = f"{config.host}:{config.port}"
+                scheme = "https" if config.ssl_certfile else "http"
+                note(f"the page is at {scheme}://{place}/", plain=True)
+                for step in steps:
+                    Worker(step, stopping).start()
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            stopping.set()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
+
+
+@contextlib.contextmanager
+def _until_asked(stopping: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT only be heard: uvicorn raises them once more when it has ended."""
+
+    def heard(_number: int, _frame: object) -> None:
+        stopping.set()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path | None]:
+    """Return settings, the site's name as runs have it, what gives its schedule, and its folder."""
+    if not web_only:
+        site = load_site(inventory)
+        folder = site.folder
+        name = str(Path(site.name).absolute()) if site.name else ""
+        return site.settings, name, _Schedules(folder / SCHEDULE, site.schedule), folder
+    given = Path(inventory) if inventory else None
+    settings = load_settings(given)
+    folder = given or EMBEDDED
+    path = folder / SCHEDULE
+    schedule = load_schedule(path) if path.is_file() else None
+    return settings, str(given.absolute()) if given else "", _Schedules(path, schedule), folder
+
+
+class _Schedules:
+    """Gives the schedule as its file says it now or, if that is broken, as it last was right."""
+
+    def __init__(self, path: Path, schedule: Schedule | None) -> None:
+        self.path = path
+        self._schedule = schedule
+        self._seen = self._stamp()
+
+    def __call__(self) -> Schedule | None:
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            with contextlib.suppress(UpkeepError, OSError):
+                self._schedule = load_schedule(self.path)
+        return self._schedule
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return 0, 0
+        return status.st_mtime_ns, status.st_size
+
+
+def _setting(
+    store: Store,
+    settings: Settings,
+    site: str,
+    schedule: Any,
+    folder: Path | None,
+    workers: Mapping[str, Worker],
+    listen: Listen,
+) -> Any:
+    """Return what the page's routes know."""
+    from upkeep.web.routing import Setting
+
+    return Setting(
+        store=store,
+        site=site,
+        schedule=schedule,
+        folder=folder,
+        reports=settings.state.absolute() / "reports",
+        health=lambda: {name: worker.gets_on for name, worker in workers.items()},
+        secure=listen.secure,
+        metrics=_metrics(store),
+        metrics_token=os.environ.get("UPKEEP_METRICS_TOKEN", ""),
+    )
+
+
+def _metrics(store: Store) -> Any:
+    """Return what gives the text of /metrics; None where its package is not installed."""
+    if importlib.util.find_spec("upkeep.metrics") is None:
+        return None
+    try:
+        render = importlib.import_module("upkeep.metrics").render
+    except ModuleNotFoundError:
+        return None
+    return lambda now: render(store, now)
+
+
+def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) -> Heartbeat | None:
+    asked = schedule.alerts.heartbeat if schedule else None
+    if asked is None or not workers:
+        return None
+    url = os.environ.get(asked.url_from, "")
+    if not url:
+        note(f"no heartbeat: the variable {asked.url_from} is not set")
+        return None
+    return Heartbeat(url, asked.every, workers, store)
+
+
+def note(text: str, *, plain: bool = False) -> None:
+    """Print a line on standard error, where systemd's journal takes it up."""
+    screen = Screen(sys.stderr)
+    screen.line(screen.text(text if plain else f"upkeep: {text}", 1_000))
+    screen.flush()

@@ -1,0 +1,228 @@
+"""What pages ask for: little at a time, from where the last page ended, by an index, however much there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    tuple_,
+)
+from sqlalchemy import text as sql
+
+from upkeep.store import tables
+from upkeep.store.findings import OPEN, Finding
+from upkeep.store.findings import of_row as finding_of
+from upkeep.store.observed import of_row as result_of
+from upkeep.store.runs import RUNNING, Run, RunHost
+from upkeep.store.runs import host_of_row as host_of
+from upkeep.store.runs import of_row as run_of
+from upkeep.store.texts import name
+from upkeep.verdicts import Result, Severity
+
+# Worst first, in the precedence of the exit status: high, unknown, medium.
+UNKNOWN_RANK = 2.5
+
+
+def runs(
+    db: Connection, count: int, *, before: int | None = None, procedure: str = ""
+) -> list[Run]:
+    """Return runs, newest first; before: the number of a run, for those that came earlier."""
+    table = tables.run
+    query = select(table).order_by(table.c.id.desc()).limit(count)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    if procedure:
+        query = query.where(table.c.procedure == procedure)
+    return [run_of(row) for row in db.execute(query)]
+
+
+def last_run(db: Connection, procedure: str) -> Run | None:
+    """Return the procedure's newest run that has ended, or None."""
+    table = tables.run
+    row = db.execute(
+        select(table)
+        .where(table.c.procedure == procedure, table.c.status != RUNNING)
+        .order_by(table.c.id.desc())
+        .limit(1)
+    ).first()
+    return run_of(row) if row else None
+
+
+def not_passed(db: Connection, run_id: int, count: int, *, host: str = "") -> list[Result]:
+    """Return what did not pass in a run, worst first, at most so many."""
+    table = tables.result
+    where = table.c.run_id == run_id, _is_not_passed()
+    rank = func.coalesce(table.c.severity_rank, UNKNOWN_RANK)
+    query = select(table).where(*where).limit(count)
+    if host:
+        query = query.where(table.c.host == name(host, 255))
+    query = query.order_by(rank, table.c.check_id, table.c.host, table.c.subject)
+    return [result_of(row) for row in db.execute(query)]
+
+
+@dataclass(frozen=True)
+class HostNeeds:
+    """How much did not pass on a host in a run. rank: of the worst, 2.5 for what is unknown."""
+
+    count: int
+    rank: float
+
+
+def needs_by_host(db: Connection, run_id: int) -> dict[str, HostNeeds]:
+    """Return what did not pass in a run, counted by host."""
+    table = tables.result
+    rank = func.min(func.coalesce(table.c.severity_rank, UNKNOWN_RANK))
+    rows = db.execute(
+        select(table.c.host, func.count(), rank)
+        .where(table.c.run_id == run_id, _is_not_passed())
+        .group_by(table.c.host)
+    )
+    return {host: HostNeeds(count, worst) for host, count, worst in rows}
+
+
+def results_of_host(db: Connection, run_id: int, host: str, count: int) -> list[Result]:
+    """Return all results of a host in a run, worst first, at most so many."""
+    table, report = tables.result, tables.report
+    here = select(report.c.id).where(report.c.run_id == run_id, report.c.host == name(host, 255))
+    order = case((table.c.status == "fail", 0), (table.c.status == "unknown", 1), else_=2)
+    rows = db.execute(
+        select(table)
+        .where(table.c.report_id.in_(here), table.c.judgement == 0)
+        .order_by(order, table.c.severity_rank, table.c.check_id, table.c.subject)
+        .limit(count)
+    )
+    return [result_of(row) for row in rows]
+
+
+def host_in_run(db: Connection, run_id: int, host: str) -> RunHost | None:
+    """Return how it went with a host in a run, or None."""
+    table = tables.run_host
+    where = (table.c.run_id == run_id, table.c.host == name(host, 255))
+    row = db.execute(select(table).where(*where)).first()
+    return host_of(row) if row else None
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+def findings(
+    db: Connection,
+    count: int,
+    *,
+    status: str = OPEN,
+    severity: Severity | None = None,
+    host: str = "",
+    check: str = "",
+    after: tuple[int, datetime, int] | None = None,
+) -> list[Finding]:
+    """Return findings of a status, worst first, the oldest of a severity first.
+
+    after: severity's rank, opened_at and number of the last one of the page before.
+    """
+    table = tables.finding
+    keys = (table.c.severity_rank, table.c.opened_at, table.c.id)
+    query = select(table).where(table.c.status == status).order_by(*keys).limit(count)
+    if severity:
+        query = query.where(table.c.severity_rank == severity.rank)
+    if host:
+        query = query.where(table.c.host == host)
+    if check:
+        query = query.where(table.c.check_id == check)
+    if after:
+        last = [literal(one, key.type) for one, key in zip(after, keys, strict=True)]
+        query = query.where(tuple_(*keys) > tuple_(*last))
+    return [finding_of(row) for row in db.execute(query)]
+
+
+def finding(db: Connection, finding_id: int) -> Finding | None:
+    """Return the finding, or None."""
+    table = tables.finding
+    row = db.execute(select(table).where(table.c.id == finding_id)).first()
+    return finding_of(row) if row else None
+
+
+def newest_result(db: Connection, fingerprint: str) -> tuple[int, Result] | None:
+    """Return the newest result of a subject, with its run's number; None if that run is kept no more."""
+    latest, table = tables.latest_result, tables.result
+    row = db.execute(
+        select(table)
+        .join(
+            latest,
+            and_(latest.c.run_id == table.c.run_id, latest.c.fingerprint == table.c.fingerprint),
+        )
+        .where(latest.c.fingerprint == fingerprint, table.c.judgement == 0)
+    ).first()
+    return (row.run_id, result_of(row)) if row else None
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a finding in a run."""
+
+    at: datetime
+    kind: str
+    severity: Severity | None
+    message: str
+    run_id: int
+
+
+def events(db: Connection, finding_id: int, count: int) -> list[Event]:
+    """Return what happened to a finding, newest first."""
+    table = tables.finding_event
+    rows = db.execute(
+        select(table)
+        .where(table.c.finding_id == finding_id)
+        .order_by(table.c.id.desc())
+        .limit(count)
+    )
+    return [
+        Event(row.at, row.kind, Severity(row.severity) if row.severity else None, row.message, row.run_id)
+        for row in rows
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stand:
+    """How all hosts stand now. failed: open findings by severity."""
+
+    hosts: int
+    hosts_in_need: int
+    failed: dict[Severity, int]
+
+
+def stand(db: Connection) -> Stand:
+    """Return how all hosts stand now."""
+    table, latest = tables.finding, tables.latest_result
+    rows = db.execute(
+        select(table.c.severity, func.count())
+        .where(table.c.status == OPEN)
+        .group_by(table.c.severity)
+    )
+    need = (
+        select(table.c.host)
+        .where(table.c.status == OPEN, table.c.severity_rank < Severity.INFO.rank)
+        .distinct()
+    )
+    hosts = select(latest.c.host).distinct()
+    return Stand(
+        hosts=_count(db, hosts),
+        hosts_in_need=_count(db, need),
+        failed={Severity(severity): number for severity, number in rows},
+    )
+
+
+def _count(db: Connection, query: Any) -> int:
+    return int(db.execute(select(func.count()).select_from(query.subquery())).scalar() or 0)
+
+
+def _is_not_passed() -> ColumnElement[bool]:
+    """Return the condition of the partial index, its values written out: parameters could not be known to serve."""
+    table = tables.result
+    return and_(table.c.status != sql("'pass'"), table.c.judgement == sql("0"))

@@ -1,0 +1,88 @@
+"""Runs that somebody asked for on the page. Whoever holds the keys to the hosts takes each of them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from upkeep.store import tables
+from upkeep.store.texts import name, shown
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Somebody asks for a run.
+
+    site: as runs have it. restart_of: the run that is to be done again. run_id: what became of it; message: why
+    nothing did.
+    """
+
+    id: int
+    site: str
+    procedure: str
+    host_limit: str
+    restart_of: int | None
+    asked_by: str
+    asked_at: datetime
+    taken_at: datetime | None
+    run_id: int | None
+    message: str
+
+
+def ask(
+    db: Connection,
+    site: str,
+    procedure: str,
+    by: str,
+    at: datetime,
+    *,
+    limit: str = "",
+    restart_of: int | None = None,
+) -> int:
+    """Write down that somebody asks for a run; return the request's number."""
+    table = tables.run_request
+    values = {"site": name(site), "procedure": procedure, "host_limit": shown(limit)}
+    values |= {"asked_by": by, "message": ""}
+    made = insert(table).values(restart_of=restart_of, asked_at=at, **values).returning(table.c.id)
+    return int(db.execute(made).scalar_one())
+
+
+def get(db: Connection, request_id: int) -> RunRequest | None:
+    """Return the request, or None."""
+    table = tables.run_request
+    row = db.execute(select(table).where(table.c.id == request_id)).first()
+    return RunRequest(**row._mapping) if row else None
+
+
+def waiting(db: Connection, site: str | None = None) -> list[RunRequest]:
+    """Return what nobody has taken yet, oldest first; of one site, or of all."""
+    table = tables.run_request
+    query = select(table).where(table.c.taken_at.is_(None)).order_by(table.c.id).limit(100)
+    if site is not None:
+        query = query.where(table.c.site == name(site))
+    return [RunRequest(**row._mapping) for row in db.execute(query)]
+
+
+def take(db: Connection, request_id: int, at: datetime) -> bool:
+    """Take the request; False if somebody else has."""
+    table = tables.run_request
+    where = (table.c.id == request_id, table.c.taken_at.is_(None))
+    return db.execute(update(table).where(*where).values(taken_at=at)).rowcount == 1
+
+
+def became(db: Connection, request_id: int, run_id: int | None, message: str = "") -> None:
+    """Write down which run it became, or why none."""
+    table = tables.run_request
+    values = {"run_id": run_id, "message": shown(message, 1_000)}
+    db.execute(update(table).where(table.c.id == request_id).values(values))
+
+
+def run_of_driver(db: Connection, host: str, pid: int, since: datetime) -> int | None:
+    """Return the number of the run that a process of a machine has begun since then, or None."""
+    table = tables.run
+    where = (table.c.driver_host == host, table.c.driver_pid == pid, table.c.started_at >= since)
+    query = select(table.c.id).where(*where).order_by(table.c.id.desc()).limit(1)
+    found = db.execute(query).scalar()
+    return int(found) if found is not None else None

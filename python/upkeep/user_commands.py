@@ -1,0 +1,185 @@
+"""`upkeep user`: who may sign in to the page. A password is asked for, or read; it is never an argument."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+from upkeep import acting, clock
+from upkeep.errors import ConfigurationError, UpkeepError, UsageError
+from upkeep.parameters import nearest
+from upkeep.roles import Role
+from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.settings import load_settings
+from upkeep.store import Store, open_store, users
+from upkeep.view.screen import Screen
+from upkeep.view.text import ago
+
+MISSING = "pip install 'upkeep[web]'"
+
+
+def add(
+    inventory: str, name: str, role: str, person: str, *, shared: bool, password_stdin: bool
+) -> None:
+    """Add a user."""
+    store, schedule = _open(inventory)
+    name, level = name.strip().lower(), _role(role)
+    if not users.NAME.fullmatch(name):
+        raise UsageError(f"{name!r}; a name is letters, digits and . _ @ -")
+    if person and schedule and person not in schedule.people:
+        near = nearest(person, schedule.people)
+        raise UsageError(f"there is no person {person!r} in the schedule{near}")
+    with store.read() as db:
+        if users.get(db, name):
+            raise UsageError(
+                f"there is a user {name}", remedy=f"upkeep user password|role|on {name}"
+            )
+    kept = _new_password(name, password_stdin=password_stdin)
+    acting.record(store, schedule, "add user", name, least=Role.ADMIN, detail=f"role {level.value}")
+    with store.begin() as db:
+        users.add(db, name, level, kept, clock.now(), person=person, shared=shared)
+    _say(f"{name} may sign in, as {level.value}")
+
+
+def show(inventory: str, *, as_json: bool) -> None:
+    """List the users."""
+    from upkeep.document import dumps
+
+    store, _schedule = _open(inventory)
+    with store.read() as db:
+        everyone, sessions = users.everyone(db), users.sessions_of(db)
+    if as_json:
+        documents = [
+            {
+                "name": one.name,
+                "role": one.role.value,
+                "person": one.person,
+                "shared": one.shared,
+                "created_at": one.created_at.isoformat(),
+                "disabled_at": one.disabled_at.isoformat() if one.disabled_at else None,
+                "sessions": sessions.get(one.id, 0),
+            }
+            for one in everyone
+        ]
+        sys.stdout.write(dumps({"version": 1, "users": documents}) + "\n")
+        return
+    screen, now = Screen(sys.stdout), clock.now()
+    if not everyone:
+        screen.line("There is no user yet. First: upkeep user add NAME --role admin")
+        screen.flush()
+        return
+    rows = [
+        (
+            one.name,
+            one.role.value,
+            screen.text(one.person, 60) + (" shared" if one.shared else ""),
+            f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
+            str(sessions.get(one.id, 0)),
+        )
+        for one in everyone
+    ]
+    titles = ("NAME", "ROLE", "PERSON", "STAND", "SESSIONS")
+    widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
+    for row in (titles, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        screen.line("  ".join(cells).rstrip())
+    screen.flush()
+
+
+def turn(inventory: str, name: str, *, on: bool) -> None:
+    """Let a user sign in no more and end all their sessions, or let them sign in again."""
+    store, schedule = _open(inventory)
+    user = _user(store, name)
+    what = "turn user on" if on else "turn user off"
+    acting.record(store, schedule, what, user.name, least=Role.ADMIN)
+    with store.begin() as db:
+        if on:
+            users.turn_on(db, user.name)
+        else:
+            users.turn_off(db, user.name, clock.now())
+    _say(f"{user.name} {'may sign in again' if on else 'is off; their sessions have ended'}")
+
+
+def set_role(inventory: str, name: str, role: str) -> None:
+    """Give a user another role."""
+    store, schedule = _open(inventory)
+    user, level = _user(store, name), _role(role)
+    detail = f"{user.role.value} to {level.value}"
+    acting.record(store, schedule, "set role", user.name, least=Role.ADMIN, detail=detail)
+    with store.begin() as db:
+        users.set_role(db, user.name, level)
+    _say(f"{user.name} is {level.value}")
+
+
+def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
+    """Give a user another password; all their sessions end."""
+    store, schedule = _open(inventory)
+    user = _user(store, name)
+    kept = _new_password(user.name, password_stdin=password_stdin)
+    acting.record(store, schedule, "set password", user.name, least=Role.ADMIN)
+    with store.begin() as db:
+        users.set_password(db, user.name, kept)
+    _say(f"{user.name} has another password; their sessions have ended")
+
+
+def _open(inventory: str) -> tuple[Store, Schedule | None]:
+    """Return the store, and the schedule if the site has one that can be read."""
+    folder = Path(inventory) if inventory else None
+    if folder is not None and not folder.is_dir():
+        folder = folder.parent
+    store = open_store(load_settings(folder).database_url)
+    schedule = None
+    if folder and (folder / "schedule.yml").is_file():
+        try:
+            schedule = load_schedule(folder / "schedule.yml")
+        except ConfigurationError as exc:
+            # A user must be turned off also while the schedule is broken.
+            _say(f"the schedule is not used: {str(exc).splitlines()[0]}")
+    return store, schedule
+
+
+def _user(store: Store, name: str) -> users.User:
+    with store.read() as db:
+        found = users.get(db, name.strip().lower())
+        known = {one.name: None for one in users.everyone(db)}
+    if found is None:
+        message = f"there is no user {name!r}{nearest(name, known)}"
+        raise UsageError(message, remedy="upkeep user list")
+    return found
+
+
+def _role(text: str) -> Role:
+    known = {one.value: one for one in Role}
+    if text not in known:
+        there = ", ".join(known)
+        raise UsageError(
+            f"there is no role {text!r}{nearest(text, known)}", remedy=f"one of {there}"
+        )
+    return known[text]
+
+
+def _new_password(name: str, *, password_stdin: bool) -> str:
+    """Ask for a password twice, or read it from standard input; return what is kept of it."""
+    try:
+        from upkeep.web import passwords
+    except ModuleNotFoundError as exc:
+        raise UpkeepError(f"passwords need the package {exc.name}", remedy=MISSING) from exc
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        if not sys.stdin.isatty():
+            raise UsageError("no terminal to ask for a password", remedy="use --password-stdin")
+        password = getpass.getpass(f"Password of {name}: ")
+        if getpass.getpass("Once more: ") != password:
+            raise UsageError("the two passwords differ")
+    problem = passwords.problem_of(password, name)
+    if problem:
+        raise UsageError(problem)
+    return passwords.hashed(password)
+
+
+def _say(text: str) -> None:
+    screen = Screen(sys.stderr)
+    screen.line(screen.text(text))
+    screen.flush()

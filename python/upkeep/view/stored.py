@@ -1,0 +1,63 @@
+"""What is shown of what the store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from upkeep.store import findings, runs
+from upkeep.verdicts import Status
+from upkeep.view.model import Counts, Finding, HostInRun, RunSummary
+
+
+def of_run(db: Any, run: runs.Run) -> RunSummary:
+    """Return what is shown of a run, counted in the store."""
+    counted = runs.count(db, run.id)
+    return RunSummary(
+        id=run.id,
+        procedure=run.procedure,
+        title=run.title,
+        site=run.site,
+        status=run.status,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        cause=run.cause,
+        hosts=counted.hosts,
+        hosts_in_need=counted.hosts_in_need,
+        counts=Counts(counted.passed, counted.unknown, counted.failed),
+        version=run.version,
+        started_by=run.started_by,
+    )
+
+
+def hosts_of(db: Any, run_id: int) -> Iterator[HostInRun]:
+    """Yield how it went with the run's hosts, by name."""
+    for one in runs.hosts(db, run_id):
+        yield HostInRun(
+            one.host,
+            one.outcome,
+            one.message,
+            one.observed_at,
+            one.seconds,
+            one.python,
+            one.clock_offset_seconds,
+        )
+
+
+def finding_of(one: findings.Finding) -> Finding:
+    """Return what is shown of a finding."""
+    return Finding(
+        id=one.id,
+        host=one.host,
+        check=one.check_id,
+        subject=one.subject,
+        status=Status.FAIL if one.status == findings.OPEN else Status.PASS,
+        severity=one.severity,
+        message=one.message,
+        opened_at=one.opened_at,
+        last_seen_at=one.last_seen_at,
+        count=one.count,
+        reopened=one.opening - 1,
+        resolved_at=one.resolved_at,
+        remedy=one.remedy,
+    )

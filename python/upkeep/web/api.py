@@ -1,0 +1,112 @@
+"""The page's answers as JSON: the same documents as the command's `--json`, where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from upkeep.document import dumps, finding_document, run_document
+from upkeep.roles import Role
+from upkeep.store import acts, observed, run_requests, runs
+from upkeep.view.stored import hosts_of, of_run
+from upkeep.web import pages
+from upkeep.web.routing import GET, POST, Ask, PageError, Route
+
+
+def show_me(ask: Ask) -> Response:
+    """Say who one is, and give the token that every POST must carry."""
+    if ask.session is None:
+        raise PageError(401, "Sign in first.")
+    user = ask.session.user
+    return _json({"name": user.name, "role": user.role.value, "form_token": ask.session.form_token})
+
+
+def show_today(ask: Ask) -> Response:
+    """Say how it stands."""
+    found = pages.today(ask)
+    return _json(
+        {
+            "sentence": f"{found.headline}: {found.clauses}."
+            if found.clauses
+            else f"{found.headline}.",
+            "hosts": sum(found.summary.hosts.values()),
+            "hosts_in_need": found.summary.hosts_in_need,
+            "findings": {one.value: number for one, number in found.summary.counts.failed.items()},
+            "worst": [finding_document(one) for one in found.worst],
+            "running": [one.id for one in found.running],
+            "did_not_end_well": [one.id for one in found.badly],
+        }
+    )
+
+
+def show_runs(ask: Ask) -> Response:
+    """Give runs, newest first; the header Link says where the next page is."""
+    rows, older = pages.list_runs(ask)
+    documents = [run_document(one, (), ()) for one in rows]
+    found = [one["run"] | {"counts": one["counts"]} for one in documents]
+    return _json({"runs": found}, older)
+
+
+def show_run(ask: Ask) -> Response:
+    """Give a run with all its results."""
+    run_id = int(ask.path["id"])
+    with ask.store.read() as db:
+        run = runs.get(db, run_id) if run_id < 2**31 else None
+        if run is None:
+            raise PageError(404, f"There is no run {run_id}.")
+        summary = of_run(db, run)
+        changes = [vars(one) for one in runs.changes(db, run_id)]
+        hosts = list(hosts_of(db, run_id))
+        document = run_document(summary, hosts, observed.results_of(db, run_id), changes)
+    return _json(document)
+
+
+def show_findings(ask: Ask) -> Response:
+    """Give findings, worst first; the header Link says where the next page is."""
+    rows, more = pages.list_findings(ask)
+    return _json({"findings": [finding_document(one) for one in rows]}, more)
+
+
+def restart(ask: Ask) -> Response:
+    """Ask for the run's procedure once more."""
+    answer = pages.restart(ask)
+    request = answer.headers["location"].rpartition("/")[2]
+    return _json({"request": int(request)}, status=202)
+
+
+def show_request(ask: Ask) -> Response:
+    """Say what became of a run that was asked for."""
+    with ask.store.read() as db:
+        number = int(ask.path["id"])
+        found = run_requests.get(db, number) if number < 2**31 else None
+    if found is None:
+        raise PageError(404, "Nobody has asked for that.")
+    return _json({"request": found.id, "run": found.run_id, "message": found.message})
+
+
+def show_acts(ask: Ask) -> Response:
+    """Give what people did, newest first."""
+    with ask.store.read() as db:
+        found = acts.recent(db, pages.ROWS, ask.number("before"))
+    more = f"?before={found[-1].id}" if len(found) == pages.ROWS else ""
+    return _json({"acts": [vars(one) | {"at": one.at.isoformat()} for one in found]}, more)
+
+
+def _json(document: Mapping[str, Any], more: str = "", status: int = 200) -> Response:
+    headers = {"Link": f'<{more}>; rel="next"'} if more else {}
+    text = dumps({"version": 1, **document})
+    return Response(text, status, headers, "application/json")
+
+
+ROUTES = (
+    Route(GET, "/api/me", Role.VIEWER, show_me),
+    Route(GET, "/api/today", Role.VIEWER, show_today),
+    Route(GET, "/api/runs", Role.VIEWER, show_runs),
+    Route(GET, "/api/runs/{id:int}", Role.VIEWER, show_run),
+    Route(POST, "/api/runs/{id:int}/restart", Role.OPERATOR, restart, "restart run"),
+    Route(GET, "/api/requests/{id:int}", Role.VIEWER, show_request),
+    Route(GET, "/api/findings", Role.VIEWER, show_findings),
+    Route(GET, "/api/acts", Role.APPROVER, show_acts, "look at acts"),
+)

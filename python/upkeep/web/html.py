@@ -1,0 +1,126 @@
+"""Pages out of templates, and the words that they use."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from upkeep.check import load as load_checks
+from upkeep.roles import Role
+from upkeep.verdicts import Status
+from upkeep.view import html, text
+from upkeep.web.routing import Ask
+
+STATIC = {
+    "report.css": ("upkeep.view", "report.css", "text/css"),
+    "page.css": ("upkeep.web", "static/page.css", "text/css"),
+    "live.js": ("upkeep.web", "static/live.js", "text/javascript"),
+    "icon.svg": ("upkeep.web", "static/icon.svg", "image/svg+xml"),
+}
+# Path, name, and who sees it.
+NAVIGATION = (
+    ("/", "Today", Role.VIEWER),
+    ("/runs", "Runs", Role.VIEWER),
+    ("/findings", "Findings", Role.VIEWER),
+    ("/users", "Users", Role.ADMIN),
+    ("/acts", "Acts", Role.APPROVER),
+)
+
+
+def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return the page that the template makes of the values."""
+    session = ask.session
+    shown = {
+        "now": ask.now,
+        "user": session.user if session else None,
+        "may_act": ask.may(Role.OPERATOR),
+        "form_token": session.form_token if session else "",
+        "navigation": [(path, name) for path, name, least in NAVIGATION if ask.may(least)],
+        "here": ask.url,
+        "site": ask.setting.site,
+    }
+    return HTMLResponse(_environment().get_template(template).render(shown | values), status)
+
+
+def go_to(path: str) -> RedirectResponse:
+    """Return the answer to a form: see there."""
+    return RedirectResponse(path, status_code=303)
+
+
+def link(path: str, **query: Any) -> str:
+    """Return a path with those of the query that say something."""
+    said = {name: value for name, value in query.items() if value not in ("", None)}
+    return f"{path}?{urlencode(said)}" if said else path
+
+
+def title_of(check: str) -> str:
+    """Return a check's title; of one that is not there any more, its id."""
+    found = load_checks().get(check)
+    return found.title if found else check
+
+
+@cache
+def static(name: str) -> tuple[bytes, str]:
+    """Return a file of the page with its type; raise KeyError if there is none of that name."""
+    package, path, kind = STATIC[name]
+    return resources.files(package).joinpath(path).read_bytes(), kind
+
+
+@cache
+def _environment() -> Environment:
+    made = html.environment(PackageLoader("upkeep.web", "templates"))
+    made.filters |= {
+        "exact": text.exact,
+        "counted": text.counted,
+        "thousands": text.thousands,
+        "title_of": title_of,
+        "path": lambda part: quote(str(part), safe=""),
+        "cut": text.cut_middle,
+        "lines": escape,  # of an excerpt, whose lines are harmless each
+    }
+    made.globals |= {
+        "STATUS_FAIL": Status.FAIL,
+        "SIGNS": text.SIGNS,
+        "when": _when,
+        "took": _took,
+        "link": link,
+        "sign": text.status_sign,
+        "kind": text.status_kind,
+        "run_sign": _run_sign,
+        "run_kind": lambda run: _RUN_SIGNS.get(run.status, ("warn", ""))[0],
+    }
+    return made
+
+
+_RUN_SIGNS = {
+    "running": ("running", "▸"),
+    "done": ("pass", "✓"),
+    "partial": ("unknown", "?"),
+    "interrupted": ("warn", "▲"),
+    "failed": ("fail", "✗"),
+    "crashed": ("fail", "✗"),
+}
+
+
+def _run_sign(run: Any) -> str:
+    return f"{_RUN_SIGNS.get(run.status, ('', '▲'))[1]} {run.status}"
+
+
+def _when(then: datetime | None, now: datetime, *, exactly: bool = False) -> Markup:
+    """Return a time as people say it, with the exact one beside it in the markup."""
+    if then is None:
+        return Markup("")
+    exact = text.exact(then)
+    said = exact if exactly else text.ago(then, now)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), exact, said)
+
+
+def _took(began: datetime, ended: datetime | None, now: datetime) -> str:
+    return text.duration(max(((ended or now) - began) / timedelta(seconds=1), 0))

@@ -1,0 +1,55 @@
+"""What belongs to the page itself: its files, how the process does, its numbers."""
+
+from __future__ import annotations
+
+import hmac
+
+from starlette.responses import JSONResponse, Response
+
+from upkeep.errors import StoreError
+from upkeep.roles import Role
+from upkeep.web import html
+from upkeep.web.routing import GET, Ask, PageError, Route
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+def show_file(ask: Ask) -> Response:
+    """Give one of the page's files."""
+    try:
+        content, kind = html.static(ask.path["name"])
+    except KeyError:
+        raise PageError(404, "There is no such file.") from None
+    return Response(content, media_type=kind, headers={"Cache-Control": "max-age=300"})
+
+
+def show_health(ask: Ask) -> Response:
+    """Say if all gets on, and what does not. Whoever asks learns no more than that."""
+    health = dict(ask.setting.health())
+    try:
+        with ask.store.read() as db:
+            db.exec_driver_sql("SELECT 1")
+        health["store"] = True
+    except StoreError:
+        health["store"] = False
+    still = sorted(name for name, gets_on in health.items() if not gets_on)
+    document = {"ok": not still, "stands_still": still}
+    return JSONResponse(document, 503 if still else 200)
+
+
+def show_metrics(ask: Ask) -> Response:
+    """Give the numbers to who has signed in, or has the token."""
+    if ask.setting.metrics is None:
+        raise PageError(404, "This page gives no metrics.")
+    given = ask.headers.get("authorization", "").removeprefix("Bearer ").encode()
+    token = ask.setting.metrics_token.encode()
+    if not ask.may(Role.VIEWER) and not (token and hmac.compare_digest(given, token)):
+        raise PageError(401, "Sign in, or send the token of UPKEEP_METRICS_TOKEN.")
+    return Response(ask.setting.metrics(ask.now), media_type=OPENMETRICS)
+
+
+ROUTES = (
+    Route(GET, "/static/{name}", None, show_file),
+    Route(GET, "/healthz", None, show_health),
+    Route(GET, "/metrics", None, show_metrics),
+)

@@ -1,0 +1,110 @@
+"""What a route is, what its function is given, and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+
+from upkeep.roles import Role
+from upkeep.schedule_file import Schedule
+from upkeep.store import Store, acts
+from upkeep.store.sessions import Session
+
+GET, POST = "GET", "POST"
+
+
+class PageError(Exception):
+    """What was asked for cannot be done; shown as a page, or as JSON.
+
+    status: of HTTP. remedy: what to do next.
+    """
+
+    def __init__(self, status: int, message: str, *, remedy: str = "", wait: float = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.remedy = remedy
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all routes know.
+
+    schedule: the site's schedule as it is now; None where only the store is known. health: for each worker its name
+    and whether it gets on. starts_runs: whether a driver is here that takes the runs which are asked for.
+    secure: whether browsers come by TLS. metrics: returns the text of /metrics.
+    """
+
+    store: Store
+    site: str = ""
+    schedule: Callable[[], Schedule | None] = lambda: None
+    folder: Path | None = None
+    reports: Path | None = None
+    health: Callable[[], Mapping[str, bool]] = dict
+    secure: bool = False
+    metrics: Callable[[datetime], bytes] | None = None
+    metrics_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request that was let through. session: None only where anybody may ask."""
+
+    setting: Setting
+    now: datetime
+    path: Mapping[str, Any]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    address: str
+    url: str
+    session: Session | None
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self.setting.store
+
+    @property
+    def user(self) -> str:
+        """The name of who asks; empty if nobody has signed in."""
+        return self.session.user.name if self.session else ""
+
+    def may(self, least: Role) -> bool:
+        """Say if who asks may do what needs that role."""
+        return self.session is not None and self.session.user.role.may(least)
+
+    def act(
+        self, what: str, target: str = "", outcome: str = acts.DONE, detail: str = ""
+    ) -> acts.Act:
+        """Return what is to be written down of what is done here."""
+        return acts.Act(
+            self.now, self.user, what, target, outcome, detail, acts.WEB, address=self.address
+        )
+
+    def number(self, name: str) -> int | None:
+        """Return a number of the query; None if it is none, or too large for a database."""
+        text = self.query.get(name, "")
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way to ask. least: who may; None: anybody, also who has not signed in. what: for the record, if it acts."""
+
+    method: str
+    path: str
+    least: Role | None
+    answer: Callable[[Ask], Response]
+    what: str = ""
+
+    @property
+    def is_api(self) -> bool:
+        """Whether a program asks, and is answered in JSON."""
+        return self.path.startswith("/api/")

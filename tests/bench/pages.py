@@ -1,0 +1,174 @@
+"""How long a page takes with very much in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, text
+from starlette.testclient import TestClient
+
+from upkeep.observed import Outcome
+from upkeep.roles import Role
+from upkeep.store import Store, findings, migrate, open_store, runs, sessions, tables, users
+from upkeep.store.texts import fingerprint, packed
+from upkeep.verdicts import Severity
+from upkeep.web.app import make_app
+from upkeep.web.routing import Setting
+
+CHECKS = (
+    "disk_space", "disk_inodes", "file_system_errors", "memory_available", "swap_used", "load_per_core",
+    "file_handles", "clock_synchronized", "failed_units", "out_of_memory_kills", "reboot_pending", "deleted_open_files",
+    "log_rotation", "backup_fresh", "certificate_expiry", "http_health", "brute_force", "failed_logins",
+    "server_errors", "package_updates",
+)  # fmt: skip
+SITE = "/srv/site"
+ASKED = 25
+
+
+def fill(store: Store, hosts: int, count: int, now: datetime) -> int:
+    """Put so many runs of so many hosts with twenty results each into the store; return how many results that is."""
+    begin = now - timedelta(days=1) * count
+    for number in range(count):
+        at = begin + timedelta(days=1) * (number + 1) - timedelta(minutes=30)
+        with store.begin() as db:
+            run_id = runs.start(db, _start(at))
+            made = list(_results(run_id, number, hosts, at))
+            db.execute(insert(tables.run_host), [_host(run_id, one, at) for one in range(hosts)])
+            db.execute(insert(tables.report), [_report(run_id, one, at) for one in range(hosts)])
+            first = db.execute(
+                text("SELECT min(id) FROM report WHERE run_id = :run"), {"run": run_id}
+            ).scalar_one()
+            for one in made:
+                one["report_id"] += first
+            db.execute(insert(tables.result), made)
+            if number == count - 1:
+                keys = set(tables.latest_result.c.keys())
+                latest = [
+                    {key: value for key, value in one.items() if key in keys} | {"site": SITE}
+                    for one in made
+                ]
+                db.execute(insert(tables.latest_result), latest)
+            findings.move(db, run_id, SITE, [one for one in made if one["status"] == "fail"])
+            runs.finish(db, run_id, "done", "", at + timedelta(minutes=9))
+    return count * hosts * len(CHECKS)
+
+
+def _start(at: datetime) -> runs.RunStart:
+    return runs.RunStart(
+        procedure="daily", title="Daily procedure", playbook="astral.upkeep.daily", site=SITE,
+        inventory=f"{SITE}/inventory", limit="", check_mode=False, diff=False, started_at=at,
+        started_by="upkeep", driver_host="controller", driver_pid=1, driver_started=1.0, boot_id="b",
+        workspace="/run/x",
+    )  # fmt: skip
+
+
+def _name(number: int) -> str:
+    kind = ("web", "db", "app", "cache", "mail")[number % 5]
+    return f"{kind}{number // 5 + 1}"
+
+
+def _host(run_id: int, number: int, at: datetime) -> dict[str, Any]:
+    unseen = number % 97 == 50
+    outcome = Outcome.UNREACHABLE if unseen else Outcome.OK
+    message = "connect to host: no route to host" if unseen else ""
+    return {
+        "run_id": run_id, "host": _name(number), "outcome": outcome.value, "message": message,
+        "observed_at": at, "seconds": 0.4 + number % 7 / 10, "python": "3.11.2", "clock_offset_seconds": 0.01,
+    }  # fmt: skip
+
+
+def _report(run_id: int, number: int, at: datetime) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "host": _name(number),
+        "observed_at": at,
+        "requests": "[]",
+        "due": "[]",
+    }
+
+
+def _results(run_id: int, of: int, hosts: int, at: datetime) -> Iterator[dict[str, Any]]:
+    levels = list(Severity)
+    for number in range(hosts):
+        host = _name(number)
+        for check in CHECKS:
+            chance = int(hashlib.sha256(f"{host} {check}".encode()).hexdigest()[:8], 16) % 1000
+            bad = chance < 25
+            level = levels[chance % 5] if bad else None
+            unknown = number % 97 == 50
+            status = "unknown" if unknown else "fail" if bad else "pass"
+            rank = level.rank if level and not unknown else None
+            value = 90 + chance % 10 if bad else 40 + (chance + of) % 40
+            yield {
+                "run_id": run_id, "report_id": number, "judgement": 0,
+                "fingerprint": fingerprint(SITE, check, host, "/srv/data"), "host": host, "check_id": check,
+                "subject": "/srv/data", "status": status, "severity": level.value if rank and level else None,
+                "severity_rank": rank, "message": f"{value} % used, at most 90 %",
+                "remedy": "see what takes the space: `du -xh /srv/data | sort -h | tail`", "measures": packed([]),
+                "controls": json.dumps(["45 CFR 164.308(a)(7)"]), "observed_at": at, "evidence_sha256": "",
+                "observation": 0,
+            }  # fmt: skip
+
+
+def sign_in(store: Store, now: datetime) -> str:
+    """Add an admin, who cannot sign in by a password; return a session's token."""
+    with store.begin() as db:
+        users.add(db, "bench", Role.ADMIN, "no hash", now)
+        user = users.get(db, "bench")
+        assert user
+        return sessions.begin(db, user, now, "127.0.0.1")
+
+
+def measure(url: str, hosts: int, count: int) -> list[str]:
+    """Return the rows of a table: each page, and how long it took."""
+    migrate(url)
+    store = open_store(url)
+    now = datetime.now(UTC)
+    begun = time.monotonic()
+    total = fill(store, hosts, count, now)
+    filled = time.monotonic() - begun
+    token = sign_in(store, now)
+    client = TestClient(make_app(Setting(store, SITE)), cookies={"upkeep": token})
+    last = f"/runs/{count}"
+    paths = (
+        "/", "/runs", "/runs?before=30", last, f"{last}?hosts=300", f"{last}/hosts/web7", "/findings",
+        "/findings?severity=low", "/findings?host=web7", "/findings?status=resolved", "/findings/1", "/acts",
+        "/api/today", "/api/findings", "/api/runs",
+    )  # fmt: skip
+    place = store.engine.dialect.name
+    rows = [
+        f"{total:,} results in {place} ({filled:.0f} s to fill) | first | median | worst",
+        "---|---|---|---",
+    ]
+    for path in paths:
+        times = []
+        for _ in range(ASKED):
+            begun = time.perf_counter()
+            answer = client.get(path)
+            times.append((time.perf_counter() - begun) * 1000)
+            if answer.status_code != 200:
+                raise SystemExit(f"{path}: {answer.status_code}: {answer.text[:500]}")
+        first, median, worst = times[0], statistics.median(times), max(times[1:])
+        rows.append(f"`{path}` | {first:.0f} ms | {median:.0f} ms | {worst:.0f} ms")
+    store.close()
+    return rows
+
+
+def pages(folder: Path, hosts: int = 500, count: int = 100) -> list[str]:
+    """Measure pages on SQLite and, where it is installed, on PostgreSQL."""
+    rows = measure(f"sqlite:///{folder}/pages/upkeep.db", hosts, count)
+    from service.postgres import Postgres
+
+    server = Postgres()
+    try:
+        rows += ["", *measure(server.create("pages"), hosts, count)]
+    finally:
+        server.close()
+    return rows

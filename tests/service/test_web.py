@@ -1,0 +1,621 @@
+"""The page over real HTTP: who may what, forms from elsewhere, sessions, guessing, what it says and in which words."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import jsonschema
+import pytest
+import time_machine
+from service.page import PASSWORD, Visitor, add_users, served
+from sqlalchemy import text
+from store_samples import answer, begun, result
+
+from upkeep.document import schema
+from upkeep.errors import StoreError
+from upkeep.roles import Role
+from upkeep.schedule_file import Schedule
+from upkeep.store import Store, acts, run_requests, runs, sessions, users
+from upkeep.store.observed import add_host
+from upkeep.verdicts import Severity, Status
+from upkeep.web import passwords
+from upkeep.web.app import HEADERS, ROUTES
+from upkeep.web.routing import Route, Setting
+
+NOW = datetime.now(UTC)
+SITE = "/srv/site"
+SCHEDULE = Schedule.model_validate({"procedures": {"daily": {"title": "Daily procedure"}}})
+HOSTILE = "<script>document.title='owned'</script>{{ 7 * 7 }}\x1b[31m\u202e"
+
+
+def fill(store: Store) -> None:
+    """A run of two hosts; one of them in need, with a text that would like to be more."""
+    with store.begin() as db:
+        number = runs.start(db, begun(started_at=NOW))
+        bad = result(Severity.HIGH, host="db1", check="backup_fresh", message=f"31 h old {HOSTILE}")
+        add_host(db, number, answer(bad, result(host="db1"), host="db1", raw=HOSTILE))
+        add_host(
+            db,
+            number,
+            answer(result(host="web1"), result(Status.UNKNOWN, subject="/x"), host="web1"),
+        )
+        runs.finish(db, number, "partial", "1 of 2 hosts not seen", NOW + timedelta(minutes=2))
+
+
+@pytest.fixture
+def visitor(setting: Setting) -> Iterator[Callable[[str], Visitor]]:
+    """Return a function that gives a visitor who has signed in as that user, or as nobody."""
+    opened = []
+
+    def visit(name: str = "") -> Visitor:
+        one = Visitor(where)
+        opened.append(one)
+        if name:
+            assert one.sign_in(name).status_code == 303
+        return one
+
+    with served(setting) as where:
+        yield visit
+        for one in opened:
+            one.close()
+
+
+@pytest.fixture
+def one_store(tmp_path: Any) -> Iterator[Store]:
+    """A store on SQLite, where the database makes no difference."""
+    from upkeep.store import open_store
+
+    opened = open_store(f"sqlite:///{tmp_path}/one.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def setting(one_store: Store) -> Setting:
+    add_users(one_store, NOW)
+    fill(one_store)
+    return Setting(
+        one_store, SITE, lambda: SCHEDULE, metrics=lambda _now: b"# EOF\n", metrics_token="t0ken"
+    )
+
+
+# --- who may what ----------------------------------------------------------------------------------------------------
+EXAMPLES = {
+    "name": "viewer", "sha256": "0" * 64, "host": "db1", "id:int": "1", "id": "1",
+}  # fmt: skip
+# Of which there is none in these tests.
+ABSENT = {
+    "/runs/{id:int}/report",
+    "/requests/{id:int}",
+    "/api/requests/{id:int}",
+    "/evidence/{sha256}",
+}
+# Also open to who has not signed in.
+OPEN = {
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/static/{name}"),
+    ("GET", "/healthz"),
+    ("GET", "/metrics"),
+}
+# Which of them each role may not, written out: a slip in the table of routes shows here.
+FOR_ADMINS = {
+    ("GET", "/users"), ("POST", "/users"), ("GET", "/users/{name}"), ("POST", "/users/{name}/role"),
+    ("POST", "/users/{name}/off"), ("POST", "/users/{name}/on"), ("POST", "/users/{name}/password"),
+}  # fmt: skip
+FOR_APPROVERS = {("GET", "/acts"), ("GET", "/api/acts")}
+FOR_OPERATORS = {
+    ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),
+}  # fmt: skip
+
+
+def path_of(route: Route) -> str:
+    return re.sub(r"\{(.*?)\}", lambda found: EXAMPLES[found[1]], route.path)
+
+
+def least(route: Route) -> Role | None:
+    key = (route.method, route.path)
+    if key in OPEN:
+        return None
+    if key in FOR_ADMINS:
+        return Role.ADMIN
+    if key in FOR_APPROVERS:
+        return Role.APPROVER
+    return Role.OPERATOR if key in FOR_OPERATORS else Role.VIEWER
+
+
+def test_the_table_says_what_this_test_says() -> None:
+    assert {(one.method, one.path): one.least for one in ROUTES} == {
+        (one.method, one.path): least(one) for one in ROUTES
+    }
+    assert {
+        (one.method, one.path) for one in ROUTES
+    } >= FOR_ADMINS | FOR_APPROVERS | FOR_OPERATORS | OPEN
+
+
+def test_every_route_as_nobody_and_as_each_role(setting: Setting, visitor: Any) -> None:
+    visitors = {None: visitor()} | {role: visitor(role.value) for role in Role}
+    tokens = {role: one.token() for role, one in visitors.items() if role}
+    wrong = []
+    # Signing out and changing passwords last: they end sessions.
+    for route in sorted(
+        ROUTES, key=lambda one: "password" in one.path or "out" in one.path or "off" in one.path
+    ):
+        for role, one in visitors.items():
+            if route.path == "/sign-out" and role is not None:
+                continue
+            with_token = {"form_token": tokens[role]} if role else {}
+            asked = (
+                one.post(path_of(route), role="viewer", **with_token)
+                if route.method == "POST"
+                else one.get(path_of(route))
+            )
+            needed = least(route)
+            if needed is None:
+                right = asked.status_code != 403
+            elif role is None:
+                right = asked.status_code == 401
+            elif role.rank < needed.rank:
+                right = asked.status_code == 403
+            else:
+                right = asked.status_code not in (401, 403) or route.path == "/me/password"
+            right = right and asked.status_code < 500
+            if not right:
+                wrong.append((route.method, route.path, role, asked.status_code))
+            for name, value in HEADERS.items():
+                if name not in ("Content-Security-Policy", "Cache-Control"):
+                    assert asked.headers[name] == value
+            assert "frame-ancestors 'none'" in asked.headers["Content-Security-Policy"]
+            if not route.path.startswith("/static/"):
+                assert asked.headers["Cache-Control"] == "no-store"
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/runs/99", "/api/nothing", "/.git/config", "/static/../app.py"]
+)
+def test_who_has_not_signed_in_learns_nothing_of_what_there_is(visitor: Any, path: str) -> None:
+    asked = visitor().get(path)
+
+    assert asked.status_code == 401 or (path.startswith("/static/") and asked.status_code == 404)
+    assert "db1" not in asked.text
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods_do_nothing(visitor: Any, method: str) -> None:
+    one = visitor()
+    assert one.client.request(method, "/runs/1/restart").status_code in (401, 403, 405)
+
+
+def test_a_refused_act_is_written_down(setting: Setting, visitor: Any) -> None:
+    viewer = visitor("viewer")
+
+    assert viewer.act("/runs/1/restart").status_code == 403
+
+    with setting.store.read() as db:
+        newest = acts.recent(db, 1)[0]
+        assert run_requests.waiting(db) == []
+    assert (newest.who, newest.what, newest.target, newest.outcome, newest.way) == (
+        "viewer", "restart run", "/runs/1/restart", acts.REFUSED, "web",
+    )  # fmt: skip
+    assert newest.address == "127.0.0.1"
+    assert newest.detail == "needs the role operator"
+
+
+def test_acts_cannot_be_changed_or_removed(store: Store) -> None:
+    with store.begin() as db:
+        acts.record(db, acts.Act(NOW, "alice", "sign in"))
+    for statement in ("UPDATE act SET who = 'bob'", "DELETE FROM act"):
+        with pytest.raises(StoreError), store.begin() as db:
+            db.execute(text(statement))
+    with store.read() as db:
+        assert [one.who for one in acts.recent(db, 9)] == ["alice"]
+
+
+# --- forms from elsewhere --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "https://other.example"},
+        {"Sec-Fetch-Site": "", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "", "Origin": "null"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:1"},
+    ],
+)
+def test_a_form_of_another_site_is_refused(
+    setting: Setting, visitor: Any, headers: dict[str, str]
+) -> None:
+    one = visitor("admin")
+
+    for path in ("/runs/1/restart", "/users/viewer/off", "/sign-in"):
+        asked = one.post(path, headers, form_token=one.token(), name="admin", password=PASSWORD)
+        assert asked.status_code == 403
+    with setting.store.read() as db:
+        assert run_requests.waiting(db) == []
+        found = users.get(db, "viewer")
+    assert found
+    assert found.disabled_at is None
+
+
+def test_a_form_without_its_token_or_with_anothers_is_refused(visitor: Any) -> None:
+    admin, operator = visitor("admin"), visitor("operator")
+
+    for token in ("", "x", "é", operator.token()):
+        assert admin.post("/runs/1/restart", form_token=token).status_code == 403
+    assert admin.post("/runs/1/restart", form_token=admin.token()).status_code == 303
+
+
+def test_a_form_that_is_too_large_is_refused(visitor: Any) -> None:
+    one = visitor()
+    assert one.post("/sign-in", name="x" * 100_000).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("to", "where"),
+    [
+        ("/runs/1?hosts=3", "/runs/1?hosts=3"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example/", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/x\r\nSet-Cookie: a=b", "/"),
+        ("", "/"),
+    ],
+)
+def test_after_signing_in_one_stays_here(visitor: Any, to: str, where: str) -> None:
+    asked = visitor().post("/sign-in", name="viewer", password=PASSWORD, to=to)
+
+    assert asked.headers["location"] == where
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+def test_the_cookie_is_out_of_reach_and_new_at_each_sign_in(visitor: Any) -> None:
+    one = visitor()
+    one.client.cookies.set("upkeep", "chosen-by-somebody-else")
+
+    asked = one.sign_in("viewer")
+
+    cookie = asked.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Path=/" in cookie
+    assert "chosen-by-somebody-else" not in cookie
+    first = one.client.cookies["upkeep"] if "chosen" not in cookie else ""
+    again = one.sign_in("viewer").headers["set-cookie"]
+    assert again.split(";")[0] != cookie.split(";")[0]
+    assert first
+
+
+def test_over_tls_the_cookie_never_goes_without(one_store: Store) -> None:
+    add_users(one_store, NOW)
+    with served(Setting(one_store, SITE, secure=True)) as where:
+        one = Visitor(where)
+        asked = one.sign_in("viewer")
+        one.close()
+
+    assert asked.headers["set-cookie"].startswith("__Host-upkeep=")
+    assert "; Secure" in asked.headers["set-cookie"]
+    assert "Domain" not in asked.headers["set-cookie"]
+    assert asked.headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_the_store_has_no_token_that_a_browser_could_send(setting: Setting, visitor: Any) -> None:
+    one = visitor("viewer")
+    token = one.client.cookies["upkeep"]
+
+    with setting.store.read() as db:
+        rows = [str(row) for row in db.execute(text("SELECT * FROM session"))]
+
+    assert rows
+    assert not any(token in row for row in rows)
+
+
+def test_signing_out_ends_the_session(visitor: Any) -> None:
+    one = visitor("viewer")
+    token = one.client.cookies["upkeep"]
+    assert one.act("/sign-out").status_code == 303
+
+    assert one.get("/").status_code == 401
+    assert httpx2.get(f"{one.url}/", cookies={"upkeep": token}).status_code == 401
+
+
+def test_who_is_turned_off_is_out_at_once(visitor: Any) -> None:
+    admin, viewer = visitor("admin"), visitor("viewer")
+    assert viewer.get("/").status_code == 200
+
+    assert admin.act("/users/viewer/off").status_code == 303
+
+    assert viewer.get("/").status_code == 401
+    assert viewer.sign_in("viewer").status_code == 401
+
+
+def test_the_last_admin_stays(visitor: Any) -> None:
+    admin = visitor("admin")
+
+    assert admin.act("/users/admin/off").status_code == 409
+    assert admin.act("/users/admin/role", role="viewer").status_code == 409
+    assert admin.act("/users/viewer/role", role="admin").status_code == 303
+    assert admin.act("/users/admin/role", role="viewer").status_code == 303
+    assert admin.get("/users").status_code == 403
+
+
+def test_another_password_ends_all_sessions(visitor: Any) -> None:
+    one, other = visitor("operator"), visitor("operator")
+    new = "another horse battery"
+
+    assert one.act("/me/password", old="wrong", new=new, again=new).status_code == 403
+    assert one.act("/me/password", old=PASSWORD, new="short", again="short").status_code == 422
+    assert one.act("/me/password", old=PASSWORD, new=new, again=new).status_code == 303
+
+    assert one.get("/").status_code == other.get("/").status_code == 401
+    assert one.sign_in("operator").status_code == 401
+    assert one.sign_in("operator", new).status_code == 303
+
+
+def test_a_session_ends_when_nobody_is_there_and_after_a_working_day(one_store: Store) -> None:
+    with one_store.begin() as db:
+        users.add(db, "alice", Role.VIEWER, "x", NOW)
+        user = users.get(db, "alice")
+        assert user
+        token = sessions.begin(db, user, NOW, "127.0.0.1")
+        assert sessions.find(db, token, NOW + sessions.IDLE - timedelta(seconds=1))
+        assert sessions.find(db, token, NOW + sessions.IDLE) is None
+        for hour in range(12):
+            sessions.touch(db, token, NOW + timedelta(hours=hour))
+        assert sessions.find(db, token, NOW + sessions.ABSOLUTE - timedelta(seconds=1))
+        assert sessions.find(db, token, NOW + sessions.ABSOLUTE) is None
+
+
+def test_a_page_that_looks_again_by_itself_keeps_nobody_signed_in(
+    setting: Setting, visitor: Any
+) -> None:
+    one = visitor("viewer")
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=40)):
+        assert one.get("/", **{"Upkeep-Again": "1"}).status_code == 200
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=61)):
+        assert one.get("/").status_code == 401
+
+
+# --- guessing --------------------------------------------------------------------------------------------------------
+def test_guessing_is_slowed_down_and_the_right_password_waits_too(visitor: Any) -> None:
+    one = visitor()
+    said = [one.sign_in("viewer", f"guess number {number}").status_code for number in range(5)]
+
+    assert said[:4] == [401] * 4
+    assert said[4] == 429
+    asked = one.sign_in("viewer")
+    assert asked.status_code == 429
+    assert int(asked.headers["retry-after"]) >= 1
+
+
+def test_the_waits_grow_to_their_limits(store: Store) -> None:
+    at, waits = NOW, []
+    with store.begin() as db:
+        for _number in range(14):
+            assert sessions.try_password(db, "alice", "192.0.2.7", at) == 0
+            wait = sessions.try_password(db, "alice", "192.0.2.7", at)
+            waits.append(round(wait))
+            at += timedelta(seconds=wait)
+        # The account alone, from another address; the address alone, with another account.
+        other = sessions.try_password(
+            db, "alice", "192.0.2.8", at - timedelta(seconds=waits[-1] - 1)
+        )
+        same = sessions.try_password(db, "bob", "192.0.2.7", at - timedelta(seconds=1))
+
+    assert waits == [0, 0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
+    assert round(other) == 59
+    assert round(same) == 1
+
+
+def test_many_guesses_at_once_count_each(store: Store) -> None:
+    looked: list[float] = []
+
+    def guess() -> None:
+        with store.begin() as db:
+            looked.append(sessions.try_password(db, "alice", "192.0.2.7", NOW))
+
+    threads = [threading.Thread(target=guess) for _ in range(12)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert sum(wait == 0 for wait in looked) == sessions.FREE_FAILURES + 1
+
+
+def test_who_is_not_there_is_told_the_same_after_the_same_work(
+    monkeypatch: pytest.MonkeyPatch, visitor: Any
+) -> None:
+    one = visitor()
+    verified = []
+    real = passwords._hasher
+
+    class Counting:
+        def hash(self, password: str) -> str:
+            return real.hash(password)
+
+        def verify(self, kept: str, password: str) -> bool:
+            verified.append(kept)
+            return real.verify(kept, password)
+
+    monkeypatch.setattr(passwords, "_hasher", Counting())
+    there = one.sign_in("viewer", "not the password")
+    not_there = one.sign_in("nobody-of-that-name", "not the password")
+
+    assert len(verified) == 2
+    assert (there.status_code, not_there.status_code) == (401, 401)
+    assert there.text.replace("viewer", "X") == not_there.text.replace("nobody-of-that-name", "X")
+
+
+@pytest.mark.parametrize(
+    ("password", "taken"),
+    [("elevenchars", False), ("twelve chars", True), ("a" * 30, False), ("alice likes it", False), ("x y z w v u" * 20, False)],
+)  # fmt: skip
+def test_which_passwords_are_taken(password: str, taken: bool) -> None:
+    assert (passwords.problem_of(password, "alice") == "") == taken
+
+
+# --- what it says ----------------------------------------------------------------------------------------------------
+def test_today_says_how_it_stands(visitor: Any) -> None:
+    page = visitor("viewer").get("/").text
+
+    assert "<h1>1 of 2 hosts needs you</h1>" in page
+    assert "backup_fresh" in page
+    assert "✗ fail high" in page
+
+
+def test_what_a_host_says_is_text(visitor: Any) -> None:
+    one = visitor("viewer")
+    for path in ("/", "/runs/1", "/runs/1/hosts/db1", "/findings", "/findings/1"):
+        page = one.get(path).text
+        assert "&lt;script&gt;" in page, path
+        assert "<script>document" not in page
+        assert "{{ 7 * 7 }}" in page
+        assert "\x1b" not in page
+        assert "\u202e" not in page
+
+
+def test_evidence_is_plain_text_and_nothing_else(visitor: Any) -> None:
+    one = visitor("viewer")
+    where = re.search(r"/evidence/[0-9a-f]{64}", one.get("/findings/1").text)
+    assert where
+
+    asked = one.get(where[0])
+
+    assert asked.headers["content-type"] == "text/plain; charset=utf-8"
+    assert asked.headers["content-security-policy"].startswith("sandbox")
+    assert asked.content.decode() == HOSTILE
+
+
+def test_documents_are_those_of_the_command(visitor: Any) -> None:
+    one = visitor("viewer")
+    for path, name in (
+        ("/api/runs", "runs"),
+        ("/api/runs/1", "run"),
+        ("/api/findings", "findings"),
+    ):
+        jsonschema.validate(one.get(path).json(), schema(name))
+    for path, name in (("/api/today", "today"),):
+        jsonschema.validate(one.get(path).json(), schema(name))
+
+
+def test_every_page_on_both_databases_and_lists_go_on_where_they_ended(store: Store) -> None:
+    add_users(store, NOW)
+    fill(store)
+    with store.begin() as db:
+        number = runs.start(db, begun(started_at=NOW))
+        bad = [result(list(Severity)[at % 5], host="web9", subject=f"/{at}") for at in range(120)]
+        add_host(db, number, answer(*bad, host="web9", minutes=5))
+    with served(Setting(store, SITE, lambda: SCHEDULE)) as where:
+        one = Visitor(where)
+        assert one.sign_in("admin").status_code == 303
+        told = {
+            route.path: one.get(path_of(route)).status_code
+            for route in ROUTES
+            if route.method == "GET" and route.least
+        }
+        seen: list[Any] = []
+        path = "/api/findings"
+        while path:
+            asked = one.get(path)
+            seen += asked.json()["findings"]
+            following = re.match(r"<(.*)>", asked.headers.get("link", ""))
+            path = f"/api/findings{following[1]}" if following else ""
+        one.close()
+
+    assert {path for path, status in told.items() if status != 200} == ABSENT
+    assert len({found["id"] for found in seen}) == len(seen) == 121
+    ranks = [Severity(found["severity"]).rank for found in seen]
+    assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?after=x",
+        "?after=1,2,3",
+        "?severity=x",
+        "?before=-1",
+        "?before=99999999999999",
+        "?status=%00",
+    ],
+)
+def test_a_query_that_makes_no_sense_breaks_nothing(visitor: Any, query: str) -> None:
+    one = visitor("viewer")
+    for path in ("/findings", "/runs", "/acts"):
+        assert one.get(path + query).status_code in (200, 403)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs/99999999999999999999",
+        "/findings/4294967296",
+        "/requests/4294967296",
+        "/runs/1/hosts/%00",
+    ],
+)
+def test_what_is_not_there_is_404(visitor: Any, path: str) -> None:
+    assert visitor("viewer").get(path).status_code == 404
+
+
+def test_a_run_is_asked_for_once_more(setting: Setting, visitor: Any) -> None:
+    one = visitor("operator")
+
+    asked = one.act("/runs/1/restart")
+
+    assert asked.headers["location"] == "/requests/1"
+    assert "waits for a driver" in one.get("/requests/1").text
+    with setting.store.read() as db:
+        (request,) = run_requests.waiting(db, SITE)
+        done = acts.recent(db, 1)[0]
+    assert (request.procedure, request.asked_by, request.restart_of) == ("daily", "operator", 1)
+    assert (done.who, done.what, done.target, done.outcome) == (
+        "operator",
+        "restart run",
+        "1",
+        "done",
+    )
+
+
+def test_metrics_are_for_who_has_the_token_or_signed_in(visitor: Any) -> None:
+    nobody = visitor()
+
+    assert nobody.get("/metrics").status_code == 401
+    assert nobody.get("/metrics", Authorization="Bearer wrong").status_code == 401
+    assert nobody.get("/metrics", Authorization="Bearer t0ken").text == "# EOF\n"
+    assert visitor("viewer").get("/metrics").status_code == 200
+
+
+def test_health_says_what_stands_still_and_no_more(one_store: Store) -> None:
+    for health, status in (
+        ({"scheduler": True}, 200),
+        ({"scheduler": True, "alerter": False}, 503),
+    ):
+        with served(Setting(one_store, SITE, health=lambda health=health: health)) as where:
+            asked = httpx2.get(f"{where}/healthz")
+        assert asked.status_code == status
+        assert asked.json() == {
+            "ok": status == 200,
+            "stands_still": [] if status == 200 else ["alerter"],
+        }
+
+
+def test_a_store_that_is_gone_is_said_in_one_line(tmp_path: Any, one_store: Store) -> None:
+    with served(Setting(one_store, SITE)) as where:
+        (tmp_path / "one.db").write_bytes(b"no database any more" * 500)
+        one_store.close()
+        asked = httpx2.get(f"{where}/healthz")
+        page = httpx2.get(f"{where}/", cookies={"upkeep": "x" * 43})
+
+    assert asked.json() == {"ok": False, "stands_still": ["store"]}
+    assert page.status_code == 503
+    assert json.dumps("Traceback") not in page.text
