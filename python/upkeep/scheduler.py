@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import psutil
 
-from upkeep import agent
+from upkeep import agent, clock
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.due import decide, occurrences_of
 from upkeep.errors import UpkeepError
@@ -134,7 +134,7 @@ class Scheduler:
             self._begin(now)
         return STEP_SECONDS
 
-    def stop(self, grace_seconds: float, now: Callable[[], datetime]) -> None:
+    def stop(self, grace_seconds: float) -> None:
         """End in order: nothing new begins; runs may finish within the time, then they are interrupted."""
         self.stopping = True
         phases = (
@@ -148,7 +148,7 @@ class Scheduler:
                     _tell(child, end)
             ends = time.monotonic() + seconds
             while self.children and time.monotonic() < ends:
-                self._reap(now())
+                self._reap(clock.now())
                 time.sleep(0.05)
         with self.store.begin() as db:
             drivers.goodbye(db, self.driver.id)
@@ -276,8 +276,8 @@ class Scheduler:
                 known = occurrences.looked(db, self.key)
             for name, timing in self.timings.items():
                 rule, until = known.get(name, ("", now))
-                if rule == repr(timing):
-                    self.next[name] = next_due(timing, min(until, now))
+                if rule == repr(timing) and until <= now:
+                    self.next[name] = next_due(timing, until)
         for name, timing in self.timings.items():
             coming = self.next.get(name, now)
             if coming is None or now < coming:

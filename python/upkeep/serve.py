@@ -295,10 +295,15 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
 
 
 def make_steps(inventory: str, store: Store) -> list[Step]:
-    """Return the workers of a driver."""
+    """Return the workers of a driver. Without a site of its own nothing is scheduled."""
     from upkeep.requested import Requested
+    from upkeep.scheduler import Scheduler
 
-    return [Requested(inventory, load_site(inventory), store)]
+    site = load_site(inventory, [])
+    steps: list[Step] = [Requested(inventory, site, store)]
+    if site.name:
+        steps.append(Scheduler(inventory, store))
+    return steps
 
 
 def _server(config: Any, stopping: threading.Event, steps: Sequence[Step]) -> Any:
@@ -341,7 +346,7 @@ def _until_asked(stopping: threading.Event) -> Iterator[None]:
 def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path | None]:
     """Return settings, the site's name as runs have it, what gives its schedule, and its folder."""
     if not web_only:
-        site = load_site(inventory)
+        site = load_site(inventory, [])
         folder = site.folder
         name = str(Path(site.name).absolute()) if site.name else ""
         return site.settings, name, _Schedules(folder / SCHEDULE, site.schedule), folder

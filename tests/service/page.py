@@ -23,11 +23,12 @@ PASSWORD = "correct horse battery"
 
 
 def add_users(store: Store, now: datetime) -> None:
-    """Add a user of each role, who is called like it; all have the same password."""
+    """Add a user of each role, who is called like it, and a spare one; all have the same password."""
     kept = passwords.hashed(PASSWORD)
     with store.begin() as db:
         for role in Role:
             users.add(db, role.value, role, kept, now)
+        users.add(db, "spare", Role.VIEWER, kept, now)
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ def driven(tmp_path: Path, store: Store, url: str) -> Iterator[Make]:
 
     yield make
     for one in made:
-        one.scheduler.stop(0, lambda: datetime.now(UTC))
+        one.scheduler.stop(0)
 
 
 def run_time(found: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str]]:
@@ -110,7 +110,7 @@ def test_what_is_due_is_run_once(driven: Make) -> None:
 
 
 def test_31_after_downtime_one_catch_up_and_the_misses_recorded(driven: Make) -> None:
-    driven(daily(), "2099-06-10T02:00").scheduler.stop(0, lambda: at("2099-06-10T02:00"))
+    driven(daily(), "2099-06-10T02:00").scheduler.stop(0)
     one = driven(daily(), "2099-06-13T12:00")
     one.go("2099-06-13T12:00:01")
 
@@ -125,9 +125,7 @@ def test_31_after_downtime_one_catch_up_and_the_misses_recorded(driven: Make) ->
 
 
 def test_a_miss_is_a_finding_until_the_next_is_done(driven: Make) -> None:
-    driven(daily(missed="skip"), "2099-06-10T02:00").scheduler.stop(
-        0, lambda: at("2099-06-10T02:00")
-    )
+    driven(daily(missed="skip"), "2099-06-10T02:00").scheduler.stop(0)
     one = driven(daily(missed="skip"), "2099-06-10T12:00")
     assert one.open_findings() == [("occurrence_missed", "daily")]
 
@@ -216,9 +214,7 @@ def test_both_days_of_daylight_saving(
 def test_a_blackout_skips_even_if_nobody_was_there(driven: Make) -> None:
     calendar = {"blackouts": [{"title": "Freeze", "from": "2099-06-10", "to": "2099-06-12"}]}
     keys = {"changes_hosts": True}
-    driven(daily(**keys), "2099-06-10T02:00", calendar=calendar).scheduler.stop(
-        0, lambda: at("2099-06-10")
-    )
+    driven(daily(**keys), "2099-06-10T02:00", calendar=calendar).scheduler.stop(0)
     one = driven(daily(**keys), "2099-06-11T12:00", calendar=calendar)
 
     one.go("2099-06-12T03:00")

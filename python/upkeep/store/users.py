@@ -121,9 +121,9 @@ def sessions_of(db: Connection) -> dict[int, int]:
     """Return how many sessions there are of each user, by the user's number."""
     table = tables.session
     rows = db.execute(
-        select(table.c.user_id, func.count().label("count")).group_by(table.c.user_id)
+        select(table.c.user_id, func.count().label("number")).group_by(table.c.user_id)
     )
-    return {row.user_id: row.count for row in rows}
+    return {row.user_id: row.number for row in rows}
 
 
 def of_row(row: Row[tuple[object, ...]]) -> User:
