@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import heapq
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import clock, words
-from upkeep.calendars import Calendars, calendars_of
+from upkeep import clock
+from upkeep.calendars import calendars_of
+from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
 from upkeep.errors import UpkeepError, UsageError
-from upkeep.schedule import begins_at, due_times, next_due, timing_of
 from upkeep.schedule_lint import lint
 from upkeep.simulate import simulate
 from upkeep.site import Site, load_site
@@ -28,23 +27,7 @@ def list_schedule(inventory: str, *, as_json: bool) -> None:
     """Print each procedure with when it is due, in plain words, and when next."""
     site = load_site(inventory)
     now = clock.now()
-    rows = []
-    for name, procedure in site.schedule.procedures.items():
-        timing = timing_of(site.schedule, name)
-        rows.append(
-            view.Scheduled(
-                id=name,
-                title=procedure.title,
-                words=words.describe(procedure.rule) if procedure.rule else "",
-                rule=timing.rule if timing else None,
-                time_zone=site.schedule.zone_of(procedure),
-                next_due=next_due(timing, now) if timing else None,
-                hosts=procedure.hosts,
-                owner=procedure.owner,
-                duration_seconds=procedure.duration,
-                changes_hosts=procedure.changes,
-            )
-        )
+    rows = scheduled(site.schedule, now)
     if as_json:
         _print_json({"time_zone": site.schedule.time_zone, "procedures": _documents(rows)})
     else:
@@ -63,7 +46,7 @@ def list_next(inventory: str, begins: str, ends: str, count: int, *, as_json: bo
         raise UsageError("--to is not after --from", remedy="upkeep schedule next --help")
     if begins:
         after -= timedelta(microseconds=1)  # what is due at that very time, too
-    every = _between(calendars, after, until) if until else _next_of_each(calendars, after)
+    every = between(calendars, after, until) if until else next_of_each(calendars, after)
     rows = list(islice(every, count + 1))
     more = len(rows) > count
     rows = rows[:count]
@@ -119,55 +102,6 @@ def write_feed(inventory: str, out: Path | None) -> None:
     if left_out:
         names = ", ".join(left_out)
         screen.line("left out what comes too often for a calendar: ", screen.text(names))
-
-
-# --- occurrences -----------------------------------------------------------------------------------------------------
-def _next_of_each(calendars: Calendars, after: datetime) -> Iterator[view.Occurrence]:
-    """Yield each procedure's next occurrence, the soonest first."""
-    found = []
-    for name in calendars.schedule.procedures:
-        timing = timing_of(calendars.schedule, name)
-        due = next_due(timing, after) if timing else None
-        if due is not None:
-            found.append(_occurrence(calendars, name, due, 1))
-    yield from sorted(found, key=lambda one: (one.due, one.procedure))
-
-
-def _between(calendars: Calendars, after: datetime, until: datetime) -> Iterator[view.Occurrence]:
-    """Yield all that is due then; what comes by hours or minutes is one line, with how many times."""
-
-    def of(name: str) -> Iterator[view.Occurrence]:
-        timing = timing_of(calendars.schedule, name)
-        if timing is None:
-            return
-        due = due_times(timing, after, until)
-        if any(often in timing.rule.upper() for often in ("HOURLY", "MINUTELY")):
-            first = next(due, None)
-            if first is not None:
-                yield _occurrence(calendars, name, first, 1 + sum(1 for _ in due))
-            return
-        for one in due:
-            yield _occurrence(calendars, name, one, 1)
-
-    each = [of(name) for name in calendars.schedule.procedures]
-    return heapq.merge(*each, key=lambda one: (one.due, one.procedure))
-
-
-def _occurrence(calendars: Calendars, name: str, due: datetime, times: int) -> view.Occurrence:
-    schedule = calendars.schedule
-    procedure, timing = schedule.procedures[name], timing_of(schedule, name)
-    held = calendars.blackout(due) if procedure.changes else None
-    return view.Occurrence(
-        procedure=name,
-        title=procedure.title,
-        due=due,
-        begins=begins_at(timing, due) if timing else due,
-        times=times,
-        hosts=procedure.hosts,
-        owner=procedure.owner,
-        duration_seconds=procedure.duration,
-        blackout=held.title if held else None,
-    )
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ class Worker:
     def stop(self, seconds: float) -> None:
         """Wait for the step that is in work, then let it end what it has begun."""
         until = time.monotonic() + seconds
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
         end = getattr(self.step, "stop", None)
         if end:
             end(max(until - time.monotonic(), 1.0))
@@ -287,11 +288,18 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
         server.run()
         stopping.set()
         notify("STOPPING=1")
-        until = time.monotonic() + STOP_SECONDS
-        for worker in workers:
-            worker.stop(max(until - time.monotonic(), 1.0))
+        _stop(workers)
     store.close()
     return 0 if server.started else 1
+
+
+def _stop(workers: Sequence[Worker]) -> None:
+    """Let all workers end what they have begun, side by side."""
+    ending = [threading.Thread(target=one.stop, args=(STOP_SECONDS,)) for one in workers]
+    for one in ending:
+        one.start()
+    for one in ending:
+        one.join(STOP_SECONDS + 30)
 
 
 def make_steps(inventory: str, store: Store) -> list[Step]:
@@ -392,13 +400,14 @@ def _setting(
     listen: Listen,
 ) -> Any:
     """Return what the page's routes know."""
+    from upkeep.web.duty import Coming
     from upkeep.web.routing import Setting
 
     return Setting(
         store=store,
         site=site,
         schedule=schedule,
-        folder=folder,
+        coming=Coming(schedule, folder),
         reports=settings.state.absolute() / "reports",
         health=lambda: {name: worker.gets_on for name, worker in workers.items()},
         secure=listen.secure,

@@ -26,11 +26,14 @@ from upkeep.store.observed import add_host
 from upkeep.verdicts import Severity, Status
 from upkeep.web import passwords
 from upkeep.web.app import HEADERS, ROUTES
+from upkeep.web.duty import Coming
 from upkeep.web.routing import Route, Setting
 
 NOW = datetime.now(UTC)
 SITE = "/srv/site"
-SCHEDULE = Schedule.model_validate({"procedures": {"daily": {"title": "Daily procedure"}}})
+SCHEDULE = Schedule.model_validate(
+    {"procedures": {"daily": {"title": "Daily procedure", "rule": "daily 03:00"}}}
+)
 HOSTILE = "<script>document.title='owned'</script>{{ 7 * 7 }}\x1b[31m\u202e"
 
 
@@ -81,7 +84,12 @@ def setting(one_store: Store) -> Setting:
     add_users(one_store, NOW)
     fill(one_store)
     return Setting(
-        one_store, SITE, lambda: SCHEDULE, metrics=lambda _now: b"# EOF\n", metrics_token="t0ken"
+        one_store,
+        SITE,
+        lambda: SCHEDULE,
+        Coming(lambda: SCHEDULE, None),
+        metrics=lambda _now: b"# EOF\n",
+        metrics_token="t0ken",
     )
 
 
@@ -512,7 +520,7 @@ def test_every_page_on_both_databases_and_lists_go_on_where_they_ended(store: St
         number = runs.start(db, begun(started_at=NOW))
         bad = [result(list(Severity)[at % 5], host="web9", subject=f"/{at}") for at in range(120)]
         add_host(db, number, answer(*bad, host="web9", minutes=5))
-    with served(Setting(store, SITE, lambda: SCHEDULE)) as where:
+    with served(Setting(store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as where:
         one = Visitor(where)
         assert one.sign_in("admin").status_code == 303
         told = {

@@ -125,23 +125,21 @@ def waiting(db: Connection, site: str, now: datetime) -> list[Occurrence]:
         .where(table.c.site == name(site), table.c.state == DUE, table.c.begins_at <= now)
         .order_by(table.c.priority, table.c.begins_at, table.c.id)
     )
-    return [_occurrence(row) for row in db.execute(query)]
+    return [of_row(row) for row in db.execute(query)]
 
 
 def under_way(db: Connection, site: str) -> list[Occurrence]:
     """Return what is claimed or runs."""
     table = tables.occurrence
     where = (table.c.site == name(site), table.c.state.in_((CLAIMED, RUNNING)))
-    return [
-        _occurrence(row) for row in db.execute(select(table).where(*where).order_by(table.c.id))
-    ]
+    return [of_row(row) for row in db.execute(select(table).where(*where).order_by(table.c.id))]
 
 
 def get(db: Connection, occurrence_id: int) -> Occurrence | None:
     """Return the occurrence, or None."""
     table = tables.occurrence
     row = db.execute(select(table).where(table.c.id == occurrence_id)).first()
-    return _occurrence(row) if row else None
+    return of_row(row) if row else None
 
 
 def find(db: Connection, site: str, schedule: str, due_at: datetime) -> Occurrence | None:
@@ -149,7 +147,7 @@ def find(db: Connection, site: str, schedule: str, due_at: datetime) -> Occurren
     table = tables.occurrence
     where = (table.c.site == name(site), table.c.schedule == schedule, table.c.kind == DUE)
     row = db.execute(select(table).where(*where, table.c.due_at == due_at)).first()
-    return _occurrence(row) if row else None
+    return of_row(row) if row else None
 
 
 def between(
@@ -163,7 +161,7 @@ def between(
         .order_by(table.c.due_at.desc(), table.c.id.desc())
         .limit(count)
     )
-    return [_occurrence(row) for row in db.execute(query)]
+    return [of_row(row) for row in db.execute(query)]
 
 
 def last_run_at(db: Connection, site: str, schedule: str) -> datetime | None:
@@ -247,7 +245,7 @@ def run_ended(db: Connection, run_id: int, status: str, cause: str, now: datetim
         )
     if row is None:
         return
-    one = _occurrence(row)
+    one = of_row(row)
     if one.owed and status not in ("interrupted", "crashed"):
         _owe(db, one, unseen, now)
     state, why = _verdict(one, status, cause, unseen, _failed_jobs(db, run_id), now)
@@ -344,5 +342,6 @@ def _of_debt(one: Debt) -> ColumnElement[bool]:
     )
 
 
-def _occurrence(row: Row[tuple[object, ...]]) -> Occurrence:
+def of_row(row: Row[tuple[object, ...]]) -> Occurrence:
+    """Return the occurrence of a row of the table."""
     return Occurrence(**row._mapping)

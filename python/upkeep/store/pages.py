@@ -22,6 +22,8 @@ from upkeep.store import tables
 from upkeep.store.findings import OPEN, Finding
 from upkeep.store.findings import of_row as finding_of
 from upkeep.store.observed import of_row as result_of
+from upkeep.store.occurrences import Occurrence
+from upkeep.store.occurrences import of_row as occurrence_of
 from upkeep.store.runs import RUNNING, Run, RunHost
 from upkeep.store.runs import host_of_row as host_of
 from upkeep.store.runs import of_row as run_of
@@ -226,3 +228,33 @@ def _is_not_passed() -> ColumnElement[bool]:
     """Return the condition of the partial index, its values written out: parameters could not be known to serve."""
     table = tables.result
     return and_(table.c.status != sql("'pass'"), table.c.judgement == sql("0"))
+
+
+# --- the schedule ----------------------------------------------------------------------------------------------------
+def occurrences(
+    db: Connection, site: str, until: datetime, count: int, *, before: int | None = None
+) -> list[Occurrence]:
+    """Return what was due until then, newest first; before: the number of one, for those that were due earlier."""
+    table = tables.occurrence
+    of_site = table.c.site == name(site)
+    query = select(table).where(of_site, table.c.due_at <= until)
+    if before is not None:
+        last = select(table.c.due_at).where(of_site, table.c.id == before).scalar_subquery()
+        query = query.where(tuple_(table.c.due_at, table.c.id) < tuple_(last, literal(before)))
+    query = query.order_by(table.c.due_at.desc(), table.c.id.desc()).limit(count)
+    return [occurrence_of(row) for row in db.execute(query)]
+
+
+def last_occurrence(db: Connection, site: str, schedule: str) -> Occurrence | None:
+    """Return the schedule's newest occurrence, or None."""
+    table = tables.occurrence
+    where = (table.c.site == name(site), table.c.schedule == schedule)
+    row = db.execute(select(table).where(*where).order_by(table.c.due_at.desc()).limit(1)).first()
+    return occurrence_of(row) if row else None
+
+
+def occurrence_of_run(db: Connection, run_id: int) -> Occurrence | None:
+    """Return the occurrence that a run was for, or None."""
+    table = tables.occurrence
+    row = db.execute(select(table).where(table.c.run_id == run_id)).first()
+    return occurrence_of(row) if row else None

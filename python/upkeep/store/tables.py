@@ -341,6 +341,7 @@ occurrence = Table(
     Column("finished_at", Moment),
     UniqueConstraint("site", "schedule", "due_at", "kind", "host"),
     Index(None, "state", "begins_at"),
+    Index(None, "site", "due_at", "id"),
     Index(None, "run_id"),
     sqlite_autoincrement=True,
 )

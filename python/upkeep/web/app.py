@@ -23,7 +23,7 @@ from upkeep import clock
 from upkeep.errors import StoreError, UpkeepError
 from upkeep.roles import Role
 from upkeep.store import acts, sessions
-from upkeep.web import api, auth, own, pages, people
+from upkeep.web import api, auth, duty, html, own, pages, people
 from upkeep.web.html import page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route, Setting
 
@@ -50,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     *own.ROUTES,
     *auth.ROUTES,
     *pages.ROUTES,
+    *duty.ROUTES,
     *people.ROUTES,
     *api.ROUTES,
 )
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
 
 def make_app(setting: Setting) -> Starlette:
     """Return the application."""
+    html.warm_up()
     gate = Gate(setting)
     ways = [Way(one.path, gate.behind(one), methods=[one.method]) for one in ROUTES]
     ways.append(

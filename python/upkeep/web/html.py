@@ -29,6 +29,7 @@ NAVIGATION = (
     ("/", "Today", Role.VIEWER),
     ("/runs", "Runs", Role.VIEWER),
     ("/findings", "Findings", Role.VIEWER),
+    ("/schedule", "Schedule", Role.VIEWER),
     ("/users", "Users", Role.ADMIN),
     ("/acts", "Acts", Role.APPROVER),
 )
@@ -66,6 +67,14 @@ def title_of(check: str) -> str:
     return found.title if found else check
 
 
+def warm_up() -> None:
+    """Read what every page needs before the first one is asked for."""
+    load_checks()
+    made = _environment()
+    for name in made.list_templates():
+        made.get_template(name)
+
+
 @cache
 def static(name: str) -> tuple[bytes, str]:
     """Return a file of the page with its type; raise KeyError if there is none of that name."""
@@ -82,7 +91,7 @@ def _environment() -> Environment:
         "thousands": text.thousands,
         "title_of": title_of,
         "path": lambda part: quote(str(part), safe=""),
-        "cut": text.cut_middle,
+        "age": text.age,
         "lines": escape,  # of an excerpt, whose lines are harmless each
     }
     made.globals |= {
@@ -93,6 +102,10 @@ def _environment() -> Environment:
         "link": link,
         "sign": text.status_sign,
         "kind": text.status_kind,
+        "state_sign": lambda state: " ".join(
+            filter(None, (_STATES.get(state, ("", ""))[1], state))
+        ),
+        "state_kind": lambda state: _STATES.get(state, ("", ""))[0],
         "run_sign": _run_sign,
         "run_kind": lambda run: _RUN_SIGNS.get(run.status, ("warn", ""))[0],
     }
@@ -106,6 +119,18 @@ _RUN_SIGNS = {
     "interrupted": ("warn", "▲"),
     "failed": ("fail", "✗"),
     "crashed": ("fail", "✗"),
+}
+
+
+_STATES = {
+    "due": ("", "→"),
+    "claimed": ("running", "▸"),
+    "running": ("running", "▸"),
+    "done": ("pass", "✓"),
+    "partial": ("unknown", "?"),
+    "failed": ("fail", "✗"),
+    "missed": ("warn", "▲"),
+    "skipped": ("", "-"),
 }
 
 

@@ -11,23 +11,26 @@ from starlette.responses import Response
 
 from upkeep.observed import Outcome
 from upkeep.roles import Role
-from upkeep.store import acts, findings, run_requests, runs
+from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import observed as stored
 from upkeep.store import pages as queries
 from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
+from upkeep.view.schedule import Occurrence
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.text import counted
 from upkeep.view.troubles import Troubles
+from upkeep.web.duty import late_ones
 from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 ROWS = 50
 WORST_ON_TODAY = 12
 RUNNING_ON_TODAY = 20
+COMING_ON_TODAY = 5
 TROUBLES = 100
 HOSTS = 100
 RESULTS_OF_HOST = 1_000
@@ -51,6 +54,9 @@ class Today:
     asked: list[run_requests.RunRequest]
     badly: list[RunSummary]
     newest: list[RunSummary]
+    coming: list[Occurrence]
+    late: list[occurrences.Occurrence]
+    debts: list[occurrences.Debt]
 
     @property
     def live(self) -> bool:
@@ -68,6 +74,7 @@ def today(ask: Ask) -> Today:
         asked = run_requests.waiting(db)
         last = [queries.last_run(db, name) for name in (schedule.procedures if schedule else ())]
         badly = [of_run(db, one) for one in last if one and one.status != "done"]
+        debts = occurrences.debts(db, ask.setting.site)
         newest = [of_run(db, one) for one in queries.runs(db, 5) if one.status != runs.RUNNING]
     summary = RunSummary(
         id=None,
@@ -92,6 +99,8 @@ def today(ask: Ask) -> Today:
     return Today(
         said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst, running,
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
+        ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
+        late_ones(ask), debts,
     )  # fmt: skip
 
 
@@ -147,6 +156,7 @@ def show_run(ask: Ask) -> Response:
         results = queries.not_passed(db, run_id, TROUBLES)
         needs = queries.needs_by_host(db, run_id)
         changes = [_safe(one) for one in runs.changes(db, run_id)]
+        occurrence = queries.occurrence_of_run(db, run_id)
     troubles = Troubles(summary.site)
     for host in hosts:
         troubles.add_host(host)
@@ -158,7 +168,7 @@ def show_run(ask: Ask) -> Response:
     return page(
         ask, "run.html", run=summary, worst=worst[:TROUBLES], rows=rows[start : start + HOSTS],
         start=start, more_hosts=len(rows) > start + HOSTS, hosts=len(rows), changes=changes,
-        limit=run.limit, report=_report(ask, run_id), check_mode=run.check_mode,
+        limit=run.limit, report=_report(ask, run_id), occurrence=occurrence, check_mode=run.check_mode,
         not_passed=summary.counts.failing + summary.counts.unknown, **shown,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -14,6 +14,9 @@ from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, acts
 from upkeep.store.sessions import Session
+
+if TYPE_CHECKING:
+    from upkeep.web.duty import Coming
 
 GET, POST = "GET", "POST"
 
@@ -36,14 +39,14 @@ class Setting:
     """What all routes know.
 
     schedule: the site's schedule as it is now; None where only the store is known. health: for each worker its name
-    and whether it gets on. starts_runs: whether a driver is here that takes the runs which are asked for.
-    secure: whether browsers come by TLS. metrics: returns the text of /metrics.
+    and whether it gets on. coming: what is due next. secure: whether browsers come by TLS. metrics: gives the
+    text of /metrics.
     """
 
     store: Store
     site: str = ""
     schedule: Callable[[], Schedule | None] = lambda: None
-    folder: Path | None = None
+    coming: Coming | None = None
     reports: Path | None = None
     health: Callable[[], Mapping[str, bool]] = dict
     secure: bool = False

@@ -32,6 +32,7 @@ def upgrade() -> None:
         "finding",
         ["status", "severity_rank", "opened_at", "id"],
     )
+    op.create_index(op.f("ix_occurrence_site_due_at_id"), "occurrence", ["site", "due_at", "id"])
     _users()
     _acts()
 

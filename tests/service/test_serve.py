@@ -1,0 +1,471 @@
+"""`upkeep serve` and `upkeep user` as real processes: where it listens, how it begins and ends, what it tells systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from service.page import PASSWORD, Visitor
+
+from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.serve import Heartbeat, Listen, Worker, listening, refuse_inward
+from upkeep.store import Store, acts, open_store, users
+
+SCHEDULE = """\
+procedures:
+  look:
+    title: Look at this machine
+    checks: [disk_space]
+people:
+  kim: {name: Kim, accounts: [%s]}
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site of this machine."""
+    folder = tmp_path / "site"
+    (folder / "inventory").mkdir(parents=True)
+    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    variables = {"upkeep_checks_all": ["disk_space"]}
+    tree = {"all": {"hosts": {"here": host}, "vars": variables}}
+    (folder / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    (folder / "schedule.yml").write_text(SCHEDULE % _account())
+    (folder / "upkeep.toml").write_text(
+        f'state = "{tmp_path}/state"\nworkspace = "{tmp_path}/work"\n'
+    )
+    return folder
+
+
+def _account() -> str:
+    from upkeep.acting import account
+
+    return account()
+
+
+def upkeep(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upkeep.cli", *arguments]
+    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=120)
+
+
+def stored(site: Path) -> Store:
+    return open_store(f"sqlite:///{site.parent}/state/upkeep.db")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(
+    site: Path, *options: str, **environ: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve the site; yield the page's URL and the process."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "upkeep.cli",
+        "serve",
+        "-i",
+        str(site),
+        "--listen",
+        f"127.0.0.1:{port}",
+    ]
+    process = subprocess.Popen(
+        [*command, *options], env=os.environ | environ, stderr=subprocess.PIPE, text=True
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(httpx2.HTTPError):
+                if httpx2.get(f"{url}/healthz", timeout=5).status_code == 200:
+                    break
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        yield url, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=120)
+
+
+# --- where it listens ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:80", "192.0.2.1:8470", "[::]:8470", "example.org:80", "localhost.evil:1"]
+)
+def test_elsewhere_only_with_tls_or_a_declared_proxy(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match="in the clear") as caught:
+        listening(listen, None, None, [])
+
+    assert "--behind-proxy" in caught.value.remedy
+    assert listening(listen, None, None, ["10.0.0.5/32"]).secure
+
+
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:8470", "127.9.9.9:1", "[::1]:8470", "localhost:8470"]
+)
+def test_on_this_machine_it_needs_neither(listen: str) -> None:
+    assert not listening(listen, None, None, []).secure
+
+
+@pytest.mark.parametrize("listen", ["8470", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":1"])
+def test_where_to_listen_is_said_whole(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected ADDRESS:PORT"):
+        listening(listen, None, None, [])
+
+
+def test_the_command_says_so_with_78() -> None:
+    ended = upkeep("serve", "--listen", "0.0.0.0:8470")
+
+    assert ended.returncode == 78
+    assert ended.stderr.count("\n") <= 3
+    assert "--tls-cert" in ended.stderr
+
+
+def test_a_file_without_its_partner_or_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="belong together"):
+        listening("0.0.0.0:1", tmp_path / "a", None, [])
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        listening("0.0.0.0:1", tmp_path / "a", tmp_path / "b", [])
+    with pytest.raises(ConfigurationError, match="everybody"):
+        listening("0.0.0.0:1", None, None, ["everybody"])
+
+
+def test_behind_a_proxy_only_the_proxy_says_who_asks(site: Path) -> None:
+    assert (
+        upkeep(
+            "user",
+            "add",
+            "ann",
+            "--role",
+            "admin",
+            "--password-stdin",
+            "-i",
+            str(site),
+            given=PASSWORD,
+        ).returncode
+        == 0
+    )
+    with serving(site, "--web-only", "--behind-proxy", "127.0.0.1/32") as (url, _process):
+        one = Visitor(url)
+        one.post(
+            "/sign-in", {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Origin": url.replace("http:", "https:")},
+            name="ann", password="wrong",
+        )  # fmt: skip
+        one.close()
+    with serving(site, "--web-only") as (url, _process):
+        one = Visitor(url)
+        one.post("/sign-in", {"X-Forwarded-For": "203.0.113.9"}, name="ann", password="wrong")
+        one.close()
+
+    store = stored(site)
+    with store.read() as db:
+        assert [one.address for one in acts.recent(db, 2)] == ["127.0.0.1", "203.0.113.9"]
+    store.close()
+
+
+# --- users -----------------------------------------------------------------------------------------------------------
+def test_the_first_admin_comes_from_the_command_line_and_signs_in(site: Path) -> None:
+    def user(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return upkeep("user", *words, "-i", str(site), given=given)
+
+    assert "upkeep user add" in user("list").stdout
+    assert user("add", "Ann", "--role", "admin", "--password-stdin", given="short").returncode == 64
+    assert user("add", "ann", "--role", "boss", "--password-stdin", given=PASSWORD).returncode == 64
+    assert user("add", "Ann", "--role", "admin", "--password-stdin", given=PASSWORD).returncode == 0
+    assert user("add", "ann", "--password-stdin", given=PASSWORD).returncode == 64
+    with serving(site, "--web-only") as (url, _process):
+        one = Visitor(url)
+        assert one.sign_in("ann").status_code == 303
+        assert one.get("/users").status_code == 200
+        (document,) = json.loads(user("list", "--json").stdout)["users"]
+        assert (document["name"], document["role"], document["sessions"]) == ("ann", "admin", 1)
+
+        assert user("off", "ann").returncode == 0
+
+        assert one.get("/").status_code == 401
+        assert user("on", "ann").returncode == 0
+        assert user("role", "ann", "viewer").returncode == 0
+        assert one.sign_in("ann").status_code == 303
+        assert one.get("/users").status_code == 403
+        one.close()
+    store = stored(site)
+    with store.read() as db:
+        by_hand = [one for one in acts.recent(db, 20) if one.way == acts.CLI]
+    store.close()
+    assert [one.what for one in reversed(by_hand)] == [
+        "add user",
+        "turn user off",
+        "turn user on",
+        "set role",
+    ]
+    assert {one.account for one in by_hand} == {_account()}
+
+
+def test_a_password_is_asked_for_twice_and_never_shown(site: Path) -> None:
+    main, other = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "upkeep.cli",
+        "user",
+        "add",
+        "ann",
+        "--role",
+        "admin",
+        "-i",
+        str(site),
+    ]
+    process = subprocess.Popen(command, stdin=other, stdout=other, stderr=other, start_new_session=True,
+                               preexec_fn=lambda: _take_terminal(other))  # fmt: skip
+    os.close(other)
+    seen = b""
+    for prompt in (b"Password of ann: ", b"Once more: "):
+        while not seen.endswith(prompt):
+            seen += os.read(main, 1000)
+        os.write(main, PASSWORD.encode() + b"\n")
+    process.wait(60)
+    with contextlib.suppress(OSError):
+        seen += os.read(main, 1000)
+    os.close(main)
+
+    assert process.returncode == 0
+    assert PASSWORD.encode() not in seen
+
+
+def _take_terminal(terminal: int) -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+def test_an_account_acts_as_its_user_and_no_further_than_its_role(site: Path) -> None:
+    def user(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return upkeep("user", *words, "-i", str(site), given=given)
+
+    assert (
+        user("add", "boss", "--role", "admin", "--password-stdin", given=PASSWORD).returncode == 0
+    )
+    assert (
+        user(
+            "add",
+            "kim",
+            "--role",
+            "operator",
+            "--person",
+            "kim",
+            "--password-stdin",
+            given=PASSWORD,
+        ).returncode
+        == 0
+    )
+
+    refused = user("off", "boss")
+
+    assert refused.returncode == 64
+    assert "needs the role admin; kim is operator" in refused.stderr
+    store = stored(site)
+    with store.read() as db:
+        newest = acts.recent(db, 1)[0]
+        boss = users.get(db, "boss")
+    store.close()
+    assert (newest.who, newest.account, newest.outcome) == ("kim", _account(), acts.REFUSED)
+    assert boss
+    assert boss.disabled_at is None
+
+
+# --- its life --------------------------------------------------------------------------------------------------------
+def test_it_tells_systemd_when_it_is_ready_lives_and_stops(site: Path, tmp_path: Path) -> None:
+    there = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    there.bind(str(tmp_path / "notify"))
+    there.settimeout(60)
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+    with serving(site, **environ) as (_url, process):
+        said = [there.recv(100), there.recv(100), there.recv(100)]
+        process.send_signal(signal.SIGTERM)
+        while said[-1] != b"STOPPING=1":
+            said.append(there.recv(100))
+        process.wait(60)
+    there.close()
+
+    assert said[0] == b"READY=1"
+    assert b"WATCHDOG=1" in said[1:3]
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_when_it_is_asked_to(site: Path, number: signal.Signals) -> None:
+    with serving(site) as (_url, process):
+        begun = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(60) == 0
+        assert time.monotonic() - begun < 20
+
+
+def test_what_is_asked_for_on_the_page_is_run_and_known_by_its_number(site: Path) -> None:
+    assert (
+        upkeep(
+            "user",
+            "add",
+            "ann",
+            "--role",
+            "operator",
+            "--password-stdin",
+            "-i",
+            str(site),
+            given=PASSWORD,
+        ).returncode
+        == 0
+    )
+    assert upkeep("run", "look", "-i", str(site)).returncode in (0, 1, 2, 3)
+    with serving(site) as (url, _process):
+        one = Visitor(url)
+        one.sign_in("ann")
+        where = one.act("/api/runs/1/restart").json()["request"]
+        until = time.monotonic() + 90
+        run = None
+        while run is None or one.get(f"/api/runs/{run}").json()["run"]["status"] == "running":
+            run = one.get(f"/api/requests/{where}").json()["run"]
+            assert time.monotonic() < until
+            time.sleep(0.3)
+        found = one.get(f"/api/runs/{run}").json()
+        one.close()
+
+    assert found["run"]["id"] == 2
+    assert found["run"]["procedure"] == "look"
+    assert [one["name"] for one in found["hosts"]] == ["here"]
+
+
+def test_the_page_alone_reads_no_inventory_and_starts_nothing(site: Path) -> None:
+    (site / "inventory" / "hosts.yml").write_text("no: [inventory")
+    with serving(site, "--web-only") as (url, process):
+        assert httpx2.get(f"{url}/healthz").json() == {"ok": True, "stands_still": []}
+        threads = Path(f"/proc/{process.pid}/task")
+        names = {(one / "comm").read_text().strip() for one in threads.iterdir()}
+    assert not names & {"scheduler", "requests"}
+
+
+def test_a_port_in_use_ends_it(site: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = upkeep("serve", "-i", str(site), "--web-only", "--listen", f"127.0.0.1:{port}")
+
+    assert ended.returncode not in (0, 70)
+    assert "address already in use" in ended.stderr.lower()
+
+
+# --- workers and heartbeat -------------------------------------------------------------------------------------------
+class Counted:
+    """A step that fails when it is told to."""
+
+    name = "counted"
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.trouble = ""
+
+    def step(self, _now: Any) -> float:
+        self.steps += 1
+        if self.trouble:
+            raise ValueError(self.trouble)
+        return 0.05
+
+
+def test_a_step_that_fails_costs_a_line_and_no_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("upkeep.serve.WAIT_AFTER_FAULT_SECONDS", 0.05)
+    stopping, step = threading.Event(), Counted()
+    worker = Worker(step, stopping)
+    step.trouble = "no such thing"
+    worker.start()
+    while step.steps < 4:
+        time.sleep(0.01)
+    assert worker.steps == 0
+    step.trouble = ""
+    while worker.steps < 2:
+        time.sleep(0.01)
+    stopping.set()
+    worker.stop(5)
+
+    assert capsys.readouterr().err.count("counted: ValueError: no such thing") == 1
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """The URL of who listens to a heartbeat, and what was asked of it."""
+    heard: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/beat", heard
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_heart_beats_only_when_all_have_got_on_since(listener: Any, tmp_path: Path) -> None:
+    url, heard = listener
+    store = open_store(f"sqlite:///{tmp_path}/x.db")
+    workers = [Worker(Counted(), threading.Event()) for _ in range(2)]
+    workers[0].name, workers[1].name = "scheduler", "sender"
+    beat = Heartbeat(url, 0, workers, store)
+
+    told = []
+    for steps in ((0, 0), (1, 0), (1, 1), (2, 1), (2, 2)):
+        workers[0].steps, workers[1].steps = steps
+        beat.step(None)
+        told.append(len(heard))
+    store.close()
+
+    assert told == [0, 0, 1, 1, 2]
+    assert heard == ["/beat", "/beat"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://example.org/", "http://169.254.169.254/latest", "http://[fe80::1]/", "http://0.0.0.0/",
+     "http://[::ffff:169.254.169.254]/", "gopher://x", "http:///x"],
+)  # fmt: skip
+def test_the_heartbeat_goes_to_the_web_only(url: str) -> None:
+    with pytest.raises(UpkeepError) as caught:
+        refuse_inward(url)
+    assert "169.254" not in re.sub("link-local", "", str(caught.value))
+    assert "passwd" not in str(caught.value)
+
+
+def test_listen_is_plain_data() -> None:
+    assert Listen("127.0.0.1", 1) == listening("127.0.0.1:1", None, None, ())
