@@ -121,7 +121,7 @@ def wrap(text: str, width: int) -> list[str]:
     """
     lines: list[str] = []
     line = ""
-    for word in _NUMBER_WITH_UNIT.sub("\xa0", text).split(" "):
+    for word in unbroken(text).split(" "):
         joined = f"{line} {word}" if line else word
         if cell_len(joined) <= width:
             line = joined
@@ -135,6 +135,11 @@ def wrap(text: str, width: int) -> list[str]:
             line = line[len(head) :]
     lines.append(line)
     return [line.replace("\xa0", " ") for line in lines]
+
+
+def unbroken(text: str) -> str:
+    """Return text in which no line breaks between a number and its unit."""
+    return _NUMBER_WITH_UNIT.sub("\xa0", text)
 
 
 def exact(when: datetime, zone: tzinfo | None = None) -> str:

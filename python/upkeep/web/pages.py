@@ -28,7 +28,7 @@ from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 ROWS = 50
-WORST_ON_TODAY = 12
+WORST_ON_TODAY = 8
 RUNNING_ON_TODAY = 20
 COMING_ON_TODAY = 5
 TROUBLES = 100

@@ -1,0 +1,228 @@
+"""The page in Debian's Chromium: signing in, watching a run end, on small and large screens, for those who cannot see it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench.pages import fill
+from service.page import PASSWORD, add_users, served
+
+from upkeep.schedule_file import Schedule
+from upkeep.store import Store, open_store, runs
+from upkeep.web.duty import Coming
+from upkeep.web.routing import Setting
+
+NOW = datetime.now(UTC)
+SCHEDULE = Schedule.model_validate(
+    {"procedures": {
+        "daily": {"title": "Daily procedure", "rule": "daily 03:00"},
+        "look": {"title": "Look at this machine", "checks": ["disk_space"]},
+    }}
+)  # fmt: skip
+PAGES = (
+    "/", "/runs", "/runs/1", "/runs/1/hosts/web1", "/runs/1/restart", "/findings", "/findings?status=resolved",
+    "/findings/1", "/schedule", "/users", "/users/viewer", "/acts", "/me", "/nothing",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Yield Debian's Chromium."""
+    program = shutil.which("chromium")
+    if program is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("chromium is not on PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # As root, Chromium starts without its sandbox only; what it opens here is ours.
+        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with users, and a run of 120 hosts."""
+    opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
+    add_users(opened, NOW)
+    fill(opened, 120, 1, NOW)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def where(store: Store) -> Iterator[str]:
+    """The page's URL."""
+    with served(
+        Setting(store, "/srv/site", lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))
+    ) as url:
+        yield url
+
+
+@pytest.fixture
+def opened(browser: Any, where: str) -> Iterator[Any]:
+    """Return a function that opens a browser and signs in; what it asks for and complains of is kept on the page."""
+    contexts = []
+
+    def sign_in(name: str = "admin", to: str = "/", **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.kept_requests, page.kept_messages = [], []
+        page.on("request", lambda request: page.kept_requests.append(request.url))
+        page.on("console", lambda message: page.kept_messages.append(message.text))
+        page.on("pageerror", lambda error: page.kept_messages.append(str(error)))
+        page.goto(where + to)
+        page.fill("[name=name]", name)
+        page.fill("[name=password]", PASSWORD)
+        page.click("button:has-text('Sign in')")
+        page.wait_for_selector("nav")
+        page.kept_messages.clear()  # of the 401 that asked to sign in
+        return page
+
+    yield sign_in
+    for context in contexts:
+        context.close()
+
+
+def axe() -> str:
+    """Return the accessibility checker's source; skip without it."""
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or found.origin is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)(
+            "axe-playwright-python is not installed"
+        )
+    return Path(found.origin).with_name("axe.min.js").read_text("utf-8")
+
+
+def test_who_signs_in_comes_to_where_they_wanted(opened: Any, where: str) -> None:
+    page = opened("viewer", to="/findings?severity=low")
+
+    assert page.url == f"{where}/findings?severity=low"
+    page.click("text=Sign out")
+    assert page.url == f"{where}/sign-in"
+    page.goto(where + "/runs")
+    assert page.locator("[name=password]").count() == 1
+
+
+def test_the_keyboard_is_enough(browser: Any, where: str) -> None:
+    page = browser.new_page()
+    page.goto(where + "/runs")
+    page.keyboard.type("operator")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav")
+    page.goto(where + "/runs/1/restart")
+    while page.evaluate("document.activeElement.textContent") != "Run it again":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/requests/1")
+
+    assert "waits for a driver" in page.inner_text("main")
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
+    opened: Any, where: str, width: int, scheme: str
+) -> None:
+    checker = axe()
+    page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    wrong = []
+    for path in PAGES:
+        page.goto(where + path)
+        assert page.evaluate("document.documentElement.scrollWidth") == width, path
+        page.evaluate(checker)
+        found = page.evaluate("axe.run()")["violations"]
+        wrong += [
+            (path, one["id"], one["nodes"][0]["html"][:200])
+            for one in found
+            if one["impact"] in ("serious", "critical", "moderate")
+        ]
+
+    assert wrong == []
+    assert {url.partition("/")[2].split("/")[1] for url in page.kept_requests} == {
+        where.split("/")[2]
+    }
+    assert [one for one in page.kept_messages if "404" not in one] == []
+
+
+def test_without_scripts_everything_can_be_read(opened: Any, where: str) -> None:
+    page = opened(java_script_enabled=False)
+
+    for path in PAGES[:-1]:
+        page.goto(where + path)
+        assert page.locator("h1").count() == 1
+        assert page.inner_text("h1").strip()
+
+
+def test_it_prints_without_its_navigation(opened: Any, where: str) -> None:
+    page = opened(to="/runs/1")
+    page.emulate_media(media="print")
+
+    assert not page.locator(".side").is_visible()
+    assert page.locator("h1").is_visible()
+    assert page.pdf(format="A4").startswith(b"%PDF-")
+
+
+def test_a_run_is_watched_to_its_end_without_touching_the_page(
+    opened: Any, where: str, store: Store, tmp_path: Path
+) -> None:
+    site = _slow_site(tmp_path)
+    page = opened("viewer", to="/")
+    command = [sys.executable, "-m", "upkeep.cli", "run", "look", "-i", str(site)]
+    environ = os.environ | {
+        "UPKEEP_STATE": str(tmp_path / "state"),
+        "UPKEEP_WORKSPACE": str(tmp_path / "work"),
+    }
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    run = None
+    while run is None:
+        with store.read() as db:
+            running = runs.unfinished(db)
+        run = running[0].id if running else None
+        assert process.poll() is None or run, process.stderr
+    page.goto(f"{where}/runs/{run}")
+    assert "running" in page.inner_text(".facts")
+    assert page.inner_text("h1").startswith("Runs; ")
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+
+    page.wait_for_selector(".facts .status:not(.running)", timeout=90_000)
+
+    process.communicate(timeout=60)
+    assert page.inner_text("h1") in ("here is well", "here needs you")
+    assert page.locator("#hosts a", has_text="here").count() == 1
+    assert loads == []
+    assert page.kept_messages == []
+    asked = len(page.kept_requests)
+    page.wait_for_timeout(3_000)
+    assert len(page.kept_requests) == asked  # what has ended is not asked for again
+
+
+def _slow_site(tmp_path: Path) -> Path:
+    """A site of this machine whose Python takes its time, so that there is something to watch."""
+    folder = tmp_path / "site"
+    (folder / "inventory").mkdir(parents=True)
+    slow = folder / "python"
+    slow.write_text(f'#!/bin/sh\nsleep 4\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    host = {"ansible_connection": "local", "ansible_python_interpreter": str(slow)}
+    tree = {"all": {"hosts": {"here": host}, "vars": {"upkeep_checks_all": ["disk_space"]}}}
+    (folder / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    (folder / "schedule.yml").write_text("procedures: {look: {title: Look at this machine}}\n")
+    return folder
