@@ -608,7 +608,9 @@ def test_answers_written_together_stand_as_if_written_one_by_one(store: Store) -
     answers = [
         answer(result(HIGH, host="a"), host="a"),
         answer(naive, host="b"),  # the database refuses it
-        answer(result(host="a", minutes=1), host="a", minutes=1),  # a second answer of the same host
+        answer(
+            result(host="a", minutes=1), host="a", minutes=1
+        ),  # a second answer of the same host
         answer(result(LOW, host="c"), host="c"),
     ]
     alone, together = start(store), start(store)

@@ -61,7 +61,9 @@ MISSED_2 = [
         ("2026-12-24T02:00", "2026-12-24T03:00", {}, [("due", "24 03:00", "due", "")]),
     ],
 )  # fmt: skip
-def test_due_times_become_occurrences(after: str, now: str, keys: dict[str, Any], expected: list[Any]) -> None:
+def test_due_times_become_occurrences(
+    after: str, now: str, keys: dict[str, Any], expected: list[Any]
+) -> None:
     assert made(after, now, **keys) == expected
 
 
@@ -71,11 +73,15 @@ def test_a_catch_up_waits_for_the_end_of_a_blackout_unless_the_next_comes_first(
     found, calendars = schedule(**monthly)
     timing = timing_of(found, "daily")
     assert timing is not None
-    new = occurrences_of("s", found.procedures["daily"], timing, calendars, at("2026-12-01"), at("2026-12-24"))
+    new = occurrences_of(
+        "s", found.procedures["daily"], timing, calendars, at("2026-12-01"), at("2026-12-24")
+    )
 
     assert [(one.kind, one.state) for one in new] == [("due", "missed"), ("catch_up", "due")]
     assert new[1].begins_at == at("2027-01-02")
-    assert made("2026-12-18T04:00", "2026-12-24T04:00", changes_hosts=True)[-1][0] == "due"  # daily: the next replaces it
+    assert (
+        made("2026-12-18T04:00", "2026-12-24T04:00", changes_hosts=True)[-1][0] == "due"
+    )  # daily: the next replaces it
 
 
 def test_many_misses_are_bounded_and_counted() -> None:
@@ -87,7 +93,16 @@ def test_many_misses_are_bounded_and_counted() -> None:
 
 def waiting(kind: str = "due", **other: Any) -> Occurrence:
     due = at("2026-06-10T03:00")
-    return Occurrence("s", "daily", due, due, due + timedelta(minutes=30), due + timedelta(days=1), kind=kind, **other)
+    return Occurrence(
+        "s",
+        "daily",
+        due,
+        due,
+        due + timedelta(minutes=30),
+        due + timedelta(days=1),
+        kind=kind,
+        **other,
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,6 +127,13 @@ def test_what_waits_begins_or_ends_or_goes_on_waiting(
 ) -> None:
     found, calendars = schedule(**keys)
 
-    decision = decide(one, found.procedures["daily"], calendars, at(now), running=waiting() if running else None, newer=newer)
+    decision = decide(
+        one,
+        found.procedures["daily"],
+        calendars,
+        at(now),
+        running=waiting() if running else None,
+        newer=newer,
+    )
 
     assert decision == expected
