@@ -342,6 +342,8 @@ occurrence = Table(
     UniqueConstraint("site", "schedule", "due_at", "kind", "host"),
     Index(None, "state", "begins_at"),
     Index(None, "run_id"),
+    Index(None, "site", "due_at"),
+    Index(None, "finished_at"),
     sqlite_autoincrement=True,
 )
 
