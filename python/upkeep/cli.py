@@ -284,6 +284,19 @@ def prune(inventory: SiteOption = "") -> None:
     prune_database(inventory)
 
 
+@cli.command("occurrences")
+def occurrences_(
+    inventory: SiteOption = "",
+    days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List what was due, what became of it and why, and what hosts still owe."""
+    from upkeep.occurrence_commands import list_occurrences
+
+    list_occurrences(inventory, days, count, as_json=as_json)
+
+
 @schedule.command("list")
 def schedule_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures: when each is due, in plain words, and when next."""

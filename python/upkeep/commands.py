@@ -259,7 +259,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         title=procedure.title,
         playbook=site.playbook(procedure),
         inventory=str(site.inventory),
-        site=str(Path(site.name).absolute()) if site.name else "",
+        site=site.key,
         hosts=procedure.hosts,
         limit=limit,
         forks=settings.forks,

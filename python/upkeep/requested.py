@@ -11,7 +11,6 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from upkeep.site import Site
 from upkeep.store import Store, run_requests
@@ -37,7 +36,7 @@ class Requested:
 
     def __init__(self, inventory: str, site: Site, store: Store) -> None:
         self.inventory = inventory
-        self.site = str(Path(site.name).absolute()) if site.name else ""
+        self.site = site.key
         self.procedures = frozenset(site.schedule.procedures)
         self.store = store
         self._children: list[_Child] = []

@@ -97,7 +97,7 @@ class Scheduler:
         self.stopping = False
         self.problems: list[str] = []
         self.site = load_site(site_name, self.problems)
-        self.key = str(Path(self.site.name).absolute()) if self.site.name else ""
+        self.key = self.site.key
         self.next: dict[str, datetime | None] = {}
         self._take_in(self.site)
         process = psutil.Process()

@@ -356,7 +356,7 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path |
     if not web_only:
         site = load_site(inventory, [])
         folder = site.folder
-        name = str(Path(site.name).absolute()) if site.name else ""
+        name = site.key
         return site.settings, name, _Schedules(folder / SCHEDULE, site.schedule), folder
     given = Path(inventory) if inventory else None
     settings = load_settings(given)

@@ -57,6 +57,11 @@ class Site:
         return str(path.resolve())
 
     @property
+    def key(self) -> str:
+        """What stands for the site in the store."""
+        return str(Path(self.name).absolute()) if self.name else ""
+
+    @property
     def config(self) -> Path | None:
         """The site's own ansible.cfg, if it has one."""
         path = self.folder / "ansible.cfg"

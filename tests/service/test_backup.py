@@ -218,17 +218,24 @@ def test_a_damaged_database_is_replaced_and_kept(lite: str, tmp_path: Path) -> N
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 kB."""
+    """A file system of 4 MB; `shrink` takes the rest of its room."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def shrink(folder: Path) -> None:
+    """Leave room for little more than what is there."""
+    used = sum(path.stat().st_size for path in folder.iterdir()) // 1024
+    subprocess.run(["mount", "-o", f"remount,size={used + 96}k", str(folder)], check=True)
+
+
 def test_without_room_there_is_no_half_backup(lite: str, small: Path) -> None:
+    shrink(small)
     with pytest.raises(StoreError, match=r"full|no space"):
         backup.back_up(lite, small / "upkeep.backup", NOW)
 
@@ -242,6 +249,7 @@ def test_without_room_the_old_content_stays(lite: str, tmp_path: Path, small: Pa
     fill(url, 1)
     with closing(sqlite3.connect(small / "upkeep.db")) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shrink(small)
 
     with pytest.raises(StoreError, match=r"full|no space"):
         backup.restore(url, file, replace=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import validate
 
 from upkeep.scheduler import Child, Scheduler
 from upkeep.site import Site
@@ -343,3 +344,27 @@ def test_a_lease_is_held_by_one_run_and_given_back_at_its_end(store: Store) -> N
         assert leases.take(db, "other", ["a"], second, now) == {}
         agent.end_run(db, first, "done", "", now + timedelta(minutes=1))
         assert leases.take(db, "s", ["a", "b"], second, now) == {}
+
+
+def test_what_was_due_and_what_hosts_owe_is_listed(
+    driven: Make, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from upkeep import clock
+    from upkeep.document import schema
+    from upkeep.occurrence_commands import list_occurrences
+
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+    one.go("2099-06-10T03:00")
+    monkeypatch.setenv("UPKEEP_DATABASE", url)
+    monkeypatch.setattr(clock, "now", lambda: at("2099-06-10T04:00"))
+
+    list_occurrences(str(one.folder), 7, 50, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    list_occurrences(str(one.folder), 7, 50, as_json=False)
+    text = capsys.readouterr().out
+
+    validate(document, schema("occurrences"))
+    assert [each["state"] for each in document["occurrences"]] == ["partial"]
+    assert [each["host"] for each in document["debts"]] == ["web2"]
+    assert "web2 owes daily of 2099-06-10 03:00" in text

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.judge import evidence_hash
-from upkeep.store import Store, findings, open_store, runs, tables
+from upkeep.store import Store, findings, occurrences, open_store, runs, tables
 from upkeep.store.observed import (
     add_host,
     begin_judgement,
@@ -169,3 +169,17 @@ def test_freed_space_is_given_back(tmp_path: Path) -> None:
         assert findings.open_ones(db) == []
     assert after < before / 3
     store.close()
+
+
+def test_occurrences_that_have_ended_go_with_their_runs(store: Store) -> None:
+    def new(day: int, state: str) -> occurrences.New:
+        at = NOW + timedelta(days=day)
+        return occurrences.New("s", "daily", at, at, at, None, state=state)
+
+    with store.begin() as db:
+        occurrences.make(db, [new(0, "missed"), new(1, "due"), new(200, "done")])
+
+    assert prune(store, Policy(runs_days=100), NOW + timedelta(days=201)) == Pruned(occurrences=1)
+    with store.read() as db:
+        left = occurrences.between(db, "s", NOW - timedelta(days=1), NOW + timedelta(days=300))
+    assert [one.state for one in left] == ["done", "due"]

@@ -24,6 +24,7 @@ from upkeep.store.findings import of_row as finding_of
 from upkeep.store.observed import of_row as result_of
 from upkeep.store.occurrences import Occurrence
 from upkeep.store.occurrences import of_row as occurrence_of
+from upkeep.store.own import HOST, NO_RUN
 from upkeep.store.runs import RUNNING, Run, RunHost
 from upkeep.store.runs import host_of_row as host_of
 from upkeep.store.runs import of_row as run_of
@@ -212,7 +213,9 @@ def stand(db: Connection) -> Stand:
         .where(table.c.status == OPEN, table.c.severity_rank < Severity.INFO.rank)
         .distinct()
     )
-    hosts = select(latest.c.host).distinct()
+    # The product's own troubles stand on a host that the inventory does not know.
+    hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN).distinct()
+    need = need.where(table.c.host != HOST)
     return Stand(
         hosts=_count(db, hosts),
         hosts_in_need=_count(db, need),

@@ -59,6 +59,7 @@ def load(url: URL, file: Path, tables: Mapping[str, int]) -> None:
     command = [program, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
     first = "BEGIN;\nSET LOCAL lock_timeout = '60s';\nSET LOCAL client_min_messages = warning;\n"
     first += "".join(f"DROP TABLE {_quoted(table)} CASCADE;\n" for table in there)
+    first += DROP_FUNCTIONS
     with (
         _service(url) as environment,
         tempfile.TemporaryFile() as complaints,
@@ -89,6 +90,15 @@ def load(url: URL, file: Path, tables: Mapping[str, int]) -> None:
         raise StoreError(
             f"{message:.400}", remedy="the old content is still there, and nothing else"
         )
+
+
+DROP_FUNCTIONS = """DO $drop$ DECLARE one regprocedure; BEGIN
+FOR one IN SELECT p.oid::regprocedure FROM pg_proc p
+  WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+LOOP EXECUTE 'DROP FUNCTION ' || one || ' CASCADE'; END LOOP; END $drop$;
+"""
+"""Triggers' functions outlive their tables; those of extensions are not ours."""
 
 
 def _pour(file: Path, psql: subprocess.Popen[bytes]) -> bool:

@@ -343,6 +343,8 @@ occurrence = Table(
     Index(None, "state", "begins_at"),
     Index(None, "site", "due_at", "id"),
     Index(None, "run_id"),
+    Index(None, "site", "due_at"),
+    Index(None, "finished_at"),
     sqlite_autoincrement=True,
 )
 

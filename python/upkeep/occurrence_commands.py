@@ -1,0 +1,82 @@
+"""`upkeep occurrences`: what was due, what became of it, and what hosts still owe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep import clock
+from upkeep.document import dumps
+from upkeep.site import load_site
+from upkeep.store import occurrences, open_store
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import Screen
+from upkeep.view.text import ago, exact
+
+AHEAD = timedelta(days=1)
+
+
+def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) -> None:
+    """Print what was due in the last days, newest first, and what hosts owe."""
+    site = load_site(inventory, [])
+    now = clock.now()
+    with closing(open_store(site.settings.database_url)) as store, store.read() as db:
+        key = site.key
+        found = occurrences.between(db, key, now - timedelta(days=days), now + AHEAD, count)
+        owed = occurrences.debts(db, key)
+    if as_json:
+        document = {
+            "version": 1,
+            "occurrences": [_document(asdict(one)) for one in found],
+            "debts": [_document(asdict(one)) for one in owed],
+        }
+        sys.stdout.write(dumps(document) + "\n")
+        return
+    screen = Screen(sys.stdout)
+    if not found and not owed:
+        print_empty(
+            screen, f"Nothing was due in {days} days", f"upkeep schedule next -i {site.name}"
+        )
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    columns = [
+        Column("due"),
+        Column("procedure", gives=True),
+        Column("kind"),
+        Column("state"),
+        Column("run", right=True),
+        Column("why", gives=True),
+    ]
+    rows = [
+        [
+            ago(one.due_at, now) if screen.live else exact(one.due_at, zone),
+            one.schedule + (f" on {one.host}" if one.host else ""),
+            one.kind.replace("_", "-"),
+            one.state,
+            str(one.run_id or ""),
+            one.cause[:200],
+        ]
+        for one in found
+    ]
+    print_columns(screen, columns, rows)
+    for debt in owed:
+        until = f" until {exact(debt.expires_at, zone)}" if debt.expires_at else ""
+        line = (
+            f"{debt.host} owes {debt.schedule} of {exact(debt.due_at, zone)}{until}: {debt.reason}"
+        )
+        screen.line(screen.text(line, 300))
+    screen.flush()
+
+
+def _document(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON says it; what the driver keeps for itself is left out."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if name not in ("site", "driver_id", "claimed_at", "tried_at")
+    }
