@@ -86,7 +86,7 @@ def static(name: str) -> tuple[bytes, str]:
 def _environment() -> Environment:
     made = html.environment(PackageLoader("upkeep.web", "templates"))
     made.filters |= {
-        "short": lambda said, *limit: text.unbroken(text.safe(said, *limit)),
+        "short": _short,
         "exact": text.exact,
         "counted": text.counted,
         "thousands": text.thousands,
@@ -95,8 +95,6 @@ def _environment() -> Environment:
         "age": text.age,
         "lines": escape,  # of an excerpt, whose lines are harmless each
     }
-    # After `short`, its spaces that do not break would be made plain again.
-    made.finalize = _harmless
     made.globals |= {
         "STATUS_FAIL": Status.FAIL,
         "SIGNS": text.SIGNS,
@@ -141,8 +139,9 @@ def _run_sign(run: Any) -> str:
     return f"{_RUN_SIGNS.get(run.status, ('', '▲'))[1]} {run.status}"
 
 
-def _harmless(value: Any) -> Any:
-    return text.unbroken(text.safe(value)) if type(value) is str else html.harmless(value)
+def _short(said: str, *limit: int) -> Markup:
+    """Return other people's text, cut, harmless, and with its numbers and units together."""
+    return escape(text.unbroken(text.safe(said, *limit)))
 
 
 def _when(then: datetime | None, now: datetime, *, exactly: bool = False) -> Markup:
