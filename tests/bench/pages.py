@@ -16,10 +16,12 @@ from starlette.testclient import TestClient
 
 from upkeep.observed import Outcome
 from upkeep.roles import Role
+from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.store import Store, findings, migrate, open_store, runs, sessions, tables, users
 from upkeep.store.texts import fingerprint, packed
 from upkeep.verdicts import Severity
 from upkeep.web.app import make_app
+from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
 CHECKS = (
@@ -117,6 +119,23 @@ def _results(run_id: int, of: int, hosts: int, at: datetime) -> Iterator[dict[st
             }  # fmt: skip
 
 
+def fill_occurrences(store: Store, schedule: Schedule, count: int, now: datetime) -> None:
+    """Put so many occurrences into the store, shared among the schedule's procedures."""
+    names = list(schedule.procedures)
+    rows = []
+    for number in range(count):
+        due = now - timedelta(minutes=2 * number + 1)
+        rows.append(
+            {
+                "site": SITE, "schedule": names[number % len(names)], "due_at": due, "begins_at": due,
+                "ends_by": due + timedelta(hours=1), "next_due_at": None, "priority": 5, "lacks": "", "owed": False,
+                "kind": "due", "host": "", "state": "done", "cause": "", "driver_id": "", "finished_at": due,
+            }
+        )  # fmt: skip
+    with store.begin() as db:
+        db.execute(insert(tables.occurrence), rows)
+
+
 def sign_in(store: Store, now: datetime) -> str:
     """Add an admin, who cannot sign in by a password; return a session's token."""
     with store.begin() as db:
@@ -133,13 +152,17 @@ def measure(url: str, hosts: int, count: int) -> list[str]:
     now = datetime.now(UTC)
     begun = time.monotonic()
     total = fill(store, hosts, count, now)
+    astral = Path(__file__).parents[2] / "inventory" / "astral"
+    schedule = load_schedule(astral / "schedule.yml")
+    fill_occurrences(store, schedule, total // 10, now)
     filled = time.monotonic() - begun
     token = sign_in(store, now)
-    client = TestClient(make_app(Setting(store, SITE)), cookies={"upkeep": token})
+    setting = Setting(store, SITE, lambda: schedule, Coming(lambda: schedule, astral))
+    client = TestClient(make_app(setting), cookies={"upkeep": token})
     last = f"/runs/{count}"
     paths = (
         "/", "/runs", "/runs?before=30", last, f"{last}?hosts=300", f"{last}/hosts/web7", "/findings",
-        "/findings?severity=low", "/findings?host=web7", "/findings?status=resolved", "/findings/1", "/acts",
+        "/findings?severity=low", "/findings?host=web7", "/findings?status=resolved", "/findings/1", "/acts", "/schedule",
         "/api/today", "/api/findings", "/api/runs",
     )  # fmt: skip
     place = store.engine.dialect.name
