@@ -23,7 +23,7 @@ from upkeep import clock
 from upkeep.errors import StoreError, UpkeepError
 from upkeep.roles import Role
 from upkeep.store import acts, sessions
-from upkeep.web import api, auth, own, pages, people
+from upkeep.web import api, auth, own, pages, people, timetable
 from upkeep.web.html import page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route, Setting
 
@@ -52,6 +52,7 @@ ROUTES: tuple[Route, ...] = (
     *pages.ROUTES,
     *people.ROUTES,
     *api.ROUTES,
+    *timetable.ROUTES,
 )
 
 

@@ -29,6 +29,7 @@ NAVIGATION = (
     ("/", "Today", Role.VIEWER),
     ("/runs", "Runs", Role.VIEWER),
     ("/findings", "Findings", Role.VIEWER),
+    ("/schedule", "Schedule", Role.VIEWER),
     ("/users", "Users", Role.ADMIN),
     ("/acts", "Acts", Role.APPROVER),
 )
