@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,11 +18,12 @@ from service.page import PASSWORD, Visitor, add_users, served
 from sqlalchemy import func, select, text
 from store_samples import answer, begun, result
 
+from upkeep import clock
 from upkeep.document import schema
 from upkeep.errors import StoreError
 from upkeep.roles import Role
-from upkeep.schedule_file import Schedule
-from upkeep.store import Store, acts, run_requests, runs, sessions, tables, users
+from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.store import Store, acts, occurrences, run_requests, runs, sessions, tables, users
 from upkeep.store.observed import add_host
 from upkeep.verdicts import Severity, Status
 from upkeep.web import passwords
@@ -625,3 +627,25 @@ def test_a_store_that_is_gone_is_said_in_one_line(tmp_path: Any, one_store: Stor
     assert asked.json() == {"ok": False, "stands_still": ["store"]}
     assert page.status_code == 503
     assert json.dumps("Traceback") not in page.text
+
+
+# --- the schedule ----------------------------------------------------------------------------------------------------
+def test_the_schedule_says_what_comes_and_what_became_of_what_was_due(one_store: Store) -> None:
+    add_users(one_store, NOW)
+    at = clock.now() - timedelta(hours=1)
+    astral = load_schedule(Path(__file__).parents[2] / "inventory" / "astral" / "schedule.yml")
+    missed = occurrences.New(
+        SITE, "daily-health", at, at, at, None, state="missed", cause="<b>no driver</b> was there"
+    )
+    with one_store.begin() as db:
+        occurrences.make(db, [missed])
+    with served(Setting(one_store, SITE, lambda: astral)) as where:
+        one = Visitor(where)
+        one.sign_in("viewer")
+        text = one.get("/schedule").text
+        one.close()
+
+    assert "1 of the last 1 occurrence did not end as done" in text
+    assert "&lt;b&gt;no driver&lt;/b&gt; was there" in text
+    assert "every 2 minutes" in text
+    assert "Web Vitals" in text  # what it lacks stands there

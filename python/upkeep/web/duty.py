@@ -25,6 +25,14 @@ ROWS = 50
 LATE_AFTER = timedelta(minutes=2)
 
 
+NOT_DONE = (
+    occurrences.PARTIAL,
+    occurrences.FAILED,
+    occurrences.MISSED,
+    occurrences.SKIPPED,
+)
+
+
 @dataclass
 class Coming:
     """What is due next, reckoned again when the schedule was edited or the first of it has come."""
@@ -69,8 +77,9 @@ class Coming:
 
 def show_schedule(ask: Ask) -> Response:
     """Show each procedure with when it is due, what is late, and what was due lately."""
-    schedule, coming = ask.setting.schedule(), ask.setting.coming
-    if schedule is None or coming is None:
+    schedule = ask.setting.schedule()
+    coming = ask.setting.coming or Coming(ask.setting.schedule, None)
+    if schedule is None:
         raise PageError(404, "This page knows no schedule.", remedy="`upkeep serve -i SITE`")
     site = ask.setting.site
     calendars = coming.calendars(ask.now)
@@ -84,6 +93,9 @@ def show_schedule(ask: Ask) -> Response:
         debts=debts, last=last, lately=lately[:ROWS], zone=schedule.time_zone,
         older=link("", before=lately[ROWS - 1].id) if len(lately) > ROWS else "",
         blackout=calendars.blackout(ask.now) if calendars else None,
+        badly=sum(one.state in NOT_DONE for one in lately[:ROWS]),
+        teams={name: team.title for name, team in schedule.teams.items()},
+        lacks={name: one.lacks for name, one in schedule.procedures.items() if one.lacks},
         titles={name: one.title for name, one in schedule.procedures.items()},
     )  # fmt: skip
 
