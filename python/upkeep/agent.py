@@ -22,7 +22,7 @@ import psutil
 from upkeep import clock, runner
 from upkeep.errors import RunError, StoreError
 from upkeep.observed import Observed, Outcome, from_json
-from upkeep.store import Store, runs
+from upkeep.store import Store, findings, runs
 from upkeep.store.observed import add_host
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
@@ -87,7 +87,8 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
         if not ended.complete and not ended.no_hosts:
             intake.account_for(runner.list_hosts(order), ended.stopped or "Ansible ended early")
         status, cause = intake.verdict(ended)
-        intake.finish(status, cause)
+        whole = ended.complete and not ended.stopped and not ended.no_hosts
+        intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
     return run_id
 
 
@@ -227,14 +228,19 @@ class _Intake:
             return "partial", "some checks could not see what they judge"
         return "done", ""
 
-    def finish(self, status: str, cause: str) -> None:
-        """Write down the run's end, and remove its workspace if nothing waits in it."""
+    def finish(self, status: str, cause: str, *, whole: bool = False) -> None:
+        """Write down the run's end, and remove its workspace if nothing waits in it.
+
+        whole: every host of the procedure's pattern is in the run.
+        """
         self.ended = True
         cause = "; ".join(filter(None, [cause, self.trouble]))
         try:
             self.spool.load(self.store)
             with self.store.begin() as db:
                 runs.finish(db, self.run_id, status, cause, clock.now())
+                if whole:
+                    findings.retire_hosts(db, self.run_id, clock.now())
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, clock.now())

@@ -105,7 +105,7 @@ def test_a_database_newer_than_the_program_is_left_alone(url: str, store: Store)
 
     message, remedy = problem(url)
 
-    assert message == f"{store.place}: its version is 9999, newer than this program's 0001"
+    assert message == f"{store.place}: its version is 9999, newer than this program's 0003"
     assert remedy == "install the newer Upkeep that wrote it"
     with pytest.raises(StoreError, match="newer than this program's"):
         migrate(url)
@@ -116,9 +116,9 @@ def test_a_server_without_the_schema_asks_for_the_upgrade(postgres: Postgres) ->
 
     message, remedy = problem(url)
 
-    assert message.endswith(": its version is none; this program needs 0001")
+    assert message.endswith(": its version is none; this program needs 0003")
     assert remedy == "upkeep db upgrade"
-    assert migrate(url) == "0001"
+    assert migrate(url) == "0003"
     open_store(url).close()
 
 
@@ -126,7 +126,7 @@ def test_two_upgrades_at_once_are_one_after_the_other(postgres: Postgres) -> Non
     url = postgres.create("upgraded_twice")
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(migrate, [url, url])) == ["0001", "0001"]
+        assert list(pool.map(migrate, [url, url])) == ["0003", "0003"]
 
 
 def test_a_server_that_is_away_is_named_without_the_password(tmp_path: Path) -> None:
@@ -223,5 +223,5 @@ def test_28_a_migration_killed_halfway_leaves_the_old_schema(
     assert killed.returncode == -signal.SIGKILL
     with contextlib.closing(Store(*engines.connect(url))) as store, store.read() as db:
         assert inspect(db).get_table_names() == []
-    assert migrate(url) == "0001"
+    assert migrate(url) == "0003"
     open_store(url).close()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import InternalError, OperationalError, StatementError
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep import clock
 from upkeep.errors import StoreError
+from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.store import findings, tables
 from upkeep.store.runs import version
@@ -63,8 +64,7 @@ def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
 def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) -> None:
     """Keep the verdicts of an answer that was judged again, beside those of the run itself.
 
-    Findings and latest results stay: they follow what is seen, not what is thought of it later. The next run moves
-    them.
+    Only what is still the newest observation of its subject moves its finding, and what is known of it now.
     """
     report = tables.report
     site = _site(db, run_id)
@@ -77,6 +77,16 @@ def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) 
     ).scalar_one()
     rows = _result_rows(run_id, report_id, number, site, observed)
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
+    newest = _still_newest(db, run_id, rows)
+    stands = upsert(
+        db,
+        tables.latest_result,
+        [_latest_row(site, row) for row in newest],
+        ["fingerprint"],
+        newest=("run_id", "observed_at"),
+    )
+    moved = [row for row in newest if row["fingerprint"] in stands]
+    findings.move(db, run_id, site, moved, judgement=number)
 
 
 def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
@@ -187,12 +197,101 @@ def _add_answer(db: Connection, run_id: int, observed: Observed) -> bool:
     rows = _result_rows(run_id, report_id, 0, site, observed)
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
-    latest = [_latest_row(site, row) for row in rows]
+    known = sorted(
+        [*rows, *_connection_row(db, run_id, site, observed)], key=lambda row: row["fingerprint"]
+    )
+    latest = [_latest_row(site, row) for row in known]
     stands = upsert(
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
-    findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
+    first = _first_answered(db, site, observed)
+    moved = [row for row in known if row["fingerprint"] in stands]
+    findings.move(db, run_id, site, moved, first=first)
+    _retire_absent(db, run_id, site, observed, rows)
     return True
+
+
+def _connection_row(db: Connection, run_id: int, site: str, observed: Observed) -> Iterator[Values]:
+    """Yield what moves the finding that a host is unreachable: a fail, or a pass if there is such a finding.
+
+    An answer that was no answer (failed), and a host on which nothing was due, say nothing of the connection.
+    """
+    host = name(observed.host, 255)
+    away = observed.outcome in (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
+    if not away and (observed.outcome is not Outcome.OK or findings.reachable(db, site, host)):
+        return
+    severity = Severity.HIGH if away else None
+    yield {
+        "run_id": run_id,
+        "fingerprint": fingerprint(site, findings.HOST_UNREACHABLE, host, findings.CONNECTION),
+        "host": host,
+        "check_id": findings.HOST_UNREACHABLE,
+        "subject": findings.CONNECTION,
+        "status": (Status.FAIL if away else Status.PASS).value,
+        "severity": severity.value if severity else None,
+        "severity_rank": severity.rank if severity else None,
+        "message": shown(observed.message) if away else "answers again",
+        "remedy": f"upkeep doctor --limit {host}" if away else "",
+        "observed_at": observed.observed_at,
+    }
+
+
+def _first_answered(db: Connection, site: str, observed: Observed) -> set[str]:
+    """Return the checks that this host answers for the first time, and remember that it has."""
+    host = name(observed.host, 255)
+    table = tables.watched
+    where = (table.c.site == site, table.c.host == host)
+    known = set(db.execute(select(table.c.check_id).where(*where)).scalars())
+    new = {name(one, 200) for one in _answered(observed)} - known
+    values = {"site": site, "host": host, "since": observed.observed_at}
+    insert_new(db, table, [values | {"check_id": one} for one in sorted(new)])
+    return new
+
+
+def _answered(observed: Observed) -> set[str]:
+    """Return the checks whose gather has answered."""
+    if observed.outcome is not Outcome.OK:
+        return set()
+    failed = {one.check for one in observed.results if one.subject == EVERYTHING}
+    return {one.check for one in observed.due} - failed
+
+
+def _retire_absent(
+    db: Connection, run_id: int, site: str, observed: Observed, rows: Sequence[Values]
+) -> None:
+    """Retire what the host's groups, or its answer, do not speak of any more.
+
+    Nothing follows from a run that was limited to some hosts, from a check by hand with its own parameters, from a
+    host that was not seen, nor from a check that could not see all.
+    """
+    limit = select(tables.run.c.host_limit).where(tables.run.c.id == run_id)
+    seen = observed.outcome in (Outcome.OK, Outcome.SKIPPED)
+    if not (observed.asked and seen) or db.execute(limit).scalar_one():
+        return
+    unknown = {one.check for one in observed.results if one.status is Status.UNKNOWN}
+    due = {one.check for one in observed.due}
+    findings.retire_absent(
+        db,
+        run_id,
+        site,
+        name(observed.host, 255),
+        observed.observed_at,
+        asked=None if EVERYTHING in observed.asked else observed.asked,
+        due=due,
+        seen={row["fingerprint"] for row in rows},
+        whole=due - unknown,
+    )
+
+
+def _still_newest(db: Connection, run_id: int, rows: Sequence[Values]) -> list[Values]:
+    """Return the rows of whose subjects nothing newer is known than what they judge."""
+    table = tables.latest_result
+    newest = set()
+    for keys in batched(row["fingerprint"] for row in rows):
+        where = (table.c.fingerprint.in_(keys), table.c.run_id == run_id)
+        found = db.execute(select(table.c.fingerprint, table.c.observed_at).where(*where))
+        newest |= {(one.fingerprint, one.observed_at) for one in found}
+    return [row for row in rows if (row["fingerprint"], row["observed_at"]) in newest]
 
 
 def _site(db: Connection, run_id: int) -> str:
