@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,13 @@ from upkeep import clock, runner
 from upkeep.errors import RunError, StoreError
 from upkeep.observed import Observed, Outcome, from_json
 from upkeep.store import Store, findings, runs
-from upkeep.store.observed import add_host
+from upkeep.store.observed import add_host, add_hosts
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
+
+GATHERED_SECONDS = 0.4
+GATHERED_ANSWERS = 50
+"""For so long, or until so many are there, answers wait to be written down together."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ class _Intake:
         self.job_failures: dict[str, str] = {}
         self.asked_to_stop = ""
         self.ended = False
+        self.waiting: list[Observed] = []
+        self.waits_since = 0.0
 
     def __enter__(self) -> _Intake:
         self._before = {
@@ -191,8 +198,14 @@ class _Intake:
         """Write down what a job changed, or would have, and show it."""
         self._note(runs.Change(host, task, "changed", diff))
 
+    def written(self) -> bool:
+        """Say if all that was given is written down."""
+        return not self.waiting
+
     def stop(self) -> str:
-        """Say if somebody has asked to stop."""
+        """Say if somebody has asked to stop; asked about every second, so that no answer waits longer."""
+        if self.waiting and time.monotonic() - self.waits_since > GATHERED_SECONDS:
+            self._write()
         return self.asked_to_stop
 
     # What the run makes of it.
@@ -234,6 +247,7 @@ class _Intake:
         whole: every host of the procedure's pattern is in the run.
         """
         self.ended = True
+        self._write()
         cause = "; ".join(filter(None, [cause, self.trouble]))
         try:
             self.spool.load(self.store)
@@ -251,6 +265,7 @@ class _Intake:
 
     def _note(self, change: runs.Change) -> None:
         """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""
+        self._write()  # what was seen of the host comes before what was done there
         try:
             with self.store.begin() as db:
                 runs.add_change(db, self.run_id, change, clock.now())
@@ -259,21 +274,32 @@ class _Intake:
         self.progress.job_did(change.host, change.task, change.kind, change.text)
 
     def _take(self, observed: Observed) -> None:
-        """Write down, then show. A store that failed is not waited for again by each host: the end tries once more."""
-        if self.trouble:
-            self.spool.put(self.run_id, observed)
-        else:
-            try:
-                with self.store.begin() as db:
-                    add_host(db, self.run_id, observed)
-            except StoreError as exc:
-                self.trouble = str(exc)
-                self.spool.put(self.run_id, observed)
+        """Take note of an answer; answers that come together are written down together, at a commit's cost."""
         self.outcomes[observed.host] = observed.outcome
         self.unknown = self.unknown or any(
             result.status is Status.UNKNOWN for result in observed.results
         )
-        self.progress.host_done(observed)
+        now = time.monotonic()
+        self.waits_since = self.waits_since if self.waiting else now
+        self.waiting.append(observed)
+        if now - self.waits_since > GATHERED_SECONDS or len(self.waiting) >= GATHERED_ANSWERS:
+            self._write()
+
+    def _write(self) -> None:
+        """Write down, then show. A store that failed is not waited for again by each host: the end tries once more."""
+        answers, self.waiting = self.waiting, []
+        if not answers:
+            return
+        if not self.trouble:
+            try:
+                with self.store.begin() as db:
+                    add_hosts(db, self.run_id, answers)
+            except StoreError as exc:
+                self.trouble = str(exc)
+        for one in answers:
+            if self.trouble:
+                self.spool.put(self.run_id, one)
+            self.progress.host_done(one)
 
 
 def _order(task: Task, workspace: Path) -> runner.Order:

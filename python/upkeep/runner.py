@@ -75,6 +75,9 @@ class Listener(Protocol):
     def changed(self, host: str, task: str, diff: str) -> None:
         """Take note that a task changed something, or would have in check mode."""
 
+    def written(self) -> bool:
+        """Say if all that was given is written down: until then its events stay on disk."""
+
     def stop(self) -> str:
         """Say why the work shall stop now; an empty text to go on."""
 
@@ -191,20 +194,28 @@ class _Ears:
         self.folder = folder
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
         self.begun: set[str] = set()
+        self.heard: list[Path] = []
         self.complete = False
         self.no_hosts = False
         self.error: Exception | None = None
 
     def hear(self, event: dict[str, Any]) -> bool:
-        """Take the event in, then forget its file; an exception in here would abort ansible-runner."""
+        """Take the event in; forget its file once what it gave is written down.
+
+        An exception in here would abort ansible-runner.
+        """
         try:
             if self.error is None:
                 self._take(event)
         except Exception as exc:  # raised again when ansible-runner has come down
             self.error = exc
-        with contextlib.suppress(OSError):
-            if self.error is None and "uuid" in event:
-                (self.folder / f"{event['uuid']}-partial.json").unlink(missing_ok=True)
+        if "uuid" in event:
+            self.heard.append(self.folder / f"{event['uuid']}-partial.json")
+        if self.error is None and self.listener.written():
+            for path in self.heard:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+            self.heard.clear()
         return False
 
     def _take(self, event: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ CHECKS = (
     "reboot_pending",
     "deleted_open_files",
 )
+CERTIFICATE = "unit/recorded/certificates/wildcard-incomplete-chain.pem"
 FORKS = 10
 BIN = Path(sys.executable).parent
 MIB = 1 << 20
@@ -119,6 +120,8 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
         (folder / "addresses").write_text(addresses + "\n")
         floor = f"xargs -a {folder}/addresses -P{FORKS} -I{{}} sh -c {shlex.quote(ssh)}"
         environ = {**os.environ, "ANSIBLE_FORKS": str(FORKS), "ANSIBLE_PIPELINING": "1"}
+        # As `upkeep run` and the floor do: none may use connections that another round has left open.
+        environ["ANSIBLE_SSH_ARGS"] = "-o ControlMaster=no -o ControlPath=none"
         inventory = str(site / "inventory")
         ways = {
             "floor": ["sh", "-c", floor],
@@ -219,7 +222,11 @@ def memory(folder: Path, hosts: int) -> list[str]:
     """Measure the driver's peak while so many hosts of this machine give twenty results each."""
     inventory = folder / "many"
     (inventory / "inventory").mkdir(parents=True)
-    checks = [*CHECKS, "failed_logins", "brute_force", "password_spraying", "login_after_failures"]
+    checks: list[Any] = [*CHECKS, "failed_logins", "brute_force", "password_spraying"]
+    checks.append("login_after_failures")
+    certificate = {"files": [str(TESTS / CERTIFICATE)]}
+    for check in ("expiry", "strength", "chain", "key", "name"):
+        checks.append({"check": f"certificate_{check}", **certificate})
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,

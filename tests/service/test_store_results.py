@@ -22,6 +22,7 @@ from upkeep.observed import Observed, Outcome, Seen
 from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.observed import (
     add_host,
+    add_hosts,
     add_judgement,
     begin_judgement,
     evidence_of,
@@ -600,3 +601,44 @@ def test_an_answer_is_one_statement_per_table(store: Store) -> None:
     written = [statement.split()[2] for statement in asked if statement.startswith("INSERT")]
     results = ["latest_result", "measure", "observation", "report", "result", "run_host"]
     assert sorted(written) == ["evidence", "finding", "finding_event", *results, "watched"]
+
+
+def test_answers_written_together_stand_as_if_written_one_by_one(store: Store) -> None:
+    naive = replace(result(HIGH, host="b"), observed_at=datetime(2030, 6, 1))
+    answers = [
+        answer(result(HIGH, host="a"), host="a"),
+        answer(naive, host="b"),  # the database refuses it
+        answer(
+            result(host="a", minutes=1), host="a", minutes=1
+        ),  # a second answer of the same host
+        answer(result(LOW, host="c"), host="c"),
+    ]
+    alone, together = start(store), start(store)
+
+    add(store, alone, *answers)
+    with store.begin() as db:
+        add_hosts(db, together, answers)
+        add_hosts(db, together, answers)  # handed in again
+
+    assert given(store, together) == given(store, alone)
+    with store.read() as db:
+        assert list(results_of(db, together)) == list(results_of(db, alone))
+        assert list(runs.hosts(db, together)) == list(runs.hosts(db, alone))
+
+
+def test_what_three_hosts_gave_is_one_statement_per_table(store: Store) -> None:
+    asked = []
+
+    def note(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    run_id = start(store)
+    event.listen(store.engine, "before_cursor_execute", note)
+    with store.begin() as db:
+        add_hosts(
+            db, run_id, [answer(result(HIGH, host=name), host=name) for name in ("a", "b", "c")]
+        )
+    event.remove(store.engine, "before_cursor_execute", note)
+
+    written = [statement.split()[2] for statement in asked if statement.startswith("INSERT")]
+    assert len(written) == len(set(written))

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from upkeep import rota
 from upkeep.alerts.policy import Times
 from upkeep.calendars import calendars_of
-from upkeep.rota import on_call
 from upkeep.schedule_file import Schedule
 from upkeep.store.silences import Override
 
@@ -45,8 +45,9 @@ class SiteCalendar:
 
     def times(self, team: str, overrides: Sequence[Override]) -> Times:
         """Return the team's hours, and who of it is on call."""
+        taken = [rota.Override(one.team, one.person, one.begins, one.ends) for one in overrides]
 
         def people(at: datetime) -> Sequence[str]:
-            return on_call(self.schedule, team, at, overrides).people
+            return rota.on_call(self.schedule, team, at, taken).people
 
         return Times(self.calendars.hours(team), people, self.window_from)

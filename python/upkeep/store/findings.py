@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_
 
 from upkeep.store import tables
 from upkeep.store.statements import Values, batched
-from upkeep.store.texts import fingerprint
 from upkeep.verdicts import Severity, Status
 
 OPEN, RESOLVED, RETIRED = "open", "resolved", "retired"
@@ -55,14 +54,14 @@ def move(
     site: str,
     rows: Sequence[Values],
     *,
-    first: Collection[str] = (),
+    first: Collection[tuple[str, str]] = (),
     judgement: int = 0,
 ) -> None:
     """Move the findings by new results.
 
     rows: of the result table, each the newest of its subject, whose latest_result this transaction has just written:
     that row's lock makes two runs that see the same subject come here one after the other.
-    first: checks that had never been answered on this host. judgement: the number of the judging again.
+    first: hosts and checks of which there was no answer before. judgement: the number of the judging again.
     """
     table = tables.finding
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
@@ -80,7 +79,7 @@ def move(
         if move:
             moves.append(move)
     events = [
-        event | {"first": by_key[key]["check_id"] in first}
+        event | {"first": (by_key[key]["host"], by_key[key]["check_id"]) in first}
         for key, event in _open(db, site, opened).items()
     ]
     events += [
@@ -99,27 +98,35 @@ def move(
         db.execute(insert(tables.finding_event), [one | same for one in events])
 
 
+def on_hosts(db: Connection, run_id: int, site: str, hosts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the open findings of some hosts that no later run has seen, by host."""
+    found: dict[str, list[Any]] = {}
+    table = tables.finding
+    for some in batched(hosts):
+        for one in _open_on(db, table.c.site == site, table.c.host.in_(some), run_id=run_id):
+            found.setdefault(one.host, []).append(one)
+    return found
+
+
 def retire_absent(
     db: Connection,
     run_id: int,
-    site: str,
-    host: str,
     at: datetime,
+    still: Sequence[Any],
     *,
     asked: Collection[str] | None,
     due: Collection[str],
     seen: Collection[str],
     whole: Collection[str],
 ) -> int:
-    """Retire what a host's complete answer does not speak of any more; return how many findings that is.
+    """Retire those of a host's open findings that its complete answer does not speak of any more; return how many.
 
     asked: the checks that the run asked for, None for all that the host's groups list; due: those of them that its
     groups list; whole: those whose gather said all that it could see; seen: the fingerprints that it said.
     """
-    table = tables.finding
     gone = []
-    for one in _open_on(db, table.c.site == site, table.c.host == host, run_id=run_id):
-        if one.check_id == HOST_UNREACHABLE or (asked is not None and one.check_id not in asked):
+    for one in still:
+        if one.subject == CONNECTION or (asked is not None and one.check_id not in asked):
             continue
         if one.check_id not in due:
             gone.append((one, "the check is not asked for on this host any more"))
@@ -158,12 +165,14 @@ def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: da
     return _retire(db, 0, at, [(one, "no procedure asks for the check any more") for one in gone])
 
 
-def reachable(db: Connection, site: str, host: str) -> bool:
-    """Say if there is no open finding that the host is unreachable."""
+def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Finding]:
+    """Return what is open on the way to these hosts."""
     table = tables.finding
-    key = fingerprint(site, HOST_UNREACHABLE, host, CONNECTION)
-    where = (table.c.fingerprint == key, table.c.status == OPEN)
-    return db.execute(select(table.c.id).where(*where)).first() is None
+    found: list[Any] = []
+    for some in batched(hosts):
+        where = (table.c.site == site, table.c.status == OPEN, table.c.subject == CONNECTION)
+        found += db.execute(select(table).where(*where, table.c.host.in_(some))).all()
+    return [of_row(row) for row in found]
 
 
 def _open_on(db: Connection, *where: ColumnElement[bool], run_id: int | None = None) -> list[Any]:
@@ -202,7 +211,7 @@ def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
     query = select(table).order_by(table.c.status, table.c.severity_rank, table.c.opened_at)
     if not everything:
         query = query.where(table.c.status == OPEN)
-    return [_finding(row) for row in db.execute(query)]
+    return [of_row(row) for row in db.execute(query)]
 
 
 def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
@@ -270,7 +279,8 @@ def _event(finding_id: int, kind: str, row: Values) -> Values:
     }
 
 
-def _finding(row: Any) -> Finding:
+def of_row(row: Any) -> Finding:
+    """Return the finding of a row of the table."""
     values = dict(row._mapping)
     del values["severity_rank"]
     values["severity"] = Severity(values["severity"])

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy
@@ -25,6 +26,8 @@ from upkeep.store.texts import fingerprint, name, number, packed, shown
 from upkeep.verdicts import Measure, Result, Severity, Status
 
 ROWS_AT_ONCE = 1000
+REFUSED = (StatementError, ValueError, TypeError, OverflowError)
+"""What an answer raises that the database refuses."""
 RESULT_KEYS = ["run_id", "judgement", "fingerprint"]
 
 
@@ -39,14 +42,31 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
     """
     try:
         with db.begin_nested():
-            return _add_answer(db, run_id, observed)
+            return bool(_add_answers(db, run_id, [observed]))
     except (OperationalError, InternalError):
         raise
-    except (StatementError, ValueError, TypeError, OverflowError) as exc:
+    except REFUSED as exc:
         cause = exc.orig if isinstance(exc, StatementError) and exc.orig else exc
         message = " ".join(f"its answer could not be stored: {cause}".split())
         at = observed.observed_at if observed.observed_at.tzinfo else clock.now()
-        return _add_answer(db, run_id, Observed(observed.host, Outcome.FAILED, at, message))
+        failed = Observed(observed.host, Outcome.FAILED, at, message)
+        return bool(_add_answers(db, run_id, [failed]))
+
+
+def add_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
+    """Write down what several hosts gave, as `add_host` does, in few statements."""
+    while answers:
+        # One statement cannot move the same row twice: a host's second answer waits for its first.
+        first = {one.host: one for one in reversed(answers)}
+        try:
+            with db.begin_nested():
+                _add_answers(db, run_id, list(first.values()))
+        except (OperationalError, InternalError):
+            raise
+        except REFUSED:
+            for one in first.values():
+                add_host(db, run_id, one)
+        answers = [one for one in answers if one is not first[one.host]]
 
 
 def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
@@ -187,65 +207,96 @@ def series(
     return [(row.observed_at, row.value) for row in rows]
 
 
-def _add_answer(db: Connection, run_id: int, observed: Observed) -> bool:
+def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> int:
+    """Write down answers, one a host; return how many were not there yet."""
     site = _site(db, run_id)
-    report_id = _add_report(db, run_id, observed)
-    if report_id is None:
-        return False
-    _add_run_host(db, run_id, observed)
-    _add_observations(db, report_id, observed.seen)
-    rows = _result_rows(run_id, report_id, 0, site, observed)
+    ids = _add_reports(db, run_id, answers)
+    new = [(ids[one.host], one) for one in answers if one.host in ids]
+    if not new:
+        return 0
+    answered = [one for _id, one in new]
+    _add_run_hosts(db, run_id, answered)
+    _add_observations(db, new)
+    rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one)]
+    rows.sort(key=itemgetter("fingerprint"))  # in one order, so that no two writers lock crosswise
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
-    known = sorted(
-        [*rows, *_connection_row(db, run_id, site, observed)], key=lambda row: row["fingerprint"]
-    )
+    known = [*rows, *_connection_rows(db, run_id, site, answered)]
+    known.sort(key=itemgetter("fingerprint"))
     latest = [_latest_row(site, row) for row in known]
     stands = upsert(
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
-    first = _first_answered(db, site, observed)
+    first = _first_answered(db, site, answered)
     moved = [row for row in known if row["fingerprint"] in stands]
     findings.move(db, run_id, site, moved, first=first)
-    _retire_absent(db, run_id, site, observed, rows)
-    return True
+    _retire_absent(db, run_id, site, answered, rows)
+    return len(new)
 
 
-def _connection_row(db: Connection, run_id: int, site: str, observed: Observed) -> Iterator[Values]:
-    """Yield what moves the finding that a host is unreachable: a fail, or a pass if there is such a finding.
+def _connection_rows(
+    db: Connection, run_id: int, site: str, answers: Sequence[Observed]
+) -> Iterator[Values]:
+    """Yield what moves findings on the way to hosts: a fail for a host that is away, a pass where one is not.
 
-    An answer that was no answer (failed), and a host on which nothing was due, say nothing of the connection.
+    An answer that was no answer (failed), and a host on which nothing was due, say nothing of the way to it.
     """
-    host = name(observed.host, 255)
-    away = observed.outcome in (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
-    if not away and (observed.outcome is not Outcome.OK or findings.reachable(db, site, host)):
-        return
-    severity = Severity.HIGH if away else None
-    yield {
-        "run_id": run_id,
-        "fingerprint": fingerprint(site, findings.HOST_UNREACHABLE, host, findings.CONNECTION),
-        "host": host,
-        "check_id": findings.HOST_UNREACHABLE,
-        "subject": findings.CONNECTION,
-        "status": (Status.FAIL if away else Status.PASS).value,
-        "severity": severity.value if severity else None,
-        "severity_rank": severity.rank if severity else None,
-        "message": shown(observed.message) if away else "answers again",
-        "remedy": f"upkeep doctor --limit {host}" if away else "",
-        "observed_at": observed.observed_at,
-    }
+    hosts = {name(one.host, 255): one for one in answers}
+    seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
+    away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
+    for one in findings.of_connections(db, site, seen):
+        yield {
+            "run_id": run_id,
+            "fingerprint": one.fingerprint,
+            "host": one.host,
+            "check_id": one.check_id,
+            "subject": one.subject,
+            "status": Status.PASS.value,
+            "severity": None,
+            "severity_rank": None,
+            "message": "the host has answered",
+            "remedy": "",
+            "observed_at": hosts[one.host].observed_at,
+        }
+    for host, answer in hosts.items():
+        if answer.outcome not in away:
+            continue
+        key = fingerprint(site, findings.HOST_UNREACHABLE, host, findings.CONNECTION)
+        yield {
+            "run_id": run_id,
+            "fingerprint": key,
+            "host": host,
+            "check_id": findings.HOST_UNREACHABLE,
+            "subject": findings.CONNECTION,
+            "status": Status.FAIL.value,
+            "severity": Severity.HIGH.value,
+            "severity_rank": Severity.HIGH.rank,
+            "message": shown(answer.message),
+            "remedy": f"upkeep doctor --limit {host}",
+            "observed_at": answer.observed_at,
+        }
 
 
-def _first_answered(db: Connection, site: str, observed: Observed) -> set[str]:
-    """Return the checks that this host answers for the first time, and remember that it has."""
-    host = name(observed.host, 255)
+def _first_answered(db: Connection, site: str, answers: Sequence[Observed]) -> set[tuple[str, str]]:
+    """Return which hosts answer which checks for the first time, and remember that they have."""
     table = tables.watched
-    where = (table.c.site == site, table.c.host == host)
-    known = set(db.execute(select(table.c.check_id).where(*where)).scalars())
-    new = {name(one, 200) for one in _answered(observed)} - known
-    values = {"site": site, "host": host, "since": observed.observed_at}
-    insert_new(db, table, [values | {"check_id": one} for one in sorted(new)])
-    return new
+    answered = {
+        (name(one.host, 255), name(check, 200)): one.observed_at
+        for one in answers
+        for check in _answered(one)
+    }
+    known: set[tuple[str, str]] = set()
+    for hosts in batched(sorted({host for host, _check in answered})):
+        where = (table.c.site == site, table.c.host.in_(hosts))
+        found = db.execute(select(table.c.host, table.c.check_id).where(*where))
+        known |= {(row.host, row.check_id) for row in found}
+    new = sorted(set(answered) - known)
+    rows = [
+        {"site": site, "host": host, "check_id": check, "since": answered[host, check]}
+        for host, check in new
+    ]
+    insert_new(db, table, rows)
+    return set(new)
 
 
 def _answered(observed: Observed) -> set[str]:
@@ -257,30 +308,32 @@ def _answered(observed: Observed) -> set[str]:
 
 
 def _retire_absent(
-    db: Connection, run_id: int, site: str, observed: Observed, rows: Sequence[Values]
+    db: Connection, run_id: int, site: str, answers: Sequence[Observed], rows: Sequence[Values]
 ) -> None:
-    """Retire what the host's groups, or its answer, do not speak of any more.
+    """Retire what the hosts' groups, or their answers, do not speak of any more.
 
     Nothing follows from a run that was limited to some hosts, from a check by hand with its own parameters, from a
     host that was not seen, nor from a check that could not see all.
     """
+    telling = [one for one in answers if one.asked and one.outcome in (Outcome.OK, Outcome.SKIPPED)]
     limit = select(tables.run.c.host_limit).where(tables.run.c.id == run_id)
-    seen = observed.outcome in (Outcome.OK, Outcome.SKIPPED)
-    if not (observed.asked and seen) or db.execute(limit).scalar_one():
+    if not telling or db.execute(limit).scalar_one():
         return
-    unknown = {one.check for one in observed.results if one.status is Status.UNKNOWN}
-    due = {one.check for one in observed.due}
-    findings.retire_absent(
-        db,
-        run_id,
-        site,
-        name(observed.host, 255),
-        observed.observed_at,
-        asked=None if EVERYTHING in observed.asked else observed.asked,
-        due=due,
-        seen={row["fingerprint"] for row in rows},
-        whole=due - unknown,
-    )
+    seen = {row["fingerprint"] for row in rows}
+    still = findings.on_hosts(db, run_id, site, [name(one.host, 255) for one in telling])
+    for one in telling:
+        unknown = {result.check for result in one.results if result.status is Status.UNKNOWN}
+        due = {item.check for item in one.due}
+        findings.retire_absent(
+            db,
+            run_id,
+            one.observed_at,
+            still.get(name(one.host, 255), ()),
+            asked=None if EVERYTHING in one.asked else one.asked,
+            due=due,
+            seen=seen,
+            whole=due - unknown,
+        )
 
 
 def _still_newest(db: Connection, run_id: int, rows: Sequence[Values]) -> list[Values]:
@@ -301,44 +354,51 @@ def _site(db: Connection, run_id: int) -> str:
     return str(site)
 
 
-def _add_report(db: Connection, run_id: int, observed: Observed) -> int | None:
-    """Return the new answer's row, or None if it is there already: whoever gets the row goes on."""
-    values = {
-        "run_id": run_id,
-        "host": name(observed.host, 255),
-        "observed_at": observed.observed_at,
-        "requests": packed([asdict(request) for request in observed.requests]),
-        "due": packed([asdict(due) for due in observed.due]),
-    }
+def _add_reports(db: Connection, run_id: int, answers: Sequence[Observed]) -> dict[str, int]:
+    """Return the new answers' rows by host; none for one that is there already: whoever gets the row goes on."""
+    table = tables.report
+    values = [
+        {
+            "run_id": run_id,
+            "host": name(one.host, 255),
+            "observed_at": one.observed_at,
+            "requests": packed([asdict(request) for request in one.requests]),
+            "due": packed([asdict(due) for due in one.due]),
+        }
+        for one in answers
+    ]
     made = db.execute(
-        insert(db, tables.report)
-        .values(values)
-        .on_conflict_do_nothing()
-        .returning(tables.report.c.id)
-    ).first()
-    return int(made.id) if made else None
+        insert(db, table).on_conflict_do_nothing().returning(table.c.id, table.c.host), values
+    )
+    ids = {row.host: int(row.id) for row in made}
+    stored = {one.host: name(one.host, 255) for one in answers}
+    return {host: ids[kept] for host, kept in stored.items() if kept in ids}
 
 
-def _add_run_host(db: Connection, run_id: int, observed: Observed) -> None:
-    """Keep how it went with the host; a later answer's outcome stands."""
-    values = {
-        "run_id": run_id,
-        "host": name(observed.host, 255),
-        "outcome": observed.outcome.value,
-        "message": shown(observed.message),
-        "observed_at": observed.observed_at,
-        "seconds": observed.seconds,
-        "python": shown(observed.python, 40),
-        "clock_offset_seconds": observed.clock_offset_seconds,
-    }
-    upsert(db, tables.run_host, [values], ["run_id", "host"], newest=("observed_at",))
+def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
+    """Keep how it went with the hosts; a later answer's outcome stands."""
+    values = [
+        {
+            "run_id": run_id,
+            "host": name(one.host, 255),
+            "outcome": one.outcome.value,
+            "message": shown(one.message),
+            "observed_at": one.observed_at,
+            "seconds": one.seconds,
+            "python": shown(one.python, 40),
+            "clock_offset_seconds": one.clock_offset_seconds,
+        }
+        for one in answers
+    ]
+    upsert(db, tables.run_host, values, ["run_id", "host"], newest=("observed_at",))
 
 
-def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> None:
-    """Keep observations, and the evidence behind them once by its hash."""
+def _add_observations(db: Connection, answers: Sequence[tuple[int, Observed]]) -> None:
+    """Keep observations by their answer's row, and the evidence behind them once by its hash."""
     proofs = {
         one.sha256: one.observation.raw.encode("utf-8", "surrogateescape")
-        for one in seen
+        for _id, answer in answers
+        for one in answer.seen
         if one.sha256
     }
     lock_evidence(db, shared=True)
@@ -364,7 +424,8 @@ def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> N
             "error": shown(one.observation.error),
             "evidence_sha256": one.sha256,
         }
-        for number, one in enumerate(seen)
+        for report_id, answer in answers
+        for number, one in enumerate(answer.seen)
     ]
     insert_new(db, tables.observation, rows)
 
@@ -372,7 +433,7 @@ def _add_observations(db: Connection, report_id: int, seen: Sequence[Seen]) -> N
 def _result_rows(
     run_id: int, report_id: int, judgement: int, site: str, observed: Observed
 ) -> list[Values]:
-    """Return the results' rows by the order of their keys, so that no two writers lock crosswise."""
+    """Return the results' rows in the order of their keys."""
     rows = {}
     for result in observed.results:
         host, check = name(result.host, 255), name(result.check, 200)
