@@ -30,7 +30,7 @@ SCHEDULE: dict[str, Any] = {
         "ops": {
             "title": "Operations",
             "members": ["ada", "bob"],
-            "rota": [{"people": ["ada", "bob"], "from": "2030-05-27", "each": "52 w"}],
+            "rota": [{"people": ["ada", "bob"], "from": "2020-01-06", "each": "1040 w"}],
             "fallback": "bob",
             "channels": ["chat"],
         }

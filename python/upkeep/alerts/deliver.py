@@ -23,12 +23,14 @@ def main() -> int:
     """Hand over what standard input holds."""
     order = json.load(sys.stdin)
     url = order["url"]
-    guard.watch_connections(local=order["local"])
+    reasons = guard.watch_connections(local=order["local"])
     problem, service = _service(url, local=order["local"])
     heard = _Heard()
     logging.getLogger("apprise").addHandler(heard)
     for message in order["messages"]:
         error = problem or _send(service, message, heard)
+        # Libraries call a connection that was refused an error of the network.
+        error = "; ".join([*dict.fromkeys(reasons), error]) if error else ""
         line = {"error": hidden(error, url)}
         print(json.dumps(line), flush=True)  # noqa: T201 - this process' answer
     return 0

@@ -35,17 +35,23 @@ def refused(host: str, *, local: bool) -> str:
     return ""
 
 
-def watch_connections(*, local: bool) -> None:
-    """Refuse, in this process and for good, connections that messages shall not make."""
+def watch_connections(*, local: bool) -> list[str]:
+    """Refuse, in this process and for good, connections that messages shall not make; return where the reasons come."""
+    reasons: list[str] = []
+
+    def refuse(reason: str) -> None:
+        reasons.append(f"refused: {reason}")
+        raise AddressRefusedError(reasons[-1])
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in ("socket.connect", "socket.sendto"):
             return
         address = arguments[1]
         if not isinstance(address, tuple):
-            raise AddressRefusedError("refused: a socket of this machine")
+            refuse("a socket of this machine")
         reason = refused(str(address[0]), local=local)
         if reason:
-            raise AddressRefusedError(f"refused: {reason}")
+            refuse(reason)
 
     sys.addaudithook(hook)
+    return reasons
