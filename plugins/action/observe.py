@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secr
 
 try:
     from upkeep.check import load
-    from upkeep.judge import judge_answer, unseen
+    from upkeep.judge import EVERYTHING, judge_answer, unseen
     from upkeep.observed import Due, Observed, Outcome, Request, to_json
     from upkeep.parameters import ParameterError, find, merge_entries, split, validate
     from upkeep.verdicts import Severity, Status
@@ -72,11 +73,14 @@ class ActionModule(ActionBase):
             or TIMEOUT_SECONDS
         )
         entries = arguments["entries"]
+        asked: Sequence[str] = ()
         if entries is None:
             entries = self._entries(variables)
+            asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
         due, requests, private = resolve(entries, arguments["checks"])
         hidden = self._hidden(requests, private, variables)
         observed = self._observe(host, due, requests, private, timeout, variables, hidden)
+        observed = replace(observed, asked=tuple(asked))
         return self._result(observed, hidden, arguments["fail_on"], variables)
 
     def _entries(self, variables: dict[str, Any]) -> list[Any]:

@@ -24,7 +24,7 @@ import psutil
 from upkeep import clock, runner
 from upkeep.errors import RunError, StoreError, UsageError
 from upkeep.observed import Observed, Outcome, from_json
-from upkeep.store import Store, leases, occurrences, runs
+from upkeep.store import Store, findings, leases, occurrences, runs
 from upkeep.store.observed import add_host, add_hosts
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
@@ -101,7 +101,8 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
         if not ended.complete and not ended.no_hosts:
             intake.account_for(runner.list_hosts(order), ended.stopped or "Ansible ended early")
         status, cause = intake.verdict(ended)
-        intake.finish(status, cause)
+        whole = ended.complete and not ended.stopped and not ended.no_hosts
+        intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
     return run_id
 
 
@@ -273,8 +274,11 @@ class _Intake:
             return "partial", "some checks could not see what they judge"
         return "done", ""
 
-    def finish(self, status: str, cause: str) -> None:
-        """Write down the run's end, and remove its workspace if nothing waits in it."""
+    def finish(self, status: str, cause: str, *, whole: bool = False) -> None:
+        """Write down the run's end, and remove its workspace if nothing waits in it.
+
+        whole: every host of the procedure's pattern is in the run.
+        """
         self.ended = True
         self._write()
         at = self.began_at + timedelta(seconds=time.monotonic() - self.began_seconds)
@@ -283,6 +287,8 @@ class _Intake:
             self.spool.load(self.store)
             with self.store.begin() as db:
                 end_run(db, self.run_id, status, cause, at)
+                if whole:
+                    findings.retire_hosts(db, self.run_id, at)
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, at)

@@ -167,7 +167,7 @@ ClockTime = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d(:\d\d)?$"}),
 ]
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"enum": list(DAYS)})]
-Variable = Annotated[str, Field(pattern=r"^UPKEEP_[A-Z0-9_]+$")]
+Variable = Annotated[str, Field(pattern=r"^UPKEEP_(CHANNEL_|HEARTBEAT)[A-Z0-9_]*$")]
 
 
 def within(seconds: float, holds: Mapping[str, int] = UNITS) -> str:

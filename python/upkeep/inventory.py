@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep.errors import ConfigurationError
+from upkeep.settings import URLS
 
 TIMEOUT_SECONDS = 120
 
@@ -22,12 +23,48 @@ def read_inventory(
 
     Raises ConfigurationError with what Ansible says of an inventory that it cannot read.
     """
+    listed = _list(inventory, limit, environment)
+    variables = listed.pop("_meta", {}).get("hostvars", {})
+    names = {name for group in listed.values() for name in group.get("hosts", ())}
+    return {name: variables.get(name, {}) for name in sorted(names | set(variables))}
+
+
+def read_groups(
+    inventory: str, environment: Mapping[str, str] | None = None
+) -> dict[str, frozenset[str]]:
+    """Return the groups of each host, those that hold its groups too.
+
+    Raises ConfigurationError as read_inventory does.
+    """
+    listed = _list(inventory, "", environment)
+    listed.pop("_meta", None)
+    found: dict[str, set[str]] = {}
+
+    def descend(group: str, above: frozenset[str]) -> None:
+        if group in above:
+            return
+        groups = above | {group}
+        for host in listed.get(group, {}).get("hosts", ()):
+            found.setdefault(host, set()).update(groups)
+        for child in listed.get(group, {}).get("children", ()):
+            descend(child, groups)
+
+    for group in listed:
+        descend(group, frozenset())
+    return {host: frozenset(groups) for host, groups in found.items()}
+
+
+def _list(
+    inventory: str, limit: str, environment: Mapping[str, str] | None
+) -> dict[str, dict[str, Any]]:
+    """Return what ansible-inventory lists."""
     command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", inventory, "--list"]
     command += ["--limit", limit] if limit else []
+    told = {name: value for name, value in os.environ.items() if not name.startswith(URLS)}
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+            env={**told, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,
@@ -38,7 +75,5 @@ def read_inventory(
     if done.returncode:
         said = " ".join(done.stderr.split())
         raise ConfigurationError(f"{inventory}: {said[:500]}")
-    listed = json.loads(done.stdout)
-    variables = listed.pop("_meta", {}).get("hostvars", {})
-    names = {name for group in listed.values() for name in group.get("hosts", ())}
-    return {name: variables.get(name, {}) for name in sorted(names | set(variables))}
+    listed: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return listed

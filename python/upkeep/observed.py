@@ -64,6 +64,8 @@ class Observed:
     seconds: from the connection's start to the answer.
     python: the host's version; empty if it was not reached.
     clock_offset_seconds: the host's clock minus the controller's, good to about the round trip.
+    asked: the checks that were asked for, as the host's groups list them; `*` for all that they list; empty if other
+    things were asked than they list: then nothing follows from what is absent.
     """
 
     host: str
@@ -77,6 +79,7 @@ class Observed:
     due: tuple[Due, ...] = ()
     seen: tuple[Seen, ...] = ()
     results: tuple[Result, ...] = field(default=())
+    asked: tuple[str, ...] = ()
 
 
 def to_json(observed: Observed) -> dict[str, Any]:
@@ -97,6 +100,7 @@ def to_json(observed: Observed) -> dict[str, Any]:
             for seen in observed.seen
         ],
         "results": [result_to_json(result) for result in observed.results],
+        "asked": list(observed.asked),
     }
 
 
@@ -116,6 +120,7 @@ def from_json(data: Mapping[str, Any]) -> Observed:
         due=tuple(Due(**due) for due in data["due"]),
         seen=tuple(Seen(seen["request"], from_wire(seen), seen["sha256"]) for seen in data["seen"]),
         results=tuple(result_from_json(result) for result in data["results"]),
+        asked=tuple(data.get("asked", ())),
     )
 
 

@@ -32,7 +32,8 @@ LIST_SECONDS = 60
 TERMINATE_SECONDS = 3.0
 POLL_SECONDS = 1
 NO_HOSTS = "leaves us with no hosts to target"
-SECRET_SETTINGS = ("UPKEEP_DATABASE_URL", "UPKEEP_DATABASE")
+SECRET_SETTINGS = ("UPKEEP_DATABASE", "UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
+"""What no program of Ansible's is told: variables that begin so."""
 GUARD = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
@@ -347,7 +348,9 @@ def _environment(inherited: Mapping[str, str], order: Order) -> dict[str, str]:
         "UPKEEP_DRIVER": "1",
         **order.environment,
     }
-    return {name: text for name, text in environment.items() if name not in SECRET_SETTINGS}
+    return {
+        name: text for name, text in environment.items() if not name.startswith(SECRET_SETTINGS)
+    }
 
 
 @contextlib.contextmanager

@@ -221,6 +221,10 @@ class Channel(Part):
         default=False,
         description="Whether subjects, accounts, values and evidence may travel over it.",
     )
+    local: bool = Field(
+        default=False,
+        description="Whether it may lead to this very machine, such as a mail relay on 127.0.0.1.",
+    )
 
 
 class SeverityRule(Part):

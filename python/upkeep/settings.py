@@ -21,6 +21,8 @@ FILE = "upkeep.toml"
 PATHS = frozenset({"state", "workspace", "vault_password_file"})
 ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES", "UPKEEP_METRICS_TOKEN"})
 """Variables of this prefix that are no settings: one that the driver sets, one of the tests, a secret of the page."""
+URLS = ("UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
+"""Nor are these: addresses that a site's schedule names by their variable, for they hold secrets."""
 
 
 def _default_state() -> Path:
@@ -102,7 +104,9 @@ def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None)
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower()
         # Empty is the shell's way to take a variable back.
-        if variable.startswith(PREFIX) and variable not in ELSEWHERE and value:
+        if variable in ELSEWHERE or variable.startswith(URLS):
+            continue
+        if variable.startswith(PREFIX) and value:
             values[name] = _from(Path(), name, value)
             places[name] = f"environment variable {variable}"
     try:

@@ -600,7 +600,7 @@ def test_an_answer_is_one_statement_per_table(store: Store) -> None:
 
     written = [statement.split()[2] for statement in asked if statement.startswith("INSERT")]
     results = ["latest_result", "measure", "observation", "report", "result", "run_host"]
-    assert sorted(written) == ["evidence", "finding", "finding_event", *results]
+    assert sorted(written) == ["evidence", "finding", "finding_event", *results, "watched"]
 
 
 def test_answers_written_together_stand_as_if_written_one_by_one(store: Store) -> None:

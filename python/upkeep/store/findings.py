@@ -1,20 +1,31 @@
-"""Findings: what is wrong with a subject over time. Opened by a fail, resolved by a pass; unknown moves nothing."""
+"""Findings: what is wrong with a subject over time. Opened by a fail, resolved by a pass; unknown moves nothing.
+
+What is not watched any more (its subject, check or host is gone) is retired, which is not resolved. Each move is a
+row of finding_event, a transition: the only thing that alerts look at.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
 from upkeep.check import CONNECTION
 from upkeep.store import tables
 from upkeep.store.statements import Values, batched
 from upkeep.verdicts import Severity, Status
 
-OPEN, RESOLVED = "open", "resolved"
+OPEN, RESOLVED, RETIRED = "open", "resolved", "retired"
+OWN_HOST = "controller"
+"""Where the product's own troubles are findings; no inventory lists it."""
+HOST_UNREACHABLE = "host_unreachable"
+"""Not a check: follows from how it went with a host, opened by unreachable or timed out, resolved by being seen.
+
+Its subject is CONNECTION, as of all that is wrong with the way to a host.
+"""
 SHOWN = ("host", "check_id", "subject", "severity", "severity_rank", "message", "remedy")
 
 
@@ -39,11 +50,20 @@ class Finding:
     resolved_at: datetime | None
 
 
-def move(db: Connection, run_id: int, site: str, rows: Sequence[Values]) -> None:
+def move(
+    db: Connection,
+    run_id: int,
+    site: str,
+    rows: Sequence[Values],
+    *,
+    first: Collection[tuple[str, str]] = (),
+    judgement: int = 0,
+) -> None:
     """Move the findings by new results.
 
     rows: of the result table, each the newest of its subject, whose latest_result this transaction has just written:
     that row's lock makes two runs that see the same subject come here one after the other.
+    first: hosts and checks of which there was no answer before. judgement: the number of the judging again.
     """
     table = tables.finding
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
@@ -56,11 +76,19 @@ def move(db: Connection, run_id: int, site: str, rows: Sequence[Values]) -> None
     moves = []
     for key, one in known.items():
         row = by_key[key]
-        move = _still_there(one, row) if row["status"] == fails else _resolved(one, row)
+        again = 0 if judgement else 1
+        move = _still_there(one, row, again) if row["status"] == fails else _resolved(one, row)
         if move:
             moves.append(move)
-    events = _open(db, site, opened)
-    events += [_event(one["key"], kind, by_key[one["fingerprint"]]) for one, kind in moves if kind]
+    events = [
+        event | {"first": (by_key[key]["host"], by_key[key]["check_id"]) in first}
+        for key, event in _open(db, site, opened).items()
+    ]
+    events += [
+        _event(one["key"], kind, by_key[one["fingerprint"]]) | {"first": False}
+        for one, kind in moves
+        if kind
+    ]
     if moves:
         changed: Values = {name: bindparam(name) for name in moves[0][0] if name != "key"}
         db.execute(
@@ -68,7 +96,79 @@ def move(db: Connection, run_id: int, site: str, rows: Sequence[Values]) -> None
             [values for values, _kind in moves],
         )
     if events:
-        db.execute(insert(tables.finding_event), [one | {"run_id": run_id} for one in events])
+        same = {"run_id": run_id, "judgement": judgement}
+        db.execute(insert(tables.finding_event), [one | same for one in events])
+
+
+def on_hosts(db: Connection, run_id: int, site: str, hosts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the open findings of some hosts that no later run has seen, by host."""
+    found: dict[str, list[Any]] = {}
+    table = tables.finding
+    for some in batched(hosts):
+        for one in _open_on(db, table.c.site == site, table.c.host.in_(some), run_id=run_id):
+            found.setdefault(one.host, []).append(one)
+    return found
+
+
+def retire_absent(
+    db: Connection,
+    run_id: int,
+    at: datetime,
+    still: Sequence[Any],
+    *,
+    asked: Collection[str] | None,
+    due: Collection[str],
+    seen: Collection[str],
+    whole: Collection[str],
+) -> int:
+    """Retire those of a host's open findings that its complete answer does not speak of any more; return how many.
+
+    asked: the checks that the run asked for, None for all that the host's groups list; due: those of them that its
+    groups list; whole: those whose gather said all that it could see; seen: the fingerprints that it said.
+    """
+    gone = []
+    for one in still:
+        if one.subject == CONNECTION or (asked is not None and one.check_id not in asked):
+            continue
+        if one.check_id not in due:
+            gone.append((one, "the check is not asked for on this host any more"))
+        elif one.check_id in whole and one.fingerprint not in seen:
+            gone.append((one, "is not there any more"))
+    return _retire(db, run_id, at, gone)
+
+
+def retire_hosts(db: Connection, run_id: int, at: datetime) -> int:
+    """Retire what a procedure last saw on hosts that are not in its present run; return how many findings that is.
+
+    For a run that was not limited, and named every host of its pattern.
+    """
+    run, host, table, latest = tables.run, tables.run_host, tables.finding, tables.latest_result
+    now = db.execute(select(run.c.site, run.c.procedure).where(run.c.id == run_id)).one()
+    here = select(host.c.host).where(host.c.run_id == run_id)
+    before = select(run.c.id).where(run.c.site == now.site, run.c.procedure == now.procedure)
+    gone = _open_on(
+        db,
+        table.c.site == now.site,
+        table.c.host.not_in(here),
+        latest.c.run_id.in_(before),
+        run_id=run_id,
+    )
+    return _retire(db, run_id, at, [(one, "the host is not in the inventory") for one in gone])
+
+
+def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: datetime) -> int:
+    """Retire findings of checks that no procedure asks for any more; return how many.
+
+    asked: all checks that the site's procedures name; for a site whose procedures all name theirs.
+    """
+    table = tables.finding
+    where = (
+        table.c.site == site,
+        table.c.check_id.not_in(asked),
+        table.c.subject != CONNECTION,
+    )
+    gone = _open_on(db, *where)
+    return _retire(db, 0, at, [(one, "no procedure asks for the check any more") for one in gone])
 
 
 def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Finding]:
@@ -79,6 +179,36 @@ def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Find
         where = (table.c.site == site, table.c.status == OPEN, table.c.subject == CONNECTION)
         found += db.execute(select(table).where(*where, table.c.host.in_(some))).all()
     return [of_row(row) for row in found]
+
+
+def _open_on(db: Connection, *where: ColumnElement[bool], run_id: int | None = None) -> list[Any]:
+    """Return the open findings that no later run than this one has seen, in the order in which all lock them."""
+    table, latest = tables.finding, tables.latest_result
+    query = select(table).outerjoin(latest, latest.c.fingerprint == table.c.fingerprint)
+    query = query.where(table.c.status == OPEN, table.c.host != OWN_HOST, *where)
+    if run_id is not None:
+        query = query.where(or_(latest.c.run_id.is_(None), latest.c.run_id <= run_id))
+    return list(db.execute(query.order_by(table.c.fingerprint)))
+
+
+def _retire(db: Connection, run_id: int, at: datetime, gone: Sequence[tuple[Any, str]]) -> int:
+    """Retire findings, each for a reason; what is known of them now goes with them."""
+    table, latest = tables.finding, tables.latest_result
+    retired = 0
+    for one, why in gone:
+        # Whoever sees the subject again waits for this row, or has it already: then it is there after all.
+        known = delete(latest).where(latest.c.fingerprint == one.fingerprint)
+        if run_id:
+            known = known.where(latest.c.run_id <= run_id)
+        db.execute(known)
+        values = {"status": RETIRED, "resolved_at": at}
+        mine = (table.c.id == one.id, table.c.status == OPEN, table.c.count == one.count)
+        if not db.execute(update(table).where(*mine).values(values)).rowcount:
+            continue
+        event = {"finding_id": one.id, "kind": RETIRED, "at": at, "severity": None}
+        db.execute(insert(tables.finding_event).values(event | {"message": why, "run_id": run_id}))
+        retired += 1
+    return retired
 
 
 def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
@@ -97,10 +227,10 @@ def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
     return [(row.at, row.kind, row.message) for row in rows]
 
 
-def _open(db: Connection, site: str, rows: Sequence[Values]) -> list[Values]:
-    """Open a finding for each row; return what happened."""
+def _open(db: Connection, site: str, rows: Sequence[Values]) -> dict[str, Values]:
+    """Open a finding for each row; return what happened, by fingerprint."""
     if not rows:
-        return []
+        return {}
     table = tables.finding
     values = []
     for row in rows:
@@ -110,23 +240,26 @@ def _open(db: Connection, site: str, rows: Sequence[Values]) -> list[Values]:
         values.append({name: row[name] for name in (*SHOWN, "fingerprint")} | same)
     made = db.execute(insert(table).returning(table.c.id, table.c.fingerprint), values)
     ids = {one.fingerprint: one.id for one in made}
-    return [_event(ids[row["fingerprint"]], "opened", row) for row in rows]
+    return {row["fingerprint"]: _event(ids[row["fingerprint"]], "opened", row) for row in rows}
 
 
-def _still_there(found: Any, row: Values) -> tuple[Values, str]:
-    """Return what becomes of a finding that fails again, and what to call that if it is worth telling."""
+def _still_there(found: Any, row: Values, again: int) -> tuple[Values, str]:
+    """Return what becomes of a finding that fails again, and what to call that if it is worth telling.
+
+    again: 1 if it was seen again, 0 if it was only judged again.
+    """
     at = row["observed_at"]
     values = _as_it_is(found) | {name: row[name] for name in SHOWN}
-    values |= {"status": OPEN, "last_seen_at": at, "count": found.count + 1}
-    if found.status == RESOLVED:
+    values |= {"status": OPEN, "last_seen_at": at, "count": found.count + again}
+    if found.status != OPEN:
         values |= {"opening": found.opening + 1, "opened_at": at, "resolved_at": None}
         return values, "reopened"
     return values, "severity" if found.severity != row["severity"] else ""
 
 
 def _resolved(found: Any, row: Values) -> tuple[Values, str] | None:
-    """Return what becomes of a finding that passes; None if it was resolved before."""
-    if found.status == RESOLVED:
+    """Return what becomes of a finding that passes; None if it was resolved, or retired, before."""
+    if found.status != OPEN:
         return None
     at = row["observed_at"]
     return _as_it_is(found) | {

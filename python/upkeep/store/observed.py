@@ -16,7 +16,9 @@ from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep import clock
+from upkeep.check import CONNECTION
 from upkeep.errors import StoreError
+from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.store import findings, tables
 from upkeep.store.runs import version
@@ -83,8 +85,7 @@ def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
 def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) -> None:
     """Keep the verdicts of an answer that was judged again, beside those of the run itself.
 
-    Findings and latest results stay: they follow what is seen, not what is thought of it later. The next run moves
-    them.
+    Only what is still the newest observation of its subject moves its finding, and what is known of it now.
     """
     report = tables.report
     site = _site(db, run_id)
@@ -97,6 +98,16 @@ def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) 
     ).scalar_one()
     rows = _result_rows(run_id, report_id, number, site, observed)
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
+    newest = _still_newest(db, run_id, rows)
+    stands = upsert(
+        db,
+        tables.latest_result,
+        [_latest_row(site, row) for row in newest],
+        ["fingerprint"],
+        newest=("run_id", "observed_at"),
+    )
+    moved = [row for row in newest if row["fingerprint"] in stands]
+    findings.move(db, run_id, site, moved, judgement=number)
 
 
 def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
@@ -204,44 +215,139 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
     new = [(ids[one.host], one) for one in answers if one.host in ids]
     if not new:
         return 0
-    _add_run_hosts(db, run_id, [one for _id, one in new])
+    answered = [one for _id, one in new]
+    _add_run_hosts(db, run_id, answered)
     _add_observations(db, new)
     rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one)]
     rows.sort(key=itemgetter("fingerprint"))  # in one order, so that no two writers lock crosswise
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
-    latest = [_latest_row(site, row) for row in rows]
+    known = [*rows, *_connection_rows(db, run_id, site, answered)]
+    known.sort(key=itemgetter("fingerprint"))
+    latest = [_latest_row(site, row) for row in known]
     stands = upsert(
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
-    findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
-    _mend_connections(db, run_id, site, [one for _id, one in new])
+    first = _first_answered(db, site, answered)
+    moved = [row for row in known if row["fingerprint"] in stands]
+    findings.move(db, run_id, site, moved, first=first)
+    _retire_absent(db, run_id, site, answered, rows)
     return len(new)
 
 
-def _mend_connections(db: Connection, run_id: int, site: str, answers: Sequence[Observed]) -> None:
-    """Resolve what was wrong with the way to hosts that have answered."""
-    answered = {
-        name(one.host, 255): one.observed_at for one in answers if one.outcome is Outcome.OK
-    }
-    rows = [
-        {
+def _connection_rows(
+    db: Connection, run_id: int, site: str, answers: Sequence[Observed]
+) -> Iterator[Values]:
+    """Yield what moves findings on the way to hosts: a fail for a host that is away, a pass where one is not.
+
+    An answer that was no answer (failed), and a host on which nothing was due, say nothing of the way to it.
+    """
+    hosts = {name(one.host, 255): one for one in answers}
+    seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
+    away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
+    for one in findings.of_connections(db, site, seen):
+        yield {
+            "run_id": run_id,
             "fingerprint": one.fingerprint,
             "host": one.host,
             "check_id": one.check_id,
             "subject": one.subject,
             "status": Status.PASS.value,
             "severity": None,
+            "severity_rank": None,
             "message": "the host has answered",
-            "observed_at": answered[one.host],
-            "run_id": run_id,
+            "remedy": "",
+            "observed_at": hosts[one.host].observed_at,
         }
-        for one in findings.of_connections(db, site, sorted(answered))
+    for host, answer in hosts.items():
+        # Where it is known what is wrong with the way, that it is away says nothing more.
+        named = any(one.subject == CONNECTION for one in answer.results)
+        if answer.outcome not in away or named:
+            continue
+        key = fingerprint(site, findings.HOST_UNREACHABLE, host, CONNECTION)
+        yield {
+            "run_id": run_id,
+            "fingerprint": key,
+            "host": host,
+            "check_id": findings.HOST_UNREACHABLE,
+            "subject": CONNECTION,
+            "status": Status.FAIL.value,
+            "severity": Severity.HIGH.value,
+            "severity_rank": Severity.HIGH.rank,
+            "message": shown(answer.message),
+            "remedy": f"upkeep doctor --limit {host}",
+            "observed_at": answer.observed_at,
+        }
+
+
+def _first_answered(db: Connection, site: str, answers: Sequence[Observed]) -> set[tuple[str, str]]:
+    """Return which hosts answer which checks for the first time, and remember that they have."""
+    table = tables.watched
+    answered = {
+        (name(one.host, 255), name(check, 200)): one.observed_at
+        for one in answers
+        for check in _answered(one)
+    }
+    known: set[tuple[str, str]] = set()
+    for hosts in batched(sorted({host for host, _check in answered})):
+        where = (table.c.site == site, table.c.host.in_(hosts))
+        found = db.execute(select(table.c.host, table.c.check_id).where(*where))
+        known |= {(row.host, row.check_id) for row in found}
+    new = sorted(set(answered) - known)
+    rows = [
+        {"site": site, "host": host, "check_id": check, "since": answered[host, check]}
+        for host, check in new
     ]
-    newest = ("run_id", "observed_at")
-    latest = [{"site": site, **row} for row in rows]
-    stands = upsert(db, tables.latest_result, latest, ["fingerprint"], newest=newest)
-    findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
+    insert_new(db, table, rows)
+    return set(new)
+
+
+def _answered(observed: Observed) -> set[str]:
+    """Return the checks whose gather has answered."""
+    if observed.outcome is not Outcome.OK:
+        return set()
+    failed = {one.check for one in observed.results if one.subject == EVERYTHING}
+    return {one.check for one in observed.due} - failed
+
+
+def _retire_absent(
+    db: Connection, run_id: int, site: str, answers: Sequence[Observed], rows: Sequence[Values]
+) -> None:
+    """Retire what the hosts' groups, or their answers, do not speak of any more.
+
+    Nothing follows from a run that was limited to some hosts, from a check by hand with its own parameters, from a
+    host that was not seen, nor from a check that could not see all.
+    """
+    telling = [one for one in answers if one.asked and one.outcome in (Outcome.OK, Outcome.SKIPPED)]
+    limit = select(tables.run.c.host_limit).where(tables.run.c.id == run_id)
+    if not telling or db.execute(limit).scalar_one():
+        return
+    seen = {row["fingerprint"] for row in rows}
+    still = findings.on_hosts(db, run_id, site, [name(one.host, 255) for one in telling])
+    for one in telling:
+        unknown = {result.check for result in one.results if result.status is Status.UNKNOWN}
+        due = {item.check for item in one.due}
+        findings.retire_absent(
+            db,
+            run_id,
+            one.observed_at,
+            still.get(name(one.host, 255), ()),
+            asked=None if EVERYTHING in one.asked else one.asked,
+            due=due,
+            seen=seen,
+            whole=due - unknown,
+        )
+
+
+def _still_newest(db: Connection, run_id: int, rows: Sequence[Values]) -> list[Values]:
+    """Return the rows of whose subjects nothing newer is known than what they judge."""
+    table = tables.latest_result
+    newest = set()
+    for keys in batched(row["fingerprint"] for row in rows):
+        where = (table.c.fingerprint.in_(keys), table.c.run_id == run_id)
+        found = db.execute(select(table.c.fingerprint, table.c.observed_at).where(*where))
+        newest |= {(one.fingerprint, one.observed_at) for one in found}
+    return [row for row in rows if (row["fingerprint"], row["observed_at"]) in newest]
 
 
 def _site(db: Connection, run_id: int) -> str:

@@ -11,7 +11,7 @@ from upkeep.store.statements import upsert
 from upkeep.store.texts import fingerprint, name, shown
 from upkeep.verdicts import Severity, Status
 
-HOST = "controller"
+HOST = findings.OWN_HOST
 NO_RUN = 0
 CHECKS = {
     "occurrence_missed": "Every occurrence is run in its time",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 
 from upkeep.store import Store, tables
-from upkeep.store.findings import RESOLVED
+from upkeep.store.findings import OPEN
 from upkeep.store.runs import RUNNING
 from upkeep.store.statements import batched, lock_evidence
 
@@ -76,7 +76,7 @@ def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
         latest.c.observed_at < now - timedelta(days=policy.runs_days),
     )
     limit = now - timedelta(days=policy.findings_days)
-    resolved = (finding.c.status == RESOLVED) & (finding.c.resolved_at < limit)
+    resolved = (finding.c.status != OPEN) & (finding.c.resolved_at < limit)
     findings = _delete(store, finding, finding.c.id, resolved)
     # Kept as long as runs are: what every two minutes brings is a quarter of a million a year.
     due = tables.occurrence

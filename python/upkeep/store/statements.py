@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,9 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 BATCH = 500
 EVIDENCE_LOCK = 0x75706B65_6570  # "upkeep"; any number that no other program uses will do
 Values = dict[str, Any]
+T = TypeVar("T")
 
 
-def batched(items: Iterable[str]) -> Iterator[list[str]]:
+def batched(items: Iterable[T]) -> Iterator[list[T]]:
     """Yield the items in lists that fit into the parameters of one statement."""
     rest = iter(items)
     while batch := list(islice(rest, BATCH)):

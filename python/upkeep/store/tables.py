@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -59,6 +61,11 @@ metadata = MetaData(
 
 # Hosts times results times years pass what 32 bits count; SQLite numbers its rows by itself only if they are INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Return what makes an index hold only such rows."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 def _run_id() -> Column[int]:
@@ -250,7 +257,7 @@ finding = Table(
     Column("host", String(255), nullable=False),
     Column("check_id", String(200), nullable=False),
     Column("subject", Text, nullable=False),
-    Column("status", String(10), nullable=False),  # open or resolved
+    Column("status", String(10), nullable=False),  # open, resolved or retired
     Column("severity", String(10), nullable=False),
     Column("severity_rank", Integer, nullable=False),
     Column("message", Text, nullable=False),
@@ -262,19 +269,190 @@ finding = Table(
     Column("resolved_at", Moment),
     UniqueConstraint("fingerprint"),
     Index(None, "status", "severity_rank", "opened_at", "id"),
+    Index("ix_finding_open", "host", **_where("status = 'open'")),
 )
 
 finding_event = Table(
+    # A transition; all that alerts look at. judgement: 0 for a run's own verdict, else the number of the judging again.
+    # first: the check had never been answered on that host before. handled_at: alerts have looked at it.
     "finding_event",
     metadata,
     Column("id", Number, primary_key=True),
     Column("finding_id", ForeignKey("finding.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", String(20), nullable=False),  # opened, reopened, severity, resolved
+    Column("kind", String(20), nullable=False),  # opened, reopened, severity, resolved, retired
     Column("at", Moment, nullable=False),
     Column("severity", String(10)),
     Column("message", Text, nullable=False),
     Column("run_id", Integer, nullable=False),
+    Column("judgement", Integer, nullable=False, default=0, server_default=text("0")),
+    Column("first", Boolean, nullable=False, default=False, server_default=false()),
+    Column("handled_at", Moment),
     Index(None, "finding_id"),
+    Index("ix_finding_event_to_do", "id", **_where("handled_at IS NULL")),
+)
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+watched = Table(
+    # Which checks have been answered on which host: what is not here yet is looked at for the first time.
+    "watched",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("since", Moment, nullable=False),
+    PrimaryKeyConstraint("site", "host", "check_id"),
+)
+
+alerting = Table(
+    # A site whose transitions are looked at; its row is the lock of whoever does it.
+    "alerting",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    PrimaryKeyConstraint("site"),
+)
+
+alert = Table(
+    # One opening of a group. severity: 1 to 4 now; worst: what people were told of, or are about to be.
+    # round: begins again when it rises, comes back, or an acknowledgement lapses; people are told once per step of it.
+    "alert",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("group_key", String(64), nullable=False),
+    Column("opening", Integer, nullable=False),
+    Column("kind", String(10), nullable=False),  # incident, first or judged
+    Column("check_id", String(200), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("team", String(100), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("worst", Integer, nullable=False),
+    Column("status", String(15), nullable=False),  # open, acknowledged or closed
+    Column("opened_at", Moment, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("round_at", Moment, nullable=False),
+    Column("round_why", String(20), nullable=False),
+    Column("told_round", Integer, nullable=False),
+    Column("told_at", Moment),
+    Column("acknowledged_by", String(200), nullable=False),
+    Column("acknowledged_at", Moment),
+    Column("acknowledged_until", Moment),
+    Column("note", Text, nullable=False),
+    Column("silenced", Boolean, nullable=False),
+    Column("returns", Integer, nullable=False),
+    Column("settles_at", Moment),
+    Column("closed_at", Moment),
+    Column("closed_how", String(20), nullable=False),
+    UniqueConstraint("group_key", "opening"),
+    Index("ix_alert_open", "site", "group_key", unique=True, **_where("closed_at IS NULL")),
+    Index(None, "site", "opened_at"),
+    sqlite_autoincrement=True,
+)
+
+alert_finding = Table(
+    # severity: 1 to 4, as mapped when it joined or changed last. how: it left by resolved, retired, moved or info.
+    "alert_finding",
+    metadata,
+    Column("alert_id", ForeignKey("alert.id", ondelete="CASCADE"), nullable=False),
+    Column("finding_id", ForeignKey("finding.id", ondelete="CASCADE"), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("joined_at", Moment, nullable=False),
+    Column("left_at", Moment),
+    Column("how", String(10), nullable=False),
+    PrimaryKeyConstraint("alert_id", "finding_id"),
+    Index("ix_alert_finding_now", "finding_id", unique=True, **_where("left_at IS NULL")),
+)
+
+alert_event = Table(
+    "alert_event",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("alert_id", ForeignKey("alert.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "alert_id"),
+)
+
+silence = Table(
+    # severity: the worst that it keeps quiet. It always ends.
+    "silence",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("check_pattern", String(200), nullable=False),
+    Column("host_pattern", String(255), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(200), nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("begins_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("ended_by", String(200), nullable=False),
+    Index(None, "site", "ends_at"),
+    sqlite_autoincrement=True,
+)
+
+rota_override = Table(
+    "rota_override",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("team", String(100), nullable=False),
+    Column("person", String(100), nullable=False),
+    Column("begins_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("made_by", String(200), nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("ended_by", String(200), nullable=False),
+    Index(None, "site", "ends_at"),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    # A message to one recipient over one channel. message: what makes it the same one, however often it is asked for.
+    # dedupe: what receivers know an incident by. position: 0 is the best channel; the others are spare until it fails.
+    "outbox",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("message", String(200), nullable=False),
+    Column("recipient", String(120), nullable=False),  # person:ada or team:operations
+    Column("channel", String(100), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("alert_id", ForeignKey("alert.id", ondelete="CASCADE")),
+    Column("dedupe", String(100), nullable=False),
+    Column("kind", String(10), nullable=False),  # alert, recovery, digest or test
+    Column("severity", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(10), nullable=False),  # waiting, sending, sent, failed, spare, withdrawn
+    Column("made_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("leased_until", Moment),
+    Column("lease", String(64), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("sent_at", Moment),
+    UniqueConstraint("site", "message", "recipient", "channel"),
+    Index("ix_outbox_due", "due_at", **_where("state IN ('waiting', 'sending')")),
+    Index(None, "alert_id"),
+    Index(None, "made_at"),
+    sqlite_autoincrement=True,
+)
+
+channel_health = Table(
+    "channel_health",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("channel", String(100), nullable=False),
+    Column("failing_since", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Moment),
+    Column("error", Text, nullable=False),
+    Column("sent_at", Moment),
+    PrimaryKeyConstraint("site", "channel"),
 )
 
 # --- the schedule ----------------------------------------------------------------------------------------------------
@@ -343,7 +521,6 @@ occurrence = Table(
     Index(None, "state", "begins_at"),
     Index(None, "site", "due_at", "id"),
     Index(None, "run_id"),
-    Index(None, "site", "due_at"),
     Index(None, "finished_at"),
     sqlite_autoincrement=True,
 )

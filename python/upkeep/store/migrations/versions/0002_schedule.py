@@ -71,9 +71,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_occurrence_finished_at"), "occurrence", ["finished_at"], unique=False)
-    op.create_index(
-        op.f("ix_occurrence_site_due_at"), "occurrence", ["site", "due_at"], unique=False
-    )
     op.create_index(op.f("ix_occurrence_run_id"), "occurrence", ["run_id"], unique=False)
     op.create_index(
         op.f("ix_occurrence_state_begins_at"), "occurrence", ["state", "begins_at"], unique=False

@@ -1,0 +1,1 @@
+"""Transitions of findings → alerts → who is told, when → the outbox → channels."""

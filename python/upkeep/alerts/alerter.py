@@ -1,0 +1,308 @@
+"""The alerter: transitions that nobody has looked at → alerts → messages in the outbox, in one transaction per step.
+
+Whatever becomes of the process, a transition is looked at once: its mark, the alerts that it moves and the messages
+that they send are written down together, or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from upkeep.alerts import messages, policy, severities
+from upkeep.alerts.calendar import Calendar, SiteCalendar
+from upkeep.alerts.groups import Board, Judged
+from upkeep.alerts.messages import About, Message
+from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
+from upkeep.alerts.policy import Times
+from upkeep.errors import ConfigurationError
+from upkeep.schedule_file import Schedule, Step
+from upkeep.site import Site
+from upkeep.store import Store, alerts, findings, outbox, silences
+from upkeep.store.outbox import Letter
+from upkeep.store.texts import name
+
+STEP_SECONDS = 5.0
+GROUPS_FOR = timedelta(minutes=15)
+"""How long the inventory's groups are taken as known; only sites whose severities name groups ask for them."""
+
+
+def site_key(site: Site) -> str:
+    """Return how runs and findings name the site in the store."""
+    return name(str(Path(site.name).absolute())) if site.name else ""
+
+
+class Alerter:
+    """Looks at transitions; `upkeep serve` calls its step again and again."""
+
+    name = "alerter"
+
+    def __init__(self, store: Store, site: Site, calendar: Calendar | None = None) -> None:
+        self.store = store
+        self.use(site, calendar)
+
+    def use(self, site: Site, calendar: Calendar | None = None) -> None:
+        """Go on with this site, or with another revision of its schedule. calendar: for tests."""
+        self.site = site
+        self.key = site_key(site)
+        self.calendar = calendar or SiteCalendar(site.schedule, site.folder)
+        self._groups: Mapping[str, Collection[str]] = {}
+        self._groups_at: datetime | None = None
+        self._asked_looked_at = False
+
+    def step(self, now: datetime) -> float:
+        """Look at what has happened; return in how many seconds to look again."""
+        schedule = self.site.schedule
+        groups = self._groups_of_hosts(now)
+        with self.store.begin() as db:
+            alerts.begin(db, self.key, now)
+            self._retire_unscheduled(db, now)
+            found = alerts.pending(db, self.key, now)
+            board = alerts.load_board(db, self.key, now)
+            for seen, remedy in found:
+                severity = seen.severity and severities.severity_of(
+                    schedule.alerts.severities, seen.check, groups.get(seen.host, ()), seen.severity
+                )
+                team = severities.team_of(schedule, seen.procedure, seen.check)
+                board.take(seen, severity, team, remedy)
+            board.pass_time(self._quiet(db, now).covers)
+            saved = alerts.save(db, board)
+            alerts.handled(db, (seen for seen, _remedy in found), now)
+            self._tell(db, board, saved, now)
+        return 0.0 if len(found) == alerts.AT_ONCE else STEP_SECONDS
+
+    def _quiet(self, db: Any, now: datetime) -> _Quiet:
+        window = self.calendar.window(now) is not None
+        return _Quiet(tuple(silences.lasting(db, self.key, now)), window)
+
+    def _retire_unscheduled(self, db: Any, now: datetime) -> None:
+        """Retire findings of checks that no procedure asks for any more, once per revision of the schedule."""
+        if self._asked_looked_at:
+            return
+        self._asked_looked_at = True
+        asked = [one.checks for one in self.site.schedule.procedures.values()]
+        if None not in asked:
+            every = {check for checks in asked for check in checks or ()}
+            findings.retire_unscheduled(db, self.key, every, now)
+
+    def _groups_of_hosts(self, now: datetime) -> Mapping[str, Collection[str]]:
+        """Return the groups of each host, if a rule asks for them; the last that could be read."""
+        if not severities.needs_groups(self.site.schedule.alerts.severities):
+            return {}
+        if self._groups_at is None or not timedelta() <= now - self._groups_at < GROUPS_FOR:
+            from upkeep.inventory import read_groups
+
+            self._groups_at = now
+            # A dynamic inventory that does not answer delays no alert: severities are as known before.
+            with contextlib.suppress(ConfigurationError):
+                self._groups = read_groups(str(self.site.inventory), self.site.environment)
+        return self._groups
+
+    # --- who is told -------------------------------------------------------------------------------------------------
+    def _tell(self, db: Any, board: Board, saved: Mapping[int, Alert], now: datetime) -> None:
+        """Put into the outbox what is due."""
+        desk = _Desk(db, self, now)
+        for_windows: dict[str, list[About]] = {}
+        for number, alert in saved.items():
+            if alert.status == CLOSED or alert.settles_at is not None or alert.silenced:
+                continue
+            if alert.status == ACKNOWLEDGED and alert.told_round == alert.round:
+                continue
+            if alert.team not in self.site.schedule.teams:
+                continue
+            about = desk.about(alert, board.members[number].values())
+            step = self.site.schedule.alerts.policy[alert.severity]
+            if step.begins == policy.WINDOW:
+                times = desk.times(alert.team)
+                untold = alert.told_round < alert.round
+                if untold and policy.begins(step, alert.round_at, times) <= now:
+                    for_windows.setdefault(alert.team, []).append(about)
+            else:
+                desk.call(about, step)
+        for team, abouts in sorted(for_windows.items()):
+            desk.digest(team, abouts)
+        for number in board.closed:
+            desk.closed(saved[number])
+        for judged in board.judged.values():
+            if judged.alert_id is None:
+                desk.judged(judged, [saved[one] for one in judged.closed])
+
+
+@dataclass(frozen=True)
+class _Quiet:
+    """What is kept quiet now."""
+
+    silences: tuple[silences.Silence, ...]
+    in_window: bool
+
+    def covers(self, _alert: Alert, member: Member) -> bool:
+        """Say if nobody is told of the finding for now."""
+        security = severities.is_security(member.check)
+        if self.in_window and member.severity in policy.SILENT_IN_WINDOWS and not security:
+            return True
+        return any(
+            one.covers(member.check, member.host, member.severity, security=security)
+            for one in self.silences
+        )
+
+
+class _Desk:
+    """Writes messages, for one step of the alerter."""
+
+    def __init__(self, db: Any, alerter: Alerter, now: datetime) -> None:
+        self.db = db
+        self.now = now
+        self.key = alerter.key
+        self.schedule: Schedule = alerter.site.schedule
+        self.calendar = alerter.calendar
+        self.overrides = silences.overrides(db, self.key, now - timedelta(days=1))
+        self._times: dict[str, Times] = {}
+        self.site = Path(alerter.site.name).name if alerter.site.name else "this machine"
+
+    def times(self, team: str) -> Times:
+        """Return what the calendar says of a team."""
+        if team not in self._times:
+            self._times[team] = self.calendar.times(team, self.overrides)
+        return self._times[team]
+
+    def about(self, alert: Alert, members: Iterable[Member]) -> About:
+        """Return what a message on the alert is about."""
+        zone = self.schedule.time_zone
+        if alert.team in self.schedule.teams:
+            zone = self.schedule.zone_of(self.schedule.teams[alert.team])
+        page = self.schedule.alerts.page
+        return About(alert, tuple(members), self.site, page, zone, self.now)
+
+    def call(self, about: About, step: Step) -> None:
+        """Put in the calls of an alert that are due."""
+        alert = about.alert
+        times = self.times(alert.team)
+        calls = policy.calls(alert, step, self.now, times)
+        if not calls:
+            return
+        by = policy.answer_by(step, alert.round_at, times)
+
+        def write(phi: bool) -> Message:
+            return messages.alert_message(about, phi=phi, answer_by=by)
+
+        reached = False
+        for call in calls:
+            to = f"person:{call.person}" if call.person else f"team:{alert.team}"
+            letters = list(self._letters([to], write))
+            reached = reached or bool(letters)
+            self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
+        self._told(alert, reached=reached)
+
+    def digest(self, team: str, abouts: Sequence[About]) -> None:
+        """Put in one message on alerts that waited for a window; a window sends one."""
+        window = self.calendar.window(self.now)
+        moment = window or self.now.replace(hour=0, minute=0, second=0)
+        letters = list(
+            self._letters([f"team:{team}"], lambda phi: messages.digest_message(abouts, phi=phi))
+        )
+        message = f"digest {team} {moment:%Y%m%dT%H%M}"
+        first = abouts[0].alert
+        values = {"kind": "digest", "severity": first.severity, "dedupe": message}
+        if self._put(message, letters, None, **values) or not letters:
+            for about in abouts:
+                self._told(about.alert, reached=bool(letters))
+
+    def closed(self, alert: Alert) -> None:
+        """Put in that it is over, for all who were told; or that it was, if it was bad and over before anybody was."""
+        if alert.closed_how == REJUDGED or alert.team not in self.schedule.teams:
+            return
+        if alert.told_round:
+            to = alerts.recipients(self.db, alert.id) or [f"team:{alert.team}"]
+        elif alert.worst <= 2 and alert.kind == INCIDENT and not alert.silenced:
+            to = self._responders(alert.team)
+        else:
+            return
+        members = alerts.members(self.db, [alert.id], everything=True)
+        about = self.about(alert, ())
+
+        def write(phi: bool) -> Message:
+            return messages.recovery_message(about, members, phi=phi)
+
+        step = self.schedule.alerts.policy[alert.worst]
+        due_at = policy.begins(step, self.now, self.times(alert.team))
+        message = f"closed {alert.id}"
+        self._put(message, list(self._letters(to, write)), alert, kind="recovery", due_at=due_at)
+
+    def judged(self, judged: Judged, closed: Sequence[Alert]) -> None:
+        """Put in what judging again has resolved, as one message."""
+        if judged.team not in self.schedule.teams:
+            return
+        to = {f"team:{judged.team}"}
+        for alert in closed:
+            to |= set(alerts.recipients(self.db, alert.id))
+
+        def write(phi: bool) -> Message:
+            return messages.judged_message(
+                self.site, judged.run_id, judged.opened, judged.resolved, None, phi=phi
+            )
+
+        message = f"judged {judged.run_id}.{judged.judgement} {judged.team}"
+        due_at = self.times(judged.team).hours.opens(self.now)
+        values = {"kind": "digest", "severity": 3, "dedupe": message, "due_at": due_at}
+        self._put(message, list(self._letters(sorted(to), write)), None, **values)
+
+    def _responders(self, team: str) -> list[str]:
+        first = list(self.times(team).on_call(self.now))[:1]
+        return [f"team:{team}", *(f"person:{one}" for one in first)]
+
+    def _letters(self, to: Iterable[str], write: Any) -> Iterator[Letter]:
+        """Yield a letter for each recipient and channel, the best channel first.
+
+        Where somebody's own ways end, the team's begin, and the other way round: somebody has to be reached.
+        """
+        written: dict[bool, Message] = {}
+        for recipient in to:
+            for position, channel in enumerate(self._chain(recipient)):
+                phi = self.schedule.channels[channel].phi
+                if phi not in written:
+                    written[phi] = write(phi)
+                yield Letter(recipient, channel, position, written[phi].title, written[phi].body)
+
+    def _chain(self, recipient: str) -> list[str]:
+        kind, _, who = recipient.partition(":")
+        people, teams = self.schedule.people, self.schedule.teams
+        chain: list[str] = []
+        if kind == "person" and who in people:
+            chain += people[who].channels
+            for team in teams.values():
+                if who in team.members or any(who in turn.people for turn in team.rota):
+                    chain += team.channels
+        elif kind == "team" and who in teams:
+            chain += teams[who].channels
+            for person in [*self.times(who).on_call(self.now), *teams[who].members]:
+                chain += people[person].channels if person in people else ()
+        return list(dict.fromkeys(chain))
+
+    def _put(
+        self, message: str, letters: Sequence[Letter], alert: Alert | None, **other: Any
+    ) -> int:
+        values: dict[str, Any] = {"kind": "alert", "due_at": self.now}
+        if alert is not None:
+            values |= {"severity": alert.severity, "dedupe": alert.dedupe}
+        return outbox.put(
+            self.db,
+            self.key,
+            message,
+            letters,
+            alert_id=alert.id if alert is not None else None,
+            now=self.now,
+            **(values | other),
+        )
+
+    def _told(self, alert: Alert, *, reached: bool) -> None:
+        """Write down that people were told of the round, or that there is nobody to tell."""
+        if alert.told_round == alert.round:
+            return
+        alerts.told(self.db, alert, self.now)
+        if not reached:
+            text = f"team {alert.team} and who is on call have no channel"
+            alerts.note(self.db, alert.id, self.now, "nobody told", text)

@@ -1,0 +1,76 @@
+"""Channels: hand messages to apprise in a process of its own, which is killed when its time is up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from upkeep.schedule_file import Channel
+
+FIRST_SECONDS = 20.0
+MORE_SECONDS = 5.0
+"""What a channel may take: so long for the first message, and so much more for each further one."""
+PREFIX = "UPKEEP_"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A message as a channel gets it."""
+
+    title: str
+    body: str
+    kind: str = "alert"
+    severity: int = 2
+
+
+def time_limit(count: int) -> float:
+    """Return how long so many messages may take."""
+    return FIRST_SECONDS + MORE_SECONDS * (count - 1)
+
+
+def send(
+    channel: Channel,
+    parcels: Sequence[Parcel],
+    environ: Mapping[str, str] | None = None,
+    *,
+    seconds: float | None = None,
+) -> list[str]:
+    """Send messages over a channel; return for each why it failed, empty if the channel took it.
+
+    The channel's URL is known to this process and its child only: no log, no command line, no environment of the child.
+    """
+    environ = os.environ if environ is None else environ
+    url = environ.get(channel.url_from, "")
+    if not url:
+        return [f"the variable {channel.url_from} of the environment is not set"] * len(parcels)
+    if find_spec("apprise") is None:
+        return ["apprise is not installed: pip install 'upkeep[notify]'"] * len(parcels)
+    order = {
+        "url": url,
+        "local": channel.local,
+        "messages": [vars(one) for one in parcels],
+    }
+    limit = time_limit(len(parcels)) if seconds is None else seconds
+    kept = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "upkeep.alerts.deliver"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=kept,
+        start_new_session=True,
+    ) as child:
+        try:
+            output, _ = child.communicate(json.dumps(order).encode(), timeout=limit)
+            missing = f"its process ended with status {child.returncode}"
+        except subprocess.TimeoutExpired:
+            child.kill()
+            output, _ = child.communicate()
+            missing = f"no answer within {limit:g} s"
+    errors = [str(json.loads(line)["error"]) for line in output.splitlines() if line.strip()]
+    return (errors + [missing] * len(parcels))[: len(parcels)]

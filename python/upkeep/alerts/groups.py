@@ -1,0 +1,294 @@
+"""Pure: transitions and time → which alerts open, rise, come back, settle and close.
+
+A `Board` is the site's open alerts in memory: it is given what happened, changes, and knows what has changed; the
+store writes that down in the same transaction in which the transitions are marked as handled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from upkeep.alerts.model import (
+    ACKNOWLEDGED,
+    CLOSED,
+    FIRST,
+    INCIDENT,
+    JUDGED,
+    MANY,
+    OPEN,
+    RECOVERED,
+    REJUDGED,
+    UNWATCHED,
+    Alert,
+    Group,
+    Member,
+    Past,
+    Transition,
+)
+
+CAUSES_APART = 3
+CAUSES_APART_FOR = timedelta(hours=1)
+"""So many causes of one check open alerts of their own within that time; what comes then is one alert."""
+FLAPPING = 3
+FLAPPING_FOR = timedelta(hours=24)
+"""A group that opens so often in that time flaps: its recovery has to last before it is told."""
+SETTLES_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to an alert, for its history."""
+
+    alert_id: int
+    kind: str
+    text: str = ""
+    actor: str = ""
+
+
+@dataclass
+class Judged:
+    """What a judging again brought to a team: leaves as one digest."""
+
+    run_id: int
+    judgement: int
+    team: str
+    alert_id: int | None = None
+    opened: int = 0
+    resolved: int = 0
+    closed: list[int] = field(default_factory=list)
+
+
+class Board:
+    """The site's open alerts. New ones have numbers below zero until they are written down."""
+
+    def __init__(
+        self,
+        site: str,
+        now: datetime,
+        alerts: Iterable[Alert],
+        members: Iterable[Member],
+        past: Callable[[str], Past],
+    ) -> None:
+        self.site = site
+        self.now = now
+        self.past = past
+        self.alerts = {one.id: one for one in alerts}
+        self.by_key = {one.group_key: one.id for one in self.alerts.values()}
+        self.members: dict[int, dict[int, Member]] = {number: {} for number in self.alerts}
+        self.where: dict[int, int] = {}
+        for member in members:
+            self.members[member.alert_id][member.finding_id] = member
+            self.where[member.finding_id] = member.alert_id
+        self.changed: set[int] = set()
+        self.joined: list[Member] = []
+        self.left: list[tuple[int, int, str]] = []
+        self.events: list[Event] = []
+        self.closed: list[int] = []
+        self.judged: dict[tuple[int, int, str], Judged] = {}
+        self._raised: set[int] = set()
+        self._opened: Counter[str] = Counter()
+
+    # --- what happened -----------------------------------------------------------------------------------------------
+    def take(self, seen: Transition, severity: int | None, team: str, remedy: str = "") -> None:
+        """Take in a transition. severity: as the site maps it; None if it does not alert, or not any more."""
+        here = self.where.get(seen.finding_id)
+        if seen.kind in ("resolved", "retired") or severity is None:
+            if here is not None:
+                how = seen.kind if seen.kind in ("resolved", "retired") else "info"
+                self._leave(here, seen, how, team)
+            return
+        if here is not None:
+            known = self.members[here][seen.finding_id]
+            member = replace(known, severity=severity, message=seen.message)
+            rises = severity < self.alerts[here].worst
+            if not rises or not seen.judgement:
+                self._put(member)
+                self._weigh(here)
+                return
+            self._leave(here, seen, "moved", team)
+        target = self._target(seen, severity, team)
+        member = Member(
+            target,
+            seen.finding_id,
+            seen.host,
+            seen.check,
+            seen.subject,
+            severity,
+            seen.message,
+            remedy,
+            seen.at,
+        )
+        self._join(member, seen)
+
+    def _target(self, seen: Transition, severity: int, team: str) -> int:
+        """Return the alert that it belongs to, opened if need be."""
+        group = self._group(seen, severity, team)
+        found = self.by_key.get(group.key)
+        return found if found is not None else self._open(group, seen, severity)
+
+    def _group(self, seen: Transition, severity: int, team: str) -> Group:
+        if seen.judgement:
+            cause = f"run {seen.run_id} judged again, {seen.judgement}"
+            return Group(self.site, JUDGED, "", cause, team)
+        if seen.first:
+            critical = ", critical" if severity == 1 else ""
+            return Group(self.site, FIRST, "", f"run {seen.run_id}{critical}", team)
+        own = Group(self.site, INCIDENT, seen.check, seen.subject, team)
+        if own.key in self.by_key:
+            return own
+        many = replace(own, cause=MANY)
+        if many.key in self.by_key:
+            return many
+        since = self.now - CAUSES_APART_FOR
+        beside = [
+            one
+            for one in self.alerts.values()
+            if (one.kind, one.check_id, one.team) == (INCIDENT, seen.check, team)
+            and one.status != CLOSED
+            and one.opened_at >= since
+        ]
+        return many if len(beside) >= CAUSES_APART else own
+
+    def _open(self, group: Group, seen: Transition, severity: int) -> int:
+        number = min(0, *self.alerts, 0) - 1
+        self._opened[group.key] += 1
+        self.alerts[number] = Alert(
+            id=number,
+            site=self.site,
+            group_key=group.key,
+            opening=self.past(group.key).openings + self._opened[group.key],
+            kind=group.kind,
+            check_id=group.check,
+            cause=group.cause,
+            team=group.team,
+            severity=severity,
+            worst=severity,
+            status=OPEN,
+            opened_at=seen.at,
+            round=1,
+            round_at=self.now,
+            round_why="opened",
+        )
+        self.by_key[group.key] = number
+        self.members[number] = {}
+        self.changed.add(number)
+        self._note(number, "opened", seen.host)
+        return number
+
+    def _join(self, member: Member, seen: Transition) -> None:
+        """Put the finding into the alert; a later host says nothing, unless it makes the alert worse."""
+        number = member.alert_id
+        alert = self.alerts[number]
+        if alert.settles_at is not None:
+            self._change(number, settles_at=None, returns=alert.returns + 1)
+            self._note(number, "came back", seen.host)
+            if member.severity <= 2:
+                # One incident, but an opening of 1 and 2 is always told. Who has acknowledged it still has it.
+                self._restart(number, "came back", keep=True)
+        elif self.members[number]:
+            self._note(number, "joined", seen.host)
+        self._put(member)
+        if seen.judgement:
+            self._judging(seen, alert.team).opened += 1
+            self._judging(seen, alert.team).alert_id = number
+        self._weigh(number)
+
+    def _put(self, member: Member) -> None:
+        self.members[member.alert_id][member.finding_id] = member
+        self.where[member.finding_id] = member.alert_id
+        self.joined.append(member)
+
+    def _leave(self, number: int, seen: Transition, how: str, team: str) -> None:
+        """Take the finding out; the last one closes the alert, or lets it settle if it flaps."""
+        alert = self.alerts[number]
+        del self.members[number][seen.finding_id]
+        del self.where[seen.finding_id]
+        self.left.append((number, seen.finding_id, how))
+        if seen.judgement and how != "moved":
+            self._judging(seen, team).resolved += 1
+        if self.members[number]:
+            self._weigh(number)
+        elif seen.judgement:
+            self._close(number, REJUDGED)
+            self._judging(seen, team).closed.append(number)
+        elif how == "retired":
+            self._close(number, UNWATCHED)
+        elif self._openings_of_late(alert) + alert.returns >= FLAPPING:
+            self._change(number, settles_at=self.now + SETTLES_FOR)
+            self._note(number, "settles")
+        else:
+            self._close(number, RECOVERED)
+
+    def _openings_of_late(self, alert: Alert) -> int:
+        return self.past(alert.group_key).recent + self._opened[alert.group_key]
+
+    def _judging(self, seen: Transition, team: str) -> Judged:
+        key = (seen.run_id, seen.judgement, team)
+        return self.judged.setdefault(key, Judged(*key))
+
+    def _weigh(self, number: int) -> None:
+        """Let the alert have the severity of its worst finding; a new worst begins a round."""
+        alert = self.alerts[number]
+        severity = min(one.severity for one in self.members[number].values())
+        if severity == alert.severity and severity >= alert.worst:
+            return
+        self._change(number, severity=severity, worst=min(severity, alert.worst))
+        if severity < alert.worst and number > 0:
+            if number not in self._raised:
+                self._restart(number, "raised")
+                self._raised.add(number)
+            self._note(number, "raised", f"severity {severity}")
+
+    # --- what time does ----------------------------------------------------------------------------------------------
+    def pass_time(self, quiet: Callable[[Alert, Member], bool]) -> None:
+        """Let acknowledgements lapse, recoveries settle, silences begin and end. quiet: if a finding is silenced."""
+        for number, alert in list(self.alerts.items()):
+            if alert.status == CLOSED:
+                continue
+            if alert.settles_at is not None:
+                if alert.settles_at <= self.now:
+                    self._close(number, RECOVERED)
+                continue
+            until = alert.acknowledged_until
+            if alert.status == ACKNOWLEDGED and until is not None and until <= self.now:
+                self._restart(number, "lapsed")
+                self._note(number, "lapsed", f"acknowledged by {alert.acknowledged_by}")
+            self._hush(number, all(quiet(alert, one) for one in self.members[number].values()))
+
+    def _hush(self, number: int, silenced: bool) -> None:
+        alert = self.alerts[number]
+        if alert.silenced == silenced:
+            return
+        self._change(number, silenced=silenced)
+        self._note(number, "silenced" if silenced else "silence ended")
+        if silenced or alert.status == ACKNOWLEDGED:
+            return
+        if alert.told_round == alert.round:
+            self._restart(number, "still fails")
+        else:
+            self._change(number, round_at=self.now)
+
+    # --- small things ------------------------------------------------------------------------------------------------
+    def _restart(self, number: int, why: str, *, keep: bool = False) -> None:
+        """Begin a round: people are told anew. keep: an acknowledgement stands."""
+        alert = self.alerts[number]
+        self._change(number, round=alert.round + 1, round_at=self.now, round_why=why)
+        if not keep:
+            self._change(number, status=OPEN, acknowledged_until=None)
+
+    def _close(self, number: int, how: str) -> None:
+        self._change(number, status=CLOSED, closed_at=self.now, closed_how=how, settles_at=None)
+        self.by_key.pop(self.alerts[number].group_key, None)
+        self.closed.append(number)
+        self._note(number, "closed", how)
+
+    def _change(self, number: int, **values: Any) -> None:
+        self.alerts[number] = replace(self.alerts[number], **values)
+        self.changed.add(number)
+
+    def _note(self, number: int, kind: str, text: str = "") -> None:
+        self.events.append(Event(number, kind, text))

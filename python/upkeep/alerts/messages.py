@@ -1,0 +1,203 @@
+"""Pure: what a message says: what, since when, how bad, the first remedy, the link.
+
+Subjects, accounts, values and evidence stand only in messages for channels that may carry them (`phi: true`); on the
+others a message is made of the check's title, hosts, severity and counts. What a host has said is hostile: one line,
+without control characters, bounded, and calling nobody by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from upkeep.alerts.model import FIRST, JUDGED, REJUDGED, UNWATCHED, Alert, Member
+from upkeep.check import load
+from upkeep.view.text import ago, counted, exact, safe
+
+TITLES: Mapping[str, str] = {"host_unreachable": "The host answers"}
+"""Of findings that come from no check."""
+SHOWN_FINDINGS = 8
+SHOWN_HOSTS = 5
+TEXT_CHARACTERS = 300
+WHY = {
+    "opened": "",
+    "raised": "It got worse. ",
+    "came back": "It came back. ",
+    "lapsed": "The acknowledgement has lapsed, and it still fails. ",
+    "still fails": "It was kept quiet, and still fails. ",
+}
+_MENTION = re.compile(r"@(?=\w)|<(?=[!@#])")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A title and a text, plain."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What a message is about. site: its name for people; page: where the web page stands, if it is known."""
+
+    alert: Alert
+    members: Sequence[Member]
+    site: str
+    page: str
+    zone: str
+    now: datetime
+
+
+def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None) -> Message:
+    """Return what is said while something is wrong."""
+    alert = about.alert
+    head = f"[{alert.severity}] {_headline(about)}"
+    lines = [WHY.get(alert.round_why, "") + _since(about), ""]
+    lines += _findings(about.members, phi=phi)
+    remedy = _remedy(about.members, phi=phi)
+    if remedy:
+        lines += ["", f"First: {remedy}"]
+    lines += ["", *_links(about)]
+    if answer_by is not None:
+        when = exact(answer_by, ZoneInfo(about.zone))
+        lines.append(f"Acknowledge it until {when}: upkeep ack {alert.id}")
+    return Message(head, _body(lines, alert.dedupe))
+
+
+def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -> Message:
+    """Return what is said when it is over. everything: the findings that it was about."""
+    alert = about.alert
+    told = About(alert, everything, about.site, about.page, about.zone, about.now)
+    how = {UNWATCHED: "no longer watched", REJUDGED: "judged again"}
+    word = how.get(alert.closed_how, "recovered")
+    lines = [f"{word.capitalize()}. {_since(told)}", "", *_findings(everything, phi=phi)]
+    if alert.closed_how == UNWATCHED:
+        lines += ["", "It was not seen to pass: what was watched is not there any more."]
+    lines += ["", *_links(told)]
+    return Message(f"{word}: [{alert.worst}] {_headline(told)}", _body(lines, alert.dedupe))
+
+
+def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
+    """Return one message on several alerts."""
+    first = abouts[0]
+    members = [one for about in abouts for one in about.members]
+    hosts = len({one.host for one in members})
+    head = f"[{first.alert.severity}] {counted(len(abouts), 'alert')} on {counted(hosts, 'host')}"
+    lines = []
+    for about in abouts:
+        lines.append(f"{about.alert.id}: {_headline(about)}")
+        if phi:
+            lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
+    if first.page:
+        lines += ["", f"{first.page.rstrip('/')}/alerts"]
+    return Message(head, "\n".join(lines))
+
+
+def judged_message(
+    site: str, run_id: int, opened: int, resolved: int, about: About | None, *, phi: bool
+) -> Message:
+    """Return what judging a run again has changed, as one digest."""
+    head = f"run {run_id} was judged again: {opened} fail now, {resolved} do not any more"
+    lines = [f"No host was looked at again; checks or limits have changed. Site: {_name(site)}"]
+    if about is not None:
+        lines += ["", *_findings(about.members, phi=phi), "", *_links(about)]
+    return Message(head, "\n".join(lines))
+
+
+def probe_message(channel: str, site: str, by: str) -> Message:
+    """Return what `upkeep alerts test` sends."""
+    text = f"Asked for by {_name(by)}. If you can read this, the channel works. Site: {_name(site)}"
+    return Message(f"test of channel {channel}", text)
+
+
+def title_of(check: str) -> str:
+    """Return what a check is about, for people."""
+    found = load().get(check)
+    return found.title if found else TITLES.get(check, check.replace("_", " "))
+
+
+def harmless(text: str, limit: int = TEXT_CHARACTERS) -> str:
+    """Return a host's text as one line that is harmless on a screen and mentions nobody in a chat."""
+    return _MENTION.sub(lambda found: found.group() + " ", safe(text, limit))
+
+
+def _headline(about: About) -> str:
+    """Return what it is about, in one line that any channel may carry."""
+    members, alert = about.members, about.alert
+    hosts = _hosts(members)
+    if alert.kind == FIRST:
+        return f"first look at {hosts}: {_counts(members)}"
+    if alert.kind == JUDGED:
+        return f"{alert.cause.split(',')[0]}: {_counts(members)}"
+    findings = f", {len(members)} findings" if len(members) > 1 else ""
+    return f"FAILS: {title_of(alert.check_id)} ({hosts}{findings})"
+
+
+def _hosts(members: Sequence[Member]) -> str:
+    names = sorted({one.host for one in members})
+    if not names:
+        return "no host"
+    shown = ", ".join(_name(one) for one in names[:SHOWN_HOSTS])
+    more = len(names) - SHOWN_HOSTS
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _counts(members: Sequence[Member]) -> str:
+    by_severity = Counter(one.severity for one in members)
+    parts = [f"{by_severity[rank]} of severity {rank}" for rank in sorted(by_severity)]
+    return ", ".join(parts) or "nothing"
+
+
+def _since(about: About) -> str:
+    alert = about.alert
+    when = exact(alert.opened_at, ZoneInfo(about.zone))
+    site = f" Site: {_name(about.site)}." if about.site else ""
+    return f"Severity {alert.severity}, since {when} ({ago(alert.opened_at, about.now)}).{site}"
+
+
+def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
+    """Return a line per finding, the worst first; or counts by check and host, where no more may be said."""
+    if not phi:
+        counts = Counter((one.severity, one.check, one.host) for one in members)
+        lines = [
+            f"{_name(host)}: [{severity}] {title_of(check)}" + (f" ({count} times)" * (count > 1))
+            for (severity, check, host), count in sorted(counts.items())
+        ]
+    else:
+        lines = [
+            f"{_name(one.host)}: [{one.severity}] {title_of(one.check)}:"
+            f" {harmless(one.subject)}: {harmless(one.message)}"
+            for one in sorted(members, key=lambda one: (one.severity, one.check, one.host))
+        ]
+    more = len(lines) - SHOWN_FINDINGS
+    return lines[:SHOWN_FINDINGS] + ([f"and {more} more"] if more > 0 else [])
+
+
+def _remedy(members: Sequence[Member], *, phi: bool) -> str:
+    """Return the first step for the worst finding: its own, or its check's, which names nothing of the host."""
+    if not members:
+        return ""
+    worst = min(members, key=lambda one: one.severity)
+    if phi and worst.remedy:
+        return harmless(worst.remedy, 500)
+    found = load().get(worst.check)
+    return found.remedy if found else "upkeep findings"
+
+
+def _links(about: About) -> list[str]:
+    if about.page:
+        return [f"{about.page.rstrip('/')}/alerts/{about.alert.id}"]
+    return [f"upkeep alerts show {about.alert.id}"]
+
+
+def _body(lines: Sequence[str], dedupe: str) -> str:
+    return "\n".join([*lines, "", f"ref {dedupe}"])
+
+
+def _name(text: str) -> str:
+    return harmless(text, 120)

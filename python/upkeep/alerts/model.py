@@ -1,0 +1,122 @@
+"""What alerts are made of, as plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from upkeep.verdicts import Severity
+
+OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
+INCIDENT, FIRST, JUDGED = "incident", "first", "judged"
+RECOVERED, UNWATCHED, REJUDGED = "recovered", "no longer watched", "judged again"
+MANY = "*"
+"""The cause of an alert for all causes of a check that came after the first few."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of a finding. kind: opened, reopened, severity, resolved or retired.
+
+    first: its check had never been answered on that host before; judgement: it was judged again, and the how manyth
+    time; procedure: what the run was of.
+    """
+
+    event_id: int
+    finding_id: int
+    kind: str
+    at: datetime
+    host: str
+    check: str
+    subject: str
+    severity: Severity | None
+    message: str
+    run_id: int
+    procedure: str
+    first: bool = False
+    judgement: int = 0
+
+
+@dataclass(frozen=True)
+class Member:
+    """A finding in an alert. severity: 1 to 4, as the site maps it; since: when it opened."""
+
+    alert_id: int
+    finding_id: int
+    host: str
+    check: str
+    subject: str
+    severity: int
+    message: str
+    remedy: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Group:
+    """What belongs together: one check, one cause, one team; or what a first look or a judging again brought."""
+
+    site: str
+    kind: str
+    check: str
+    cause: str
+    team: str
+
+    @property
+    def key(self) -> str:
+        """The group's name for databases and receivers: of one length, and telling nothing."""
+        named = json.dumps([self.site, self.kind, self.check, self.cause, self.team])
+        return hashlib.sha256(named.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One opening of a group.
+
+    severity: 1 to 4, of the worst finding in it now; worst: the worst that people were told of, or will be.
+    round: 1 at first; another begins when it rises, comes back while it settles, or an acknowledgement lapses, and
+    people are told anew. told_round: the last of which somebody was told. returns: how often it came back.
+    settles_at: all is resolved, and if nothing comes back until then, that is told.
+    """
+
+    id: int
+    site: str
+    group_key: str
+    opening: int
+    kind: str
+    check_id: str
+    cause: str
+    team: str
+    severity: int
+    worst: int
+    status: str
+    opened_at: datetime
+    round: int
+    round_at: datetime
+    round_why: str
+    told_round: int = 0
+    told_at: datetime | None = None
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+    acknowledged_until: datetime | None = None
+    note: str = ""
+    silenced: bool = False
+    returns: int = 0
+    settles_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_how: str = ""
+
+    @property
+    def dedupe(self) -> str:
+        """What receivers know it by: the group and the number of its opening."""
+        return f"{self.group_key[:24]}-{self.opening}"
+
+
+@dataclass(frozen=True)
+class Past:
+    """What came before: how often the group was opened, and how often of late."""
+
+    openings: int = 0
+    recent: int = 0

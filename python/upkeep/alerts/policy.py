@@ -1,0 +1,139 @@
+"""Pure: when is who told of an alert. Policy per severity, hours of the team, its rota and the windows → calls.
+
+Everything is counted from the beginning of the alert's round, in the hours of its team: a hand-over of the rota, or to
+the next person, does not begin them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from upkeep.alerts.model import ACKNOWLEDGED, Alert
+from upkeep.schedule_file import Step
+
+WINDOW = "maintenance window"
+SILENT_IN_WINDOWS = (2, 3)
+"""What opens in a maintenance window waits until it ends, and is told then if it still fails; 1 never waits."""
+MOST_REPEATS = 10_000
+
+
+class Hours(Protocol):
+    """A team's business hours, as calendars.BusinessHours."""
+
+    def opens(self, at: datetime) -> datetime:
+        """Return when it is open next; at itself if it is."""
+
+    def add(self, at: datetime, seconds: float) -> datetime:
+        """Return the time so many open seconds later."""
+
+    def next_day(self, at: datetime) -> datetime:
+        """Return when the next business day begins."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """What the calendar says of a team.
+
+    on_call: who, then who is next, at a time; empty if nobody. window_from: when a maintenance window is open next,
+    the time itself if one is; None if none comes.
+    """
+
+    hours: Hours
+    on_call: Callable[[datetime], Sequence[str]]
+    window_from: Callable[[datetime], datetime | None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One telling of an alert. person: empty for the team as a whole. number: tells it from the others of its round."""
+
+    at: datetime
+    person: str
+    number: str
+
+
+def begins(step: Step, since: datetime, times: Times) -> datetime:
+    """Return when people are told first."""
+    if step.begins == "at once":
+        return since
+    if step.begins == "business hours":
+        return times.hours.opens(since)
+    if step.begins == WINDOW and (window := times.window_from(since)) is not None:
+        return window
+    return times.hours.next_day(since)
+
+
+def answer_by(step: Step, since: datetime, times: Times) -> datetime:
+    """Return until when somebody shall have acknowledged it."""
+    return _later(step, begins(step, since, times), step.within, times)
+
+
+def calls(alert: Alert, step: Step, now: datetime, times: Times) -> list[Call]:
+    """Return the calls that are due: of each person and repetition the latest, so that nobody gets what was missed.
+
+    The team as a whole is told when it begins; so is who is on call, if it is called at once or in business hours.
+    Until somebody acknowledges, that is repeated, and the next persons of the rota are told too. Of an acknowledged
+    alert that came back, only that is told.
+    """
+    start = begins(step, alert.round_at, times)
+    if start > now:
+        return []
+    found = [Call(start, "", "team")]
+    to_people = step.begins in ("at once", "business hours")
+    reached = 0
+    for index, at in enumerate(_hand_overs(step, start, now, times)):
+        repeat, when = _latest(step, at, now, times)
+        people = times.on_call(when) if to_people else ()
+        if index >= len(people):
+            break
+        found.append(Call(when, people[index], f"{index}.{repeat}"))
+        reached += 1
+        if alert.status == ACKNOWLEDGED:
+            break
+    if not reached and alert.status != ACKNOWLEDGED:
+        # Nobody is on call: the team is all there is to be told again.
+        repeat, when = _latest(step, start, now, times)
+        found[0] = Call(when, "", f"team.{repeat}" if repeat else "team")
+    return found
+
+
+def _hand_overs(step: Step, start: datetime, now: datetime, times: Times) -> list[datetime]:
+    """Return when the first, second, … person is told for the first time, up to now."""
+    found = [start]
+    after = step.next_person_after
+    while after is not None and len(found) < 100:
+        at = _later(step, start, after * len(found), times)
+        if at > now:
+            break
+        found.append(at)
+    return found
+
+
+def _latest(step: Step, start: datetime, now: datetime, times: Times) -> tuple[int, datetime]:
+    """Return the number and the time of the latest repetition; 0 is the first telling."""
+    if step.repeat is None or step.repeat <= 0:
+        return 0, start
+    if step.begins == "at once":
+        count = int((now - start).total_seconds() // step.repeat)
+        return count, start + timedelta(seconds=count * step.repeat)
+    at = start
+    for count in range(MOST_REPEATS):
+        later = _later(step, start, (count + 1) * step.repeat, times)
+        if later > now:
+            return count, at
+        at = later
+    return MOST_REPEATS, at
+
+
+def _later(step: Step, at: datetime, seconds: float, times: Times) -> datetime:
+    """Return the time so much later; in the hours in which the step counts."""
+    if step.begins in ("at once", WINDOW):
+        return at + timedelta(seconds=seconds)
+    if step.begins == "next business day" and seconds >= 86400:
+        for _day in range(int(seconds // 86400)):
+            at = times.hours.next_day(at)
+        return times.hours.add(at, seconds % 86400) if seconds % 86400 else at
+    return times.hours.add(at, seconds)

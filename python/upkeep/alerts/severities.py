@@ -1,0 +1,61 @@
+"""Pure: which severity, 1 to 4, something has on the way to people, and who has it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+
+from upkeep.check import load
+from upkeep.schedule_file import Schedule, SeverityRule
+from upkeep.verdicts import Severity
+
+DEFAULTS = (
+    SeverityRule.model_validate({"check": "login_after_failures", "is": 1}),
+    SeverityRule.model_validate({"check": "failed_logins", "is": 2}),
+)
+"""After the site's own rules: a success after brute force is the worst, failed logins over the threshold are 2."""
+SECURITY = ("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.308(a)(6)(ii)")
+"""Controls of checks that look for intruders: log-in monitoring, and response to incidents."""
+
+
+def severity_of(
+    rules: Sequence[SeverityRule], check: str, groups: Collection[str], severity: Severity
+) -> int | None:
+    """Return the severity by the first rule that fits, else as the check says; None for info, which alerts nobody."""
+    if severity is Severity.INFO:
+        return None
+    for rule in (*rules, *DEFAULTS):
+        if rule.check is not None and not fnmatchcase(check, rule.check):
+            continue
+        if rule.group is not None and rule.group not in groups:
+            continue
+        return rule.severity
+    return severity.rank
+
+
+def needs_groups(rules: Sequence[SeverityRule]) -> bool:
+    """Say if a rule asks for a host's groups."""
+    return any(rule.group is not None for rule in rules)
+
+
+def is_security(check: str) -> bool:
+    """Say if the check looks for intruders: then severity 1 is silenced by its exact name only."""
+    found = load().get(check)
+    return found is not None and any(control in SECURITY for control in found.controls)
+
+
+def team_of(schedule: Schedule, procedure: str, check: str) -> str:
+    """Return the team that is told: the procedure's owner; by hand, the owner of one that names the check.
+
+    What has no owner goes to the team of `alerts`, else to the first. Empty if the site has no teams.
+    """
+    if not schedule.teams:
+        return ""
+    found = schedule.procedures.get(procedure)
+    if found is not None and found.owner in schedule.teams:
+        return found.owner
+    if found is None:
+        for other in schedule.procedures.values():
+            if check in (other.checks or ()) and other.owner in schedule.teams:
+                return other.owner
+    return schedule.alerts.team or next(iter(schedule.teams))

@@ -1,0 +1,357 @@
+"""Alerts: transitions that nobody has looked at yet, the alerts they make, and who has acknowledged them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import insert as new_row
+
+from upkeep.alerts.groups import FLAPPING_FOR, Board
+from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member, Past, Transition
+from upkeep.errors import UsageError
+from upkeep.store import tables
+from upkeep.store.findings import OPEN as FINDING_OPEN
+from upkeep.store.runs import RUNNING
+from upkeep.store.statements import batched, insert
+from upkeep.store.texts import shown
+from upkeep.verdicts import Severity
+
+AT_ONCE = 5_000
+FIRST_WAITS = timedelta(hours=1)
+"""A first look is told as one, when its run has ended; a run that has not ended by then is not waited for."""
+
+
+@dataclass(frozen=True)
+class AlertEvent:
+    """What happened to an alert."""
+
+    at: datetime
+    kind: str
+    actor: str
+    text: str
+
+
+def begin(db: Connection, site: str, now: datetime) -> None:
+    """Keep others off this site's transitions until the transaction ends.
+
+    When a site's alerts begin, what is behind is only told as it stands: what is open becomes a first look, for
+    history wakes nobody.
+    """
+    made = db.execute(
+        insert(db, tables.alerting)
+        .values(site=site, began_at=now)
+        .on_conflict_do_nothing()
+        .returning(tables.alerting.c.site)
+    ).first()
+    if made is None:
+        where = tables.alerting.c.site == site
+        db.execute(select(tables.alerting).where(where).with_for_update())
+        return
+    event, finding = tables.finding_event, tables.finding
+    of_site = select(finding.c.id).where(finding.c.site == site)
+    to_do = and_(event.c.handled_at.is_(None), event.c.finding_id.in_(of_site))
+    of_open = of_site.where(finding.c.status == FINDING_OPEN)
+    newest = (
+        select(func.max(event.c.id))
+        .where(event.c.finding_id.in_(of_open), event.c.kind != "severity")
+        .group_by(event.c.finding_id)
+    )
+    db.execute(update(event).where(to_do, event.c.id.in_(newest)).values(first=True))
+    db.execute(update(event).where(to_do, event.c.id.not_in(newest)).values(handled_at=now))
+
+
+def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, str]]:
+    """Return the transitions that nobody has looked at, oldest first, each with its finding's remedy.
+
+    Those of a first look wait until its run has ended, and with them what happens to the same findings meanwhile.
+    """
+    event, finding, run = tables.finding_event, tables.finding, tables.run
+    to_do = and_(event.c.handled_at.is_(None), finding.c.site == site)
+    waits = and_(
+        event.c.first, run.c.status == RUNNING, event.c.at > now - FIRST_WAITS, run.c.site == site
+    )
+    waiting = (
+        select(event.c.finding_id)
+        .join(run, run.c.id == event.c.run_id)
+        .where(event.c.handled_at.is_(None), waits)
+    )
+    rows = db.execute(
+        select(
+            event,
+            finding.c.host,
+            finding.c.check_id,
+            finding.c.subject,
+            finding.c.severity.label("finding_severity"),
+            finding.c.remedy,
+            run.c.procedure,
+        )
+        .join(finding, finding.c.id == event.c.finding_id)
+        .outerjoin(run, run.c.id == event.c.run_id)
+        .where(to_do, event.c.finding_id.not_in(waiting))
+        .order_by(event.c.id)
+        .limit(AT_ONCE)
+    )
+    return [(_transition(row), row.remedy) for row in rows]
+
+
+def handled(db: Connection, transitions: Iterable[Transition], now: datetime) -> None:
+    """Mark transitions as looked at: none is looked at twice, in whatever order transactions end."""
+    table = tables.finding_event
+    numbers = [one.event_id for one in transitions]
+    for some in batched(numbers):
+        db.execute(update(table).where(table.c.id.in_(some)).values(handled_at=now))
+
+
+def load_board(db: Connection, site: str, now: datetime) -> Board:
+    """Return the site's open alerts, ready to be given what happened."""
+    table = tables.alert
+    # Locked: who acknowledges meanwhile waits, instead of being overwritten.
+    rows = db.execute(
+        select(table)
+        .where(table.c.closed_at.is_(None), table.c.site == site)
+        .order_by(table.c.id)
+        .with_for_update()
+    )
+    found = [_alert(row) for row in rows]
+    known: dict[str, Past] = {}
+
+    def past(key: str) -> Past:
+        if key not in known:
+            known[key] = _past(db, key, now)
+        return known[key]
+
+    return Board(site, now, found, members(db, [one.id for one in found]), past)
+
+
+def save(db: Connection, board: Board) -> dict[int, Alert]:
+    """Write down what has changed; return the alerts that did, by the numbers that the board knows them by."""
+    saved: dict[int, Alert] = {}
+    # Those that closed first: a group that opens again in the same moment may be open only once.
+    for number in sorted(board.changed, key=lambda one: board.alerts[one].status != CLOSED):
+        one = board.alerts[number]
+        values = {key: value for key, value in asdict(one).items() if key != "id"}
+        if number > 0:
+            db.execute(update(tables.alert).where(tables.alert.c.id == number).values(values))
+            saved[number] = one
+        else:
+            made = db.execute(
+                new_row(tables.alert).values(values).returning(tables.alert.c.id)
+            ).scalar_one()
+            saved[number] = replace(one, id=int(made))
+    for number, one in board.alerts.items():
+        saved.setdefault(number, one)
+    _save_members(db, board, saved)
+    events = [
+        {
+            "alert_id": saved[one.alert_id].id,
+            "at": board.now,
+            "kind": one.kind,
+            "actor": one.actor,
+            "text": shown(one.text),
+        }
+        for one in board.events
+    ]
+    if events:
+        db.execute(new_row(tables.alert_event), events)
+    return saved
+
+
+def _save_members(db: Connection, board: Board, saved: Mapping[int, Alert]) -> None:
+    """Write down who is in which alert now: those that left first, for a finding is in one at a time."""
+    table = tables.alert_finding
+    joined = {(one.alert_id, one.finding_id): one for one in board.joined}
+    now_in = {key for key in joined if board.where.get(key[1]) == key[0]}
+    left = {(number, finding): how for number, finding, how in board.left}
+    rows = [
+        {
+            "alert_id": saved[number].id,
+            "finding_id": finding,
+            "severity": joined[number, finding].severity,
+            "joined_at": board.now,
+            "left_at": None if (number, finding) in now_in else board.now,
+            "how": "" if (number, finding) in now_in else left.get((number, finding), ""),
+        }
+        for number, finding in joined
+    ]
+    for (number, finding), how in left.items():
+        if (number, finding) not in joined:
+            mine = (table.c.alert_id == saved[number].id, table.c.finding_id == finding)
+            db.execute(update(table).where(*mine).values(left_at=board.now, how=how))
+    rows.sort(key=lambda row: row["left_at"] is None)
+    for row in rows:
+        statement = insert(db, table).values(row)
+        names = ("severity", "left_at", "how")
+        keys = ["alert_id", "finding_id"]
+        changed = {name: statement.excluded[name] for name in names}
+        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def told(db: Connection, alert: Alert, now: datetime) -> None:
+    """Write down that somebody was told of the alert's present round."""
+    table = tables.alert
+    values: dict[str, Any] = {"told_round": alert.round}
+    if alert.told_at is None:
+        values["told_at"] = now
+    db.execute(update(table).where(table.c.id == alert.id).values(values))
+
+
+def note(
+    db: Connection, alert_id: int, at: datetime, kind: str, text: str = "", by: str = ""
+) -> None:
+    """Write down what happened to an alert."""
+    values = {"alert_id": alert_id, "at": at, "kind": kind, "actor": shown(by, 200)}
+    db.execute(new_row(tables.alert_event).values(values | {"text": shown(text)}))
+
+
+def acknowledge(
+    db: Connection, alert_id: int, by: str, at: datetime, until: datetime, note_text: str = ""
+) -> Alert:
+    """Write down that somebody has it until then; nobody is told again before that, unless it gets worse.
+
+    Raises UsageError if there is no such alert, or it is closed.
+    """
+    table = tables.alert
+    values = {
+        "status": ACKNOWLEDGED,
+        "acknowledged_by": shown(by, 200),
+        "acknowledged_at": at,
+        "acknowledged_until": until,
+        "note": shown(note_text),
+    }
+    mine = (table.c.id == alert_id, table.c.status != CLOSED)
+    if not db.execute(update(table).where(*mine).values(values)).rowcount:
+        found = get(db, alert_id)
+        how = f"alert {alert_id} is closed: {found.closed_how}" if found else ""
+        raise UsageError(how or f"there is no alert {alert_id}", remedy="upkeep alerts")
+    text = f"until {until:%Y-%m-%d %H:%M} UTC" + (f": {note_text}" if note_text else "")
+    note(db, alert_id, at, "acknowledged", text, by)
+    out = tables.outbox
+    repeats = (out.c.alert_id == alert_id, out.c.kind == "alert", out.c.state == "waiting")
+    db.execute(update(out).where(*repeats, out.c.due_at <= at).values(state="withdrawn"))
+    found = get(db, alert_id)
+    if found is None:
+        raise AssertionError
+    return found
+
+
+def open_alerts(db: Connection, site: str | None = None) -> list[Alert]:
+    """Return the alerts that are not closed, worst first, the oldest of a severity first."""
+    table = tables.alert
+    query = select(table).where(table.c.closed_at.is_(None))
+    if site is not None:
+        query = query.where(table.c.site == site)
+    rows = db.execute(query.order_by(table.c.severity, table.c.opened_at, table.c.id))
+    return [_alert(row) for row in rows]
+
+
+def recent(db: Connection, count: int, site: str | None = None) -> list[Alert]:
+    """Return the newest alerts, closed ones too, newest first."""
+    table = tables.alert
+    query = select(table).order_by(table.c.id.desc()).limit(count)
+    if site is not None:
+        query = query.where(table.c.site == site)
+    return [_alert(row) for row in db.execute(query)]
+
+
+def get(db: Connection, alert_id: int) -> Alert | None:
+    """Return the alert, or None."""
+    row = db.execute(select(tables.alert).where(tables.alert.c.id == alert_id)).first()
+    return _alert(row) if row else None
+
+
+def history(db: Connection, alert_id: int) -> list[AlertEvent]:
+    """Return what happened to an alert, oldest first."""
+    table = tables.alert_event
+    rows = db.execute(select(table).where(table.c.alert_id == alert_id).order_by(table.c.id))
+    return [AlertEvent(row.at, row.kind, row.actor, row.text) for row in rows]
+
+
+def members(
+    db: Connection, alert_ids: Collection[int], *, everything: bool = False
+) -> list[Member]:
+    """Return the findings that are in alerts, worst first; with those that have left, if everything."""
+    table, finding = tables.alert_finding, tables.finding
+    found = []
+    for some in batched(alert_ids):
+        query = (
+            select(table.c.alert_id, table.c.finding_id, table.c.severity.label("mapped"), finding)
+            .join(finding, finding.c.id == table.c.finding_id)
+            .where(table.c.alert_id.in_(some))
+            .order_by(table.c.severity, finding.c.opened_at, finding.c.id)
+        )
+        if not everything:
+            query = query.where(table.c.left_at.is_(None))
+        found += [_member(row) for row in db.execute(query)]
+    return found
+
+
+def recipients(db: Connection, alert_id: int) -> list[str]:
+    """Return who was told of the alert, or is about to be."""
+    table = tables.outbox
+    where = (table.c.alert_id == alert_id, table.c.state != "withdrawn")
+    return sorted(db.execute(select(table.c.recipient).where(*where).distinct()).scalars())
+
+
+def prune(db: Connection, before: datetime) -> int:
+    """Forget alerts, messages and silences that ended before that time; return how many alerts."""
+    alert, out, quiet, override = tables.alert, tables.outbox, tables.silence, tables.rota_override
+    gone = db.execute(delete(alert).where(alert.c.closed_at < before)).rowcount
+    open_ones = select(alert.c.id)
+    db.execute(
+        delete(out).where(
+            out.c.made_at < before, or_(out.c.alert_id.is_(None), out.c.alert_id.not_in(open_ones))
+        )
+    )
+    db.execute(delete(quiet).where(quiet.c.ends_at < before))
+    db.execute(delete(override).where(override.c.ends_at < before))
+    return gone
+
+
+def _past(db: Connection, key: str, now: datetime) -> Past:
+    table = tables.alert
+    newest = select(func.max(table.c.opening)).where(table.c.group_key == key)
+    late = select(func.count()).where(
+        table.c.group_key == key, table.c.opened_at >= now - FLAPPING_FOR
+    )
+    return Past(int(db.execute(newest).scalar() or 0), int(db.execute(late).scalar_one()))
+
+
+def _transition(row: Row[Any]) -> Transition:
+    severity = row.severity or row.finding_severity
+    return Transition(
+        event_id=row.id,
+        finding_id=row.finding_id,
+        kind=row.kind,
+        at=row.at,
+        host=row.host,
+        check=row.check_id,
+        subject=row.subject,
+        severity=Severity(severity) if severity else None,
+        message=row.message,
+        run_id=row.run_id,
+        procedure=row.procedure or "",
+        first=row.first,
+        judgement=row.judgement,
+    )
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(
+        alert_id=row.alert_id,
+        finding_id=row.finding_id,
+        host=row.host,
+        check=row.check_id,
+        subject=row.subject,
+        severity=row.mapped,
+        message=row.message,
+        remedy=row.remedy,
+        since=row.opened_at,
+    )
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(**row._mapping)

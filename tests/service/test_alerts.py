@@ -1,0 +1,598 @@
+"""Transitions → alerts → the outbox, on both databases: who is told of what, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from alert_samples import MONDAY, full, minutes, run, seen, site
+from sqlalchemy import select
+
+from upkeep.alerts.alerter import Alerter
+from upkeep.alerts.model import Alert
+from upkeep.errors import UsageError
+from upkeep.observed import Outcome
+from upkeep.store import Store, alerts, findings, outbox, silences, tables
+from upkeep.store.observed import add_judgement, begin_judgement, observed_in
+from upkeep.verdicts import Severity, Status
+
+CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
+SITE = "/srv/site"
+
+
+@pytest.fixture
+def alerter(store: Store) -> Iterator[Alerter]:
+    """One whose site has been looked at before, and all was well."""
+    one = Alerter(store, site())
+    hosts = [seen(full(Status.PASS), host=host, at=MONDAY - minutes(60)) for host in HOSTS]
+    run(store, MONDAY - minutes(60), *hosts)
+    one.step(MONDAY - minutes(59))
+    return one
+
+
+HOSTS = ("web1", "web2", "web3", "db1")
+
+
+def now_open(store: Store) -> list[Alert]:
+    with store.read() as db:
+        return alerts.open_alerts(db)
+
+
+def messages(store: Store) -> list[tuple[str, str, str, str]]:
+    """What waits: recipient, channel, kind, title."""
+    table = tables.outbox
+    with store.read() as db:
+        rows = db.execute(select(table).where(table.c.state != "spare").order_by(table.c.id))
+        return [(row.recipient, row.channel, row.kind, row.title) for row in rows]
+
+
+def titles(store: Store) -> list[str]:
+    return [title for _to, _channel, _kind, title in messages(store)]
+
+
+def fails(
+    store: Store, at: datetime, severity: Severity = HIGH, host: str = "web1", **other: str
+) -> int:
+    return run(store, at, seen(full(severity, **other), host=host, at=at))
+
+
+def mends(store: Store, at: datetime, host: str = "web1", **other: str) -> int:
+    return run(store, at, seen(full(Status.PASS, **other), host=host, at=at))
+
+
+def test_a_failure_is_told_once_to_who_is_on_call_and_the_team(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY)
+
+    alerter.step(MONDAY + minutes(1))
+    alerter.step(MONDAY + minutes(2))
+
+    (alert,) = now_open(store)
+    assert (alert.severity, alert.team, alert.opening, alert.told_round) == (2, "ops", 1, 1)
+    title = "[2] FAILS: File systems have space left (web1)"
+    assert messages(store) == [
+        ("team:ops", "chat", "alert", title),
+        ("person:ada", "pager", "alert", title),
+    ]
+
+
+def test_later_hosts_join_silently_and_a_worse_one_does_not(store: Store, alerter: Alerter) -> None:
+    fails(store, MONDAY)
+    alerter.step(MONDAY + minutes(1))
+    before = messages(store)
+    fails(store, MONDAY + minutes(2), host="web2")
+    alerter.step(MONDAY + minutes(3))
+
+    assert messages(store) == before
+
+    fails(store, MONDAY + minutes(4), CRITICAL, host="web3")
+    alerter.step(MONDAY + minutes(5))
+
+    (alert,) = now_open(store)
+    assert (alert.severity, alert.round, alert.opening) == (1, 2, 1)
+    assert (
+        titles(store)[len(before) :]
+        == ["[1] FAILS: File systems have space left (web1, web2, web3, 3 findings)"] * 2
+    )
+
+
+def test_recovery_is_told_when_all_are_resolved_to_all_who_were_told(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY)
+    fails(store, MONDAY, host="web2")
+    alerter.step(MONDAY + minutes(1))
+    before = len(messages(store))
+    mends(store, MONDAY + minutes(2))
+    alerter.step(MONDAY + minutes(3))
+    assert len(messages(store)) == before
+
+    mends(store, MONDAY + minutes(4), host="web2")
+    alerter.step(MONDAY + minutes(5))
+
+    assert now_open(store) == []
+    title = "recovered: [2] FAILS: File systems have space left (web1, web2, 2 findings)"
+    assert sorted(messages(store)[before:]) == [
+        ("person:ada", "pager", "recovery", title),
+        ("team:ops", "chat", "recovery", title),
+    ]
+
+
+def test_severity_one_repeats_and_reaches_the_next_person_until_somebody_acknowledges(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY, CRITICAL)
+    told = []
+    for passed in range(0, 46, 5):
+        alerter.step(MONDAY + minutes(passed))
+        told.append(len(messages(store)))
+
+    # at 0 ada and the team; ada every 15 minutes; bob from 15 on, every 15 minutes
+    assert told == [2, 2, 2, 4, 4, 4, 6, 6, 6, 8]
+    people = [to for to, *_rest in messages(store)]
+    assert (people.count("person:ada"), people.count("person:bob")) == (4, 3)
+
+    (alert,) = now_open(store)
+    with store.begin() as db:
+        alerts.acknowledge(db, alert.id, "ada", MONDAY + minutes(46), MONDAY + timedelta(hours=5))
+    alerter.step(MONDAY + minutes(90))
+    assert len(messages(store)) == 8
+
+    alerter.step(MONDAY + timedelta(hours=5))
+    (alert,) = now_open(store)
+    assert (alert.status, alert.round_why) == ("open", "lapsed")
+    assert len(messages(store)) == 10
+
+
+def test_what_an_alerter_has_missed_is_not_caught_up_call_by_call(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY, CRITICAL)
+    alerter.step(MONDAY)
+    alerter.step(MONDAY + timedelta(hours=6))
+
+    assert len(messages(store)) == 4  # ada and bob, once each
+
+
+def test_a_closed_alert_cannot_be_acknowledged(store: Store, alerter: Alerter) -> None:
+    fails(store, MONDAY)
+    alerter.step(MONDAY)
+    (alert,) = now_open(store)
+    mends(store, MONDAY + minutes(1))
+    alerter.step(MONDAY + minutes(1))
+
+    with store.begin() as db, pytest.raises(UsageError, match="is closed: recovered"):
+        alerts.acknowledge(db, alert.id, "ada", MONDAY, MONDAY + minutes(9))
+    with store.begin() as db, pytest.raises(UsageError, match="there is no alert 99"):
+        alerts.acknowledge(db, 99, "ada", MONDAY, MONDAY + minutes(9))
+
+
+def test_40_flapping_is_one_incident_and_its_openings_are_told(
+    store: Store, alerter: Alerter
+) -> None:
+    at = MONDAY
+    for _turn in range(8):
+        fails(store, at)
+        alerter.step(at)
+        mends(store, at + minutes(2))
+        alerter.step(at + minutes(2))
+        at += minutes(5)
+
+    with store.read() as db:
+        found = alerts.recent(db, 10)
+    assert [one.opening for one in found] == [3, 2, 1]
+    assert found[0].returns == 5
+    kinds = [kind for _to, _channel, kind, _title in messages(store)]
+    assert kinds.count("alert") == 8 * 2  # each opening, to ada and the team
+    assert kinds.count("recovery") == 2 * 2  # the first two; from then on it has to last
+
+    alerter.step(at + minutes(61))
+    assert now_open(store) == []
+    kinds = [kind for _to, _channel, kind, _title in messages(store)]
+    assert kinds.count("recovery") == 3 * 2
+
+
+def test_flapping_of_severity_three_is_told_as_one(store: Store, alerter: Alerter) -> None:
+    at = MONDAY
+    for _turn in range(8):
+        fails(store, at, MEDIUM)
+        alerter.step(at)
+        mends(store, at + minutes(2))
+        alerter.step(at + minutes(2))
+        at += minutes(5)
+
+    assert messages(store) == []  # over before the next business day began
+
+
+def test_the_first_look_at_a_site_is_one_summary_and_one_page(store: Store) -> None:
+    alerter = Alerter(store, site())
+    hosts = [f"web{number}" for number in range(20)]
+    number = run(
+        store, MONDAY, *[seen(full(LOW), host=one, at=MONDAY) for one in hosts], ends=False
+    )
+    alerter.step(MONDAY)
+    assert now_open(store) == []  # begins with what is open, when the run has ended
+
+    with store.begin() as db:
+        db.execute(tables.run.update().where(tables.run.c.id == number).values(status="done"))
+    worse = [seen(full(CRITICAL), full(HIGH, "/x"), host=one, at=MONDAY) for one in ("a", "b")]
+    run(store, MONDAY, *worse)
+    alerter.step(MONDAY + minutes(1))
+
+    found = now_open(store)
+    assert [(one.kind, one.severity) for one in found] == [("first", 1), ("first", 2), ("first", 4)]
+    assert (
+        titles(store)
+        == ["[1] first look at a, b: 2 of severity 1"] * 2
+        + ["[2] first look at a, b: 2 of severity 2"] * 2
+    )
+
+
+def test_a_check_that_is_new_on_a_host_is_a_first_look_and_a_new_subject_is_not(
+    store: Store, alerter: Alerter
+) -> None:
+    new = seen(
+        full(HIGH, check="swap_used"),
+        full(Status.PASS),
+        at=MONDAY,
+        checks=("disk_space", "swap_used"),
+    )
+    run(store, MONDAY, new, seen(full(HIGH, "/new"), full(Status.PASS), host="web2", at=MONDAY))
+    alerter.step(MONDAY)
+
+    assert sorted((one.kind, one.check_id) for one in now_open(store)) == [
+        ("first", ""),
+        ("incident", "disk_space"),
+    ]
+
+
+def test_history_wakes_nobody_when_alerts_begin(store: Store) -> None:
+    for day in range(3):
+        fails(store, MONDAY - timedelta(days=9 - day), host="old")
+        mends(store, MONDAY - timedelta(days=9 - day) + minutes(5), host="old")
+    fails(store, MONDAY - timedelta(days=5), host="still")
+
+    Alerter(store, site()).step(MONDAY)
+
+    assert titles(store) == ["[2] first look at still: 1 of severity 2"] * 2
+
+
+def test_an_unreachable_host_is_one_transition_and_resolves_nothing(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY)
+    for passed in (1, 2, 3):
+        at = MONDAY + minutes(passed)
+        run(store, at, seen(at=at, outcome=Outcome.UNREACHABLE))
+        alerter.step(at)
+
+    with store.read() as db:
+        found = {(one.check_id, one.subject): one for one in findings.open_ones(db)}
+        history = findings.history(db, found["host_unreachable", "connection"].id)
+    assert set(found) == {("disk_space", "/"), ("host_unreachable", "connection")}
+    assert [kind for _at, kind, _message in history] == ["opened"]
+
+    mends(store, MONDAY + minutes(4))
+    alerter.step(MONDAY + minutes(4))
+    assert now_open(store) == []
+
+
+def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(
+    store: Store, alerter: Alerter
+) -> None:
+    run(store, MONDAY, seen(full(HIGH, "/data"), full(Status.PASS), at=MONDAY))
+    alerter.step(MONDAY)
+    before = len(messages(store))
+    run(store, MONDAY + minutes(1), seen(full(Status.PASS), at=MONDAY + minutes(1)))
+    alerter.step(MONDAY + minutes(1))
+
+    with store.read() as db:
+        (one,) = findings.open_ones(db, everything=True)
+        (alert,) = alerts.recent(db, 9)
+    assert (one.status, alert.closed_how) == ("retired", "no longer watched")
+    assert (
+        titles(store)[before:]
+        == ["no longer watched: [2] FAILS: File systems have space left (web1)"] * 2
+    )
+
+    run(store, MONDAY + minutes(2), seen(full(HIGH, "/data"), at=MONDAY + minutes(2)))
+    alerter.step(MONDAY + minutes(2))
+    assert [one.opening for one in now_open(store)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("other", "limit"),
+    [
+        ({"asked": ()}, ""),  # by hand with -p
+        ({}, "web1"),  # with --limit
+        ({"asked": ("swap_used",), "checks": ("swap_used",)}, ""),  # a procedure of other checks
+        ({"outcome": Outcome.FAILED}, ""),
+        ({"outcome": Outcome.UNREACHABLE}, ""),
+    ],
+)
+def test_what_did_not_look_retires_nothing(
+    store: Store, other: dict[str, object], limit: str
+) -> None:
+    run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
+
+    at = MONDAY + minutes(1)
+    run(store, at, seen(at=at, **other), limit=limit)  # type: ignore[arg-type]
+
+    with store.read() as db:
+        (one,) = [one for one in findings.open_ones(db) if one.check_id == "disk_space"]
+    assert one.status == "open"
+
+
+def test_an_unknown_of_the_same_check_retires_nothing_of_it(store: Store) -> None:
+    run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
+
+    at = MONDAY + minutes(1)
+    run(store, at, seen(full(Status.UNKNOWN, "/mnt"), at=at))
+
+    with store.read() as db:
+        assert [one.subject for one in findings.open_ones(db)] == ["/data"]
+
+
+def test_a_check_that_the_host_does_not_ask_for_any_more_is_retired(store: Store) -> None:
+    run(store, MONDAY, seen(full(HIGH), at=MONDAY))
+
+    at = MONDAY + minutes(1)
+    run(store, at, seen(at=at, checks=(), outcome=Outcome.SKIPPED))
+
+    with store.read() as db:
+        assert [one.status for one in findings.open_ones(db, everything=True)] == ["retired"]
+
+
+def test_a_check_that_no_procedure_names_any_more_is_retired(store: Store) -> None:
+    fails(store, MONDAY)
+    one = {"title": "Daily", "owner": "ops", "checks": ["swap_used"]}
+
+    Alerter(store, site(procedures={"daily": one})).step(MONDAY + minutes(1))
+
+    with store.read() as db:
+        assert [one.status for one in findings.open_ones(db, everything=True)] == ["retired"]
+
+
+def test_hosts_that_the_procedures_run_does_not_name_any_more_are_retired(store: Store) -> None:
+    both = [seen(full(HIGH), host=host, at=MONDAY) for host in ("web1", "web2")]
+    run(store, MONDAY, *both)
+    at = MONDAY + minutes(1)
+    other = run(store, at, seen(full(HIGH), host="db1", at=at), procedure="weekly")
+    again = run(store, at, seen(full(HIGH), host="web2", at=at))
+
+    with store.begin() as db:
+        assert findings.retire_hosts(db, other, at) == 0
+        assert findings.retire_hosts(db, again, at) == 1
+    with store.read() as db:
+        assert {one.host for one in findings.open_ones(db)} == {"web2", "db1"}
+
+
+def test_judging_again_moves_the_newest_and_leaves_as_one_digest(
+    store: Store, alerter: Alerter
+) -> None:
+    old = run(store, MONDAY, *[seen(full(HIGH), host=host, at=MONDAY) for host in HOSTS[:3]])
+    alerter.step(MONDAY)
+    fails(store, MONDAY + minutes(1), host="web3")  # newer than what is judged again
+    alerter.step(MONDAY + minutes(1))
+    before = len(messages(store))
+
+    with store.begin() as db:
+        number = begin_judgement(db, old, MONDAY + minutes(2))
+        for one in observed_in(db, old):
+            judged = seen(full(Status.PASS), host=one.host, at=MONDAY)
+            add_judgement(db, old, number, judged)
+    alerter.step(MONDAY + minutes(3))
+
+    (alert,) = now_open(store)
+    with store.read() as db:
+        assert [one.host for one in alerts.members(db, [alert.id])] == ["web3"]
+    assert titles(store)[before:] == [f"run {old} was judged again: 0 fail now, 2 do not any more"]
+
+
+def test_judging_again_opens_one_alert_for_all_that_it_finds(
+    store: Store, alerter: Alerter
+) -> None:
+    number = run(store, MONDAY, *[seen(full(Status.PASS), host=host, at=MONDAY) for host in HOSTS])
+    with store.begin() as db:
+        judgement = begin_judgement(db, number, MONDAY)
+        for host in HOSTS:
+            add_judgement(db, number, judgement, seen(full(HIGH), host=host, at=MONDAY))
+    alerter.step(MONDAY + minutes(1))
+
+    (alert,) = now_open(store)
+    assert alert.kind == "judged"
+    assert len(messages(store)) == 2
+
+
+def test_a_silence_ends_and_then_what_still_fails_is_sent_once(
+    store: Store, alerter: Alerter
+) -> None:
+    values = {"check": "disk_*", "host": "web*", "severity": 2, "reason": "moving", "by": "ada"}
+    with store.begin() as db:
+        silences.add(
+            db,
+            SITE,
+            at=MONDAY,
+            begins=MONDAY,
+            ends=MONDAY + minutes(60),
+            **values,  # type: ignore[arg-type]
+        )
+    fails(store, MONDAY + minutes(1))
+    fails(store, MONDAY + minutes(1), MEDIUM, host="web2", subject="/data")
+    mends(store, MONDAY + minutes(3), host="web2", subject="/data")
+    for passed in (2, 30, 59):
+        alerter.step(MONDAY + minutes(passed))
+    assert messages(store) == []
+
+    alerter.step(MONDAY + minutes(60))
+    alerter.step(MONDAY + minutes(61))
+    assert titles(store) == ["[2] FAILS: File systems have space left (web1)"] * 2
+
+
+def test_a_silence_has_an_end_and_a_reason(store: Store) -> None:
+    values = {"check": "*", "host": "*", "severity": 2, "by": "ada", "at": MONDAY, "begins": MONDAY}
+    with store.begin() as db, pytest.raises(UsageError, match="has to end later"):
+        silences.add(db, SITE, reason="x", ends=MONDAY, **values)  # type: ignore[arg-type]
+    with store.begin() as db, pytest.raises(UsageError, match="needs a reason"):
+        silences.add(db, SITE, reason=" ", ends=MONDAY + minutes(1), **values)  # type: ignore[arg-type]
+
+
+def test_severity_one_of_security_is_silenced_by_its_name_only(
+    store: Store, alerter: Alerter
+) -> None:
+    run(
+        store,
+        MONDAY - minutes(5),
+        seen(
+            full(Status.PASS, "auth", check="login_after_failures"),
+            at=MONDAY - minutes(5),
+            checks=("login_after_failures",),
+            asked=("login_after_failures",),
+        ),
+    )
+    values = {"severity": 1, "reason": "a test", "by": "ada", "at": MONDAY, "begins": MONDAY}
+    with store.begin() as db:
+        for check, host in (("*", "*"), ("login_*", "web1"), ("login_after_failures", "web*")):
+            silences.add(db, SITE, check=check, host=host, ends=MONDAY + minutes(9), **values)  # type: ignore[arg-type]
+    at = MONDAY + minutes(1)
+    broken = seen(
+        full(LOW, "auth", check="login_after_failures"),
+        at=at,
+        checks=("login_after_failures",),
+        asked=("login_after_failures",),
+    )
+    run(store, at, broken)
+    alerter.step(at)
+
+    (alert,) = now_open(store)
+    assert (alert.severity, alert.silenced, len(messages(store))) == (1, False, 2)
+
+    with store.begin() as db:
+        silences.add(
+            db,
+            SITE,
+            check="login_after_failures",
+            host="web1",
+            ends=MONDAY + minutes(9),
+            **values,  # type: ignore[arg-type]
+        )
+    alerter.step(MONDAY + minutes(2))
+    (alert,) = now_open(store)
+    assert alert.silenced
+
+
+def test_severity_four_waits_for_the_window_and_leaves_as_a_digest(
+    store: Store, alerter: Alerter
+) -> None:
+    run(
+        store,
+        MONDAY,
+        *[seen(full(LOW, f"/{host}"), full(Status.PASS), host=host, at=MONDAY) for host in HOSTS],
+    )
+    alerter.step(MONDAY)
+    assert messages(store) == []
+
+    window = datetime(2030, 6, 9, 2, 0, tzinfo=MONDAY.tzinfo)
+    alerter.step(window - minutes(1))
+    assert messages(store) == []
+    alerter.step(window)
+    at = window + minutes(1)
+    run(store, at, seen(full(LOW, "/late"), at=at, asked=()))
+    alerter.step(window + minutes(2))
+
+    assert messages(store) == [("team:ops", "chat", "digest", "[4] 4 alerts on 4 hosts")]
+
+
+def test_a_maintenance_window_keeps_two_and_three_quiet_and_never_one(
+    store: Store, alerter: Alerter
+) -> None:
+    window = datetime(2030, 6, 9, 2, 0, tzinfo=MONDAY.tzinfo)
+    at = window + minutes(1)
+    run(store, at, seen(full(HIGH, "/a"), full(CRITICAL, "/b"), full(Status.PASS), at=at))
+    alerter.step(at)
+
+    assert set(titles(store)) == {"[1] FAILS: File systems have space left (web1)"}
+
+
+def test_what_was_bad_and_over_before_anybody_was_told_is_told_still(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY, CRITICAL)
+    mends(store, MONDAY + minutes(1))
+    alerter.step(MONDAY + minutes(2))
+
+    assert titles(store) == ["recovered: [1] FAILS: File systems have space left (web1)"] * 2
+
+
+def test_many_causes_of_one_check_are_a_few_alerts(store: Store, alerter: Alerter) -> None:
+    full_ones = [full(HIGH, f"/disk{number}") for number in range(40)]
+    run(store, MONDAY, seen(*full_ones, full(Status.PASS), at=MONDAY))
+    alerter.step(MONDAY)
+
+    found = now_open(store)
+    assert len(found) == 4
+    assert "*" in {one.cause for one in found}
+    assert len(messages(store)) == 8
+
+
+def test_two_alerters_at_once_look_at_each_transition_once(store: Store, alerter: Alerter) -> None:
+    for number in range(12):
+        at = MONDAY + minutes(number / 60)
+        by_hand = seen(full(HIGH, f"/{number}"), host=HOSTS[number % 4], at=at, asked=())
+        run(store, at, by_hand)
+    others = [Alerter(store, site()) for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: one.step(MONDAY + minutes(1)), others * 3))
+
+    with store.read() as db:
+        member_rows = alerts.members(db, [one.id for one in alerts.open_alerts(db)])
+        left = db.execute(
+            select(tables.finding_event).where(tables.finding_event.c.handled_at.is_(None))
+        ).all()
+    assert (len(member_rows), left) == (12, [])
+    assert (
+        len(messages(store)) == 8
+    )  # three causes apart and one for the others, to two recipients each
+
+
+def test_an_acknowledgement_is_not_lost_to_an_alerter_at_work(
+    store: Store, alerter: Alerter
+) -> None:
+    fails(store, MONDAY)
+    alerter.step(MONDAY)
+    (alert,) = now_open(store)
+
+    def acknowledge(_number: int) -> None:
+        with store.begin() as db:
+            alerts.acknowledge(db, alert.id, "ada", MONDAY, MONDAY + timedelta(hours=9))
+
+    with ThreadPoolExecutor(4) as pool:
+        steps = [pool.submit(alerter.step, MONDAY + minutes(1)) for _ in range(6)]
+        fails(store, MONDAY + minutes(1), host="web2")
+        acks = [pool.submit(acknowledge, number) for number in range(2)]
+        for one in steps + acks:
+            one.result()
+    alerter.step(MONDAY + minutes(2))
+
+    (alert,) = now_open(store)
+    assert (alert.status, alert.acknowledged_by) == ("acknowledged", "ada")
+
+
+def test_a_site_without_teams_keeps_alerts_and_tells_nobody(store: Store) -> None:
+    alone = Alerter(store, site(teams={}, alerts={}, procedures={"daily": {"title": "Daily"}}))
+    fails(store, MONDAY)
+    alone.step(MONDAY)
+
+    assert [one.team for one in now_open(store)] == [""]
+    assert messages(store) == []
+
+
+def test_health_of_channels_is_kept(store: Store) -> None:
+    with store.begin() as db:
+        assert outbox.channels(db, SITE) == []
+        assert outbox.channel_failed(db, SITE, "mail", "no", MONDAY).failures == 1
+        assert outbox.channel_failed(db, SITE, "mail", "no", MONDAY).failures == 2
