@@ -39,6 +39,23 @@ cli.add_typer(schedule, name="schedule")
 user = typer.Typer(help="Who may sign in to the page.", no_args_is_help=True, rich_markup_mode=None)
 cli.add_typer(user, name="user")
 
+alerts = typer.Typer(
+    help="What people are told of; lists the open alerts.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(alerts, name="alerts")
+silence = typer.Typer(
+    help="Keep findings quiet for a time; a silence always ends.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(silence, name="silence")
+oncall = typer.Typer(
+    help="Who is called; lists each team's.", invoke_without_command=True, rich_markup_mode=None
+)
+cli.add_typer(oncall, name="oncall")
+
 SiteOption = Annotated[
     str,
     typer.Option(
@@ -453,6 +470,138 @@ def user_password(
     from upkeep import user_commands
 
     user_commands.set_password(inventory, name, password_stdin=password_stdin)
+
+
+@alerts.callback()
+def alerts_(
+    context: typer.Context,
+    inventory: SiteOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones of late too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the open alerts, worst first; exit status 2 if one is of severity 1 or 2, 1 if of 3 or 4."""
+    if context.invoked_subcommand:
+        return
+    from upkeep.alert_commands import list_alerts
+
+    raise typer.Exit(list_alerts(inventory, everything=everything, as_json=as_json))
+
+
+AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")]
+
+
+@alerts.command("show")
+def alerts_show(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
+    """Show an alert: its findings, what happened to it, who was told over which channel."""
+    from upkeep.alert_commands import show_alert
+
+    show_alert(inventory, alert, as_json=as_json)
+
+
+@alerts.command("test")
+def alerts_test(
+    channel: Annotated[str, typer.Argument(help="Id of a channel of the schedule.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Send a message over a channel now, and say what became of it."""
+    from upkeep.alert_commands import test_channel
+
+    test_channel(inventory, channel)
+
+
+@cli.command()
+def ack(
+    alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
+    inventory: SiteOption = "",
+    note: Annotated[str, typer.Option("--note", help="What others should know.")] = "",
+    lasts: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="TIME", help="Then it lapses; as the schedule says, if not given."
+        ),
+    ] = "",
+) -> None:
+    """Say that you have an alert: nobody is told again, unless it gets worse or you do not come back to it."""
+    from upkeep.alert_commands import acknowledge
+
+    acknowledge(inventory, alert, note, lasts)
+
+
+@silence.command("add")
+def silence_add(
+    check: Annotated[str, typer.Argument(help="A check's id, or a pattern such as 'log_*'.")],
+    host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
+    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    inventory: SiteOption = "",
+    lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="Such as '2 h'.")] = "",
+    ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
+    severity: Annotated[
+        int, typer.Option("--severity", min=1, max=4, help="The worst that it keeps quiet.")
+    ] = 2,
+) -> None:
+    """Keep findings quiet; when it ends, what still fails is told once."""
+    from upkeep.alert_commands import add_silence
+
+    add_silence(inventory, check, host, lasts, ends, reason, severity)
+
+
+@silence.command("list")
+def silence_list(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List what is quiet, until when and why."""
+    from upkeep.alert_commands import list_silences
+
+    list_silences(inventory, as_json=as_json)
+
+
+@silence.command("end")
+def silence_end(
+    number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End a silence before its time."""
+    from upkeep.alert_commands import end_silence
+
+    end_silence(inventory, number)
+
+
+@oncall.callback()
+def oncall_(
+    context: typer.Context,
+    inventory: SiteOption = "",
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Now, if not given.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List who is called for each team, then who is next."""
+    if context.invoked_subcommand:
+        return
+    from upkeep.alert_commands import list_on_call
+
+    list_on_call(inventory, at, as_json=as_json)
+
+
+@oncall.command("set")
+def oncall_set(
+    team: Annotated[str, typer.Argument(help="Id of a team.")],
+    person: Annotated[str, typer.Argument(help="Id of who takes its calls.")],
+    ends: Annotated[str, typer.Option("--to", metavar="TIME", help="The team's local time.")],
+    inventory: SiteOption = "",
+    begins: Annotated[str, typer.Option("--from", metavar="TIME", help="Now, if not given.")] = "",
+) -> None:
+    """Let somebody take a team's calls for a time, instead of who the rota says."""
+    from upkeep.alert_commands import set_on_call
+
+    set_on_call(inventory, team, person, begins, ends)
+
+
+@oncall.command("end")
+def oncall_end(
+    number: Annotated[int, typer.Argument(metavar="OVERRIDE", help="Its number.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End such an override before its time."""
+    from upkeep.alert_commands import end_on_call
+
+    end_on_call(inventory, number)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def _duration(value: Any) -> Any:
-    """Return seconds; a duration is a number with a unit, such as `45 min`."""
+def seconds_of(value: Any) -> float:
+    """Return seconds; a duration is a number with a unit, such as `45 min`. Raises ValueError with what is expected."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", str(value).strip())
     if not found:
         raise ValueError("a number with a unit, such as '45 min' or '2 h'")
@@ -111,7 +111,7 @@ def _clock(value: Any) -> Any:
 def _missed(value: Any) -> Any:
     """Return `run`, `skip`, or within how many seconds."""
     try:
-        return value if value in ("run", "skip") else _duration(value)
+        return value if value in ("run", "skip") else seconds_of(value)
     except ValueError:
         near = nearest(str(value), ("run", "skip"))
         raise ValueError(f"'run', 'skip' or a duration such as '6 h'{near}") from None
@@ -148,7 +148,7 @@ class _CheckIdSchema:
 
 DURATION = rf"^\s*\d+(\.\d+)?\s*({'|'.join(UNITS)})\s*$"
 DURATION_SCHEMA = {"type": "string", "pattern": DURATION}
-Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
+Seconds = Annotated[float, BeforeValidator(seconds_of), WithJsonSchema(DURATION_SCHEMA)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Rule = Annotated[str, AfterValidator(_rule)]
 Playbook = Annotated[str, AfterValidator(_playbook)]

@@ -40,8 +40,8 @@ def list_next(inventory: str, begins: str, ends: str, count: int, *, as_json: bo
     calendars = calendars_of(site.schedule, site.folder)
     zone = ZoneInfo(site.schedule.time_zone)
     now = clock.now()
-    after = _time(begins, zone, "--from") if begins else now
-    until = _time(ends, zone, "--to") if ends else None
+    after = time_of(begins, zone, "--from") if begins else now
+    until = time_of(ends, zone, "--to") if ends else None
     if until is not None and until <= after:
         raise UsageError("--to is not after --from", remedy="upkeep schedule next --help")
     if begins:
@@ -105,7 +105,7 @@ def write_feed(inventory: str, out: Path | None) -> None:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
+def time_of(text: str, zone: ZoneInfo, option: str) -> datetime:
     """Return a time that somebody wrote: local to the schedule if it has no offset."""
     try:
         found = datetime.fromisoformat(text.strip())

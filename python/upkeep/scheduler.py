@@ -29,7 +29,7 @@ from upkeep.errors import UpkeepError
 from upkeep.runner import GUARD
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
-from upkeep.site import Site, load_site
+from upkeep.site import SCHEDULE, Site, load_site
 from upkeep.store import Store, drivers, occurrences, own, runs
 from upkeep.store.occurrences import New, Occurrence
 from upkeep.verdicts import Severity
@@ -422,12 +422,15 @@ def revision_of(site: Site) -> str:
     """Return what stands for the text of a site: its schedule, its inventory and its own playbooks, by content."""
     total = hashlib.sha256()
     inventory = Path(site.inventory)
-    paths = [site.folder / "schedule.yml", inventory, *inventory.rglob("*")]
-    paths += (site.folder / "playbooks").rglob("*")
-    for path in sorted(paths):
+    schedule, playbooks = site.folder / SCHEDULE, site.folder / "playbooks"
+    # By their place within the site: two drivers may have it in different folders.
+    places = [(schedule, schedule.parent), (inventory, inventory.parent)]
+    places += [(path, inventory.parent) for path in inventory.rglob("*")]
+    places += [(path, site.folder) for path in playbooks.rglob("*")]
+    for path, base in sorted(places):
         if path.is_file():
-            relative = path.name if path == inventory else str(path.relative_to(site.folder))
-            total.update(f"{relative}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{path.relative_to(base)}\0{content}\n".encode())
     return total.hexdigest()
 
 

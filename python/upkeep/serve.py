@@ -27,7 +27,7 @@ from upkeep import clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, SCHEDULE, load_site
+from upkeep.site import EMBEDDED, SCHEDULE, Site, load_site
 from upkeep.store import Store, open_store
 from upkeep.view.screen import Screen
 
@@ -304,14 +304,46 @@ def _stop(workers: Sequence[Worker]) -> None:
 
 def make_steps(inventory: str, store: Store) -> list[Step]:
     """Return the workers of a driver. Without a site of its own nothing is scheduled."""
+    from upkeep.alerts.alerter import Alerter
+    from upkeep.alerts.outbox import Sender
     from upkeep.requested import Requested
     from upkeep.scheduler import Scheduler
 
     site = load_site(inventory, [])
-    steps: list[Step] = [Requested(inventory, site, store)]
-    if site.name:
-        steps.append(Scheduler(inventory, store))
-    return steps
+    requested = Requested(inventory, site, store)
+    if not site.name:
+        return [requested]
+    scheduler = Scheduler(inventory, store)
+    telling: list[_Teller] = [Alerter(store, scheduler.site), Sender(store, scheduler.site)]
+    return [requested, scheduler, *(Following(one, scheduler) for one in telling)]
+
+
+class _Sited(Protocol):
+    """What has read a site."""
+
+    site: Site
+
+
+class _Teller(Step, _Sited, Protocol):
+    """A worker that goes by a site's schedule."""
+
+    def use(self, site: Site) -> None:
+        """Go on with another revision of the site."""
+
+
+class Following:
+    """A worker on the site as another has read it last: the one that looks at the file, and keeps the last good one."""
+
+    def __init__(self, step: _Teller, leader: _Sited) -> None:
+        self.inner = step
+        self.leader = leader
+        self.name = step.name
+
+    def step(self, now: datetime) -> float:
+        """Do what is due, on the site that holds."""
+        if self.leader.site is not self.inner.site:
+            self.inner.use(self.leader.site)
+        return self.inner.step(now)
 
 
 def _server(config: Any, stopping: threading.Event, steps: Sequence[Step]) -> Any:

@@ -31,11 +31,6 @@ GROUPS_FOR = timedelta(minutes=15)
 """How long the inventory's groups are taken as known; only sites whose severities name groups ask for them."""
 
 
-def site_key(site: Site) -> str:
-    """Return how runs and findings name the site in the store."""
-    return name(str(Path(site.name).absolute())) if site.name else ""
-
-
 class Alerter:
     """Looks at transitions; `upkeep serve` calls its step again and again."""
 
@@ -48,7 +43,7 @@ class Alerter:
     def use(self, site: Site, calendar: Calendar | None = None) -> None:
         """Go on with this site, or with another revision of its schedule. calendar: for tests."""
         self.site = site
-        self.key = site_key(site)
+        self.key = name(site.key)
         self.calendar = calendar or SiteCalendar(site.schedule, site.folder)
         self._groups: Mapping[str, Collection[str]] = {}
         self._groups_at: datetime | None = None
@@ -67,7 +62,9 @@ class Alerter:
                 severity = seen.severity and severities.severity_of(
                     schedule.alerts.severities, seen.check, groups.get(seen.host, ()), seen.severity
                 )
-                team = severities.team_of(schedule, seen.procedure, seen.check)
+                # Of the product's own troubles, those with a procedure are its owner's.
+                procedure = seen.subject if seen.host == findings.OWN_HOST else seen.procedure
+                team = severities.team_of(schedule, procedure, seen.check)
                 board.take(seen, severity, team, remedy)
             board.pass_time(self._quiet(db, now).covers)
             saved = alerts.save(db, board)
@@ -189,12 +186,15 @@ class _Desk:
         def write(phi: bool) -> Message:
             return messages.alert_message(about, phi=phi, answer_by=by)
 
-        reached = False
+        used = set()
         for call in calls:
             to = f"person:{call.person}" if call.person else f"team:{alert.team}"
             letters = list(self._letters([to], write))
-            reached = reached or bool(letters)
-            self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
+            # Where the team and who is on call have the same first channel, it would say the same twice.
+            if letters and letters[0].channel not in used:
+                self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
+            used |= {one.channel for one in letters[:1]}
+        reached = bool(used)
         self._told(alert, reached=reached)
 
     def digest(self, team: str, abouts: Sequence[About]) -> None:

@@ -16,9 +16,11 @@ from zoneinfo import ZoneInfo
 
 from upkeep.alerts.model import FIRST, JUDGED, REJUDGED, UNWATCHED, Alert, Member
 from upkeep.check import load
+from upkeep.store import own
+from upkeep.store.findings import HOST_UNREACHABLE
 from upkeep.view.text import ago, counted, exact, safe
 
-TITLES: Mapping[str, str] = {"host_unreachable": "The host answers"}
+TITLES: Mapping[str, str] = {HOST_UNREACHABLE: "The host answers", **own.CHECKS}
 """Of findings that come from no check."""
 SHOWN_FINDINGS = 8
 SHOWN_HOSTS = 5
@@ -56,7 +58,7 @@ class About:
 def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None) -> Message:
     """Return what is said while something is wrong."""
     alert = about.alert
-    head = f"[{alert.severity}] {_headline(about)}"
+    head = f"[{alert.severity}] {headline(about.alert, about.members)}"
     lines = [WHY.get(alert.round_why, "") + _since(about), ""]
     lines += _findings(about.members, phi=phi)
     remedy = _remedy(about.members, phi=phi)
@@ -79,7 +81,9 @@ def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -
     if alert.closed_how == UNWATCHED:
         lines += ["", "It was not seen to pass: what was watched is not there any more."]
     lines += ["", *_links(told)]
-    return Message(f"{word}: [{alert.worst}] {_headline(told)}", _body(lines, alert.dedupe))
+    return Message(
+        f"{word}: [{alert.worst}] {headline(alert, everything)}", _body(lines, alert.dedupe)
+    )
 
 
 def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
@@ -90,7 +94,7 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
     head = f"[{first.alert.severity}] {counted(len(abouts), 'alert')} on {counted(hosts, 'host')}"
     lines = []
     for about in abouts:
-        lines.append(f"{about.alert.id}: {_headline(about)}")
+        lines.append(f"{about.alert.id}: {headline(about.alert, about.members)}")
         if phi:
             lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
     if first.page:
@@ -126,9 +130,8 @@ def harmless(text: str, limit: int = TEXT_CHARACTERS) -> str:
     return _MENTION.sub(lambda found: found.group() + " ", safe(text, limit))
 
 
-def _headline(about: About) -> str:
+def headline(alert: Alert, members: Sequence[Member]) -> str:
     """Return what it is about, in one line that any channel may carry."""
-    members, alert = about.members, about.alert
     hosts = _hosts(members)
     if alert.kind == FIRST:
         return f"first look at {hosts}: {_counts(members)}"

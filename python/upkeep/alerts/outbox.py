@@ -8,11 +8,12 @@ from datetime import datetime
 
 from upkeep import clock
 from upkeep.alerts import channels
-from upkeep.alerts.alerter import site_key
 from upkeep.alerts.channels import Parcel
 from upkeep.site import Site
-from upkeep.store import Store, outbox
+from upkeep.store import Store, outbox, own
 from upkeep.store.outbox import Due
+from upkeep.store.texts import name
+from upkeep.verdicts import Severity
 
 AT_ONCE = 16
 AT_ONCE_PER_CHANNEL = 4
@@ -44,7 +45,7 @@ class Sender:
     def use(self, site: Site) -> None:
         """Go on with this site, or with another revision of its schedule."""
         self.site = site
-        self.key = site_key(site)
+        self.key = name(site.key)
 
     def step(self, now: datetime) -> float:
         """Send what is due; return in how many seconds to look again."""
@@ -95,6 +96,7 @@ class Sender:
         """Write down what became of the messages: sent, or on to the next channel."""
         now = clock.now()
         with self.store.begin() as db:
+            failing = {one.channel for one in outbox.channels(db, self.key) if one.failing_since}
             for one, error in zip(some, errors, strict=True):
                 if error:
                     outbox.failed(db, one, error, now)
@@ -103,3 +105,8 @@ class Sender:
             wrong = [error for error in errors if error]
             if wrong:
                 outbox.channel_failed(db, self.key, channel, wrong[-1], now)
+                message = f"does not take what it is given: {wrong[-1]}"
+                remedy = f"upkeep alerts test {channel} -i {self.site.name}"
+                own.tell(db, self.key, "channel", channel, now, Severity.HIGH, message, remedy)
+            elif channel in failing:
+                own.tell(db, self.key, "channel", channel, now)

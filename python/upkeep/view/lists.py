@@ -229,7 +229,8 @@ def _finding_row(finding: Finding, now: datetime) -> Row:
     if finding.resolved_at is not None:
         was = status_words(finding.status, finding.severity)
         story.insert(0, f"{ago(finding.resolved_at, now)}; was {was}: {finding.message}")
-        kind, words, remedy = "pass", "resolved", ""
+        kind, words = ("unknown", "retired") if finding.retired else ("pass", "resolved")
+        remedy = ""
     else:
         since = age((now - finding.opened_at).total_seconds())
         story.insert(0, f"{finding.message}; open for {since}")

@@ -108,7 +108,7 @@ class Finding:
 
     count: in how many runs it was seen to fail.
     reopened: how often it came back after it was resolved.
-    resolved_at: None while it is open.
+    resolved_at: None while it is open. retired: it was not seen to pass; what was watched is not there any more.
     """
 
     id: int
@@ -124,6 +124,7 @@ class Finding:
     reopened: int = 0
     resolved_at: datetime | None = None
     remedy: str = ""
+    retired: bool = False
 
 
 @dataclass(frozen=True)

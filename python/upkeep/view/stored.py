@@ -51,7 +51,7 @@ def finding_of(one: findings.Finding) -> Finding:
         host=one.host,
         check=one.check_id,
         subject=one.subject,
-        status=Status.FAIL if one.status == findings.OPEN else Status.PASS,
+        status=Status.FAIL,
         severity=one.severity,
         message=one.message,
         opened_at=one.opened_at,
@@ -59,5 +59,6 @@ def finding_of(one: findings.Finding) -> Finding:
         count=one.count,
         reopened=one.opening - 1,
         resolved_at=one.resolved_at,
+        retired=one.status == findings.RETIRED,
         remedy=one.remedy,
     )

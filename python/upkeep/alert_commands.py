@@ -1,0 +1,312 @@
+"""`upkeep alerts`, `ack`, `silence` and `oncall`: what people are told, who has it, what is quiet, who is called."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep import acting, clock
+from upkeep.alerts import channels, messages
+from upkeep.alerts.calendar import SiteCalendar
+from upkeep.alerts.channels import Parcel
+from upkeep.alerts.model import Alert
+from upkeep.document import dumps
+from upkeep.errors import UpkeepError, UsageError
+from upkeep.fields import seconds_of
+from upkeep.parameters import nearest
+from upkeep.roles import Role
+from upkeep.site import Site, load_site
+from upkeep.store import Store, alerts, open_store, outbox, silences
+from upkeep.store.texts import name
+from upkeep.view import alerts as view
+from upkeep.view.screen import Screen
+
+CLOSED_SHOWN = 50
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
+    """Print the open alerts, worst first, or the newest ones; return 2, 1 or 0 as the worst open one is bad."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        key = name(site.key)
+        found = alerts.recent(db, CLOSED_SHOWN, key) if everything else alerts.open_alerts(db, key)
+        members = alerts.members(db, [one.id for one in found], everything=everything)
+        health = outbox.channels(db, key)
+    rows = [(one, [member for member in members if member.alert_id == one.id]) for one in found]
+    if as_json:
+        documents = [_document(one, mine) for one, mine in rows]
+        failing = [asdict(one) for one in health if one.failing_since]
+        _print_json({"alerts": documents, "failing_channels": failing})
+    else:
+        view.print_alerts(_out(), rows, health, clock.now())
+    worst = min((one.severity for one in found if one.closed_at is None), default=None)
+    return 0 if worst is None else 2 if worst <= 2 else 1
+
+
+def show_alert(inventory: str, number: int, *, as_json: bool) -> None:
+    """Print one alert: what it is about, what happened to it, who was told and what became of that."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        found = _alert(alerts.get(db, number), site, number)
+        members = alerts.members(db, [number], everything=found.closed_at is not None)
+        history, sent = alerts.history(db, number), outbox.of_alert(db, number)
+    if as_json:
+        document = _document(found, members)
+        document["history"] = [asdict(one) for one in history]
+        document["messages"] = [asdict(one) for one in sent]
+        _print_json({"alert": document})
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    view.print_alert(_out(), found, members, history, sent, zone, clock.now())
+
+
+def acknowledge(inventory: str, numbers: list[int], note: str, lasts: str) -> None:
+    """Write down that whoever calls this has the alerts, for a time."""
+    with _opened(inventory) as (site, store):
+        for number in numbers:
+            with store.read() as db:
+                _alert(alerts.get(db, number), site, number)
+        seconds = _seconds(lasts, "--for") if lasts else site.schedule.alerts.acknowledged_for
+        now = clock.now()
+        until = now + timedelta(seconds=seconds)
+        for number in numbers:
+            what, target = "acknowledge alert", str(number)
+            who = acting.record(
+                store, site.schedule, what, target, least=Role.OPERATOR, detail=note
+            )
+            with store.begin() as db:
+                alerts.acknowledge(db, number, who.name, now, until, note)
+            view.say_acknowledged(_err(), number, who.name, until, site.schedule.time_zone)
+
+
+def test_channel(inventory: str, channel: str) -> None:
+    """Send a message over a channel now, and say what became of it; raise UpkeepError if it was not taken."""
+    with _opened(inventory) as (site, store):
+        known = site.schedule.channels.get(channel)
+        if known is None:
+            near = nearest(channel, site.schedule.channels)
+            there = ", ".join(site.schedule.channels) or "none"
+            raise UsageError(
+                f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
+            )
+        what = "test channel"
+        who = acting.record(store, site.schedule, what, channel, least=Role.OPERATOR)
+        title = Path(site.name).resolve().name if site.name else "this machine"
+        probe = messages.probe_message(channel, title, who.name)
+        (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
+    if error:
+        remedy = f"the address is in the variable {known.url_from}; it is an apprise URL"
+        raise UpkeepError(f"channel {channel}: {error}", remedy=remedy)
+    _say(f"channel {channel} has taken the message; see if it has come")
+
+
+# --- silences --------------------------------------------------------------------------------------------------------
+def add_silence(
+    inventory: str, check: str, host: str, lasts: str, ends: str, reason: str, severity: int
+) -> None:
+    """Keep findings quiet for a time."""
+    if bool(lasts) == bool(ends):
+        raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
+    with _opened(inventory) as (site, store):
+        now = clock.now()
+        zone = ZoneInfo(site.schedule.time_zone)
+        until = (
+            now + timedelta(seconds=_seconds(lasts, "--for"))
+            if lasts
+            else _time(ends, zone, "--until")
+        )
+        target = f"{check} on {host}"
+        who = acting.record(
+            store, site.schedule, "silence", target, least=Role.OPERATOR, detail=reason
+        )
+        with store.begin() as db:
+            number = silences.add(
+                db,
+                name(site.key),
+                check=check,
+                host=host,
+                severity=severity,
+                reason=reason,
+                by=who.name,
+                at=now,
+                begins=now,
+                ends=until,
+            )
+        view.say_silenced(_err(), number, target, until, site.schedule.time_zone)
+
+
+def list_silences(inventory: str, *, as_json: bool) -> None:
+    """Print the silences that last, and those that are planned."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        now = clock.now()
+        found = silences.lasting(db, name(site.key), now, planned=True)
+    if as_json:
+        _print_json({"silences": [_without_site(asdict(one)) for one in found]})
+        return
+    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now)
+
+
+def end_silence(inventory: str, number: int) -> None:
+    """End a silence before its time."""
+    with _opened(inventory) as (site, store):
+        who = acting.record(store, site.schedule, "end silence", str(number), least=Role.OPERATOR)
+        with store.begin() as db:
+            silences.end(db, number, who.name, clock.now())
+    _say(f"silence {number} has ended; what still fails is told once")
+
+
+# --- who is on call --------------------------------------------------------------------------------------------------
+def list_on_call(inventory: str, at: str, *, as_json: bool) -> None:
+    """Print who of each team is called, then who is next."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        zone = ZoneInfo(site.schedule.time_zone)
+        when = _time(at, zone, "--at") if at else clock.now()
+        overrides = silences.overrides(db, name(site.key), clock.now() - timedelta(days=1))
+    calendar = SiteCalendar(site.schedule, site.folder)
+    rows = [
+        view.OnCall(
+            team=team,
+            title=known.title,
+            people=tuple(calendar.times(team, overrides).on_call(when)),
+            overrides=tuple(one for one in overrides if one.team == team and one.ends > when),
+        )
+        for team, known in site.schedule.teams.items()
+    ]
+    if as_json:
+        _print_json({"at": when, "teams": [_without_site(asdict(one)) for one in rows]})
+        return
+    view.print_on_call(_out(), rows, zone, when)
+
+
+def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) -> None:
+    """Let somebody take a team's calls for a time, instead of who the rota says."""
+    with _opened(inventory) as (site, store):
+        schedule = site.schedule
+        _known(team, schedule.teams, "team")
+        _known(person, schedule.people, "person")
+        now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
+        since = _time(begins, zone, "--from") if begins else now
+        until = _time(ends, zone, "--to")
+        who = acting.record(
+            store, schedule, "override rota", f"{team}: {person}", least=Role.OPERATOR
+        )
+        with store.begin() as db:
+            number = silences.add_override(
+                db,
+                name(site.key),
+                team=team,
+                person=person,
+                begins=since,
+                ends=until,
+                by=who.name,
+                at=now,
+            )
+    _say(f"override {number}: {person} takes the calls of {team}")
+
+
+def end_on_call(inventory: str, number: int) -> None:
+    """End such an override before its time."""
+    with _opened(inventory) as (site, store):
+        who = acting.record(store, site.schedule, "end override", str(number), least=Role.OPERATOR)
+        with store.begin() as db:
+            silences.end_override(db, number, who.name, clock.now())
+    _say(f"override {number} has ended; the rota holds")
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+@contextmanager
+def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
+    site = load_site(inventory, [])
+    with closing(open_store(site.settings.database_url)) as store:
+        yield site, store
+
+
+def _alert(found: Alert | None, site: Site, number: int) -> Alert:
+    """Return the alert; raise UsageError if the site has none of that number."""
+    if found is None or found.site != name(site.key):
+        raise UsageError(f"there is no alert {number}", remedy="upkeep alerts --all")
+    return found
+
+
+def _known(given: str, known: Mapping[str, Any], what: str) -> None:
+    if given not in known:
+        there = ", ".join(known) or "none"
+        message = f"there is no {what} {given!r}{nearest(given, known)}"
+        raise UsageError(message, remedy=f"the schedule has: {there}")
+
+
+def _seconds(text: str, option: str) -> float:
+    try:
+        return seconds_of(text)
+    except ValueError as exc:
+        raise UsageError(f"{option}: found {text!r:.80}; expected {exc}") from None
+
+
+def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
+    from upkeep.schedule_commands import time_of
+
+    return time_of(text, zone, option)
+
+
+def _document(alert: Alert, members: list[Any]) -> dict[str, Any]:
+    values = _without_site(asdict(alert))
+    for private in ("group_key", "round", "round_at", "round_why", "told_round"):
+        del values[private]
+    values["dedupe"] = alert.dedupe
+    values["what"] = messages.headline(alert, members)
+    values["hosts"] = sorted(Counter(one.host for one in members))
+    values["findings"] = [
+        {
+            "id": one.finding_id,
+            "host": one.host,
+            "check_id": one.check,
+            "subject": one.subject,
+            "severity": one.severity,
+            "message": one.message,
+            "remedy": one.remedy,
+        }
+        for one in members
+    ]
+    return values
+
+
+def _without_site(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without the site: it is the one that was asked for."""
+    overrides = values.get("overrides")
+    if overrides is not None:
+        values["overrides"] = [_without_site(dict(one)) for one in overrides]
+    values.pop("site", None)
+    return values
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(dumps({"version": 1, **_plain(document)}) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return times as text, in UTC."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+
+
+def _out() -> Screen:
+    return Screen(sys.stdout)
+
+
+def _err() -> Screen:
+    return Screen(sys.stderr)
+
+
+def _say(text: str) -> None:
+    screen = _err()
+    screen.line(screen.text(text))
+    screen.flush()

@@ -1,0 +1,227 @@
+"""Alerts, silences and who is on call, on a terminal or in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from upkeep.alerts.messages import headline, title_of
+from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.store.alerts import AlertEvent
+from upkeep.store.outbox import Health, Sent
+from upkeep.store.silences import Override, Silence
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import ago, command, counted, exact
+from upkeep.view.troubles import Row, print_rows
+
+
+@dataclass(frozen=True)
+class OnCall:
+    """Who of a team is called, the first first, and who has taken its calls, or will."""
+
+    team: str
+    title: str
+    people: tuple[str, ...]
+    overrides: tuple[Override, ...]
+
+
+def kind_of(severity: int) -> str:
+    """Return which sign and colour a severity, 1 to 4, has."""
+    return "fail" if severity <= 2 else "warn"
+
+
+def state_of(alert: Alert, now: datetime) -> str:
+    """Return in a few words how it stands with the alert."""
+    if alert.status == CLOSED:
+        return f"{alert.closed_how} {ago(alert.closed_at or now, now)}"
+    if alert.status == ACKNOWLEDGED and alert.acknowledged_until:
+        return f"{alert.acknowledged_by} has it, lapses {ago(alert.acknowledged_until, now)}"
+    if alert.silenced:
+        return "silenced"
+    if alert.settles_at is not None:
+        return "recovered, may come back"
+    if alert.told_at is None:
+        return "nobody told yet"
+    return "nobody has it"
+
+
+def print_alerts(
+    screen: Screen,
+    rows: Sequence[tuple[Alert, Sequence[Member]]],
+    health: Sequence[Health],
+    now: datetime,
+) -> None:
+    """Print alerts, each with its findings' number and how it stands, and the channels that fail."""
+    for one in health:
+        if one.failing_since:
+            since = ago(one.failing_since, now)
+            screen.line(
+                (f"{screen.signs['fail']} channel ", STYLES["fail"]),
+                screen.text(f"{one.channel} fails, first {since}: {one.error}", 400),
+            )
+    if not rows:
+        print_empty(screen, "No open alert", f"all of late: {command('alerts', '--all')}")
+        return
+    columns = [
+        Column("alert", right=True),
+        Column("severity"),
+        Column("since"),
+        Column("team", gives=True),
+        Column("what", gives=True),
+        Column("how it stands", gives=True),
+    ]
+    cells: list[list[Piece]] = []
+    for alert, members in rows:
+        style = "" if alert.status == CLOSED else STYLES[kind_of(alert.severity)]
+        since = ago(alert.opened_at, now) if screen.live else exact(alert.opened_at)
+        what, stands = headline(alert, members), state_of(alert, now)
+        sign = screen.signs["pass" if alert.status == CLOSED else kind_of(alert.severity)]
+        number = str(alert.id)
+        cells.append([number, (f"{sign} {alert.severity}", style), since, alert.team, what, stands])
+    print_columns(screen, columns, cells)
+    first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
+    if first is not None and screen.live:
+        screen.line()
+        screen.line(f"To take one: {command('ack', str(first.id))}")
+    screen.flush()
+
+
+def print_alert(
+    screen: Screen,
+    alert: Alert,
+    members: Sequence[Member],
+    history: Sequence[AlertEvent],
+    sent: Sequence[Sent],
+    zone: ZoneInfo,
+    now: datetime,
+) -> None:
+    """Print one alert, its findings, what happened to it, and who was told."""
+    what = screen.text(headline(alert, members), 400)
+    screen.line((f"Alert {alert.id}, severity {alert.severity}: {what}", "bold"))
+    stands = f"team {alert.team or 'none'}, {state_of(alert, now)}"
+    screen.line(screen.text(f"since {exact(alert.opened_at, zone)}, {stands}", 400))
+    if alert.note:
+        screen.line(screen.text(f"note: {alert.note}", 400))
+    if members:
+        screen.line()
+        print_rows(
+            screen,
+            [
+                Row(
+                    kind_of(one.severity),
+                    f"severity {one.severity}",
+                    one.host,
+                    title_of(one.check),
+                    one.subject,
+                    one.message,
+                    one.remedy,
+                )
+                for one in members
+            ],
+        )
+    if history:
+        screen.line()
+        columns = [Column("when"), Column("what"), Column("by"), Column("", gives=True)]
+        print_columns(
+            screen,
+            columns,
+            [[exact(one.at, zone), one.kind, one.actor, one.text] for one in history],
+        )
+    if sent:
+        screen.line()
+        columns = [Column("told"), Column("over"), Column("state"), Column("when"), Column("error")]
+        columns[-1] = Column("error", gives=True)
+        cells: list[list[Piece]] = [
+            [
+                one.recipient,
+                one.channel,
+                one.state,
+                exact(one.sent_at or one.due_at, zone),
+                one.error,
+            ]
+            for one in sent
+        ]
+        print_columns(screen, columns, cells)
+    screen.flush()
+
+
+def print_silences(screen: Screen, found: Sequence[Silence], zone: ZoneInfo, now: datetime) -> None:
+    """Print silences, the one that ends first first."""
+    if not found:
+        print_empty(screen, "Nothing is silenced", command("silence", "add", "--help"))
+        return
+    columns = [
+        Column("silence", right=True),
+        Column("check"),
+        Column("host", gives=True),
+        Column("up to severity"),
+        Column("ends"),
+        Column("by", gives=True),
+        Column("why", gives=True),
+    ]
+    cells: list[list[Piece]] = []
+    for one in found:
+        ends = exact(one.ends_at, zone) + (f" ({ago(one.ends_at, now)})" if screen.live else "")
+        if one.begins_at > now:
+            ends = f"begins {exact(one.begins_at, zone)}, {ends}"
+        up_to = str(one.severity)
+        cells.append(
+            [
+                str(one.id),
+                one.check_pattern,
+                one.host_pattern,
+                up_to,
+                ends,
+                one.made_by,
+                one.reason,
+            ]
+        )
+    print_columns(screen, columns, cells)
+    screen.flush()
+
+
+def print_on_call(screen: Screen, rows: Sequence[OnCall], zone: ZoneInfo, when: datetime) -> None:
+    """Print who is called for each team."""
+    if not rows:
+        print_empty(
+            screen, "The site has no team", "write one into its schedule.yml: docs/schedule.md"
+        )
+        return
+    columns = [
+        Column("team"),
+        Column("title", gives=True),
+        Column("on call"),
+        Column("then", gives=True),
+        Column("override", gives=True),
+    ]
+    cells: list[list[Piece]] = []
+    for one in rows:
+        nobody: Piece = ("nobody", STYLES["warn"])
+        first: Piece = one.people[0] if one.people else nobody
+        taken = "; ".join(
+            f"{over.id}: {over.person} {exact(over.begins, zone)} to {exact(over.ends, zone)}"
+            for over in one.overrides
+        )
+        cells.append([one.team, one.title, first, ", ".join(one.people[1:]), taken])
+    print_columns(screen, columns, cells)
+    if screen.live:
+        screen.line()
+        screen.line((f"At {exact(when, zone)}, {counted(len(rows), 'team')}", "dim"))
+    screen.flush()
+
+
+def say_acknowledged(screen: Screen, number: int, by: str, until: datetime, time_zone: str) -> None:
+    """Say who has an alert until when."""
+    when = exact(until, ZoneInfo(time_zone))
+    screen.line(screen.text(f"alert {number}: {by} has it until {when}"))
+    screen.flush()
+
+
+def say_silenced(screen: Screen, number: int, what: str, until: datetime, time_zone: str) -> None:
+    """Say what is quiet until when."""
+    when = exact(until, ZoneInfo(time_zone))
+    screen.line(screen.text(f"silence {number}: {what} is quiet until {when}"))
+    screen.flush()

@@ -1,0 +1,278 @@
+"""`upkeep alerts`, `ack`, `silence`, `oncall` as real processes, and an alert's way from a run to a receiver."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from service.receivers import Posts, http_server
+from service.test_serve import serving, stored
+
+from upkeep import clock
+from upkeep.acting import account
+from upkeep.roles import Role
+from upkeep.store import acts, alerts, users
+
+SCHEMAS = Path(__file__).parents[2] / "python" / "upkeep" / "schemas"
+ALWAYS = {"medium_percent": 0.1, "medium_gib": 1e9, "high_percent": 0.1, "high_gib": 1e9}
+"""Limits that every file system passes: then it fails as high."""
+SCHEDULE = {
+    "procedures": {
+        "look": {"title": "Look at this machine", "checks": ["disk_space"], "owner": "ops"}
+    },
+    "people": {
+        "kim": {"name": "Kim", "channels": ["hook"], "accounts": [account()]},
+        "lee": {"name": "Lee"},
+    },
+    "teams": {
+        "ops": {
+            "title": "Operations",
+            "members": ["kim", "lee"],
+            "channels": ["hook"],
+            "business_hours": {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
+            | {"from": "00:00", "to": "23:59"},
+        }
+    },
+    "channels": {
+        "hook": {"url_from": "UPKEEP_CHANNEL_HOOK", "local": True},
+        "dead": {"url_from": "UPKEEP_CHANNEL_DEAD", "local": True},
+    },
+    "alerts": {"team": "ops"},
+}
+
+
+@pytest.fixture
+def posts() -> Iterator[tuple[str, Posts]]:
+    with http_server() as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site of this machine, with a check that fails, a team and channels."""
+    folder = tmp_path / "site"
+    (folder / "inventory").mkdir(parents=True)
+    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    variables = {"upkeep_checks_all": [{"check": "disk_space", **ALWAYS}]}
+    tree = {"all": {"hosts": {"here": host}, "vars": variables}}
+    (folder / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    (folder / "schedule.yml").write_text(yaml.safe_dump(SCHEDULE))
+    paths = f'state = "{tmp_path}/state"\nworkspace = "{tmp_path}/work"\n'
+    (folder / "upkeep.toml").write_text(paths)
+    return folder
+
+
+def upkeep(site: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", str(site)]
+    return subprocess.run(
+        command, env=os.environ | environ, capture_output=True, text=True, timeout=120
+    )
+
+
+def document(site: Path, *arguments: str) -> Any:
+    return json.loads(upkeep(site, *arguments, "--json").stdout)
+
+
+def wait_for(what: Any, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def open_one(site: Path) -> Any:
+    """Open an alert, as the alerter of `upkeep serve` would, without telling anybody."""
+    from upkeep.alerts.alerter import Alerter
+    from upkeep.site import load_site
+
+    upkeep(site, "run", "look")
+    with closing(stored(site)) as store:
+        Alerter(store, load_site(str(site))).step(clock.now())
+        with store.read() as db:
+            (one,) = alerts.open_alerts(db)
+    return one
+
+
+def test_a_failure_of_a_run_reaches_the_receiver_and_is_acknowledged(
+    site: Path, posts: tuple[str, Posts]
+) -> None:
+    url, got = posts
+
+    with serving(site, UPKEEP_CHANNEL_HOOK=url):
+        upkeep(site, "run", "look")
+        wait_for(lambda: got.got)
+        (first,) = [one["title"] for one in got.got]
+        listed = document(site, "alerts")
+        (alert,) = listed["alerts"]
+        acknowledged = upkeep(site, "ack", str(alert["id"]), "--note", "moving files")
+        (after,) = document(site, "alerts")["alerts"]
+
+    assert first.startswith("[2] first look at here: ")
+    assert (alert["severity"], alert["status"], alert["hosts"]) == (2, "open", ["here"])
+    assert acknowledged.returncode == 0, acknowledged.stderr
+    assert (after["status"], after["acknowledged_by"]) == ("acknowledged", account())
+    assert after["note"] == "moving files"
+    with closing(stored(site)) as store, store.read() as db:
+        (act,) = acts.recent(db, 1)
+    assert (act.what, act.target, act.way, act.account) == (
+        "acknowledge alert",
+        str(alert["id"]),
+        "cli",
+        account(),
+    )
+
+
+def test_an_edited_schedule_holds_for_alerts_too(site: Path, posts: tuple[str, Posts]) -> None:
+    url, got = posts
+    other = {**SCHEDULE, "channels": {"pager": {"url_from": "UPKEEP_CHANNEL_PAGER", "local": True}}}
+    text = yaml.safe_dump(other).replace("- hook", "- pager").replace("[hook]", "[pager]")
+
+    with serving(site, UPKEEP_CHANNEL_PAGER=url):
+        (site / "schedule.yml").write_text(text)
+        wait_for(lambda: _revisions(site) == 2)
+        upkeep(site, "run", "look")
+        wait_for(lambda: got.got)
+
+    assert got.got[0]["title"].startswith("[2] first look at here: ")
+
+
+def _revisions(site: Path) -> int:
+    with closing(stored(site)) as store, store.read() as db:
+        return int(db.exec_driver_sql("SELECT count(*) FROM site_revision").scalar_one())
+
+
+@pytest.mark.parametrize("arguments", [("alerts",), ("alerts", "--all")])
+def test_alerts_have_the_shape_that_is_published(site: Path, arguments: tuple[str, ...]) -> None:
+    open_one(site)
+    schema = json.loads((SCHEMAS / "alerts.schema.json").read_text())
+
+    listed = document(site, *arguments)
+
+    jsonschema.validate(listed, schema, jsonschema.Draft202012Validator)
+    assert len(listed["alerts"]) == 1
+
+
+def test_open_alerts_say_by_the_exit_status_how_bad_they_are(site: Path) -> None:
+    assert upkeep(site, "alerts").returncode == 0
+    one = open_one(site)
+
+    listed = upkeep(site, "alerts")
+
+    assert listed.returncode == 2
+    assert f"{one.id}\t" in listed.stdout
+
+
+def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> None:
+    one = open_one(site)
+
+    shown = upkeep(site, "alerts", "show", str(one.id)).stdout
+
+    assert shown.startswith(f"Alert {one.id}, severity 2: first look at here: ")
+    assert "here: severity 2: File systems have space left /: " in shown
+    assert "team:ops\thook\twaiting" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ack", "77"), "there is no alert 77"),
+        (("ack", "1", "--for", "soon"), "--for: found 'soon'; expected a number with a unit"),
+        (("alerts", "show", "77"), "there is no alert 77"),
+        (("alerts", "test", "hok"), "there is no channel 'hok'; did you mean 'hook'?"),
+        (("silence", "add", "*", "*", "--reason", "x"), "a silence always ends"),
+        (
+            ("silence", "add", "*", "*", "--reason", " ", "--for", "1 h"),
+            "a silence needs a reason",
+        ),
+        (
+            ("silence", "add", "*", "*", "--reason", "x", "--until", "2020-01-01"),
+            "a silence has to end later than it begins",
+        ),
+        (("silence", "end", "9"), "there is no silence 9 that still lasts"),
+        (("oncall", "set", "opps", "lee", "--to", "2099-01-01"), "did you mean 'ops'?"),
+        (("oncall", "set", "ops", "leo", "--to", "2099-01-01"), "did you mean 'lee'?"),
+        (("oncall", "set", "ops", "lee", "--to", "Friday"), "--to: found 'Friday'"),
+        (("oncall", "end", "9"), "there is no override 9"),
+    ],
+)
+def test_what_cannot_be_is_said_with_64(
+    site: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    if arguments[:2] == ("ack", "1"):
+        open_one(site)
+
+    ended = upkeep(site, *arguments)
+
+    assert ended.returncode == 64
+    assert message in ended.stderr
+
+
+def test_a_channel_is_tried_and_says_what_became_of_it(
+    site: Path, posts: tuple[str, Posts]
+) -> None:
+    url, got = posts
+
+    taken = upkeep(site, "alerts", "test", "hook", UPKEEP_CHANNEL_HOOK=url)
+    got.status = 500
+    refused = upkeep(site, "alerts", "test", "hook", UPKEEP_CHANNEL_HOOK=url)
+    unset = upkeep(site, "alerts", "test", "dead")
+
+    assert (taken.returncode, [one["title"] for one in got.got]) == (0, ["test of channel hook"])
+    assert refused.returncode == 3
+    assert "channel hook: " in refused.stderr
+    assert "s3cretpath" not in refused.stderr
+    assert "the variable UPKEEP_CHANNEL_DEAD of the environment is not set" in unset.stderr
+
+
+def test_a_silence_is_added_listed_and_ended(site: Path) -> None:
+    added = upkeep(
+        site, "silence", "add", "disk_*", "here", "--for", "2 h", "--reason", "moving files"
+    )
+    (listed,) = document(site, "silence", "list")["silences"]
+    ended = upkeep(site, "silence", "end", str(listed["id"]))
+
+    assert "silence 1: disk_* on here is quiet until" in added.stderr
+    assert (listed["check_pattern"], listed["severity"]) == ("disk_*", 2)
+    assert "what still fails is told once" in ended.stderr
+    assert document(site, "silence", "list")["silences"] == []
+
+
+def test_an_override_takes_a_teams_calls(site: Path) -> None:
+    until = (clock.now() + timedelta(days=1)).isoformat()
+
+    before = document(site, "oncall")["teams"]
+    upkeep(site, "oncall", "set", "ops", "lee", "--to", until)
+    (team,) = document(site, "oncall")["teams"]
+    later = document(site, "oncall", "--at", "2099-01-01")["teams"]
+    upkeep(site, "oncall", "end", str(team["overrides"][0]["id"]))
+    after = document(site, "oncall")["teams"]
+
+    assert before[0]["people"] == ["kim", "lee"]
+    assert team["people"] == ["lee", "kim"]
+    assert later == before == after
+
+
+def test_a_viewer_may_look_and_not_acknowledge(site: Path) -> None:
+    one = open_one(site)
+    with closing(stored(site)) as store, store.begin() as db:
+        users.add(db, "kim", Role.VIEWER, "x", clock.now(), person="kim")
+
+    looked = upkeep(site, "alerts")
+    refused = upkeep(site, "ack", str(one.id))
+
+    assert looked.returncode == 2
+    assert refused.returncode == 64
+    assert "to acknowledge alert needs the role operator; kim is viewer" in refused.stderr
+    (still,) = document(site, "alerts")["alerts"]
+    assert still["status"] == "open"
