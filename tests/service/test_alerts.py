@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from alert_samples import MONDAY, full, minutes, run, seen, site
+from alert_samples import MONDAY, SCHEDULE, full, minutes, run, seen, site
 from sqlalchemy import select
+from store_samples import result
 
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.model import Alert
 from upkeep.errors import UsageError
 from upkeep.observed import Outcome
-from upkeep.store import Store, alerts, findings, outbox, silences, tables
+from upkeep.store import Store, alerts, findings, outbox, own, silences, tables
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
 from upkeep.verdicts import Severity, Status
 
@@ -278,6 +280,43 @@ def test_an_unreachable_host_is_one_transition_and_resolves_nothing(
     mends(store, MONDAY + minutes(4))
     alerter.step(MONDAY + minutes(4))
     assert now_open(store) == []
+
+
+def test_a_way_whose_fault_is_known_is_one_finding(store: Store) -> None:
+    key = result(HIGH, check="host_key", subject="connection", message="its key has changed")
+    away = replace(seen(at=MONDAY, outcome=Outcome.UNREACHABLE), results=(key,))
+    run(store, MONDAY, away)
+
+    with store.read() as db:
+        assert [one.check_id for one in findings.open_ones(db)] == ["host_key"]
+
+
+def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
+    store: Store, alerter: Alerter
+) -> None:
+    plan = SCHEDULE["procedures"] | {"mine": {"title": "Mine", "owner": "desk"}}
+    teams = SCHEDULE["teams"] | {"desk": {"title": "Desk", "members": ["bob"]}}
+    alerter.use(site(procedures=plan, teams=teams))
+    with store.begin() as db:
+        text = "Ansible ended early"
+        own.tell(db, SITE, "run_failed", "mine", MONDAY, HIGH, text, "upkeep show 7")
+        own.tell(db, SITE, "site_revision", "driver2", MONDAY, HIGH, "another text", "copy it")
+    alerter.step(MONDAY)
+
+    with store.read() as db:
+        found = {one.check_id: one for one in alerts.open_alerts(db)}
+        hosts = {one.host for one in alerts.members(db, [one.id for one in found.values()])}
+    assert {check: one.team for check, one in found.items()} == {
+        "run_failed": "desk",
+        "site_revision": "ops",
+    }
+    assert hosts == {"controller"}
+    assert "[2] FAILS: Every run comes to its end (controller)" in titles(store)
+
+    with store.begin() as db:
+        own.tell(db, SITE, "run_failed", "mine", MONDAY + minutes(5))
+    alerter.step(MONDAY + minutes(5))
+    assert [one.check_id for one in now_open(store)] == ["site_revision"]
 
 
 def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from alert_samples import full, minutes, run, schedule, seen, site
 from service.receivers import Mails, Posts, http_server, mail_server
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from upkeep import clock
 from upkeep.alerts import channels
@@ -24,7 +24,7 @@ from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.channels import Parcel
 from upkeep.alerts.outbox import Sender
 from upkeep.schedule_file import Channel
-from upkeep.store import Store, outbox, tables
+from upkeep.store import Store, alerts, findings, outbox, tables
 from upkeep.store.outbox import Letter
 from upkeep.verdicts import Severity, Status
 
@@ -159,6 +159,36 @@ def test_a_channel_known_to_be_dead_is_passed_over_at_once(
     with store.read() as db:
         (dead,) = [one for one in outbox.channels(db, SITE) if one.failing_since]
     assert (dead.channel, dead.failures) == ("pager", 1)
+
+
+def test_a_dead_channel_is_a_trouble_of_our_own_until_it_takes_something(
+    store: Store, environ: dict[str, str], posts: tuple[str, Posts]
+) -> None:
+    sender, alerter = Sender(store, site(), environ), Alerter(store, site())
+    alerter.step(clock.now())
+    posts[1].status = 500
+    put(store, "pager", "mail")
+    for _step in range(2):
+        sender.step(clock.now())
+    alerter.step(clock.now())
+
+    with store.read() as db:
+        (finding,) = findings.open_ones(db)
+        (alert,) = alerts.open_alerts(db)
+    assert (finding.host, finding.check_id, finding.subject) == ("controller", "channel", "pager")
+    assert finding.remedy == f"upkeep alerts test pager -i {SITE}"
+    assert "s3cret" not in finding.message
+    assert (alert.check_id, alert.team, alert.severity) == ("channel", "ops", 2)
+
+    posts[1].status = 200
+    put(store, "pager", message="second")
+    with store.begin() as db:
+        db.execute(update(tables.channel_health).values(retry_at=None))
+        db.execute(update(tables.outbox).values(due_at=clock.now() - minutes(1)))
+    sender.step(clock.now())
+
+    with store.read() as db:
+        assert findings.open_ones(db) == []
 
 
 def test_a_channel_that_hangs_keeps_no_other_waiting(
