@@ -9,12 +9,14 @@ a clock calls one. A rule without a start counts from Monday, 2024-01-01: never 
 from __future__ import annotations
 
 import hashlib
+import operator
 import re
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import product
+from itertools import accumulate, chain, groupby, product, repeat
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, HOURLY, MINUTELY, MONTHLY, WEEKLY, YEARLY, rrule, rrulestr
@@ -23,7 +25,7 @@ from upkeep import words
 from upkeep.schedule_file import Schedule
 
 ANCHOR = datetime(2024, 1, 1)
-ONE_DAY = timedelta(days=1)
+ONE_DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 HORIZONS = (timedelta(days=2), timedelta(days=40), timedelta(days=400), timedelta(days=366 * 30))
 """How far ahead the next due time is looked for, step by step: 29 February on a Sunday comes every 28 years."""
 _SECONDS = {HOURLY: 3600, MINUTELY: 60}
@@ -62,13 +64,10 @@ def timing_of(schedule: Schedule, procedure_id: str) -> Timing | None:
 
 def due_times(timing: Timing, after: datetime, until: datetime) -> Iterator[datetime]:
     """Yield when it is due, in UTC, after < due <= until, ascending."""
-    rule, zone = _rule(timing.rule), ZoneInfo(timing.zone)
-    days = {one.date() for one in timing.skip if one.time() == time()}
-    times = set(timing.skip)
+    rule = _rule(timing.rule)
     expand = _by_elapsed_time if rule.often else _by_local_time
-    for local, due in expand(rule, timing.starts or ANCHOR, zone, after, until):
-        if after < due <= until and local not in times and local.date() not in days:
-            yield due
+    # Pieces are chained outside of Python's own code: a thousand schedules have millions of due times.
+    return chain.from_iterable(expand(rule, _Window(timing, after, until)))
 
 
 def next_due(timing: Timing, after: datetime) -> datetime | None:
@@ -158,68 +157,122 @@ def _is_ever_due(text: str, anchor: datetime) -> bool:
         return False
 
 
+class _Window:
+    """Between which times a rule is asked for, in which zone, and what the timing leaves out.
+
+    latest: of the due times of days that are looked at one by one.
+    """
+
+    def __init__(self, timing: Timing, after: datetime, until: datetime) -> None:
+        self.anchor = (timing.starts or ANCHOR).replace(microsecond=0)
+        self.zone = ZoneInfo(timing.zone)
+        self.after = after
+        self.until = until
+        self.times = frozenset(timing.skip)
+        self.days = frozenset(one.date() for one in timing.skip if one.time() == time())
+        self.latest = datetime.min.replace(tzinfo=UTC)
+
+    def holds(self, local: datetime, due: datetime) -> bool:
+        """Say if a due time is asked for, and not left out."""
+        if not self.after < due <= self.until:
+            return False
+        return not self.times or (local not in self.times and local.date() not in self.days)
+
+
 # --- days and longer: local time -------------------------------------------------------------------------------------
-def _by_local_time(
-    rule: _Rule, anchor: datetime, zone: ZoneInfo, after: datetime, until: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """Yield local time and UTC."""
-    first = after.astimezone(zone).date() - ONE_DAY
-    last = until.astimezone(zone).date() + ONE_DAY
-    days = _locals_by_day(rule, anchor, first, last)
-    latest = datetime.min.replace(
-        tzinfo=UTC
-    )  # a whole day that a zone leaves out falls upon the next
-    for locals_ in days:
-        # A time that is moved out of the gap may come after the next one, or upon it.
-        seen: dict[datetime, datetime] = {}
-        for local in locals_:
-            seen.setdefault(_utc(local, zone), local)
-        kept = [due for due in sorted(seen) if not _ended(rule, seen[due], due)]
-        for due in kept:
-            if due > latest:
-                yield seen[due], due
-                latest = due
-        if len(kept) < len(seen):
-            return
+def _by_local_time(rule: _Rule, window: _Window) -> Iterator[Iterable[datetime]]:
+    """Yield due times, in pieces.
 
-
-def _locals_by_day(
-    rule: _Rule, anchor: datetime, first: date, last: date
-) -> Iterator[list[datetime]]:
-    """Yield the local times of each day on which it is due."""
-    if not _is_ever_due(rule.text, anchor):
+    On most days nothing happens but the rule: there, a due time is the day's and a constant. Only the days near a
+    change of the zone's offset, near an end of the window or of the rule, and near what is left out, are looked at one
+    by one.
+    """
+    zone, anchor = window.zone, window.anchor
+    first = max(window.after.astimezone(zone).date() - ONE_DAY, anchor.date())
+    last = window.until.astimezone(zone).date() + ONE_DAY
+    if rule.until is not None:
+        last = min(last, rule.until.date() + ONE_DAY)
+    if first > last or not _is_ever_due(rule.text, anchor):
         return
     if not rule.days:
         whole = rrulestr(rule.text, dtstart=anchor)
         of_first, of_last = datetime.combine(first, time()), datetime.combine(last, time.max)
-        for local in whole.between(of_first, of_last, inc=True):
-            yield [local]
+        found = whole.between(of_first, of_last, inc=True)
+        for _day, locals_ in groupby(found, datetime.date):
+            yield _one_by_one(rule, window, locals_)
         return
-    times = [
+    odd = {*(one.date() for one in window.times), anchor.date(), first, first + ONE_DAY}
+    odd |= {last - ONE_DAY * before for before in range(3)}
+    times = _times(rule, anchor.time())
+    for year in range(first.year, last.year + 1):
+        days = _days(rule.days, anchor.date(), year)
+        begin = bisect_left(days, _midnight(first))
+        here = {one for one in odd | _days_of_change(zone, year) if one.year == year}
+        for day in sorted(one for one in here if first <= one <= last):
+            midnight = _midnight(day)
+            end = bisect_left(days, midnight)
+            yield _even_days(days[begin:end], times, zone)
+            begin = bisect_right(days, midnight)
+            if begin > end:
+                yield _one_by_one(rule, window, [datetime.combine(day, at) for at in times])
+        yield _even_days(days[begin : bisect_right(days, _midnight(last))], times, zone)
+
+
+def _even_days(
+    days: Sequence[datetime], times: Sequence[time], zone: ZoneInfo
+) -> Iterable[datetime]:
+    """Return the due times of days through which the zone's offset stays."""
+    if not days:
+        return ()
+    noon = days[0].replace(hour=12, tzinfo=zone)
+    offset = noon.utcoffset() or timedelta()
+    shifts = [datetime.combine(date.min, at) - datetime.min - offset for at in times]
+    if len(shifts) == 1:
+        return map(operator.add, days, repeat(shifts[0]))
+    return (day + shift for day in days for shift in shifts)
+
+
+def _one_by_one(rule: _Rule, window: _Window, locals_: Iterable[datetime]) -> Iterator[datetime]:
+    """Yield the due times of one day."""
+    # A time that is moved out of the gap may come after the next one, or upon it.
+    seen: dict[datetime, datetime] = {}
+    for local in locals_:
+        if local >= window.anchor:
+            seen.setdefault(_utc(local, window.zone), local)
+    for due in sorted(seen):
+        # A whole day that a zone leaves out falls upon the next.
+        new = due > window.latest and not _ended(rule, seen[due], due)
+        if new and window.holds(seen[due], due):
+            yield due
+        window.latest = max(window.latest, due)
+
+
+@lru_cache(maxsize=8192)
+def _times(rule: _Rule, anchor: time) -> tuple[time, ...]:
+    """Return the times of day at which a rule of days is due."""
+    return tuple(
         time(hour, minute, min(second, 59))
         for hour, minute, second in product(
             rule.numbers("BYHOUR", anchor.hour),
             rule.numbers("BYMINUTE", anchor.minute),
             rule.numbers("BYSECOND", anchor.second),
         )
-    ]
-    begin = max(first, anchor.date())
-    for year in range(begin.year, last.year + 1):
-        for day in _days(rule.days, anchor.date(), year):
-            if begin <= day <= last:
-                locals_ = [datetime.combine(day, one) for one in times]
-                yield [local for local in locals_ if local >= anchor]
+    )
 
 
 @lru_cache(maxsize=8192)
-def _days(text: str, anchor: date, year: int) -> tuple[date, ...]:
-    """Return the days of a year on which a rule of days is due; shared by all rules of the same days."""
+def _days(text: str, anchor: date, year: int) -> tuple[datetime, ...]:
+    """Return the days of a year on which a rule of days is due, as midnights; shared by all rules of the same days."""
     begin, end = datetime(year, 1, 1), datetime(year, 12, 31)
     start = datetime.combine(anchor, time())
     rule = rrulestr(text, dtstart=start)
     assert isinstance(rule, rrule)
     rule = rule.replace(dtstart=_later_anchor(rule, start, begin))
-    return tuple(local.date() for local in rule.between(begin, end, inc=True))
+    return tuple(_midnight(local) for local in rule.between(begin, end, inc=True))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _later_anchor(rule: rrule, anchor: datetime, before: datetime) -> datetime:
@@ -242,24 +295,45 @@ def _later_anchor(rule: rrule, anchor: datetime, before: datetime) -> datetime:
 
 
 # --- hours and shorter: elapsed time ---------------------------------------------------------------------------------
-def _by_elapsed_time(
-    rule: _Rule, anchor: datetime, zone: ZoneInfo, after: datetime, until: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """Yield local time and UTC.
+def _by_elapsed_time(rule: _Rule, window: _Window) -> Iterator[Iterable[datetime]]:
+    """Yield due times, in pieces.
 
     While a zone's offset stays, local time is elapsed time; each such stretch is walked through on its own, with the
     anchor where it would stand if that offset had always been.
     """
-    begins = _utc(anchor, zone)
-    for begin, end, offset in _stretches(zone, max(after, begins - ONE_DAY), until):
-        local_anchor = (begins + offset).replace(tzinfo=None)
-        for local in _walk(rule, local_anchor, (begin + offset).replace(tzinfo=None)):
-            due = local.replace(tzinfo=UTC) - offset
+    begins = _utc(window.anchor, window.zone)
+    plain = not window.times and rule.until is None
+    for begin, end, offset in _stretches(
+        window.zone, max(window.after, begins - ONE_DAY), window.until
+    ):
+        anchor = (begins + offset).replace(tzinfo=None)
+        even = _even_steps(rule, anchor)
+        if even is not None and plain:
+            at, step = even
+            first = max(begin, begins, window.after + timedelta.resolution)
+            yield _steps(
+                _aware(at, offset), step, first, min(end, window.until + timedelta.resolution)
+            )
+            continue
+        for local in _walk(rule, anchor, (begin + offset).replace(tzinfo=None)):
+            due = _aware(local, offset)
             if due >= end:
                 break
             if _ended(rule, local, due):
                 return
-            yield local, due
+            if window.holds(local, due):
+                yield (due,)
+
+
+def _steps(at: datetime, step: timedelta, begin: datetime, end: datetime) -> Iterable[datetime]:
+    """Return at and what is whole steps away from it, from begin on and before end."""
+    first = at - (at - begin) // step * step
+    count = -((first - end) // step)
+    return accumulate(chain([first], repeat(step, count - 1)), operator.add) if count > 0 else ()
+
+
+def _aware(local: datetime, offset: timedelta) -> datetime:
+    return local.replace(tzinfo=UTC) - offset
 
 
 def _walk(rule: _Rule, anchor: datetime, begin: datetime) -> Iterator[datetime]:
@@ -303,21 +377,47 @@ def _stretches(
     zone: ZoneInfo, begin: datetime, end: datetime
 ) -> Iterator[tuple[datetime, datetime, timedelta]]:
     """Yield the times between which the zone's offset stays, in UTC, with that offset; the last includes its end."""
-    begin, final = begin.astimezone(UTC), end.astimezone(UTC) + timedelta(seconds=1)
-    offset = _offset(zone, begin)
-    at = begin
+    begin, final = begin.astimezone(UTC), end.astimezone(UTC) + SECOND
+    years = range(begin.year, final.year + 1)
+    for change in sorted({one for year in years for one in _changes(zone, year)}):
+        if begin < change < final:
+            yield begin, change, _offset(zone, begin)
+            begin = change
+    if begin < final:
+        yield begin, final, _offset(zone, begin)
+
+
+@lru_cache(maxsize=4096)
+def _changes(zone: ZoneInfo, year: int) -> tuple[datetime, ...]:
+    """Return when the zone's offset changes in a year, and a few days before and after it, in UTC."""
+    found = []
+    at, final = (
+        _midnight(date(year, 1, 1)) - 3 * ONE_DAY,
+        _midnight(date(year, 12, 31)) + 3 * ONE_DAY,
+    )
     while at < final:
-        later = min(at + ONE_DAY, final)
-        if _offset(zone, later) != offset:
+        later = at + ONE_DAY
+        if _offset(zone, later) != _offset(zone, at):
             low, high = at, later
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) / 2
-                low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
-            later = high.replace(microsecond=0)
-            yield begin, later, offset
-            begin, offset = later, _offset(zone, later)
+            while high - low > SECOND:
+                middle = (low + (high - low) / 2).replace(microsecond=0)
+                same = _offset(zone, middle) == _offset(zone, at)
+                low, high = (middle, high) if same else (low, middle)
+            found.append(high)
         at = later
-    yield begin, final, offset
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _days_of_change(zone: ZoneInfo, year: int) -> frozenset[date]:
+    """Return the local days on which the zone's offset changes, those that are left out too."""
+    found = set()
+    for change in _changes(zone, year):
+        day, last = (at.astimezone(zone).date() for at in (change - SECOND, change))
+        while day <= last:
+            found.add(day)
+            day += ONE_DAY
+    return frozenset(found)
 
 
 def _offset(zone: ZoneInfo, at: datetime) -> timedelta:

@@ -105,6 +105,39 @@ def test_a_day_that_the_zone_leaves_out():
     ]
 
 
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Africa/Casablanca",
+        "America/Caracas",
+        "America/Sao_Paulo",  # changes at midnight
+        "Antarctica/Troll",  # by two hours
+        "Asia/Tehran",
+        "Australia/Lord_Howe",  # by half an hour
+        "Europe/Berlin",
+        "Pacific/Apia",
+        "UTC",
+    ],
+)
+@pytest.mark.parametrize("text", ["daily", "every 3 days", "saturday, sunday", "monthly on the 31"])
+def test_days_are_local_days_in_every_zone(zone: str, text: str) -> None:
+    """Twenty years of local times, walked through by dateutil and taken to UTC one by one."""
+    begin, end = datetime(2004, 1, 1), datetime(2024, 1, 1)
+    for at in ("00:00", "00:30", "02:30", "12:00", "23:45"):
+        rule = parse(f"{text} {at}")
+        starts = {one.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+                  for one in rrulestr(rule, dtstart=begin).between(begin, end)}  # fmt: skip
+        until = datetime(2023, 12, 30, tzinfo=UTC)
+
+        found = list(
+            due_times(Timing("", rule, zone, begin), datetime(2004, 1, 3, tzinfo=UTC), until)
+        )
+
+        assert found == sorted(
+            one for one in starts if datetime(2004, 1, 3, tzinfo=UTC) < one <= until
+        )
+
+
 # --- odd days --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("rule", "first", "last", "expected"),
