@@ -8,9 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alert_samples import site as alert_site
 from sqlalchemy import func, select
 from store_samples import NOW, SITE, answer, begun, result
 
+from upkeep.alerts.alerter import Alerter
 from upkeep.judge import evidence_hash
 from upkeep.store import Store, findings, occurrences, open_store, runs, tables
 from upkeep.store.observed import (
@@ -83,7 +85,7 @@ def test_each_kind_goes_at_its_own_time(store: Store) -> None:
         assert list(latest(db, SITE)) == []
     assert prune(store, **on_day(60.1)) == Pruned(measures=2)
     left = {name: count for name, count in rows(store).items() if count}
-    assert left == {"finding": 1, "finding_event": 1}
+    assert left == {"finding": 1, "finding_event": 1, "watched": 1}
     assert prune(store, **on_day(9999)) == Pruned()  # for it is open
 
 
@@ -94,6 +96,37 @@ def test_a_resolved_finding_goes_with_its_story(store: Store) -> None:
     assert prune(store, **on_day(90.5)).findings == 0
     assert prune(store, **on_day(91.5)).findings == 1
     assert rows(store)["finding_event"] == 0
+
+
+def test_of_what_flaps_the_beginning_stays_and_not_each_turn(store: Store) -> None:
+    for hour in range(10):
+        run_on(store, hour / 24, Severity.HIGH if hour % 2 == 0 else Status.PASS)
+    assert rows(store)["finding_event"] == 10
+
+    prune(store, **on_day(31))
+
+    with store.read() as db:
+        (one,) = findings.open_ones(db, everything=True)
+        assert [kind for _at, kind, _message in findings.history(db, one.id)] == ["opened"]
+    assert one.opening == 5
+
+
+def test_a_closed_alert_goes_with_what_was_sent_of_it(store: Store) -> None:
+    alerter = Alerter(store, alert_site())
+    alerter.step(NOW)
+    run_on(store, 0, Severity.CRITICAL)
+    alerter.step(NOW + timedelta(minutes=5))
+    assert rows(store)["outbox"] > 0
+
+    prune(store, **on_day(200))
+    assert rows(store)["alert"] == 1  # for it is open
+    run_on(store, 200, Status.PASS)
+    for day in (200.1, 201):
+        alerter.step(NOW + timedelta(days=day))
+    prune(store, **on_day(292))
+
+    left = rows(store)
+    assert [left[name] for name in ("alert", "alert_event", "alert_finding", "outbox")] == [0] * 4
 
 
 def test_a_run_without_an_end_stays(store: Store) -> None:

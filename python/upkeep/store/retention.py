@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 
-from upkeep.store import Store, tables
+from upkeep.store import Store, alerts, tables
 from upkeep.store.findings import OPEN
 from upkeep.store.runs import RUNNING
 from upkeep.store.statements import batched, lock_evidence
@@ -78,6 +78,12 @@ def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
     limit = now - timedelta(days=policy.findings_days)
     resolved = (finding.c.status != OPEN) & (finding.c.resolved_at < limit)
     findings = _delete(store, finding, finding.c.id, resolved)
+    # Of what flaps, its beginning is kept; not each of its turns.
+    turn = tables.finding_event
+    old_turn = (turn.c.at < now - timedelta(days=policy.runs_days)) & (turn.c.kind != "opened")
+    _delete(store, turn, turn.c.id, old_turn)
+    with store.begin() as db:
+        alerts.prune(db, limit)
     # Kept as long as runs are: what every two minutes brings is a quarter of a million a year.
     due = tables.occurrence
     ended = due.c.finished_at < now - timedelta(days=policy.runs_days)
