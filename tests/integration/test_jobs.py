@@ -82,7 +82,7 @@ def test_no_two_runs_change_a_host_at_once(upkeep: Upkeep, fleet: Fleet) -> None
     before = fleet.run("backup1", "cat", CONFIG).stdout
     fleet.run("backup1", "sh", "-c", f"printf '{slow}' > {CONFIG}; rm -f /srv/log/working")
     try:
-        first = upkeep.start("run", "daily")
+        first = upkeep.start("run", "daily", "--limit", "backup1")
         fleet.run("backup1", "sh", "-c", "until [ -e /srv/log/working ]; do sleep 0.1; done")
         second = upkeep("run", "daily")
         elsewhere = upkeep("run", "daily", "--limit", "web1")
