@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +16,7 @@ from upkeep.alerts import channels, messages
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.channels import Parcel
 from upkeep.alerts.model import Alert
-from upkeep.document import dumps
+from upkeep.document import alert_document, dumps, plain
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.fields import seconds_of
 from upkeep.parameters import nearest
@@ -41,7 +40,7 @@ def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
         health = outbox.channels(db, key)
     rows = [(one, [member for member in members if member.alert_id == one.id]) for one in found]
     if as_json:
-        documents = [_document(one, mine) for one, mine in rows]
+        documents = [alert_document(one, mine) for one, mine in rows]
         failing = [asdict(one) for one in health if one.failing_since]
         _print_json({"alerts": documents, "failing_channels": failing})
     else:
@@ -57,7 +56,7 @@ def show_alert(inventory: str, number: int, *, as_json: bool) -> None:
         members = alerts.members(db, [number], everything=found.closed_at is not None)
         history, sent = alerts.history(db, number), outbox.of_alert(db, number)
     if as_json:
-        document = _document(found, members)
+        document = alert_document(found, members)
         document["history"] = [asdict(one) for one in history]
         document["messages"] = [asdict(one) for one in sent]
         _print_json({"alert": document})
@@ -254,28 +253,6 @@ def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
     return time_of(text, zone, option)
 
 
-def _document(alert: Alert, members: list[Any]) -> dict[str, Any]:
-    values = _without_site(asdict(alert))
-    for private in ("group_key", "round", "round_at", "round_why", "told_round"):
-        del values[private]
-    values["dedupe"] = alert.dedupe
-    values["what"] = messages.headline(alert, members)
-    values["hosts"] = sorted(Counter(one.host for one in members))
-    values["findings"] = [
-        {
-            "id": one.finding_id,
-            "host": one.host,
-            "check_id": one.check,
-            "subject": one.subject,
-            "severity": one.severity,
-            "message": one.message,
-            "remedy": one.remedy,
-        }
-        for one in members
-    ]
-    return values
-
-
 def _without_site(values: dict[str, Any]) -> dict[str, Any]:
     """Return a row without the site: it is the one that was asked for."""
     overrides = values.get("overrides")
@@ -286,16 +263,7 @@ def _without_site(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(dumps({"version": 1, **_plain(document)}) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    """Return times as text, in UTC."""
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+    sys.stdout.write(dumps({"version": 1, **plain(document)}) + "\n")
 
 
 def _out() -> Screen:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from upkeep.verdicts import Result, Severity
 from upkeep.view.model import HostInRun, RunSummary
 
 if TYPE_CHECKING:
+    from upkeep.alerts.model import Alert, Member
     from upkeep.store.findings import Finding
 
 VERSION = 1
@@ -69,6 +70,41 @@ def finding_document(one: Finding) -> dict[str, Any]:
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()
     }
+
+
+def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:
+    """Return an alert with the findings in it, as JSON types; without what only the alerter keeps count of."""
+    from upkeep.alerts.messages import headline
+
+    values = dataclasses.asdict(alert)
+    for own in ("site", "group_key", "round", "round_at", "round_why", "told_round"):
+        del values[own]
+    values["dedupe"] = alert.dedupe
+    values["what"] = headline(alert, members)
+    values["hosts"] = sorted({one.host for one in members})
+    values["findings"] = [
+        {
+            "id": one.finding_id,
+            "host": one.host,
+            "check_id": one.check,
+            "subject": one.subject,
+            "severity": one.severity,
+            "message": one.message,
+            "remedy": one.remedy,
+        }
+        for one in members
+    ]
+    made: dict[str, Any] = plain(values)
+    return made
+
+
+def plain(value: Any) -> Any:
+    """Return a document with its times as text, in UTC."""
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
 def dumps(document: dict[str, Any]) -> str:

@@ -14,11 +14,13 @@ import httpx2
 import jsonschema
 import pytest
 import time_machine
+from alert_samples import site as alert_site
 from service.page import PASSWORD, Visitor, add_users, served
 from sqlalchemy import func, select, text
 from store_samples import answer, begun, result
 
 from upkeep import clock
+from upkeep.alerts.alerter import Alerter
 from upkeep.document import schema
 from upkeep.errors import StoreError
 from upkeep.roles import Role
@@ -85,6 +87,7 @@ def one_store(tmp_path: Any) -> Iterator[Store]:
 def setting(one_store: Store) -> Setting:
     add_users(one_store, NOW)
     fill(one_store)
+    Alerter(one_store, alert_site()).step(NOW + timedelta(minutes=3))
     return Setting(
         one_store,
         SITE,
@@ -122,6 +125,8 @@ FOR_ADMINS = {
 FOR_APPROVERS = {("GET", "/acts"), ("GET", "/api/acts")}
 FOR_OPERATORS = {
     ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),
+    ("POST", "/alerts/{id:int}/acknowledge"), ("POST", "/api/alerts/{id:int}/acknowledge"), ("POST", "/silences"),
+    ("POST", "/silences/{id:int}/end"), ("POST", "/oncall"), ("POST", "/oncall/{id:int}/end"),
 }  # fmt: skip
 
 
@@ -518,6 +523,7 @@ def test_documents_are_those_of_the_command(visitor: Any) -> None:
 def test_every_page_on_both_databases_and_lists_go_on_where_they_ended(store: Store) -> None:
     add_users(store, NOW)
     fill(store)
+    Alerter(store, alert_site()).step(NOW + timedelta(minutes=3))
     with store.begin() as db:
         number = runs.start(db, begun(started_at=NOW))
         bad = [result(list(Severity)[at % 5], host="web9", subject=f"/{at}") for at in range(120)]

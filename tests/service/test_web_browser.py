@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alert_samples import schedule as alert_schedule
+from alert_samples import site as alert_site
 from bench.pages import fill
 from service.page import PASSWORD, add_users, served
 
-from upkeep.schedule_file import Schedule
+from upkeep.alerts.alerter import Alerter
 from upkeep.store import Store, open_store, runs
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
 NOW = datetime.now(UTC)
-SCHEDULE = Schedule.model_validate(
-    {"procedures": {
-        "daily": {"title": "Daily procedure", "rule": "daily 03:00"},
-        "look": {"title": "Look at this machine", "checks": ["disk_space"]},
-    }}
-)  # fmt: skip
+SCHEDULE = alert_schedule(procedures={
+    "daily": {"title": "Daily procedure", "rule": "daily 03:00"},
+    "look": {"title": "Look at this machine", "checks": ["disk_space"]},
+})  # fmt: skip
 PAGES = (
     "/", "/runs", "/runs/1", "/runs/1/hosts/web1", "/runs/1/restart", "/findings", "/findings?status=resolved",
-    "/findings/1", "/schedule", "/users", "/users/viewer", "/acts", "/me", "/nothing",
+    "/findings/1", "/schedule", "/alerts", "/alerts/1", "/oncall", "/users", "/users/viewer", "/acts", "/me", "/nothing",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
     add_users(opened, NOW)
     fill(opened, 120, 1, NOW)
+    Alerter(opened, alert_site()).step(NOW)
     yield opened
     opened.close()
 
@@ -118,6 +119,7 @@ def test_who_signs_in_comes_to_where_they_wanted(opened: Any, where: str) -> Non
 def test_the_keyboard_is_enough(browser: Any, where: str) -> None:
     page = browser.new_page()
     page.goto(where + "/runs")
+    page.wait_for_function("document.activeElement.name === 'name'")
     page.keyboard.type("operator")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)

@@ -7,11 +7,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.document import dumps, finding_document, run_document
+from upkeep.document import alert_document, dumps, finding_document, run_document
 from upkeep.roles import Role
 from upkeep.store import acts, observed, run_requests, runs
+from upkeep.store import alerts as stored_alerts
+from upkeep.store.texts import name
 from upkeep.view.stored import hosts_of, of_run
-from upkeep.web import pages
+from upkeep.web import alerts, pages
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 
@@ -69,6 +71,30 @@ def show_findings(ask: Ask) -> Response:
     return _json({"findings": [finding_document(one) for one in rows]}, more)
 
 
+def show_alerts(ask: Ask) -> Response:
+    """Give the open alerts, worst first."""
+    with ask.store.read() as db:
+        found = stored_alerts.open_alerts(db, name(ask.setting.site))[: pages.ROWS]
+        members = stored_alerts.members(db, [one.id for one in found])
+    mine = {one.id: [member for member in members if member.alert_id == one.id] for one in found}
+    return _json({"alerts": [alert_document(one, mine[one.id]) for one in found]})
+
+
+def show_alert(ask: Ask) -> Response:
+    """Give an alert."""
+    with ask.store.read() as db:
+        found = alerts.the_alert(ask, db, int(ask.path["id"]))
+        closed = found.closed_at is not None
+        members = stored_alerts.members(db, [found.id], everything=closed)
+    return _json({"alert": alert_document(found, members)})
+
+
+def acknowledge(ask: Ask) -> Response:
+    """Say that who asks has the alert."""
+    alerts.acknowledge(ask)
+    return show_alert(ask)
+
+
 def restart(ask: Ask) -> Response:
     """Ask for the run's procedure once more."""
     answer = pages.restart(ask)
@@ -108,5 +134,10 @@ ROUTES = (
     Route(POST, "/api/runs/{id:int}/restart", Role.OPERATOR, restart, "restart run"),
     Route(GET, "/api/requests/{id:int}", Role.VIEWER, show_request),
     Route(GET, "/api/findings", Role.VIEWER, show_findings),
+    Route(GET, "/api/alerts", Role.VIEWER, show_alerts),
+    Route(GET, "/api/alerts/{id:int}", Role.VIEWER, show_alert),
+    Route(
+        POST, "/api/alerts/{id:int}/acknowledge", Role.OPERATOR, acknowledge, "acknowledge alert"
+    ),
     Route(GET, "/api/acts", Role.APPROVER, show_acts, "look at acts"),
 )

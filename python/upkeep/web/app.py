@@ -23,7 +23,7 @@ from upkeep import clock
 from upkeep.errors import StoreError, UpkeepError
 from upkeep.roles import Role
 from upkeep.store import acts, sessions
-from upkeep.web import api, auth, duty, html, own, pages, people
+from upkeep.web import alerts, api, auth, duty, html, own, pages, people
 from upkeep.web.html import page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route, Setting
 
@@ -51,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     *auth.ROUTES,
     *pages.ROUTES,
     *duty.ROUTES,
+    *alerts.ROUTES,
     *people.ROUTES,
     *api.ROUTES,
 )

@@ -27,6 +27,7 @@ STATIC = {
 # Path, name, and who sees it.
 NAVIGATION = (
     ("/", "Today", Role.VIEWER),
+    ("/alerts", "Alerts", Role.VIEWER),
     ("/runs", "Runs", Role.VIEWER),
     ("/findings", "Findings", Role.VIEWER),
     ("/schedule", "Schedule", Role.VIEWER),

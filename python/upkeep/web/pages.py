@@ -23,6 +23,7 @@ from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.text import counted
 from upkeep.view.troubles import Troubles
+from upkeep.web.alerts import AlertRow, waiting
 from upkeep.web.duty import late_ones
 from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -57,6 +58,7 @@ class Today:
     coming: list[Occurrence]
     late: list[occurrences.Occurrence]
     debts: list[occurrences.Debt]
+    alerts: list[AlertRow]
 
     @property
     def live(self) -> bool:
@@ -100,7 +102,7 @@ def today(ask: Ask) -> Today:
         said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst, running,
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
         ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
-        late_ones(ask), debts,
+        late_ones(ask), debts, waiting(ask, WORST_ON_TODAY),
     )  # fmt: skip
 
 

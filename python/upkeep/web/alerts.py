@@ -1,0 +1,281 @@
+"""Alerts: who is told of what, who has it, what is kept quiet, and who is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from upkeep.alerts.calendar import SiteCalendar
+from upkeep.alerts.messages import headline, title_of
+from upkeep.alerts.model import OPEN, Alert, Member
+from upkeep.errors import ConfigurationError, UsageError
+from upkeep.fields import seconds_of, within
+from upkeep.roles import Role
+from upkeep.schedule_file import Alerts, Schedule
+from upkeep.store import acts, alerts, outbox, silences
+from upkeep.store.texts import name
+from upkeep.web.html import go_to, page
+from upkeep.web.routing import GET, POST, Ask, PageError, Route
+
+ROWS = 50
+MEMBERS = 100
+NOTE_CHARACTERS = 1_000
+NAMES = 255
+LONGEST = timedelta(days=366)
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    """An alert in a list."""
+
+    alert: Alert
+    headline: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has it, and somebody should."""
+        one = self.alert
+        return one.status == OPEN and not one.silenced and one.settles_at is None
+
+
+@dataclass(frozen=True)
+class OnCall:
+    """Who of a team is called, the first first, by the rota and the overrides to it."""
+
+    team: str
+    title: str
+    people: tuple[str, ...]
+    overrides: tuple[silences.Override, ...]
+    zone: ZoneInfo
+
+
+def rows_of(db: Any, found: Sequence[Alert], *, everything: bool = False) -> list[AlertRow]:
+    """Return alerts with what they are about."""
+    members: dict[int, list[Member]] = {}
+    for one in alerts.members(db, [one.id for one in found], everything=everything):
+        members.setdefault(one.alert_id, []).append(one)
+    return [AlertRow(one, headline(one, members.get(one.id, ()))) for one in found]
+
+
+def waiting(ask: Ask, count: int) -> list[AlertRow]:
+    """Return the worst alerts that nobody has."""
+    with ask.store.read() as db:
+        found = alerts.open_alerts(db, _site(ask))
+        return [one for one in rows_of(db, found[:ROWS]) if one.waits][:count]
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+def show_alerts(ask: Ask) -> Response:
+    """Show the open alerts, worst first, and those of late."""
+    site = _site(ask)
+    with ask.store.read() as db:
+        opened = alerts.open_alerts(db, site)
+        rows = rows_of(db, opened[:ROWS])
+        late = [one for one in alerts.recent(db, ROWS, site) if one.closed_at is not None]
+        closed = rows_of(db, late, everything=True)
+        quiet = silences.lasting(db, site, ask.now, planned=True)
+        failing = [one for one in outbox.channels(db, site) if one.failing_since]
+    return page(
+        ask, "alerts.html", alerts=rows, more=max(len(opened) - ROWS, 0), closed=closed, quiet=quiet,
+        failing=failing, waits=sum(one.waits for one in rows), live=True, on_call=_on_call(ask),
+    )  # fmt: skip
+
+
+def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
+    """Tell an alert's story: its findings, who has it, what happened, who was told over what."""
+    number = int(ask.path["id"])
+    with ask.store.read() as db:
+        found = the_alert(ask, db, number)
+        members = alerts.members(db, [number], everything=found.closed_at is not None)
+        history = alerts.history(db, number)
+        sent = outbox.of_alert(db, number)
+    schedule = ask.setting.schedule()
+    lasts = (schedule.alerts if schedule else Alerts()).acknowledged_for
+    return page(
+        ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
+        alert=found, members=members[:MEMBERS], hidden=max(len(members) - MEMBERS, 0), history=history,
+        sent=sent, lasts=within(lasts), message=message, form=ask.form, titles=title_of,
+        pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
+    )  # fmt: skip
+
+
+def acknowledge(ask: Ask) -> Response:
+    """Write down that who asks has the alert, for a time."""
+    number = int(ask.path["id"])
+    seconds = _seconds(ask, "lasts")
+    with ask.store.begin() as db:
+        the_alert(ask, db, number)
+        note = ask.form.get("note", "").strip()[:NOTE_CHARACTERS]
+        until = ask.now + timedelta(seconds=seconds)
+        _try(lambda: alerts.acknowledge(db, number, ask.user, ask.now, until, note))
+        acts.record(db, ask.act("acknowledge alert", str(number), detail=note))
+    return go_to(f"/alerts/{number}")
+
+
+# --- silences --------------------------------------------------------------------------------------------------------
+def silence(ask: Ask) -> Response:
+    """Keep findings quiet for a time."""
+    check, host = (ask.form.get(one, "").strip()[:NAMES] for one in ("check", "host"))
+    reason = ask.form.get("reason", "").strip()[:NOTE_CHARACTERS]
+    if not check or not host:
+        raise PageError(422, "A silence names a check and a host, or patterns of them.")
+    text = ask.form.get("severity", "2")
+    if text not in ("1", "2", "3", "4"):
+        raise PageError(422, "A severity is a number from 1 to 4.")
+    ends = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
+    with ask.store.begin() as db:
+        _try(
+            lambda: silences.add(
+                db, _site(ask), check=check, host=host, severity=int(text), reason=reason,
+                by=ask.user, at=ask.now, begins=ask.now, ends=ends,
+            )
+        )  # fmt: skip
+        acts.record(db, ask.act("silence", f"{check} on {host}", detail=reason))
+    return go_to("/alerts")
+
+
+def end_silence(ask: Ask) -> Response:
+    """End a silence before its time."""
+    number = _number(ask)
+    with ask.store.begin() as db:
+        _try(lambda: silences.end(db, number, ask.user, ask.now), 404)
+        acts.record(db, ask.act("end silence", str(number)))
+    return go_to("/alerts")
+
+
+# --- who is on call --------------------------------------------------------------------------------------------------
+def show_on_call(ask: Ask) -> Response:
+    """Show who is called for each team, and let operators put somebody else there for a time."""
+    schedule = ask.setting.schedule()
+    return page(
+        ask, "oncall.html", on_call=_on_call(ask), people=schedule.people if schedule else {},
+        calls={name: one.title for name, one in schedule.teams.items()} if schedule else {},
+    )  # fmt: skip
+
+
+def set_on_call(ask: Ask) -> Response:
+    """Let somebody take a team's calls for a time."""
+    schedule = ask.setting.schedule()
+    team, person = ask.form.get("team", ""), ask.form.get("person", "")
+    if schedule is None or team not in schedule.teams or person not in schedule.people:
+        raise PageError(422, "The schedule has no such team, or no such person.")
+    zone = ZoneInfo(schedule.zone_of(schedule.teams[team]))
+    begins = _local(ask, "begins", zone) if ask.form.get("begins") else ask.now
+    ends = _local(ask, "ends", zone)
+    with ask.store.begin() as db:
+        _try(
+            lambda: silences.add_override(
+                db, _site(ask), team=team, person=person, begins=begins, ends=ends, by=ask.user,
+                at=ask.now,
+            )
+        )  # fmt: skip
+        acts.record(db, ask.act("override rota", f"{team}: {person}"))
+    return go_to("/oncall")
+
+
+def end_on_call(ask: Ask) -> Response:
+    """End such an override before its time."""
+    number = _number(ask)
+    with ask.store.begin() as db:
+        _try(lambda: silences.end_override(db, number, ask.user, ask.now), 404)
+        acts.record(db, ask.act("end override", str(number)))
+    return go_to("/oncall")
+
+
+def _on_call(ask: Ask) -> list[OnCall]:
+    schedule = ask.setting.schedule()
+    calendar = _calendar(ask, schedule)
+    if schedule is None or calendar is None:
+        return []
+    with ask.store.read() as db:
+        overrides = silences.overrides(db, _site(ask), ask.now)
+    return [
+        OnCall(
+            team,
+            known.title,
+            tuple(
+                schedule.people[one].name if one in schedule.people else one
+                for one in calendar.times(team, overrides).on_call(ask.now)
+            ),
+            tuple(one for one in overrides if one.team == team),
+            ZoneInfo(schedule.zone_of(known)),
+        )
+        for team, known in schedule.teams.items()
+    ]
+
+
+def _calendar(ask: Ask, schedule: Schedule | None) -> SiteCalendar | None:
+    """Return the site's calendar; None where it cannot be read, of which the scheduler tells."""
+    if schedule is None:
+        return None
+    folder = ask.setting.coming.folder if ask.setting.coming else None
+    try:
+        return SiteCalendar(schedule, folder or Path())
+    except ConfigurationError:
+        return None
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+def _site(ask: Ask) -> str:
+    return name(ask.setting.site)
+
+
+def _number(ask: Ask) -> int:
+    number = int(ask.path["id"])
+    if number >= 2**31:
+        raise PageError(404, "There is none of that number.")
+    return number
+
+
+def the_alert(ask: Ask, db: Any, number: int) -> Alert:
+    """Return the site's alert of that number."""
+    found = alerts.get(db, number) if number < 2**31 else None
+    if found is None or found.site != _site(ask):
+        raise PageError(404, "There is no such alert.")
+    return found
+
+
+def _try(act: Any, status: int = 409) -> None:
+    """Do it; what the store says against it is shown."""
+    try:
+        act()
+    except UsageError as exc:
+        raise PageError(status, f"{exc}.", remedy=exc.remedy) from exc
+
+
+def _seconds(ask: Ask, field: str) -> float:
+    text = ask.form.get(field, "").strip()
+    try:
+        seconds = seconds_of(text)
+    except ValueError as exc:
+        raise PageError(422, f"{text[:40] or 'Nothing'} is no time; it takes {exc}.") from None
+    if seconds > LONGEST.total_seconds():
+        raise PageError(422, "That is longer than a year.")
+    return seconds
+
+
+def _local(ask: Ask, field: str, zone: ZoneInfo) -> datetime:
+    text = ask.form.get(field, "")
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise PageError(422, f"{text[:40] or 'Nothing'} is no date with a time.") from None
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+
+ROUTES = (
+    Route(GET, "/alerts", Role.VIEWER, show_alerts),
+    Route(GET, "/alerts/{id:int}", Role.VIEWER, show_alert),
+    Route(POST, "/alerts/{id:int}/acknowledge", Role.OPERATOR, acknowledge, "acknowledge alert"),
+    Route(POST, "/silences", Role.OPERATOR, silence, "silence"),
+    Route(POST, "/silences/{id:int}/end", Role.OPERATOR, end_silence, "end silence"),
+    Route(GET, "/oncall", Role.VIEWER, show_on_call),
+    Route(POST, "/oncall", Role.OPERATOR, set_on_call, "override rota"),
+    Route(POST, "/oncall/{id:int}/end", Role.OPERATOR, end_on_call, "end override"),
+)

@@ -1,0 +1,183 @@
+"""Alerts on the page: what waits, who has it, what is quiet, who is called; also by keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alert_samples import full, run, schedule, seen, site
+from service.page import PASSWORD, Visitor, add_users, served
+from service.test_web_browser import browser as browser
+
+from upkeep.alerts.alerter import Alerter
+from upkeep.store import Store, acts, alerts, open_store, silences
+from upkeep.verdicts import Severity, Status
+from upkeep.web.duty import Coming
+from upkeep.web.routing import Setting
+
+NOW = datetime.now(UTC)
+SITE = "/srv/site"
+HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with an alert of severity 1 on two hosts, told to who is on call."""
+    opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
+    add_users(opened, NOW)
+    alerter = Alerter(opened, site())
+    before = NOW - timedelta(hours=2)
+    run(
+        opened, before, *(seen(full(Status.PASS), host=host, at=before) for host in ("web1", "db1"))
+    )
+    alerter.step(before)
+    at = NOW - timedelta(hours=1)
+    bad = full(Severity.CRITICAL, "/srv", message=f"99 % used {HOSTILE}")
+    run(opened, at, *(seen(bad, host=host, at=at) for host in ("web1", "db1")))
+    alerter.step(at)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def where(store: Store) -> Iterator[str]:
+    plan = schedule()
+    with served(Setting(store, SITE, lambda: plan, Coming(lambda: plan, None))) as url:
+        yield url
+
+
+@pytest.fixture
+def operator(where: str) -> Iterator[Visitor]:
+    one = Visitor(where)
+    one.sign_in("operator")
+    yield one
+    one.close()
+
+
+def the_alert(store: Store) -> Any:
+    with store.read() as db:
+        (one,) = alerts.open_alerts(db)
+    return one
+
+
+def test_what_nobody_has_comes_first(operator: Visitor) -> None:
+    today, listed = operator.get("/").text, operator.get("/alerts").text
+
+    assert today.index("Waits for somebody") < today.index("What needs you")
+    assert "1 alert waits for somebody" in listed
+    assert "FAILS: File systems have space left (db1, web1, 2 findings)" in listed
+    assert "On call: Operations <b>Ada</b>" in listed
+
+
+def test_an_alert_tells_what_is_wrong_who_was_told_and_what_to_do(operator: Visitor) -> None:
+    told = operator.get("/alerts/1").text
+
+    assert "severity 1" in told
+    assert "free space" in told
+    assert "&lt;img src=x" in told
+    assert "<img" not in told
+    assert told.count('<td class="status ">waiting</td>') == 2
+    assert operator.get("/alerts/99").status_code == 404
+
+
+def test_acknowledging_says_who_until_when_and_is_written_down(
+    store: Store, operator: Visitor
+) -> None:
+    asked = operator.act("/alerts/1/acknowledge", note="moving files", lasts="4 h")
+
+    assert asked.headers["location"] == "/alerts/1"
+    one = the_alert(store)
+    assert (one.status, one.acknowledged_by, one.note) == (
+        "acknowledged",
+        "operator",
+        "moving files",
+    )
+    assert timedelta(hours=3.9) < one.acknowledged_until - NOW < timedelta(hours=4.1)
+    with store.read() as db:
+        act = acts.recent(db, 1)[0]
+    assert (act.who, act.what, act.target, act.way) == (
+        "operator",
+        "acknowledge alert",
+        "1",
+        "web",
+    )
+    assert "Waits for somebody" not in operator.get("/").text
+    assert "Somebody has every alert" in operator.get("/alerts").text
+
+
+@pytest.mark.parametrize("lasts", ["", "soon", "-1 h", "0 h", "9999 w", "1 fortnight"])
+def test_a_time_that_is_none_is_refused(store: Store, operator: Visitor, lasts: str) -> None:
+    asked = operator.act("/alerts/1/acknowledge", lasts=lasts)
+
+    assert asked.status_code == 422
+    assert the_alert(store).status == "open"
+
+
+def test_programs_get_the_same_as_the_commands_document(store: Store, operator: Visitor) -> None:
+    (listed,) = operator.get("/api/alerts").json()["alerts"]
+    taken = operator.act("/api/alerts/1/acknowledge", lasts="1 h").json()["alert"]
+
+    assert (listed["id"], listed["hosts"], listed["severity"]) == (1, ["db1", "web1"], 1)
+    assert (taken["status"], taken["acknowledged_by"]) == ("acknowledged", "operator")
+
+
+def test_a_silence_is_made_from_an_alert_and_ended(store: Store, operator: Visitor) -> None:
+    form = {"check": "disk_space", "host": "web*", "severity": "1", "lasts": "2 h"}
+
+    without = operator.act("/silences", **form, reason=" ")
+    made = operator.act("/silences", **form, reason="moving files")
+
+    assert (without.status_code, made.status_code) == (409, 303)
+    assert "a silence needs a reason" in without.text
+    assert "operator: moving files" in operator.get("/alerts").text
+    assert operator.act("/silences/1/end").status_code == 303
+    with store.read() as db:
+        assert silences.lasting(db, SITE, datetime.now(UTC)) == []
+    assert operator.act("/silences/1/end").status_code == 404
+
+
+def test_somebody_else_takes_the_calls_for_a_time(store: Store, operator: Visitor) -> None:
+    until = (NOW + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+
+    assert operator.act("/oncall", team="ops", person="nobody", ends=until).status_code == 422
+    assert operator.act("/oncall", team="ops", person="bob", ends="later").status_code == 422
+    assert operator.act("/oncall", team="ops", person="bob", ends=until).status_code == 303
+
+    assert "On call: Operations <b>Bob</b>" in operator.get("/alerts").text
+    assert "says operator" in operator.get("/oncall").text
+    assert operator.act("/oncall/1/end").status_code == 303
+    assert "On call: Operations <b>Ada</b>" in operator.get("/alerts").text
+
+
+def test_an_alert_is_acknowledged_by_keyboard_alone(browser: Any, where: str, store: Store) -> None:
+    page = browser.new_page()
+    page.goto(where + "/")
+    page.wait_for_function("document.activeElement.name === 'name'")
+    page.keyboard.type("operator")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("nav")
+    _tab_to(page, "FAILS: File systems have space left (db1, web1, 2 findings)")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/alerts/1")
+    while page.evaluate("document.activeElement.name") != "note":
+        page.keyboard.press("Tab")
+    page.keyboard.type("on my way")
+    _tab_to(page, "I have it")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=operator has it until")
+
+    assert the_alert(store).note == "on my way"
+    page.close()
+
+
+def _tab_to(page: Any, text: str) -> None:
+    for _press in range(200):
+        if page.evaluate("document.activeElement.textContent").strip() == text:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(text)
