@@ -169,7 +169,7 @@ def test_an_alert_is_acknowledged_by_keyboard_alone(browser: Any, where: str, st
     page.keyboard.type("on my way")
     _tab_to(page, "I have it")
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=operator has it until")
+    page.wait_for_selector("text=operator has it, lapses")
 
     assert the_alert(store).note == "on my way"
     page.close()
