@@ -22,6 +22,9 @@ from upkeep.store import Store, open_store, runs
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
+pytestmark = pytest.mark.newest
+
+
 NOW = datetime.now(UTC)
 SCHEDULE = Schedule.model_validate(
     {"procedures": {
