@@ -4,6 +4,9 @@ SHELL := /bin/sh
 VENV := .venv
 OLDEST := .venv-3.11
 PYTEST := -m pytest -q
+# Files are shared out among so many processes; most tests wait more than they compute.
+WORKERS := 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,13 +43,13 @@ lint: $(VENV)/dev  ## ruff, mypy --strict, ansible-lint (production)
 	PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV)/bin/ansible-lint --strict
 
 unit: $(VENV)/dev  ## the tests without services, in seconds
-	$(VENV)/bin/python $(PYTEST) tests/unit
+	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) tests/unit
 
 oldest: $(OLDEST)/dev  ## unit and service tests on the oldest Python and ansible-core
-	$(OLDEST)/bin/python $(PYTEST) -m "not long" tests/unit tests/service
+	$(OLDEST)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "not long and not newest" tests/unit tests/service
 
 service: $(VENV)/dev  ## the tests on real daemons
-	$(VENV)/bin/python $(PYTEST) tests/service
+	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) tests/service
 
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
 	$(VENV)/bin/python $(PYTEST) tests/integration

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import left_behind
+
 TESTS = Path(__file__).parent
 
 # Ansible's programs are those beside the Python that runs the tests.
@@ -15,3 +17,11 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH")])
 )
+
+
+def pytest_configure() -> None:
+    left_behind.guard()
+
+
+def pytest_unconfigure() -> None:
+    left_behind.relieve()

@@ -98,7 +98,11 @@ def list_procedures(inventory: str, *, as_json: bool) -> None:
     procedures = site.schedule.procedures
     if as_json:
         _print_json(
-            {"procedures": [{"id": name} | one.model_dump() for name, one in procedures.items()]}
+            {
+                "procedures": [
+                    {"id": name} | one.model_dump(mode="json") for name, one in procedures.items()
+                ]
+            }
         )
         return
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -106,15 +107,16 @@ class Upkeep:
 Sites = Callable[..., Upkeep]
 
 
+def make_site(folder: Path, fleet: Fleet, wanted: dict[str, list[Any]], **settings: Any) -> Upkeep:
+    """Make a site of hosts and what each is checked for."""
+    groups = {
+        f"only_{host}": {"hosts": {host: {}}, "vars": {f"upkeep_checks_{host}": checks}}
+        for host, checks in wanted.items()
+    }
+    return Upkeep(write_site(folder / "site", fleet, groups, settings=settings))
+
+
 @pytest.fixture
 def site(fleet: Fleet, tmp_path: Path) -> Sites:
     """Return a maker of sites: site({"web1": [checks], …}, **settings)."""
-
-    def make(wanted: dict[str, list[Any]], **settings: Any) -> Upkeep:
-        groups = {
-            f"only_{host}": {"hosts": {host: {}}, "vars": {f"upkeep_checks_{host}": checks}}
-            for host, checks in wanted.items()
-        }
-        return Upkeep(write_site(tmp_path / "site", fleet, groups, settings=settings))
-
-    return make
+    return functools.partial(make_site, tmp_path, fleet)

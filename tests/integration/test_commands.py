@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import jsonschema
 import pytest
-from integration.conftest import Sites, Upkeep
+from integration.conftest import Sites, Upkeep, make_site
+from lab.fleet import Fleet
 from service.postgres import Postgres
 
 from upkeep.document import schema
@@ -15,9 +16,21 @@ from upkeep.document import schema
 NO_BACKUP = {"check": "backup_fresh", "sets": [{"name": "none", "paths": ["/nowhere/*.gz"]}]}
 
 
+WANTED = {"web1": ["failed_logins", "disk_space", NO_BACKUP]}
+
+
 @pytest.fixture
 def upkeep(site: Sites) -> Upkeep:
-    made = site({"web1": ["failed_logins", "disk_space", NO_BACKUP]})
+    """A site with one run, for a test that changes it."""
+    made = site(WANTED)
+    made("run", "daily", status=2)
+    return made
+
+
+@pytest.fixture(scope="module")
+def shown(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Upkeep:
+    """A site with one run, for tests that ask and change nothing of it."""
+    made = make_site(tmp_path_factory.mktemp("shown"), fleet, WANTED)
     made("run", "daily", status=2)
     return made
 
@@ -38,9 +51,9 @@ def upkeep(site: Sites) -> Upkeep:
     ],
 )
 def test_each_document_has_its_shape(
-    upkeep: Upkeep, shape: str, arguments: tuple[str, ...], with_site: bool
+    shown: Upkeep, shape: str, arguments: tuple[str, ...], with_site: bool
 ) -> None:
-    document = json.loads(upkeep(*arguments, "--json", site=with_site).stdout)
+    document = json.loads(shown(*arguments, "--json", site=with_site).stdout)
 
     jsonschema.validate(document, schema(shape), jsonschema.Draft202012Validator)
     assert any(document[key] for key in document if key != "version")
@@ -91,9 +104,9 @@ def test_a_finding_is_resolved_when_what_was_wrong_is_right(upkeep: Upkeep) -> N
     ],
 )
 def test_wrong_usage_is_64_and_says_what_there_is(
-    upkeep: Upkeep, arguments: tuple[str, ...], status: int, said: str
+    shown: Upkeep, arguments: tuple[str, ...], status: int, said: str
 ) -> None:
-    done = upkeep(*arguments, status=status)
+    done = shown(*arguments, status=status)
 
     assert said in done.stderr
     assert done.stdout == ""

@@ -373,9 +373,10 @@ def test_63_a_workspace_that_others_can_read_is_refused(site: Sites, tmp_path: P
     assert "must be private" in done.stderr
 
 
-def test_two_runs_at_once_do_not_disturb_each_other(site: Sites) -> None:
+def test_two_looks_at_once_do_not_disturb_each_other(site: Sites) -> None:
     upkeep = site({"web1": ["failed_logins"], "plain1": ["failed_logins"]})
-    (upkeep.site / "schedule.yml").write_text("procedures: {look: {title: Look}}\n")
+    schedule = upkeep.site / "schedule.yml"
+    schedule.write_text("procedures: {look: {title: Look, playbook: astral.upkeep.observe}}\n")
 
     both = [upkeep.start("run", "look") for _ in range(2)]
     ended = [one.communicate(timeout=120) for one in both]
@@ -383,6 +384,28 @@ def test_two_runs_at_once_do_not_disturb_each_other(site: Sites) -> None:
     assert [one.returncode for one in both] == [3, 3], ended  # plain1 has no log of logins
     runs = upkeep.json("runs")["runs"]
     assert [(run["status"], run["counts"]["hosts"]["ok"]) for run in runs] == [("partial", 2)] * 2
+
+
+def test_a_second_run_that_changes_the_hosts_is_refused_and_the_first_goes_on(
+    site: Sites, fleet: Fleet, slow_host: str
+) -> None:
+    upkeep = site({slow_host: [SLOW_CHECK]})
+    first = begin_slow_run(upkeep, fleet)
+
+    # It must not end before the second has asked, however slow this machine is.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = upkeep("run", "daily", status=3)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    fleet.run(slow_host, "pkill", "-f", "sleep 987", check=False)
+    ended = first.communicate(timeout=120)
+
+    assert "run 1 changes plain1 now; wait for its end: upkeep show 1" in second.stdout
+    assert first.returncode == 3, ended  # the journal of plain1 could not be read
+    runs = upkeep.json("runs")["runs"]
+    seen = [(run["id"], run["status"], run["counts"]["hosts"]["ok"]) for run in runs]
+    assert seen == [(2, "failed", 0), (1, "partial", 1)]
 
 
 def allow_login(fleet: Fleet, host: str, user: str) -> None:

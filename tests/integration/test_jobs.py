@@ -74,26 +74,3 @@ def test_nobody_opts_in_and_nothing_is_contacted_twice(site: Sites) -> None:
 
     assert document["changes"] == []
     assert document["run"]["status"] == "done"
-
-
-def test_no_two_runs_change_a_host_at_once(upkeep: Upkeep, fleet: Fleet) -> None:
-    """The job of the first takes its time; the second says who has the host, and changes nothing."""
-    slow = f"{LOG} {{\n size 1k\n postrotate\n touch /srv/log/working; sleep 8\n endscript\n}}\n"
-    before = fleet.run("backup1", "cat", CONFIG).stdout
-    fleet.run("backup1", "sh", "-c", f"printf '{slow}' > {CONFIG}; rm -f /srv/log/working")
-    try:
-        first = upkeep.start("run", "daily", "--limit", "backup1")
-        fleet.run("backup1", "sh", "-c", "until [ -e /srv/log/working ]; do sleep 0.1; done")
-        second = upkeep("run", "daily")
-        elsewhere = upkeep("run", "daily", "--limit", "web1")
-        _out, said = first.communicate(timeout=120)
-        upkeep("run", "daily")
-    finally:
-        fleet.run("backup1", "sh", "-c", f"printf '{before}' > {CONFIG}; rm -f /srv/log/working")
-
-    assert first.returncode < 2, said
-    assert second.returncode == 3
-    assert "run 1 changes backup1 now; wait for its end: upkeep show 1" in second.stdout
-    assert elsewhere.returncode == 0
-    runs = {run["id"]: run["status"] for run in upkeep.json("runs")["runs"]}
-    assert runs == {1: "done", 2: "failed", 3: "done", 4: "done"}

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import left_behind
 import psycopg
 import pytest
 from psycopg import sql
@@ -32,6 +33,7 @@ class Postgres:
     def __init__(self, encoding: str = "UTF8") -> None:
         self.pg_ctl = program("pg_ctl")
         self.home = Path(tempfile.mkdtemp(prefix="upkeep-pg-"))
+        left_behind.remove_at_the_end(self.home)
         # The server refuses to run as root.
         self.account = "postgres" if os.geteuid() == 0 else None
         if self.account:

@@ -51,6 +51,8 @@ SCHEDULE = {
     "alerts": {"team": "ops"},
 }
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def posts() -> Iterator[tuple[str, Posts]]:

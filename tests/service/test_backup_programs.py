@@ -15,6 +15,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import backup
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
+pytestmark = pytest.mark.newest
+
 
 def needs(*programs: str) -> None:
     for program in programs:

@@ -22,6 +22,8 @@ NOW = datetime.now(UTC)
 SITE = "/srv/site"
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
 
+pytestmark = pytest.mark.newest
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:

@@ -24,7 +24,7 @@ from upkeep.document import schema
 from upkeep.errors import ConfigurationError, UsageError
 from upkeep.feed import feed
 from upkeep.schedule import due_times, timing_of
-from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.schedule_lint import Remark, lint
 from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, simulate
 
@@ -190,6 +190,31 @@ def test_json_has_its_schema(site, words):
     jsonschema.validate(
         json.loads(done.stdout), shape, validator, format_checker=validator.FORMAT_CHECKER
     )
+
+
+def test_procedures_have_their_schema_with_and_without_all_that_can_be_said(tmp_path):
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "schedule.yml").write_text(
+        """
+        procedures:
+          least: {title: Least}
+          most:
+            {title: Most, playbook: astral.upkeep.daily, hosts: web, checks: [disk_space], lacks: [tea],
+             covers: [a line], rule: daily 03:00, time_zone: Europe/Berlin, starts: 2026-12-01,
+             skip: [2026-12-24, 2026-12-31 03:00], jitter: 5 min, owner: ops, duration: 45 min,
+             changes_hosts: true, owed: false, missed: 6 h, overlap: queue, priority: 1}
+        """
+    )
+    done = CliRunner().invoke(
+        cli, ["procedures", "-i", str(tmp_path), "--json"], catch_exceptions=False
+    )
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("procedures"), jsonschema.Draft202012Validator)
+    least, most = document["procedures"]
+    assert (least["missed"], most["missed"]) == ("run", 21600)
+    assert (most["jitter"], most["duration"]) == (300, 2700)
+    assert most["skip"] == ["2026-12-24T00:00:00", "2026-12-31T03:00:00"]
+    assert set(Procedure.model_fields) == set(most) - {"id"}
 
 
 def test_list_in_a_pipe():

@@ -1,0 +1,80 @@
+"""Whatever ends the tests, nothing that they started goes on: not a server, not a browser, not a run.
+
+Every process that tests start inherits a mark in its environment. A guard waits until the tests' own process has
+ended, even by SIGKILL, then stops what has the mark and removes the folders that it was told of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import psutil
+
+MARK = "STARTED_BY_TESTS"
+PATIENCE_SECONDS = 3
+
+_guards: list[subprocess.Popen[str]] = []
+
+
+def guard() -> None:
+    """Start the guard of this process, and mark what it starts from now on."""
+    mark = uuid.uuid4().hex
+    _guards.append(
+        subprocess.Popen(
+            [sys.executable, __file__, mark],
+            stdin=subprocess.PIPE,
+            text=True,
+            # Ctrl-C is for the tests; and it must not take itself for something that they left.
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name != MARK},
+        )
+    )
+    os.environ[MARK] = mark
+
+
+def remove_at_the_end(folder: Path) -> None:
+    """Have the folder removed when this process has ended, if it is still there."""
+    for one in _guards:
+        if one.stdin:
+            one.stdin.write(f"{folder}\n")
+            one.stdin.flush()
+
+
+def relieve() -> None:
+    """Let the guard do its work now, and wait for it."""
+    while _guards:
+        _guards.pop().communicate()
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Return the processes that have the mark."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                found.append(process)
+    return found
+
+
+def main() -> None:
+    mark = sys.argv[1]
+    folders = sys.stdin.read().splitlines()  # until nobody is there to write
+    for process in (left := marked(mark)):
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    psutil.wait_procs(left, timeout=PATIENCE_SECONDS)
+    for process in marked(mark):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
