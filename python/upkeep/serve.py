@@ -305,12 +305,14 @@ def _stop(workers: Sequence[Worker]) -> None:
 def make_steps(inventory: str, store: Store) -> list[Step]:
     """Return the workers of a driver. Without a site of its own nothing is scheduled."""
     from upkeep.requested import Requested
+    from upkeep.reviewing import Reviews
     from upkeep.scheduler import Scheduler
 
     site = load_site(inventory, [])
     steps: list[Step] = [Requested(inventory, site, store)]
     if site.name:
-        steps.append(Scheduler(inventory, store))
+        scheduler = Scheduler(inventory, store)
+        steps += [scheduler, Reviews(store, scheduler)]
     return steps
 
 
