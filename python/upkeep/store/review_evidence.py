@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, select
 
 from upkeep.signatures import canonical
 from upkeep.store import files, findings, tables
@@ -236,17 +236,19 @@ def _measure(
     db: Connection, site: str, wanted: Mapping[str, Any], since: datetime, until: datetime
 ) -> dict[str, Any]:
     """Return a measure's series over the period, each with its mean, its extremes and its trend."""
-    latest = tables.latest_result
-    where = (latest.c.site == name(site), latest.c.check_id == wanted["check"])
+    latest, table = tables.latest_result, tables.measure
+    there = exists().where(
+        table.c.fingerprint == latest.c.fingerprint,
+        table.c.name == name(wanted["name"], 100),
+        table.c.observed_at > since,
+        table.c.observed_at <= until,
+    )
+    where = (latest.c.site == name(site), latest.c.check_id == wanted["check"], there)
     query = select(latest.c.fingerprint, latest.c.host, latest.c.subject).where(*where)
     rows = db.execute(query.order_by(latest.c.host, latest.c.subject)).all()
     series, unit = [], ""
-    for row in rows:
-        found = _series(db, row.fingerprint, wanted["name"], since, until)
-        if found is None:
-            continue
-        unit = unit or found.pop("unit")
-        found.pop("unit", None)
+    for row in rows[:SERIES]:
+        unit, found = _series(db, row.fingerprint, wanted["name"], since, until)
         meets = _meets(found["mean"], wanted)
         series.append({"host": row.host, "subject": row.subject, **found, "meets": meets})
     return {
@@ -255,28 +257,26 @@ def _measure(
         "unit": unit,
         "at_most": wanted.get("at_most"),
         "at_least": wanted.get("at_least"),
-        "series": series[:SERIES],
-        "left_out": max(0, len(series) - SERIES),
+        "series": series,
+        "left_out": len(rows) - len(series),
     }
 
 
 def _series(
     db: Connection, fingerprint: str, measure: str, since: datetime, until: datetime
-) -> dict[str, Any] | None:
+) -> tuple[str, dict[str, Any]]:
+    """Return the unit of a series that has values in the period, and what they are like."""
     table = tables.measure
     of_series = and_(table.c.fingerprint == fingerprint, table.c.name == name(measure, 100))
     steps = list(_steps(db, of_series, since, until))
     counts = [count for count, _mean, _least, _most in steps]
-    if not sum(counts):
-        return None
     within = and_(of_series, table.c.observed_at > since, table.c.observed_at <= until)
     edge = select(table.c.value, table.c.unit).where(within).limit(1)
     first = db.execute(edge.order_by(table.c.observed_at)).one()
     last = db.execute(edge.order_by(table.c.observed_at.desc())).one()
     means = [mean for _count, mean, _least, _most in steps]
     total = sum(count * (mean or 0.0) for count, mean in zip(counts, means, strict=True))
-    return {
-        "unit": last.unit,
+    return last.unit, {
         "count": sum(counts),
         "first": _short(first.value),
         "last": _short(last.value),
