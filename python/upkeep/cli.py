@@ -580,5 +580,23 @@ def sign(
     review_commands.sign(inventory, number, words)
 
 
+@cli.command()
+def completion(
+    inventory: SiteOption = "",
+    month: Annotated[
+        str,
+        typer.Option(
+            "--month", metavar="MONTH", help="Such as 2027-01; the last one, if not given."
+        ),
+    ] = "",
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
+) -> None:
+    """Say how much of what was due in a month was done in its time: per procedure and team."""
+    from upkeep.completion_commands import show_completion
+
+    show_completion(inventory, month, as_json=as_json, as_csv=as_csv)
+
+
 if __name__ == "__main__":
     main()
