@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from reviewed_site import PASSWORD, Reviewed, write_site
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from store_samples import result
 
 from upkeep import signatures
@@ -24,7 +24,8 @@ from upkeep.installation import load_installation, trusted_keys
 from upkeep.reviewing import MOST_FILE_BYTES, Given, file_name, hand_over, problems_of, renew
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.roles import Role
-from upkeep.store import Store, acts, files, findings, own, records, reviews
+from upkeep.store import Store, acts, files, findings, own, records, reviews, tables
+from upkeep.store.retention import Policy, prune
 from upkeep.verdicts import Measure, Severity
 
 REVIEWS = [
@@ -531,6 +532,29 @@ def test_a_second_installation_is_trusted_when_its_key_is(tmp_path: Path, opened
         stream.write("# the other machine\n" + other.signers.read_text())
     with opened.store.read() as db:
         assert list(problems_of(db, load_installation(opened.site.settings).trusted)) == []
+
+
+def test_what_was_signed_outlives_whatever_retention_says(opened: Reviewed) -> None:
+    review = opened.one("fires")
+    opened.sign(review.id, "ann", given=[Given("a.txt", b"proof")])
+    kept = (tables.signature, tables.review, tables.kept_file, tables.act)
+
+    def counts() -> list[int]:
+        with opened.store.read() as db:
+            every = [db.execute(select(func.count()).select_from(one)).scalar_one() for one in kept]
+            return [
+                *every,
+                len(reviews.occurrences_after(db, review.site, "audit", at("2027-01-01 00:00"))),
+            ]
+
+    before = counts()
+    gone = prune(opened.store, Policy(1, 1, 1, 1), opened.now + timedelta(days=6 * 366))
+
+    assert gone.runs
+    assert gone.occurrences
+    assert counts() == before
+    with opened.store.read() as db:
+        assert list(problems_of(db, opened.installation.trusted)) == []
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------

@@ -499,6 +499,7 @@ review = Table(
     UniqueConstraint("site", "procedure", "item", "due_of"),
     Index(None, "site", "due_of"),
     Index(None, "site", "closed_at", "due_at"),
+    Index(None, "occurrence_id"),
     sqlite_autoincrement=True,
 )
 

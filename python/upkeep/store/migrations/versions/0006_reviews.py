@@ -78,6 +78,7 @@ def _reviews() -> None:
     op.create_index(
         op.f("ix_review_site_closed_at_due_at"), "review", ["site", "closed_at", "due_at"]
     )
+    op.create_index(op.f("ix_review_occurrence_id"), "review", ["occurrence_id"])
     op.create_table(
         "review_item",
         sa.Column("site", sa.Text(), nullable=False),
