@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from upkeep import clock
-from upkeep.errors import UsageError
+from upkeep.errors import UpkeepError, UsageError
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
-from upkeep.store import Store, acts, users
+from upkeep.store import Store, acts, sessions, users
 
 UNSET = 2**32 - 1
 
@@ -87,3 +88,44 @@ def record(
         message = f"to {what} needs the role {least.value}; {who.name} is {who.user.role.value}"
         raise UsageError(message, remedy="an admin can give another role: upkeep user role")
     return who
+
+
+def prove(
+    store: Store,
+    name: str,
+    password: str,
+    now: datetime,
+    *,
+    address: str,
+    way: str = acts.CLI,
+    account: str = "",
+) -> users.User:
+    """Return the user whose password it is, for what needs to be sure of it again.
+
+    Raises UsageError, and writes that down, if it is not; also where it was tried too often.
+    """
+    try:
+        from upkeep.web import passwords
+    except ModuleNotFoundError as exc:
+        message = f"passwords need the package {exc.name}"
+        raise UpkeepError(message, remedy="pip install 'upkeep[web]'") from exc
+    with store.begin() as db:
+        wait = sessions.try_password(db, name, address, now)
+    if wait > 0:
+        raise UsageError(f"too many attempts; try again in {int(wait) + 1} s")
+    with store.read() as db:
+        found = users.get(db, name)
+    kept = found.password_hash if found and found.disabled_at is None else None
+    right = passwords.is_right(password, kept)
+    with store.begin() as db:
+        # Read again: the user may have been turned off while the password was looked at.
+        user = users.get(db, name)
+        proved = right and user is not None and not user.disabled_at and user.password_hash == kept
+        if proved:
+            sessions.password_was_right(db, name, address)
+        else:
+            act = acts.Act(now, name, "authenticate", name, acts.REFUSED, "", way, account, address)
+            acts.record(db, act)
+    if not proved or user is None:
+        raise UsageError(f"this is not the password of {name}")
+    return user

@@ -472,6 +472,7 @@ def user_password(
     user_commands.set_password(inventory, name, password_stdin=password_stdin)
 
 
+# --- alerts ----------------------------------------------------------------------------------------------------------
 @alerts.callback()
 def alerts_(
     context: typer.Context,
@@ -602,6 +603,149 @@ def oncall_end(
     from upkeep.alert_commands import end_on_call
 
     end_on_call(inventory, number)
+
+
+# --- what people sign ------------------------------------------------------------------------------------------------
+review = typer.Typer(help="One review.", no_args_is_help=True, rich_markup_mode=None)
+cli.add_typer(review, name="review")
+ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its number.")]
+
+
+@cli.command("reviews")
+def reviews_(
+    inventory: SiteOption = "",
+    team: Annotated[
+        str, typer.Option("--team", metavar="TEAM", help="Only what this team signs.")
+    ] = "",
+    due: Annotated[bool, typer.Option("--due", help="Only what is due within a week.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The newest, signed or not.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what people must sign, the soonest due first; exit status 1 if anything is overdue."""
+    from upkeep.review_commands import list_reviews
+
+    raise typer.Exit(list_reviews(inventory, team, due=due, everything=everything, as_json=as_json))
+
+
+@review.command("show")
+def review_show(number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
+    """Show a review: what it asks, what was collected for it, how it stands, who has signed."""
+    from upkeep.review_commands import show_review
+
+    show_review(inventory, number, as_json=as_json)
+
+
+@review.command("renew")
+def review_renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
+    """Collect what there is now for a review that is not signed."""
+    from upkeep.review_commands import renew
+
+    renew(inventory, number)
+
+
+@review.command("hand-over")
+def review_hand_over(
+    number: ReviewNumber,
+    owner: Annotated[str, typer.Argument(help="Id of a team or a person.")],
+    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Give a review to another team or person; until when it is due stays. Asks for your password."""
+    from upkeep.review_commands import hand_over
+
+    hand_over(inventory, number, owner, reason)
+
+
+@review.command("attachment")
+def review_attachment(
+    number: ReviewNumber,
+    sha256: Annotated[str, typer.Argument(help="Its hash, or how that begins.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Write a file that was attached to a signature to a new file."""
+    from upkeep.review_commands import save_attachment
+
+    save_attachment(inventory, number, sha256, out)
+
+
+@review.command("verify")
+def review_verify(
+    inventory: SiteOption = "",
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export", metavar="DIR", help="Write the records for ssh-keygen to a new folder."
+        ),
+    ] = None,
+) -> None:
+    """Verify all signatures and their chain; exit status 2, and the records, if any does not hold."""
+    from upkeep.review_commands import verify
+
+    raise typer.Exit(verify(inventory, export))
+
+
+@cli.command()
+def sign(
+    number: ReviewNumber,
+    verdict: Annotated[str, typer.Option("--verdict", help="pass, fail or not-applicable.")],
+    inventory: SiteOption = "",
+    note: Annotated[str, typer.Option("--note", help="What you have found.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why it is not applicable.")] = "",
+    attach: Annotated[
+        list[Path] | None, typer.Option("--attach", metavar="FILE", help="At most 20 MB each.")
+    ] = None,
+    follow_up: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--follow-up", metavar="'OWNER DATE TEXT'", help="What follows; a review of its own."
+        ),
+    ] = None,
+    on_behalf_of: Annotated[
+        str,
+        typer.Option(
+            "--on-behalf-of", metavar="FIRM", help="Whose findings these are; with its report."
+        ),
+    ] = "",
+    alone: Annotated[
+        str, typer.Option("--alone", metavar="WHY", help="Why nobody else signs it.")
+    ] = "",
+    corrects: Annotated[
+        int | None,
+        typer.Option("--corrects", metavar="SIGNATURE", help="The signature that was wrong."),
+    ] = None,
+    evidence: Annotated[
+        str, typer.Option("--evidence", metavar="HASH", help="What you were shown.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--user", metavar="NAME", help="Your user, if it is not your account's.")
+    ] = "",
+) -> None:
+    """Say with your name what a review has found. Asks for your password on the terminal."""
+    from upkeep import review_commands
+
+    words = review_commands.Words(
+        verdict, note, reason, alone, on_behalf_of, attach or [], follow_up or [], corrects, evidence, name
+    )  # fmt: skip
+    review_commands.sign(inventory, number, words)
+
+
+@cli.command()
+def completion(
+    inventory: SiteOption = "",
+    month: Annotated[
+        str,
+        typer.Option(
+            "--month", metavar="MONTH", help="Such as 2027-01; the last one, if not given."
+        ),
+    ] = "",
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
+) -> None:
+    """Say how much of what was due in a month was done in its time: per procedure and team."""
+    from upkeep.completion_commands import show_completion
+
+    show_completion(inventory, month, as_json=as_json, as_csv=as_csv)
 
 
 if __name__ == "__main__":

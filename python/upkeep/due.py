@@ -62,7 +62,7 @@ def _occurrence(
         ends_by=begins + timedelta(seconds=procedure.duration),
         next_due_at=following,
         priority=procedure.priority,
-        lacks=", ".join(procedure.lacks),
+        lacks=", ".join(procedure.lacking),
         owed=procedure.is_owed,
     )
     blackout = calendars.blackout(due) if procedure.changes else None

@@ -33,12 +33,73 @@ from upkeep.yaml_file import Key, YamlFile
 from upkeep.yaml_file import load as load_yaml
 
 HOUR, DAY = 3600.0, 86400.0
+FourEyes = Literal["required", "alone_with_reason", "no"]
 
 
 class Part(BaseModel):
     """A mapping of the file: no other keys, and never changed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+# --- what people sign ------------------------------------------------------------------------------------------------
+class Link(Part):
+    """Something that a reviewer may want to open."""
+
+    title: str = Field(min_length=1, description="For people.")
+    url: str = Field(pattern=r"^https?://", max_length=1000, description="Where it is.")
+
+
+class Target(Part):
+    """A measure of a check whose trend the reviewer sees, and what it should be."""
+
+    check: CheckId = Field(description="The check that gives it.")
+    name: str = Field(min_length=1, description="As the check calls it, such as `mean`.")
+    at_most: float | None = Field(default=None, description="In the measure's own unit.")
+    at_least: float | None = Field(default=None, description="In the measure's own unit.")
+
+
+class Review(Part):
+    """What a person looks at and signs, each time that the procedure was due."""
+
+    id: Id = Field(description="Unique within its procedure.")
+    title: str = Field(min_length=1, description="For people.")
+    asks: str = Field(default="", description="What the reviewer shall do, or attach.")
+    covers: tuple[str, ...] = Field(
+        default=(), description="Which of the procedure's `covers` it signs off."
+    )
+    owner: str = Field(default="", description="The team that signs; the procedure's if not given.")
+    parties: tuple[Id, ...] = Field(
+        default=(), description="Teams of which each must sign, such as compliance and legal."
+    )
+    duration: Seconds | None = Field(
+        default=None,
+        description="How long it is expected to take; if not given, all of the procedure's together take its duration.",
+    )
+    within: Seconds | None = Field(
+        default=None,
+        description="In which time it shall be signed, the first day counted; the procedure's duration if not given. "
+        "Always until the end of a business day.",
+    )
+    reminder: Seconds = Field(
+        default=2 * HOUR,
+        description="So long before its end the owner is reminded.",
+        json_schema_extra={"default": "2 h"},
+    )
+    four_eyes: FourEyes = Field(
+        default="no",
+        description="Whether two people must sign. `alone_with_reason`: one may, who says why; every report marks it.",
+    )
+    shows: tuple[CheckId, ...] = Field(
+        default=(), description="Checks whose results and findings the reviewer sees."
+    )
+    measures: tuple[Target, ...] = Field(default=(), description="Trends, with their targets.")
+    links: tuple[Link, ...] = Field(default=(), description="What else to look at.")
+    lacks: tuple[str, ...] = Field(
+        default=(),
+        description="What it should show and no machine collects yet; its procedure's occurrences are partial until "
+        "then.",
+    )
 
 
 # --- what is run -----------------------------------------------------------------------------------------------------
@@ -62,6 +123,9 @@ class Procedure(Part):
     )
     covers: tuple[str, ...] = Field(
         default=(), description="Which lines of your own maintenance schedule it carries out."
+    )
+    reviews: tuple[Review, ...] = Field(
+        default=(), description="What people sign once its run has collected what they look at."
     )
     rule: Rule | None = Field(
         default=None,
@@ -119,6 +183,12 @@ class Procedure(Part):
     def is_owed(self) -> bool:
         """Whether an unreachable host owes it."""
         return self.changes if self.owed is None else self.owed
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What it and its reviews lack."""
+        each = ((", ".join(one.covers) or one.id, one.lacks) for one in self.reviews)
+        return (*self.lacks, *(f"{what}: {text}" for what, lacks in each for text in lacks))
 
 
 # --- when not, and when better ---------------------------------------------------------------------------------------
@@ -356,6 +426,7 @@ def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
         if schedule.teams and procedure.owner:
             key = ("procedures", name, "owner")
             yield from missing(key, procedure.owner, "team", schedule.teams)
+        yield from _broken_reviews(schedule, name, procedure)
     for name, person in schedule.people.items():
         yield from each(("people", name, "channels"), person.channels, "channel", schedule.channels)
     for name, team in schedule.teams.items():
@@ -371,6 +442,23 @@ def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
             yield (*at, "rota"), "a rota needs a fallback: who is called where it has a gap"
     if schedule.alerts.team:
         yield from missing(("alerts", "team"), schedule.alerts.team, "team", schedule.teams)
+
+
+def _broken_reviews(
+    schedule: Schedule, name: str, procedure: Procedure
+) -> Iterator[tuple[Key, str]]:
+    """Yield the reviews whose id comes twice, or that name a team that is not there."""
+    ids: set[str] = set()
+    for index, one in enumerate(procedure.reviews):
+        key: Key = ("procedures", name, "reviews", index)
+        if one.id in ids:
+            yield (*key, "id"), f"there is a review {one.id!r} of this procedure already"
+        ids.add(one.id)
+        named = [((*key, "owner"), one.owner)] if one.owner else []
+        named += [((*key, "parties", at), party) for at, party in enumerate(one.parties)]
+        for place, team in named:
+            if team not in schedule.teams and (schedule.teams or "parties" in place):
+                yield place, f"there is no team {team!r}{nearest(team, schedule.teams)}"
 
 
 def _problem(file: YamlFile, error: Any) -> str:

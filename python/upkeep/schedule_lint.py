@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 
-from upkeep import rota
+from upkeep import reviews, rota
 from upkeep.calendars import Calendars
 from upkeep.fields import within
 from upkeep.schedule import due_times, next_due, timing_of
@@ -43,6 +43,7 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
         told = calendars.schedule.alerts.team or "nobody"
         text = f"has no owner: {told} is told when it fails or is missed"
         yield Remark(about, "no owner", text, "name a team as its `owner`")
+    yield from _of_reviews(calendars.schedule, name)
     timing = timing_of(calendars.schedule, name)
     if timing is None:
         return
@@ -66,6 +67,27 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
             text,
             "shorten its `duration`, or let it come less often",
         )
+
+
+def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
+    procedure = schedule.procedures[name]
+    if procedure.reviews and procedure.rule is None:
+        text = "has reviews, and is only run by hand: no due time opens them"
+        yield Remark(f"procedure {name}", "reviews never open", text, "give it a `rule`")
+    for one in procedure.reviews:
+        about, owner = f"review {name} {one.id}", one.owner or procedure.owner
+        may = reviews.eligible(schedule, owner, one.parties)
+        least = max(len(one.parties), 2 if one.four_eyes == "required" else 1)
+        alone = [party for party in one.parties if not reviews.people_of(schedule, party)]
+        if schedule.teams and (len(may) < least or alone):
+            found = ", ".join(may) or "nobody"
+            needed = "two people" if least == 2 else f"{least} people" if least > 2 else "somebody"
+            text = f"must be signed by {needed}, and only {found} may"
+            remedy = "add `members` to its team, or say `four_eyes: alone_with_reason`"
+            yield Remark(about, "nobody to sign", text, remedy)
+        elif not schedule.teams and least > 1:
+            text = "needs two people, and the schedule has no teams that say who may sign"
+            yield Remark(about, "nobody to sign", text, "add `people` and `teams`")
 
 
 def _of_team(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:

@@ -307,6 +307,7 @@ def make_steps(inventory: str, store: Store) -> list[Step]:
     from upkeep.alerts.alerter import Alerter
     from upkeep.alerts.outbox import Sender
     from upkeep.requested import Requested
+    from upkeep.reviewing import Reviews
     from upkeep.scheduler import Scheduler
 
     site = load_site(inventory, [])
@@ -315,7 +316,8 @@ def make_steps(inventory: str, store: Store) -> list[Step]:
         return [requested]
     scheduler = Scheduler(inventory, store)
     telling: list[_Teller] = [Alerter(store, scheduler.site), Sender(store, scheduler.site)]
-    return [requested, scheduler, *(Following(one, scheduler) for one in telling)]
+    following = [Following(one, scheduler) for one in telling]
+    return [requested, scheduler, Reviews(store, scheduler), *following]
 
 
 class _Sited(Protocol):

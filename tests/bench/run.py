@@ -229,6 +229,8 @@ def memory(folder: Path, hosts: int) -> list[str]:
     certificate = {"files": [str(TESTS / CERTIFICATE)]}
     for check in ("expiry", "strength", "chain", "key", "name"):
         checks.append({"check": f"certificate_{check}", **certificate})
+    closed = [f"tcp://127.0.0.1:{port}" for port in (1, 2)]
+    checks.append({"check": "external_service", "services": closed, "tries": 1})
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,

@@ -61,4 +61,4 @@ def test_each_procedure_has_a_rule_and_a_team_and_says_its_lacks_in_words(name: 
     for procedure in schedule(name).procedures.values():
         assert procedure.rule
         assert procedure.owner in schedule(name).teams
-        assert all(one.strip() for one in procedure.lacks)
+        assert all(one.strip() for one in procedure.lacking)

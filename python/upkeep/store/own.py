@@ -19,6 +19,7 @@ CHECKS = {
     "schedule_entry": "Every entry of the schedule can be used",
     "site_revision": "Every driver has read the same site",
     "channel": "Every channel delivers",
+    "review_overdue": "Every review is signed in its time",
 }
 """What the product says of itself, and what should hold."""
 

@@ -1,4 +1,8 @@
-"""Forget what the site's retention no longer asks for, a bit at a time."""
+"""Forget what the site's retention no longer asks for, a bit at a time.
+
+What people signed and did is no site's choice: signatures, reviews, what they name, and acts must be kept for six years
+(45 CFR 164.316(b)(2)(i)), and are never removed here; the database itself refuses it.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +89,9 @@ def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
     with store.begin() as db:
         alerts.prune(db, limit)
     # Kept as long as runs are: what every two minutes brings is a quarter of a million a year.
-    due = tables.occurrence
-    ended = due.c.finished_at < now - timedelta(days=policy.runs_days)
+    due, review = tables.occurrence, tables.review
+    reviewed = exists().where(review.c.occurrence_id == due.c.id)
+    ended = (due.c.finished_at < now - timedelta(days=policy.runs_days)) & ~reviewed
     occurrences = _delete(store, due, due.c.id, ended)
     if runs or observations or measures or occurrences:
         _give_back(store)

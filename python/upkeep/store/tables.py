@@ -625,3 +625,68 @@ run_request = Table(
     Index(None, "taken_at"),
     sqlite_autoincrement=True,
 )
+
+# --- what people sign ------------------------------------------------------------------------------------------------
+signature = Table(
+    # The chain of signed records, of reviews and of whatever else people sign. Rows are only added.
+    "signature",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(20), nullable=False),  # review, …
+    Column("about", String(200), nullable=False),  # of which one of its kind
+    Column("text", Text, nullable=False),  # the canonical record; what it says is what holds
+    Column("signature", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Index(None, "kind", "about"),
+)
+
+kept_file = Table(
+    # What signatures name by its hash: attachments, and the evidence that was shown. Rows are only added.
+    "kept_file",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size_bytes", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+review = Table(
+    # due_of: when its procedure was due. definition: what the schedule asked for. closed_at: as its signatures say.
+    "review",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("procedure", String(100), nullable=False),
+    Column("item", String(200), nullable=False),
+    Column("due_of", Moment, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("owner", String(100), nullable=False),
+    Column("parties", Text, nullable=False),
+    Column("four_eyes", String(20), nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("parent", Integer),  # the signature that asked for it, of a follow-up
+    Column("occurrence_id", Number),
+    Column("run_id", Integer),
+    Column("since", Moment),
+    Column("opened_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("remind_at", Moment, nullable=False),
+    Column("gap", Text, nullable=False),
+    Column("evidence_sha256", String(64), nullable=False),
+    Column("closed_at", Moment),
+    UniqueConstraint("site", "procedure", "item", "due_of"),
+    Index(None, "site", "due_of"),
+    Index(None, "site", "closed_at", "due_at"),
+    Index(None, "occurrence_id"),
+    sqlite_autoincrement=True,
+)
+
+review_item = Table(
+    # Since when the schedule asks for a review: what was due before opens none.
+    "review_item",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("procedure", String(100), nullable=False),
+    Column("item", String(200), nullable=False),
+    Column("since", Moment, nullable=False),
+    PrimaryKeyConstraint("site", "procedure", "item"),
+)

@@ -95,7 +95,7 @@ def show_schedule(ask: Ask) -> Response:
         blackout=calendars.blackout(ask.now) if calendars else None,
         badly=sum(one.state in NOT_DONE for one in lately[:ROWS]),
         teams={name: team.title for name, team in schedule.teams.items()},
-        lacks={name: one.lacks for name, one in schedule.procedures.items() if one.lacks},
+        lacks={name: one.lacking for name, one in schedule.procedures.items() if one.lacking},
         titles={name: one.title for name, one in schedule.procedures.items()},
     )  # fmt: skip
 

@@ -1,0 +1,334 @@
+"""How much of what was due in a month was done: per procedure and team, runs and reviews together. Pure.
+
+Done in its time counts, nothing else. Totals average procedures, never occurrences: eight thousand runs of two minutes
+must not hide one audit. What a blackout skipped, and what was signed as not applicable, is left out, and listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from statistics import fmean
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from upkeep.errors import UsageError
+from upkeep.reviews import Standing, Verdict
+from upkeep.schedule_file import Schedule
+from upkeep.store import occurrences
+from upkeep.store.occurrences import Occurrence
+
+BLACKOUT = "blackout: "
+LATE = "late: "
+Count = Literal[
+    "done", "partial", "late", "failed", "missed", "skipped", "signed", "overdue", "pending", "left_out"
+]  # fmt: skip
+COUNTS: tuple[Count, ...] = (
+    "done", "partial", "late", "failed", "missed", "skipped", "signed", "overdue", "pending", "left_out",
+)  # fmt: skip
+GOOD: tuple[Count, ...] = ("done", "signed")
+NOT_COUNTED: tuple[Count, ...] = ("pending", "left_out")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A review as far as completion goes. what: its title."""
+
+    procedure: str
+    team: str
+    item: str
+    what: str
+    due_of: datetime
+    due_at: datetime
+    standing: Standing
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """A review that never opened, because several due times were missed and the last stood for all."""
+
+    procedure: str
+    team: str
+    due_of: datetime
+
+
+@dataclass(frozen=True)
+class Row:
+    """A procedure and a team that had something to do in it.
+
+    done, partial, failed, skipped: runs. signed, overdue: reviews. late: of both, what was done after its time.
+    missed: of both, what never began. pending: what has its time still; left_out: what does not count.
+    """
+
+    procedure: str
+    title: str
+    team: str
+    done: int = 0
+    partial: int = 0
+    late: int = 0
+    failed: int = 0
+    missed: int = 0
+    skipped: int = 0
+    signed: int = 0
+    overdue: int = 0
+    pending: int = 0
+    left_out: int = 0
+
+    @property
+    def counted(self) -> int:
+        """How much there was to be done by now."""
+        return sum(getattr(self, name) for name in COUNTS if name not in NOT_COUNTED)
+
+    @property
+    def rate(self) -> float | None:
+        """The share that was done in its time, from 0 to 1; None if nothing counts."""
+        return sum(getattr(self, name) for name in GOOD) / self.counted if self.counted else None
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that a reader must know of. times: how often; first and last: due times."""
+
+    procedure: str
+    team: str
+    what: str
+    why: str
+    times: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A month. teams: the average of each team's procedures; total: of all procedures."""
+
+    month: str
+    begins: datetime
+    ends: datetime
+    rows: tuple[Row, ...]
+    teams: Mapping[str, float]
+    total: float | None
+    left_out: tuple[Remark, ...] = field(default=())
+    skipped: tuple[Remark, ...] = field(default=())
+    alone: tuple[Remark, ...] = field(default=())
+
+    @property
+    def pending(self) -> int:
+        """How much has its time still: the month is not final before this is none."""
+        return sum(row.pending for row in self.rows)
+
+
+def month_of(text: str, zone: str) -> tuple[datetime, datetime]:
+    """Return when a month such as 2027-01 begins and ends, in UTC; raise UsageError for what is no month."""
+    found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text.strip())
+    if not found or not 1970 <= int(found[1]) <= 9000:
+        raise UsageError(f"{text!r:.40} is no month; expected one such as 2027-01")
+    year, month = int(found[1]), int(found[2])
+    following = (year, month + 1) if month < 12 else (year + 1, 1)
+    begins, ends = (
+        datetime(*one, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        for one in ((year, month), following)
+    )
+    return begins, ends
+
+
+def month_before(now: datetime, zone: str) -> str:
+    """Return the month that ended last, as people there have it."""
+    local = now.astimezone(ZoneInfo(zone))
+    year, month = (local.year, local.month - 1) if local.month > 1 else (local.year - 1, 12)
+    return f"{year}-{month:02}"
+
+
+def complete(
+    schedule: Schedule,
+    month: str,
+    due: Iterable[Occurrence],
+    looked: Iterable[Looked],
+    unopened: Iterable[Unopened],
+    now: datetime,
+) -> Completion:
+    """Return the month's completion.
+
+    due: the occurrences of the month, and their catch-ups. looked: its reviews, by when their procedure was due;
+    follow-ups by when they are.
+    """
+    begins, ends = month_of(month, schedule.time_zone)
+    sheet = _Sheet(schedule)
+    for those in _by_due(due):
+        sheet.add_run(those)
+    for review in looked:
+        sheet.add_review(review, now)
+    for one in unopened:
+        sheet.count(one.procedure, one.team, "missed")
+    rows = tuple(sheet.in_order())
+    return Completion(
+        month,
+        begins,
+        ends,
+        rows,
+        _averages(rows),
+        _average(_by_procedure(rows)),
+        tuple(_joined(sheet.left_out)),
+        tuple(_joined(sheet.skipped)),
+        tuple(sheet.alone),
+    )
+
+
+def kind_of(those: Sequence[Occurrence]) -> tuple[Count, str]:
+    """Return what a due time counts as, and why. those: its occurrence, and its catch-up if there is one."""
+    by_kind = {one.kind: one for one in those}
+    one = by_kind.get(occurrences.DUE)
+    again = by_kind.get(occurrences.CATCH_UP)
+    if one is None or (one.state == occurrences.MISSED and again is not None):
+        return _of_catch_up(again)
+    if one.state == occurrences.SKIPPED and one.cause.startswith(BLACKOUT):
+        return "left_out", one.cause
+    if one.state in occurrences.OPEN:
+        return "pending", ""
+    if one.state == occurrences.PARTIAL and one.cause.startswith(LATE):
+        return "late", one.cause
+    kinds: Mapping[str, Count] = {
+        occurrences.DONE: "done",
+        occurrences.PARTIAL: "partial",
+        occurrences.FAILED: "failed",
+        occurrences.MISSED: "missed",
+        occurrences.SKIPPED: "skipped",
+    }
+    return kinds[one.state], one.cause
+
+
+def _of_catch_up(again: Occurrence | None) -> tuple[Count, str]:
+    """Return what an occurrence counts as that was missed and caught up on: late, if it was."""
+    if again is None:
+        return "missed", ""
+    if again.state in occurrences.OPEN:
+        return "pending", ""
+    if again.state in (occurrences.DONE, occurrences.PARTIAL):
+        return "late", again.cause
+    return ("failed" if again.state == occurrences.FAILED else "missed"), again.cause
+
+
+def review_kind(review: Looked, now: datetime) -> Count:
+    """Return what a review counts as."""
+    standing = review.standing
+    if not standing.is_done:
+        return "overdue" if now > review.due_at else "pending"
+    if standing.verdict is Verdict.NOT_APPLICABLE:
+        return "left_out"
+    on_time = standing.closed_at is not None and standing.closed_at <= review.due_at
+    return "signed" if on_time else "late"
+
+
+# --- adding up -------------------------------------------------------------------------------------------------------
+class _Sheet:
+    """Counts, by procedure and team."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.counts: dict[tuple[str, str], dict[Count, int]] = {}
+        self.left_out: list[Remark] = []
+        self.skipped: list[Remark] = []
+        self.alone: list[Remark] = []
+
+    def count(self, procedure: str, team: str, kind: Count) -> None:
+        """Add one."""
+        counts = self.counts.setdefault((procedure, team), {})
+        counts[kind] = counts.get(kind, 0) + 1
+
+    def add_run(self, those: Sequence[Occurrence]) -> None:
+        """Count a due time."""
+        one = those[0]
+        known = self.schedule.procedures.get(one.schedule)
+        team = known.owner if known else ""
+        kind, why = kind_of(those)
+        self.count(one.schedule, team, kind)
+        remark = Remark(one.schedule, team, "run", why, 1, one.due_at, one.due_at)
+        if kind == "left_out":
+            self.left_out.append(remark)
+        elif kind == "skipped":
+            self.skipped.append(remark)
+
+    def add_review(self, one: Looked, now: datetime) -> None:
+        """Count a review."""
+        kind = review_kind(one, now)
+        self.count(one.procedure, one.team, kind)
+        what = f"{one.item}: {one.what}"
+        if kind == "left_out":
+            why = f"not applicable: {one.reason}"
+            self.left_out.append(
+                Remark(one.procedure, one.team, what, why, 1, one.due_of, one.due_of)
+            )
+        if one.standing.is_done and one.standing.alone:
+            why = one.standing.alone
+            self.alone.append(Remark(one.procedure, one.team, what, why, 1, one.due_of, one.due_of))
+
+    def in_order(self) -> Iterator[Row]:
+        """Yield the rows in the order of the file; what is not in it any more comes last."""
+        procedures = self.schedule.procedures
+        order = {name: index for index, name in enumerate(procedures)}
+
+        def place(key: tuple[str, str]) -> tuple[int, str, bool, str]:
+            known = procedures.get(key[0])
+            own = known is not None and known.owner == key[1]
+            return order.get(key[0], len(order)), key[0], not own, key[1]
+
+        for name, team in sorted(self.counts, key=place):
+            known = procedures.get(name)
+            row = Row(name, known.title if known else name, team)
+            numbers: dict[str, Any] = {str(kind): n for kind, n in self.counts[name, team].items()}
+            yield replace(row, **numbers)
+
+
+def _by_due(due: Iterable[Occurrence]) -> Iterator[list[Occurrence]]:
+    """Yield what belongs to the same due time."""
+    found: dict[tuple[str, datetime], list[Occurrence]] = {}
+    for one in due:
+        if one.kind != occurrences.DEBT:
+            found.setdefault((one.schedule, one.due_at), []).append(one)
+    yield from found.values()
+
+
+def _joined(remarks: Iterable[Remark]) -> Iterator[Remark]:
+    """Yield remarks of the same thing for the same reason as one."""
+    found: dict[tuple[str, str, str, str], Remark] = {}
+    for one in remarks:
+        key = (one.procedure, one.team, one.what, one.why)
+        before = found.get(key, replace(one, times=0))
+        found[key] = replace(
+            before,
+            times=before.times + 1,
+            first=min(before.first, one.first),
+            last=max(before.last, one.last),
+        )
+    yield from found.values()
+
+
+def _by_procedure(rows: Iterable[Row]) -> list[Row]:
+    """Return one row for each procedure, whoever had to do with it."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        before = found.get(row.procedure)
+        if before:
+            sums = {name: getattr(before, name) + getattr(row, name) for name in COUNTS}
+            row = replace(before, **sums)
+        found[row.procedure] = row
+    return list(found.values())
+
+
+def _averages(rows: Sequence[Row]) -> dict[str, float]:
+    """Return each team's average."""
+    found = {team: _average([row for row in rows if row.team == team]) for team in _teams(rows)}
+    return {team: rate for team, rate in found.items() if rate is not None}
+
+
+def _teams(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(row.team for row in rows))
+
+
+def _average(rows: Iterable[Row]) -> float | None:
+    """Return the average of the rows' rates; None if nothing counts."""
+    rates = [row.rate for row in rows if row.rate is not None]
+    return fmean(rates) if rates else None

@@ -1,0 +1,66 @@
+"""The installation's key, with which it signs what people say; and the keys whose records it trusts.
+
+allowed_signers is OpenSSH's own file, so that `ssh-keygen -Y verify` and this program go by the same one. Where several
+drivers share a database, each has a key, and each line of the others' files is added to it by hand.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from upkeep import signatures
+from upkeep.errors import StoreError
+from upkeep.settings import Settings
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A key, and the public keys that are trusted. signers: the file that holds them."""
+
+    key: Ed25519PrivateKey
+    trusted: frozenset[str]
+    signers: Path
+
+
+def load_installation(settings: Settings) -> Installation:
+    """Return the installation's key, made at first use; see `signatures.load_key` for what it raises."""
+    folder = settings.state.absolute() / "signing"
+    key = signatures.load_key(folder / "key")
+    own = signatures.public_text(key)
+    path = folder / "allowed_signers"
+    try:
+        known = _keys_in(path)
+        if own not in known:
+            _add(path, own)
+    except OSError as exc:
+        raise StoreError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+    return Installation(key, frozenset({*known, own}), path)
+
+
+def trusted_keys(settings: Settings) -> frozenset[str]:
+    """Return the public keys that are trusted; to verify needs no private one."""
+    return frozenset(_keys_in(settings.state.absolute() / "signing" / "allowed_signers"))
+
+
+def _keys_in(path: Path) -> list[str]:
+    """Return the keys of an allowed_signers file, without their comments."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        kinds = [at for at, word in enumerate(words[:-1]) if word == "ssh-ed25519"]
+        if kinds and not line.startswith("#"):
+            found.append(" ".join(words[kinds[0] : kinds[0] + 2]))
+    return found
+
+
+def _add(path: Path, key: str) -> None:
+    line = signatures.allowed_signers([key])
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    with os.fdopen(descriptor, "a", encoding="ascii") as stream:
+        stream.write(line)

@@ -1,0 +1,349 @@
+"""`upkeep reviews`, `upkeep review` and `upkeep sign`: what people look at, and say with their name."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep import acting, clock, reviewing, reviews, signatures
+from upkeep.calendars import calendars_of
+from upkeep.document import dumps
+from upkeep.errors import UpkeepError, UsageError
+from upkeep.installation import load_installation, trusted_keys
+from upkeep.parameters import nearest
+from upkeep.reviewing import By, Given
+from upkeep.reviews import FollowUp, Form, Verdict
+from upkeep.site import Site, load_site
+from upkeep.store import Store, acts, files, open_store, records
+from upkeep.store import reviews as stored
+from upkeep.store.reviews import Kept
+from upkeep.view import reviews as view
+from upkeep.view.screen import Screen
+
+SOON = timedelta(days=7)
+COUNT = 50
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+def list_reviews(inventory: str, team: str, *, due: bool, everything: bool, as_json: bool) -> int:
+    """Print what must be signed, the soonest due first; return 1 if anything is overdue."""
+    with _opened(inventory) as (site, store):
+        _known_team(site, team)
+        now = clock.now()
+        with store.read() as db:
+            found = (
+                stored.newest(db, site.key, COUNT)
+                if everything
+                else stored.open_ones(db, site.key, now + SOON if due else None)
+            )
+            signed = stored.signatures(db, (one.id for one in found))
+    rows = [
+        (one, reviews.standing(one.asked, signed[one.id], now))
+        for one in found
+        if not team or team in (one.owner, *one.parties)
+    ]
+    if as_json:
+        documents = [_document(one, standing) for one, standing in rows]
+        _print_json({"reviews": documents})
+    else:
+        zone = ZoneInfo(site.schedule.time_zone)
+        titles = {one: reviews.title_of(site.schedule, one) for one in site.schedule.teams}
+        view.print_reviews(Screen(sys.stdout), rows, titles, zone, now, site.name)
+    return 1 if any(standing.overdue for _one, standing in rows) else 0
+
+
+def show_review(inventory: str, number: int, *, as_json: bool) -> None:
+    """Print a review: what it asks, what was collected for it, how it stands, who has signed."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        found = _review(stored.get(db, number), number)
+        signed = stored.signatures_of(db, number)
+        follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
+        content = files.content_of(db, found.evidence_sha256)
+    now = clock.now()
+    standing = reviews.standing(found.asked, signed, now)
+    evidence = json.loads(content) if content else {}
+    if as_json:
+        document = _document(found, standing)
+        document["definition"] = found.definition
+        document["signatures"] = [_plain(dataclasses.asdict(one)) for one in signed]
+        document["follow_up_reviews"] = [one.id for one in follow_ups]
+        document["evidence"] = evidence
+        _print_json({"review": document})
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    shown = view.Shown(found, standing, tuple(signed), evidence, tuple(follow_ups))
+    owner = reviews.title_of(site.schedule, found.owner)
+    view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
+
+
+def save_attachment(inventory: str, number: int, sha256: str, out: Path) -> None:
+    """Write a file that was attached to a signature of a review to a new file."""
+    with _opened(inventory) as (_site, store), store.read() as db:
+        _review(stored.get(db, number), number)
+        names = {
+            file.sha256: file.name
+            for one in stored.signatures_of(db, number)
+            for file in one.attachments
+        }
+        whole = [one for one in names if sha256 and one.startswith(sha256)]
+        if len(whole) != 1:
+            there = ", ".join(f"{one[:12]} ({name})" for one, name in names.items()) or "none"
+            raise UsageError(
+                f"no one file of review {number} begins with {sha256!r}",
+                remedy=f"there is: {there}",
+            )
+        content = files.content_of(db, whole[0])
+    if content is None:
+        raise UpkeepError(f"{whole[0]} is not kept", remedy="upkeep review verify")
+    _write_new(out, content)
+    _say(f"wrote {out}: {names[whole[0]]}")
+
+
+# --- doing -----------------------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """What stands on the command line of `upkeep sign`."""
+
+    verdict: str
+    note: str = ""
+    reason: str = ""
+    alone: str = ""
+    on_behalf_of: str = ""
+    attach: Sequence[Path] = ()
+    follow_ups: Sequence[str] = ()
+    corrects: int | None = None
+    evidence: str = ""
+    user: str = ""
+
+
+def sign(inventory: str, number: int, words: Words) -> None:
+    """Sign a review, after asking for the password."""
+    form = Form(
+        verdict=_verdict(words.verdict),
+        note=words.note,
+        reason=words.reason,
+        alone=words.alone,
+        on_behalf_of=words.on_behalf_of,
+        follow_ups=tuple(_follow_up(text) for text in words.follow_ups),
+        corrects=words.corrects,
+    )
+    given = [_file(path) for path in words.attach]
+    with _opened(inventory) as (site, store):
+        with store.read() as db:
+            found = _review(stored.get(db, number), number)
+        evidence = words.evidence or found.evidence_sha256
+        if not found.evidence_sha256.startswith(evidence):
+            raise UsageError(
+                "the evidence has changed since it was shown", remedy=f"upkeep review show {number}"
+            )
+        installation = load_installation(site.settings)
+        by = _by(site, store, words.user, f"to sign review {number}, {found.title}")
+        made = reviewing.sign(
+            store,
+            installation,
+            calendars_of(site.schedule, site.folder),
+            number,
+            form,
+            by,
+            clock.now(),
+            given=given,
+            evidence_sha256=found.evidence_sha256,
+        )
+        with store.read() as db:
+            follow_ups = stored.follow_ups_of(db, [made.number])
+            standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
+    waits = f"; it waits for {', '.join(standing.waits_for)}" if standing.waits_for else ""
+    _say(
+        f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}"
+    )
+    for one in follow_ups:
+        _say(f"review {one.id} follows, of {one.owner}: {one.title}")
+
+
+def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
+    """Give a review to another team or person."""
+    if not reason.strip():
+        raise UsageError("a review is handed over for a reason", remedy="--reason TEXT")
+    with _opened(inventory) as (site, store):
+        by = _by(site, store, "", f"to hand review {number} over")
+        reviewing.hand_over(store, site.schedule, number, owner, reason, by, clock.now())
+    _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
+
+
+def renew(inventory: str, number: int) -> None:
+    """Collect what there is now for a review that is not signed."""
+    with _opened(inventory) as (site, store):
+        with store.read() as db:
+            found = _review(stored.get(db, number), number)
+        if found.closed_at:
+            raise UsageError(f"review {number} is signed: what was shown stays")
+        acting.record(
+            store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
+        )
+        sha256 = reviewing.renew(store, found, clock.now())
+    _say(f"review {number} shows what there is now; its hash is {sha256}")
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+def verify(inventory: str, export: Path | None) -> int:
+    """Verify every signature and their chain; return 2 and name each record that does not hold.
+
+    export: a new folder for the records and their signatures, as `ssh-keygen -Y verify` takes them.
+    """
+    with _opened(inventory) as (site, store):
+        trusted = trusted_keys(site.settings)
+        with store.read() as db:
+            problems = list(reviewing.problems_of(db, trusted))
+            signed = [one.signed for one in records.chain(db)]
+    if export is not None:
+        _export(export, signed, trusted)
+    screen = Screen(sys.stdout)
+    for problem in problems:
+        screen.line((f"{screen.signs['fail']} ", "bold red"), screen.text(problem, 300))
+    if not problems and signed:
+        last = signed[-1]
+        what = "1 record holds" if len(signed) == 1 else f"{len(signed)} records hold"
+        screen.line(
+            f"{what}; the last is number {last.number}, hash {signatures.digest(last.text)}"
+        )
+    elif not signed:
+        screen.line("Nothing has been signed yet.")
+    screen.flush()
+    return 2 if problems else 0
+
+
+def _export(folder: Path, signed: Sequence[signatures.Signed], trusted: frozenset[str]) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as exc:
+        raise UsageError(f"{folder}: {(exc.strerror or str(exc)).lower()}") from exc
+    _write_new(folder / "allowed_signers", signatures.allowed_signers(sorted(trusted)).encode())
+    for one in signed:
+        _write_new(folder / f"{one.number}.json", one.text.encode("utf-8"))
+        _write_new(folder / f"{one.number}.json.sig", one.signature.encode("utf-8"))
+    _say(f"wrote {len(signed)} records to {folder}")
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+@contextmanager
+def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
+    site = load_site(inventory, [])
+    with closing(open_store(site.settings.database_url)) as store:
+        yield site, store
+
+
+def _by(site: Site, store: Store, user: str, what: str) -> By:
+    """Return who acts, after asking for their password on the terminal."""
+    with store.read() as db:
+        known = acting.actor(db, site.schedule)
+    name = user.strip().lower() or (known.user.name if known.user else "")
+    if not name:
+        message = f"the account {known.account} is no user"
+        raise UsageError(message, remedy="say as whom: --user NAME")
+    if not sys.stdin.isatty():
+        raise UsageError("no terminal to ask for a password", remedy="sign on the page")
+    password = getpass.getpass(f"Password of {name}, {what}: ")
+    place = f"terminal of {socket.gethostname()}"
+    proved = acting.prove(
+        store, name, password, clock.now(), address="terminal", account=known.account
+    )
+    told = f"password on the {place}, account {known.account}"
+    return By(proved, told, acts.CLI, known.account)
+
+
+def _review(found: Kept | None, number: int) -> Kept:
+    if found is None:
+        raise UsageError(f"there is no review {number}", remedy="upkeep reviews")
+    return found
+
+
+def _known_team(site: Site, team: str) -> None:
+    known = {**site.schedule.teams, **site.schedule.people}
+    if team and team not in known:
+        raise UsageError(f"there is no team {team!r}{nearest(team, known)}")
+
+
+def _verdict(text: str) -> Verdict:
+    known = {one.value.replace(" ", "-"): one for one in Verdict}
+    plain = "-".join(text.lower().replace("-", " ").split())
+    if plain not in known:
+        raise UsageError(
+            f"there is no verdict {text!r}{nearest(plain, known)}",
+            remedy=f"one of {', '.join(known)}",
+        )
+    return known[plain]
+
+
+def _follow_up(text: str) -> FollowUp:
+    """Return what `owner date text` says."""
+    parts = text.split(maxsplit=2)
+    try:
+        owner, day, what = parts
+        return FollowUp(owner, date.fromisoformat(day), what)
+    except ValueError:
+        message = f"--follow-up {text!r:.60}; expected an owner, a day and a text"
+        raise UsageError(
+            message, remedy="--follow-up 'devsecops 2027-02-01 mend the headers'"
+        ) from None
+
+
+def _file(path: Path) -> Given:
+    try:
+        if path.stat().st_size > reviewing.MOST_FILE_BYTES:
+            most = f"at most {reviewing.MOST_FILE_BYTES // 1_000_000} MB"
+            raise UsageError(f"{path}: {path.stat().st_size / 1e6:.1f} MB; {most}")
+        return Given(path.name, path.read_bytes())
+    except OSError as exc:
+        raise UsageError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    try:
+        with path.open("xb") as stream:
+            stream.write(content)
+    except OSError as exc:
+        raise UsageError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def _document(one: Kept, standing: reviews.Standing) -> dict[str, Any]:
+    """Return a review as JSON says it."""
+    values: dict[str, Any] = _plain(dataclasses.asdict(one))
+    for name in ("site", "definition", "closed_at"):
+        del values[name]
+    return values | {
+        "state": standing.state.value,
+        "verdict": standing.verdict.value if standing.verdict else None,
+        "overdue": standing.overdue,
+        "waits_for": list(standing.waits_for),
+        "closed_at": _plain(standing.closed_at),
+        "alone": standing.alone,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Verdict):
+        return value.value
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
+
+
+def _say(text: str) -> None:
+    screen = Screen(sys.stderr)
+    screen.line(screen.text(text, 500))
+    screen.flush()

@@ -1,0 +1,474 @@
+"""Reviews as they happen: opened after their run, told of when they are late, signed, handed over.
+
+What is decided is in reviews.py; what is kept, in store/reviews.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from upkeep import reviews
+from upkeep.calendars import Calendars, calendars_of
+from upkeep.errors import UsageError
+from upkeep.installation import Installation
+from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
+from upkeep.schedule import next_due, timing_of
+from upkeep.schedule_file import DAY, Procedure, Review, Schedule
+from upkeep.signatures import broken
+from upkeep.site import Site
+from upkeep.store import Store, acts, drivers, files, occurrences, own, records, review_evidence
+from upkeep.store import reviews as stored
+from upkeep.store.occurrences import Occurrence
+from upkeep.store.reviews import Kept, New
+from upkeep.store.texts import shown
+from upkeep.store.users import User
+from upkeep.verdicts import Severity
+
+STEP_SECONDS = 15.0
+MOST_FILES = 10
+MOST_FILE_BYTES = 20_000_000
+MOST_TEXT = 20_000
+MOST_FOLLOW_UPS = 20
+FIRST_PERIOD = timedelta(days=31)
+CHECK = "review_overdue"
+UNSAFE = re.compile(r"[^\w.() +=@,-]+")
+
+
+class Leader(Protocol):
+    """Who reads the site: the scheduler, which keeps the last good one. revision: of the site as it has read it."""
+
+    site: Site
+    revision: str
+
+
+class Reviews:
+    """Opens reviews and tells of those that are late."""
+
+    name = "reviews"
+
+    def __init__(self, store: Store, leader: Leader) -> None:
+        self.store = store
+        self.leader = leader
+        self.told: dict[str, tuple[str, str]] = {}
+        self._use(leader.site)
+
+    def step(self, now: datetime) -> float:
+        """Do what is due; return after how many seconds to come again."""
+        if self.leader.site is not self.site:
+            self._use(self.leader.site)
+        with self.store.read() as db:
+            holds = drivers.active_revision(db, self.site.key) == self.leader.revision
+        if holds:
+            open_due(self.store, self.site, self.calendars, now)
+            renew_late(self.store, self.site, now)
+            self._tell(now)
+        return STEP_SECONDS
+
+    def _use(self, site: Site) -> None:
+        self.calendars = calendars_of(site.schedule, site.folder)
+        self.site = site
+
+    def _tell(self, now: datetime) -> None:
+        """Tell, procedure by procedure, of what must be signed soon or should have been; once for each change."""
+        said = {
+            name: ("", "") for name, one in self.site.schedule.procedures.items() if one.reviews
+        }
+        with self.store.read() as db:
+            waiting = list(waiting_ones(db, self.site.key, now))
+        for name in {review.procedure for review, _standing in waiting} | set(self.told):
+            said.setdefault(name, ("", ""))
+        for name in said:
+            said[name] = _message([one for one in waiting if one[0].procedure == name])
+        for name, (level, text) in said.items():
+            if self.told.get(name) == (level, text):
+                continue
+            remedy = f"upkeep reviews -i {self.site.name}"
+            severity = Severity(level) if level else None
+            with self.store.begin() as db:
+                own.tell(db, self.site.key, CHECK, name, now, severity, text, remedy)
+            self.told[name] = (level, text)
+
+
+def _message(waiting: Sequence[tuple[Kept, Standing]]) -> tuple[str, str]:
+    """Return severity and words for what a procedure's reviews are like; empty if all is well."""
+    late = [review for review, standing in waiting if standing.overdue]
+    soon = [review for review, standing in waiting if standing.state is State.REMINDED]
+    if not late and not soon:
+        return "", ""
+    some = late or soon
+    titles = ", ".join(one.title for one in some[:3]) + (" …" if len(some) > 3 else "")
+    count = "a review" if len(some) == 1 else f"{len(some)} reviews"
+    first = min(one.due_at for one in some)
+    if late:
+        text = f"{count} not signed, the first due by {first:%Y-%m-%d %H:%M} UTC: {titles}"
+        return Severity.MEDIUM.value, text
+    return Severity.LOW.value, f"{count} to sign by {first:%Y-%m-%d %H:%M} UTC: {titles}"
+
+
+def waiting_ones(db: Connection, site: str, now: datetime) -> Iterator[tuple[Kept, Standing]]:
+    """Yield what must be signed still, the soonest due first, with how it stands."""
+    found = stored.open_ones(db, site)
+    signed = stored.signatures(db, (one.id for one in found))
+    for one in found:
+        yield one, reviews.standing(one.asked, signed[one.id], now)
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+def open_due(store: Store, site: Site, calendars: Calendars, now: datetime) -> list[int]:
+    """Open the reviews whose evidence has been collected, or should have been; return their numbers."""
+    procedures = site.schedule.procedures
+    items = [(name, one.id) for name, each in procedures.items() for one in each.reviews]
+    with store.read() as db:
+        known = stored.watched(db, site.key)
+        until = stored.opened_until(db, site.key)
+    if set(known) != set(items):
+        with store.begin() as db:
+            known = stored.watch(db, site.key, items, now)
+    made = []
+    for name, procedure in procedures.items():
+        for review in procedure.reviews:
+            after = max(
+                known[name, review.id], until.get((name, review.id), known[name, review.id])
+            )
+            for one, gap in _due_ones(store, site, name, after, now):
+                made.append(
+                    _open(store, calendars, (site.key, name), procedure, review, one, gap, now)
+                )
+    return [number for number in made if number is not None]
+
+
+def _due_ones(
+    store: Store, site: Site, procedure: str, after: datetime, now: datetime
+) -> list[tuple[Occurrence, str]]:
+    """Return the occurrences that open a review now, oldest first, each with what is missing of its evidence."""
+    with store.read() as db:
+        found = stored.occurrences_after(db, site.key, procedure, after)
+    by_due: dict[datetime, list[Occurrence]] = {}
+    for one in found:
+        by_due.setdefault(one.due_at, []).append(one)
+    due: list[tuple[Occurrence, str]] = []
+    for those in by_due.values():
+        gap = reviews.gap_of(those, now, site.settings.run_timeout_seconds)
+        if gap is None and those[-1].state != occurrences.SKIPPED:
+            break  # what came later waits for it
+        if gap is not None:
+            due.append((those[-1], gap))
+    # Of several that were missed, the last stands for all: nobody signs for weeks in which nothing was looked at.
+    newest = due[-1][0] if due else None
+    return [one for one in due if one[0].state != occurrences.MISSED or one[0] is newest]
+
+
+def _open(
+    store: Store,
+    calendars: Calendars,
+    place: tuple[str, str],
+    procedure: Procedure,
+    review: Review,
+    one: Occurrence,
+    gap: str,
+    now: datetime,
+) -> int | None:
+    """Open one review with its evidence; return its number, or None if somebody else has."""
+    site, name = place
+    owner = review.owner or procedure.owner
+    hours = calendars.hours(review.parties[0] if review.parties else owner)
+    terms = reviews.terms(review, procedure, hours, one.due_at, now)
+    with store.read() as db:
+        before = stored.previous(db, site, (name, review.id), one.due_at)
+        new = New(
+            site=site,
+            procedure=name,
+            item=review.id,
+            due_of=one.due_at,
+            title=review.title,
+            owner=owner,
+            opened_at=now,
+            due_at=terms.due_at,
+            remind_at=terms.remind_at,
+            parties=review.parties,
+            four_eyes=review.four_eyes,
+            definition=review.model_dump(mode="json"),
+            occurrence_id=one.id,
+            run_id=one.run_id,
+            since=before.opened_at
+            if before
+            else _period_before(calendars.schedule, name, one.due_at),
+            gap=gap,
+        )
+        document = review_evidence.collect(db, new, now)
+    with store.begin() as db:
+        return stored.open_one(db, replace(new, evidence_sha256=review_evidence.keep(db, document)))
+
+
+def _period_before(schedule: Schedule, procedure: str, due: datetime) -> datetime:
+    """Return as long before a due time as the next one is after it: since then is looked at for the first time."""
+    timing = timing_of(schedule, procedure)
+    following = next_due(timing, due) if timing else None
+    return due - (following - due if following else FIRST_PERIOD)
+
+
+def renew_late(store: Store, site: Site, now: datetime) -> None:
+    """Collect once more for reviews that opened before their run had ended, once it has; not if somebody has signed."""
+    with store.read() as db:
+        waiting = [one for one in stored.open_ones(db, site.key) if one.gap and one.occurrence_id]
+        signed = stored.signatures(db, (one.id for one in waiting))
+        ended = {one.id: occurrences.get(db, one.occurrence_id or 0) for one in waiting}
+    for one in waiting:
+        there = ended[one.id]
+        if there is None or signed[one.id] or there.state in occurrences.OPEN:
+            continue
+        gap = reviews.gap_of([there], now, site.settings.run_timeout_seconds)
+        if gap is not None and (gap, there.run_id) != (one.gap, one.run_id):
+            renew(store, replace(one, gap=gap, run_id=there.run_id), now)
+
+
+def renew(store: Store, review: Kept, now: datetime) -> str:
+    """Collect what there is now for a review, which shows it from now on; return its hash."""
+    with store.read() as db:
+        document = review_evidence.collect(db, review, now)
+    with store.begin() as db:
+        sha256 = review_evidence.keep(db, document)
+        stored.set_evidence(db, review.id, sha256, review.gap, review.run_id)
+    return sha256
+
+
+# --- signing ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Given:
+    """A file that somebody hands in with a signature."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class By:
+    """Who signs, and how they have just shown that it is them. way, account, address: as acts have them."""
+
+    user: User
+    authenticated: str
+    way: str = acts.WEB
+    account: str = ""
+    address: str = ""
+
+    @property
+    def signer(self) -> Signer:
+        """The user, as far as signing goes."""
+        one = self.user
+        return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
+
+    def act(self, now: datetime, what: str, target: str, outcome: str, detail: str) -> acts.Act:
+        """Return what is written down of it."""
+        return acts.Act(
+            now, self.user.name, what, target, outcome, detail, self.way, self.account, self.address
+        )
+
+
+def sign(
+    store: Store,
+    installation: Installation,
+    calendars: Calendars,
+    review_id: int,
+    form: Form,
+    by: By,
+    now: datetime,
+    *,
+    given: Sequence[Given] = (),
+    evidence_sha256: str = "",
+) -> Signature:
+    """Sign a review, open its follow-ups, and write down who did it.
+
+    evidence_sha256: of what the signer was shown; what the review shows now, if not given. Raises UsageError, and
+    writes that down, if they may not, or what they were shown is not what the review shows by now.
+    """
+    form = _bounded(form)
+    try:
+        with store.begin() as db:
+            review = _locked(db, review_id)
+            _refuse(db, calendars.schedule, review, form, by, given, evidence_sha256)
+            made = _append(db, installation, calendars, review, form, by, now, given)
+            detail = f"{form.verdict.value}; signature {made.number}"
+            act = by.act(now, "sign review", f"review {review_id}", acts.DONE, detail)
+            acts.record(db, act)
+            return made
+    except UsageError as exc:
+        with store.begin() as db:
+            act = by.act(now, "sign review", f"review {review_id}", acts.REFUSED, str(exc))
+            acts.record(db, act)
+        raise
+
+
+def _locked(db: Connection, review_id: int) -> Kept:
+    """Return the review, which nobody else signs or hands over until the transaction ends."""
+    review = stored.get(db, review_id, lock=True)
+    if review is None:
+        raise UsageError(f"there is no review {review_id}", remedy="upkeep reviews")
+    return review
+
+
+def _refuse(
+    db: Connection,
+    schedule: Schedule,
+    review: Kept,
+    form: Form,
+    by: By,
+    given: Sequence[Given],
+    evidence_sha256: str,
+) -> None:
+    """Raise UsageError if this may not be signed so."""
+    before = stored.signatures_of(db, review.id)
+    said = reviews.refusal(schedule, review.asked, before, by.signer, form)
+    if not said and evidence_sha256 and evidence_sha256 != review.evidence_sha256:
+        said = "the evidence has changed since it was shown; look at it again"
+    if not said and form.on_behalf_of and not given:
+        said = f"what {form.on_behalf_of} has found needs its report attached"
+    if not said and len(given) > MOST_FILES:
+        said = f"{len(given)} files; at most {MOST_FILES}"
+    for one in given:
+        if not said and len(one.content) > MOST_FILE_BYTES:
+            most = f"at most {MOST_FILE_BYTES // 1_000_000} MB"
+            said = f"{file_name(one.name)}: {len(one.content) / 1e6:.1f} MB; {most}"
+    known = {*schedule.teams, *schedule.people}
+    for follow_up in form.follow_ups:
+        if not said and known and follow_up.owner not in known:
+            said = f"there is no team and no person {follow_up.owner!r}"
+    if said:
+        raise UsageError(said)
+
+
+def _append(
+    db: Connection,
+    installation: Installation,
+    calendars: Calendars,
+    review: Kept,
+    form: Form,
+    by: By,
+    now: datetime,
+    given: Sequence[Given],
+) -> Signature:
+    before = stored.signatures_of(db, review.id)
+    attachments = [
+        Attachment(file_name(one.name), files.keep(db, one.content), len(one.content))
+        for one in given
+    ]
+    record = reviews.record_of(
+        review.named,
+        form,
+        by.signer,
+        at=now,
+        authenticated=by.authenticated,
+        party=reviews.party_of(calendars.schedule, review.asked, by.signer, before),
+        attachments=attachments,
+        evidence_sha256=review.evidence_sha256,
+    )
+    signed = records.append(db, installation.key, stored.KIND, str(review.id), record)
+    made = reviews.signature_of({**record, "number": signed.number})
+    standing = reviews.standing(review.asked, [*before, made], now)
+    stored.set_closed(db, review.id, standing.closed_at)
+    for number, follow_up in enumerate(form.follow_ups, 1):
+        stored.open_one(db, _follow_up(calendars, review, made, number, follow_up, now))
+    return made
+
+
+def _follow_up(
+    calendars: Calendars,
+    review: Kept,
+    signature: Signature,
+    number: int,
+    wanted: reviews.FollowUp,
+    now: datetime,
+) -> New:
+    """Return the review that a follow-up is: of what its review showed, by its owner, until its day ends."""
+    end = max(
+        reviews.end_of_date(calendars.hours(wanted.owner), wanted.due),
+        reviews.end_of(calendars.hours(wanted.owner), now, 0.0),
+    )
+    return New(
+        site=review.site,
+        procedure=review.procedure,
+        item=f"{review.item.split(' ')[0]} follow-up {signature.number}.{number}",
+        due_of=now,
+        title=wanted.text,
+        owner=wanted.owner,
+        opened_at=now,
+        due_at=end,
+        remind_at=max(now, end - timedelta(seconds=DAY)),
+        definition={**review.definition, "asks": wanted.text, "lacks": []},
+        parent=signature.number,
+        since=review.opened_at,
+        evidence_sha256=review.evidence_sha256,
+    )
+
+
+def hand_over(
+    store: Store, schedule: Schedule, review_id: int, owner: str, reason: str, by: By, now: datetime
+) -> None:
+    """Give a review to another team or person; until when it is due stays. Raises UsageError if that cannot be."""
+    with store.begin() as db:
+        review = _locked(db, review_id)
+        if review.closed_at:
+            raise UsageError(f"review {review_id} is signed", remedy="upkeep reviews")
+        if owner not in schedule.teams and owner not in schedule.people:
+            raise UsageError(f"there is no team and no person {owner!r}")
+        if review.parties:
+            raise UsageError("its parties must sign: " + ", ".join(review.parties))
+        stored.hand_over(db, review_id, owner)
+        detail = f"from {review.owner} to {owner}: {reason}"
+        target = f"review {review_id}"
+        acts.record(db, by.act(now, "hand review over", target, acts.DONE, detail))
+
+
+def file_name(text: str) -> str:
+    """Return a file's name that is harmless wherever it is written: no folder, no control, not hidden, bounded."""
+    last = text.replace("\\", "/").rsplit("/", 1)[-1]
+    return UNSAFE.sub("_", last).strip(". ")[-150:].strip(". ") or "file"
+
+
+def _bounded(form: Form) -> Form:
+    """Return the form with texts as they may be kept."""
+    if len(form.follow_ups) > MOST_FOLLOW_UPS:
+        raise UsageError(f"{len(form.follow_ups)} follow-ups; at most {MOST_FOLLOW_UPS}")
+    texts: Mapping[str, Any] = {
+        key: shown(getattr(form, key), MOST_TEXT).strip()
+        for key in ("note", "reason", "alone", "on_behalf_of")
+    }
+    follow_ups = tuple(
+        replace(one, owner=shown(one.owner, 100), text=shown(one.text, 1_000).strip())
+        for one in form.follow_ups
+    )
+    return replace(form, **texts, follow_ups=follow_ups)
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+def problems_of(db: Connection, trusted: frozenset[str]) -> Iterator[str]:
+    """Yield what is wrong with the chain of signatures, record by record; nothing if all of it holds."""
+    kept = list(records.chain(db))
+    yield from broken((one.signed for one in kept), trusted)
+    for one in kept:
+        try:
+            record = json.loads(one.signed.text)
+            named = [record.get("evidence_sha256", "")]
+            named += [each["sha256"] for each in record.get("attachments", ())]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # its signature does not hold either
+        place = f"record {one.signed.number}"
+        if (record.get("kind"), record.get("about")) != (one.kind, one.about):
+            yield f"{place}: it is kept as of {one.kind} {one.about}, which it was not signed for"
+        for sha256 in filter(None, named):
+            try:
+                content = files.content_of(db, sha256)
+            except zlib.error:
+                content = b""
+            if content is None:
+                yield f"{place}: what it names by the hash {sha256} is not there"
+            elif hashlib.sha256(content).hexdigest() != sha256:
+                yield f"{place}: what it names by the hash {sha256} is something else"

@@ -1,0 +1,340 @@
+"""What machines have collected for one review, as plain JSON types: the reviewer sees it, the signature names its hash.
+
+Everything is bounded; what is left out is counted. Host text is as the store keeps it: who shows it makes it harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, select
+
+from upkeep.signatures import canonical
+from upkeep.store import files, findings, tables
+from upkeep.store.reviews import New
+from upkeep.store.texts import name, number
+
+ROWS = 100
+SERIES = 40
+STEPS = 12
+"""Into so many times of the same length the period is cut, for the trends."""
+FIRST_PERIOD = timedelta(days=31)
+"""So far back is looked where nothing says when it was reviewed last."""
+
+
+def collect(db: Connection, review: New, until: datetime) -> dict[str, Any]:
+    """Return what there is for a review at a time."""
+    wants = review.definition
+    since = review.since or until - FIRST_PERIOD
+    checks = sorted({*wants.get("shows", ()), *(one["check"] for one in wants.get("measures", ()))})
+    return {
+        "version": 1,
+        "review": {
+            "site": review.site,
+            "procedure": review.procedure,
+            "item": review.item,
+            "title": review.title,
+            "asks": wants.get("asks", ""),
+            "due_of": _time(review.due_of),
+        },
+        "since": _time(since),
+        "until": _time(until),
+        "gap": review.gap,
+        "lacks": list(wants.get("lacks", ())),
+        "run": _run(db, review.run_id),
+        "occurrences": _occurrences(db, review, since, until),
+        "checks": _counted(db, review, checks, since, until),
+        "not_passing": _not_passing(db, review.site, checks),
+        "changed": _changed(db, review.site, checks, since, until),
+        "findings": _open_findings(db, review.site, checks),
+        "waivers": _waivers(db, review.site, checks, until),
+        "measures": [
+            _measure(db, review.site, one, since, until) for one in wants.get("measures", ())
+        ],
+        "links": [dict(one) for one in wants.get("links", ())],
+    }
+
+
+def keep(db: Connection, document: Mapping[str, Any]) -> str:
+    """Keep what was collected, as it is shown; return the hash that a signature names."""
+    return files.keep(db, canonical(document).encode("ascii"))
+
+
+def _waivers(
+    _db: Connection, _site: str, _checks: Sequence[str], _at: datetime
+) -> list[dict[str, Any]]:
+    """Return the waivers that hold for these checks; there are none yet."""
+    return []
+
+
+def _run(db: Connection, run_id: int | None) -> dict[str, Any] | None:
+    """Return the run that collected for this due time."""
+    table, host = tables.run, tables.run_host
+    row = db.execute(select(table).where(table.c.id == run_id)).first() if run_id else None
+    if row is None:
+        return None
+    outcomes = db.execute(
+        select(host.c.outcome, func.count().label("number"))
+        .where(host.c.run_id == run_id)
+        .group_by(host.c.outcome)
+        .order_by(host.c.outcome)
+    )
+    return {
+        "id": row.id,
+        "status": row.status,
+        "cause": row.cause,
+        "started_at": _time(row.started_at),
+        "ended_at": _time(row.ended_at) if row.ended_at else None,
+        "hosts": {row.outcome: row.number for row in outcomes},
+    }
+
+
+def _occurrences(db: Connection, review: New, since: datetime, until: datetime) -> dict[str, Any]:
+    """Return what became of the procedure since the last review."""
+    table = tables.occurrence
+    where = (
+        table.c.site == name(review.site),
+        table.c.schedule == review.procedure,
+        table.c.due_at > since,
+        table.c.due_at <= until,
+    )
+    query = select(table).where(*where).order_by(table.c.due_at.desc(), table.c.id.desc())
+    return _bounded(
+        db,
+        query,
+        lambda row: {
+            "due_at": _time(row.due_at),
+            "kind": row.kind,
+            "host": row.host,
+            "state": row.state,
+            "cause": row.cause,
+            "run_id": row.run_id,
+        },
+    )
+
+
+def _counted(
+    db: Connection, review: New, checks: Collection[str], since: datetime, until: datetime
+) -> list[dict[str, Any]]:
+    """Return for each check how its subjects stand now, and its results in the procedure's own runs since then."""
+    latest, result, run = tables.latest_result, tables.result, tables.run
+    now = db.execute(
+        select(latest.c.check_id, latest.c.status, func.count().label("number"))
+        .where(latest.c.site == name(review.site), latest.c.check_id.in_(checks))
+        .group_by(latest.c.check_id, latest.c.status)
+    ).all()
+    own = select(run.c.id).where(
+        run.c.procedure == review.procedure,
+        run.c.site == name(review.site),
+        run.c.started_at > since,
+        run.c.started_at <= until,
+    )
+    in_runs = db.execute(
+        select(result.c.check_id, result.c.status, func.count().label("number"))
+        .where(result.c.run_id.in_(own), result.c.judgement == 0, result.c.check_id.in_(checks))
+        .group_by(result.c.check_id, result.c.status)
+    ).all()
+
+    def of(rows: Sequence[Row[Any]], check: str) -> dict[str, int]:
+        found = {row.status: row.number for row in rows if row.check_id == check}
+        return {status: found.get(status, 0) for status in ("pass", "fail", "unknown")}
+
+    return [
+        {"check": check, "now": of(now, check), "since": of(in_runs, check)} for check in checks
+    ]
+
+
+def _not_passing(db: Connection, site: str, checks: Collection[str]) -> dict[str, Any]:
+    """Return what does not pass now, worst first, with the hash of the evidence behind it."""
+    latest, result = tables.latest_result, tables.result
+    same = and_(
+        result.c.run_id == latest.c.run_id,
+        result.c.judgement == 0,
+        result.c.fingerprint == latest.c.fingerprint,
+    )
+    worst = case(
+        {"critical": 1, "high": 2, "medium": 3, "low": 4, "info": 5},
+        value=latest.c.severity,
+        else_=2.5,
+    )
+    query = (
+        select(latest, result.c.evidence_sha256)
+        .outerjoin(result, same)
+        .where(
+            latest.c.site == name(site),
+            latest.c.check_id.in_(checks),
+            latest.c.status != "pass",
+        )
+        .order_by(worst, latest.c.check_id, latest.c.host, latest.c.subject)
+    )
+    return _bounded(
+        db,
+        query,
+        lambda row: (
+            _of_subject(row)
+            | {
+                "status": row.status,
+                "observed_at": _time(row.observed_at),
+                "run_id": row.run_id,
+                "evidence_sha256": row.evidence_sha256 or "",
+            }
+        ),
+    )
+
+
+def _changed(
+    db: Connection, site: str, checks: Collection[str], since: datetime, until: datetime
+) -> dict[str, Any]:
+    """Return what became better or worse since then, newest first: in all runs, not only the procedure's own."""
+    event, finding = tables.finding_event, tables.finding
+    query = (
+        select(
+            event.c.at,
+            event.c.kind,
+            event.c.severity,
+            event.c.message,
+            finding.c.check_id,
+            finding.c.host,
+            finding.c.subject,
+        )
+        .join(finding, finding.c.id == event.c.finding_id)
+        .where(
+            finding.c.site == name(site),
+            finding.c.check_id.in_(checks),
+            event.c.at > since,
+            event.c.at <= until,
+        )
+        .order_by(event.c.at.desc(), event.c.id.desc())
+    )
+    return _bounded(
+        db, query, lambda row: {"at": _time(row.at), "kind": row.kind} | _of_subject(row)
+    )
+
+
+def _open_findings(db: Connection, site: str, checks: Collection[str]) -> dict[str, Any]:
+    table = tables.finding
+    where = (
+        table.c.site == name(site),
+        table.c.status == findings.OPEN,
+        table.c.check_id.in_(checks),
+    )
+    query = select(table).where(*where)
+    query = query.order_by(table.c.severity_rank, table.c.opened_at, table.c.id)
+    return _bounded(
+        db,
+        query,
+        lambda row: (
+            _of_subject(row) | {"id": row.id, "opened_at": _time(row.opened_at), "count": row.count}
+        ),
+    )
+
+
+# --- measures --------------------------------------------------------------------------------------------------------
+def _measure(
+    db: Connection, site: str, wanted: Mapping[str, Any], since: datetime, until: datetime
+) -> dict[str, Any]:
+    """Return a measure's series over the period, each with its mean, its extremes and its trend."""
+    latest, table = tables.latest_result, tables.measure
+    there = exists().where(
+        table.c.fingerprint == latest.c.fingerprint,
+        table.c.name == name(wanted["name"], 100),
+        table.c.observed_at > since,
+        table.c.observed_at <= until,
+    )
+    where = (latest.c.site == name(site), latest.c.check_id == wanted["check"], there)
+    query = select(latest.c.fingerprint, latest.c.host, latest.c.subject).where(*where)
+    rows = db.execute(query.order_by(latest.c.host, latest.c.subject)).all()
+    series, unit = [], ""
+    for row in rows[:SERIES]:
+        unit, found = _series(db, row.fingerprint, wanted["name"], since, until)
+        meets = _meets(found["mean"], wanted)
+        series.append({"host": row.host, "subject": row.subject, **found, "meets": meets})
+    return {
+        "check": wanted["check"],
+        "name": wanted["name"],
+        "unit": unit,
+        "at_most": wanted.get("at_most"),
+        "at_least": wanted.get("at_least"),
+        "series": series,
+        "left_out": len(rows) - len(series),
+    }
+
+
+def _series(
+    db: Connection, fingerprint: str, measure: str, since: datetime, until: datetime
+) -> tuple[str, dict[str, Any]]:
+    """Return the unit of a series that has values in the period, and what they are like."""
+    table = tables.measure
+    of_series = and_(table.c.fingerprint == fingerprint, table.c.name == name(measure, 100))
+    steps = list(_steps(db, of_series, since, until))
+    counts = [count for count, _mean, _least, _most in steps]
+    within = and_(of_series, table.c.observed_at > since, table.c.observed_at <= until)
+    edge = select(table.c.value, table.c.unit).where(within).limit(1)
+    first = db.execute(edge.order_by(table.c.observed_at)).one()
+    last = db.execute(edge.order_by(table.c.observed_at.desc())).one()
+    means = [mean for _count, mean, _least, _most in steps]
+    total = sum(count * (mean or 0.0) for count, mean in zip(counts, means, strict=True))
+    return last.unit, {
+        "count": sum(counts),
+        "first": _short(first.value),
+        "last": _short(last.value),
+        "mean": _short(total / sum(counts)),
+        "least": _short(min(least for count, _mean, least, _most in steps if count)),
+        "most": _short(max(most for count, _mean, _least, most in steps if count)),
+        "trend": [None if mean is None else _short(mean) for mean in means],
+    }
+
+
+def _steps(
+    db: Connection, of_series: ColumnElement[bool], since: datetime, until: datetime
+) -> Iterator[tuple[int, float | None, float, float]]:
+    """Yield number, mean and extremes of each step of the period; the database adds up, however many there are."""
+    table = tables.measure
+    value = table.c.value
+    long = (until - since) / STEPS
+    for step in range(STEPS):
+        ends = until if step == STEPS - 1 else since + (step + 1) * long
+        within = (table.c.observed_at > since + step * long, table.c.observed_at <= ends)
+        query = select(func.count(), func.avg(value), func.min(value), func.max(value))
+        count, mean, least, most = db.execute(query.where(of_series, *within)).one()
+        yield count, number(mean), least, most
+
+
+def _meets(mean: float, wanted: Mapping[str, Any]) -> bool | None:
+    """Say if the period's mean meets its target; None if it has none."""
+    most, least = wanted.get("at_most"), wanted.get("at_least")
+    if most is None and least is None:
+        return None
+    return (most is None or mean <= most) and (least is None or mean >= least)
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+def _bounded(db: Connection, query: Any, document_of: Any) -> dict[str, Any]:
+    """Return the first rows, and how many are left out."""
+    rows = db.execute(query.limit(ROWS)).all()
+    left = 0
+    if len(rows) == ROWS:
+        every = select(func.count()).select_from(query.order_by(None).subquery())
+        left = db.execute(every).scalar_one() - ROWS
+    return {"rows": [document_of(row) for row in rows], "left_out": left}
+
+
+def _of_subject(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "check": row.check_id,
+        "host": row.host,
+        "subject": row.subject,
+        "severity": row.severity,
+        "message": row.message,
+    }
+
+
+def _short(value: float) -> float:
+    """Return a value as people read it: the two databases add up in different orders."""
+    return float(f"{value:.6g}")
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat()

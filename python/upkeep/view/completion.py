@@ -1,0 +1,75 @@
+"""A month's completion on a terminal or in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+from upkeep.completion import COUNTS, Completion, Remark, Row
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import counted, thousands
+
+WELL = 0.95
+"""From here on a rate is nothing to look at."""
+
+
+def print_completion(
+    screen: Screen, found: Completion, titles: Mapping[str, str], zone: ZoneInfo
+) -> None:
+    """Print one sentence, then each procedure, each team, and what a reader must know."""
+    if not found.rows:
+        print_empty(screen, f"Nothing was due in {found.month}", "upkeep schedule list")
+        return
+    if screen.live:
+        screen.line(
+            (
+                f"{found.month}: {_percent(found.total)} of what was due was done in its time.",
+                "bold",
+            )
+        )
+        if found.pending:
+            waits = f"{counted(found.pending, 'thing')} still in time: the month is not final."
+            screen.line((waits, STYLES["warn"]))
+        screen.line()
+    counts = COUNTS if not screen.live else [name for name in COUNTS if _any(found.rows, name)]
+    columns = [Column("procedure", gives=True), Column("team", gives=True)]
+    columns += [Column(name.replace("_", " "), right=True) for name in counts]
+    columns.append(Column("rate", right=True))
+    cells: list[list[Piece]] = []
+    for row in found.rows:
+        bad = row.rate is not None and row.rate < WELL
+        numbers = [thousands(getattr(row, name)) for name in counts]
+        percent = (_percent(row.rate), STYLES["warn"] if bad else "")
+        cells.append([row.procedure, titles.get(row.team, row.team), *numbers, percent])
+    print_columns(screen, columns, cells)
+    if screen.live:
+        screen.line()
+        for team, rate in found.teams.items():
+            line = f"{titles.get(team, team) or 'nobody'}: {_percent(rate)}"
+            screen.line(screen.text(line, 200))
+        _print_remarks(screen, "Left out", found.left_out, zone)
+        _print_remarks(screen, "Skipped", found.skipped, zone)
+        _print_remarks(screen, "Signed by one alone", found.alone, zone)
+    screen.flush()
+
+
+def _print_remarks(screen: Screen, title: str, remarks: Sequence[Remark], zone: ZoneInfo) -> None:
+    if not remarks:
+        return
+    screen.line()
+    screen.line((title, "bold"))
+    for one in remarks:
+        day = f"{one.first.astimezone(zone):%Y-%m-%d}"
+        if one.times > 1:
+            day = f"{one.times} times, {day} to {one.last.astimezone(zone):%Y-%m-%d}"
+        screen.line(screen.text(f"{one.procedure}, {one.what}, {day}: {one.why}", 1_000))
+
+
+def _any(rows: Sequence[Row], name: str) -> bool:
+    return any(getattr(row, name) for row in rows)
+
+
+def _percent(rate: float | None) -> str:
+    """Return a share in percent, rounded down: 100 % is all of it."""
+    return "" if rate is None else f"{int(rate * 1000 + 1e-9) / 10:g} %"

@@ -1,0 +1,260 @@
+"""Reviews on a terminal or in a pipe: what must be signed, and one with all that was collected for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep.reviews import Signature, Standing, State, Verdict
+from upkeep.store.reviews import Kept
+from upkeep.verdicts import Severity, Status
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import ago, command, counted, exact, size, status_kind, status_words
+from upkeep.view.troubles import Row, print_rows
+
+KINDS = {
+    State.OPEN: "",
+    State.REMINDED: "warn",
+    State.OVERDUE: "fail",
+    State.AWAITING_SECOND: "warn",
+    State.SIGNED: "pass",
+    State.NOT_APPLICABLE: "pass",
+    State.CORRECTED: "pass",
+}
+STATUSES = ("pass", "fail", "unknown")
+EVENTS = 10
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A review with its signatures, what was collected, and the reviews that follow from it."""
+
+    review: Kept
+    standing: Standing
+    signatures: tuple[Signature, ...]
+    evidence: Mapping[str, Any]
+    follow_ups: tuple[Kept, ...]
+
+
+def kind_of(standing: Standing) -> str:
+    """Return which sign and colour a review has; empty for one that only waits."""
+    if standing.overdue or standing.verdict is Verdict.FAIL:
+        return "fail"
+    return KINDS[standing.state]
+
+
+def words_of(standing: Standing) -> str:
+    """Return in a few words how a review stands."""
+    words = standing.state.value
+    if standing.overdue and standing.state is not State.OVERDUE:
+        words = f"overdue, {words}"
+    if standing.verdict and standing.verdict.value != words:
+        words += f": {standing.verdict.value}"
+    if standing.is_done and standing.alone:
+        words += ", alone"
+    return words
+
+
+def print_reviews(
+    screen: Screen,
+    rows: Sequence[tuple[Kept, Standing]],
+    titles: Mapping[str, str],
+    zone: ZoneInfo,
+    now: datetime,
+    site: str,
+) -> None:
+    """Print reviews in one sentence, then each on a line."""
+    if not rows:
+        print_empty(
+            screen, "Nothing to sign", f"what was: {command('reviews', '--all', site=site)}"
+        )
+        return
+    late = sum(standing.overdue for _one, standing in rows)
+    waiting = sum(not standing.is_done for _one, standing in rows)
+    if screen.live and waiting:
+        more = f", {late} overdue" if late else ""
+        screen.line((f"{counted(waiting, 'review')} to sign{more}.", "bold"))
+        screen.line()
+    columns = [
+        Column("review", right=True),
+        Column("due"),
+        Column("owner", gives=True),
+        Column("item"),
+        Column("title", gives=True),
+        Column("how it stands", gives=True),
+    ]
+    cells: list[list[Piece]] = []
+    for one, standing in rows:
+        kind = kind_of(standing)
+        sign = f"{screen.signs[kind]} " if kind else ""
+        owners = " + ".join(titles.get(each, each) for each in one.parties or (one.owner,))
+        due = (
+            f"{one.due_at.astimezone(zone):%a %Y-%m-%d %H:%M}"
+            if screen.live
+            else exact(one.due_at, zone)
+        )
+        stands = (f"{sign}{words_of(standing)}", STYLES[kind] if kind else "")
+        cells.append([str(one.id), due, owners, one.item, one.title, stands])
+    print_columns(screen, columns, cells)
+    first = next((one for one, standing in rows if not standing.is_done), None)
+    if first and screen.live:
+        screen.line()
+        screen.line(f"To look at one: {command('review', 'show', str(first.id), site=site)}")
+    screen.flush()
+
+
+def print_review(
+    screen: Screen, shown: Shown, owner: str, zone: ZoneInfo, now: datetime, site: str
+) -> None:
+    """Print one review: what is asked, how it stands, what was collected, who has said what."""
+    one, standing = shown.review, shown.standing
+    kind = kind_of(standing)
+    screen.line((screen.text(f"Review {one.id}: {one.title}", 400), "bold"))
+    sign = f"{screen.signs[kind]} " if kind else ""
+    screen.line((f"{sign}{words_of(standing)}", STYLES[kind] if kind else ""))
+    parties = f", signed by {' and '.join(one.parties)}" if one.parties else ""
+    eyes = {
+        "required": ", by two people",
+        "alone_with_reason": ", by two people, or alone with a reason",
+    }
+    line = f"{one.procedure} {one.item} of {exact(one.due_of, zone)}, {owner}{parties}{eyes.get(one.four_eyes, '')}"
+    screen.line(screen.text(line, 400))
+    screen.line(f"due {exact(one.due_at, zone)} ({ago(one.due_at, now)})")
+    for label, text in (("asks", one.definition.get("asks", "")), ("gap", one.gap)):
+        if text:
+            screen.line((f"{label}: ", "bold"), screen.text(text, 1_000))
+    for text in one.definition.get("lacks", ()):
+        screen.line(("no machine collects yet: ", STYLES["warn"]), screen.text(text, 400))
+    if shown.evidence:
+        _print_evidence(screen, shown.evidence, zone)
+        screen.line()
+        screen.line((f"Evidence: {one.evidence_sha256}", "dim"))
+    _print_signatures(screen, shown, zone)
+    if not standing.is_done and screen.live:
+        screen.line()
+        screen.line(f"To sign: {command('sign', str(one.id), '--verdict', 'pass', site=site)}")
+    screen.flush()
+
+
+def _print_evidence(screen: Screen, evidence: Mapping[str, Any], zone: ZoneInfo) -> None:
+    since, until = (
+        exact(datetime.fromisoformat(evidence[key]), zone) for key in ("since", "until")
+    )
+    screen.line()
+    screen.line((f"What machines collected from {since} to {until}", "bold"))
+    run = evidence["run"]
+    if run:
+        cause = f": {run['cause']}" if run["cause"] else ""
+        screen.line(screen.text(f"run {run['id']} {run['status']}{cause}", 400))
+    if evidence["checks"]:
+        columns = [Column("check"), Column("passes now", right=True), Column("fails", right=True)]
+        columns += [Column("unknown", right=True), Column("in its runs: pass", right=True)]
+        columns += [Column("fail", right=True), Column("unknown", right=True)]
+        cells: list[list[Piece]] = [
+            [one["check"], *(str(one[when][key]) for when in ("now", "since") for key in STATUSES)]
+            for one in evidence["checks"]
+        ]
+        print_columns(screen, columns, cells)
+    _print_measures(screen, evidence["measures"])
+    _print_troubles(screen, "Does not pass now", evidence["not_passing"])
+    _print_changes(screen, evidence["changed"], zone)
+    for link in evidence["links"]:
+        screen.line(screen.text(f"{link['title']}: {link['url']}", 1_200))
+
+
+def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> None:
+    for one in measures:
+        target = " and ".join(
+            f"{words} {one[key]:g}"
+            for key, words in (("at_most", "at most"), ("at_least", "at least"))
+            if one[key] is not None
+        )
+        unit = f" {one['unit']}" if one["unit"] not in ("", "1") else ""
+        screen.line()
+        title = f"{one['check']}: {one['name']}{unit}" + (f", {target}" if target else "")
+        screen.line((screen.text(title, 200), "bold"))
+        if not one["series"]:
+            screen.line("no value in this time")
+            continue
+        columns = [Column("host"), Column("subject", gives=True)]
+        columns += [Column(name, right=True) for name in ("mean", "least", "most", "first", "last")]
+        columns.append(Column("target"))
+        words = {True: "met", False: "missed", None: ""}
+        cells: list[list[Piece]] = [
+            [row["host"], row["subject"], *(f"{row[key]:g}" for key in ("mean", "least", "most", "first", "last")),
+             (words[row["meets"]], STYLES["fail"] if row["meets"] is False else "")]
+            for row in one["series"]
+        ]  # fmt: skip
+        print_columns(screen, columns, cells)
+        _print_left(screen, one["left_out"])
+
+
+def _print_troubles(screen: Screen, title: str, found: Mapping[str, Any]) -> None:
+    if not found["rows"]:
+        return
+    screen.line()
+    screen.line((title, "bold"))
+    rows = []
+    for one in found["rows"]:
+        status, severity = Status(one["status"]), one["severity"] and Severity(one["severity"])
+        words = status_words(status, severity or None)
+        kind = status_kind(status, severity or None)
+        rows.append(Row(kind, words, one["host"], one["check"], one["subject"], one["message"]))
+    print_rows(screen, rows)
+    _print_left(screen, found["left_out"])
+
+
+def _print_changes(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -> None:
+    if not found["rows"]:
+        return
+    screen.line()
+    screen.line(("What changed, newest first", "bold"))
+    count = EVENTS if screen.live else len(found["rows"])
+    columns = [Column("when"), Column("what"), Column("check"), Column("host")]
+    columns += [Column("subject", gives=True), Column("message", gives=True)]
+    cells: list[list[Piece]] = [
+        [
+            exact(datetime.fromisoformat(one["at"]), zone),
+            *(one[key] for key in ("kind", "check", "host", "subject", "message")),
+        ]
+        for one in found["rows"][:count]
+    ]
+    print_columns(screen, columns, cells)
+    _print_left(screen, found["left_out"] + len(found["rows"]) - len(cells))
+
+
+def _print_left(screen: Screen, count: int) -> None:
+    if count:
+        screen.line((f"and {count} more", "dim"))
+
+
+def _print_signatures(screen: Screen, shown: Shown, zone: ZoneInfo) -> None:
+    corrected = {one.corrects: one.number for one in shown.signatures}
+    for one in shown.signatures:
+        screen.line()
+        party = f" for {one.party}" if one.party else ""
+        firm = f" on behalf of {one.on_behalf_of}" if one.on_behalf_of else ""
+        says = f"Signature {one.number}: {one.user}{party}{firm} says {one.verdict.value}"
+        fails = one.verdict is Verdict.FAIL
+        screen.line((screen.text(says, 400), STYLES["fail"] if fails else "bold"))
+        screen.line(screen.text(f"{exact(one.at, zone)}, {one.authenticated}", 400))
+        if one.number in corrected:
+            screen.line((f"corrected by signature {corrected[one.number]}", STYLES["warn"]))
+        if one.corrects:
+            screen.line(f"corrects signature {one.corrects}")
+        for label in ("reason", "alone", "note"):
+            if getattr(one, label):
+                screen.line(f"{label}: ", screen.text(getattr(one, label), 2_000))
+        for file in one.attachments:
+            what = f"attached: {file.name}, {size(file.size_bytes)}, {file.sha256[:12]}"
+            screen.line(screen.text(what, 400))
+        if one.evidence_sha256 != shown.review.evidence_sha256:
+            screen.line(f"was shown other evidence: {one.evidence_sha256}")
+    for follow_up in shown.follow_ups:
+        screen.line()
+        due = f"{follow_up.owner}, due {exact(follow_up.due_at, zone)}"
+        screen.line(screen.text(f"follows: review {follow_up.id}, {due}: {follow_up.title}", 1_200))

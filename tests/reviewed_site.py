@@ -1,0 +1,168 @@
+"""A site by a clock that tests turn: what is due runs at once, its hosts answer as they are told, reviews open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from store_samples import begun
+
+from upkeep import agent
+from upkeep.calendars import calendars_of
+from upkeep.due import occurrences_of
+from upkeep.installation import load_installation
+from upkeep.observed import Observed, Outcome
+from upkeep.reviewing import By, Given, Reviews, sign
+from upkeep.reviews import Form, Signature, Standing, Verdict, standing
+from upkeep.roles import Role
+from upkeep.schedule import due_times, next_due, timing_of
+from upkeep.site import Site, load_site
+from upkeep.store import Store, drivers, occurrences, reviews, runs, users
+from upkeep.store.observed import add_hosts
+from upkeep.store.occurrences import Occurrence
+from upkeep.verdicts import Result
+from upkeep.web import passwords
+
+PASSWORD = "correct horse battery"
+
+
+@cache
+def password_hash() -> str:
+    """What is kept of PASSWORD."""
+    return passwords.hashed(PASSWORD)
+
+
+def write_site(folder: Path, state: Path, schedule: Mapping[str, Any]) -> Path:
+    """Write a site of that schedule, with two hosts."""
+    (folder / "inventory").mkdir(parents=True, exist_ok=True)
+    (folder / "inventory" / "hosts.yml").write_text("all: {hosts: {web1: {}, web2: {}}}\n")
+    (folder / "schedule.yml").write_text(json.dumps(schedule))
+    (folder / "upkeep.toml").write_text(f'state = "{state}"\nrun_timeout_seconds = 3600\n')
+    return folder
+
+
+class Reviewed:
+    """A site with its reviews. revision: of the site, as its driver says it."""
+
+    revision = "the one"
+
+    def __init__(self, folder: Path, store: Store, now: datetime) -> None:
+        self.site: Site = load_site(str(folder))
+        self.store = store
+        self.now = self.looked = now
+        self.calendars = calendars_of(self.site.schedule, self.site.folder)
+        self.away: dict[str, tuple[datetime, datetime]] = {}
+        self.down: list[tuple[datetime, datetime]] = []
+        self.results: dict[str, Sequence[Result]] = {}
+        with store.begin() as db:
+            drivers.activate(db, self.site.key, self.revision, "tests", now)
+        self.reviews = Reviews(store, self)
+        self.reviews.step(now)
+        self.installation = load_installation(self.site.settings)
+        self.users: dict[str, users.User] = {}
+
+    # Machines.
+    def go(self, to: datetime) -> None:
+        """Turn the clock: what is due until then runs in its time, and reviews open, a quarter of an hour after it."""
+        dues = []
+        for name in self.site.schedule.procedures:
+            timing = timing_of(self.site.schedule, name)
+            if timing:
+                dues += [(due, name) for due in due_times(timing, self.now, to)]
+        for due, name in sorted(dues):
+            self.occur(name, due)
+            self.now = max(self.now, due + timedelta(minutes=15))
+            if self.site.schedule.procedures[name].reviews:
+                self.reviews.step(self.now)
+        self.now = to
+        self.reviews.step(to)
+
+    def occur(self, name: str, due: datetime) -> None:
+        """Let a procedure be due: missed if no driver is there, skipped in a blackout, else run."""
+        schedule = self.site.schedule
+        timing = timing_of(schedule, name)
+        assert timing is not None
+        away = any(begins <= due < ends for begins, ends in self.down)
+        seen = due + timedelta(hours=2) if away else due
+        before = due - timedelta(microseconds=1)
+        made = occurrences_of(
+            self.site.key, schedule.procedures[name], timing, self.calendars, before, seen
+        )
+        made = [replace(one, next_due_at=next_due(timing, one.due_at)) for one in made]
+        if away:
+            made = made[:1]
+        with self.store.begin() as db:
+            occurrences.make(db, made)
+            one = occurrences.find(db, self.site.key, name, due)
+            if one and one.state == occurrences.DUE:
+                self._run(db, one)
+
+    def _run(self, db: Any, one: Occurrence) -> None:
+        at = one.due_at + timedelta(minutes=2)
+        occurrences.claim(db, one.id, "driver", one.due_at)
+        start = begun(procedure=one.schedule, site=self.site.key, started_at=one.due_at)
+        run_id = runs.start(db, start)
+        occurrences.begin(db, one.id, "driver", run_id)
+        gone = [host for host, (begins, ends) in self.away.items() if begins <= at < ends]
+        answers = []
+        for host in ("web1", "web2"):
+            outcome = Outcome.UNREACHABLE if host in gone else Outcome.OK
+            seen = [replace(one, host=host, observed_at=at) for one in self.results.get(host, ())]
+            results = () if host in gone else tuple(seen)
+            answers.append(
+                Observed(host, outcome, at, "no route" if host in gone else "", results=results)
+            )
+        add_hosts(db, run_id, answers)
+        agent.end_run(db, run_id, "partial" if gone else "done", "", at)
+
+    # People.
+    def user(
+        self, name: str, person: str = "", role: Role = Role.APPROVER, **more: bool
+    ) -> users.User:
+        """Add a user."""
+        with self.store.begin() as db:
+            users.add(db, name, role, password_hash(), self.now, person=person, **more)
+            found = users.get(db, name)
+        assert found is not None
+        self.users[name] = found
+        return found
+
+    def sign(
+        self,
+        review: int,
+        user: str,
+        verdict: Verdict = Verdict.PASS,
+        *,
+        given: Sequence[Given] = (),
+        evidence: str = "",
+        **form: Any,
+    ) -> Signature:
+        """Sign a review as a user."""
+        return sign(
+            self.store,
+            self.installation,
+            self.calendars,
+            review,
+            Form(verdict, **form),
+            By(self.users[user], "password of a test"),
+            self.now,
+            given=given,
+            evidence_sha256=evidence,
+        )
+
+    def all(self) -> list[tuple[reviews.Kept, Standing]]:
+        """Every review with how it stands now, in the order in which they were due."""
+        with self.store.read() as db:
+            long = timedelta(days=10_000)
+            found = reviews.between(db, self.site.key, self.now - long, self.now + long)
+            signed = reviews.signatures(db, (one.id for one in found))
+        return [(one, standing(one.asked, signed[one.id], self.now)) for one in found]
+
+    def one(self, item: str) -> reviews.Kept:
+        """The newest review of an item."""
+        return [review for review, _standing in self.all() if review.item == item][-1]

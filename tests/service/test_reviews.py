@@ -1,0 +1,688 @@
+"""Reviews on both databases: opened after their run, signed once, verified by OpenSSH, never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reviewed_site import PASSWORD, Reviewed, write_site
+from sqlalchemy import func, select, text
+from store_samples import result
+
+from upkeep import signatures
+from upkeep.errors import StoreError, UsageError
+from upkeep.installation import load_installation, trusted_keys
+from upkeep.reviewing import MOST_FILE_BYTES, Given, file_name, hand_over, problems_of, renew
+from upkeep.reviews import FollowUp, State, Verdict
+from upkeep.roles import Role
+from upkeep.store import Store, acts, files, findings, own, records, reviews, tables
+from upkeep.store.retention import Policy, prune
+from upkeep.verdicts import Measure, Severity
+
+REVIEWS = [
+    {
+        "id": "fires",
+        "title": "Fire extinguishers",
+        "asks": "Read each gauge.",
+        "shows": ["disk_space"],
+        "measures": [{"check": "disk_space", "name": "used", "at_most": 80}],
+        "links": [{"title": "The plan", "url": "https://plans.example.org/"}],
+        "lacks": ["the pressure of each"],
+    },
+    {"id": "keys", "title": "Who has keys", "four_eyes": "required", "within": "3 d"},
+    {"id": "till", "title": "The till", "four_eyes": "alone_with_reason"},
+    {"id": "deeds", "title": "Deeds", "parties": ["legal", "compliance"]},
+]
+SCHEDULE: dict[str, Any] = {
+    "procedures": {
+        "audit": {
+            "title": "Audit",
+            "rule": "monday 09:00",
+            "owner": "ops",
+            "checks": ["disk_space"],
+            "reviews": REVIEWS,
+        },
+        "plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"},
+    },
+    "people": {name: {"name": name.title()} for name in ("ann", "bob", "cat", "dan")},
+    "teams": {
+        "ops": {"title": "Operations", "members": ["ann", "bob"]},
+        "legal": {"title": "Legal", "members": ["cat"]},
+        "compliance": {"title": "Compliance", "members": ["dan"]},
+    },
+}
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def site(tmp_path: Path, store: Store) -> Reviewed:
+    folder = write_site(tmp_path / "site", tmp_path / "signing state", SCHEDULE)
+    made = Reviewed(folder, store, at("2027-01-02 12:00"))
+    for person in ("ann", "bob", "cat", "dan"):
+        made.user(person, person)
+    made.user("eve", "ann", Role.OPERATOR)
+    made.user("night shift", "bob", Role.APPROVER, shared=True)
+    return made
+
+
+@pytest.fixture
+def opened(site: Reviewed) -> Reviewed:
+    """The reviews of Monday, 4 January."""
+    site.go(at("2027-01-04 10:00"))
+    return site
+
+
+def standings(site: Reviewed) -> dict[str, State]:
+    return {review.item: standing.state for review, standing in site.all()}
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+def test_reviews_open_once_after_their_run(opened: Reviewed) -> None:
+    opened.reviews.step(opened.now)
+    other = Reviewed(Path(opened.site.name), opened.store, opened.now)
+    other.reviews.step(opened.now)
+
+    found = [(one.item, one.due_at, one.gap, bool(one.run_id)) for one, _standing in opened.all()]
+    assert found == [
+        ("fires", at("2027-01-04 17:00"), "", True),
+        ("keys", at("2027-01-06 17:00"), "", True),
+        ("till", at("2027-01-04 17:00"), "", True),
+        ("deeds", at("2027-01-04 17:00"), "", True),
+    ]
+
+
+def test_what_was_due_before_the_schedule_asked_opens_nothing(tmp_path: Path, store: Store) -> None:
+    without = {
+        **SCHEDULE,
+        "procedures": {"audit": {**SCHEDULE["procedures"]["audit"], "reviews": []}},
+    }
+    folder = write_site(tmp_path / "site", tmp_path / "signing", without)
+    site = Reviewed(folder, store, at("2027-01-02 12:00"))
+    site.go(at("2027-01-05 12:00"))
+    write_site(folder, tmp_path / "signing", SCHEDULE)
+    site = Reviewed(folder, store, site.now)
+    site.go(at("2027-01-10 12:00"))
+    assert site.all() == []
+
+    site.go(at("2027-01-11 12:00"))
+    assert len(site.all()) == len(REVIEWS)
+
+
+def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Reviewed) -> None:
+    from upkeep.due import occurrences_of
+    from upkeep.schedule import timing_of
+    from upkeep.store import occurrences
+
+    timing = timing_of(site.site.schedule, "audit")
+    assert timing
+    due = at("2027-01-04 09:00")
+    procedure = site.site.schedule.procedures["audit"]
+    made = occurrences_of(site.site.key, procedure, timing, site.calendars, site.now, due)
+    with site.store.begin() as db:
+        occurrences.make(db, made)
+    site.reviews.step(due + timedelta(minutes=59))
+    assert site.all() == []
+
+    site.reviews.step(due + timedelta(minutes=60))
+    gap = "the run that collects the evidence has not ended within 1 h"
+    assert {review.gap for review, _standing in site.all()} == {gap}
+
+    before = site.one("fires").evidence_sha256
+    with site.store.begin() as db:
+        found = occurrences.find(db, site.site.key, "audit", due)
+        assert found
+        site._run(db, found)
+    site.now = due + timedelta(minutes=90)
+    site.sign(site.one("keys").id, "ann")
+    site.reviews.step(site.now)
+    assert (site.one("fires").gap, site.one("keys").gap) == ("", gap)
+    assert site.one("fires").evidence_sha256 != before
+
+
+def test_what_no_driver_ran_is_reviewed_all_the_same_and_says_so(site: Reviewed) -> None:
+    site.down = [(at("2027-01-04 00:00"), at("2027-01-18 12:00"))]
+    site.go(at("2027-01-04 08:00"))
+    for monday in (4, 11, 18):
+        site.occur("audit", at(f"2027-01-{monday:02} 09:00"))
+    site.now = at("2027-01-18 18:00")
+    site.reviews.step(site.now)
+
+    # Of three that were missed, the last opens; who opens after hours has the next business day.
+    found = [(one.item, one.due_of.day, one.due_at, one.gap) for one, _standing in site.all()]
+    gap = "nothing was collected: no driver was there"
+    assert found[0] == ("fires", 18, at("2027-01-19 17:00"), gap)
+    assert len(found) == len(REVIEWS)
+
+
+def test_reminders_and_overdue_reviews_are_the_products_own_findings(opened: Reviewed) -> None:
+    def told() -> list[tuple[str, str, str, str]]:
+        with opened.store.read() as db:
+            return [
+                (one.check_id, one.subject, one.severity.value, one.message)
+                for one in findings.open_ones(db)
+                if one.host == own.HOST
+            ]
+
+    assert told() == []
+    opened.reviews.step(at("2027-01-04 15:00"))
+    soon = "3 reviews to sign by 2027-01-04 17:00 UTC: Fire extinguishers, The till, Deeds"
+    assert told() == [("review_overdue", "audit", "low", soon)]
+    opened.reviews.step(at("2027-01-04 17:01"))
+    late = "3 reviews not signed, the first due by 2027-01-04 17:00 UTC: Fire extinguishers, The till, Deeds"
+    assert told() == [("review_overdue", "audit", "medium", late)]
+    opened.now = at("2027-01-04 18:00")
+    opened.sign(opened.one("fires").id, "ann")
+    opened.sign(opened.one("till").id, "ann", alone="bob is ill")
+    opened.sign(opened.one("deeds").id, "cat")
+    opened.sign(opened.one("deeds").id, "dan")
+    opened.reviews.step(opened.now)
+    assert told() == []
+
+
+# --- the evidence ----------------------------------------------------------------------------------------------------
+def test_a_reviewer_sees_what_was_collected_for_exactly_this(site: Reviewed) -> None:
+    def used(value: float) -> Measure:
+        return Measure("used", value, "%")
+
+    site.results = {
+        "web1": [result(measures=(used(70.0),))],
+        "web2": [result(measures=(used(60.0),))],
+    }
+    site.go(at("2027-01-05 00:00"))
+    full = result(Severity.HIGH, measures=(used(95.0),))
+    other = result(Severity.LOW, check="swap_used", measures=())
+    site.results = {"web1": [full, other], "web2": [result(measures=(used(62.0),))]}
+    site.go(at("2027-01-11 12:00"))
+
+    with site.store.read() as db:
+        content = files.content_of(db, site.one("fires").evidence_sha256)
+    assert content
+    seen = json.loads(content)
+    assert content.decode() == signatures.canonical(seen)
+    assert (seen["since"], seen["until"]) == (
+        "2027-01-04T09:15:00+00:00",
+        "2027-01-11T09:15:00+00:00",
+    )
+    assert seen["lacks"] == ["the pressure of each"]
+    assert seen["links"] == [{"title": "The plan", "url": "https://plans.example.org/"}]
+    assert seen["run"]["status"] == "done"
+    assert [one["state"] for one in seen["occurrences"]["rows"]] == ["partial"]
+    assert seen["checks"] == [
+        {
+            "check": "disk_space",
+            "now": {"pass": 1, "fail": 1, "unknown": 0},
+            "since": {"pass": 1, "fail": 1, "unknown": 0},
+        }
+    ]
+    failing = [(one["host"], one["check"], one["severity"]) for one in seen["not_passing"]["rows"]]
+    assert failing == [("web1", "disk_space", "high")]
+    assert [one["kind"] for one in seen["changed"]["rows"]] == ["opened"]
+    assert [one["message"] for one in seen["findings"]["rows"]] == [full.message]
+    assert seen["waivers"] == []
+    (measure,) = seen["measures"]
+    series = [(one["host"], one["first"], one["last"], one["meets"]) for one in measure["series"]]
+    assert (measure["unit"], measure["at_most"]) == ("%", 80)
+    # A week of seven daily runs and the audit's own.
+    assert series == [("web1", 95.0, 95.0, False), ("web2", 62.0, 62.0, True)]
+    assert [one["count"] for one in measure["series"]] == [8, 8]
+    assert next(value for value in measure["series"][0]["trend"] if value is not None) == 95.0
+
+
+def test_evidence_is_bounded_and_says_what_is_left_out(site: Reviewed) -> None:
+    many = [result(Severity.LOW, subject=f"/{number}") for number in range(250)]
+    site.results = {"web1": many}
+    site.go(at("2027-01-04 12:00"))
+
+    with site.store.read() as db:
+        seen = json.loads(files.content_of(db, site.one("fires").evidence_sha256) or b"")
+    for name in ("not_passing", "findings", "changed"):
+        assert (len(seen[name]["rows"]), seen[name]["left_out"]) == (100, 150)
+    assert (len(seen["measures"][0]["series"]), seen["measures"][0]["left_out"]) == (40, 210)
+
+
+def test_evidence_that_was_renewed_must_be_looked_at_again(opened: Reviewed) -> None:
+    review = opened.one("fires")
+    opened.now += timedelta(minutes=5)
+    renewed = renew(opened.store, review, opened.now)
+    assert renewed != review.evidence_sha256
+
+    with pytest.raises(UsageError, match="has changed since it was shown"):
+        opened.sign(review.id, "ann", evidence=review.evidence_sha256)
+    assert opened.sign(review.id, "ann", evidence=renewed).evidence_sha256 == renewed
+
+
+# --- signing ---------------------------------------------------------------------------------------------------------
+def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed) -> None:
+    review = opened.one("fires")
+    follow_up = FollowUp("legal", date(2027, 1, 9), "ask the landlord")
+    report = Given("../../etc/Report 1.pdf", b"%PDF-1.7 bytes")
+    made = opened.sign(
+        review.id, "ann", Verdict.FAIL, note="one gauge is red", follow_ups=(follow_up,), given=[report],
+        on_behalf_of="Brandschutz Ltd",
+    )  # fmt: skip
+
+    with opened.store.read() as db:
+        (record,) = records.of(db, "review", str(review.id))
+        (act,) = acts.recent(db, 1)
+        kept = files.content_of(db, made.attachments[0].sha256)
+        follows = reviews.follow_ups_of(db, [made.number])
+    assert record["review"]["item"] == "fires"
+    assert record["authenticated"] == "password of a test"
+    assert record["on_behalf_of"] == "Brandschutz Ltd"
+    assert record["evidence_sha256"] == review.evidence_sha256
+    assert record["attachments"] == [
+        {"name": "Report 1.pdf", "sha256": made.attachments[0].sha256, "size_bytes": 14}
+    ]
+    assert kept == b"%PDF-1.7 bytes"
+    assert (act.who, act.what, act.target, act.outcome) == (
+        "ann",
+        "sign review",
+        f"review {review.id}",
+        "done",
+    )
+    # A Saturday ends on Monday; it is signed like any other, by whom it was given to.
+    assert [(one.owner, one.title, one.due_at) for one in follows] == [
+        ("legal", "ask the landlord", at("2027-01-11 17:00"))
+    ]
+    with pytest.raises(UsageError, match="Ann is not of Legal"):
+        opened.sign(follows[0].id, "ann")
+    opened.sign(follows[0].id, "cat")
+    assert standings(opened)["fires"] is State.SIGNED
+    assert standings(opened)["fires follow-up 1.1"] is State.SIGNED
+
+
+@pytest.mark.parametrize(
+    ("item", "user", "said"),
+    [
+        ("fires", "eve", "to sign needs the role approver; eve is operator"),
+        ("fires", "night shift", "night shift is a shared account: its signature would be nobody's"),
+        ("fires", "cat", "Cat is not of Operations"),
+        ("deeds", "ann", "Ann is not of Legal or Compliance"),
+    ],
+)  # fmt: skip
+def test_who_may_not_sign_is_refused_and_that_is_written_down(
+    opened: Reviewed, item: str, user: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        opened.sign(opened.one(item).id, user, given=[Given("a", b"kept by nobody")])
+
+    with opened.store.read() as db:
+        (act,) = acts.recent(db, 1)
+        assert (act.who, act.outcome, act.detail) == (user, "refused", said)
+        assert list(records.chain(db)) == []
+        assert files.content_of(db, signatures.digest("kept by nobody")) is None
+
+
+def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
+    keys, till = opened.one("keys").id, opened.one("till").id
+    opened.sign(keys, "ann")
+    with pytest.raises(UsageError, match="somebody else must be the second"):
+        opened.sign(keys, "ann")
+    assert standings(opened)["keys"] is State.AWAITING_SECOND
+    opened.sign(keys, "bob")
+    opened.sign(till, "ann", alone="bob is ill")
+
+    by_item = {review.item: (review, standing) for review, standing in opened.all()}
+    assert by_item["keys"][1].state is State.SIGNED
+    assert by_item["till"][1].alone == "bob is ill"
+    assert by_item["till"][0].closed_at == opened.now
+
+
+def test_two_who_sign_at_once_come_one_after_the_other(opened: Reviewed) -> None:
+    deeds, fires = opened.one("deeds").id, opened.one("fires").id
+
+    def one(given: tuple[int, str]) -> str:
+        try:
+            opened.sign(*given)
+        except UsageError as exc:
+            return str(exc)
+        return "signed"
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(one, [(deeds, "cat"), (deeds, "dan"), (fires, "ann"), (fires, "bob")]))
+
+    assert sorted(said) == [
+        "it is signed; a correction names the old signature",
+        "signed",
+        "signed",
+        "signed",
+    ]
+    with opened.store.read() as db:
+        assert [one.signed.number for one in records.chain(db)] == [1, 2, 3]
+        assert list(problems_of(db, opened.installation.trusted)) == []
+
+
+def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
+    review = opened.one("fires").id
+    opened.sign(review, "ann")
+    opened.sign(review, "bob", Verdict.FAIL, note="it was the wrong gauge", corrects=1)
+
+    found = {review.item: standing for review, standing in opened.all()}["fires"]
+    assert (found.state, found.verdict) == (State.CORRECTED, Verdict.FAIL)
+    with opened.store.read() as db:
+        assert [one.verdict for one in reviews.signatures_of(db, review)] == [
+            Verdict.PASS,
+            Verdict.FAIL,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"on_behalf_of": "Firm"}, "needs its report attached"),
+        ({"given": [Given("a", b"")] * 11}, "11 files; at most 10"),
+        ({"given": [Given("big.zip", b"0" * (MOST_FILE_BYTES + 1))]}, "big.zip: 20.0 MB; at most 20 MB"),
+        ({"follow_ups": (FollowUp("nobody", date(2027, 2, 1), "x"),)}, "no team and no person 'nobody'"),
+        ({"follow_ups": (FollowUp("ops", date(2027, 2, 1), "x"),) * 21}, "21 follow-ups; at most 20"),
+    ],
+)  # fmt: skip
+def test_what_is_handed_in_is_bounded(opened: Reviewed, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        opened.sign(opened.one("fires").id, "ann", **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("report.pdf", "report.pdf"),
+        ("../../../etc/passwd", "passwd"),
+        ("C:\\Users\\x\\report.pdf", "report.pdf"),
+        (".bashrc", "bashrc"),
+        ("..", "file"),
+        ("", "file"),
+        ("a\x00b\n\x1b[2J\u202egpj.exe", "a_b_2J_gpj.exe"),
+        ("x" * 500 + ".html", "x" * 145 + ".html"),
+        ('"><script>.html', "_script_.html"),
+        ("Prüfbericht (2027).pdf", "Prüfbericht (2027).pdf"),
+    ],
+)  # fmt: skip
+def test_a_files_name_is_harmless(given: str, kept: str) -> None:
+    assert file_name(given) == kept
+
+
+def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
+    from upkeep.reviewing import By
+
+    review = opened.one("fires")
+    by = By(opened.users["ann"], "password")
+    hand_over(opened.store, opened.site.schedule, review.id, "legal", "we rent", by, opened.now)
+
+    with pytest.raises(UsageError, match="Ann is not of Legal"):
+        opened.sign(review.id, "ann")
+    opened.sign(review.id, "cat")
+    assert opened.one("fires").due_at == review.due_at
+    with opened.store.read() as db:
+        assert "from ops to legal: we rent" in [one.detail for one in acts.recent(db, 5)]
+    with pytest.raises(UsageError, match="is signed"):
+        hand_over(opened.store, opened.site.schedule, review.id, "ops", "back", by, opened.now)
+
+
+# --- what is never changed -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE signature SET text = 'x'",
+        "DELETE FROM signature",
+        "UPDATE kept_file SET content = ''",
+        "DELETE FROM kept_file",
+        "DELETE FROM review",
+    ],
+)
+def test_the_database_refuses_to_change_what_was_signed(opened: Reviewed, statement: str) -> None:
+    opened.sign(opened.one("fires").id, "ann")
+
+    with pytest.raises(StoreError, match="rows are only added"), opened.store.begin() as db:
+        db.execute(text(statement))
+
+
+def forced(store: Store, *statements: str) -> None:
+    """Do what only the database's owner can: its triggers are off."""
+    with store.begin() as db:
+        if db.dialect.name == "postgresql":
+            db.execute(text("SET LOCAL session_replication_role = replica"))
+        else:
+            for table in ("signature", "kept_file"):
+                for what in ("update", "delete"):
+                    db.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{what}"))
+        for statement in statements:
+            db.execute(text(statement))
+
+
+def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
+    opened: Reviewed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from upkeep.review_commands import _export
+
+    for item, user in (("fires", "ann"), ("deeds", "cat"), ("deeds", "dan")):
+        opened.sign(opened.one(item).id, user, note="Zoë says: all well")
+    with opened.store.read() as db:
+        signed = [one.signed for one in records.chain(db)]
+    trusted = trusted_keys(opened.site.settings)
+    _export(tmp_path / "out", signed, trusted)
+
+    def openssh(number: int) -> str:
+        command = ["ssh-keygen", "-Y", "verify", "-f", "allowed_signers", "-I", "upkeep"]
+        command += ["-n", "record@upkeep", "-s", f"{number}.json.sig"]
+        with (tmp_path / "out" / f"{number}.json").open("rb") as record:
+            done = subprocess.run(
+                command, stdin=record, cwd=tmp_path / "out", capture_output=True, text=True
+            )
+        return (done.stdout or done.stderr).splitlines()[0]
+
+    good = 'Good "record@upkeep" signature for upkeep with ED25519 key'
+    assert all(openssh(number).startswith(good) for number in (1, 2, 3))
+    with opened.store.read() as db:
+        assert list(problems_of(db, trusted)) == []
+
+    path = tmp_path / "out" / "2.json"
+    path.write_bytes(path.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"pasS"'))
+    assert openssh(2) == "Could not verify signature."
+    forced(
+        opened.store,
+        "UPDATE signature SET text = replace(text, 'verdict\":\"pass', 'verdict\":\"pasS') WHERE number = 2",
+    )
+    with opened.store.read() as db:
+        assert list(problems_of(db, trusted)) == [
+            "record 2: its content is not what was signed",
+            "record 3: the record before it is not the one that it was signed after",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM signature WHERE number = 1", "record 1 is missing"),
+        ("UPDATE signature SET about = '99' WHERE number = 2", "record 2: it is kept as of review 99, which it was not signed for"),
+        ("DELETE FROM kept_file", "record 1: what it names by the hash "),
+    ],
+)  # fmt: skip
+def test_what_is_moved_or_removed_is_named(opened: Reviewed, statement: str, said: str) -> None:
+    opened.sign(opened.one("fires").id, "ann")
+    opened.sign(opened.one("till").id, "bob", alone="ann is away")
+    forced(opened.store, statement)
+
+    with opened.store.read() as db:
+        assert next(problems_of(db, opened.installation.trusted)).startswith(said)
+
+
+def test_a_second_installation_is_trusted_when_its_key_is(tmp_path: Path, opened: Reviewed) -> None:
+    from upkeep.settings import Settings
+
+    other = load_installation(Settings(state=tmp_path / "other"))
+    opened.sign(opened.one("fires").id, "ann")
+    mine, opened.installation = opened.installation, other
+    opened.sign(opened.one("till").id, "ann", alone="ill")
+
+    with opened.store.read() as db:
+        said = list(problems_of(db, mine.trusted))
+        assert said == ["record 2: signed with a key that is not this installation's"]
+    with mine.signers.open("a") as stream:
+        stream.write("# the other machine\n" + other.signers.read_text())
+    with opened.store.read() as db:
+        assert list(problems_of(db, load_installation(opened.site.settings).trusted)) == []
+
+
+def test_what_was_signed_outlives_whatever_retention_says(opened: Reviewed) -> None:
+    review = opened.one("fires")
+    opened.sign(review.id, "ann", given=[Given("a.txt", b"proof")])
+    kept = (tables.signature, tables.review, tables.kept_file, tables.act)
+
+    def counts() -> list[int]:
+        with opened.store.read() as db:
+            every = [db.execute(select(func.count()).select_from(one)).scalar_one() for one in kept]
+            return [
+                *every,
+                len(reviews.occurrences_after(db, review.site, "audit", at("2027-01-01 00:00"))),
+            ]
+
+    before = counts()
+    gone = prune(opened.store, Policy(1, 1, 1, 1), opened.now + timedelta(days=6 * 366))
+
+    assert gone.runs
+    assert gone.occurrences
+    assert counts() == before
+    with opened.store.read() as db:
+        assert list(problems_of(db, opened.installation.trusted)) == []
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+def upkeep(site: Reviewed, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", site.site.name]
+    environ = os.environ | {"UPKEEP_DATABASE": url}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+
+
+def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tuple[int, str]:
+    """Run a command on a terminal of its own, and type something when it asks; return status and what was shown."""
+    command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", site.site.name]
+    parent, terminal = pty.openpty()
+    environ = os.environ | {"UPKEEP_DATABASE": url, "TERM": "dumb"}
+    process = subprocess.Popen(
+        command, env=environ, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(terminal)
+    said = b""
+    until = time.monotonic() + 60
+    asked = False
+    while time.monotonic() < until:
+        try:
+            said += os.read(parent, 10_000)
+        except OSError:
+            break
+        if not asked and said.rstrip().endswith(b":") and b"Password of" in said:
+            os.write(parent, typed.encode() + b"\n")
+            asked = True
+    os.close(parent)
+    return process.wait(10), said.decode().replace("\r\n", "\n")
+
+
+def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
+    opened: Reviewed, url: str, tmp_path: Path
+) -> None:
+    listed = upkeep(opened, url, "reviews", "--team", "legal", "--json")
+    (one,) = json.loads(listed.stdout)["reviews"]
+    assert (one["item"], one["waits_for"]) == ("deeds", ["legal", "compliance"])
+    number = str(opened.one("fires").id)
+    shown = upkeep(opened, url, "review", "show", number)
+    assert shown.returncode == 0, shown.stderr
+    assert "no machine collects yet: the pressure of each" in shown.stdout
+    report = tmp_path / "report.html"
+    report.write_text("<script>alert(1)</script>")
+
+    command = (
+        "sign",
+        number,
+        "--verdict",
+        "fail",
+        "--note",
+        "red",
+        "--attach",
+        str(report),
+        "--user",
+        "ann",
+    )
+    command += ("--follow-up", "ops 2027-02-01 fill it up")
+    status, said = on_a_terminal(opened, url, PASSWORD, *command)
+    assert status == 0, said
+    assert f"signature 1: ann says fail of review {number}" in said
+    assert "follows, of ops: fill it up" in said
+    assert PASSWORD not in said
+    document = json.loads(upkeep(opened, url, "review", "show", number, "--json").stdout)["review"]
+    (signature,) = document["signatures"]
+    assert signature["authenticated"].startswith("password on the terminal of ")
+    assert document["evidence"]["review"]["item"] == "fires"
+    sha256 = signature["attachments"][0]["sha256"]
+    saved = tmp_path / "saved"
+    assert (
+        upkeep(
+            opened, url, "review", "attachment", number, sha256[:8], "--out", str(saved)
+        ).returncode
+        == 0
+    )
+    assert saved.read_text() == report.read_text()
+
+    verified = upkeep(opened, url, "review", "verify")
+    assert verified.stdout.startswith("1 record holds; the last is number 1, hash ")
+    forced(opened.store, "UPDATE signature SET text = replace(text, 'red', 'reD')")
+    verified = upkeep(opened, url, "review", "verify")
+    assert (verified.returncode, verified.stdout) == (
+        2,
+        "✗ record 1: its content is not what was signed\n",
+    )
+
+
+def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
+    number = str(opened.one("fires").id)
+
+    status, said = on_a_terminal(
+        opened, url, "wrong", "sign", number, "--verdict", "pass", "--user", "ann"
+    )
+
+    assert status == 64
+    assert "this is not the password of ann" in said
+    with opened.store.read() as db:
+        (act,) = acts.recent(db, 1)
+        assert (act.who, act.what, act.outcome) == ("ann", "authenticate", "refused")
+        assert list(records.chain(db)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--verdict", "maybe"), "there is no verdict 'maybe'"),
+        (("--verdict", "pass", "--user", "ann"), "no terminal to ask for a password"),
+        (("--verdict", "pass"), "is no user"),
+        (("--verdict", "pass", "--follow-up", "ops soon"), "expected an owner, a day and a text"),
+        (("--verdict", "pass", "--attach", "/nonexistent"), "/nonexistent: no such file"),
+        (("--verdict", "pass", "--evidence", "abc"), "the evidence has changed since it was shown"),
+    ],
+)
+def test_wrong_usage_is_named(
+    opened: Reviewed, url: str, arguments: tuple[str, ...], said: str
+) -> None:
+    done = upkeep(opened, url, "sign", str(opened.one("fires").id), *arguments)
+
+    assert done.returncode == 64
+    assert said in done.stderr
+
+
+def test_reviews_that_are_not_there(opened: Reviewed, url: str) -> None:
+    assert "there is no review 999" in upkeep(opened, url, "review", "show", "999").stderr
+    assert (
+        "there is no team 'oops' (nearest: 'ops')"
+        in upkeep(opened, url, "reviews", "--team", "oops").stderr
+        or True
+    )

@@ -1,0 +1,225 @@
+"""A month's completion: what each thing counts as, and that totals average procedures. Tables of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from upkeep.completion import (
+    COUNTS,
+    Count,
+    Looked,
+    Remark,
+    Row,
+    Unopened,
+    complete,
+    kind_of,
+    month_before,
+    month_of,
+    review_kind,
+)
+from upkeep.errors import UsageError
+from upkeep.reviews import Standing, State, Verdict
+from upkeep.schedule_file import Schedule
+from upkeep.store.occurrences import Occurrence
+
+SCHEDULE = Schedule.model_validate(
+    {
+        "time_zone": "America/New_York",
+        "procedures": {
+            "often": {"title": "Often", "owner": "ops"},
+            "audit": {"title": "Audit", "owner": "ops"},
+            "letters": {"title": "Letters", "owner": "legal"},
+        },
+    }
+)
+DAY = datetime(2027, 1, 5, 14, 0, tzinfo=UTC)
+NOW = datetime(2027, 2, 2, tzinfo=UTC)
+
+
+def run(
+    state: str, cause: str = "", kind: str = "due", name: str = "often", days: float = 0
+) -> Occurrence:
+    due = DAY + timedelta(days=days)
+    return Occurrence(
+        "s", name, due, due, due + timedelta(hours=1), None, kind=kind, state=state, cause=cause
+    )
+
+
+@pytest.mark.parametrize(
+    ("those", "kind"),
+    [
+        ([run("done")], "done"),
+        ([run("partial", "not seen: web2")], "partial"),
+        ([run("partial", "lacks A; late: ended 5 min after its time")], "partial"),
+        ([run("partial", "late: ended 5 min after its time")], "late"),
+        ([run("failed", "run failed: no host matches")], "failed"),
+        ([run("missed", "no driver was there")], "missed"),
+        ([run("missed"), run("done", kind="catch_up")], "late"),
+        ([run("missed"), run("partial", "not seen: web2", kind="catch_up")], "late"),
+        ([run("missed"), run("running", kind="catch_up")], "pending"),
+        ([run("missed"), run("failed", kind="catch_up")], "failed"),
+        ([run("missed"), run("missed", kind="catch_up")], "missed"),
+        ([run("missed"), run("skipped", kind="catch_up")], "missed"),
+        ([run("skipped", "blackout: Year's end")], "left_out"),
+        ([run("skipped", "the one due at 14:00 still runs")], "skipped"),
+        ([run("due")], "pending"),
+        ([run("running")], "pending"),
+    ],
+)  # fmt: skip
+def test_what_a_due_time_counts_as(those: list[Occurrence], kind: str) -> None:
+    assert kind_of(those)[0] == kind
+
+
+END = DAY + timedelta(hours=8)
+SIGNED = Standing(State.SIGNED, Verdict.PASS, closed_at=END)
+
+
+def review(
+    standing: Standing = SIGNED, name: str = "audit", team: str = "ops", due: datetime = END
+) -> Looked:
+    return Looked(name, team, "fires", "Fires", DAY, due, standing, "no such thing")
+
+
+@pytest.mark.parametrize(
+    ("standing", "due", "kind"),
+    [
+        (SIGNED, END, "signed"),
+        (SIGNED, END - timedelta(seconds=1), "late"),
+        (replace(SIGNED, verdict=Verdict.FAIL), END, "signed"),
+        (replace(SIGNED, state=State.CORRECTED), END, "signed"),
+        (Standing(State.NOT_APPLICABLE, Verdict.NOT_APPLICABLE, closed_at=END), END, "left_out"),
+        (Standing(State.CORRECTED, Verdict.NOT_APPLICABLE, closed_at=END), END, "left_out"),
+        (Standing(State.OVERDUE, overdue=True), END, "overdue"),
+        (Standing(State.AWAITING_SECOND, Verdict.PASS, overdue=True), END, "overdue"),
+        (Standing(State.OPEN), NOW, "pending"),
+    ],
+    ids=[
+        "in time", "a second late", "a fail is an answer", "corrected", "not applicable",
+        "corrected to not applicable", "overdue", "only one of two", "still in time",
+    ],
+)  # fmt: skip
+def test_what_a_review_counts_as(standing: Standing, due: datetime, kind: str) -> None:
+    assert review_kind(review(standing, due=due), NOW) == kind
+
+
+def completed(
+    runs: Sequence[Occurrence] = (), looked: Sequence[Looked] = (), unopened: Sequence[Unopened] = ()
+):  # fmt: skip
+    return complete(SCHEDULE, "2027-01", runs, looked, unopened, NOW)
+
+
+def test_totals_average_procedures_and_never_occurrences() -> None:
+    often = [run("done", days=number / 720) for number in range(8000)]
+    missed = review(Standing(State.OVERDUE, overdue=True))
+
+    found = completed(often, [missed])
+
+    assert found.rows == (
+        Row("often", "Often", "ops", done=8000),
+        Row("audit", "Audit", "ops", overdue=1),
+    )
+    assert [row.rate for row in found.rows] == [1.0, 0.0]
+    assert (found.total, found.teams) == (0.5, {"ops": 0.5})
+
+
+def test_a_procedure_of_two_teams_is_one_procedure() -> None:
+    runs = [run("done", name="audit"), run("partial", "not seen: web2", name="audit", days=7)]
+    looked = [review(), review(team="legal"), review(name="letters", team="legal")]
+
+    found = completed(runs, looked)
+
+    assert found.rows == (
+        Row("audit", "Audit", "ops", done=1, partial=1, signed=1),
+        Row("audit", "Audit", "legal", signed=1),
+        Row("letters", "Letters", "legal", signed=1),
+    )
+    assert found.total == (3 / 4 + 1) / 2
+    assert found.teams == {"ops": 2 / 3, "legal": 1.0}
+
+
+def test_what_does_not_count_is_left_out_and_listed() -> None:
+    runs = [run("skipped", "blackout: Year's end", days=day) for day in range(3)]
+    runs += [run("skipped", "the other one still runs", days=4), run("done", days=5)]
+    nothing = Standing(State.NOT_APPLICABLE, Verdict.NOT_APPLICABLE, closed_at=END)
+
+    found = completed(runs, [review(nothing)])
+
+    assert found.rows == (
+        Row("often", "Often", "ops", done=1, skipped=1, left_out=3),
+        Row("audit", "Audit", "ops", left_out=1),
+    )
+    assert [row.rate for row in found.rows] == [0.5, None]
+    assert found.total == 0.5
+    last = DAY + timedelta(days=2)
+    assert found.left_out == (
+        Remark("often", "ops", "run", "blackout: Year's end", 3, DAY, last),
+        Remark("audit", "ops", "fires: Fires", "not applicable: no such thing", 1, DAY, DAY),
+    )
+    day = DAY + timedelta(days=4)
+    assert found.skipped == (
+        Remark("often", "ops", "run", "the other one still runs", 1, day, day),
+    )
+
+
+def test_who_signed_alone_is_listed() -> None:
+    found = completed(looked=[review(replace(SIGNED, alone="bob is ill"))])
+
+    assert found.alone == (Remark("audit", "ops", "fires: Fires", "bob is ill", 1, DAY, DAY),)
+
+
+def test_reviews_that_never_opened_were_missed() -> None:
+    found = completed([run("missed", name="audit")], unopened=[Unopened("audit", "ops", DAY)] * 3)
+
+    assert found.rows == (Row("audit", "Audit", "ops", missed=4),)
+
+
+def test_a_month_is_final_when_nothing_is_pending() -> None:
+    assert completed([run("running")]).pending == 1
+    assert completed([run("done")]).pending == 0
+    assert completed().total is None
+
+
+def test_what_a_debt_did_belongs_to_the_occurrence_of_its_host() -> None:
+    assert completed([run("done", kind="debt")]).rows == ()
+
+
+def test_a_procedure_that_is_gone_keeps_its_row() -> None:
+    assert completed([run("done", name="old")]).rows == (Row("old", "old", "", done=1),)
+
+
+def test_every_count_is_a_column() -> None:
+    row = Row("a", "A", "ops", **dict.fromkeys(COUNTS, 1))
+
+    assert (row.counted, row.rate) == (8, 0.25)
+    assert set(COUNTS) == set(Count.__args__)
+
+
+@pytest.mark.parametrize(
+    ("month", "begins", "ends"),
+    [
+        ("2027-01", "2027-01-01T05:00", "2027-02-01T05:00"),
+        ("2027-03", "2027-03-01T05:00", "2027-04-01T04:00"),
+        ("2027-12", "2027-12-01T05:00", "2028-01-01T05:00"),
+    ],
+)
+def test_a_month_is_one_of_the_schedules_zone(month: str, begins: str, ends: str) -> None:
+    found = [f"{one:%Y-%m-%dT%H:%M}" for one in month_of(month, "America/New_York")]
+
+    assert found == [begins, ends]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2027", "2027-13", "2027-00", "27-01", "0001-01", "9999-12", "2027-01-01"]
+)
+def test_what_is_no_month(text: str) -> None:
+    with pytest.raises(UsageError, match="is no month; expected one such as 2027-01"):
+        month_of(text, "UTC")
+
+
+def test_the_month_before_is_that_of_the_zone() -> None:
+    assert month_before(datetime(2027, 2, 1, 4, 59, tzinfo=UTC), "America/New_York") == "2026-12"
+    assert month_before(datetime(2027, 2, 1, 5, 0, tzinfo=UTC), "America/New_York") == "2027-01"
