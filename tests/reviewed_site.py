@@ -20,7 +20,7 @@ from upkeep.observed import Observed, Outcome
 from upkeep.reviewing import By, Given, Reviews, sign
 from upkeep.reviews import Form, Signature, Standing, Verdict, standing
 from upkeep.roles import Role
-from upkeep.schedule import due_times, next_due, timing_of
+from upkeep.schedule import due_times, timing_of
 from upkeep.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.observed import add_hosts
@@ -28,6 +28,8 @@ from upkeep.store.occurrences import Occurrence
 from upkeep.verdicts import Result
 from upkeep.web import passwords
 
+AFTER = timedelta(minutes=15)
+"""So long after a due time somebody looks."""
 PASSWORD = "correct horse battery"
 
 
@@ -47,7 +49,10 @@ def write_site(folder: Path, state: Path, schedule: Mapping[str, Any]) -> Path:
 
 
 class Reviewed:
-    """A site with its reviews. revision: of the site, as its driver says it."""
+    """A site with its reviews. revision: of the site, as its driver says it.
+
+    away: when a host does not answer. down: when no driver is there. apart: what a test lets be due itself.
+    """
 
     revision = "the one"
 
@@ -59,6 +64,7 @@ class Reviewed:
         self.away: dict[str, tuple[datetime, datetime]] = {}
         self.down: list[tuple[datetime, datetime]] = []
         self.results: dict[str, Sequence[Result]] = {}
+        self.apart: set[str] = set()
         with store.begin() as db:
             drivers.activate(db, self.site.key, self.revision, "tests", now)
         self.reviews = Reviews(store, self)
@@ -68,44 +74,40 @@ class Reviewed:
 
     # Machines.
     def go(self, to: datetime) -> None:
-        """Turn the clock: what is due until then runs in its time, and reviews open, a quarter of an hour after it."""
+        """Turn the clock: what is due until then runs in its time, and reviews open, a quarter of an hour after."""
         dues = []
         for name in self.site.schedule.procedures:
             timing = timing_of(self.site.schedule, name)
-            if timing:
+            if timing and name not in self.apart:
                 dues += [(due, name) for due in due_times(timing, self.now, to)]
         for due, name in sorted(dues):
             self.occur(name, due)
-            self.now = max(self.now, due + timedelta(minutes=15))
+            self.now = max(self.now, due) + AFTER
             if self.site.schedule.procedures[name].reviews:
                 self.reviews.step(self.now)
-        self.now = to
-        self.reviews.step(to)
+        self.now = max(self.now, to)
+        self.reviews.step(self.now)
 
     def occur(self, name: str, due: datetime) -> None:
-        """Let a procedure be due: missed if no driver is there, skipped in a blackout, else run."""
+        """Let a procedure be due: skipped in a blackout, missed and caught up on if no driver is there, else run."""
         schedule = self.site.schedule
         timing = timing_of(schedule, name)
         assert timing is not None
-        away = any(begins <= due < ends for begins, ends in self.down)
-        seen = due + timedelta(hours=2) if away else due
+        seen = max((ends for begins, ends in self.down if begins <= due < ends), default=due)
         before = due - timedelta(microseconds=1)
-        made = occurrences_of(
-            self.site.key, schedule.procedures[name], timing, self.calendars, before, seen
-        )
-        made = [replace(one, next_due_at=next_due(timing, one.due_at)) for one in made]
-        if away:
-            made = made[:1]
+        procedure = schedule.procedures[name]
+        made = occurrences_of(self.site.key, procedure, timing, self.calendars, before, seen)
+        made = [one for one in made if one.due_at == due]  # each due time is looked at by itself
         with self.store.begin() as db:
             occurrences.make(db, made)
-            one = occurrences.find(db, self.site.key, name, due)
-            if one and one.state == occurrences.DUE:
-                self._run(db, one)
+            for one in occurrences.waiting(db, self.site.key, seen + AFTER):
+                self._run(db, one, max(seen, one.begins_at))
+        self.now = max(self.now, seen)
 
-    def _run(self, db: Any, one: Occurrence) -> None:
-        at = one.due_at + timedelta(minutes=2)
-        occurrences.claim(db, one.id, "driver", one.due_at)
-        start = begun(procedure=one.schedule, site=self.site.key, started_at=one.due_at)
+    def _run(self, db: Any, one: Occurrence, began: datetime) -> None:
+        at = began + timedelta(minutes=1)
+        occurrences.claim(db, one.id, "driver", began)
+        start = begun(procedure=one.schedule, site=self.site.key, started_at=began)
         run_id = runs.start(db, start)
         occurrences.begin(db, one.id, "driver", run_id)
         gone = [host for host, (begins, ends) in self.away.items() if begins <= at < ends]

@@ -291,9 +291,7 @@ def _follow_up(text: str) -> FollowUp:
         return FollowUp(owner, date.fromisoformat(day), what)
     except ValueError:
         message = f"--follow-up {text!r:.60}; expected an owner, a day and a text"
-        raise UsageError(
-            message, remedy="--follow-up 'devsecops 2027-02-01 mend the headers'"
-        ) from None
+        raise UsageError(message, remedy="--follow-up 'ops 2027-02-01 mend the lock'") from None
 
 
 def _file(path: Path) -> Given:

@@ -135,29 +135,32 @@ def open_due(store: Store, site: Site, calendars: Calendars, now: datetime) -> l
             known = stored.watch(db, site.key, items, now)
     made = []
     for name, procedure in procedures.items():
+        after = {
+            one.id: max(known[name, one.id], until.get((name, one.id), known[name, one.id]))
+            for one in procedure.reviews
+        }
+        if not after:
+            continue
+        with store.read() as db:
+            found = stored.occurrences_after(db, site.key, name, min(after.values()))
         for review in procedure.reviews:
-            after = max(
-                known[name, review.id], until.get((name, review.id), known[name, review.id])
-            )
-            for one, gap in _due_ones(store, site, name, after, now):
-                made.append(
-                    _open(store, calendars, (site.key, name), procedure, review, one, gap, now)
-                )
+            later = [one for one in found if one.due_at > after[review.id]]
+            for one, gap in _due_ones(later, site.settings.run_timeout_seconds, now):
+                place = (site.key, name)
+                made.append(_open(store, calendars, place, procedure, review, one, gap, now))
     return [number for number in made if number is not None]
 
 
 def _due_ones(
-    store: Store, site: Site, procedure: str, after: datetime, now: datetime
+    found: Sequence[Occurrence], run_timeout_seconds: float, now: datetime
 ) -> list[tuple[Occurrence, str]]:
     """Return the occurrences that open a review now, oldest first, each with what is missing of its evidence."""
-    with store.read() as db:
-        found = stored.occurrences_after(db, site.key, procedure, after)
     by_due: dict[datetime, list[Occurrence]] = {}
     for one in found:
         by_due.setdefault(one.due_at, []).append(one)
     due: list[tuple[Occurrence, str]] = []
     for those in by_due.values():
-        gap = reviews.gap_of(those, now, site.settings.run_timeout_seconds)
+        gap = reviews.gap_of(those, now, run_timeout_seconds)
         if gap is None and those[-1].state != occurrences.SKIPPED:
             break  # what came later waits for it
         if gap is not None:

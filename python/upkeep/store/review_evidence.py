@@ -100,7 +100,9 @@ def _occurrences(db: Connection, review: New, since: datetime, until: datetime) 
         table.c.due_at > since,
         table.c.due_at <= until,
     )
-    query = select(table).where(*where).order_by(table.c.due_at.desc(), table.c.id.desc())
+    # In the order of the unique key: SQLite would else go through what all procedures had.
+    newest = (table.c.due_at.desc(), table.c.kind.desc(), table.c.host.desc())
+    query = select(table).where(*where).order_by(*newest)
     return _bounded(
         db,
         query,

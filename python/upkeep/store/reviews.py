@@ -131,8 +131,10 @@ def occurrences_after(
         table.c.due_at > after,
         table.c.kind.in_((occurrences.DUE, occurrences.CATCH_UP)),
     )
-    rows = db.execute(select(table).where(*where).order_by(table.c.due_at, table.c.id))
-    return [occurrences.of_row(row) for row in rows]
+    # In the order of the unique key: SQLite would else go through what all procedures had.
+    query = select(table).where(*where).order_by(table.c.due_at, table.c.kind, table.c.host)
+    found = [occurrences.of_row(row) for row in db.execute(query)]
+    return sorted(found, key=lambda one: (one.due_at, one.id))
 
 
 def open_one(db: Connection, new: New) -> int | None:

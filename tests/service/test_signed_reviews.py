@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
 from sqlalchemy import func, select, text
 from store_samples import result
 
 from upkeep import signatures
+from upkeep.document import schema
 from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation, trusted_keys
 from upkeep.reviewing import MOST_FILE_BYTES, Given, file_name, hand_over, problems_of, renew
@@ -49,6 +52,7 @@ SCHEDULE: dict[str, Any] = {
             "rule": "monday 09:00",
             "owner": "ops",
             "checks": ["disk_space"],
+            "missed": "skip",
             "reviews": REVIEWS,
         },
         "plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"},
@@ -143,7 +147,7 @@ def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Revi
     with site.store.begin() as db:
         found = occurrences.find(db, site.site.key, "audit", due)
         assert found
-        site._run(db, found)
+        site._run(db, found, due + timedelta(minutes=80))
     site.now = due + timedelta(minutes=90)
     site.sign(site.one("keys").id, "ann")
     site.reviews.step(site.now)
@@ -593,6 +597,7 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     opened: Reviewed, url: str, tmp_path: Path
 ) -> None:
     listed = upkeep(opened, url, "reviews", "--team", "legal", "--json")
+    validate(json.loads(listed.stdout), schema("reviews"))
     (one,) = json.loads(listed.stdout)["reviews"]
     assert (one["item"], one["waits_for"]) == ("deeds", ["legal", "compliance"])
     number = str(opened.one("fires").id)
@@ -620,7 +625,9 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     assert f"signature 1: ann says fail of review {number}" in said
     assert "follows, of ops: fill it up" in said
     assert PASSWORD not in said
-    document = json.loads(upkeep(opened, url, "review", "show", number, "--json").stdout)["review"]
+    whole = json.loads(upkeep(opened, url, "review", "show", number, "--json").stdout)
+    validate(whole, schema("review"))
+    document = whole["review"]
     (signature,) = document["signatures"]
     assert signature["authenticated"].startswith("password on the terminal of ")
     assert document["evidence"]["review"]["item"] == "fires"
@@ -642,6 +649,33 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
         2,
         "✗ record 1: its content is not what was signed\n",
     )
+
+
+def test_a_month_is_printed_for_people_programs_and_spreadsheets(
+    opened: Reviewed, url: str
+) -> None:
+    opened.sign(opened.one("till").id, "ann", alone="bob is ill")
+
+    found = json.loads(upkeep(opened, url, "completion", "--month", "2027-01", "--json").stdout)
+    validate(found, schema("completion"))
+    # How the three other reviews count depends on when this test is run.
+    (audit, plain) = found["procedures"]
+    assert (audit["partial"], audit["signed"]) == (1, 1)
+    assert (plain["done"], plain["rate"]) == (2, 1.0)
+    assert [one["why"] for one in found["signed_alone"]] == ["bob is ill"]
+    rows = list(
+        csv.reader(
+            upkeep(opened, url, "completion", "--month", "2027-01", "--csv").stdout.splitlines()
+        )
+    )
+    assert [row[:4] for row in rows[1:]] == [
+        ["2027-01", "audit", "Audit", "ops"],
+        ["2027-01", "plain", "Plain", "ops"],
+    ]
+    lines = upkeep(opened, url, "completion", "--month", "2027-01").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["audit", "plain"]
+    wrong = upkeep(opened, url, "completion", "--month", "January")
+    assert (wrong.returncode, "'January' is no month" in wrong.stderr) == (64, True)
 
 
 def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
