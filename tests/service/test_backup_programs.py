@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from service.postgres import Postgres, program
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import backups
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
@@ -19,9 +21,9 @@ pytestmark = pytest.mark.newest
 
 
 def needs(*programs: str) -> None:
-    for program in programs:
-        if shutil.which(program) is None:
-            (pytest.fail if "CI" in os.environ else pytest.skip)(f"{program} is not on PATH")
+    for name in programs:
+        if shutil.which(name) is None:
+            (pytest.fail if "CI" in os.environ else pytest.skip)(f"{name} is not on PATH")
 
 
 def see(**wanted: Any) -> Observation:
@@ -34,28 +36,17 @@ def see(**wanted: Any) -> Observation:
 @pytest.fixture(scope="module")
 def dump(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return a custom dump of a private server's database."""
-    needs("initdb", "pg_ctl", "pg_dump", "pg_restore")
-    user = "postgres" if os.geteuid() == 0 else None
-    home = tmp_path_factory.mktemp("pg")
-    for folder in (home, home.parent, home.parent.parent):
-        folder.chmod(0o755)
-    shutil.chown(home, user or os.geteuid())
-
-    def run(*command: str) -> bytes:
-        kept = subprocess.PIPE if command[0] == "pg_dump" else subprocess.DEVNULL
-        return subprocess.run(
-            command, check=True, user=user, stdout=kept, stderr=subprocess.DEVNULL, cwd=home
-        ).stdout
-
-    run("initdb", "-D", f"{home}/data", "-U", "upkeep", "-A", "trust", "-N")
-    settings = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off"
-    run("pg_ctl", "-D", f"{home}/data", "-l", f"{home}/log", "-w", "-o", settings, "start")
+    needs("pg_restore")
+    server = Postgres()
     try:
+        url = server.create("dumped")
         text = "create table t as select i, md5(i::text) from generate_series(1, 20000) i"
-        run("psql", "-h", str(home), "-U", "upkeep", "-d", "postgres", "-c", text)
-        return run("pg_dump", "-h", str(home), "-U", "upkeep", "-Fc", "postgres")
+        with psycopg.connect(url) as db:
+            db.execute(text)
+        done = subprocess.run([program("pg_dump"), "-Fc", url], check=True, stdout=subprocess.PIPE)
+        return done.stdout
     finally:
-        run("pg_ctl", "-D", f"{home}/data", "-m", "immediate", "stop")
+        server.close()
 
 
 def test_a_custom_dump_is_read_to_its_end(dump: bytes, tmp_path: Path) -> None:
