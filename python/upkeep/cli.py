@@ -748,5 +748,71 @@ def completion(
     show_completion(inventory, month, as_json=as_json, as_csv=as_csv)
 
 
+# --- what is accepted for a time -------------------------------------------------------------------------------------
+waive = typer.Typer(
+    help="Accept a failure for a time: one asks for it, another says yes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(waive, name="waive")
+WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its number.")]
+
+
+@cli.command("waivers")
+def waivers_(
+    inventory: SiteOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Only those that have covered nothing for 30 days.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the waivers that hold or wait for approval, and how many findings each covers."""
+    from upkeep.waiver_commands import list_waivers
+
+    list_waivers(inventory, everything=everything, unused=unused, as_json=as_json)
+
+
+@waive.command("request")
+def waive_request(
+    check: Annotated[str, typer.Argument(help="Id of the check that fails.")],
+    host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
+    subject: Annotated[str, typer.Argument(help="A subject, or a glob such as '/var/log/*'.")],
+    severity: Annotated[
+        str, typer.Option("--severity", help="The worst that is accepted: critical to info.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is acceptable.")],
+    inventory: SiteOption = "",
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Such as '30 d'; at most 90 days.")
+    ] = "",
+    ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
+) -> None:
+    """Ask for a waiver; it holds when somebody else approves it."""
+    from upkeep.waiver_commands import request
+
+    request(inventory, (check, host, subject, severity), reason, lasts, ends)
+
+
+@waive.command("approve")
+def waive_approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
+    """Approve a waiver that somebody else has asked for."""
+    from upkeep.waiver_commands import approve
+
+    approve(inventory, number)
+
+
+@waive.command("revoke")
+def waive_revoke(
+    number: WaiverNumber,
+    reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End a waiver before its time, or withdraw its request; what it covered alerts as new."""
+    from upkeep.waiver_commands import revoke
+
+    revoke(inventory, number, reason)
+
+
 if __name__ == "__main__":
     main()

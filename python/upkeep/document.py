@@ -19,6 +19,7 @@ from upkeep.view.model import HostInRun, RunSummary
 if TYPE_CHECKING:
     from upkeep.alerts.model import Alert, Member
     from upkeep.store.findings import Finding
+    from upkeep.waivers import Waiver
 
 VERSION = 1
 
@@ -70,6 +71,17 @@ def finding_document(one: Finding) -> dict[str, Any]:
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()
     }
+
+
+def waiver_document(one: Waiver, covered: int, now: datetime) -> dict[str, Any]:
+    """Return a waiver as JSON types. covered: how many open findings it covers."""
+    values = dataclasses.asdict(one)
+    scope = values.pop("scope")
+    del values["site"]
+    scope["severity"] = one.scope.severity.value
+    values |= scope | {"state": one.state(now).value, "unused": one.unused(now), "covers": covered}
+    made: dict[str, Any] = plain(values)
+    return made
 
 
 def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:

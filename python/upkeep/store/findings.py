@@ -9,12 +9,22 @@ waiver accepts are transitions too; what happens below a waiver's ceiling is wri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from upkeep.check import CONNECTION
 from upkeep.store import tables, waivers
@@ -332,6 +342,30 @@ def _retire(db: Connection, run_id: int, at: datetime, gone: Sequence[tuple[Any,
         db.execute(insert(tables.finding_event).values(event | {"message": why, "run_id": run_id}))
         retired += 1
     return retired
+
+
+def waived_by(db: Connection, site: str) -> dict[int, int]:
+    """Return how many open findings each waiver of a site covers, by the waiver's number."""
+    table = tables.finding
+    query = select(table.c.waiver_id, func.count().label("number")).where(
+        table.c.site == site, table.c.status == OPEN, table.c.waiver_id.is_not(None)
+    )
+    return {row.waiver_id: row.number for row in db.execute(query.group_by(table.c.waiver_id))}
+
+
+def with_waivers(
+    db: Connection, found: Iterable[Finding], now: datetime
+) -> list[tuple[Finding, Waiver | None]]:
+    """Return findings with the waiver that covers them; one that has ended since then covers nothing."""
+    found = list(found)
+    known = waivers.by_number(db, [one.waiver_id for one in found if one.waiver_id])
+    rows = []
+    for one in found:
+        waiver = known.get(one.waiver_id) if one.waiver_id else None
+        if waiver is not None and not waiver.holds(now):
+            waiver = None
+        rows.append((replace(one, waiver_id=waiver.id if waiver else None), waiver))
+    return rows
 
 
 def open_ones(db: Connection, everything: bool = False) -> list[Finding]:

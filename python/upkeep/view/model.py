@@ -108,6 +108,7 @@ class Finding:
 
     count: in how many runs it was seen to fail.
     reopened: how often it came back after it was resolved.
+    waiver: what covers it, for people; empty if nothing does.
     resolved_at: None while it is open. retired: it was not seen to pass; what was watched is not there any more.
     """
 
@@ -125,6 +126,7 @@ class Finding:
     resolved_at: datetime | None = None
     remedy: str = ""
     retired: bool = False
+    waiver: str = ""
 
 
 @dataclass(frozen=True)
