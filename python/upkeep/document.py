@@ -53,6 +53,7 @@ def run_document(
                 "pass": summary.counts.passed,
                 "unknown": summary.counts.unknown,
                 "fail": {level.value: summary.counts.failed.get(level, 0) for level in Severity},
+                "waived": summary.counts.waived,
             },
         },
         "hosts": [_host(host) for host in hosts],
@@ -147,6 +148,7 @@ def _host(host: HostInRun) -> dict[str, Any]:
 def _result(result: Result) -> dict[str, Any]:
     data = result_to_json(result)
     del data["observation"]  # an index into what is not in this document
+    data["waiver"] = result.waiver
     for measure in data["measures"]:
         measure["value"] = _finite(measure["value"])
     return data

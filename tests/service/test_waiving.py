@@ -382,6 +382,20 @@ def test_from_the_command_line_by_two_people(
     assert "waived" in shown
     assert "waiver 1 until 2030-06-11" in shown
 
+    # A run shows it as it was when it was observed: the first one not, the next one so.
+    asked.looks(Severity.MEDIUM, 1)
+    for run_id, waived in ((2, None), (3, 1)):
+        assert commands.show_run(run_id, site, "", everything=False, as_json=True) == 1
+        document = json.loads(capsys.readouterr().out)
+        jsonschema.validate(document, schema())
+        assert [one["waiver"] for one in document["results"]] == [waived]
+        results = document["counts"]["results"]
+        assert (results["fail"]["medium"], results["waived"]) == (1, waived or 0)
+    assert commands.show_run(3, site, "", everything=False, as_json=False) == 1
+    assert "waived" in capsys.readouterr().out
+    commands.list_runs(site, 2, as_json=True)
+    jsonschema.validate(json.loads(capsys.readouterr().out), schema("runs"))
+
     waiver_commands.revoke(site, 1, "the disk is here")
     assert capsys.readouterr().err == "waiver 1 is revoked; it covered 1 open finding\n"
     waiver_commands.list_waivers(site, everything=True, unused=False, as_json=False)

@@ -14,6 +14,8 @@ from upkeep.store.texts import name, shown
 from upkeep.verdicts import Severity
 from upkeep.waivers import MOST_REASON, Scope, Waiver
 
+SEEN_BEFORE = timedelta(days=1)
+"""A host's clock, or an answer that is judged again, may put an observation that long before its run."""
 USED_EACH = timedelta(hours=1)
 """That a waiver is used is written down so often; each answer of a host would be too much."""
 
@@ -101,6 +103,13 @@ def approved(
     if checks is not None:
         query = query.where(table.c.check_id.in_(sorted(checks)))
     return [_of_row(row) for row in db.execute(query.order_by(table.c.id))]
+
+
+def of_run(db: Connection, run_id: int) -> list[Waiver]:
+    """Return what may have covered what a run found."""
+    run = tables.run
+    row = db.execute(select(run.c.site, run.c.started_at).where(run.c.id == run_id)).first()
+    return approved(db, row.site, row.started_at - SEEN_BEFORE) if row else []
 
 
 def in_force(db: Connection, site: str, at: datetime) -> list[Waiver]:

@@ -195,7 +195,7 @@ def counts_words(counts: Counts) -> str:
     if counts.unknown:
         parts.append(f"{counts.unknown} unknown")
     parts.append(f"{counts.passed} pass")
-    return ", ".join(parts)
+    return ", ".join(parts) + (f"; {counts.waived} waived" if counts.waived else "")
 
 
 def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -> None:

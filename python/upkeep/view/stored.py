@@ -25,7 +25,7 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         cause=run.cause,
         hosts=counted.hosts,
         hosts_in_need=counted.hosts_in_need,
-        counts=Counts(counted.passed, counted.unknown, counted.failed),
+        counts=Counts(counted.passed, counted.unknown, counted.failed, counted.waived),
         version=run.version,
         started_by=run.started_by,
     )
