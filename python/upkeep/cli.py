@@ -814,5 +814,63 @@ def waive_revoke(
     revoke(inventory, number, reason)
 
 
+# --- what is normal --------------------------------------------------------------------------------------------------
+baseline = typer.Typer(
+    help="What is normal for a measure: proposed from its values, accepted by a person.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(baseline, name="baseline")
+MeasuredCheck = Annotated[str, typer.Argument(metavar="CHECK", help="Id of the check.")]
+MeasuredHost = Annotated[str, typer.Argument(metavar="HOST", help="A host.")]
+MeasuredSubject = Annotated[str, typer.Argument(metavar="SUBJECT", help="As results name it.")]
+MeasureName = Annotated[str, typer.Argument(metavar="MEASURE", help="As the check calls it.")]
+BetterWay = Annotated[
+    str,
+    typer.Option("--better", help="lower or higher; as accepted before, else lower."),
+]
+
+
+@cli.command("baselines")
+def baselines_(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the accepted baselines, each with its newest value and whether a better one is proposed."""
+    from upkeep.baseline_commands import list_baselines
+
+    list_baselines(inventory, as_json=as_json)
+
+
+@baseline.command("propose")
+def baseline_propose(
+    check: MeasuredCheck,
+    host: MeasuredHost,
+    subject: MeasuredSubject,
+    measure: MeasureName,
+    better: BetterWay = "",
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
+    from upkeep.baseline_commands import propose
+
+    names = (check, host, subject, measure)
+    raise typer.Exit(propose(inventory, names, better, as_json=as_json))
+
+
+@baseline.command("accept")
+def baseline_accept(
+    check: MeasuredCheck,
+    host: MeasuredHost,
+    subject: MeasuredSubject,
+    measure: MeasureName,
+    reason: Annotated[str, typer.Option("--reason", help="Why this is normal from now on.")],
+    better: BetterWay = "",
+    inventory: SiteOption = "",
+) -> None:
+    """Accept what is proposed. Asks for your password on the terminal, and is signed."""
+    from upkeep.baseline_commands import accept
+
+    accept(inventory, (check, host, subject, measure), better, reason)
+
+
 if __name__ == "__main__":
     main()
