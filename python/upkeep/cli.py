@@ -748,5 +748,129 @@ def completion(
     show_completion(inventory, month, as_json=as_json, as_csv=as_csv)
 
 
+# --- what is accepted for a time -------------------------------------------------------------------------------------
+waive = typer.Typer(
+    help="Accept a failure for a time: one asks for it, another says yes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(waive, name="waive")
+WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its number.")]
+
+
+@cli.command("waivers")
+def waivers_(
+    inventory: SiteOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Only those that have covered nothing for 30 days.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the waivers that hold or wait for approval, and how many findings each covers."""
+    from upkeep.waiver_commands import list_waivers
+
+    list_waivers(inventory, everything=everything, unused=unused, as_json=as_json)
+
+
+@waive.command("request")
+def waive_request(
+    check: Annotated[str, typer.Argument(help="Id of the check that fails.")],
+    host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
+    subject: Annotated[str, typer.Argument(help="A subject, or a glob such as '/var/log/*'.")],
+    severity: Annotated[
+        str, typer.Option("--severity", help="The worst that is accepted: critical to info.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is acceptable.")],
+    inventory: SiteOption = "",
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Such as '30 d'; at most 90 days.")
+    ] = "",
+    ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
+) -> None:
+    """Ask for a waiver; it holds when somebody else approves it."""
+    from upkeep.waiver_commands import request
+
+    request(inventory, (check, host, subject, severity), reason, lasts, ends)
+
+
+@waive.command("approve")
+def waive_approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
+    """Approve a waiver that somebody else has asked for."""
+    from upkeep.waiver_commands import approve
+
+    approve(inventory, number)
+
+
+@waive.command("revoke")
+def waive_revoke(
+    number: WaiverNumber,
+    reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End a waiver before its time, or withdraw its request; what it covered alerts as new."""
+    from upkeep.waiver_commands import revoke
+
+    revoke(inventory, number, reason)
+
+
+# --- what is normal --------------------------------------------------------------------------------------------------
+baseline = typer.Typer(
+    help="What is normal for a measure: proposed from its values, accepted by a person.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(baseline, name="baseline")
+MeasuredCheck = Annotated[str, typer.Argument(metavar="CHECK", help="Id of the check.")]
+MeasuredHost = Annotated[str, typer.Argument(metavar="HOST", help="A host.")]
+MeasuredSubject = Annotated[str, typer.Argument(metavar="SUBJECT", help="As results name it.")]
+MeasureName = Annotated[str, typer.Argument(metavar="MEASURE", help="As the check calls it.")]
+BetterWay = Annotated[
+    str,
+    typer.Option("--better", help="lower or higher; as accepted before, else lower."),
+]
+
+
+@cli.command("baselines")
+def baselines_(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the accepted baselines, each with its newest value and whether a better one is proposed."""
+    from upkeep.baseline_commands import list_baselines
+
+    list_baselines(inventory, as_json=as_json)
+
+
+@baseline.command("propose")
+def baseline_propose(
+    check: MeasuredCheck,
+    host: MeasuredHost,
+    subject: MeasuredSubject,
+    measure: MeasureName,
+    better: BetterWay = "",
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
+    from upkeep.baseline_commands import propose
+
+    names = (check, host, subject, measure)
+    raise typer.Exit(propose(inventory, names, better, as_json=as_json))
+
+
+@baseline.command("accept")
+def baseline_accept(
+    check: MeasuredCheck,
+    host: MeasuredHost,
+    subject: MeasuredSubject,
+    measure: MeasureName,
+    reason: Annotated[str, typer.Option("--reason", help="Why this is normal from now on.")],
+    better: BetterWay = "",
+    inventory: SiteOption = "",
+) -> None:
+    """Accept what is proposed. Asks for your password on the terminal, and is signed."""
+    from upkeep.baseline_commands import accept
+
+    accept(inventory, (check, host, subject, measure), better, reason)
+
+
 if __name__ == "__main__":
     main()

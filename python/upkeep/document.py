@@ -19,6 +19,7 @@ from upkeep.view.model import HostInRun, RunSummary
 if TYPE_CHECKING:
     from upkeep.alerts.model import Alert, Member
     from upkeep.store.findings import Finding
+    from upkeep.waivers import Waiver
 
 VERSION = 1
 
@@ -52,6 +53,7 @@ def run_document(
                 "pass": summary.counts.passed,
                 "unknown": summary.counts.unknown,
                 "fail": {level.value: summary.counts.failed.get(level, 0) for level in Severity},
+                "waived": summary.counts.waived,
             },
         },
         "hosts": [_host(host) for host in hosts],
@@ -70,6 +72,17 @@ def finding_document(one: Finding) -> dict[str, Any]:
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()
     }
+
+
+def waiver_document(one: Waiver, covered: int, now: datetime) -> dict[str, Any]:
+    """Return a waiver as JSON types. covered: how many open findings it covers."""
+    values = dataclasses.asdict(one)
+    scope = values.pop("scope")
+    del values["site"]
+    scope["severity"] = one.scope.severity.value
+    values |= scope | {"state": one.state(now).value, "unused": one.unused(now), "covers": covered}
+    made: dict[str, Any] = plain(values)
+    return made
 
 
 def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:
@@ -135,6 +148,7 @@ def _host(host: HostInRun) -> dict[str, Any]:
 def _result(result: Result) -> dict[str, Any]:
     data = result_to_json(result)
     del data["observation"]  # an index into what is not in this document
+    data["waiver"] = result.waiver
     for measure in data["measures"]:
         measure["value"] = _finite(measure["value"])
     return data

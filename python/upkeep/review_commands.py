@@ -146,7 +146,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
                 "the evidence has changed since it was shown", remedy=f"upkeep review show {number}"
             )
         installation = load_installation(site.settings)
-        by = _by(site, store, words.user, f"to sign review {number}, {found.title}")
+        by = by_password(site, store, words.user, f"to sign review {number}, {found.title}")
         made = reviewing.sign(
             store,
             installation,
@@ -174,7 +174,7 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     if not reason.strip():
         raise UsageError("a review is handed over for a reason", remedy="--reason TEXT")
     with _opened(inventory) as (site, store):
-        by = _by(site, store, "", f"to hand review {number} over")
+        by = by_password(site, store, "", f"to hand review {number} over")
         reviewing.hand_over(store, site.schedule, number, owner, reason, by, clock.now())
     _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
@@ -241,7 +241,7 @@ def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
         yield site, store
 
 
-def _by(site: Site, store: Store, user: str, what: str) -> By:
+def by_password(site: Site, store: Store, user: str, what: str) -> By:
     """Return who acts, after asking for their password on the terminal."""
     with store.read() as db:
         known = acting.actor(db, site.schedule)

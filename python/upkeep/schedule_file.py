@@ -357,6 +357,17 @@ class Alerts(Part):
     page: str = Field(default="", description="Where the web page stands, for links in messages.")
 
 
+# --- what is accepted for a time -------------------------------------------------------------------------------------
+class Waivers(Part):
+    """What the site allows of waivers."""
+
+    longest: Seconds = Field(
+        default=90 * DAY,
+        description="How far away a waiver's end may be, such as 180 d.",
+        json_schema_extra={"default": "90 d"},
+    )
+
+
 # --- the file --------------------------------------------------------------------------------------------------------
 class Schedule(Part):
     """The site's schedule.yml."""
@@ -370,6 +381,7 @@ class Schedule(Part):
     teams: dict[Id, Team] = Field(default={})
     channels: dict[Id, Channel] = Field(default={})
     alerts: Alerts = Field(default=Alerts())
+    waivers: Waivers = Field(default=Waivers())
 
     def zone_of(self, part: Procedure | Span | Team) -> str:
         """Return the time zone that holds for the part."""

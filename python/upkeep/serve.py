@@ -309,6 +309,7 @@ def make_steps(inventory: str, store: Store) -> list[Step]:
     from upkeep.requested import Requested
     from upkeep.reviewing import Reviews
     from upkeep.scheduler import Scheduler
+    from upkeep.waiving import Waivers
 
     site = load_site(inventory, [])
     requested = Requested(inventory, site, store)
@@ -317,7 +318,7 @@ def make_steps(inventory: str, store: Store) -> list[Step]:
     scheduler = Scheduler(inventory, store)
     telling: list[_Teller] = [Alerter(store, scheduler.site), Sender(store, scheduler.site)]
     following = [Following(one, scheduler) for one in telling]
-    return [requested, scheduler, Reviews(store, scheduler), *following]
+    return [requested, scheduler, Reviews(store, scheduler), Waivers(store, scheduler), *following]
 
 
 class _Sited(Protocol):

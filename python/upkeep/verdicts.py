@@ -74,6 +74,7 @@ class Result:
     """A verdict with its check, host and subject.
 
     evidence_sha256: of the raw bytes behind the observation; empty if there were none.
+    waiver: number of the waiver that covered it when it was observed; only what comes from the store knows.
     observation: index of the observation it was judged from, in the same report; None if there was none.
     """
 
@@ -89,3 +90,4 @@ class Result:
     observed_at: datetime | None = None
     evidence_sha256: str = ""
     observation: int | None = None
+    waiver: int | None = None

@@ -2,23 +2,39 @@
 
 What is not watched any more (its subject, check or host is gone) is retired, which is not resolved. Each move is a
 row of finding_event, a transition: the only thing that alerts look at.
+
+A finding that a waiver covers is open all the same. That it is covered, is not any more, or has got worse than the
+waiver accepts are transitions too; what happens below a waiver's ceiling is written down and kept from alerts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from upkeep.check import CONNECTION
-from upkeep.store import tables
+from upkeep.store import tables, waivers
 from upkeep.store.statements import Values, batched
 from upkeep.verdicts import Severity, Status
+from upkeep.waivers import Waiver, covering, why_not_any_more
 
 OPEN, RESOLVED, RETIRED = "open", "resolved", "retired"
+WAIVED, WAIVER_ENDED, WAIVER_EXCEEDED = "waived", "waiver_ended", "waiver_exceeded"
+"""What waivers do to a finding that is open: transitions, beside opened, reopened, severity and the two above."""
 OWN_HOST = "controller"
 """Where the product's own troubles are findings; no inventory lists it."""
 HOST_UNREACHABLE = "host_unreachable"
@@ -31,7 +47,10 @@ SHOWN = ("host", "check_id", "subject", "severity", "severity_rank", "message", 
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding as it is now. opening: how often it was opened; count: in how many answers it failed."""
+    """A finding as it is now. opening: how often it was opened; count: in how many answers it failed.
+
+    waiver_id: the waiver that was found to cover it last; it may have ended since.
+    """
 
     id: int
     fingerprint: str
@@ -48,6 +67,7 @@ class Finding:
     opened_at: datetime
     last_seen_at: datetime
     resolved_at: datetime | None
+    waiver_id: int | None = None
 
 
 def move(
@@ -72,23 +92,28 @@ def move(
         found = db.execute(select(table).where(table.c.fingerprint.in_(keys)))
         known |= {one.fingerprint: one for one in found}
     fails = Status.FAIL.value
+    covered = _covered(db, site, [row for row in by_key.values() if row["status"] == fails])
     opened = [row for key, row in by_key.items() if key not in known and row["status"] == fails]
     moves = []
     for key, one in known.items():
         row = by_key[key]
         again = 0 if judgement else 1
-        move = _still_there(one, row, again) if row["status"] == fails else _resolved(one, row)
+        if row["status"] == fails:
+            move: tuple[Values, str] | None = _still_there(one, row, again, covered.get(key))
+        else:
+            move = _resolved(one, row)
         if move:
             moves.append(move)
-    events = [
-        event | {"first": (by_key[key]["host"], by_key[key]["check_id"]) in first}
-        for key, event in _open(db, site, opened).items()
-    ]
-    events += [
-        _event(one["key"], kind, by_key[one["fingerprint"]]) | {"first": False}
-        for one, kind in moves
-        if kind
-    ]
+    events = []
+    for key, event in _open(db, site, opened, covered).items():
+        first_seen = (by_key[key]["host"], by_key[key]["check_id"]) in first
+        events += _under(covered.get(key), event | {"first": first_seen})
+    for values, kind in moves:
+        key = values["fingerprint"]
+        if kind:
+            event = _event(values["key"], kind, by_key[key]) | {"first": False}
+            event["message"] += _about_waiver(kind, known[key].waiver_id, covered.get(key))
+            events += _under(covered.get(key), event)
     if moves:
         changed: Values = {name: bindparam(name) for name in moves[0][0] if name != "key"}
         db.execute(
@@ -98,6 +123,114 @@ def move(
     if events:
         same = {"run_id": run_id, "judgement": judgement}
         db.execute(insert(tables.finding_event), [one | same for one in events])
+
+
+# --- waivers ---------------------------------------------------------------------------------------------------------
+def settle_waivers(db: Connection, site: str, now: datetime) -> int:
+    """Let the open findings be covered by what holds now, and by nothing else; return how many that changed.
+
+    For when a waiver begins or ends; what hosts say anew is covered as it comes.
+    """
+    table, latest = tables.finding, tables.latest_result
+    holding = waivers.in_force(db, site, now)
+    checks = {one.scope.check_id for one in holding}
+    query = select(table, latest.c.run_id).outerjoin(
+        latest, latest.c.fingerprint == table.c.fingerprint
+    )
+    query = query.where(table.c.site == site, table.c.status == OPEN)
+    query = query.where(or_(table.c.waiver_id.is_not(None), table.c.check_id.in_(checks)))
+    # As whoever sees a subject does: first the lock of its latest result, in one order; then it is looked at.
+    for keys in batched(sorted(one.fingerprint for one in db.execute(query))):
+        mine = select(latest.c.fingerprint).where(latest.c.fingerprint.in_(keys))
+        db.execute(mine.order_by(latest.c.fingerprint).with_for_update())
+    rows = db.execute(query.order_by(table.c.fingerprint)).all()
+    before = waivers.by_number(db, [one.waiver_id for one in rows if one.waiver_id])
+    changed = 0
+    for one in rows:
+        level = Severity(one.severity)
+        waiver = covering(holding, one.check_id, one.host, one.subject, level, now)
+        number = waiver.id if waiver else None
+        if number == one.waiver_id:
+            continue
+        where = (table.c.id == one.id, table.c.status == OPEN, table.c.severity == one.severity)
+        if not db.execute(update(table).where(*where).values(waiver_id=number)).rowcount:
+            continue  # it has moved meanwhile, and was looked at then
+        changed += 1
+        event = {"finding_id": one.id, "at": now, "severity": one.severity}
+        event |= {"run_id": one.run_id or 0, "message": one.message}
+        if waiver is None:
+            why = why_not_any_more(before[one.waiver_id], now)
+            event |= {"kind": WAIVER_ENDED, "message": f"{one.message} ({why})"}
+        elif one.waiver_id is None:
+            event |= {"kind": WAIVED, "message": _by_whom(waiver)}
+        else:  # from one waiver to another: nothing that anybody must be told of
+            event |= {"kind": WAIVED, "message": _by_whom(waiver), "handled_at": now}
+        db.execute(insert(tables.finding_event).values(event))
+    used = {one.id for one in holding if one.id in _numbers(db, site)}
+    waivers.used(db, used, now)
+    return changed
+
+
+def _numbers(db: Connection, site: str) -> set[int]:
+    """Return the waivers that cover an open finding."""
+    table = tables.finding
+    where = (table.c.site == site, table.c.status == OPEN, table.c.waiver_id.is_not(None))
+    return set(db.execute(select(table.c.waiver_id).where(*where).distinct()).scalars())
+
+
+def _covered(db: Connection, site: str, failing: Sequence[Values]) -> dict[str, Waiver]:
+    """Return the waivers that cover failures, by their fingerprint.
+
+    What was observed before a waiver was approved is covered too, when it is judged again after that.
+    """
+    if not failing:
+        return {}
+    at = min(row["observed_at"] for row in failing)
+    holding = waivers.in_force(db, site, at)
+    covered = {}
+    for row in failing if holding else ():
+        level = Severity(row["severity"])
+        names = (row["check_id"], row["host"], row["subject"])
+        fits = [
+            one
+            for one in holding
+            if one.ends_at > row["observed_at"] and one.scope.covers(*names, level)
+        ]
+        if fits:
+            covered[row["fingerprint"]] = max(fits, key=lambda one: (one.ends_at, one.id))
+    seen: dict[int, datetime] = {}
+    for row in failing:
+        waiver = covered.get(row["fingerprint"])
+        if waiver:
+            seen[waiver.id] = max(row["observed_at"], seen.get(waiver.id, row["observed_at"]))
+    for number in sorted(seen):
+        waivers.used(db, [number], seen[number])
+    return covered
+
+
+def _under(waiver: Waiver | None, event: Values) -> list[Values]:
+    """Return what is written down of an event. Alerts skip what is handled: what a waiver covers is told to nobody."""
+    told: Values = {"handled_at": None, **event}
+    if waiver is None or event["kind"] == WAIVED:
+        return [told]
+    quiet = event | {"handled_at": event["at"]}
+    if event["kind"] == "severity":
+        return [quiet]
+    return [quiet, told | {"kind": WAIVED, "message": _by_whom(waiver)}]
+
+
+def _about_waiver(kind: str, was: int | None, waiver: Waiver | None) -> str:
+    """Return what a transition's message says of waivers, behind what is wrong."""
+    if kind == WAIVED and waiver:
+        return f" ({_by_whom(waiver)})"
+    if kind == WAIVER_EXCEEDED:
+        return f" (worse than waiver {was} accepts)"
+    return f" (waiver {was} does not hold any more)" if kind == WAIVER_ENDED else ""
+
+
+def _by_whom(waiver: Waiver) -> str:
+    until = f"{waiver.ends_at:%Y-%m-%d %H:%M} UTC"
+    return f"waiver {waiver.id}, approved by {waiver.approved_by}, until {until}: {waiver.reason}"
 
 
 def on_hosts(db: Connection, run_id: int, site: str, hosts: Sequence[str]) -> dict[str, list[Any]]:
@@ -201,7 +334,7 @@ def _retire(db: Connection, run_id: int, at: datetime, gone: Sequence[tuple[Any,
         if run_id:
             known = known.where(latest.c.run_id <= run_id)
         db.execute(known)
-        values = {"status": RETIRED, "resolved_at": at}
+        values: Values = {"status": RETIRED, "resolved_at": at, "waiver_id": None}
         mine = (table.c.id == one.id, table.c.status == OPEN, table.c.count == one.count)
         if not db.execute(update(table).where(*mine).values(values)).rowcount:
             continue
@@ -209,6 +342,30 @@ def _retire(db: Connection, run_id: int, at: datetime, gone: Sequence[tuple[Any,
         db.execute(insert(tables.finding_event).values(event | {"message": why, "run_id": run_id}))
         retired += 1
     return retired
+
+
+def waived_by(db: Connection, site: str) -> dict[int, int]:
+    """Return how many open findings each waiver of a site covers, by the waiver's number."""
+    table = tables.finding
+    query = select(table.c.waiver_id, func.count().label("number")).where(
+        table.c.site == site, table.c.status == OPEN, table.c.waiver_id.is_not(None)
+    )
+    return {row.waiver_id: row.number for row in db.execute(query.group_by(table.c.waiver_id))}
+
+
+def with_waivers(
+    db: Connection, found: Iterable[Finding], now: datetime
+) -> list[tuple[Finding, Waiver | None]]:
+    """Return findings with the waiver that covers them; one that has ended since then covers nothing."""
+    found = list(found)
+    known = waivers.by_number(db, [one.waiver_id for one in found if one.waiver_id])
+    rows = []
+    for one in found:
+        waiver = known.get(one.waiver_id) if one.waiver_id else None
+        if waiver is not None and not waiver.holds(now):
+            waiver = None
+        rows.append((replace(one, waiver_id=waiver.id if waiver else None), waiver))
+    return rows
 
 
 def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
@@ -227,7 +384,9 @@ def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
     return [(row.at, row.kind, row.message) for row in rows]
 
 
-def _open(db: Connection, site: str, rows: Sequence[Values]) -> dict[str, Values]:
+def _open(
+    db: Connection, site: str, rows: Sequence[Values], covered: Mapping[str, Waiver]
+) -> dict[str, Values]:
     """Open a finding for each row; return what happened, by fingerprint."""
     if not rows:
         return {}
@@ -237,13 +396,15 @@ def _open(db: Connection, site: str, rows: Sequence[Values]) -> dict[str, Values
         at = row["observed_at"]
         same = {"site": site, "status": OPEN, "opening": 1, "count": 1}
         same |= {"opened_at": at, "last_seen_at": at}
+        waiver = covered.get(row["fingerprint"])
+        same["waiver_id"] = waiver.id if waiver else None
         values.append({name: row[name] for name in (*SHOWN, "fingerprint")} | same)
     made = db.execute(insert(table).returning(table.c.id, table.c.fingerprint), values)
     ids = {one.fingerprint: one.id for one in made}
     return {row["fingerprint"]: _event(ids[row["fingerprint"]], "opened", row) for row in rows}
 
 
-def _still_there(found: Any, row: Values, again: int) -> tuple[Values, str]:
+def _still_there(found: Any, row: Values, again: int, waiver: Waiver | None) -> tuple[Values, str]:
     """Return what becomes of a finding that fails again, and what to call that if it is worth telling.
 
     again: 1 if it was seen again, 0 if it was only judged again.
@@ -251,9 +412,15 @@ def _still_there(found: Any, row: Values, again: int) -> tuple[Values, str]:
     at = row["observed_at"]
     values = _as_it_is(found) | {name: row[name] for name in SHOWN}
     values |= {"status": OPEN, "last_seen_at": at, "count": found.count + again}
+    values["waiver_id"] = waiver.id if waiver else None
     if found.status != OPEN:
         values |= {"opening": found.opening + 1, "opened_at": at, "resolved_at": None}
         return values, "reopened"
+    if found.waiver_id and not waiver:
+        worse = row["severity_rank"] < found.severity_rank
+        return values, WAIVER_EXCEEDED if worse else WAIVER_ENDED
+    if waiver and not found.waiver_id:
+        return values, WAIVED
     return values, "severity" if found.severity != row["severity"] else ""
 
 
@@ -266,6 +433,7 @@ def _resolved(found: Any, row: Values) -> tuple[Values, str] | None:
         "status": RESOLVED,
         "resolved_at": at,
         "last_seen_at": at,
+        "waiver_id": None,
     }, "resolved"
 
 

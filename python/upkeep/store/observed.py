@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -20,11 +20,12 @@ from upkeep.check import CONNECTION
 from upkeep.errors import StoreError
 from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
-from upkeep.store import findings, tables
+from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
 from upkeep.store.texts import fingerprint, name, number, packed, shown
 from upkeep.verdicts import Measure, Result, Severity, Status
+from upkeep.waivers import Waiver, covering
 
 ROWS_AT_ONCE = 1000
 REFUSED = (StatementError, ValueError, TypeError, OverflowError)
@@ -151,7 +152,18 @@ def results_of(
     """
     table = tables.result
     where = and_(table.c.run_id == run_id, table.c.judgement == judgement)
-    return _results(db, and_(where, table.c.host == name(host, 255)) if host else where)
+    found = _results(db, and_(where, table.c.host == name(host, 255)) if host else where)
+    known = waivers.of_run(db, run_id)
+    return (_with_waiver(one, known) for one in found) if known else found
+
+
+def _with_waiver(one: Result, known: Sequence[Waiver]) -> Result:
+    """Return the result with the waiver that covered it when it was observed."""
+    if one.severity is None or one.observed_at is None:
+        return one
+    names = (one.check, one.host, one.subject)
+    waiver = covering(known, *names, one.severity, one.observed_at)
+    return replace(one, waiver=waiver.id) if waiver else one
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ CHECKS = {
     "site_revision": "Every driver has read the same site",
     "channel": "Every channel delivers",
     "review_overdue": "Every review is signed in its time",
+    "waiver_unused": "Every waiver covers something",
 }
 """What the product says of itself, and what should hold."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, select
 
 from upkeep.signatures import canonical
-from upkeep.store import files, findings, tables
+from upkeep.store import files, findings, tables, waivers
 from upkeep.store.reviews import New
 from upkeep.store.texts import name, number
 
@@ -63,10 +63,24 @@ def keep(db: Connection, document: Mapping[str, Any]) -> str:
 
 
 def _waivers(
-    _db: Connection, _site: str, _checks: Sequence[str], _at: datetime
+    db: Connection, site: str, checks: Sequence[str], at: datetime
 ) -> list[dict[str, Any]]:
-    """Return the waivers that hold for these checks; there are none yet."""
-    return []
+    """Return the waivers that hold for these checks."""
+    return [
+        {
+            "id": one.id,
+            "check": one.scope.check_id,
+            "host": one.scope.host_pattern,
+            "subject": one.scope.subject_glob,
+            "severity": one.scope.severity.value,
+            "reason": one.reason,
+            "requested_by": one.requested_by,
+            "approved_by": one.approved_by,
+            "ends_at": _time(one.ends_at),
+        }
+        for one in waivers.approved(db, site, at, checks)
+        if one.holds(at)
+    ]
 
 
 def _run(db: Connection, run_id: int | None) -> dict[str, Any] | None:

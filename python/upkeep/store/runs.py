@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.observed import Outcome
-from upkeep.store import tables
+from upkeep.store import tables, waivers
 from upkeep.store.texts import name, packed, shown
-from upkeep.verdicts import Severity
+from upkeep.verdicts import Severity, Status
+from upkeep.waivers import covering
 
 RUNNING = "running"
 CHANGE_CHARACTERS = 100_000
@@ -161,13 +162,17 @@ def changes(db: Connection, run_id: int) -> list[Change]:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run found. hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well."""
+    """What a run found. hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well.
+
+    waived: how many of those that failed a waiver covered when they were observed.
+    """
 
     hosts: dict[Outcome, int]
     hosts_in_need: int
     passed: int
     unknown: int
     failed: dict[Severity, int]
+    waived: int = 0
 
 
 def count(db: Connection, run_id: int) -> Counted:
@@ -205,6 +210,29 @@ def count(db: Connection, run_id: int) -> Counted:
         passed=by_status.get("pass", 0),
         unknown=by_status.get("unknown", 0),
         failed=failed,
+        waived=_waived(db, run_id),
+    )
+
+
+def _waived(db: Connection, run_id: int) -> int:
+    """Count what failed and was covered by a waiver when it was observed."""
+    known, result = waivers.of_run(db, run_id), tables.result
+    if not known:
+        return 0
+    rows = db.execute(
+        select(result).where(
+            result.c.run_id == run_id,
+            result.c.judgement == 0,
+            result.c.status == Status.FAIL.value,
+            result.c.check_id.in_({one.scope.check_id for one in known}),
+        )
+    )
+    return sum(
+        covering(
+            known, row.check_id, row.host, row.subject, Severity(row.severity), row.observed_at
+        )
+        is not None
+        for row in rows
     )
 
 

@@ -267,9 +267,11 @@ finding = Table(
     Column("opened_at", Moment, nullable=False),
     Column("last_seen_at", Moment, nullable=False),
     Column("resolved_at", Moment),
+    Column("waiver_id", Integer),  # the waiver that was found to cover it last, while it is open
     UniqueConstraint("fingerprint"),
     Index(None, "status", "severity_rank", "opened_at", "id"),
     Index("ix_finding_open", "host", **_where("status = 'open'")),
+    Index("ix_finding_waived", "waiver_id", **_where("waiver_id IS NOT NULL")),
 )
 
 finding_event = Table(
@@ -279,7 +281,8 @@ finding_event = Table(
     metadata,
     Column("id", Number, primary_key=True),
     Column("finding_id", ForeignKey("finding.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", String(20), nullable=False),  # opened, reopened, severity, resolved, retired
+    # opened, reopened, severity, resolved, retired; waived, waiver_ended, waiver_exceeded
+    Column("kind", String(20), nullable=False),
     Column("at", Moment, nullable=False),
     Column("severity", String(10)),
     Column("message", Text, nullable=False),
@@ -689,4 +692,29 @@ review_item = Table(
     Column("item", String(200), nullable=False),
     Column("since", Moment, nullable=False),
     PrimaryKeyConstraint("site", "procedure", "item"),
+)
+
+# --- what is accepted for a time -------------------------------------------------------------------------------------
+waiver = Table(
+    # Never deleted: a trigger of the migration refuses it. used_at: when it covered a failure last, to the hour.
+    "waiver",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("host_pattern", String(255), nullable=False),
+    Column("subject_glob", Text, nullable=False),
+    Column("severity", String(10), nullable=False),  # the worst that it covers
+    Column("reason", Text, nullable=False),
+    Column("requested_by", String(100), nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("approved_by", String(100), nullable=False),
+    Column("approved_at", Moment),
+    Column("revoked_by", String(100), nullable=False),
+    Column("revoked_at", Moment),
+    Column("revoked_why", Text, nullable=False),
+    Column("used_at", Moment),
+    Index(None, "site", "ends_at"),
+    sqlite_autoincrement=True,
 )

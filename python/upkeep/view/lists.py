@@ -195,7 +195,7 @@ def counts_words(counts: Counts) -> str:
     if counts.unknown:
         parts.append(f"{counts.unknown} unknown")
     parts.append(f"{counts.passed} pass")
-    return ", ".join(parts)
+    return ", ".join(parts) + (f"; {counts.waived} waived" if counts.waived else "")
 
 
 def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -> None:
@@ -209,7 +209,10 @@ def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -
         )
     else:
         hosts = len({finding.host for finding in still})
-        screen.line((f"{counted(len(still), 'open finding')} on {counted(hosts, 'host')}.", "bold"))
+        waived = sum(bool(finding.waiver) for finding in still)
+        apart = f"; {waived} of them waived" if waived else ""
+        head = f"{counted(len(still), 'open finding')} on {counted(hosts, 'host')}{apart}."
+        screen.line((head, "bold"))
         screen.line()
         still.sort(key=lambda f: (f.severity.rank if f.severity else 2.5, f.check, f.opened_at))
         print_rows(screen, [_finding_row(finding, now) for finding in still])
@@ -234,8 +237,12 @@ def _finding_row(finding: Finding, now: datetime) -> Row:
     else:
         since = age((now - finding.opened_at).total_seconds())
         story.insert(0, f"{finding.message}; open for {since}")
+        if finding.waiver:
+            story.append(finding.waiver)
         kind = status_kind(finding.status, finding.severity)
         words, remedy = status_words(finding.status, finding.severity), finding.remedy
+        if finding.waiver:
+            words += ", waived"
     return Row(kind, words, finding.host, finding.check, finding.subject, ", ".join(story), remedy)
 
 

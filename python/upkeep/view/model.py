@@ -14,11 +14,15 @@ UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)
 
 @dataclass(frozen=True)
 class Counts:
-    """How many results of each kind. failed: by severity; a severity without any may be absent."""
+    """How many results of each kind. failed: by severity; a severity without any may be absent.
+
+    waived: how many of those that failed are covered by a waiver; they fail all the same.
+    """
 
     passed: int = 0
     unknown: int = 0
     failed: Mapping[Severity, int] = field(default_factory=dict)
+    waived: int = 0
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> Counts:
@@ -108,6 +112,7 @@ class Finding:
 
     count: in how many runs it was seen to fail.
     reopened: how often it came back after it was resolved.
+    waiver: what covers it, for people; empty if nothing does.
     resolved_at: None while it is open. retired: it was not seen to pass; what was watched is not there any more.
     """
 
@@ -125,6 +130,7 @@ class Finding:
     resolved_at: datetime | None = None
     remedy: str = ""
     retired: bool = False
+    waiver: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,7 @@ class Trouble:
     controls: tuple[str, ...] = ()
     observed_at: datetime | None = None
     evidence_sha256: str = ""
+    waiver: int | None = None
 
     @classmethod
     def of(cls, result: Result) -> Trouble:
@@ -167,6 +174,7 @@ class Trouble:
             result.controls,
             result.observed_at,
             result.evidence_sha256,
+            result.waiver,
         )
 
     @classmethod
@@ -205,6 +213,7 @@ class Tally:
         self._passed = 0
         self._unknown = 0
         self._failed: dict[Severity, int] = {}
+        self._waived = 0
 
     def add(self, observed: Observed) -> None:
         """Count a host and its results."""
@@ -224,10 +233,11 @@ class Tally:
             else:
                 severity = result.severity or Severity.INFO
                 self._failed[severity] = self._failed.get(severity, 0) + 1
+                self._waived += result.waiver is not None
 
     def counts(self) -> Counts:
         """Return how many results of each kind came so far."""
-        return Counts(self._passed, self._unknown, dict(self._failed))
+        return Counts(self._passed, self._unknown, dict(self._failed), self._waived)
 
     def into(self, summary: RunSummary) -> RunSummary:
         """Return the summary with what was counted."""

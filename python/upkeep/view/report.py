@@ -273,6 +273,8 @@ def _counts(summary: RunSummary) -> list[dict[str, str]]:
         kind = status_kind(Status.FAIL, severity)
         value = f"{sign} {thousands(number)}"
         said.append({"name": f"failed, {severity.value}", "value": value, "kind": kind})
+    if counts.waived:
+        said.append({"name": "of them waived", "value": thousands(counts.waived), "kind": ""})
     if counts.unknown:
         value = f"? {thousands(counts.unknown)}"
         said.append({"name": "unknown", "value": value, "kind": "unknown"})

@@ -204,6 +204,10 @@ def _footer(
     screen: Screen, summary: RunSummary, worst: Sequence[Trouble], report: str
 ) -> list[list[Piece]]:
     lines: list[list[Piece]] = []
+    if summary.counts.waived:
+        of = counted(summary.counts.failing, "failure")
+        see = command("waivers", site=summary.site)
+        lines.append([f"{thousands(summary.counts.waived)} of {of} waived; see: {see}"])
     if summary.counts.passed:
         sign, style = screen.status(Status.PASS)
         passed = f"{sign[0]} {counted(summary.counts.passed, 'result')} passed"

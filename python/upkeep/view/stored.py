@@ -8,6 +8,7 @@ from typing import Any
 from upkeep.store import findings, runs
 from upkeep.verdicts import Status
 from upkeep.view.model import Counts, Finding, HostInRun, RunSummary
+from upkeep.waivers import Waiver
 
 
 def of_run(db: Any, run: runs.Run) -> RunSummary:
@@ -24,7 +25,7 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         cause=run.cause,
         hosts=counted.hosts,
         hosts_in_need=counted.hosts_in_need,
-        counts=Counts(counted.passed, counted.unknown, counted.failed),
+        counts=Counts(counted.passed, counted.unknown, counted.failed, counted.waived),
         version=run.version,
         started_by=run.started_by,
     )
@@ -44,8 +45,8 @@ def hosts_of(db: Any, run_id: int) -> Iterator[HostInRun]:
         )
 
 
-def finding_of(one: findings.Finding) -> Finding:
-    """Return what is shown of a finding."""
+def finding_of(one: findings.Finding, waiver: Waiver | None = None) -> Finding:
+    """Return what is shown of a finding. waiver: what covers it now."""
     return Finding(
         id=one.id,
         host=one.host,
@@ -61,4 +62,10 @@ def finding_of(one: findings.Finding) -> Finding:
         resolved_at=one.resolved_at,
         retired=one.status == findings.RETIRED,
         remedy=one.remedy,
+        waiver=waiver_words(waiver) if waiver else "",
     )
+
+
+def waiver_words(waiver: Waiver) -> str:
+    """Return in a few words what covers a failure, and how long still."""
+    return f"waiver {waiver.id} until {waiver.ends_at:%Y-%m-%d}"

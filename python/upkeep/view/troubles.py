@@ -109,7 +109,7 @@ class Row:
         """Return the row of a result that did not pass."""
         return cls(
             status_kind(trouble.status, trouble.severity),
-            status_words(trouble.status, trouble.severity),
+            status_words(trouble.status, trouble.severity) + (", waived" if trouble.waiver else ""),
             trouble.host,
             trouble.check,
             trouble.subject,

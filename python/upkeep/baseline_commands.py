@@ -1,0 +1,130 @@
+"""`upkeep baselines` and `upkeep baseline`: what is normal, proposed by the machine and accepted by a person."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep import baselining, clock
+from upkeep.baselines import Better, Proposal, Series, compared
+from upkeep.document import dumps, plain
+from upkeep.errors import UsageError
+from upkeep.installation import load_installation
+from upkeep.parameters import nearest
+from upkeep.review_commands import by_password
+from upkeep.site import Site, load_site
+from upkeep.store import Store, baselines, open_store
+from upkeep.view import baselines as view
+from upkeep.view.screen import Screen
+
+Names = tuple[str, str, str, str]
+"""Check, host, subject and measure."""
+
+
+def list_baselines(inventory: str, *, as_json: bool) -> None:
+    """Print the accepted baselines, each with its newest value and whether a better one could be accepted."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        now = clock.now()
+        rows = [
+            view.Row(
+                one,
+                baselines.newest_value(db, one.series, now),
+                baselines.proposal_for(db, one.series, None, now),
+            )
+            for one in baselines.of_site(db, site.key)
+        ]
+    if as_json:
+        _print_json({"baselines": [_row_document(one) for one in rows]})
+        return
+    view.print_baselines(Screen(sys.stdout), rows, ZoneInfo(site.schedule.time_zone))
+
+
+def propose(inventory: str, names: Names, better: str, *, as_json: bool) -> int:
+    """Print what the series' values propose, with the evidence; return 1 if they propose nothing."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        series = baselines.series_of(site.key, *names)
+        proposal = baselines.proposal_for(db, series, _better(better), clock.now())
+    if as_json:
+        _print_json({"proposal": _proposal_document(proposal)})
+    else:
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_proposal(Screen(sys.stdout), proposal, zone, site.name)
+    return 1 if proposal.refused else 0
+
+
+def accept(inventory: str, names: Names, better: str, reason: str) -> None:
+    """Accept what is proposed, after asking for the password."""
+    with _opened(inventory) as (site, store):
+        series = baselines.series_of(site.key, *names)
+        now, way = clock.now(), _better(better)
+        with store.read() as db:
+            seen = baselines.proposal_for(db, series, way, now)
+        if seen.refused or seen.level is None:
+            raise UsageError(f"nothing can be accepted: {seen.refused}")
+        _say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
+        installation = load_installation(site.settings)
+        by = by_password(site, store, "", f"to accept {seen.level.median:.4g} as the baseline")
+        made = baselining.accept(store, installation, series, way, seen, reason, by, now)
+    _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
+
+
+@contextmanager
+def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
+    site = load_site(inventory, [])
+    with closing(open_store(site.settings.database_url)) as store:
+        yield site, store
+
+
+def _better(text: str) -> Better | None:
+    known = {one.value: one for one in Better}
+    if text and text not in known:
+        message = f"--better: found {text!r:.80}{nearest(text, known)}"
+        raise UsageError(message, remedy=f"one of {', '.join(known)}")
+    return known.get(text)
+
+
+def _row_document(row: view.Row) -> dict[str, Any]:
+    one, newest = row.baseline, row.newest
+    return {
+        "series": _series_document(one.series),
+        "better": one.better.value,
+        "level": dataclasses.asdict(one.level),
+        "record": one.number,
+        "accepted_by": one.accepted_by,
+        "accepted_at": one.accepted_at,
+        "reason": one.reason,
+        "newest": {"at": newest[0], "value": newest[1]} if newest else None,
+        "compared": compared(newest[1], one) if newest else "",
+        "proposal": _proposal_document(row.proposal),
+    }
+
+
+def _proposal_document(one: Proposal) -> dict[str, Any]:
+    return {
+        "series": _series_document(one.series),
+        "better": one.better.value,
+        "level": dataclasses.asdict(one.level) if one.level else None,
+        "replaces": one.before.number if one.before else None,
+        "change": one.change,
+        "refused": one.refused,
+    }
+
+
+def _series_document(one: Series) -> dict[str, str]:
+    values = dataclasses.asdict(one)
+    del values["site"]
+    return values
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(dumps({"version": 1, **plain(document)}) + "\n")
+
+
+def _say(text: str) -> None:
+    screen = Screen(sys.stderr)
+    screen.line(screen.text(text, 500))
+    screen.flush()

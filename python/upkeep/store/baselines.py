@@ -1,0 +1,91 @@
+"""Accepted baselines: records of the chain of signatures, of which the newest of a series holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection
+
+from upkeep.baselines import (
+    WINDOW,
+    Baseline,
+    Better,
+    Proposal,
+    Series,
+    baseline_of,
+    propose,
+    record_of,
+)
+from upkeep.store import observed, records
+from upkeep.store.texts import name, shown
+
+KIND = "baseline"
+
+
+def of_series(db: Connection, series: Series) -> Baseline | None:
+    """Return the baseline that holds for a series, or None."""
+    found = [baseline_of(one) for one in records.of(db, KIND, _about(series))]
+    return found[-1] if found else None
+
+
+def of_site(db: Connection, site: str) -> list[Baseline]:
+    """Return the baselines that hold, one for each series."""
+    newest = {
+        one.series: one
+        for one in map(baseline_of, records.of(db, KIND))
+        if one.series.site == name(site)
+    }
+    return sorted(newest.values(), key=lambda one: tuple(vars(one.series).values()))
+
+
+def proposal_for(db: Connection, series: Series, better: Better | None, now: datetime) -> Proposal:
+    """Return what the series' values propose. better: as the accepted baseline says if not given, else lower."""
+    before = of_series(db, series)
+    way = better or (before.better if before else Better.LOWER)
+    values = observed.series(
+        db, series.site, series.check, series.host, series.subject, series.measure, now - WINDOW
+    )
+    return propose(series, values, before, way, now)
+
+
+def newest_value(db: Connection, series: Series, now: datetime) -> tuple[datetime, float] | None:
+    """Return the newest value of a series within the window, or None."""
+    values = observed.series(
+        db, series.site, series.check, series.host, series.subject, series.measure, now - WINDOW
+    )
+    return values[-1] if values else None
+
+
+def accept(
+    db: Connection,
+    key: Ed25519PrivateKey,
+    proposal: Proposal,
+    reason: str,
+    *,
+    by: str,
+    authenticated: str,
+    now: datetime,
+) -> Baseline:
+    """Append the signed record of a baseline that somebody accepts; return the baseline."""
+    body = record_of(proposal, shown(reason)) | {
+        "user": by,
+        "authenticated": authenticated,
+        "at": now.isoformat(),
+    }
+    made = records.append(db, key, KIND, _about(proposal.series), body)
+    return baseline_of(json.loads(made.text))
+
+
+def series_of(site: str, check: str, host: str, subject: str, measure: str) -> Series:
+    """Return a series by its names as the store has them."""
+    names = (name(site), name(check, 200), name(host, 255), name(subject), name(measure, 100))
+    return Series(*names)
+
+
+def _about(series: Series) -> str:
+    """Return by what queries find a series' records; a subject may be longer than the column."""
+    named = json.dumps(list(vars(series).values()), separators=(",", ":"))
+    return hashlib.sha256(named.encode("ascii")).hexdigest()

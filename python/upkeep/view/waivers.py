@@ -1,0 +1,70 @@
+"""Waivers on a terminal or in a pipe: what is accepted, until when, by whom and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import STYLES, Piece, Screen
+from upkeep.view.text import ago, counted, exact
+from upkeep.waivers import State, Waiver
+
+
+def print_waivers(
+    screen: Screen,
+    found: Sequence[Waiver],
+    covered: Mapping[int, int],
+    zone: ZoneInfo,
+    now: datetime,
+    *,
+    unused: bool = False,
+) -> None:
+    """Print waivers. covered: how many open findings each covers; unused: only such were asked for."""
+    if not found:
+        why = "No waiver is unused" if unused else "No waiver holds or waits for approval"
+        print_empty(screen, why, "`upkeep waivers --all` lists those that have ended")
+        return
+    columns = [
+        Column("waiver", right=True),
+        Column("state"),
+        Column("check"),
+        Column("host"),
+        Column("subject", gives=True),
+        Column("up to"),
+        Column("covers", right=True),
+        Column("ends"),
+        Column("asked, approved", gives=True),
+        Column("why", gives=True),
+    ]
+    cells: list[list[Piece]] = []
+    for one in found:
+        state = one.state(now)
+        ends = exact(one.ends_at, zone) + (f" ({ago(one.ends_at, now)})" if screen.live else "")
+        who = one.requested_by + (f", {one.approved_by}" if one.approved_by else "")
+        words: Piece = state.value
+        if state is State.REQUESTED:
+            words = (state.value, STYLES["warn"])
+        elif one.unused(now):
+            words = ("unused", STYLES["warn"])
+        cells.append(
+            [
+                str(one.id),
+                words,
+                one.scope.check_id,
+                one.scope.host_pattern,
+                one.scope.subject_glob,
+                one.scope.severity.value,
+                str(covered.get(one.id, 0)) if state is State.HOLDS else "",
+                ends,
+                who,
+                one.reason,
+            ]
+        )
+    print_columns(screen, columns, cells)
+    if screen.live:
+        holding = sum(one.state(now) is State.HOLDS for one in found)
+        screen.line()
+        screen.line((f"{counted(holding, 'waiver')} in force; what they cover still fails", "dim"))
+    screen.flush()

@@ -1,0 +1,129 @@
+"""`upkeep waivers` and `upkeep waive`: what is accepted for a time, by whom and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upkeep import acting, clock, waiving
+from upkeep.document import dumps, waiver_document
+from upkeep.errors import UsageError
+from upkeep.fields import seconds_of
+from upkeep.parameters import nearest
+from upkeep.site import Site, load_site
+from upkeep.store import Store, acts, findings, open_store
+from upkeep.store import waivers as stored
+from upkeep.store.texts import name
+from upkeep.verdicts import Severity
+from upkeep.view import waivers as view
+from upkeep.view.screen import Screen
+from upkeep.view.text import counted, exact
+from upkeep.waivers import Scope
+from upkeep.waiving import By
+
+
+def list_waivers(inventory: str, *, everything: bool, unused: bool, as_json: bool) -> None:
+    """Print the waivers that hold or wait for approval, with what each covers now."""
+    with _opened(inventory) as (site, store), store.read() as db:
+        now = clock.now()
+        found = stored.of_site(db, site.key, now, everything=everything)
+        covered = findings.waived_by(db, name(site.key))
+    if unused:
+        found = [one for one in found if one.unused(now)]
+    if as_json:
+        documents = [waiver_document(one, covered.get(one.id, 0), now) for one in found]
+        _print_json({"waivers": documents})
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    view.print_waivers(Screen(sys.stdout), found, covered, zone, now, unused=unused)
+
+
+def request(
+    inventory: str,
+    scope: tuple[str, str, str, str],
+    reason: str,
+    lasts: str,
+    ends: str,
+) -> None:
+    """Ask for a waiver. scope: check, host pattern, subject glob, the worst severity that it accepts."""
+    check, host, subject, severity = scope
+    with _opened(inventory) as (site, store):
+        now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
+        until = _end(lasts, ends, now, zone)
+        asked = Scope(check.strip(), host.strip(), subject.strip(), _severity(severity))
+        made = waiving.request(store, site, asked, reason, until, _by(site, store), now)
+    _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
+    _say(f"  upkeep waive approve {made.id}")
+
+
+def approve(inventory: str, number: int) -> None:
+    """Approve a waiver that somebody else has asked for."""
+    with _opened(inventory) as (site, store):
+        made, changed = waiving.approve(store, site, number, _by(site, store), clock.now())
+        until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
+    _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
+
+
+def revoke(inventory: str, number: int, why: str) -> None:
+    """End a waiver, or withdraw its request."""
+    with _opened(inventory) as (site, store):
+        changed = waiving.revoke(store, site, number, why, _by(site, store), clock.now())
+    _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
+
+
+@contextmanager
+def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
+    site = load_site(inventory, [])
+    with closing(open_store(site.settings.database_url)) as store:
+        yield site, store
+
+
+def _by(site: Site, store: Store) -> By:
+    """Return who acts; raise UsageError if the account is no user: then nobody knows who is not the other one."""
+    with store.read() as db:
+        known = acting.actor(db, site.schedule)
+    if known.user is None:
+        message = f"the account {known.account} is no user, and a waiver needs to know who you are"
+        remedy = (
+            f"people.<id>.accounts: [{known.account}] in schedule.yml, and upkeep user add --person <id>; "
+            f"or a user called {known.account.lower()}"
+        )
+        raise UsageError(message, remedy=remedy)
+    return By(known.user, acts.CLI, known.account)
+
+
+def _end(lasts: str, ends: str, now: datetime, zone: ZoneInfo) -> datetime:
+    from upkeep.schedule_commands import time_of
+
+    if bool(lasts) == bool(ends):
+        raise UsageError("a waiver always ends: either --for or --until", remedy="--for '30 d'")
+    if ends:
+        return time_of(ends, zone, "--until")
+    try:
+        return now + timedelta(seconds=seconds_of(lasts))
+    except (ValueError, OverflowError) as exc:
+        raise UsageError(f"--for: found {lasts!r:.80}; expected {exc}") from None
+
+
+def _severity(text: str) -> Severity:
+    known = {one.value: one for one in Severity}
+    if text.lower() not in known:
+        near = nearest(text.lower(), known)
+        raise UsageError(
+            f"there is no severity {text!r:.80}{near}", remedy=f"one of {', '.join(known)}"
+        )
+    return known[text.lower()]
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
+
+
+def _say(text: str) -> None:
+    screen = Screen(sys.stderr)
+    screen.line(screen.text(text, 500))
+    screen.flush()

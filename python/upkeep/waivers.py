@@ -1,0 +1,227 @@
+"""What a waiver covers, when it holds, who may ask for one and who may say yes. Pure.
+
+A waived failure is a failure that somebody has accepted for a time: it still fails, and is counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from fnmatch import fnmatchcase
+
+from upkeep.roles import Role
+from upkeep.verdicts import Severity
+
+LONGEST = timedelta(days=90)
+UNUSED_AFTER = timedelta(days=30)
+MAY_REQUEST, MAY_APPROVE, MAY_REVOKE = Role.OPERATOR, Role.APPROVER, Role.OPERATOR
+MOST_PATTERN = 255
+MOST_SUBJECT = 1_000
+MOST_REASON = 4_000
+
+
+class State(Enum):
+    """How it stands with a waiver. lapsed: its end came before anybody approved it."""
+
+    REQUESTED = "requested"
+    HOLDS = "holds"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is waived: all four must fit. severity: the worst that is accepted; what is worse is not covered."""
+
+    check_id: str
+    host_pattern: str
+    subject_glob: str
+    severity: Severity
+
+    def covers(self, check: str, host: str, subject: str, severity: Severity) -> bool:
+        """Say if such a failure is waived."""
+        return self.names(check, host, subject) and severity.rank >= self.severity.rank
+
+    def names(self, check: str, host: str, subject: str) -> bool:
+        """Say if it is about that subject, whatever its severity."""
+        return (
+            check == self.check_id
+            and _fits(host, self.host_pattern)
+            and _fits(subject, self.subject_glob)
+        )
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A waiver as it is kept. used_at: when it covered a failure last, to the hour."""
+
+    id: int
+    site: str
+    scope: Scope
+    reason: str
+    requested_by: str
+    requested_at: datetime
+    ends_at: datetime
+    approved_by: str = ""
+    approved_at: datetime | None = None
+    revoked_by: str = ""
+    revoked_at: datetime | None = None
+    revoked_why: str = ""
+    used_at: datetime | None = None
+
+    def state(self, now: datetime) -> State:
+        """Return how it stands at a time."""
+        if self.revoked_at is not None and self.revoked_at <= now:
+            return State.REVOKED
+        if self.approved_at is None or self.approved_at > now:
+            return State.REQUESTED if now < self.ends_at else State.LAPSED
+        return State.HOLDS if now < self.ends_at else State.EXPIRED
+
+    def holds(self, at: datetime) -> bool:
+        """Say if it is approved, has not ended and has not been revoked."""
+        return self.state(at) is State.HOLDS
+
+    def unused(self, now: datetime) -> bool:
+        """Say if it holds and has covered nothing for a long time."""
+        if not self.holds(now) or self.approved_at is None:
+            return False
+        return now - max(self.approved_at, self.used_at or self.approved_at) >= UNUSED_AFTER
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody as far as waivers go. person: their id in the schedule, which two users may share."""
+
+    name: str
+    role: Role
+    person: str = ""
+    shared: bool = False
+    off: bool = False
+
+    def is_same(self, other: Who) -> bool:
+        """Say if both are one human being, as far as is known."""
+        return self.name == other.name or (bool(self.person) and self.person == other.person)
+
+
+def covering(
+    waivers: Iterable[Waiver],
+    check: str,
+    host: str,
+    subject: str,
+    severity: Severity,
+    at: datetime,
+) -> Waiver | None:
+    """Return the waiver that covers a failure at a time, of several the one that ends last; None if there is none."""
+    found = [
+        one for one in waivers if one.holds(at) and one.scope.covers(check, host, subject, severity)
+    ]
+    return max(found, key=lambda one: (one.ends_at, one.id), default=None)
+
+
+def why_not_any_more(waiver: Waiver, now: datetime) -> str:
+    """Return in words why a waiver that covered something does not hold any more."""
+    state = waiver.state(now)
+    if state is State.REVOKED:
+        why = f": {waiver.revoked_why}" if waiver.revoked_why else ""
+        return f"waiver {waiver.id} was revoked by {waiver.revoked_by}{why}"
+    if state is State.EXPIRED:
+        return f"waiver {waiver.id} ended on {waiver.ends_at:%Y-%m-%d %H:%M} UTC"
+    return f"waiver {waiver.id} does not cover it any more"
+
+
+# --- who may what ----------------------------------------------------------------------------------------------------
+def refuse_request(
+    scope: Scope, reason: str, ends_at: datetime, by: Who, longest: timedelta, now: datetime
+) -> str:
+    """Return why such a waiver cannot be asked for, or nothing."""
+    return (
+        _refuse_actor(by, MAY_REQUEST, "request a waiver")
+        or _refuse_scope(scope)
+        or ("a waiver needs a reason" if not reason.strip() else "")
+        or _refuse_end(ends_at, longest, now)
+    )
+
+
+def refuse_approval(
+    waiver: Waiver, requester: Who | None, by: Who, longest: timedelta, now: datetime
+) -> str:
+    """Return why somebody may not approve a waiver, or nothing.
+
+    requester: who asked for it, None if there is no such user any more.
+    """
+    said = _refuse_actor(by, MAY_APPROVE, "approve a waiver")
+    if said:
+        return said
+    state = waiver.state(now)
+    if state is not State.REQUESTED:
+        return f"waiver {waiver.id} waits for no approval: it {_STANDS[state]}"
+    if by.name == waiver.requested_by or (requester is not None and by.is_same(requester)):
+        return "nobody approves a waiver that they have asked for"
+    return _refuse_end(waiver.ends_at, longest, now)
+
+
+def refuse_revocation(waiver: Waiver, by: Who, why: str, now: datetime) -> str:
+    """Return why somebody may not revoke a waiver, or withdraw its request; or nothing."""
+    said = _refuse_actor(by, MAY_REVOKE, "revoke a waiver")
+    if said:
+        return said
+    state = waiver.state(now)
+    if state not in (State.REQUESTED, State.HOLDS):
+        return f"waiver {waiver.id} cannot be revoked: it {_STANDS[state]}"
+    return "" if why.strip() else "a waiver is revoked for a reason"
+
+
+_STANDS = {
+    State.REQUESTED: "is not approved yet",
+    State.HOLDS: "is approved already",
+    State.EXPIRED: "has ended",
+    State.REVOKED: "was revoked",
+    State.LAPSED: "ended before it was approved",
+}
+
+
+def _refuse_actor(by: Who, least: Role, what: str) -> str:
+    if by.off:
+        return f"{by.name} is turned off"
+    if by.shared:
+        return f"{by.name} is shared by several people; to {what} takes a user of one's own"
+    if not by.role.may(least):
+        return f"to {what} needs the role {least.value}; {by.name} is {by.role.value}"
+    return ""
+
+
+def _refuse_scope(scope: Scope) -> str:
+    """Return what is wrong with a scope: each part must say something, and host or subject must narrow it."""
+    parts = {
+        "check": scope.check_id,
+        "host pattern": scope.host_pattern,
+        "subject glob": scope.subject_glob,
+    }
+    for name, text in parts.items():
+        if not text.strip():
+            return f"a waiver without a {name} would cover too much"
+    if len(scope.host_pattern) > MOST_PATTERN or len(scope.subject_glob) > MOST_SUBJECT:
+        return f"a pattern is longer than {MOST_PATTERN} or {MOST_SUBJECT} characters"
+    if _fits_all(scope.host_pattern) and _fits_all(scope.subject_glob):
+        return "a waiver of all subjects on all hosts would turn the check off; name a host or a subject"
+    return ""
+
+
+def _refuse_end(ends_at: datetime, longest: timedelta, now: datetime) -> str:
+    if ends_at <= now:
+        return "a waiver has to end later than now"
+    if ends_at - now > longest:
+        return f"a waiver ends at most {longest.total_seconds() / 86400:g} days from now"
+    return ""
+
+
+def _fits(text: str, pattern: str) -> bool:
+    """Say if a name fits a pattern; it always fits itself, whatever brackets are in it."""
+    return text == pattern or fnmatchcase(text, pattern)
+
+
+def _fits_all(pattern: str) -> bool:
+    return "*" in pattern and not pattern.strip().strip("*?")

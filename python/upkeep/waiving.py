@@ -1,0 +1,221 @@
+"""Waivers as they happen: asked for, approved by somebody else, revoked; what they cover moves with them.
+
+What is decided is in waivers.py; what is kept, in store/waivers.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from upkeep import check, waivers
+from upkeep.errors import UsageError
+from upkeep.parameters import nearest
+from upkeep.schedule_file import Schedule
+from upkeep.site import Site
+from upkeep.store import Store, acts, findings, own, users
+from upkeep.store import waivers as stored
+from upkeep.store.texts import name
+from upkeep.store.users import User
+from upkeep.verdicts import Severity
+from upkeep.waivers import Scope, Waiver, Who
+
+STEP_SECONDS = 15.0
+T = TypeVar("T")
+CHECK = "waiver_unused"
+
+
+@dataclass(frozen=True)
+class By:
+    """Who acts. way, account, address: as acts have them."""
+
+    user: User
+    way: str = acts.WEB
+    account: str = ""
+    address: str = ""
+
+    @property
+    def who(self) -> Who:
+        """The user, as far as waivers go."""
+        return who_of(self.user)
+
+
+def who_of(user: User) -> Who:
+    """Return a user as far as waivers go."""
+    return Who(user.name, user.role, user.person, user.shared, user.disabled_at is not None)
+
+
+def request(
+    store: Store,
+    site: Site,
+    scope: Scope,
+    reason: str,
+    ends_at: datetime,
+    by: By,
+    now: datetime,
+) -> Waiver:
+    """Ask for a waiver. Raises UsageError, and writes that down, if it cannot be asked for."""
+
+    def do(db: Connection) -> tuple[Waiver, str]:
+        _refuse(waivers.refuse_request(scope, reason, ends_at, by.who, longest(site.schedule), now))
+        _known_check(scope.check_id)
+        number = stored.request(
+            db, site.key, scope, reason.strip(), ends_at, by=by.user.name, now=now
+        )
+        return _waiver(db, site, number), f"waiver {number}, until {ends_at.isoformat()}: {reason}"
+
+    target = f"{scope.check_id} of {scope.subject_glob} on {scope.host_pattern}"
+    return _act(store, by, now, "request waiver", target, do)
+
+
+def approve(store: Store, site: Site, number: int, by: By, now: datetime) -> tuple[Waiver, int]:
+    """Approve a waiver; return it, and how many open findings it changed. Raises UsageError if that cannot be."""
+
+    def do(db: Connection) -> tuple[tuple[Waiver, int], str]:
+        waiver = _waiver(db, site, number, lock=True)
+        user = users.get(db, waiver.requested_by)
+        requester = who_of(user) if user else None
+        limit = longest(site.schedule)
+        _refuse(waivers.refuse_approval(waiver, requester, by.who, limit, now))
+        stored.approve(db, number, by.user.name, now)
+        changed = findings.settle_waivers(db, name(site.key), now)
+        return (_waiver(db, site, number), changed), f"asked for by {waiver.requested_by}"
+
+    return _act(store, by, now, "approve waiver", f"waiver {number}", do)
+
+
+def revoke(store: Store, site: Site, number: int, why: str, by: By, now: datetime) -> int:
+    """End a waiver, or withdraw its request; return how many open findings that changed.
+
+    Raises UsageError if that cannot be.
+    """
+
+    def do(db: Connection) -> tuple[None, str]:
+        waiver = _waiver(db, site, number, lock=True)
+        _refuse(waivers.refuse_revocation(waiver, by.who, why, now))
+        stored.revoke(db, number, by.user.name, why.strip(), now)
+        return None, why
+
+    _act(store, by, now, "revoke waiver", f"waiver {number}", do)
+    # A transaction of its own: who takes in an answer locks findings first, then waivers.
+    return settle(store, site.key, now)
+
+
+def settle(store: Store, site: str, now: datetime) -> int:
+    """Let open findings be covered by what holds now; return how many that changed."""
+    with store.begin() as db:
+        return findings.settle_waivers(db, name(site), now)
+
+
+def longest(schedule: Schedule) -> timedelta:
+    """Return how far away the end of a waiver may be."""
+    return timedelta(seconds=schedule.waivers.longest)
+
+
+class Leader(Protocol):
+    """Who reads the site: the scheduler, which keeps the last good one."""
+
+    site: Site
+
+
+class Waivers:
+    """Lets waivers end, and tells of those that cover nothing."""
+
+    name = "waivers"
+
+    def __init__(self, store: Store, leader: Leader) -> None:
+        self.store = store
+        self.leader = leader
+        self.told: dict[str, set[str]] = {}
+
+    def step(self, now: datetime) -> float:
+        """Do what is due; return after how many seconds to come again."""
+        site = self.leader.site.key
+        settle(self.store, site, now)
+        with self.store.read() as db:
+            unused = {str(one.id): one for one in stored.of_site(db, site, now) if one.unused(now)}
+            if site not in self.told:
+                self.told[site] = _told_of(db, site)
+        for number, waiver in unused.items():
+            if number not in self.told[site]:
+                self._tell(site, number, now, waiver)
+        for number in self.told[site] - set(unused):
+            self._tell(site, number, now)
+        self.told[site] = set(unused)
+        return STEP_SECONDS
+
+    def _tell(self, site: str, number: str, now: datetime, unused: Waiver | None = None) -> None:
+        """Tell of a waiver that it covers nothing, or that this is over."""
+        severity = Severity.LOW if unused else None
+        text = remedy = ""
+        if unused:
+            scope = unused.scope
+            text = (
+                f"waiver {number} has covered nothing for {waivers.UNUSED_AFTER.days} days: "
+                f"{scope.check_id} of {scope.subject_glob} on {scope.host_pattern}"
+            )
+            remedy = f"upkeep waive revoke {number} --reason 'not needed any more'"
+        with self.store.begin() as db:
+            own.tell(db, site, CHECK, f"waiver {number}", now, severity, text, remedy)
+
+
+def _told_of(db: Connection, site: str) -> set[str]:
+    """Return the waivers of which is told that they are unused."""
+    return {
+        one.subject.removeprefix("waiver ")
+        for one in findings.open_ones(db)
+        if (one.site, one.host, one.check_id) == (name(site), own.HOST, CHECK)
+    }
+
+
+def known_checks() -> Sequence[str]:
+    """Return the ids of what can fail: the checks, and what the product says of hosts and of itself."""
+    return sorted({*check.load(), findings.HOST_UNREACHABLE, *own.CHECKS})
+
+
+def _known_check(asked: str) -> None:
+    known = known_checks()
+    if asked not in known:
+        near = nearest(asked, known)
+        raise UsageError(f"there is no check {asked!r:.80}{near}", remedy="upkeep checks")
+
+
+def _waiver(db: Connection, site: Site, number: int, *, lock: bool = False) -> Waiver:
+    found = stored.get(db, site.key, number, lock=lock) if number < 2**31 else None
+    if found is None:
+        raise UsageError(f"there is no waiver {number}", remedy="upkeep waivers --all")
+    return found
+
+
+def _refuse(said: str) -> None:
+    if said:
+        raise UsageError(said)
+
+
+def _act(
+    store: Store,
+    by: By,
+    now: datetime,
+    what: str,
+    target: str,
+    do: Callable[[Connection], tuple[T, str]],
+) -> T:
+    """Do it and write down who did, in one transaction; or write down that it was refused, and raise that."""
+
+    def act(outcome: str, detail: str) -> acts.Act:
+        name = by.user.name
+        return acts.Act(now, name, what, target, outcome, detail, by.way, by.account, by.address)
+
+    try:
+        with store.begin() as db:
+            made, detail = do(db)
+            acts.record(db, act(acts.DONE, detail))
+            return made
+    except UsageError as exc:
+        with store.begin() as db:
+            acts.record(db, act(acts.REFUSED, str(exc)))
+        raise

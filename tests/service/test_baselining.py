@@ -1,0 +1,177 @@
+"""Baselines on both databases: proposed from a series, accepted as a signed record, nothing by itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from store_samples import NOW, SITE, answer, begun, result
+
+from upkeep import baseline_commands, baselining, clock
+from upkeep.baselines import Better, Proposal, compared
+from upkeep.errors import StoreError, UsageError
+from upkeep.installation import Installation, load_installation, trusted_keys
+from upkeep.reviewing import By, problems_of
+from upkeep.roles import Role
+from upkeep.settings import Settings
+from upkeep.site import load_site
+from upkeep.store import Store, acts, baselines, runs, users
+from upkeep.store.observed import add_host
+from upkeep.verdicts import Measure
+
+SERIES = baselines.series_of(SITE, "disk_space", "web1", "/", "used")
+DAY = 24 * 60
+
+
+def measured(store: Store, *values: float, until: float = 0, site: str = SITE) -> None:
+    """One value a day, the last one so many days after NOW."""
+    with store.begin() as db:
+        run = runs.start(db, begun(0, site=site))
+        for at, value in enumerate(values):
+            minutes = (until - (len(values) - 1 - at)) * DAY
+            one = result(minutes=minutes, measures=(Measure("used", value, "%"),))
+            add_host(db, run, answer(one, minutes=minutes))
+
+
+def by(store: Store, name: str) -> By:
+    with store.read() as db:
+        found = users.get(db, name)
+    assert found is not None
+    return By(found, "password, in this test")
+
+
+def proposal(store: Store, days: float = 0, better: Better | None = None) -> Proposal:
+    with store.read() as db:
+        return baselines.proposal_for(db, SERIES, better, NOW + timedelta(days=days))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state=tmp_path / "own")
+
+
+@pytest.fixture
+def installation(settings: Settings, store: Store) -> Installation:
+    with store.begin() as db:
+        users.add(db, "bob", Role.APPROVER, "no password", NOW)
+        users.add(db, "ann", Role.OPERATOR, "no password", NOW)
+        users.add(db, "desk", Role.ADMIN, "no password", NOW, shared=True)
+    return load_installation(settings)
+
+
+def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
+    store: Store, installation: Installation, settings: Settings
+) -> None:
+    measured(store, *[80.0] * 20)
+    first = proposal(store)
+    made = baselining.accept(
+        store, installation, SERIES, None, first, "as it is", by(store, "bob"), NOW
+    )
+    assert (made.level.median, made.better, made.number) == (80.0, Better.LOWER, 1)
+
+    measured(store, *[60.0] * 20, until=21)
+    later = NOW + timedelta(days=21)
+    with store.read() as db:
+        assert baselines.of_series(db, SERIES) == made
+        value = baselines.newest_value(db, SERIES, later)
+    assert value == (later, 60.0)
+    assert compared(60.0, made) == "25 % below the baseline of 80, better"
+
+    second = proposal(store, 21)
+    assert (second.refused, second.before, second.change) == ("", made, -0.25)
+    better = baselining.accept(
+        store, installation, SERIES, None, second, "new disk", by(store, "bob"), later
+    )
+    with store.read() as db:
+        assert baselines.of_site(db, SITE) == [better]
+        assert list(problems_of(db, trusted_keys(settings))) == []
+        done = [(one.who, one.what, one.outcome) for one in acts.recent(db, 5)]
+    assert done == [("bob", "accept baseline", "done")] * 2
+    assert proposal(store, 21).refused.startswith("nothing was measured")
+
+
+@pytest.mark.parametrize(
+    ("user", "reason", "said"),
+    [
+        ("ann", "so", "needs the role approver; ann is operator"),
+        ("desk", "so", "shared by several people"),
+        ("bob", " ", "accepted for a reason"),
+    ],
+)
+def test_who_may_not(
+    store: Store, installation: Installation, user: str, reason: str, said: str
+) -> None:
+    measured(store, *[80.0] * 20)
+    seen = proposal(store)
+
+    with pytest.raises(UsageError, match=said):
+        baselining.accept(store, installation, SERIES, None, seen, reason, by(store, user), NOW)
+
+    with store.read() as db:
+        assert baselines.of_site(db, SITE) == []
+        assert [one.outcome for one in acts.recent(db, 1)] == ["refused"]
+
+
+def test_only_what_was_shown_is_accepted(store: Store, installation: Installation) -> None:
+    measured(store, *[80.0] * 20)
+    seen = proposal(store)
+    measured(store, 10.0, until=0.5)
+
+    later = NOW + timedelta(days=0.5)
+    with pytest.raises(UsageError, match="propose something else by now"):
+        baselining.accept(store, installation, SERIES, None, seen, "so", by(store, "bob"), later)
+
+
+def test_a_record_is_never_changed(
+    store: Store, installation: Installation, settings: Settings
+) -> None:
+    measured(store, *[80.0] * 20)
+    baselining.accept(
+        store, installation, SERIES, None, proposal(store), "so", by(store, "bob"), NOW
+    )
+
+    with pytest.raises(StoreError, match="signature"), store.begin() as db:
+        db.execute(text("UPDATE signature SET text = '{}'"))
+
+
+def test_from_the_command_line(
+    tmp_path: Path,
+    url: str,
+    store: Store,
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "site"
+    (folder / "inventory").mkdir(parents=True)
+    (folder / "inventory" / "hosts.yml").write_text("all: {hosts: {web1: {}}}\n")
+    (folder / "schedule.yml").write_text('{"procedures": {"daily": {"title": "Daily"}}}')
+    (folder / "upkeep.toml").write_text(f'state = "{tmp_path}/own"\ndatabase = "{url}"\n')
+    site, key = str(folder), load_site(str(folder)).key
+    names = ("disk_space", "web1", "/", "used")
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+    assert baseline_commands.propose(site, names, "", as_json=False) == 1
+    assert capsys.readouterr().out.startswith("Nothing to propose: nothing was measured")
+    measured(store, *[80.0] * 20, site=key)
+    assert baseline_commands.propose(site, names, "", as_json=False) == 0
+    shown = capsys.readouterr().out
+    assert "median 80, spread 0 of 20 values from 2030-05-13 06:00:00 UTC" in shown
+    assert f"Next: upkeep baseline accept disk_space web1 / used -i {site} --reason TEXT" in shown
+
+    # Without a terminal nobody shows who they are.
+    with pytest.raises(UsageError):
+        baseline_commands.accept(site, names, "", "as it is")
+    monkeypatch.setattr(baseline_commands, "by_password", lambda *_asked: by(store, "bob"))
+    baseline_commands.accept(site, names, "", "as it is")
+    assert capsys.readouterr().err.endswith("baseline 80, spread 0; record 1\n")
+
+    baseline_commands.list_baselines(site, as_json=False)
+    row = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert row[4:8] == ["80", "80: as the baseline of 80", "2030-06-01 06:00:00 UTC", "bob"]
+    baseline_commands.list_baselines(site, as_json=True)
+    (one,) = json.loads(capsys.readouterr().out)["baselines"]
+    assert (one["level"]["median"], one["record"], one["proposal"]["replaces"]) == (80.0, 1, 1)

@@ -1,0 +1,234 @@
+"""What a waiver covers, when it holds, and who may ask for it, approve it and end it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from upkeep.roles import Role
+from upkeep.verdicts import Severity
+from upkeep.waivers import (
+    LONGEST,
+    Scope,
+    State,
+    Waiver,
+    Who,
+    covering,
+    refuse_approval,
+    refuse_request,
+    refuse_revocation,
+)
+
+NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+SCOPE = Scope("disk_space", "web*", "/var/*", Severity.MEDIUM)
+ASKED = Waiver(3, "/srv/site", SCOPE, "moves in July", "ann", NOW - 2 * DAY, NOW + 30 * DAY)
+HELD = replace(ASKED, approved_by="bob", approved_at=NOW - DAY)
+ANN, BOB = Who("ann", Role.OPERATOR, "ann"), Who("bob", Role.APPROVER, "bob")
+
+
+@pytest.mark.parametrize(
+    ("check", "host", "subject", "severity", "covers"),
+    [
+        ("disk_space", "web1", "/var/log", Severity.MEDIUM, True),
+        ("disk_space", "web1", "/var/log", Severity.LOW, True),
+        ("disk_space", "web1", "/var/log", Severity.INFO, True),
+        ("disk_space", "web1", "/var/log", Severity.HIGH, False),
+        ("disk_inodes", "web1", "/var/log", Severity.LOW, False),
+        ("disk_space", "db1", "/var/log", Severity.LOW, False),
+        ("disk_space", "web1", "/home", Severity.LOW, False),
+        ("disk_space", "WEB1", "/var/log", Severity.LOW, False),
+    ],
+    ids=[
+        "at the ceiling", "under it", "far under it", "above it", "another check", "another host", "another subject",
+        "case counts",
+    ],
+)  # fmt: skip
+def test_all_four_must_fit(
+    check: str, host: str, subject: str, severity: Severity, covers: bool
+) -> None:
+    assert SCOPE.covers(check, host, subject, severity) is covers
+
+
+def test_a_subject_fits_itself_whatever_is_in_it() -> None:
+    scope = Scope("http_health", "web1", "https://[::1]:8443/health?deep=[a]", Severity.HIGH)
+
+    assert scope.covers("http_health", "web1", scope.subject_glob, Severity.HIGH)
+    assert not scope.covers("http_health", "web1", "https://[::1]:8443/health?deep=a", Severity.LOW)
+
+
+@pytest.mark.parametrize(
+    ("waiver", "at", "state"),
+    [
+        (ASKED, NOW, State.REQUESTED),
+        (ASKED, ASKED.ends_at - timedelta(seconds=1), State.REQUESTED),
+        (ASKED, ASKED.ends_at, State.LAPSED),
+        (HELD, NOW - DAY - timedelta(seconds=1), State.REQUESTED),
+        (HELD, NOW - DAY, State.HOLDS),
+        (HELD, HELD.ends_at - timedelta(seconds=1), State.HOLDS),
+        (HELD, HELD.ends_at, State.EXPIRED),
+        (replace(HELD, revoked_at=NOW), NOW - timedelta(seconds=1), State.HOLDS),
+        (replace(HELD, revoked_at=NOW), NOW, State.REVOKED),
+        (replace(HELD, revoked_at=NOW), HELD.ends_at, State.REVOKED),
+    ],
+)
+def test_it_holds_from_its_approval_to_its_end(waiver: Waiver, at: datetime, state: State) -> None:
+    assert waiver.state(at) is state
+    assert waiver.holds(at) is (state is State.HOLDS)
+
+
+def test_of_several_the_one_that_ends_last_covers() -> None:
+    later = replace(HELD, id=4, ends_at=HELD.ends_at + DAY)
+    failure = ("disk_space", "web1", "/var/log", Severity.MEDIUM)
+
+    assert covering([later, HELD], *failure, NOW) == later
+    assert covering([ASKED], *failure, NOW) is None
+    assert covering([HELD], *failure, HELD.ends_at) is None
+
+
+@pytest.mark.parametrize(
+    ("waiver", "unused"),
+    [
+        (replace(HELD, approved_at=NOW - 30 * DAY), True),
+        (replace(HELD, approved_at=NOW - 30 * DAY + timedelta(seconds=1)), False),
+        (replace(HELD, approved_at=NOW - 50 * DAY, used_at=NOW - 30 * DAY), True),
+        (replace(HELD, approved_at=NOW - 50 * DAY, used_at=NOW - 29 * DAY), False),
+        (replace(HELD, approved_at=NOW - 50 * DAY, revoked_at=NOW), False),
+        (replace(ASKED, requested_at=NOW - 50 * DAY), False),
+    ],
+    ids=[
+        "never in 30 days",
+        "not yet",
+        "not since",
+        "a while ago",
+        "does not hold any more",
+        "was never approved",
+    ],
+)
+def test_unused(waiver: Waiver, unused: bool) -> None:
+    assert waiver.unused(NOW) is unused
+
+
+NARROWER = (
+    "a waiver of all subjects on all hosts would turn the check off; name a host or a subject"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"ends_at": NOW + LONGEST}, ""),
+        (
+            {"ends_at": NOW + LONGEST + timedelta(seconds=1)},
+            "a waiver ends at most 90 days from now",
+        ),
+        ({"ends_at": NOW}, "a waiver has to end later than now"),
+        ({"reason": "  "}, "a waiver needs a reason"),
+        (
+            {"scope": replace(SCOPE, check_id="")},
+            "a waiver without a check would cover too much",
+        ),
+        (
+            {"scope": replace(SCOPE, host_pattern=" ")},
+            "a waiver without a host pattern would cover too much",
+        ),
+        (
+            {"scope": replace(SCOPE, subject_glob="")},
+            "a waiver without a subject glob would cover too much",
+        ),
+        ({"scope": replace(SCOPE, host_pattern="*", subject_glob="*")}, NARROWER),
+        ({"scope": replace(SCOPE, host_pattern="?*", subject_glob="**")}, NARROWER),
+        ({"scope": replace(SCOPE, host_pattern="*")}, ""),
+        ({"scope": replace(SCOPE, subject_glob="*")}, ""),
+        (
+            {"by": replace(ANN, role=Role.VIEWER)},
+            "to request a waiver needs the role operator; ann is viewer",
+        ),
+        ({"by": replace(ANN, off=True)}, "ann is turned off"),
+        (
+            {"by": replace(ANN, shared=True)},
+            "ann is shared by several people; to request a waiver takes a user of one's own",
+        ),
+    ],
+)
+def test_what_can_be_asked_for(change: dict[str, Any], said: str) -> None:
+    asked: dict[str, Any] = {"scope": SCOPE, "reason": "moves in July", "ends_at": NOW + DAY}
+    asked |= {"by": ANN, "longest": LONGEST, "now": NOW}
+
+    assert refuse_request(**(asked | change)) == said
+
+
+OWN = "nobody approves a waiver that they have asked for"
+
+
+@pytest.mark.parametrize(
+    ("waiver", "by", "requester", "said"),
+    [
+        (ASKED, BOB, ANN, ""),
+        (ASKED, replace(BOB, role=Role.ADMIN), ANN, ""),
+        (ASKED, BOB, None, ""),
+        (
+            ASKED,
+            replace(BOB, role=Role.OPERATOR),
+            ANN,
+            "to approve a waiver needs the role approver; bob is operator",
+        ),
+        (ASKED, Who("ann", Role.ADMIN), Who("ann", Role.ADMIN), OWN),
+        (ASKED, Who("ann", Role.ADMIN), None, OWN),
+        (ASKED, Who("ann-admin", Role.ADMIN, "ann"), ANN, OWN),
+        (ASKED, Who("x", Role.ADMIN), Who("ann", Role.OPERATOR), ""),
+        (HELD, BOB, ANN, "waiver 3 waits for no approval: it is approved already"),
+        (
+            replace(ASKED, revoked_at=NOW),
+            BOB,
+            ANN,
+            "waiver 3 waits for no approval: it was revoked",
+        ),
+        (
+            replace(ASKED, ends_at=NOW),
+            BOB,
+            ANN,
+            "waiver 3 waits for no approval: it ended before it was approved",
+        ),
+        (
+            replace(ASKED, ends_at=NOW + LONGEST + DAY),
+            BOB,
+            ANN,
+            "a waiver ends at most 90 days from now",
+        ),
+    ],
+    ids=[
+        "by an approver", "by an admin", "who asked is gone", "by an operator", "their own", "their own, gone",
+        "their own as another user", "two without a person", "twice", "a revoked one", "too late", "too long by now",
+    ],
+)  # fmt: skip
+def test_who_may_approve(waiver: Waiver, by: Who, requester: Who | None, said: str) -> None:
+    assert refuse_approval(waiver, requester, by, LONGEST, NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("waiver", "by", "why", "said"),
+    [
+        (HELD, ANN, "done", ""),
+        (ASKED, ANN, "not needed", ""),
+        (HELD, ANN, " ", "a waiver is revoked for a reason"),
+        (
+            HELD,
+            replace(ANN, role=Role.VIEWER),
+            "done",
+            "to revoke a waiver needs the role operator; ann is viewer",
+        ),
+        (
+            replace(HELD, ends_at=NOW),
+            ANN,
+            "done",
+            "waiver 3 cannot be revoked: it has ended",
+        ),
+    ],
+)
+def test_who_may_revoke(waiver: Waiver, by: Who, why: str, said: str) -> None:
+    assert refuse_revocation(waiver, by, why, NOW) == said
