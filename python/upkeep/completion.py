@@ -21,7 +21,6 @@ from upkeep.store import occurrences
 from upkeep.store.occurrences import Occurrence
 
 BLACKOUT = "blackout: "
-LATE = "late: "
 Count = Literal[
     "done", "partial", "late", "failed", "missed", "skipped", "signed", "overdue", "pending", "left_out"
 ]  # fmt: skip
@@ -188,7 +187,7 @@ def kind_of(those: Sequence[Occurrence]) -> tuple[Count, str]:
         return "left_out", one.cause
     if one.state in occurrences.OPEN:
         return "pending", ""
-    if one.state == occurrences.PARTIAL and one.cause.startswith(LATE):
+    if one.state == occurrences.PARTIAL and one.cause.startswith(occurrences.LATE):
         return "late", one.cause
     kinds: Mapping[str, Count] = {
         occurrences.DONE: "done",

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from enum import Enum
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,10 @@ from upkeep.view.model import HostInRun, RunSummary
 
 if TYPE_CHECKING:
     from upkeep.alerts.model import Alert, Member
+    from upkeep.completion import Completion
+    from upkeep.reviews import Signature, Standing
     from upkeep.store.findings import Finding
+    from upkeep.store.reviews import Kept
     from upkeep.waivers import Waiver
 
 VERSION = 1
@@ -111,13 +115,72 @@ def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:
     return made
 
 
+def review_document(one: Kept, standing: Standing) -> dict[str, Any]:
+    """Return a review as JSON types, with how it stands."""
+    values = dataclasses.asdict(one)
+    for own in ("site", "definition"):
+        del values[own]
+    values |= {
+        "state": standing.state,
+        "verdict": standing.verdict,
+        "overdue": standing.overdue,
+        "waits_for": standing.waits_for,
+        "closed_at": standing.closed_at,
+        "alone": standing.alone,
+    }
+    made: dict[str, Any] = plain(values)
+    return made
+
+
+def whole_review_document(
+    one: Kept,
+    standing: Standing,
+    signed: Iterable[Signature],
+    follow_ups: Iterable[Kept],
+    evidence: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a review with all that belongs to it. evidence: what was collected, as it is kept."""
+    return review_document(one, standing) | {
+        "definition": one.definition,
+        "signatures": [plain(dataclasses.asdict(each)) for each in signed],
+        "follow_up_reviews": [each.id for each in follow_ups],
+        "evidence": evidence,
+    }
+
+
+def completion_document(found: Completion) -> dict[str, Any]:
+    """Return a month's completion as JSON types. Rates are shares from 0 to 1."""
+    made: dict[str, Any] = plain(
+        {
+            "version": VERSION,
+            "month": found.month,
+            "begins": found.begins,
+            "ends": found.ends,
+            "final": not found.pending,
+            "total": _share(found.total),
+            "teams": {team: _share(rate) for team, rate in found.teams.items()},
+            "procedures": [
+                dataclasses.asdict(row) | {"rate": _share(row.rate)} for row in found.rows
+            ],
+            "left_out": [dataclasses.asdict(one) for one in found.left_out],
+            "skipped": [dataclasses.asdict(one) for one in found.skipped],
+            "signed_alone": [dataclasses.asdict(one) for one in found.alone],
+        }
+    )
+    return made
+
+
 def plain(value: Any) -> Any:
-    """Return a document with its times as text, in UTC."""
+    """Return a document with its times as text, in UTC, and its words for what they stand for."""
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.value if isinstance(value, Enum) else value
 
 
 def dumps(document: dict[str, Any]) -> str:
@@ -152,6 +215,10 @@ def _result(result: Result) -> dict[str, Any]:
     for measure in data["measures"]:
         measure["value"] = _finite(measure["value"])
     return data
+
+
+def _share(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 4)
 
 
 def _finite(number: float | None) -> float | None:

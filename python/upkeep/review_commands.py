@@ -9,14 +9,14 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import acting, clock, reviewing, reviews, signatures
 from upkeep.calendars import calendars_of
-from upkeep.document import dumps
+from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.installation import load_installation, trusted_keys
 from upkeep.parameters import nearest
@@ -52,7 +52,7 @@ def list_reviews(inventory: str, team: str, *, due: bool, everything: bool, as_j
         if not team or team in (one.owner, *one.parties)
     ]
     if as_json:
-        documents = [_document(one, standing) for one, standing in rows]
+        documents = [review_document(one, standing) for one, standing in rows]
         _print_json({"reviews": documents})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
@@ -72,11 +72,7 @@ def show_review(inventory: str, number: int, *, as_json: bool) -> None:
     standing = reviews.standing(found.asked, signed, now)
     evidence = json.loads(content) if content else {}
     if as_json:
-        document = _document(found, standing)
-        document["definition"] = found.definition
-        document["signatures"] = [_plain(dataclasses.asdict(one)) for one in signed]
-        document["follow_up_reviews"] = [one.id for one in follow_ups]
-        document["evidence"] = evidence
+        document = whole_review_document(found, standing, signed, follow_ups, evidence)
         _print_json({"review": document})
         return
     zone = ZoneInfo(site.schedule.time_zone)
@@ -171,8 +167,6 @@ def sign(inventory: str, number: int, words: Words) -> None:
 
 def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
-    if not reason.strip():
-        raise UsageError("a review is handed over for a reason", remedy="--reason TEXT")
     with _opened(inventory) as (site, store):
         by = by_password(site, store, "", f"to hand review {number} over")
         reviewing.hand_over(store, site.schedule, number, owner, reason, by, clock.now())
@@ -310,31 +304,6 @@ def _write_new(path: Path, content: bytes) -> None:
             stream.write(content)
     except OSError as exc:
         raise UsageError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
-
-
-def _document(one: Kept, standing: reviews.Standing) -> dict[str, Any]:
-    """Return a review as JSON says it."""
-    values: dict[str, Any] = _plain(dataclasses.asdict(one))
-    for name in ("site", "definition", "closed_at"):
-        del values[name]
-    return values | {
-        "state": standing.state.value,
-        "verdict": standing.verdict.value if standing.verdict else None,
-        "overdue": standing.overdue,
-        "waits_for": list(standing.waits_for),
-        "closed_at": _plain(standing.closed_at),
-        "alone": standing.alone,
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, Verdict):
-        return value.value
-    return value.isoformat() if isinstance(value, date | datetime) else value
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

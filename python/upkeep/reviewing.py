@@ -114,9 +114,17 @@ def _message(waiting: Sequence[tuple[Kept, Standing]]) -> tuple[str, str]:
     return Severity.LOW.value, f"{count} to sign by {first:%Y-%m-%d %H:%M} UTC: {titles}"
 
 
-def waiting_ones(db: Connection, site: str, now: datetime) -> Iterator[tuple[Kept, Standing]]:
-    """Yield what must be signed still, the soonest due first, with how it stands."""
-    found = stored.open_ones(db, site)
+def waiting_ones(
+    db: Connection, site: str, now: datetime, due_before: datetime | None = None
+) -> Iterator[tuple[Kept, Standing]]:
+    """Yield what must be signed still, the soonest due first, with how it stands; all, or what is due by then."""
+    return standings(db, stored.open_ones(db, site, due_before), now)
+
+
+def standings(
+    db: Connection, found: Sequence[Kept], now: datetime
+) -> Iterator[tuple[Kept, Standing]]:
+    """Yield reviews with how they stand."""
     signed = stored.signatures(db, (one.id for one in found))
     for one in found:
         yield one, reviews.standing(one.asked, signed[one.id], now)
@@ -415,19 +423,38 @@ def _follow_up(
 def hand_over(
     store: Store, schedule: Schedule, review_id: int, owner: str, reason: str, by: By, now: datetime
 ) -> None:
-    """Give a review to another team or person; until when it is due stays. Raises UsageError if that cannot be."""
-    with store.begin() as db:
-        review = _locked(db, review_id)
-        if review.closed_at:
-            raise UsageError(f"review {review_id} is signed", remedy="upkeep reviews")
-        if owner not in schedule.teams and owner not in schedule.people:
-            raise UsageError(f"there is no team and no person {owner!r}")
-        if review.parties:
-            raise UsageError("its parties must sign: " + ", ".join(review.parties))
-        stored.hand_over(db, review_id, owner)
-        detail = f"from {review.owner} to {owner}: {reason}"
-        target = f"review {review_id}"
-        acts.record(db, by.act(now, "hand review over", target, acts.DONE, detail))
+    """Give a review to another team or person; until when it is due stays.
+
+    Raises UsageError, and writes that down, if it cannot be, or not by them.
+    """
+    what, target = "hand review over", f"review {review_id}"
+    try:
+        with store.begin() as db:
+            review = _locked(db, review_id)
+            _refuse_hand_over(schedule, review, owner, reason, by.signer)
+            stored.hand_over(db, review_id, owner)
+            detail = f"from {review.owner} to {owner}: {reason.strip()}"
+            acts.record(db, by.act(now, what, target, acts.DONE, detail))
+    except UsageError as exc:
+        with store.begin() as db:
+            acts.record(db, by.act(now, what, target, acts.REFUSED, str(exc)))
+        raise
+
+
+def _refuse_hand_over(
+    schedule: Schedule, review: Kept, owner: str, reason: str, by: Signer
+) -> None:
+    said = reviews.refuse_account(by, "hand a review over")
+    if not said and review.closed_at:
+        said = f"review {review.id} is signed"
+    if not said and owner not in schedule.teams and owner not in schedule.people:
+        said = f"there is no team and no person {owner!r:.100}"
+    if not said and review.parties:
+        said = "its parties must sign: " + ", ".join(review.parties)
+    if not said and not reason.strip():
+        said = "a review is handed over for a reason"
+    if said:
+        raise UsageError(said)
 
 
 def file_name(text: str) -> str:

@@ -175,8 +175,13 @@ def gap_of(those: Iterable[Occurrence], now: datetime, run_timeout_seconds: floa
         )
     if last.state == occurrences.MISSED:
         return f"nothing was collected: {last.cause}"
+    # What came late is there all the same.
     lacks = f"lacks {last.lacks}" if last.lacks else ""
-    return "; ".join(part for part in last.cause.split("; ") if part and part not in lacks)
+    return "; ".join(
+        part
+        for part in last.cause.split("; ")
+        if part and part not in lacks and not part.startswith(occurrences.LATE)
+    )
 
 
 def terms(
@@ -306,7 +311,7 @@ def refusal(
         filter(
             None,
             (
-                _refuse_account(signer),
+                refuse_account(signer, "sign"),
                 _refuse_person(schedule, asked, signer),
                 _refuse_correction(signatures, form),
                 _refuse_again(asked, signatures, signer, form),
@@ -317,13 +322,14 @@ def refusal(
     )
 
 
-def _refuse_account(signer: Signer) -> str:
+def refuse_account(signer: Signer, what: str) -> str:
+    """Say why a user may not do what needs to be sure of who does it; empty if they may."""
     if signer.off:
         return f"{signer.user} is turned off"
     if signer.shared:
         return f"{signer.user} is a shared account: its signature would be nobody's"
     if not signer.role.may(LEAST_ROLE):
-        return f"to sign needs the role {LEAST_ROLE.value}; {signer.user} is {signer.role.value}"
+        return f"to {what} needs the role {LEAST_ROLE.value}; {signer.user} is {signer.role.value}"
     return ""
 
 

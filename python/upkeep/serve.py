@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from upkeep import clock
 from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.installation import load_installation
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, SCHEDULE, Site, load_site
@@ -444,6 +445,7 @@ def _setting(
         schedule=schedule,
         coming=Coming(schedule, folder),
         reports=settings.state.absolute() / "reports",
+        installation=lambda: load_installation(settings),
         health=lambda: {name: worker.gets_on for name, worker in workers.items()},
         secure=listen.secure,
         metrics=_metrics(store),

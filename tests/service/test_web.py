@@ -108,6 +108,9 @@ ABSENT = {
     "/requests/{id:int}",
     "/api/requests/{id:int}",
     "/evidence/{sha256}",
+    "/reviews/{id:int}",
+    "/reviews/{id:int}/files/{sha256}",
+    "/api/reviews/{id:int}",
 }
 # Also open to who has not signed in.
 OPEN = {
@@ -122,7 +125,10 @@ FOR_ADMINS = {
     ("GET", "/users"), ("POST", "/users"), ("GET", "/users/{name}"), ("POST", "/users/{name}/role"),
     ("POST", "/users/{name}/off"), ("POST", "/users/{name}/on"), ("POST", "/users/{name}/password"),
 }  # fmt: skip
-FOR_APPROVERS = {("GET", "/acts"), ("GET", "/api/acts")}
+FOR_APPROVERS = {
+    ("GET", "/acts"), ("GET", "/api/acts"),
+    ("POST", "/reviews/{id:int}/sign"), ("POST", "/reviews/{id:int}/hand-over"), ("POST", "/reviews/{id:int}/renew"),
+}  # fmt: skip
 FOR_OPERATORS = {
     ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),
     ("POST", "/alerts/{id:int}/acknowledge"), ("POST", "/api/alerts/{id:int}/acknowledge"), ("POST", "/silences"),

@@ -109,6 +109,16 @@ def axe() -> str:
     return Path(found.origin).with_name("axe.min.js").read_text("utf-8")
 
 
+def violations(page: Any) -> list[tuple[str, str]]:
+    """Return what the accessibility checker finds wrong with a page, each with where."""
+    page.evaluate(axe())
+    return [
+        (one["id"], one["nodes"][0]["html"][:200])
+        for one in page.evaluate("axe.run()")["violations"]
+        if one["impact"] in ("serious", "critical", "moderate")
+    ]
+
+
 def test_who_signs_in_comes_to_where_they_wanted(opened: Any, where: str) -> None:
     page = opened("viewer", to="/findings?severity=low")
 
@@ -143,19 +153,12 @@ def test_the_keyboard_is_enough(browser: Any, where: str) -> None:
 def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
     opened: Any, where: str, width: int, scheme: str
 ) -> None:
-    checker = axe()
     page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
     wrong = []
     for path in PAGES:
         page.goto(where + path)
         assert page.evaluate("document.documentElement.scrollWidth") == width, path
-        page.evaluate(checker)
-        found = page.evaluate("axe.run()")["violations"]
-        wrong += [
-            (path, one["id"], one["nodes"][0]["html"][:200])
-            for one in found
-            if one["impact"] in ("serious", "critical", "moderate")
-        ]
+        wrong += [(path, *one) for one in violations(page)]
 
     assert wrong == []
     assert {url.partition("/")[2].split("/")[1] for url in page.kept_requests} == {

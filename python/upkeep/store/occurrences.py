@@ -18,6 +18,8 @@ CLAIMED, RUNNING = "claimed", "running"
 DONE, PARTIAL, FAILED, MISSED, SKIPPED = "done", "partial", "failed", "missed", "skipped"
 OPEN = (DUE, CLAIMED, RUNNING)
 """States without an end. The state `due` waits for a driver."""
+LATE = "late: "
+"""So begins a cause that says nothing but that all was done after its time."""
 UNSEEN = {one.value for one in (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)}
 
 
@@ -269,7 +271,7 @@ def _verdict(
         reasons.append(f"lacks {one.lacks}")
     if now > one.ends_by:
         reasons.append(
-            f"late: ended {(now - one.ends_by).total_seconds() / 60:.0f} min after its time"
+            f"{LATE}ended {(now - one.ends_by).total_seconds() / 60:.0f} min after its time"
         )
     return (PARTIAL, "; ".join(reasons)) if reasons else (DONE, "")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 from zoneinfo import ZoneInfo
 
 from upkeep.completion import COUNTS, Completion, Remark, Row
+from upkeep.spreadsheet import cell
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.text import counted, thousands
@@ -24,7 +27,7 @@ def print_completion(
     if screen.live:
         screen.line(
             (
-                f"{found.month}: {_percent(found.total)} of what was due was done in its time.",
+                f"{found.month}: {percent(found.total)} of what was due was done in its time.",
                 "bold",
             )
         )
@@ -40,18 +43,28 @@ def print_completion(
     for row in found.rows:
         bad = row.rate is not None and row.rate < WELL
         numbers = [thousands(getattr(row, name)) for name in counts]
-        percent = (_percent(row.rate), STYLES["warn"] if bad else "")
-        cells.append([row.procedure, titles.get(row.team, row.team), *numbers, percent])
+        share = (percent(row.rate), STYLES["warn"] if bad else "")
+        cells.append([row.procedure, titles.get(row.team, row.team), *numbers, share])
     print_columns(screen, columns, cells)
     if screen.live:
         screen.line()
         for team, rate in found.teams.items():
-            line = f"{titles.get(team, team) or 'nobody'}: {_percent(rate)}"
+            line = f"{titles.get(team, team) or 'nobody'}: {percent(rate)}"
             screen.line(screen.text(line, 200))
         _print_remarks(screen, "Left out", found.left_out, zone)
         _print_remarks(screen, "Skipped", found.skipped, zone)
         _print_remarks(screen, "Signed by one alone", found.alone, zone)
     screen.flush()
+
+
+def write_csv(found: Completion, stream: TextIO) -> None:
+    """Write a row for each procedure and team (RFC 4180); numbers stay numbers, texts are no formulas."""
+    writer = csv.writer(stream)
+    writer.writerow(["month", "procedure", "title", "team", *COUNTS, "rate"])
+    for row in found.rows:
+        texts = [cell(text) for text in (found.month, row.procedure, row.title, row.team)]
+        rate = "" if row.rate is None else f"{row.rate:.4f}"
+        writer.writerow([*texts, *(getattr(row, name) for name in COUNTS), rate])
 
 
 def _print_remarks(screen: Screen, title: str, remarks: Sequence[Remark], zone: ZoneInfo) -> None:
@@ -70,6 +83,6 @@ def _any(rows: Sequence[Row], name: str) -> bool:
     return any(getattr(row, name) for row in rows)
 
 
-def _percent(rate: float | None) -> str:
+def percent(rate: float | None) -> str:
     """Return a share in percent, rounded down: 100 % is all of it."""
     return "" if rate is None else f"{int(rate * 1000 + 1e-9) / 10:g} %"

@@ -7,13 +7,21 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.document import alert_document, dumps, finding_document, run_document
+from upkeep.document import (
+    alert_document,
+    completion_document,
+    dumps,
+    finding_document,
+    review_document,
+    run_document,
+    whole_review_document,
+)
 from upkeep.roles import Role
 from upkeep.store import acts, observed, run_requests, runs
 from upkeep.store import alerts as stored_alerts
 from upkeep.store.texts import name
 from upkeep.view.stored import hosts_of, of_run
-from upkeep.web import alerts, pages
+from upkeep.web import alerts, completion, pages, reviews
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 
@@ -95,6 +103,23 @@ def acknowledge(ask: Ask) -> Response:
     return show_alert(ask)
 
 
+def show_reviews(ask: Ask) -> Response:
+    """Give what must be signed, the soonest due first; with `all`, what was opened last."""
+    found = reviews.list_reviews(ask)
+    return _json({"reviews": [review_document(*one) for one in found]})
+
+
+def show_review(ask: Ask) -> Response:
+    """Give a review with its signatures and what was collected for it."""
+    found = reviews.whole(ask)
+    return _json({"review": whole_review_document(*found)})
+
+
+def show_completion(ask: Ask) -> Response:
+    """Give a month's completion."""
+    return _json(completion_document(completion.month_asked(ask)))
+
+
 def restart(ask: Ask) -> Response:
     """Ask for the run's procedure once more."""
     answer = pages.restart(ask)
@@ -139,5 +164,8 @@ ROUTES = (
     Route(
         POST, "/api/alerts/{id:int}/acknowledge", Role.OPERATOR, acknowledge, "acknowledge alert"
     ),
+    Route(GET, "/api/reviews", Role.VIEWER, show_reviews),
+    Route(GET, "/api/reviews/{id:int}", Role.VIEWER, show_review),
+    Route(GET, "/api/completion", Role.VIEWER, show_completion),
     Route(GET, "/api/acts", Role.APPROVER, show_acts, "look at acts"),
 )

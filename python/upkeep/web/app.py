@@ -9,9 +9,9 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -23,15 +23,29 @@ from upkeep import clock
 from upkeep.errors import StoreError, UpkeepError
 from upkeep.roles import Role
 from upkeep.store import acts, sessions
-from upkeep.web import alerts, api, auth, duty, html, own, pages, people
+from upkeep.web import (
+    alerts,
+    api,
+    auth,
+    completion,
+    duty,
+    forms,
+    html,
+    own,
+    pages,
+    people,
+    reviews,
+)
+from upkeep.web.forms import Body
 from upkeep.web.html import page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route, Setting
 
-BODY_BYTES = 64 * 1024
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 THREADS = 20
 # Each password that is looked at takes 64 MiB and a core for a moment.
 PASSWORDS_AT_ONCE = 2
+# Files are held in memory while they are looked at.
+FILES_AT_ONCE = 2
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
@@ -52,6 +66,8 @@ ROUTES: tuple[Route, ...] = (
     *pages.ROUTES,
     *duty.ROUTES,
     *alerts.ROUTES,
+    *reviews.ROUTES,
+    *completion.ROUTES,
     *people.ROUTES,
     *api.ROUTES,
 )
@@ -82,19 +98,21 @@ class Gate:
         self.setting = setting
         self.threads = CapacityLimiter(THREADS)
         self.passwords = CapacityLimiter(PASSWORDS_AT_ONCE)
+        self.files = CapacityLimiter(FILES_AT_ONCE)
 
     def behind(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """Return what answers for the route."""
 
         async def answer(request: Request) -> Response:
-            body = await _body(request)
-            limiter = (
-                self.passwords
-                if "password" in route.what or route.what == "sign in"
-                else self.threads
-            )
-            call = partial(self._answer, route, request, body)
-            response = await to_thread.run_sync(call, limiter=limiter)
+            if not route.files_bytes:
+                response = await self._answered(route, request, forms.FORM_BYTES)
+            else:
+                # Who may not is told so before anything large is read.
+                early = partial(self._guarded, route, request, Body(), self._early)
+                response = await to_thread.run_sync(early, limiter=self.threads)
+                if response.status_code < 400:
+                    async with self.files:
+                        response = await self._answered(route, request, route.files_bytes)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             if self.setting.secure:
@@ -103,13 +121,23 @@ class Gate:
 
         return answer
 
-    def _answer(self, route: Route, request: Request, body: bytes | None) -> Response:
-        now = clock.now()
-        ask = _ask(self.setting, request, body, now)
+    async def _answered(self, route: Route, request: Request, most_bytes: int) -> Response:
+        body = await forms.read(request, most_bytes, files=route.files_bytes > 0)
+        slow = "password" in route.what or route.what == "sign in"
+        call = partial(self._guarded, route, request, body, partial(self._answer, body))
+        limiter = self.passwords if slow else self.threads
+        return await to_thread.run_sync(call, limiter=limiter)
+
+    def _guarded(
+        self, route: Route, request: Request, body: Body, do: Callable[[Route, Ask], Response]
+    ) -> Response:
+        """Return the answer, or the page that says why there is none."""
+        ask = _ask(self.setting, request, body, clock.now())
         try:
             ask = self._with_session(ask)
-            self._refuse(route, ask, request, too_large=body is None)
-            return route.answer(ask)
+            self._refuse_foreign(route, ask, request)
+            self._refuse(route, ask)
+            return do(route, ask)
         except PageError as problem:
             return _problem(route, ask, problem)
         except StoreError as exc:
@@ -120,6 +148,20 @@ class Gate:
             logging.getLogger(__name__).exception("%s %s", route.method, route.path)
             why = "This is a fault of Upkeep; its log says more."
             return _problem(route, ask, PageError(500, "That did not work.", remedy=why))
+
+    def _early(self, _route: Route, _ask: Ask) -> Response:
+        return Response()
+
+    def _answer(self, body: Body, route: Route, ask: Ask) -> Response:
+        """Answer who may ask, if the form is from our page and could be read."""
+        most = route.files_bytes or forms.FORM_BYTES
+        if body.too_large:
+            shown = f"{most // 1_000_000} MB" if route.files_bytes else f"{most // 1024} KiB"
+            raise PageError(413, f"The form is larger than {shown}.")
+        if body.wrong:
+            raise PageError(400, f"The form could not be read: {body.wrong[:200]}.")
+        self._refuse_forged(route, ask)
+        return route.answer(ask)
 
     def _with_session(self, ask: Ask) -> Ask:
         """Return what was asked with who asks."""
@@ -137,31 +179,32 @@ class Gate:
                 sessions.touch(db, token, ask.now)
         return Ask(**{**vars(ask), "session": session})
 
-    def _refuse(self, route: Route, ask: Ask, request: Request, *, too_large: bool) -> None:
-        """Raise PageError if the route is not for who asks, or the form is not from our page."""
-        acts_here = request.method not in (GET, "HEAD")
-        if acts_here and not _from_here(request):
+    def _refuse_foreign(self, route: Route, ask: Ask, request: Request) -> None:
+        if request.method not in (GET, "HEAD") and not _from_here(request):
             self._record(route, ask, "from another site")
             raise PageError(403, "This form came from another site.")
-        if route.least is not None:
-            if ask.session is None:
-                raise PageError(401, "Sign in first.")
-            if not ask.may(route.least):
-                self._record(route, ask, f"needs the role {route.least.value}")
-                role = ask.session.user.role.value
-                message = f"This needs the role {route.least.value}; yours is {role}."
-                raise PageError(403, message, remedy="An admin can give you another role.")
-            given = ask.form.get(FORM_TOKEN) or ask.headers.get("upkeep-form-token", "")
-            if acts_here and not hmac.compare_digest(
-                given.encode(), ask.session.form_token.encode()
-            ):
-                self._record(route, ask, "without the form's token")
-                message = "This form is not from the page that you have open now."
-                raise PageError(
-                    403, message, remedy="Go back, load the page again, and send it again."
-                )
-        if too_large:
-            raise PageError(413, f"The form is larger than {BODY_BYTES // 1024} KiB.")
+
+    def _refuse(self, route: Route, ask: Ask) -> None:
+        """Raise PageError if the route is not for who asks."""
+        if route.least is None:
+            return
+        if ask.session is None:
+            raise PageError(401, "Sign in first.")
+        if not ask.may(route.least):
+            self._record(route, ask, f"needs the role {route.least.value}")
+            role = ask.session.user.role.value
+            message = f"This needs the role {route.least.value}; yours is {role}."
+            raise PageError(403, message, remedy="An admin can give you another role.")
+
+    def _refuse_forged(self, route: Route, ask: Ask) -> None:
+        """Raise PageError if a form has not the token that only our page has."""
+        if route.method == GET or route.least is None or ask.session is None:
+            return
+        given = ask.form.get(FORM_TOKEN) or ask.headers.get("upkeep-form-token", "")
+        if not hmac.compare_digest(given.encode(), ask.session.form_token.encode()):
+            self._record(route, ask, "without the form's token")
+            message = "This form is not from the page that you have open now."
+            raise PageError(403, message, remedy="Go back, load the page again, and send it again.")
 
     def _record(self, route: Route, ask: Ask, why: str) -> None:
         """Write down a refusal of somebody who is known; the others are many, and told by the sign-in's rows."""
@@ -171,29 +214,15 @@ class Gate:
             acts.record(db, ask.act(route.what or "look", ask.url, acts.REFUSED, why))
 
 
-async def _body(request: Request) -> bytes | None:
-    """Return what was sent; None if it is too much."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            return None
-    return body
-
-
-def _ask(setting: Setting, request: Request, body: bytes | None, now: Any) -> Ask:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    form: dict[str, str] = {}
-    if body and kind == "application/x-www-form-urlencoded":
-        text = body.decode("utf-8", "replace")
-        form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=None))
+def _ask(setting: Setting, request: Request, body: Body, now: datetime) -> Ask:
     query = request.url.query
     return Ask(
         setting=setting,
         now=now,
         path=request.path_params,
         query=dict(request.query_params),
-        form=form,
+        form=body.fields,
+        files=body.files,
         headers=request.headers,
         cookies=request.cookies,
         address=request.client.host if request.client else "",

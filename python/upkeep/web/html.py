@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -14,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from upkeep.check import load as load_checks
 from upkeep.roles import Role
-from upkeep.verdicts import Status
+from upkeep.verdicts import Severity, Status
 from upkeep.view import html, text
 from upkeep.web.routing import Ask
 
@@ -28,6 +29,7 @@ STATIC = {
 NAVIGATION = (
     ("/", "Today", Role.VIEWER),
     ("/alerts", "Alerts", Role.VIEWER),
+    ("/reviews", "Reviews", Role.VIEWER),
     ("/runs", "Runs", Role.VIEWER),
     ("/findings", "Findings", Role.VIEWER),
     ("/schedule", "Schedule", Role.VIEWER),
@@ -94,6 +96,8 @@ def _environment() -> Environment:
         "title_of": title_of,
         "path": lambda part: quote(str(part), safe=""),
         "age": text.age,
+        "size": text.size,
+        "moment": lambda said, zone: text.exact(datetime.fromisoformat(said), zone),
         "lines": escape,  # of an excerpt, whose lines are harmless each
     }
     made.globals |= {
@@ -103,6 +107,8 @@ def _environment() -> Environment:
         "took": _took,
         "link": link,
         "sign": text.status_sign,
+        "sign_of_row": lambda one: text.status_sign(*_status_of(one)),
+        "kind_of_row": lambda one: text.status_kind(*_status_of(one)),
         "kind": text.status_kind,
         "state_sign": lambda state: " ".join(
             filter(None, (_STATES.get(state, ("", ""))[1], state))
@@ -134,6 +140,12 @@ _STATES = {
     "missed": ("warn", "▲"),
     "skipped": ("", "-"),
 }
+
+
+def _status_of(one: Mapping[str, Any]) -> tuple[Status, Severity | None]:
+    """Return status and severity of a row of a review's evidence; a finding has no status: it fails."""
+    level = one.get("severity")
+    return Status(one.get("status", Status.FAIL.value)), Severity(level) if level else None
 
 
 def _run_sign(run: Any) -> str:

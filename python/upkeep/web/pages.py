@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -26,6 +27,7 @@ from upkeep.view.troubles import Troubles
 from upkeep.web.alerts import AlertRow, waiting
 from upkeep.web.duty import late_ones
 from upkeep.web.html import go_to, link, page
+from upkeep.web.reviews import Owed, owed
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 ROWS = 50
@@ -59,6 +61,8 @@ class Today:
     late: list[occurrences.Occurrence]
     debts: list[occurrences.Debt]
     alerts: list[AlertRow]
+    owed: Owed
+    zone: ZoneInfo
 
     @property
     def live(self) -> bool:
@@ -102,7 +106,8 @@ def today(ask: Ask) -> Today:
         said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst, running,
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
         ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
-        late_ones(ask), debts, waiting(ask, WORST_ON_TODAY),
+        late_ones(ask), debts, waiting(ask, WORST_ON_TODAY), owed(ask),
+        ZoneInfo(schedule.time_zone if schedule else "UTC"),
     )  # fmt: skip
 
 

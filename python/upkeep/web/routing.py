@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,9 @@ from upkeep.store import Store, acts
 from upkeep.store.sessions import Session
 
 if TYPE_CHECKING:
+    from upkeep.installation import Installation
     from upkeep.web.duty import Coming
+    from upkeep.web.forms import Upload
 
 GET, POST = "GET", "POST"
 
@@ -39,8 +41,8 @@ class Setting:
     """What all routes know.
 
     schedule: the site's schedule as it is now; None where only the store is known. health: for each worker its name
-    and whether it gets on. coming: what is due next. secure: whether browsers come by TLS. metrics: gives the
-    text of /metrics.
+    and whether it gets on. coming: what is due next. installation: gives the key that signs; None where nobody can
+    sign. secure: whether browsers come by TLS. metrics: gives the text of /metrics.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Setting:
     schedule: Callable[[], Schedule | None] = lambda: None
     coming: Coming | None = None
     reports: Path | None = None
+    installation: Callable[[], Installation] | None = None
     health: Callable[[], Mapping[str, bool]] = dict
     secure: bool = False
     metrics: Callable[[datetime], bytes] | None = None
@@ -63,6 +66,7 @@ class Ask:
     path: Mapping[str, Any]
     query: Mapping[str, str]
     form: Mapping[str, str]
+    files: Sequence[Upload]
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
     address: str
@@ -78,6 +82,11 @@ class Ask:
     def user(self) -> str:
         """The name of who asks; empty if nobody has signed in."""
         return self.session.user.name if self.session else ""
+
+    @property
+    def schedule(self) -> Schedule:
+        """The site's schedule; an empty one where only the store is known."""
+        return self.setting.schedule() or Schedule.model_construct(procedures={})
 
     def may(self, least: Role) -> bool:
         """Say if who asks may do what needs that role."""
@@ -99,13 +108,18 @@ class Ask:
 
 @dataclass(frozen=True)
 class Route:
-    """A way to ask. least: who may; None: anybody, also who has not signed in. what: for the record, if it acts."""
+    """A way to ask.
+
+    least: who may; None: anybody, also who has not signed in. what: for the record, if it acts; with `password` in it,
+    few are answered at once. files_bytes: how large a form with files may be, where it takes files.
+    """
 
     method: str
     path: str
     least: Role | None
     answer: Callable[[Ask], Response]
     what: str = ""
+    files_bytes: int = 0
 
     @property
     def is_api(self) -> bool:

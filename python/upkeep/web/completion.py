@@ -1,0 +1,63 @@
+"""How much of what was due in a month was done: a page, and a file for spreadsheets."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from upkeep.completion import COUNTS, Completion, month_before
+from upkeep.errors import UsageError
+from upkeep.reviews import title_of
+from upkeep.roles import Role
+from upkeep.store.completion import completion
+from upkeep.store.texts import name
+from upkeep.view.completion import WELL, percent, write_csv
+from upkeep.web.html import page
+from upkeep.web.routing import GET, Ask, PageError, Route
+
+
+def month_asked(ask: Ask) -> Completion:
+    """Return the month that is asked for, or the last one that has ended."""
+    schedule = ask.schedule
+    month = ask.query.get("month", "") or month_before(ask.now, schedule.time_zone)
+    try:
+        with ask.store.read() as db:
+            return completion(db, name(ask.setting.site), schedule, month, ask.now)
+    except UsageError as exc:
+        raise PageError(422, f"{exc}.") from exc
+
+
+def show_completion(ask: Ask) -> Response:
+    """Show a month, procedure by procedure."""
+    schedule, found = ask.schedule, month_asked(ask)
+    zone = ZoneInfo(schedule.time_zone)
+    shown = [one for one in COUNTS if any(getattr(row, one) for row in found.rows)]
+    following = _month(found.ends, zone) if found.ends <= ask.now else ""
+    return page(
+        ask, "completion.html", found=found, counts=shown, well=WELL, percent=percent, zone=zone,
+        before=_month(found.begins - timedelta(days=1), zone), following=following,
+        titles=lambda one: title_of(schedule, one),
+    )  # fmt: skip
+
+
+def give_csv(ask: Ask) -> Response:
+    """Give a month as a file."""
+    found = month_asked(ask)
+    text = io.StringIO()
+    write_csv(found, text)
+    disposition = f'attachment; filename="completion-{found.month}.csv"'
+    headers = {"Content-Disposition": disposition}
+    return Response(text.getvalue(), 200, headers, "text/csv; charset=utf-8")
+
+
+def _month(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m}"
+
+
+ROUTES = (
+    Route(GET, "/completion", Role.VIEWER, show_completion),
+    Route(GET, "/completion.csv", Role.VIEWER, give_csv),
+)

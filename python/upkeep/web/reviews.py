@@ -1,0 +1,327 @@
+"""Reviews: what people must sign, what was collected for it, their signatures with files, and who else shall do it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from upkeep import acting, reviewing
+from upkeep.errors import UsageError
+from upkeep.reviewing import By, Given
+from upkeep.reviews import (
+    LEAST_ROLE,
+    FollowUp,
+    Form,
+    Signature,
+    Signer,
+    Standing,
+    Verdict,
+    in_force,
+    people_of,
+    refusal,
+    standing,
+    title_of,
+)
+from upkeep.roles import Role
+from upkeep.schedule_file import Schedule
+from upkeep.store import acts, files
+from upkeep.store import reviews as stored
+from upkeep.store.reviews import Kept
+from upkeep.store.texts import name
+from upkeep.view.reviews import kind_of, words_of
+from upkeep.web.html import go_to, page
+from upkeep.web.routing import GET, POST, Ask, PageError, Route
+
+SOON = timedelta(days=7)
+ROWS = 100
+FOLLOW_UPS = 3
+FORM_BYTES = 50_000_000
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# A file of somebody else is never shown by the browser, and if it were, could do nothing.
+DOWNLOAD_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "Content-Type": "application/octet-stream",
+}
+# On a review's form; who signs also says which of these.
+EMPTY = Form(Verdict.PASS)
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """A review in a list. owners: titles of who must sign. kind: its sign and colour."""
+
+    review: Kept
+    standing: Standing
+    owners: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What must be signed within a week. teams: titles of those that who looks belongs to; empty: of all."""
+
+    rows: list[ReviewRow]
+    teams: tuple[str, ...]
+    by_team: dict[str, int]
+
+    @property
+    def late(self) -> int:
+        """How many are overdue."""
+        return sum(one.standing.overdue for one in self.rows)
+
+
+def owed(ask: Ask) -> Owed:
+    """Return what the teams of who asks owe within a week; of somebody who is of no team, what all owe."""
+    schedule = ask.schedule
+    with ask.store.read() as db:
+        found = list(reviewing.waiting_ones(db, _site(ask), ask.now, ask.now + SOON))
+    person = ask.session.user.person if ask.session else ""
+    own = [one for one in schedule.teams if person and person in people_of(schedule, one)]
+    if person:
+        own.append(person)
+    mine = [one for one in found if {*_signers(one[0])} & {*own}] if own else found
+    rows = [_row(schedule, *one) for one in mine]
+    by_team: dict[str, int] = {}
+    for row in rows:
+        by_team[row.owners] = by_team.get(row.owners, 0) + 1
+    titles = tuple(title_of(schedule, one) for one in own if one in schedule.teams)
+    return Owed(rows, titles, by_team)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+def list_reviews(ask: Ask) -> list[tuple[Kept, Standing]]:
+    """Return what must be signed, the soonest due first; with `all`, what was opened last."""
+    site, team = _site(ask), ask.query.get("team", "")
+    with ask.store.read() as db:
+        if ask.query.get("all"):
+            kept = stored.newest(db, site, ROWS)
+            found = list(reviewing.standings(db, kept, ask.now))
+        else:
+            found = list(reviewing.waiting_ones(db, site, ask.now))
+    return [one for one in found if not team or team in _signers(one[0])]
+
+
+def show_reviews(ask: Ask) -> Response:
+    """Show what must be signed."""
+    schedule = ask.schedule
+    rows = [_row(schedule, *one) for one in list_reviews(ask)]
+    owners = {owner for row in rows for owner in _signers(row.review)} | set(schedule.teams)
+    return page(
+        ask, "reviews.html", rows=rows, team=ask.query.get("team", ""), everything=bool(ask.query.get("all")),
+        waiting=sum(not row.standing.is_done for row in rows), zone=_zone(schedule),
+        late=sum(row.standing.overdue for row in rows),
+        owners={one: title_of(schedule, one) for one in sorted(owners)},
+    )  # fmt: skip
+
+
+def whole(
+    ask: Ask,
+) -> tuple[Kept, Standing, Sequence[Signature], Sequence[Kept], Mapping[str, Any]]:
+    """Return a review with how it stands, its signatures, its follow-ups, and what was collected; empty if nothing."""
+    with ask.store.read() as db:
+        found = the_review(ask, db)
+        signed = stored.signatures_of(db, found.id)
+        follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
+        content = files.content_of(db, found.evidence_sha256)
+    stands = standing(found.asked, signed, ask.now)
+    return found, stands, signed, follow_ups, json.loads(content) if content else {}
+
+
+def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
+    """Show what a review asks, what was collected for it, who has signed, and the form to sign."""
+    schedule = ask.schedule
+    found, stands, signed, follow_ups, evidence = whole(ask)
+    valid = [one.number for one in in_force(signed)]
+    refused = _refusal(ask, schedule, found, signed)
+    return page(
+        ask, "review.html", status=status, row=_row(schedule, found, stands), review=found,
+        standing=stands, signatures=signed, follow_ups=follow_ups,
+        evidence=evidence, zone=_zone(schedule), refused=refused,
+        valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
+        may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
+        owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
+        typed=lambda key: ask.form.get(key, ""),
+        owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
+        most_files=reviewing.MOST_FILES, titles=lambda one: title_of(schedule, one),
+        may_manage=ask.may(LEAST_ROLE) and not found.closed_at, can_sign=ask.setting.installation is not None,
+    )  # fmt: skip
+
+
+def download(ask: Ask) -> Response:
+    """Give a file that a signature of the review names, or the evidence that was shown; to be kept, never to be run."""
+    sha256 = ask.path["sha256"]
+    with ask.store.read() as db:
+        found = the_review(ask, db)
+        signed = stored.signatures_of(db, found.id)
+        names = {file.sha256: file.name for one in signed for file in one.attachments}
+        for shown in (found.evidence_sha256, *(one.evidence_sha256 for one in signed)):
+            names.setdefault(shown, f"evidence-{shown[:12]}.json")
+        if not SHA256.fullmatch(sha256) or sha256 not in names:
+            raise PageError(404, "No such file belongs to this review.")
+        content = files.content_of(db, sha256)
+    if content is None:
+        raise PageError(404, "This file is not kept.", remedy="upkeep review verify says more.")
+    known = reviewing.file_name(names[sha256])
+    plain = re.sub(r"[^\x20-\x7e]", "_", known)
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(known, safe='')}"
+    return Response(content, 200, {**DOWNLOAD_HEADERS, "Content-Disposition": disposition})
+
+
+# --- doing -----------------------------------------------------------------------------------------------------------
+def sign(ask: Ask) -> Response:
+    """Sign, after the password was given once more. What was typed stays on the form if it cannot be."""
+    if ask.setting.installation is None or ask.setting.coming is None:
+        raise PageError(409, "Nothing can be signed here: this page knows no site.")
+    calendars = ask.setting.coming.calendars(ask.now)
+    if calendars is None:
+        raise PageError(409, "Nothing can be signed while the schedule cannot be read.")
+    with ask.store.read() as db:
+        number = the_review(ask, db).id
+    try:
+        form = _form_of(ask)
+        given = [Given(one.name, one.content) for one in ask.files]
+        reviewing.sign(
+            ask.store, ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
+            given=given, evidence_sha256=ask.form.get("evidence", ""),
+        )  # fmt: skip
+    except UsageError as exc:
+        return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
+    return go_to(f"/reviews/{number}")
+
+
+def hand_over(ask: Ask) -> Response:
+    """Give the review to another team or person, after the password was given once more."""
+    schedule = ask.schedule
+    owner, reason = ask.form.get("owner", ""), ask.form.get("reason", "")
+    with ask.store.read() as db:
+        number = the_review(ask, db).id
+    try:
+        by = _proved(ask)
+        reviewing.hand_over(ask.store, schedule, number, owner, reason, by, ask.now)
+    except UsageError as exc:
+        return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
+    return go_to(f"/reviews/{number}")
+
+
+def renew(ask: Ask) -> Response:
+    """Collect what there is now."""
+    with ask.store.read() as db:
+        found = the_review(ask, db)
+        signed = stored.signatures_of(db, found.id)
+    if found.closed_at or signed:
+        raise PageError(409, "It has been signed: what was shown stays.")
+    with ask.store.begin() as db:
+        acts.record(db, ask.act("renew review", f"review {found.id}"))
+    reviewing.renew(ask.store, found, ask.now)
+    return go_to(f"/reviews/{found.id}")
+
+
+def _proved(ask: Ask) -> By:
+    """Return who asks, once their password was right; raise UsageError if it was not."""
+    password = ask.form.get("password", "")
+    if not password:
+        raise UsageError("your password is missing")
+    user = acting.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
+    return By(user, f"password on the page, from {ask.address}", acts.WEB, address=ask.address)
+
+
+def _form_of(ask: Ask) -> Form:
+    """Return what was filled in; raise UsageError for what cannot be read."""
+    said = ask.form.get("verdict", "")
+    try:
+        verdict = Verdict(said)
+    except ValueError:
+        raise UsageError("it takes a verdict: pass, fail or not applicable") from None
+    corrects = ask.form.get("corrects", "")
+    if corrects and not (corrects.isascii() and corrects.isdecimal() and len(corrects) < 10):
+        raise UsageError("there is no such signature to correct")
+    texts = {key: ask.form.get(key, "") for key in ("note", "reason", "alone", "on_behalf_of")}
+    return Form(
+        verdict,
+        **texts,
+        follow_ups=tuple(_follow_ups(ask)),
+        corrects=int(corrects) if corrects else None,
+    )
+
+
+def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
+    for row in range(1, FOLLOW_UPS + 1):
+        text, owner, due = (
+            ask.form.get(f"follow_up_{part}_{row}", "").strip() for part in ("text", "owner", "due")
+        )
+        if not text and not due:
+            continue
+        try:
+            yield FollowUp(owner, date.fromisoformat(due), text)
+        except ValueError:
+            message = f"follow-up {row} needs a day until when it is due"
+            raise UsageError(message) from None
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+def the_review(ask: Ask, db: Any) -> Kept:
+    """Return the site's review of the path's number."""
+    number = int(ask.path["id"])
+    found = stored.get(db, number) if number < 2**31 else None
+    if found is None or found.site != _site(ask):
+        raise PageError(404, "There is no such review.")
+    return found
+
+
+def _refusal(
+    ask: Ask, schedule: Schedule, found: Kept, signed: Sequence[Any], corrects: int | None = None
+) -> str:
+    """Say why who asks may not sign the review, or correct a signature of it; empty if they may."""
+    if ask.session is None:
+        return ""
+    one = ask.session.user
+    signer = Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
+    form = replace(EMPTY, corrects=corrects, note="x" if corrects else "")
+    return refusal(schedule, found.asked, signed, signer, form)
+
+
+def _row(schedule: Schedule, one: Kept, standing: Standing) -> ReviewRow:
+    owners = " + ".join(title_of(schedule, owner) for owner in _signers(one))
+    return ReviewRow(one, standing, owners, kind_of(standing), words_of(standing))
+
+
+def _signers(one: Kept) -> tuple[str, ...]:
+    return one.parties or (one.owner,)
+
+
+def _owners(schedule: Schedule) -> dict[str, str]:
+    """Return who a review or a follow-up can be given to, with what they are called."""
+    return {one: title_of(schedule, one) for one in (*schedule.teams, *schedule.people)}
+
+
+def _zone(schedule: Schedule) -> ZoneInfo:
+    return ZoneInfo(schedule.time_zone)
+
+
+def _site(ask: Ask) -> str:
+    return name(ask.setting.site)
+
+
+ROUTES = (
+    Route(GET, "/reviews", Role.VIEWER, show_reviews),
+    Route(GET, "/reviews/{id:int}", Role.VIEWER, show_review),
+    Route(
+        GET, "/reviews/{id:int}/files/{sha256}", Role.VIEWER, download, "download file of review"
+    ),
+    Route(
+        POST, "/reviews/{id:int}/sign", LEAST_ROLE, sign, "sign review with password", FORM_BYTES
+    ),
+    Route(
+        POST, "/reviews/{id:int}/hand-over", LEAST_ROLE, hand_over, "hand review over with password"
+    ),
+    Route(POST, "/reviews/{id:int}/renew", LEAST_ROLE, renew, "renew review"),
+)
