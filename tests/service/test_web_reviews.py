@@ -430,7 +430,11 @@ def test_a_months_completion_is_a_page_and_a_file(site: Reviewed, ann: Visitor) 
     assert "still in time: the month is not final" in told
     assert "not applicable: there is no till any more" in told
     audit = next(row for row in rows if (row["procedure"], row["team"]) == ("audit", "ops"))
-    assert (audit["signed"], audit["left_out"], audit["pending"]) == ("1", "1", "2")  # keys and deeds
+    assert (audit["signed"], audit["left_out"], audit["pending"]) == (
+        "1",
+        "1",
+        "2",
+    )  # keys and deeds
     assert "nothing was due" in ann.get("/completion?month=2026-01").text
     assert ann.get("/completion").status_code == 200
     for wrong in ("2027-13", "x", "2027-01'"):
@@ -477,7 +481,7 @@ def test_a_review_is_signed_by_keyboard_alone_with_a_file(
     page.keyboard.type("all of them are full")
     tab_to(page, "files")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chooser.value.set_files(str(report))
     tab_to(page, "password")
     page.keyboard.type(PASSWORD)

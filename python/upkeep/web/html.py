@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from upkeep.alerts.messages import title_of
 from upkeep.check import load as load_checks
 from upkeep.roles import Role
 from upkeep.verdicts import Severity, Status
@@ -64,12 +65,6 @@ def link(path: str, **query: Any) -> str:
     return f"{path}?{urlencode(said)}" if said else path
 
 
-def title_of(check: str) -> str:
-    """Return a check's title; of one that is not there any more, its id."""
-    found = load_checks().get(check)
-    return found.title if found else check
-
-
 def warm_up() -> None:
     """Read what every page needs before the first one is asked for."""
     load_checks()
@@ -96,6 +91,7 @@ def _environment() -> Environment:
         "title_of": title_of,
         "path": lambda part: quote(str(part), safe=""),
         "age": text.age,
+        "without": _without,
         "size": text.size,
         "moment": lambda said, zone: text.exact(datetime.fromisoformat(said), zone),
         "lines": escape,  # of an excerpt, whose lines are harmless each
@@ -146,6 +142,15 @@ def _status_of(one: Mapping[str, Any]) -> tuple[Status, Severity | None]:
     """Return status and severity of a row of a review's evidence; a finding has no status: it fails."""
     level = one.get("severity")
     return Status(one.get("status", Status.FAIL.value)), Severity(level) if level else None
+
+
+def _without(found: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a review's evidence has not been told under another heading."""
+    names = {(one["check"], one["host"], one["subject"]) for one in told["rows"]}
+    rows = [
+        one for one in found["rows"] if (one["check"], one["host"], one["subject"]) not in names
+    ]
+    return {"rows": rows, "left_out": found["left_out"]}
 
 
 def _run_sign(run: Any) -> str:
