@@ -2,12 +2,14 @@
 
 2027: two Fridays and six Mondays of reviews are holidays. web2 is down from 10 to 12 March. No driver is there on the
 morning of Friday, 4 June. The performance team signs in time; the security team signs two of five reviews in time, one
-a day late, and two never. Year's end is a blackout.
+a day late, and two never. web1 answers slowly from February to April, waived until the middle of April. Year's end is a
+blackout.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,16 +22,19 @@ from zoneinfo import ZoneInfo
 import pytest
 from reviewed_site import Reviewed
 from sqlalchemy import text
+from store_samples import result
 
-from upkeep import signatures
+from upkeep import signatures, waiving
 from upkeep.completion import COUNTS, Completion
 from upkeep.reviewing import Given, problems_of
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.schedule import due_times, timing_of
-from upkeep.store import migrate, occurrences, open_store, records
+from upkeep.store import files, findings, migrate, occurrences, open_store, records
 from upkeep.store.completion import completion
 from upkeep.store.occurrences import New
 from upkeep.store.reviews import Kept
+from upkeep.verdicts import Severity, Status
+from upkeep.waivers import Scope
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
@@ -89,8 +94,18 @@ def local(text_: str) -> datetime:
     return datetime.fromisoformat(text_).replace(tzinfo=ZONE).astimezone(UTC)
 
 
+# From when on web1 answers slowly, and until when.
+SLOW = {
+    "01-31": [result(Severity.MEDIUM, check="response_time", message="p95 5 s, at most 4 s")],
+    "04-30": [result(Status.PASS, check="response_time", message="p95 2 s")],
+    "05-02": [],
+}
+
+
 class Year(Reviewed):
     """The site, and how its people are."""
+
+    waivers: waiving.Waivers
 
     SIGNERS: ClassVar = {
         "performance": ("performance-engineer",),
@@ -163,6 +178,7 @@ def year(
     site.away["web2"] = (local("2027-03-10 00:00"), local("2027-03-12 12:00"))
     site.down = [(local("2027-06-04 09:30"), local("2027-06-04 12:00"))]
     site.apart = {"all-day"}
+    site.waivers = waiving.Waivers(store, site)
     for person in site.site.schedule.people:
         site.user(person, person)
     all_day(site)
@@ -170,6 +186,12 @@ def year(
     while day <= datetime(2028, 1, 10, 16, 0):
         site.go(day.replace(tzinfo=ZONE).astimezone(UTC))
         site.afternoon()
+        site.waivers.step(site.now)
+        slow = SLOW.get(f"{day:%m-%d}") if day.year == 2027 else None
+        if slow is not None:
+            site.results["web1"] = slow
+        if day == datetime(2027, 2, 8, 16, 0):
+            waive(site)
         if day == datetime(2027, 1, 6, 16, 0):
             correct(site)
         day += timedelta(days=1)
@@ -203,6 +225,15 @@ def correct(site: Year) -> None:
         ]
     note = "the figures were those of the week before"
     site.sign(monday.id, "performance-engineer", Verdict.FAIL, note=note, corrects=signed)
+
+
+def waive(site: Year) -> None:
+    """Let the performance engineer ask for a waiver until the middle of April, and the lead approve it."""
+    scope = Scope("response_time", "web1", "*", Severity.MEDIUM)
+    asks, says = (waiving.By(site.users[one]) for one in ("performance-engineer", "devsecops-lead"))
+    ends = local("2027-04-15 00:00")
+    made = waiving.request(site.store, site.site, scope, "rewritten by April", ends, asks, site.now)
+    waiving.approve(site.store, site.site, made.id, says, site.now)
 
 
 def completed(site: Year, month: str) -> Completion:
@@ -288,6 +319,35 @@ def test_the_correction_stands_beside_what_it_corrects(year: Year) -> None:
     ]
 
     assert [(one.item, standing.verdict) for one, standing in corrected] == [("wp1", Verdict.FAIL)]
+
+
+def test_a_waiver_covers_a_failure_until_it_ends_and_reviewers_see_both(year: Year) -> None:
+    shown = {}
+    with year.store.read() as db:
+        (found,) = [
+            one
+            for one in findings.open_ones(db, everything=True)
+            if one.check_id == "response_time"
+        ]
+        history = [
+            (f"{at.astimezone(ZONE):%m-%d}", kind)
+            for at, kind, _text in findings.history(db, found.id)
+        ]
+        for one, _standing in year.all():
+            if one.item == "wp1":
+                evidence = json.loads(files.content_of(db, one.evidence_sha256) or b"")
+                waived = [each["reason"] for each in evidence["waivers"]]
+                fails = sum(each["now"]["fail"] for each in evidence["checks"])
+                shown[f"{one.due_of.astimezone(ZONE):%m-%d}"] = (waived, fails)
+
+    assert history == [
+        ("02-01", "opened"), ("02-08", "waived"), ("04-15", "waiver_ended"), ("05-01", "resolved"),
+    ]  # fmt: skip
+    reason = ["rewritten by April"]
+    assert shown["02-08"] == ([], 1)
+    assert shown["02-15"] == shown["04-12"] == (reason, 1)  # what is waived still fails
+    assert shown["04-19"] == shown["04-26"] == ([], 1)
+    assert shown["05-03"] == ([], 0)
 
 
 def test_the_years_chain_holds_and_openssh_says_so_too(year: Year, tmp_path: Path) -> None:
