@@ -30,6 +30,26 @@ CHECK = "waiver_unused"
 
 
 @dataclass(frozen=True)
+class Place:
+    """Of which site, by which schedule. A Site is one too."""
+
+    key: str
+    schedule: Schedule
+
+
+class HasSchedule(Protocol):
+    """What waiving needs to know of a site."""
+
+    @property
+    def key(self) -> str:
+        """The site as the store names it."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """The site's schedule."""
+
+
+@dataclass(frozen=True)
 class By:
     """Who acts. way, account, address: as acts have them."""
 
@@ -51,7 +71,7 @@ def who_of(user: User) -> Who:
 
 def request(
     store: Store,
-    site: Site,
+    site: HasSchedule,
     scope: Scope,
     reason: str,
     ends_at: datetime,
@@ -72,7 +92,9 @@ def request(
     return _act(store, by, now, "request waiver", target, do)
 
 
-def approve(store: Store, site: Site, number: int, by: By, now: datetime) -> tuple[Waiver, int]:
+def approve(
+    store: Store, site: HasSchedule, number: int, by: By, now: datetime
+) -> tuple[Waiver, int]:
     """Approve a waiver; return it, and how many open findings it changed. Raises UsageError if that cannot be."""
 
     def do(db: Connection) -> tuple[tuple[Waiver, int], str]:
@@ -88,7 +110,7 @@ def approve(store: Store, site: Site, number: int, by: By, now: datetime) -> tup
     return _act(store, by, now, "approve waiver", f"waiver {number}", do)
 
 
-def revoke(store: Store, site: Site, number: int, why: str, by: By, now: datetime) -> int:
+def revoke(store: Store, site: HasSchedule, number: int, why: str, by: By, now: datetime) -> int:
     """End a waiver, or withdraw its request; return how many open findings that changed.
 
     Raises UsageError if that cannot be.
@@ -184,7 +206,7 @@ def _known_check(asked: str) -> None:
         raise UsageError(f"there is no check {asked!r:.80}{near}", remedy="upkeep checks")
 
 
-def _waiver(db: Connection, site: Site, number: int, *, lock: bool = False) -> Waiver:
+def _waiver(db: Connection, site: HasSchedule, number: int, *, lock: bool = False) -> Waiver:
     found = stored.get(db, site.key, number, lock=lock) if number < 2**31 else None
     if found is None:
         raise UsageError(f"there is no waiver {number}", remedy="upkeep waivers --all")

@@ -111,6 +111,8 @@ ABSENT = {
     "/reviews/{id:int}",
     "/reviews/{id:int}/files/{sha256}",
     "/api/reviews/{id:int}",
+    "/waivers/{id:int}",
+    "/baselines/series",
 }
 # Also open to who has not signed in.
 OPEN = {
@@ -128,11 +130,13 @@ FOR_ADMINS = {
 FOR_APPROVERS = {
     ("GET", "/acts"), ("GET", "/api/acts"),
     ("POST", "/reviews/{id:int}/sign"), ("POST", "/reviews/{id:int}/hand-over"), ("POST", "/reviews/{id:int}/renew"),
+    ("POST", "/waivers/{id:int}/approve"), ("POST", "/baselines/series"),
 }  # fmt: skip
 FOR_OPERATORS = {
     ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),
     ("POST", "/alerts/{id:int}/acknowledge"), ("POST", "/api/alerts/{id:int}/acknowledge"), ("POST", "/silences"),
     ("POST", "/silences/{id:int}/end"), ("POST", "/oncall"), ("POST", "/oncall/{id:int}/end"),
+    ("GET", "/waivers/new"), ("POST", "/waivers/new"), ("POST", "/waivers/{id:int}/revoke"),
 }  # fmt: skip
 
 

@@ -27,8 +27,12 @@ KIND = "baseline"
 
 def of_series(db: Connection, series: Series) -> Baseline | None:
     """Return the baseline that holds for a series, or None."""
-    found = [baseline_of(one) for one in records.of(db, KIND, _about(series))]
-    return found[-1] if found else None
+    return next(iter(history(db, series)), None)
+
+
+def history(db: Connection, series: Series) -> list[Baseline]:
+    """Return all that was ever accepted for a series, the newest first."""
+    return [baseline_of(one) for one in records.of(db, KIND, _about(series))][::-1]
 
 
 def of_site(db: Connection, site: str) -> list[Baseline]:

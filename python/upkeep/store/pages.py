@@ -123,10 +123,12 @@ def findings(
     severity: Severity | None = None,
     host: str = "",
     check: str = "",
+    waived: bool | None = None,
     after: tuple[int, datetime, int] | None = None,
 ) -> list[Finding]:
     """Return findings of a status, worst first, the oldest of a severity first.
 
+    waived: only those that a waiver covers, or only the others.
     after: severity's rank, opened_at and number of the last one of the page before.
     """
     table = tables.finding
@@ -138,6 +140,9 @@ def findings(
         query = query.where(table.c.host == host)
     if check:
         query = query.where(table.c.check_id == check)
+    if waived is not None:
+        covered = table.c.waiver_id.is_not(None)
+        query = query.where(covered if waived else ~covered)
     if after:
         last = [literal(one, key.type) for one, key in zip(after, keys, strict=True)]
         query = query.where(tuple_(*keys) > tuple_(*last))
@@ -193,11 +198,12 @@ def events(db: Connection, finding_id: int, count: int) -> list[Event]:
 
 @dataclass(frozen=True)
 class Stand:
-    """How all hosts stand now. failed: open findings by severity."""
+    """How all hosts stand now. failed: open findings by severity; waived: how many of them are."""
 
     hosts: int
     hosts_in_need: int
     failed: dict[Severity, int]
+    waived: int
 
 
 def stand(db: Connection) -> Stand:
@@ -216,10 +222,12 @@ def stand(db: Connection) -> Stand:
     # The product's own troubles stand on a host that the inventory does not know.
     hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN).distinct()
     need = need.where(table.c.host != HOST)
+    waived = select(table.c.id).where(table.c.status == OPEN, table.c.waiver_id.is_not(None))
     return Stand(
         hosts=_count(db, hosts),
         hosts_in_need=_count(db, need),
         failed={Severity(severity): number for severity, number in rows},
+        waived=_count(db, waived),
     )
 
 

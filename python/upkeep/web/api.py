@@ -21,7 +21,7 @@ from upkeep.store import acts, observed, run_requests, runs
 from upkeep.store import alerts as stored_alerts
 from upkeep.store.texts import name
 from upkeep.view.stored import hosts_of, of_run
-from upkeep.web import alerts, completion, pages, reviews
+from upkeep.web import alerts, completion, pages, reviews, waivers
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 
@@ -76,7 +76,7 @@ def show_run(ask: Ask) -> Response:
 def show_findings(ask: Ask) -> Response:
     """Give findings, worst first; the header Link says where the next page is."""
     rows, more = pages.list_findings(ask)
-    return _json({"findings": [finding_document(one) for one in rows]}, more)
+    return _json({"findings": [finding_document(one) for one, _waiver in rows]}, more)
 
 
 def show_alerts(ask: Ask) -> Response:
@@ -113,6 +113,11 @@ def show_review(ask: Ask) -> Response:
     """Give a review with its signatures and what was collected for it."""
     found = reviews.whole(ask)
     return _json({"review": whole_review_document(*found)})
+
+
+def show_waivers(ask: Ask) -> Response:
+    """Give the waivers that hold or wait for approval; with `all`, the newest."""
+    return _json({"waivers": waivers.documents(ask)})
 
 
 def show_completion(ask: Ask) -> Response:
@@ -166,6 +171,7 @@ ROUTES = (
     ),
     Route(GET, "/api/reviews", Role.VIEWER, show_reviews),
     Route(GET, "/api/reviews/{id:int}", Role.VIEWER, show_review),
+    Route(GET, "/api/waivers", Role.VIEWER, show_waivers),
     Route(GET, "/api/completion", Role.VIEWER, show_completion),
     Route(GET, "/api/acts", Role.APPROVER, show_acts, "look at acts"),
 )

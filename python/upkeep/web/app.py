@@ -27,6 +27,7 @@ from upkeep.web import (
     alerts,
     api,
     auth,
+    baselines,
     completion,
     duty,
     forms,
@@ -35,6 +36,7 @@ from upkeep.web import (
     pages,
     people,
     reviews,
+    waivers,
 )
 from upkeep.web.forms import Body
 from upkeep.web.html import page
@@ -68,6 +70,8 @@ ROUTES: tuple[Route, ...] = (
     *alerts.ROUTES,
     *reviews.ROUTES,
     *completion.ROUTES,
+    *waivers.ROUTES,
+    *baselines.ROUTES,
     *people.ROUTES,
     *api.ROUTES,
 )

@@ -24,6 +24,7 @@ from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.text import counted
 from upkeep.view.troubles import Troubles
+from upkeep.waivers import Waiver
 from upkeep.web.alerts import AlertRow, waiting
 from upkeep.web.duty import late_ones
 from upkeep.web.html import go_to, link, page
@@ -39,6 +40,7 @@ HOSTS = 100
 RESULTS_OF_HOST = 1_000
 EVIDENCE_CHARACTERS = 100_000
 CLAUSE_COLUMNS = 120
+ASKED = ("status", "severity", "host", "check", "waived")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LETTERS = Letters()
 
@@ -75,7 +77,7 @@ def today(ask: Ask) -> Today:
     schedule = ask.setting.schedule()
     with ask.store.read() as db:
         stand = queries.stand(db)
-        worst = queries.findings(db, WORST_ON_TODAY)
+        worst = queries.findings(db, WORST_ON_TODAY, waived=False)
         running = [of_run(db, one) for one in runs.unfinished(db)[:RUNNING_ON_TODAY]]
         asked = run_requests.waiting(db)
         last = [queries.last_run(db, name) for name in (schedule.procedures if schedule else ())]
@@ -344,27 +346,30 @@ def show_findings(ask: Ask) -> Response:
     rows, more = list_findings(ask)
     with ask.store.read() as db:
         stand = queries.stand(db)
-    asked = {name: ask.query.get(name, "") for name in ("status", "severity", "host", "check")}
+    asked = {name: ask.query.get(name, "") for name in ASKED}
     return page(
-        ask, "findings.html", findings=rows, more=more, stand=stand, asked=asked,
+        ask, "findings.html", findings=[one for one, _waiver in rows], more=more,
+        covered={one.id: waiver for one, waiver in rows if waiver}, stand=stand, asked=asked,
         total=sum(stand.failed.values()), severities=list(Severity),
-        narrowed=any(asked[name] for name in ("severity", "host", "check")),
+        narrowed=any(asked[name] for name in ASKED if name != "status"),
     )  # fmt: skip
 
 
-def list_findings(ask: Ask) -> tuple[list[findings.Finding], str]:
-    """Return a page of findings, and the query that gives the next one, empty at the end."""
-    asked = {name: ask.query.get(name, "") for name in ("status", "severity", "host", "check")}
+def list_findings(ask: Ask) -> tuple[list[tuple[findings.Finding, Waiver | None]], str]:
+    """Return a page of findings, each with the waiver that covers it; and the query of the next one, if any."""
+    asked = {name: ask.query.get(name, "") for name in ASKED}
     known = {one.value: one for one in Severity}
     status = asked["status"] or findings.OPEN
     with ask.store.read() as db:
-        rows = queries.findings(
-            db, ROWS + 1, status=status, severity=known.get(asked["severity"]),
-            host=asked["host"], check=asked["check"], after=_after(ask.query.get("after", "")),
+        found = queries.findings(
+            db, ROWS + 1, status=status, severity=known.get(asked["severity"]), host=asked["host"],
+            check=asked["check"], waived={"yes": True, "no": False}.get(asked["waived"]),
+            after=_after(ask.query.get("after", "")),
         )  # fmt: skip
+        rows = findings.with_waivers(db, found, ask.now)
     if len(rows) <= ROWS:
         return rows, ""
-    last = rows[ROWS - 1]
+    last = rows[ROWS - 1][0]
     after = f"{last.severity.rank},{last.opened_at.isoformat()},{last.id}"
     return rows[:ROWS], link("", **asked, after=after)
 
@@ -383,18 +388,25 @@ def show_finding(ask: Ask) -> Response:
     """Tell a finding's story: what, where, since when, the evidence, what mends it, what happened."""
     number = int(ask.path["id"])
     with ask.store.read() as db:
-        found = queries.finding(db, number) if number < 2**31 else None
-        if found is None:
-            raise PageError(404, "There is no such finding.")
+        found = the_finding(ask, db, number)
+        ((found, waiver),) = findings.with_waivers(db, [found], ask.now)
         events = queries.events(db, found.id, 100)
         newest = queries.newest_result(db, found.fingerprint)
         raw = stored.evidence_of(db, newest[1].evidence_sha256) if newest else None
     seen = raw[:EVIDENCE_CHARACTERS].decode("utf-8", "backslashreplace") if raw else ""
     return page(
-        ask, "finding.html", found=found, shown=finding_of(found), events=events,
+        ask, "finding.html", found=found, waiver=waiver, shown=finding_of(found), events=events,
         run_id=newest[0] if newest else None, result=_result(newest),
         evidence=excerpt(seen) if seen else None,
     )  # fmt: skip
+
+
+def the_finding(ask: Ask, db: Any, number: int) -> findings.Finding:
+    """Return the finding of that number."""
+    found = queries.finding(db, number) if number < 2**31 else None
+    if found is None:
+        raise PageError(404, "There is no such finding.")
+    return found
 
 
 def _result(newest: tuple[int, Result] | None) -> Result | None:

@@ -1,0 +1,177 @@
+"""Waivers: what is accepted for a time, asked for by one person, approved by another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from upkeep import waivers, waiving
+from upkeep.document import waiver_document
+from upkeep.errors import UsageError
+from upkeep.fields import seconds_of, within
+from upkeep.roles import Role
+from upkeep.store import acts, findings, users
+from upkeep.store import pages as queries
+from upkeep.store import waivers as stored
+from upkeep.store.texts import name
+from upkeep.verdicts import Severity
+from upkeep.waivers import MAY_APPROVE, MAY_REQUEST, MAY_REVOKE, Scope, State, Waiver
+from upkeep.waiving import By, Place
+from upkeep.web.html import go_to, page
+from upkeep.web.pages import the_finding
+from upkeep.web.routing import GET, POST, Ask, PageError, Route
+
+ROWS = 100
+COVERED = 50
+
+
+def list_waivers(ask: Ask) -> tuple[list[Waiver], dict[int, int]]:
+    """Return the waivers that hold or wait for approval, or all, and how many open findings each covers."""
+    site, everything = _place(ask).key, bool(ask.query.get("all"))
+    with ask.store.read() as db:
+        found = stored.of_site(db, site, ask.now, everything=everything)
+        return found[:ROWS] if everything else found, findings.waived_by(db, name(site))
+
+
+def documents(ask: Ask) -> list[dict[str, Any]]:
+    """Return them as JSON types."""
+    found, covered = list_waivers(ask)
+    return [waiver_document(one, covered.get(one.id, 0), ask.now) for one in found]
+
+
+def show_waivers(ask: Ask) -> Response:
+    """Show what waits for approval, then what holds, the first to end first."""
+    found, covered = list_waivers(ask)
+    waits = [one for one in found if one.state(ask.now) is State.REQUESTED]
+    others = [one for one in found if one not in waits]
+    return page(
+        ask, "waivers.html", waits=waits, others=others, covered=covered, zone=_zone(ask),
+        everything=bool(ask.query.get("all")),
+    )  # fmt: skip
+
+
+def show_waiver(ask: Ask, *, message: str = "", status: int = 200) -> Response:
+    """Show a waiver: what it covers now, who asked, who approved, and what can be done."""
+    with ask.store.read() as db:
+        found = _the_waiver(ask, db)
+        covered = [
+            one for one in queries.findings(db, COVERED, waived=True, check=found.scope.check_id)
+            if one.waiver_id == found.id
+        ]  # fmt: skip
+        number = findings.waived_by(db, name(found.site)).get(found.id, 0)
+        user = users.get(db, found.requested_by)
+    by, requester = _by(ask).who, waiving.who_of(user) if user else None
+    longest = waiving.longest(ask.schedule)
+    no_approval = waivers.refuse_approval(found, requester, by, longest, ask.now)
+    return page(
+        ask, "waiver.html", status=status, waiver=found, state=found.state(ask.now), zone=_zone(ask),
+        covered=covered, more=number - len(covered), message=message, no_approval=no_approval,
+        may_revoke=not waivers.refuse_revocation(found, by, "said", ask.now),
+    )  # fmt: skip
+
+
+def show_request(ask: Ask, *, message: str = "", status: int = 200) -> Response:
+    """Show the form that asks for a waiver, of a finding if one is named."""
+    asked: dict[str, str] = dict(ask.form)
+    number = ask.number("finding")
+    if number is not None and not asked:
+        with ask.store.read() as db:
+            found = the_finding(ask, db, number)
+        asked = {
+            "check": found.check_id, "host": found.host, "subject": found.subject,
+            "severity": found.severity.value,
+        }  # fmt: skip
+    longest = waiving.longest(ask.schedule)
+    asked.setdefault("lasts", within(min(timedelta(days=30), longest).total_seconds()))
+    return page(
+        ask, "waiver_new.html", status=status, asked=lambda key: asked.get(key, ""), message=message,
+        severities=list(Severity), longest=within(longest.total_seconds()), known=waiving.known_checks(),
+    )  # fmt: skip
+
+
+def request(ask: Ask) -> Response:
+    """Ask for a waiver."""
+    try:
+        scope = _scope(ask)
+        ends = ask.now + timedelta(seconds=_lasts(ask))
+        reason = ask.form.get("reason", "")
+        made = waiving.request(ask.store, _place(ask), scope, reason, ends, _by(ask), ask.now)
+    except UsageError as exc:
+        return show_request(ask, message=f"Nothing was asked for: {exc}.", status=422)
+    return go_to(f"/waivers/{made.id}")
+
+
+def approve(ask: Ask) -> Response:
+    """Approve what somebody else has asked for."""
+    with ask.store.read() as db:
+        number = _the_waiver(ask, db).id
+    try:
+        waiving.approve(ask.store, _place(ask), number, _by(ask), ask.now)
+    except UsageError as exc:
+        return show_waiver(ask, message=f"Nothing was approved: {exc}.", status=422)
+    return go_to(f"/waivers/{number}")
+
+
+def revoke(ask: Ask) -> Response:
+    """End a waiver, or withdraw its request."""
+    with ask.store.read() as db:
+        number = _the_waiver(ask, db).id
+    try:
+        why = ask.form.get("reason", "")
+        waiving.revoke(ask.store, _place(ask), number, why, _by(ask), ask.now)
+    except UsageError as exc:
+        return show_waiver(ask, message=f"Nothing was revoked: {exc}.", status=422)
+    return go_to(f"/waivers/{number}")
+
+
+def _scope(ask: Ask) -> Scope:
+    check, host, subject, said = (
+        ask.form.get(key, "").strip() for key in ("check", "host", "subject", "severity")
+    )
+    known = {one.value: one for one in Severity}
+    if said not in known:
+        raise UsageError("it takes a severity, the worst that it accepts")
+    return Scope(check, host, subject, known[said])
+
+
+def _lasts(ask: Ask) -> float:
+    text = ask.form.get("lasts", "").strip()
+    try:
+        return min(seconds_of(text), timedelta(days=36_500).total_seconds())
+    except ValueError as exc:
+        raise UsageError(f"{text[:40] or 'nothing'} is no time; it takes {exc}") from None
+
+
+def _the_waiver(ask: Ask, db: Any) -> Waiver:
+    number = int(ask.path["id"])
+    found = stored.get(db, _place(ask).key, number) if number < 2**31 else None
+    if found is None:
+        raise PageError(404, "There is no such waiver.")
+    return found
+
+
+def _place(ask: Ask) -> Place:
+    return Place(ask.setting.site, ask.schedule)
+
+
+def _by(ask: Ask) -> By:
+    if ask.session is None:
+        raise PageError(401, "Sign in first.")
+    return By(ask.session.user, acts.WEB, address=ask.address)
+
+
+def _zone(ask: Ask) -> ZoneInfo:
+    return ZoneInfo(ask.schedule.time_zone)
+
+
+ROUTES = (
+    Route(GET, "/waivers", Role.VIEWER, show_waivers),
+    Route(GET, "/waivers/new", MAY_REQUEST, show_request, "request waiver"),
+    Route(POST, "/waivers/new", MAY_REQUEST, request, "request waiver"),
+    Route(GET, "/waivers/{id:int}", Role.VIEWER, show_waiver),
+    Route(POST, "/waivers/{id:int}/approve", MAY_APPROVE, approve, "approve waiver"),
+    Route(POST, "/waivers/{id:int}/revoke", MAY_REVOKE, revoke, "revoke waiver"),
+)
