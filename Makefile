@@ -5,8 +5,8 @@ VENV := .venv
 OLDEST := .venv-3.11
 PYTEST := -m pytest -q
 # Files are shared out among so many processes; most tests wait more than they compute.
-WORKERS := 2
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
+WORKERS := 3
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import left_behind
+import pytest
 
 TESTS = Path(__file__).parent
 
@@ -25,3 +26,8 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     left_behind.relieve()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first, so that in the end no worker waits for one of them."""
+    items.sort(key=lambda one: one.get_closest_marker("long") is None)

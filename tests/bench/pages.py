@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from alert_samples import site as alert_site
 from sqlalchemy import insert, text
 from starlette.testclient import TestClient
 
+from upkeep.alerts.alerter import Alerter
 from upkeep.observed import Outcome
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
@@ -156,6 +158,7 @@ def measure(url: str, hosts: int, count: int) -> list[str]:
     schedule = load_schedule(astral / "schedule.yml")
     fill_occurrences(store, schedule, total // 10, now)
     filled = time.monotonic() - begun
+    Alerter(store, alert_site()).step(now)
     token = sign_in(store, now)
     setting = Setting(store, SITE, lambda: schedule, Coming(lambda: schedule, astral))
     client = TestClient(make_app(setting), cookies={"upkeep": token})
@@ -163,6 +166,7 @@ def measure(url: str, hosts: int, count: int) -> list[str]:
     paths = (
         "/", "/runs", "/runs?before=30", last, f"{last}?hosts=300", f"{last}/hosts/web7", "/findings",
         "/findings?severity=low", "/findings?host=web7", "/findings?status=resolved", "/findings/1", "/acts", "/schedule",
+        "/alerts", "/alerts/1", "/reviews", f"/completion?month={now:%Y-%m}", "/waivers", "/baselines",
         "/api/today", "/api/findings", "/api/runs",
     )  # fmt: skip
     place = store.engine.dialect.name
