@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -28,7 +30,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Collision:
-    """Two procedures of the same hosts whose runs may overlap; or one with its own next run.
+    """Two procedures whose runs may overlap on the same hosts; or one with its own next run.
 
     procedure: the one that is due less often. times: how many of its runs meet the other's.
     """
@@ -119,22 +121,25 @@ def _begins(schedule: Schedule, name: str, begin: datetime, end: datetime) -> li
 
 def _collisions(schedule: Schedule, begins: Mapping[str, list[float]]) -> tuple[Collision, ...]:
     """Return which procedures overlap, the most frequent first."""
-    by_hosts: dict[str, list[tuple[float, str]]] = {}
-    for name, found in begins.items():
-        by_hosts.setdefault(schedule.procedures[name].hosts, []).extend((at, name) for at in found)
+    events = sorted((at, name) for name, found in begins.items() for at in found)
+    hosts = {name: one.hosts for name, one in schedule.procedures.items()}
+    shared = {
+        (a, b) for a, of_a in hosts.items() for b, of_b in hosts.items() if may_share(of_a, of_b)
+    }
     lasts = {name: one.duration for name, one in schedule.procedures.items()}
     met: dict[tuple[str, str], dict[float, float]] = {}
-    for events in by_hosts.values():
-        running: list[tuple[float, float, str]] = []  # until when, since when, what
-        for at, name in sorted(events):
-            if running:
-                running = [one for one in running if one[0] > at]
-                for _until, since, other in running:
-                    if (len(begins[name]), name) < (len(begins[other]), other):
-                        met.setdefault((name, other), {}).setdefault(at, at)
-                    else:
-                        met.setdefault((other, name), {}).setdefault(since, at)
-            running.append((at + lasts[name], at, name))
+    running: list[tuple[float, float, str]] = []  # until when, since when, what
+    for at, name in events:
+        if running:
+            running = [one for one in running if one[0] > at]
+            for _until, since, other in running:
+                if (name, other) not in shared:
+                    continue
+                if (len(begins[name]), name) < (len(begins[other]), other):
+                    met.setdefault((name, other), {}).setdefault(at, at)
+                else:
+                    met.setdefault((other, name), {}).setdefault(since, at)
+        running.append((at + lasts[name], at, name))
     collisions = [
         Collision(
             name,
@@ -146,6 +151,20 @@ def _collisions(schedule: Schedule, begins: Mapping[str, list[float]]) -> tuple[
         for (name, other), runs in met.items()
     ]
     return tuple(sorted(collisions, key=lambda one: (-one.times, one.procedure, one.other)))
+
+
+def may_share(one: str, other: str) -> bool:
+    """Say if two of Ansible's patterns may have a host in common, as far as their words tell.
+
+    Groups of different names count as different hosts: which hosts are in them only the inventory knows.
+    """
+    words = [
+        {word for word in re.split(r"[:,]", text) if word[:1] not in ("", "!", "&")}
+        for text in (one, other)
+    ]
+    if any("all" in each for each in words):
+        return True
+    return any(fnmatchcase(a, b) or fnmatchcase(b, a) for a in words[0] for b in words[1])
 
 
 def _stopped(

@@ -26,7 +26,7 @@ from upkeep.feed import feed
 from upkeep.schedule import due_times, timing_of
 from upkeep.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.schedule_lint import Remark, lint
-from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, simulate
+from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
 
 SITES = Path(__file__).parents[2] / "inventory"
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
@@ -85,6 +85,23 @@ def test_a_year():
         Gap("ops", datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 4, tzinfo=UTC)),
         Gap("ops", datetime(2027, 12, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)),
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may"),
+    [
+        ("web", "web", True),
+        ("all", "web", True),
+        ("web", "all:!db", True),
+        ("web:db", "db", True),
+        ("web*", "web1", True),
+        ("web,mail", "db:&linux", False),
+        ("web", "db:!web", False),
+        ("web", "db", False),
+    ],
+)
+def test_which_patterns_may_share_a_host(one: str, other: str, may: bool) -> None:
+    assert may_share(one, other) is may_share(other, one) is may
 
 
 def test_a_procedure_that_runs_longer_than_its_period_collides_with_itself():
