@@ -127,11 +127,15 @@ def signatures(site: Reviewed, item: str) -> list[Any]:
 # --- looking ---------------------------------------------------------------------------------------------------------
 def test_today_says_at_once_what_ones_team_owes_this_week(site: Reviewed, visit: Any) -> None:
     site.now = at("2027-01-05 10:00")
-    told, legal, nobody = (visit(name).get("/").text for name in ("ann", "cat", "vic"))
+    told, legal, nobody = (said_on(visit(name).get("/")) for name in ("ann", "cat", "vic"))
 
     assert 'Operations owes <b>3 reviews</b>; <span class="fail">2 overdue</span>' in told
     assert told.index("Fire extinguishers") < told.index("Who has keys")
     assert "Deeds" not in told
+    assert "Opens this week: Audit <b>Mon 09:00</b>" in told
+    assert "(3 reviews)" in told
+    assert "(1 review)" in legal
+    assert "(4 reviews)" in nobody
     assert "Legal owes <b>1 review</b>" in legal
     assert "Fire extinguishers" not in legal
     assert "Operations <b>3 reviews</b>, Legal + Compliance <b>1 review</b>" in nobody

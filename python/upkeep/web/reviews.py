@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -66,12 +66,25 @@ class ReviewRow:
 
 
 @dataclass(frozen=True)
+class Opens:
+    """Reviews that open this week: those of a procedure that is due. number: how many."""
+
+    title: str
+    at: datetime
+    number: int
+
+
+@dataclass(frozen=True)
 class Owed:
-    """What must be signed within a week. teams: titles of those that who looks belongs to; empty: of all."""
+    """What must be signed within a week, and what opens in it.
+
+    teams: titles of those that who looks belongs to; empty: of all.
+    """
 
     rows: list[ReviewRow]
     teams: tuple[str, ...]
     by_team: dict[str, int]
+    opens: list[Opens]
 
     @property
     def late(self) -> int:
@@ -94,7 +107,19 @@ def owed(ask: Ask) -> Owed:
     for row in rows:
         by_team[row.owners] = by_team.get(row.owners, 0) + 1
     titles = tuple(title_of(schedule, one) for one in own if one in schedule.teams)
-    return Owed(rows, titles, by_team)
+    return Owed(rows, titles, by_team, list(_opens(ask, schedule, own)))
+
+
+def _opens(ask: Ask, schedule: Schedule, own: Sequence[str]) -> Iterator[Opens]:
+    """Yield what opens within a week, the soonest first. own: the teams that count; empty: all."""
+    for one in ask.setting.coming.next(ask.now) if ask.setting.coming else ():
+        procedure = schedule.procedures.get(one.procedure)
+        if procedure is None or one.begins > ask.now + SOON:
+            continue
+        asked = [each.parties or (each.owner or procedure.owner,) for each in procedure.reviews]
+        number = sum(not own or bool({*each} & {*own}) for each in asked)
+        if number:
+            yield Opens(one.title, one.begins, number)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
