@@ -474,6 +474,8 @@ def test_a_review_is_signed_by_keyboard_alone_with_a_file(
     report = tmp_path / "gauges.pdf"
     report.write_bytes(b"%PDF-1.7 gauges")
     page = browser.new_page()
+    # Only while somebody listens does the browser hand its file chooser over, and it takes a while to begin with it.
+    page.on("filechooser", lambda _chooser: None)
     sign_in(page, where, "ann")
     tab_to(page, "Fire extinguishers")
     page.keyboard.press("Enter")
