@@ -51,8 +51,9 @@ oldest: $(OLDEST)/dev  ## unit and service tests on the oldest Python and ansibl
 service: $(VENV)/dev  ## the tests on real daemons
 	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) tests/service
 
+# Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
-	$(VENV)/bin/python $(PYTEST) tests/integration
+	$(VENV)/bin/python $(PYTEST) -n 2 --dist worksteal tests/integration
 
 sanity: $(VENV)/dev  ## ansible-test sanity on the collection
 	tools/sanity $(VENV)/bin
