@@ -18,7 +18,6 @@ from upkeep.errors import UsageError
 from upkeep.reviews import Standing, Verdict
 from upkeep.schedule_file import Schedule
 from upkeep.store import occurrences
-from upkeep.store.occurrences import Occurrence
 
 BLACKOUT = "blackout: "
 Count = Literal[
@@ -29,6 +28,22 @@ COUNTS: tuple[Count, ...] = (
 )  # fmt: skip
 GOOD: tuple[Count, ...] = ("done", "signed")
 NOT_COUNTED: tuple[Count, ...] = ("pending", "left_out")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Due times of a procedure that ended alike. times: how many; first and last of them.
+
+    caught_up: they were missed, and state and cause are those of the catch-up.
+    """
+
+    procedure: str
+    state: str
+    cause: str
+    times: int
+    first: datetime
+    last: datetime
+    caught_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,20 +159,19 @@ def month_before(now: datetime, zone: str) -> str:
 def complete(
     schedule: Schedule,
     month: str,
-    due: Iterable[Occurrence],
+    due: Iterable[Ended],
     looked: Iterable[Looked],
     unopened: Iterable[Unopened],
     now: datetime,
 ) -> Completion:
     """Return the month's completion.
 
-    due: the occurrences of the month, and their catch-ups. looked: its reviews, by when their procedure was due;
-    follow-ups by when they are.
+    due: its due times, each once. looked: its reviews, by when their procedure was due; follow-ups by when they are.
     """
     begins, ends = month_of(month, schedule.time_zone)
     sheet = _Sheet(schedule)
-    for those in _by_due(due):
-        sheet.add_run(those)
+    for those in due:
+        sheet.add_runs(those)
     for review in looked:
         sheet.add_review(review, now)
     for one in unopened:
@@ -176,19 +190,16 @@ def complete(
     )
 
 
-def kind_of(those: Sequence[Occurrence]) -> tuple[Count, str]:
-    """Return what a due time counts as, and why. those: its occurrence, and its catch-up if there is one."""
-    by_kind = {one.kind: one for one in those}
-    one = by_kind.get(occurrences.DUE)
-    again = by_kind.get(occurrences.CATCH_UP)
-    if one is None or (one.state == occurrences.MISSED and again is not None):
-        return _of_catch_up(again)
-    if one.state == occurrences.SKIPPED and one.cause.startswith(BLACKOUT):
-        return "left_out", one.cause
-    if one.state in occurrences.OPEN:
-        return "pending", ""
-    if one.state == occurrences.PARTIAL and one.cause.startswith(occurrences.LATE):
-        return "late", one.cause
+def kind_of(those: Ended) -> Count:
+    """Return what due times count as."""
+    if those.state in occurrences.OPEN:
+        return "pending"
+    if those.caught_up:
+        return _of_catch_up(those.state)
+    if those.state == occurrences.SKIPPED and those.cause.startswith(BLACKOUT):
+        return "left_out"
+    if those.state == occurrences.PARTIAL and those.cause.startswith(occurrences.LATE):
+        return "late"
     kinds: Mapping[str, Count] = {
         occurrences.DONE: "done",
         occurrences.PARTIAL: "partial",
@@ -196,18 +207,14 @@ def kind_of(those: Sequence[Occurrence]) -> tuple[Count, str]:
         occurrences.MISSED: "missed",
         occurrences.SKIPPED: "skipped",
     }
-    return kinds[one.state], one.cause
+    return kinds[those.state]
 
 
-def _of_catch_up(again: Occurrence | None) -> tuple[Count, str]:
-    """Return what an occurrence counts as that was missed and caught up on: late, if it was."""
-    if again is None:
-        return "missed", ""
-    if again.state in occurrences.OPEN:
-        return "pending", ""
-    if again.state in (occurrences.DONE, occurrences.PARTIAL):
-        return "late", again.cause
-    return ("failed" if again.state == occurrences.FAILED else "missed"), again.cause
+def _of_catch_up(state: str) -> Count:
+    """Return what a due time counts as that was missed and caught up on: late, if it was."""
+    if state in (occurrences.DONE, occurrences.PARTIAL):
+        return "late"
+    return "failed" if state == occurrences.FAILED else "missed"
 
 
 def review_kind(review: Looked, now: datetime) -> Count:
@@ -232,19 +239,20 @@ class _Sheet:
         self.skipped: list[Remark] = []
         self.alone: list[Remark] = []
 
-    def count(self, procedure: str, team: str, kind: Count) -> None:
-        """Add one."""
+    def count(self, procedure: str, team: str, kind: Count, times: int = 1) -> None:
+        """Add so many."""
         counts = self.counts.setdefault((procedure, team), {})
-        counts[kind] = counts.get(kind, 0) + 1
+        counts[kind] = counts.get(kind, 0) + times
 
-    def add_run(self, those: Sequence[Occurrence]) -> None:
-        """Count a due time."""
-        one = those[0]
-        known = self.schedule.procedures.get(one.schedule)
+    def add_runs(self, those: Ended) -> None:
+        """Count due times."""
+        known = self.schedule.procedures.get(those.procedure)
         team = known.owner if known else ""
-        kind, why = kind_of(those)
-        self.count(one.schedule, team, kind)
-        remark = Remark(one.schedule, team, "run", why, 1, one.due_at, one.due_at)
+        kind = kind_of(those)
+        self.count(those.procedure, team, kind, those.times)
+        remark = Remark(
+            those.procedure, team, "run", those.cause, those.times, those.first, those.last
+        )
         if kind == "left_out":
             self.left_out.append(remark)
         elif kind == "skipped":
@@ -281,15 +289,6 @@ class _Sheet:
             yield replace(row, **numbers)
 
 
-def _by_due(due: Iterable[Occurrence]) -> Iterator[list[Occurrence]]:
-    """Yield what belongs to the same due time."""
-    found: dict[tuple[str, datetime], list[Occurrence]] = {}
-    for one in due:
-        if one.kind != occurrences.DEBT:
-            found.setdefault((one.schedule, one.due_at), []).append(one)
-    yield from found.values()
-
-
 def _joined(remarks: Iterable[Remark]) -> Iterator[Remark]:
     """Yield remarks of the same thing for the same reason as one."""
     found: dict[tuple[str, str, str, str], Remark] = {}
@@ -298,7 +297,7 @@ def _joined(remarks: Iterable[Remark]) -> Iterator[Remark]:
         before = found.get(key, replace(one, times=0))
         found[key] = replace(
             before,
-            times=before.times + 1,
+            times=before.times + one.times,
             first=min(before.first, one.first),
             last=max(before.last, one.last),
         )

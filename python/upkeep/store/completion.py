@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
-from upkeep.completion import Completion, Looked, Unopened, complete, month_of
+from upkeep.completion import Completion, Ended, Looked, Unopened, complete, month_of
 from upkeep.reviews import Verdict, in_force, standing
 from upkeep.schedule_file import Schedule
 from upkeep.store import occurrences, reviews, tables
-from upkeep.store.occurrences import Occurrence
 from upkeep.store.reviews import Item, Kept
 from upkeep.store.texts import name
 
@@ -21,12 +20,14 @@ def completion(
 ) -> Completion:
     """Return how much of what was due in a month was done."""
     begins, ends = month_of(month, schedule.time_zone)
-    due = list(_occurrences(db, site, begins, ends))
     looked = reviews.between(db, site, begins, ends)
     opened = {(one.procedure, one.item, one.due_of) for one in looked}
+    reviewed = [one for one, procedure in schedule.procedures.items() if procedure.reviews]
+    missed = _missed(db, site, reviewed, begins, ends)
     unopened = _unopened(
-        schedule, due, opened, reviews.watched(db, site), reviews.opened_until(db, site)
+        schedule, missed, opened, reviews.watched(db, site), reviews.opened_until(db, site)
     )
+    due = _ended(db, site, begins, ends)
     return complete(schedule, month, due, _looked(db, looked, now), unopened, now)
 
 
@@ -53,29 +54,62 @@ def _looked(db: Connection, found: list[Kept], now: datetime) -> Iterator[Looked
 
 def _unopened(
     schedule: Schedule,
-    due: list[Occurrence],
+    missed: Iterable[tuple[str, datetime]],
     opened: set[tuple[str, str, datetime]],
     since: Mapping[Item, datetime],
     until: Mapping[Item, datetime],
 ) -> Iterator[Unopened]:
     """Yield the reviews of missed due times for which a later one stands."""
-    for one in due:
-        procedure = schedule.procedures.get(one.schedule)
-        if procedure is None or one.kind != occurrences.DUE or one.state != occurrences.MISSED:
-            continue
+    for of, due_at in missed:
+        procedure = schedule.procedures[of]
         for review in procedure.reviews:
-            item = (one.schedule, review.id)
-            asked = item in since and since[item] < one.due_at < until.get(item, one.due_at)
-            if asked and (*item, one.due_at) not in opened:
-                yield Unopened(one.schedule, review.owner or procedure.owner, one.due_at)
+            item = (of, review.id)
+            asked = item in since and since[item] < due_at < until.get(item, due_at)
+            if asked and (*item, due_at) not in opened:
+                yield Unopened(of, review.owner or procedure.owner, due_at)
 
 
-def _occurrences(
-    db: Connection, site: str, begins: datetime, ends: datetime
-) -> Iterator[Occurrence]:
-    """Yield what was due in a time, oldest first."""
+def _missed(
+    db: Connection, site: str, of: Sequence[str], begins: datetime, ends: datetime
+) -> Iterator[tuple[str, datetime]]:
+    """Yield what was missed of these procedures, oldest first."""
     table = tables.occurrence
-    where = (table.c.site == name(site), table.c.due_at >= begins, table.c.due_at < ends)
-    query = select(table).where(*where).order_by(table.c.due_at, table.c.id)
-    for row in db.execute(query.execution_options(yield_per=1000)):
-        yield occurrences.of_row(row)
+    where = (*_due_in(site, begins, ends), table.c.schedule.in_(of), _IS_MISSED)
+    for row in db.execute(
+        select(table.c.schedule, table.c.due_at).where(*where).order_by("due_at")
+    ):
+        yield row.schedule, row.due_at
+
+
+def _ended(db: Connection, site: str, begins: datetime, ends: datetime) -> Iterator[Ended]:
+    """Yield what was due in a time, added up where it is read: a procedure may be due every two minutes.
+
+    What a debt did belongs to the occurrence of its host; what was missed and caught up on counts as its catch-up.
+    """
+    table, again = tables.occurrence, tables.occurrence.alias()
+    caught_up = exists().where(
+        again.c.site == table.c.site, again.c.schedule == table.c.schedule,
+        again.c.due_at == table.c.due_at, again.c.kind == occurrences.CATCH_UP,
+    )  # fmt: skip
+    alike = (table.c.schedule, table.c.kind, table.c.state, table.c.cause)
+    first, last = func.min(table.c.due_at), func.max(table.c.due_at)
+    query = (
+        select(*alike, func.count().label("times"), first.label("first"), last.label("last"))
+        .where(*_due_in(site, begins, ends))
+        .where(table.c.kind != occurrences.DEBT, ~(_IS_MISSED & caught_up))
+        .group_by(*alike)
+        .order_by(first)
+    )
+    for row in db.execute(query):
+        is_again = row.kind == occurrences.CATCH_UP
+        yield Ended(row.schedule, row.state, row.cause, row.times, row.first, row.last, is_again)
+
+
+_IS_MISSED = (tables.occurrence.c.kind == occurrences.DUE) & (
+    tables.occurrence.c.state == occurrences.MISSED
+)
+
+
+def _due_in(site: str, begins: datetime, ends: datetime) -> tuple[ColumnElement[bool], ...]:
+    table = tables.occurrence
+    return table.c.site == name(site), table.c.due_at >= begins, table.c.due_at < ends
