@@ -6,22 +6,43 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from alert_samples import site as alert_site
-from sqlalchemy import insert, text
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, insert, text
 from starlette.testclient import TestClient
 
 from upkeep.alerts.alerter import Alerter
+from upkeep.baselines import Better, propose
+from upkeep.completion import month_before
 from upkeep.observed import Outcome
+from upkeep.reviewing import renew
+from upkeep.reviews import Form, Signer, Verdict, record_of
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
-from upkeep.store import Store, findings, migrate, open_store, runs, sessions, tables, users
+from upkeep.store import (
+    Store,
+    baselines,
+    files,
+    findings,
+    migrate,
+    open_store,
+    records,
+    reviews,
+    runs,
+    sessions,
+    tables,
+    users,
+    waivers,
+)
 from upkeep.store.texts import fingerprint, packed
 from upkeep.verdicts import Severity
+from upkeep.waivers import Scope
 from upkeep.web.app import make_app
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
@@ -34,6 +55,15 @@ CHECKS = (
 )  # fmt: skip
 SITE = "/srv/site"
 ASKED = 25
+PLAIN = (
+    "/", "/runs", "/runs?before=30", "/findings", "/findings?severity=low", "/findings?host=web7",
+    "/findings?status=resolved", "/findings/1", "/acts", "/schedule", "/alerts", "/alerts/1", "/reviews",
+    "/reviews?all=1", "/waivers", "/waivers/1", "/baselines", "/api/today", "/api/findings", "/api/runs",
+)  # fmt: skip
+"""Pages whose address is the same however much is in the store."""
+WEEKS = 104
+WAIVERS = 50
+BASELINES = 40
 
 
 def fill(store: Store, hosts: int, count: int, now: datetime) -> int:
@@ -138,6 +168,81 @@ def fill_occurrences(store: Store, schedule: Schedule, count: int, now: datetime
         db.execute(insert(tables.occurrence), rows)
 
 
+def fill_reviews(store: Store, schedule: Schedule, weeks: int, now: datetime) -> int:
+    """Put so many weeks of reviews into the store, signed but for the newest of each; return the newest one's number.
+
+    The newest one shows what the machines collected for it.
+    """
+    key = Ed25519PrivateKey.generate()
+    signer = Signer("bench", "", Role.ADMIN)
+    asked = [(*one, each) for one in schedule.procedures.items() for each in one[1].reviews]
+    with store.begin() as db:
+        evidence = files.keep(db, b"{}")
+        for week in reversed(range(weeks)):
+            at = now - timedelta(weeks=week, hours=1)
+            for of, procedure, review in asked:
+                new = reviews.New(
+                    SITE, of, review.id, at, review.title, review.owner or procedure.owner, at,
+                    at + timedelta(hours=8), at, since=at - timedelta(weeks=1), evidence_sha256=evidence,
+                    definition=review.model_dump(mode="json") | {"shows": list(CHECKS)},
+                )  # fmt: skip
+                opened = reviews.open_one(db, new)
+                assert opened
+                kept = reviews.get(db, opened)
+                assert kept
+                if week:
+                    _sign(db, key, kept, signer, at + timedelta(hours=1))
+    newest = replace(kept, since=now - timedelta(weeks=1))
+    renew(store, newest, now)
+    return newest.id
+
+
+def _sign(
+    db: Connection, key: Ed25519PrivateKey, review: reviews.Kept, signer: Signer, at: datetime
+) -> None:
+    record = record_of(
+        review.named, Form(Verdict.PASS, note="as it should be"), signer, at=at, authenticated="password",
+        party="", attachments=(), evidence_sha256=review.evidence_sha256,
+    )  # fmt: skip
+    records.append(db, key, reviews.KIND, str(review.id), record)
+    reviews.set_closed(db, review.id, at)
+
+
+def fill_waivers(store: Store, count: int, now: datetime) -> None:
+    """Put so many waivers that hold into the store."""
+    with store.begin() as db:
+        for number in range(count):
+            scope = Scope(CHECKS[number % len(CHECKS)], f"web{number}", "*", Severity.LOW)
+            ends = now + timedelta(days=30)
+            made = waivers.request(db, SITE, scope, "the new disk", ends, by="ann", now=now)
+            waivers.approve(db, made, "bob", now)
+
+
+def fill_baselines(store: Store, count: int, now: datetime) -> None:
+    """Put so many accepted baselines into the store, with a value a day for two months, a better one since."""
+    key = Ed25519PrivateKey.generate()
+    days = [now - timedelta(days=day, hours=1) for day in reversed(range(60))]
+    with store.begin() as db:
+        for number in range(count):
+            series = baselines.series_of(SITE, "response_time", f"web{number}", "/", "p95")
+            mark = fingerprint(SITE, series.check, series.host, series.subject)
+            values = [0.5 + (day % 5) / 100 - (day > 30) * 0.2 for day in range(60)]
+            db.execute(
+                insert(tables.measure),
+                [
+                    {"run_id": 1, "fingerprint": mark, "name": "p95", "unit": "s", "value": value, "observed_at": at}
+                    for at, value in zip(days, values, strict=True)
+                ],
+            )  # fmt: skip
+            then = days[30]
+            first = propose(
+                series, list(zip(days, values, strict=True))[:31], None, Better.LOWER, then
+            )
+            baselines.accept(
+                db, key, first, "as it is", by="ann", authenticated="password", now=then
+            )
+
+
 def sign_in(store: Store, now: datetime) -> str:
     """Add an admin, who cannot sign in by a password; return a session's token."""
     with store.begin() as db:
@@ -147,34 +252,32 @@ def sign_in(store: Store, now: datetime) -> str:
         return sessions.begin(db, user, now, "127.0.0.1")
 
 
-def measure(url: str, hosts: int, count: int) -> list[str]:
-    """Return the rows of a table: each page, and how long it took."""
+def measure(url: str, hosts: int, count: int) -> dict[str, list[float]]:
+    """Return how long each page took, in milliseconds, time after time."""
     migrate(url)
     store = open_store(url)
     now = datetime.now(UTC)
-    begun = time.monotonic()
     total = fill(store, hosts, count, now)
     astral = Path(__file__).parents[2] / "inventory" / "astral"
     schedule = load_schedule(astral / "schedule.yml")
     fill_occurrences(store, schedule, total // 10, now)
-    filled = time.monotonic() - begun
+    review = fill_reviews(store, schedule, WEEKS, now)
+    fill_waivers(store, WAIVERS, now)
+    fill_baselines(store, BASELINES, now)
     Alerter(store, alert_site()).step(now)
     token = sign_in(store, now)
     setting = Setting(store, SITE, lambda: schedule, Coming(lambda: schedule, astral))
     client = TestClient(make_app(setting), cookies={"upkeep": token})
-    last = f"/runs/{count}"
-    paths = (
-        "/", "/runs", "/runs?before=30", last, f"{last}?hosts=300", f"{last}/hosts/web7", "/findings",
-        "/findings?severity=low", "/findings?host=web7", "/findings?status=resolved", "/findings/1", "/acts", "/schedule",
-        "/alerts", "/alerts/1", "/reviews", f"/completion?month={now:%Y-%m}", "/waivers", "/baselines",
-        "/api/today", "/api/findings", "/api/runs",
-    )  # fmt: skip
-    place = store.engine.dialect.name
-    rows = [
-        f"{total:,} results in {place} ({filled:.0f} s to fill) | first | median | worst",
-        "---|---|---|---",
-    ]
-    for path in paths:
+    paths = {one: one for one in PLAIN} | {
+        "/runs/RUN": f"/runs/{count}",
+        "/runs/RUN?hosts=300": f"/runs/{count}?hosts=300",
+        "/runs/RUN/hosts/HOST": f"/runs/{count}/hosts/web7",
+        "/reviews/REVIEW": f"/reviews/{review}",
+        "/completion": f"/completion?month={month_before(now, schedule.time_zone)}",
+        "/baselines/series": "/baselines/series?check=response_time&host=web7&subject=/&measure=p95",
+    }
+    taken = {}
+    for page, path in paths.items():
         times = []
         for _ in range(ASKED):
             begun = time.perf_counter()
@@ -182,20 +285,33 @@ def measure(url: str, hosts: int, count: int) -> list[str]:
             times.append((time.perf_counter() - begun) * 1000)
             if answer.status_code != 200:
                 raise SystemExit(f"{path}: {answer.status_code}: {answer.text[:500]}")
-        first, median, worst = times[0], statistics.median(times), max(times[1:])
-        rows.append(f"`{path}` | {first:.0f} ms | {median:.0f} ms | {worst:.0f} ms")
+        taken[page] = times
     store.close()
-    return rows
+    return taken
+
+
+def compare(make: Callable[[str], str], hosts: int, count: int) -> Iterator[str]:
+    """Yield the rows of a table: each page, beside the same with a hundredth in the store. make: a database's URL."""
+    few = measure(make("few"), hosts, count // 100)
+    url = make("many")
+    many = measure(url, hosts, count)
+    total = count * hosts * len(CHECKS)
+    place = url.partition(":")[0].partition("+")[0]
+    yield f"{total:,} results in {place} | first | median | worst | against {total // 100:,}"
+    yield "---|---|---|---|---"
+    for page, times in many.items():
+        median = statistics.median(times)
+        told = " | ".join(f"{one:.0f} ms" for one in (times[0], median, max(times[1:])))
+        yield f"`{page}` | {told} | {median / statistics.median(few[page]):.1f} ×"
 
 
 def pages(folder: Path, hosts: int = 500, count: int = 100) -> list[str]:
-    """Measure pages on SQLite and, where it is installed, on PostgreSQL."""
-    rows = measure(f"sqlite:///{folder}/pages/upkeep.db", hosts, count)
+    """Measure pages on SQLite and on PostgreSQL."""
+    rows = [*compare(lambda name: f"sqlite:///{folder}/{name}/upkeep.db", hosts, count), ""]
     from service.postgres import Postgres
 
     server = Postgres()
     try:
-        rows += ["", *measure(server.create("pages"), hosts, count)]
+        return [*rows, *compare(server.create, hosts, count)]
     finally:
         server.close()
-    return rows
