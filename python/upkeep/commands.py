@@ -52,10 +52,11 @@ def run_procedure(
 ) -> int:
     """Run a procedure of the site and show how it stands; return the exit status.
 
-    occurrence: `id:driver` of the one that a driver has claimed for this run. fulfils: when the one was due that a
+    occurrence: `id:driver` of the one that a driver has claimed for this run; the driver's schedule is then on
+    standard input, for the file may have been broken since. fulfils: when the one was due that a
     run by hand stands for.
     """
-    site = load_site(inventory, [] if occurrence else None)
+    site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
     procedure = site.procedure(name)
     task = _task(site, name, procedure, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=procedure.checks)

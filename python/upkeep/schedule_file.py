@@ -29,8 +29,7 @@ from upkeep.fields import (
     Zone,
 )
 from upkeep.parameters import nearest
-from upkeep.yaml_file import Key, YamlFile
-from upkeep.yaml_file import load as load_yaml
+from upkeep.yaml_file import Key, YamlFile, parse, read
 
 HOUR, DAY = 3600.0, 86400.0
 FourEyes = Literal["required", "alone_with_reason", "no"]
@@ -394,7 +393,12 @@ def load_schedule(path: Path, dropped: list[str] | None = None) -> Schedule:
     dropped: a list makes procedures that are wrong be left out, their problems be added to it, and the others hold;
     what else is wrong is still an error.
     """
-    file = load_yaml(path)
+    return parse_schedule(path, read(path), dropped)
+
+
+def parse_schedule(path: Path, text: str, dropped: list[str] | None = None) -> Schedule:
+    """Return the schedule that the file's text says; as `load_schedule`."""
+    file = parse(path, text)
     value = file.value if file.value is not None else {}
     if not isinstance(value, Mapping):
         kind = type(value).__name__

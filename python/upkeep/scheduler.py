@@ -25,7 +25,7 @@ import psutil
 from upkeep import agent, clock
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.due import decide, occurrences_of
-from upkeep.errors import UpkeepError
+from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.runner import GUARD
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
@@ -45,14 +45,17 @@ KILL_SECONDS = 5.0
 
 
 class Child:
-    """A run in a process of its own, that ends with its driver."""
+    """A run in a process of its own, that ends with its driver. given: what it reads on standard input."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], given: str = "") -> None:
+        self._given: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        self._given.write(given.encode())
+        self._given.seek(0)
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         guard = GUARD if shutil.which(GUARD[0]) else ()
         self.process = subprocess.Popen(
             [*guard, *command],
-            stdin=subprocess.DEVNULL,
+            stdin=self._given,
             stdout=subprocess.DEVNULL,
             stderr=self._said,
             start_new_session=True,  # a terminal's Ctrl-C is for the driver, which ends it in order
@@ -68,15 +71,16 @@ class Child:
         return " ".join(self._said.read().decode("utf-8", "replace").split())[-LAST_WORDS:]
 
     def close(self) -> None:
-        """Let go of what it said."""
+        """Let go of what it was given, and of what it said."""
+        self._given.close()
         self._said.close()
 
 
 def start_run(site: Site, one: Occurrence, driver_id: str) -> Child:
-    """Begin the run of an occurrence."""
+    """Begin the run of an occurrence, by the schedule as the driver has read it."""
     command = [sys.executable, "-m", "upkeep.cli", "run", one.schedule, "-i", site.name]
     command += ["--occurrence", f"{one.id}:{driver_id}"]
-    return Child([*command, "--limit", one.host] if one.host else command)
+    return Child([*command, "--limit", one.host] if one.host else command, site.text)
 
 
 class Scheduler:
@@ -177,6 +181,10 @@ class Scheduler:
                 if read == self.read:
                     return
                 self.read = read
+                if self.site.text and not (self.site.folder / SCHEDULE).is_file():
+                    raise ConfigurationError(
+                        f"{self.site.folder / SCHEDULE}: is not there any more"
+                    )
                 site = load_site(self.site_name, problems)
                 self._take_in(site)
                 self._activate(now)

@@ -398,12 +398,12 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path |
     settings = load_settings(given)
     folder = given or EMBEDDED
     path = folder / SCHEDULE
-    schedule = load_schedule(path) if path.is_file() else None
+    schedule = load_schedule(path, []) if path.is_file() else None
     return settings, str(given.absolute()) if given else "", _Schedules(path, schedule), folder
 
 
 class _Schedules:
-    """Gives the schedule as its file says it now or, if that is broken, as it last was right."""
+    """Gives the schedule as its file says it now, without its wrong entries; if it is broken, as it last was right."""
 
     def __init__(self, path: Path, schedule: Schedule | None) -> None:
         self.path = path
@@ -415,7 +415,7 @@ class _Schedules:
         if stamp != self._seen:
             self._seen = stamp
             with contextlib.suppress(UpkeepError, OSError):
-                self._schedule = load_schedule(self.path)
+                self._schedule = load_schedule(self.path, [])
         return self._schedule
 
     def _stamp(self) -> tuple[int, int]:

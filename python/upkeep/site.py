@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from upkeep.check import load as load_checks
 from upkeep.errors import ConfigurationError, UsageError
 from upkeep.fields import is_inside
 from upkeep.parameters import ParameterError, nearest
-from upkeep.schedule_file import Procedure, Schedule, load_schedule
+from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.settings import Settings, load_settings, trusted, trusted_tree
-from upkeep.yaml_file import Key, YamlFile
+from upkeep.yaml_file import Key, YamlFile, read
 from upkeep.yaml_file import load as load_yaml
 
 EMBEDDED = Path(__file__).parent / "data" / "local"
@@ -25,7 +25,8 @@ SCHEDULE = "schedule.yml"
 class Site:
     """A site, ready to be run.
 
-    name: the folder as it was given; empty for the embedded one. inventory: what Ansible is given.
+    name: the folder as it was given; empty for the embedded one. inventory: what Ansible is given. text: what its
+    schedule.yml says; empty if it has none, and the embedded procedures serve.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Site:
     inventory: Path | str
     schedule: Schedule
     settings: Settings
+    text: str = field(default="", repr=False)
 
     def procedure(self, name: str) -> Procedure:
         """Return the procedure; raise UsageError with what there is."""
@@ -78,11 +80,11 @@ class Site:
         return told
 
 
-def load_site(name: str, dropped: list[str] | None = None) -> Site:
+def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Site:
     """Return the site of that folder, or of that inventory of Ansible's; the embedded one if name is empty.
 
-    dropped: see `load_schedule`. Raises ConfigurationError with every problem, one a line: file, line, key, what was
-    found and expected.
+    dropped: see `load_schedule`. text: what counts as the site's schedule.yml, whatever the file says now. Raises
+    ConfigurationError with every problem, one a line: file, line, key, what was found and expected.
     """
     folder = Path(name) if name else EMBEDDED
     if name and not folder.exists():
@@ -91,31 +93,33 @@ def load_site(name: str, dropped: list[str] | None = None) -> Site:
                 name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), load_settings(None)
             )
         raise UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR writes one")
-    if not (folder / SCHEDULE).is_file():
+    if not text and not (folder / SCHEDULE).is_file():
         # An inventory without a schedule: the embedded procedures serve.
         trusted_tree(folder)
         settings = load_settings(folder if folder.is_dir() else folder.parent)
         schedule = load_schedule(EMBEDDED / SCHEDULE)
         site = Site(name, EMBEDDED, folder.absolute(), schedule, settings)
     else:
-        site = _load_folder(name, folder, dropped)
+        site = _load_folder(name, folder, dropped, text)
     problems = list(lint_entries(Path(site.inventory)))
     if problems:
         raise ConfigurationError("\n".join(problems))
     return site
 
 
-def _load_folder(name: str, folder: Path, dropped: list[str] | None) -> Site:
-    """Return the site in a folder with a schedule."""
+def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) -> Site:
+    """Return the site in a folder with a schedule, or with a text that counts as it."""
     inventory = folder / "inventory"
     if not inventory.exists():
         raise ConfigurationError(f"{folder}: a site without inventory/", remedy="upkeep init DIR")
     if name:  # the embedded one is as much to be trusted as this program
-        trusted(folder / SCHEDULE)
+        if not text:
+            trusted(folder / SCHEDULE)
         trusted_tree(inventory)
     settings = load_settings(folder if name else None)
-    schedule = load_schedule(folder / SCHEDULE, dropped)
-    site = Site(name, folder, inventory.absolute(), schedule, settings)
+    text = text or read(folder / SCHEDULE)
+    schedule = parse_schedule(folder / SCHEDULE, text, dropped)
+    site = Site(name, folder, inventory.absolute(), schedule, settings, text)
     if site.config:
         trusted(site.config)
     for procedure in schedule.procedures.values():

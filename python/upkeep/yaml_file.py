@@ -41,14 +41,23 @@ def _as_text(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> str:
 _Loader.add_multi_constructor("!", _as_text)
 
 
-def load(path: Path) -> YamlFile:
-    """Return the file; raise ConfigurationError with file and line if it is no YAML or says a key twice."""
+def read(path: Path) -> str:
+    """Return the file's text; raise ConfigurationError if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     except UnicodeDecodeError as exc:
         raise ConfigurationError(f"{path}: not UTF-8 (byte {exc.start})") from exc
+
+
+def load(path: Path) -> YamlFile:
+    """Return the file; raise ConfigurationError with file and line if it is no YAML or says a key twice."""
+    return parse(path, read(path))
+
+
+def parse(path: Path, text: str) -> YamlFile:
+    """Return what the file says whose text is given; raise as `load` does."""
     lines: dict[Key, int] = {}
     loader = _Loader(text)
     try:

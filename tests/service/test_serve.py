@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ import pytest
 from service.page import PASSWORD, Visitor
 
 from upkeep.errors import ConfigurationError, UpkeepError
-from upkeep.serve import Heartbeat, Listen, Worker, listening, refuse_inward
-from upkeep.store import Store, acts, open_store, users
+from upkeep.schedule_file import load_schedule
+from upkeep.scheduler import Scheduler
+from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, listening, refuse_inward
+from upkeep.store import Store, acts, findings, migrate, occurrences, open_store, own, users
 
 SCHEDULE = """\
 procedures:
@@ -355,6 +358,56 @@ def test_what_is_asked_for_on_the_page_is_run_and_known_by_its_number(site: Path
     assert found["run"]["id"] == 2
     assert found["run"]["procedure"] == "look"
     assert [one["name"] for one in found["hosts"]] == ["here"]
+
+
+@pytest.mark.parametrize("broken", ["procedures: [", None], ids=["no YAML", "gone"])
+def test_runs_go_by_the_schedule_that_was_last_right(site: Path, broken: str | None) -> None:
+    path = site / "schedule.yml"
+    path.write_text(path.read_text().replace("    checks:", "    rule: daily 03:00\n    checks:"))
+    (site.parent / "state").mkdir()
+    migrate(f"sqlite:///{site.parent}/state/upkeep.db")
+    store = stored(site)
+    scheduler = Scheduler(str(site), store)
+    scheduler.step(datetime(2099, 6, 10, 2, tzinfo=UTC))
+    if broken is None:
+        path.unlink()
+    else:
+        path.write_text(broken)
+    scheduler.reread_at = 0
+
+    due = datetime(2099, 6, 10, 3, tzinfo=UTC)
+    scheduler.step(due)
+    until = time.monotonic() + 60
+    while scheduler.children:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+        scheduler.step(due)
+    with store.read() as db:
+        [one] = occurrences.between(db, scheduler.key, due - timedelta(days=1), due)
+        found = [
+            (each.check_id, each.host) for each in findings.open_ones(db) if each.host == own.HOST
+        ]
+    scheduler.stop(0)
+    store.close()
+
+    assert (one.schedule, one.cause) == ("look", "")
+    assert one.run_id is not None
+    assert found == [("schedule_entry", own.HOST)]
+
+
+def test_the_page_shows_what_is_right_in_an_edited_schedule(site: Path) -> None:
+    given = _Schedules(site / "schedule.yml", load_schedule(site / "schedule.yml"))
+    time.sleep(0.01)
+    wrong = "  wrong: {title: Wrong, rule: FREQ=WEKLY}\n"
+    text = (site / "schedule.yml").read_text().replace("Look at", "Look well at")
+    (site / "schedule.yml").write_text(text.replace("people:", wrong + "people:"))
+
+    shown = given()
+
+    assert shown is not None
+    assert {name: one.title for name, one in shown.procedures.items()} == {
+        "look": "Look well at this machine"
+    }
 
 
 def test_the_page_alone_reads_no_inventory_and_starts_nothing(site: Path) -> None:
