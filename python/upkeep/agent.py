@@ -24,7 +24,7 @@ import psutil
 from upkeep import clock, runner
 from upkeep.errors import RunError, StoreError, UsageError
 from upkeep.observed import Observed, Outcome, from_json
-from upkeep.store import Store, findings, leases, occurrences, runs
+from upkeep.store import Store, findings, leases, occurrences, own, runs
 from upkeep.store.observed import add_host, add_hosts
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
@@ -114,8 +114,8 @@ def recover(store: Store) -> list[str]:
     """
     found = []
     with store.read() as db:
-        own = [one for one in runs.unfinished(db) if one.started_by == getpass.getuser()]
-        left = [one for one in own if not _alive(one)]
+        ours = [one for one in runs.unfinished(db) if one.started_by == getpass.getuser()]
+        left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
         taken = Spool(workspace / "spool").load(store)
@@ -138,9 +138,15 @@ def recover(store: Store) -> list[str]:
 
 
 def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None:
-    """Write down a run's end, what it means for its occurrence, and give back the hosts that it held."""
+    """Write down a run's end, what it means for its occurrence, and give back the hosts that it held.
+
+    Whoever writes it down tells of it too: the driver that began the run may be dead.
+    """
     if runs.finish(db, run_id, status, cause, at):
-        occurrences.run_ended(db, run_id, status, cause, at)
+        one = occurrences.run_ended(db, run_id, status, cause, at)
+        run = runs.get(db, run_id)
+        if one and run:
+            own.tell_end(db, one, run.title, at)
         leases.release(db, run_id)
 
 

@@ -373,7 +373,7 @@ class Scheduler:
                         db, one.id, decision.state, decision.why, now, (occurrences.DUE,)
                     )
                     if decision.state == occurrences.MISSED:
-                        self._tell_one(db, one, procedure, "occurrence_missed", decision.why, now)
+                        self._tell_late(db, one, procedure, decision.why, now)
                 continue
             if not decision.begin or room <= 0:
                 continue
@@ -393,37 +393,27 @@ class Scheduler:
             agent.recover(self.store)  # a run whose process was killed has no end yet
             with self.store.begin() as db:
                 said = child.last_words() or f"its process ended with status {status}"
-                occurrences.end(
-                    db, occurrence_id, occurrences.FAILED, said, now, ("claimed", "running")
-                )
-                one = occurrences.get(db, occurrence_id)
-                if one:
-                    self._tell_end(db, one, now)
+                still = (occurrences.CLAIMED, occurrences.RUNNING)
+                if occurrences.end(db, occurrence_id, occurrences.FAILED, said, now, still):
+                    self._tell_failed(db, occurrence_id, now)
             child.close()
             del self.children[occurrence_id]
 
-    def _tell_end(self, db: Any, one: Occurrence, now: datetime) -> None:
-        """Tell how an occurrence ended; a good end mends what was missed and failed before."""
-        procedure = self.site.schedule.procedures.get(one.schedule)
-        if procedure is None:
-            return
-        if one.state == occurrences.FAILED:
-            self._tell_one(db, one, procedure, "run_failed", one.cause, now)
-        elif one.state in (occurrences.DONE, occurrences.PARTIAL):
-            own.tell(db, self.key, "run_failed", one.schedule, now)
-            own.tell(db, self.key, "occurrence_missed", one.schedule, now)
+    def _tell_failed(self, db: Any, occurrence_id: int, now: datetime) -> None:
+        """Tell of an occurrence whose process ended before its run began."""
+        one = occurrences.get(db, occurrence_id)
+        procedure = self.site.schedule.procedures.get(one.schedule) if one else None
+        if one and procedure:
+            own.tell_end(db, one, procedure.title, now)
 
-    def _tell_one(
-        self, db: Any, one: Occurrence, procedure: Procedure, check: str, why: str, now: datetime
+    def _tell_late(
+        self, db: Any, one: Occurrence, procedure: Procedure, why: str, now: datetime
     ) -> None:
-        severity = Severity.HIGH if check == "run_failed" else Severity.MEDIUM
-        remedy = (
-            f"upkeep show {one.run_id}"
-            if one.run_id
-            else f"upkeep run {one.schedule} -i {self.site_name}"
-        )
+        """Tell of an occurrence that waited too long."""
+        remedy = f"upkeep run {one.schedule} -i {self.site_name}"
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
-        own.tell(db, self.key, check, one.schedule, now, severity, message, remedy)
+        check = "occurrence_missed"
+        own.tell(db, self.key, check, one.schedule, now, Severity.MEDIUM, message, remedy)
 
 
 def revision_of(site: Site) -> str:

@@ -15,7 +15,7 @@ import pytest
 from service.postgres import Postgres
 from sqlalchemy import func, select
 
-from upkeep.store import open_store, tables
+from upkeep.store import findings, open_store, tables
 
 DRIVER = Path(__file__).parents[1] / "scheduler_driver.py"
 SCHEDULES = 1050
@@ -73,7 +73,9 @@ def test_30_and_38_each_occurrence_once_whoever_dies(postgres: Postgres, tmp_pat
             driver.wait()
         log.close()
     with store.read() as db:
-        ended = list(db.execute(select(table.c.id, table.c.state, table.c.cause, table.c.run_id)))
+        columns = (table.c.id, table.c.schedule, table.c.state, table.c.cause, table.c.run_id)
+        ended = list(db.execute(select(*columns)))
+        told = {one.subject for one in findings.open_ones(db) if one.check_id == "run_failed"}
         running = db.execute(
             select(func.count()).where(tables.run.c.status == "running")
         ).scalar_one()
@@ -89,4 +91,5 @@ def test_30_and_38_each_occurrence_once_whoever_dies(postgres: Postgres, tmp_pat
     assert len({one.run_id for one in ended}) == SCHEDULES
     assert {one.id for one in ended if one.state == "done"} <= worked.keys()
     assert all("crashed" in one.cause for one in ended if one.state == "failed"), causes
+    assert told == {one.schedule for one in ended if one.state == "failed"}
     assert kills >= 10

@@ -15,7 +15,7 @@ from jsonschema import validate
 
 from upkeep.scheduler import Child, Scheduler
 from upkeep.site import Site
-from upkeep.store import Store, findings, occurrences, own
+from upkeep.store import Store, drivers, findings, occurrences, own
 from upkeep.store.occurrences import Occurrence
 
 CHILD = Path(__file__).parents[1] / "scheduled_run.py"
@@ -309,6 +309,30 @@ def test_a_run_that_cannot_begin_is_a_failed_occurrence_with_what_it_said(driven
 
     assert one.all() == [("due", "10 03:00", "failed", "no such thing")]
     assert one.open_findings() == [("run_failed", "daily")]
+
+
+def test_a_run_that_ends_badly_without_its_driver_is_a_finding_too(driven: Make) -> None:
+    one = driven(daily(), "2099-06-10T02:00", seconds=60)
+    one.go("2099-06-10T03:00", wait=False)
+    under_way = ("due", "10 03:00", "running")
+    until = time.monotonic() + 20
+    while run_time(one.all()) != [under_way]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with one.store.begin() as db:
+        drivers.goodbye(db, one.scheduler.driver.id)
+    [child] = one.scheduler.children.values()
+    child.process.kill()
+    child.process.wait()
+    child.close()
+    one.scheduler.children.clear()
+
+    other = driven(daily(), "2099-06-10T03:01")
+
+    assert run_time(other.all()) == [("due", "10 03:00", "failed")]
+    assert other.open_findings() == [("run_failed", "daily")]
+    other.go("2099-06-11T03:00")
+    assert other.open_findings() == []
 
 
 def test_drivers_that_have_read_another_site_claim_nothing(

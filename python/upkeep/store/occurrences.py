@@ -228,8 +228,10 @@ def end(
     return db.execute(update(table).where(*where).values(values)).rowcount == 1
 
 
-def run_ended(db: Connection, run_id: int, status: str, cause: str, now: datetime) -> None:
-    """Bring a run's occurrence to its end, and write up or strike out what hosts owe.
+def run_ended(
+    db: Connection, run_id: int, status: str, cause: str, now: datetime
+) -> Occurrence | None:
+    """Bring a run's occurrence to its end, if it has one, and return it; write up or strike out what hosts owe.
 
     Done is executed on every host by its end time, whatever the verdicts; what was not is partial, and says why.
     """
@@ -246,12 +248,13 @@ def run_ended(db: Connection, run_id: int, status: str, cause: str, now: datetim
             db, run, [host for host, outcome in outcomes.items() if outcome == Outcome.OK.value]
         )
     if row is None:
-        return
+        return None
     one = of_row(row)
     if one.owed and status not in ("interrupted", "crashed"):
         _owe(db, one, unseen, now)
     state, why = _verdict(one, status, cause, unseen, _failed_jobs(db, run_id), now)
     end(db, one.id, state, why, now, (CLAIMED, RUNNING))
+    return get(db, one.id)
 
 
 def _verdict(

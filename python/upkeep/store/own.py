@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from upkeep.store import findings, tables
+from upkeep.store import findings, occurrences, tables
+from upkeep.store.occurrences import Occurrence
 from upkeep.store.statements import upsert
 from upkeep.store.texts import fingerprint, name, shown
 from upkeep.verdicts import Severity, Status
@@ -58,3 +59,15 @@ def tell(
     )
     rank = severity.rank if severity else None
     findings.move(db, NO_RUN, name(site), [row | {"severity_rank": rank, "remedy": shown(remedy)}])
+
+
+def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
+    """Tell how an occurrence ended; a good end mends what was missed and failed before."""
+    if one.state == occurrences.FAILED:
+        begun = f"show {one.run_id}" if one.run_id else f"run {one.schedule}"
+        message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
+        remedy = f"upkeep {begun} -i {one.site}"
+        tell(db, one.site, "run_failed", one.schedule, now, Severity.HIGH, message, remedy)
+    elif one.state in (occurrences.DONE, occurrences.PARTIAL):
+        tell(db, one.site, "run_failed", one.schedule, now)
+        tell(db, one.site, "occurrence_missed", one.schedule, now)
