@@ -16,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +30,7 @@ from upkeep.runner import GUARD
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
 from upkeep.site import SCHEDULE, Site, load_site
-from upkeep.store import Store, drivers, occurrences, own, runs
+from upkeep.store import Store, drivers, findings, occurrences, own, runs, texts
 from upkeep.store.occurrences import New, Occurrence
 from upkeep.verdicts import Severity
 
@@ -39,6 +39,10 @@ REREAD_SECONDS = 5.0
 SEEN_SECONDS = 10.0
 CLOCK_JUMP_SECONDS = 60.0
 DEBT_RETRY = timedelta(minutes=10)
+SPREADS_WITHIN = timedelta(minutes=1)
+"""So long an edited site may take to be on the machines of all drivers."""
+EVER = datetime.min.replace(tzinfo=UTC)
+ENTRY, REVISION = "schedule_entry", "site_revision"
 LAST_WORDS = 500
 TERMINATE_SECONDS = 15.0
 KILL_SECONDS = 5.0
@@ -114,7 +118,8 @@ class Scheduler:
             process_started=process.create_time(),
             boot_id=agent.boot_id(),
         )
-        self.told_of_problems: set[str] = set()
+        self.apart_since: datetime | None = None
+        self.told_apart: bool | None = None
         self.last_step: datetime | None = None
         self.seen_until = 0.0
         self.reread_at = 0.0
@@ -132,6 +137,7 @@ class Scheduler:
         self._reap(now)
         with self.store.read() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
+        self._tell_revision(holds, now)
         if holds and not self.stopping:
             self._make(now)
             self._collect_debts(now)
@@ -155,7 +161,7 @@ class Scheduler:
                 self._reap(clock.now())
                 time.sleep(0.05)
         with self.store.begin() as db:
-            drivers.goodbye(db, self.driver.id)
+            self._goodbye(db, self.driver, clock.now())
 
     # The site.
     def _take_in(self, site: Site) -> None:
@@ -198,49 +204,50 @@ class Scheduler:
 
     def _activate_first(self, now: datetime) -> None:
         """At the start, another text holds on only if a living driver has read it."""
+        self.apart_since, self.told_apart = EVER, None  # that is told at once
         self._be_seen(now)
         with self.store.begin() as db:
             holding = drivers.active_revision(db, self.key)
             others = drivers.others(db, self.key, self.driver.id)
             if not any(one.revision == holding for one in others):
                 drivers.activate(db, self.key, self.revision, self._who(), now)
-            same = drivers.active_revision(db, self.key) == self.revision
-            self._tell_revision(db, same, now)
+            findings.retire_procedures(db, self.key, set(self.site.schedule.procedures), now)
 
     def _activate(self, now: datetime) -> None:
         with self.store.begin() as db:
             drivers.activate(db, self.key, self.revision, self._who(), now)
             occurrences.forget_schedules(db, self.key, self.timings, now)
-            self._tell_revision(db, True, now)
+            findings.retire_procedures(db, self.key, set(self.site.schedule.procedures), now)
 
-    def _tell_revision(self, db: Any, same: bool, now: datetime) -> None:
-        own.tell(
-            db,
-            self.key,
-            "site_revision",
-            self.driver.host,
-            now,
-            None if same else Severity.HIGH,
-            ""
-            if same
-            else "this driver has read another text of the site than the one that holds; it runs nothing",
-            "copy the site that holds here, or end the drivers that have read the other",
+    def _tell_revision(self, holds: bool, now: datetime) -> None:
+        """Say if another text of the site holds than ours; an edited one is given some time to be everywhere."""
+        self.apart_since = None if holds else self.apart_since or now
+        apart = self.apart_since is not None and now - self.apart_since >= SPREADS_WITHIN
+        if apart == self.told_apart:
+            return
+        message = (
+            "this driver has read another text of the site than the one that holds; it runs nothing"
         )
+        remedy = "copy the site that holds here, or end the drivers that have read the other"
+        wrong = Severity.HIGH if apart else None
+        with self.store.begin() as db:
+            own.tell(db, self.key, REVISION, self.driver.host, now, wrong, message, remedy)
+        self.told_apart = apart
 
     def _who(self) -> str:
         return f"{getpass.getuser()} on {self.driver.host}"
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
-        """Tell of each entry that cannot be used, once; and when it can be again."""
-        if set(problems) == self.told_of_problems:
-            return
+        """Tell of each entry that cannot be used; and when it can be again, whoever had told of it."""
+        wrong = {texts.name(problem.split(": found")[0][:200]): problem for problem in problems}
+        remedy = f"mend it, then: upkeep schedule lint -i {self.site_name}"
         with self.store.begin() as db:
-            for problem in sorted(set(problems) | self.told_of_problems):
-                subject = problem.split(": found")[0][:200]
-                wrong = Severity.HIGH if problem in problems else None
-                remedy = f"mend it, then: upkeep schedule lint -i {self.site_name}"
-                own.tell(db, self.key, "schedule_entry", subject, now, wrong, problem, remedy)
-        self.told_of_problems = set(problems)
+            holds = drivers.active_revision(db, self.key) == self.revision
+            mended = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
+            for subject, problem in sorted(wrong.items()):
+                own.tell(db, self.key, ENTRY, subject, now, Severity.HIGH, problem, remedy)
+            for subject in sorted(mended):
+                own.tell(db, self.key, ENTRY, subject, now)
 
     # Drivers.
     def _be_seen(self, now: datetime) -> None:
@@ -252,7 +259,7 @@ class Scheduler:
             for other in drivers.others(db, self.key, self.driver.id):
                 here = other.host == self.driver.host and other.boot_id == self.driver.boot_id
                 if (here and not _lives(other)) or (not here and other.id in silent):
-                    drivers.goodbye(db, other.id)
+                    self._goodbye(db, other, now)
             orphans = drivers.orphans(db, self.key)
         if not orphans:
             return
@@ -263,6 +270,12 @@ class Scheduler:
                     drivers.wake(db, occurrence_id)
                 else:
                     self._end_far_run(db, run_id, now)
+
+    def _goodbye(self, db: Any, one: drivers.Driver, now: datetime) -> None:
+        """Forget a driver; what it has read is nobody's trouble any more."""
+        drivers.goodbye(db, one.id)
+        if texts.name(one.host) in findings.own_subjects(db, self.key, REVISION):
+            own.tell(db, self.key, REVISION, one.host, now)
 
     def _end_far_run(self, db: Any, run_id: int, now: datetime) -> None:
         """End a run of a dead driver on another machine; those on this one have been recovered, or still live."""

@@ -6,16 +6,18 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import validate
+from sqlalchemy import update
 
 from upkeep.scheduler import Child, Scheduler
 from upkeep.site import Site
-from upkeep.store import Store, drivers, findings, occurrences, own
+from upkeep.store import Store, drivers, findings, occurrences, own, tables
 from upkeep.store.occurrences import Occurrence
 
 CHILD = Path(__file__).parents[1] / "scheduled_run.py"
@@ -170,6 +172,33 @@ def test_36_a_wrong_entry_is_named_and_the_others_go_on(driven: Make, tmp_path: 
     one.scheduler.reread_at = 0
     one.go("2099-06-10T03:01")
     assert one.open_findings() == []
+
+
+def test_an_entry_that_is_mended_while_no_driver_is_there_is_no_finding_any_more(
+    driven: Make,
+) -> None:
+    wrong = daily() | {"weekly": {"title": "Weekly", "rule": "FREQ=WEKLY"}}
+    driven(wrong, "2099-06-10T02:00").scheduler.stop(0)
+
+    one = driven(daily(), "2099-06-10T02:30")
+
+    assert one.open_findings() == []
+
+
+def test_what_was_wrong_with_a_removed_procedure_is_retired(driven: Make, tmp_path: Path) -> None:
+    other = {"other": {"title": "Other", "rule": "daily 05:00"}}
+    driven(daily(missed="skip") | other, "2099-06-10T02:00").scheduler.stop(0)
+    one = driven(daily(missed="skip") | other, "2099-06-10T04:00")
+    assert one.open_findings() == [("occurrence_missed", "daily")]
+    write(tmp_path / "site", other)
+    one.scheduler.reread_at = 0
+
+    one.go("2099-06-10T04:01")
+
+    assert one.open_findings() == []
+    with one.store.read() as db:
+        [was] = findings.open_ones(db, everything=True)
+    assert was.status == findings.RETIRED
 
 
 def test_a_file_that_cannot_be_read_leaves_the_last_good_one(driven: Make, tmp_path: Path) -> None:
@@ -351,6 +380,58 @@ def test_drivers_that_have_read_another_site_claim_nothing(
     first.go("2099-06-10T03:00")
 
     assert first.all() == [("due", "10 03:00", "done", "")]
+
+
+def elsewhere(first: Driven, folder: Path, rule: str, now: str) -> Driven:
+    """A driver of the same site on another machine, which has read a text with that rule."""
+    one = Driven(write(folder, daily(rule=rule)), first.store, first.url, now)
+    one.scheduler.stop(0)
+    one.scheduler.stopping = False
+    one.scheduler.key = first.scheduler.key
+    one.scheduler.driver = replace(
+        one.scheduler.driver, id="elsewhere", site=first.scheduler.key, host="elsewhere"
+    )
+    one.scheduler.started = False
+    one.go(now)
+    return one
+
+
+def test_a_driver_says_so_until_it_has_the_site_that_holds(driven: Make, tmp_path: Path) -> None:
+    first = driven(daily(), "2099-06-10T02:00")
+    other = elsewhere(first, tmp_path / "copy", "FREQ=DAILY;BYHOUR=3", "2099-06-10T02:00")
+    write(tmp_path / "site", daily(rule="FREQ=DAILY;BYHOUR=11"))
+    first.scheduler.reread_at = 0
+    first.go("2099-06-10T02:01")
+
+    other.go("2099-06-10T02:01:10")
+    assert first.open_findings() == []  # it may be copied there at this moment
+    other.go("2099-06-10T02:02:10")
+    assert first.open_findings() == [("site_revision", "elsewhere")]
+
+    write(tmp_path / "copy", daily(rule="FREQ=DAILY;BYHOUR=11"))
+    other.scheduler.reread_at = 0
+    other.go("2099-06-10T02:03")
+    assert first.open_findings() == []
+
+
+@pytest.mark.parametrize("how", ["ended", "silent"])
+def test_a_driver_that_is_gone_has_read_nothing_else(
+    driven: Make, tmp_path: Path, how: str
+) -> None:
+    first = driven(daily(), "2099-06-10T02:00")
+    other = elsewhere(first, tmp_path / "copy", "FREQ=DAILY;BYHOUR=4", "2099-06-10T02:00")
+    assert first.open_findings() == [("site_revision", "elsewhere")]
+
+    if how == "ended":
+        other.scheduler.stop(0)
+    else:
+        with first.store.begin() as db:
+            here = (tables.driver.c.id == "elsewhere",)
+            db.execute(update(tables.driver).where(*here).values(seen_at=at("2020-01-01T00:00")))
+    first.scheduler.seen_until = 0
+    first.go("2099-06-10T02:05")
+
+    assert first.open_findings() == []
 
 
 def test_a_lease_is_held_by_one_run_and_given_back_at_its_end(store: Store) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from upkeep.check import CONNECTION
 from upkeep.store import tables, waivers
 from upkeep.store.statements import Values, batched
+from upkeep.store.texts import name
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Waiver, covering, why_not_any_more
 
@@ -304,6 +305,22 @@ def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: da
     return _retire(db, 0, at, [(one, "no procedure asks for the check any more") for one in gone])
 
 
+def retire_procedures(db: Connection, site: str, there: Collection[str], at: datetime) -> int:
+    """Retire what the product has said of procedures that are not there any more; return how many findings."""
+    table = tables.finding
+    of_procedures = table.c.check_id.in_(("run_failed", "occurrence_missed"))
+    where = (table.c.site == name(site), of_procedures, table.c.subject.not_in(there))
+    gone = _open_own(db, *where)
+    return _retire(db, 0, at, [(one, "the procedure was removed") for one in gone])
+
+
+def own_subjects(db: Connection, site: str, check: str) -> set[str]:
+    """Return of what the product says itself that the check fails."""
+    table = tables.finding
+    found = _open_own(db, table.c.site == name(site), table.c.check_id == check)
+    return {one.subject for one in found}
+
+
 def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Finding]:
     """Return what is open on the way to these hosts."""
     table = tables.finding
@@ -312,6 +329,13 @@ def of_connections(db: Connection, site: str, hosts: Sequence[str]) -> list[Find
         where = (table.c.site == site, table.c.status == OPEN, table.c.subject == CONNECTION)
         found += db.execute(select(table).where(*where, table.c.host.in_(some))).all()
     return [of_row(row) for row in found]
+
+
+def _open_own(db: Connection, *where: ColumnElement[bool]) -> list[Any]:
+    """Return the open findings that are the product's own, in the order in which all lock them."""
+    table = tables.finding
+    query = select(table).where(table.c.status == OPEN, table.c.host == OWN_HOST, *where)
+    return list(db.execute(query.order_by(table.c.fingerprint)))
 
 
 def _open_on(db: Connection, *where: ColumnElement[bool], run_id: int | None = None) -> list[Any]:
