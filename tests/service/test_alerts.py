@@ -149,6 +149,21 @@ def test_severity_one_repeats_and_reaches_the_next_person_until_somebody_acknowl
     assert len(messages(store)) == 10
 
 
+def test_one_channel_for_all_is_told_once_at_a_time_and_again_all_the_same(store: Store) -> None:
+    people = {who: {"name": who, "channels": ["chat"]} for who in ("ada", "bob")}
+    one = Alerter(store, site(people=people))
+    run(store, MONDAY - minutes(60), seen(full(Status.PASS), at=MONDAY - minutes(60)))
+    one.step(MONDAY - minutes(59))
+    fails(store, MONDAY, CRITICAL)
+
+    told = []
+    for passed in range(0, 46, 5):
+        one.step(MONDAY + minutes(passed))
+        told.append(len(messages(store)))
+
+    assert told == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]
+
+
 def test_what_an_alerter_has_missed_is_not_caught_up_call_by_call(
     store: Store, alerter: Alerter
 ) -> None:

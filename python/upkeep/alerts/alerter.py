@@ -190,10 +190,10 @@ class _Desk:
         for call in calls:
             to = f"person:{call.person}" if call.person else f"team:{alert.team}"
             letters = list(self._letters([to], write))
-            # Where the team and who is on call have the same first channel, it would say the same twice.
-            if letters and letters[0].channel not in used:
+            # Where the team and who is on call have the same first channel, it would say the same twice at once.
+            if letters and (letters[0].channel, call.at) not in used:
                 self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
-            used |= {one.channel for one in letters[:1]}
+            used |= {(one.channel, call.at) for one in letters[:1]}
         reached = bool(used)
         self._told(alert, reached=reached)
 
