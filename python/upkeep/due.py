@@ -73,18 +73,24 @@ def _occurrence(
     return replace(new, state=occurrences.MISSED, cause="no driver was there")
 
 
+def may_still_run(procedure: Procedure, due_at: datetime, now: datetime) -> bool:
+    """Say if the policy for what was missed lets be run now what should have begun then."""
+    if isinstance(procedure.missed, float):
+        return (now - due_at).total_seconds() <= procedure.missed
+    return procedure.missed == "run"
+
+
 def _catch_up(
     procedure: Procedure, calendars: Calendars, made: list[New], now: datetime
 ) -> New | None:
     """Return one catch-up for all that was missed, if the policy asks for it and nothing newer comes anyhow."""
-    if not made or made[-1].state == occurrences.DUE or procedure.missed == "skip":
+    if not made or made[-1].state == occurrences.DUE:
         return None
     missed = [one for one in made if one.state == occurrences.MISSED]
     if not missed:
         return None
     newest = missed[-1]
-    late = (now - newest.due_at).total_seconds()
-    if isinstance(procedure.missed, float) and late > procedure.missed:
+    if not may_still_run(procedure, newest.due_at, now):
         return None
     blackout = calendars.blackout(now) if procedure.changes else None
     begins = blackout.ends if blackout else now
@@ -139,8 +145,6 @@ def decide(
     late = (now - one.begins_at).total_seconds()
     if one.kind == occurrences.DUE and late > GRACE_SECONDS:
         waited = f"waited {late / 60:.0f} min behind other runs"
-        if procedure.missed == "skip" or (
-            isinstance(procedure.missed, float) and late > procedure.missed
-        ):
+        if not may_still_run(procedure, one.begins_at, now):
             return Decision(state=occurrences.MISSED, why=waited)
     return Decision(begin=True)

@@ -24,7 +24,7 @@ import psutil
 
 from upkeep import agent, clock
 from upkeep.calendars import Calendars, calendars_of
-from upkeep.due import decide, occurrences_of
+from upkeep.due import decide, may_still_run, occurrences_of
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.runner import GUARD
 from upkeep.schedule import Timing, next_due, timing_of
@@ -339,6 +339,8 @@ class Scheduler:
                 continue
             expired = one.expires_at is not None and one.expires_at <= now
             if not expired and now - one.tried_at < DEBT_RETRY:
+                continue
+            if not expired and not may_still_run(procedure, one.due_at, now):
                 continue
             if not expired and procedure.changes and self.calendars.blackout(now):
                 continue

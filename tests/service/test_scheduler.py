@@ -290,6 +290,23 @@ def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
     ) in one.all()
 
 
+@pytest.mark.parametrize(
+    ("missed", "tried"),
+    [("run", ["10 03:59", "10 04:10"]), ("1 h", ["10 03:59"]), ("skip", [])],
+)
+def test_what_is_owed_is_tried_as_long_as_the_policy_allows(
+    driven: Make, missed: str, tried: list[str]
+) -> None:
+    one = driven(daily(owed=True, missed=missed), "2099-06-10T02:00")
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+    one.hosts["web2"] = ["web2=unreachable"]
+
+    for each in ("2099-06-10T03:00", "2099-06-10T03:59", "2099-06-10T04:10"):
+        one.go(each)
+
+    assert [due for kind, due, _state, _cause in one.all() if kind == "debt"] == tried
+
+
 def test_what_only_observes_is_not_owed(driven: Make) -> None:
     one = driven(daily(), "2099-06-10T02:00")
     one.hosts[""] = ["web1=ok", "web2=unreachable"]
