@@ -37,7 +37,6 @@ class Requested:
     def __init__(self, inventory: str, site: Site, store: Store) -> None:
         self.inventory = inventory
         self.site = site.key
-        self.procedures = frozenset(site.schedule.procedures)
         self.store = store
         self._children: list[_Child] = []
 
@@ -69,16 +68,12 @@ class Requested:
         with self.store.begin() as db:
             if not run_requests.take(db, one.id, now):
                 return
-        command = [sys.executable, "-m", "upkeep.cli", "run", one.procedure]
+        command = [sys.executable, "-m", "upkeep.cli", "run"]
         if self.inventory:
             command += ["-i", self.inventory]
         if one.host_limit:
             command += [f"--limit={one.host_limit}"]
-        # A procedure comes from a page: it is an id of the schedule, never an option.
-        if one.procedure not in self.procedures:
-            with self.store.begin() as db:
-                run_requests.became(db, one.id, None, "there is no such procedure any more")
-            return
+        command += ["--", one.procedure]  # it comes from a page: a name, never an option
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -105,6 +100,8 @@ class Requested:
                     child.known = True
         if ended:
             self._children.remove(child)
+            if child.process.stderr:
+                child.process.stderr.close()
 
     def _said(self, child: _Child) -> str:
         """Return the end of what it said on standard error, which is emptied so that it never waits for a reader."""

@@ -24,10 +24,22 @@ import pytest
 from service.page import PASSWORD, Visitor
 
 from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.requested import Requested
 from upkeep.schedule_file import load_schedule
 from upkeep.scheduler import Scheduler
 from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, listening, refuse_inward
-from upkeep.store import Store, acts, findings, migrate, occurrences, open_store, own, users
+from upkeep.site import load_site
+from upkeep.store import (
+    Store,
+    acts,
+    findings,
+    migrate,
+    occurrences,
+    open_store,
+    own,
+    run_requests,
+    users,
+)
 
 SCHEDULE = """\
 procedures:
@@ -358,6 +370,40 @@ def test_what_is_asked_for_on_the_page_is_run_and_known_by_its_number(site: Path
     assert found["run"]["id"] == 2
     assert found["run"]["procedure"] == "look"
     assert [one["name"] for one in found["hosts"]] == ["here"]
+
+
+def test_what_is_asked_for_is_in_the_schedule_as_it_stands_now(site: Path) -> None:
+    (site.parent / "state").mkdir()
+    migrate(f"sqlite:///{site.parent}/state/upkeep.db")
+    store = stored(site)
+    loaded = load_site(str(site))
+    worker = Requested(str(site), loaded, store)
+    added = "  added: {title: Added, checks: [disk_space]}\npeople:"
+    path = site / "schedule.yml"
+    path.write_text(path.read_text().replace("people:", added))
+
+    answers = {}
+    for procedure in ("added", "gone", "--help"):
+        with store.begin() as db:
+            number = run_requests.ask(db, loaded.key, procedure, "ann", datetime.now(UTC))
+        until = time.monotonic() + 60
+        while procedure not in answers:
+            worker.step(datetime.now(UTC))
+            with store.read() as db:
+                one = run_requests.get(db, number)
+            if one and (one.run_id or one.message):
+                answers[procedure] = (one.run_id, one.message.partition(";")[0].splitlines()[:1])
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    worker.stop(30)
+    worker.step(datetime.now(UTC))
+    store.close()
+
+    assert answers == {
+        "added": (1, []),
+        "gone": (None, ["upkeep: there is no procedure 'gone'"]),
+        "--help": (None, ["upkeep: there is no procedure '--help'"]),
+    }
 
 
 @pytest.mark.parametrize("broken", ["procedures: [", None], ids=["no YAML", "gone"])
