@@ -16,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -165,9 +165,9 @@ class Scheduler:
 
     # The site.
     def _take_in(self, site: Site) -> None:
+        self.calendars: Calendars = calendars_of(site.schedule, site.folder)
         self.site = site
         self.read = self.revision = revision_of(site)
-        self.calendars: Calendars = calendars_of(site.schedule, site.folder)
         self.timings: dict[str, Timing] = {}
         for name in site.schedule.procedures:
             timing = timing_of(site.schedule, name)
@@ -183,10 +183,8 @@ class Scheduler:
         problems: list[str] = []
         if self.started:
             try:
-                read = revision_of(self.site)
-                if read == self.read:
+                if revision_of(self.site) == self.read:
                     return
-                self.read = read
                 if self.site.text and not (self.site.folder / SCHEDULE).is_file():
                     raise ConfigurationError(
                         f"{self.site.folder / SCHEDULE}: is not there any more"
@@ -195,7 +193,11 @@ class Scheduler:
                 self._take_in(site)
                 self._activate(now)
             except (UpkeepError, OSError) as exc:
+                self.read = ""  # until it can be used, it is looked at again and again
                 problems += [f"{line}; the last good one holds" for line in str(exc).splitlines()]
+            if problems == self.problems:
+                return
+            self.problems = problems
         else:
             problems = self.problems
             self._activate_first(now)
@@ -432,7 +434,7 @@ class Scheduler:
 
 
 def revision_of(site: Site) -> str:
-    """Return what stands for the text of a site: its schedule, its inventory and its own playbooks, by content."""
+    """Return what stands for the text of a site: its schedule, inventory, holidays and own playbooks, by content."""
     total = hashlib.sha256()
     inventory = Path(site.inventory)
     schedule, playbooks = site.folder / SCHEDULE, site.folder / "playbooks"
@@ -440,6 +442,8 @@ def revision_of(site: Site) -> str:
     places = [(schedule, schedule.parent), (inventory, inventory.parent)]
     places += [(path, inventory.parent) for path in inventory.rglob("*")]
     places += [(path, site.folder) for path in playbooks.rglob("*")]
+    holidays = [one for one in site.schedule.calendar.holidays if not isinstance(one, date)]
+    places += [(site.folder / one, site.folder) for one in holidays]
     for path, base in sorted(places):
         if path.is_file():
             content = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +210,42 @@ def test_a_file_that_cannot_be_read_leaves_the_last_good_one(driven: Make, tmp_p
 
     assert one.all() == [("due", "10 03:00", "done", "")]
     assert [check for check, _subject in one.open_findings()] == ["schedule_entry"]
+
+
+def test_holidays_that_cannot_be_read_leave_the_last_good_site(
+    driven: Make, tmp_path: Path
+) -> None:
+    one = driven(daily(), "2099-06-10T02:00")
+    (tmp_path / "site" / "closed.ics").write_text("no calendar")
+    write(tmp_path / "site", daily(title="Edited"), calendar={"holidays": ["closed.ics"]})
+    one.scheduler.reread_at = 0
+
+    one.go("2099-06-10T03:00")
+
+    assert one.all() == [("due", "10 03:00", "done", "")]
+    assert one.scheduler.site.schedule.procedures["daily"].title == "Daily"
+    assert [check for check, _subject in one.open_findings()] == ["schedule_entry"]
+
+    (tmp_path / "site" / "closed.ics").write_text("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
+    one.scheduler.reread_at = 0
+    one.go("2099-06-10T03:01")
+    assert one.scheduler.site.schedule.procedures["daily"].title == "Edited"
+    assert one.open_findings() == []
+
+
+def test_edited_holidays_are_read_again(driven: Make, tmp_path: Path) -> None:
+    path = tmp_path / "site" / "closed.ics"
+    path.parent.mkdir()
+    event = "BEGIN:VEVENT\r\nUID:%s\r\nDTSTART;VALUE=DATE:%s\r\nEND:VEVENT\r\n"
+    whole = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n%sEND:VCALENDAR\r\n"
+    path.write_text(whole % (event % ("a", "20990611")))
+    one = driven(daily(), "2099-06-10T02:00", calendar={"holidays": ["closed.ics"]})
+    path.write_text(whole % (event % ("a", "20990612")))
+    one.scheduler.reread_at = 0
+
+    one.go("2099-06-10T02:01")
+
+    assert one.scheduler.calendars.holidays == {date(2099, 6, 12)}
 
 
 def test_8_a_clock_that_was_far_ahead_is_corrected_and_the_next_is_run(driven: Make) -> None:
