@@ -72,14 +72,9 @@ class Worker:
         """Whether it has done a step not long ago."""
         return time.monotonic() - self.progressed < STANDS_STILL_SECONDS
 
-    def stop(self, seconds: float) -> None:
-        """Wait for the step that is in work, then let it end what it has begun."""
-        until = time.monotonic() + seconds
-        if self._thread.is_alive():
-            self._thread.join(seconds)
-        end = getattr(self.step, "stop", None)
-        if end:
-            end(max(until - time.monotonic(), 1.0))
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, and what it had begun."""
+        self._thread.join(max(seconds, 0.0))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -92,6 +87,14 @@ class Worker:
                 wait = WAIT_AFTER_FAULT_SECONDS
                 self._complain(exc)
             self._stopping.wait(min(max(wait, 0.05), LONGEST_WAIT_SECONDS))
+        # In this very thread: processes that it has started are told when it ends, not when the program does.
+        # Source: PR_SET_PDEATHSIG(2const).
+        end = getattr(self.step, "stop", None)
+        if end:
+            try:
+                end(STOP_SECONDS)
+            except Exception as exc:
+                self._complain(exc)
 
     def _complain(self, exc: Exception) -> None:
         """Print a line; the same one only once."""
@@ -295,12 +298,10 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
 
 
 def _stop(workers: Sequence[Worker]) -> None:
-    """Let all workers end what they have begun, side by side."""
-    ending = [threading.Thread(target=one.stop, args=(STOP_SECONDS,)) for one in workers]
-    for one in ending:
-        one.start()
-    for one in ending:
-        one.join(STOP_SECONDS + 30)
+    """Wait until all workers have ended what they had begun, each for itself."""
+    until = time.monotonic() + STOP_SECONDS + 30
+    for one in workers:
+        one.wait(until - time.monotonic())
 
 
 def make_steps(inventory: str, store: Store) -> list[Step]:

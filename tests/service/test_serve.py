@@ -372,6 +372,34 @@ def test_what_is_asked_for_on_the_page_is_run_and_known_by_its_number(site: Path
     assert [one["name"] for one in found["hosts"]] == ["here"]
 
 
+def test_a_run_of_the_schedule_may_end_after_the_program_was_asked_to(site: Path) -> None:
+    tasks = [{"name": "Take a while", "ansible.builtin.command": "sleep 6", "changed_when": False}]
+    play = {"name": "Slow", "hosts": "all", "gather_facts": False, "tasks": tasks}
+    (site / "playbooks").mkdir()
+    (site / "playbooks" / "slow.yml").write_text(json.dumps([play]))
+    path = site / "schedule.yml"
+    slow = "  slow: {title: Slow, rule: every minute, playbook: playbooks/slow.yml}\npeople:"
+    path.write_text(path.read_text().replace("people:", slow))
+    with serving(site) as (_url, process):
+        store = stored(site)
+        key = str(site.absolute())
+        until = time.monotonic() + 90
+        found: list[occurrences.Occurrence] = []
+        while not found:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+            with store.read() as db:
+                found = [one for one in occurrences.under_way(db, key) if one.run_id]
+        process.terminate()
+        process.wait(60)
+        with store.read() as db:
+            ended = occurrences.get(db, found[0].id)
+        store.close()
+
+    assert ended is not None
+    assert (ended.state, ended.cause) == ("done", "")
+
+
 def test_what_is_asked_for_is_in_the_schedule_as_it_stands_now(site: Path) -> None:
     (site.parent / "state").mkdir()
     migrate(f"sqlite:///{site.parent}/state/upkeep.db")
@@ -508,7 +536,7 @@ def test_a_step_that_fails_costs_a_line_and_no_more(
     while worker.steps < 2:
         time.sleep(0.01)
     stopping.set()
-    worker.stop(5)
+    worker.wait(5)
 
     assert capsys.readouterr().err.count("counted: ValueError: no such thing") == 1
 
