@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -442,6 +443,8 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
         "UPDATE kept_file SET content = ''",
         "DELETE FROM kept_file",
         "DELETE FROM review",
+        "UPDATE review SET due_at = '2030-01-01 00:00:00'",
+        "UPDATE review SET id = id + 1000",
     ],
 )
 def test_the_database_refuses_to_change_what_was_signed(opened: Reviewed, statement: str) -> None:
@@ -449,6 +452,27 @@ def test_the_database_refuses_to_change_what_was_signed(opened: Reviewed, statem
 
     with pytest.raises(StoreError, match="rows are only added"), opened.store.begin() as db:
         db.execute(text(statement))
+
+
+@pytest.mark.parametrize("table", ["act", "signature", "kept_file", "review"])
+def test_the_database_refuses_to_replace_or_empty_what_is_kept(
+    opened: Reviewed, table: str
+) -> None:
+    opened.sign(opened.one("fires").id, "ann")
+    if opened.store.engine.dialect.name == "postgresql":
+        with pytest.raises(StoreError, match="rows are only added"), opened.store.begin() as db:
+            db.execute(text(f"TRUNCATE {table}"))
+        return
+    values = {"signature": "text = 'x'", "kept_file": "content = 'x'", "review": "title = 'x'"}
+    columns = ", ".join(one.name for one in tables.metadata.tables[table].columns)
+    name, _is, value = values.get(table, "account = 'x'").partition(" = ")
+    forged = columns.replace(f", {name}", f", {value}")
+
+    with contextlib.suppress(StoreError), opened.store.begin() as db:
+        db.execute(text(f"INSERT OR REPLACE INTO {table} SELECT {forged} FROM {table}"))
+
+    with opened.store.read() as db:
+        assert not db.execute(text(f"SELECT count(*) FROM {table} WHERE {name} = {value}")).scalar()
 
 
 def forced(store: Store, *statements: str) -> None:
