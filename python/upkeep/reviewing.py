@@ -377,7 +377,7 @@ def _append(
         by.signer,
         at=now,
         authenticated=by.authenticated,
-        party=reviews.party_of(calendars.schedule, review.asked, by.signer, before),
+        party=reviews.party_of(calendars.schedule, review.asked, by.signer, before, form.corrects),
         attachments=attachments,
         evidence_sha256=review.evidence_sha256,
     )

@@ -161,6 +161,7 @@ def signed(number: int, who: str = "ann", hours: float = 0, **more: object) -> S
 A, B = signed(1), signed(2, "bob", 1)
 FIXED = signed(3, "ann", 9, corrects=1, verdict=Verdict.FAIL)
 PARTIES = {"parties": ("compliance", "legal")}
+ONE_PARTY = {"parties": ("compliance",), "four_eyes": "required"}
 
 
 @pytest.mark.parametrize(
@@ -183,11 +184,14 @@ PARTIES = {"parties": ("compliance", "legal")}
         ({"four_eyes": "alone_with_reason"}, [replace(A, alone="ill")], 1, Standing(State.SIGNED, Verdict.PASS, closed_at=A.at, alone="ill")),
         (PARTIES, [signed(1, "cat", party="legal")], 1, Standing(State.AWAITING_SECOND, Verdict.PASS, waits_for=("compliance",))),
         (PARTIES, [signed(1, "cat", party="legal"), signed(2, "dan", 1, party="compliance")], 1, Standing(State.SIGNED, Verdict.PASS, closed_at=B.at)),
+        (ONE_PARTY, [signed(1, "dan", party="compliance")], 1, Standing(State.AWAITING_SECOND, Verdict.PASS, waits_for=("a second person",))),
+        (ONE_PARTY, [signed(1, "dan", party="compliance"), signed(2, "cat", 1, party="compliance")], 1, Standing(State.SIGNED, Verdict.PASS, closed_at=B.at)),
     ],
     ids=[
         "nobody yet", "reminded", "at its end", "just after it", "signed", "not applicable", "corrected",
         "one of two", "one of two, too late", "both", "the worse verdict holds", "both, and one corrected",
         "corrected by the other one", "alone without a reason", "alone with a reason", "one party", "both parties",
+        "one party of which two must sign, and one has", "one party of which two must sign",
     ],
 )  # fmt: skip
 def test_standing(
@@ -259,6 +263,8 @@ def test_somebody_of_two_parties_signs_for_the_one_that_is_waited_for() -> None:
     assert party_of(SCHEDULE, asked, CAT, []) == "compliance"
     assert party_of(SCHEDULE, asked, CAT, [signed(1, "dan", party="compliance")]) == "legal"
     assert party_of(SCHEDULE, ASKED, ANN, []) == ""
+    # Who corrects their own signature signs for the same party again.
+    assert party_of(SCHEDULE, asked, CAT, [signed(1, "cat", party="compliance")], 1) == "compliance"
 
 
 def test_a_record_says_what_the_signature_was() -> None:
