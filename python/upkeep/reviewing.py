@@ -286,6 +286,7 @@ class By:
 
 def sign(
     store: Store,
+    site: str,
     installation: Installation,
     calendars: Calendars,
     review_id: int,
@@ -304,7 +305,7 @@ def sign(
     form = _bounded(form)
     try:
         with store.begin() as db:
-            review = _locked(db, review_id)
+            review = _locked(db, site, review_id)
             _refuse(db, calendars.schedule, review, form, by, given, evidence_sha256)
             made = _append(db, installation, calendars, review, form, by, now, given)
             detail = f"{form.verdict.value}; signature {made.number}"
@@ -318,9 +319,9 @@ def sign(
         raise
 
 
-def _locked(db: Connection, review_id: int) -> Kept:
-    """Return the review, which nobody else signs or hands over until the transaction ends."""
-    review = stored.get(db, review_id, lock=True)
+def _locked(db: Connection, site: str, review_id: int) -> Kept:
+    """Return the site's review, which nobody else signs or moves until the transaction ends."""
+    review = stored.get(db, site, review_id, lock=True)
     if review is None:
         raise UsageError(f"there is no review {review_id}", remedy="upkeep reviews")
     return review
@@ -421,7 +422,14 @@ def _follow_up(
 
 
 def hand_over(
-    store: Store, schedule: Schedule, review_id: int, owner: str, reason: str, by: By, now: datetime
+    store: Store,
+    site: str,
+    schedule: Schedule,
+    review_id: int,
+    owner: str,
+    reason: str,
+    by: By,
+    now: datetime,
 ) -> None:
     """Give a review to another team or person; until when it is due stays.
 
@@ -430,7 +438,7 @@ def hand_over(
     what, target = "hand review over", f"review {review_id}"
     try:
         with store.begin() as db:
-            review = _locked(db, review_id)
+            review = _locked(db, site, review_id)
             _refuse_hand_over(schedule, review, owner, reason, by.signer)
             stored.hand_over(db, review_id, owner)
             detail = f"from {review.owner} to {owner}: {reason.strip()}"

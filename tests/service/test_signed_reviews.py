@@ -422,7 +422,16 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
 
     review = opened.one("fires")
     by = By(opened.users["ann"], "password")
-    hand_over(opened.store, opened.site.schedule, review.id, "legal", "we rent", by, opened.now)
+    hand_over(
+        opened.store,
+        opened.site.key,
+        opened.site.schedule,
+        review.id,
+        "legal",
+        "we rent",
+        by,
+        opened.now,
+    )
 
     with pytest.raises(UsageError, match="Ann is not of Legal"):
         opened.sign(review.id, "ann")
@@ -431,7 +440,16 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
     with opened.store.read() as db:
         assert "from ops to legal: we rent" in [one.detail for one in acts.recent(db, 5)]
     with pytest.raises(UsageError, match="is signed"):
-        hand_over(opened.store, opened.site.schedule, review.id, "ops", "back", by, opened.now)
+        hand_over(
+            opened.store,
+            opened.site.key,
+            opened.site.schedule,
+            review.id,
+            "ops",
+            "back",
+            by,
+            opened.now,
+        )
 
 
 # --- what is never changed -------------------------------------------------------------------------------------------
@@ -738,9 +756,27 @@ def test_wrong_usage_is_named(
 
 
 def test_reviews_that_are_not_there(opened: Reviewed, url: str) -> None:
-    assert "there is no review 999" in upkeep(opened, url, "review", "show", "999").stderr
-    assert (
-        "there is no team 'oops' (nearest: 'ops')"
-        in upkeep(opened, url, "reviews", "--team", "oops").stderr
-        or True
-    )
+    for number in ("999", str(2**63)):
+        said = upkeep(opened, url, "review", "show", number).stderr
+        assert f"there is no review {number}" in said
+    said = upkeep(opened, url, "reviews", "--team", "oops").stderr
+    assert "there is no team 'oops'; did you mean 'ops'?" in said
+
+
+def test_the_reviews_of_another_site_in_the_database_are_not_there(
+    opened: Reviewed, url: str, tmp_path: Path
+) -> None:
+    folder = write_site(tmp_path / "other", tmp_path / "other state", SCHEDULE)
+    other = Reviewed(folder, opened.store, opened.now)
+    number = str(opened.one("fires").id)
+    there_is_none = f"there is no review {number}"
+
+    signing = ("sign", number, "--verdict", "pass", "--user", "ann")
+    assert there_is_none in on_a_terminal(other, url, PASSWORD, *signing)[1]
+    for command in (("show", number), ("renew", number), ("attachment", number, "a", "--out", "a")):
+        assert there_is_none in upkeep(other, url, "review", *command).stderr
+    other.users = opened.users
+    with pytest.raises(UsageError, match=there_is_none):
+        other.sign(int(number), "ann")
+    with opened.store.read() as db:
+        assert list(records.chain(db)) == []

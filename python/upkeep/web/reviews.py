@@ -215,7 +215,7 @@ def sign(ask: Ask) -> Response:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
         reviewing.sign(
-            ask.store, ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
+            ask.store, _site(ask), ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
             given=given, evidence_sha256=ask.form.get("evidence", ""),
         )  # fmt: skip
     except UsageError as exc:
@@ -231,7 +231,7 @@ def hand_over(ask: Ask) -> Response:
         number = the_review(ask, db).id
     try:
         by = _proved(ask)
-        reviewing.hand_over(ask.store, schedule, number, owner, reason, by, ask.now)
+        reviewing.hand_over(ask.store, _site(ask), schedule, number, owner, reason, by, ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -295,9 +295,8 @@ def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
 # --- small things ----------------------------------------------------------------------------------------------------
 def the_review(ask: Ask, db: Any) -> Kept:
     """Return the site's review of the path's number."""
-    number = int(ask.path["id"])
-    found = stored.get(db, number) if number < 2**31 else None
-    if found is None or found.site != _site(ask):
+    found = stored.get(db, _site(ask), int(ask.path["id"]))
+    if found is None:
         raise PageError(404, "There is no such review.")
     return found
 
