@@ -452,13 +452,8 @@ def hand_over(
 def _refuse_hand_over(
     schedule: Schedule, review: Kept, owner: str, reason: str, by: Signer
 ) -> None:
-    said = reviews.refuse_account(by, "hand a review over")
-    if not said and review.closed_at:
-        said = f"review {review.id} is signed"
-    if not said and owner not in schedule.teams and owner not in schedule.people:
-        said = f"there is no team and no person {owner!r:.100}"
-    if not said and review.parties:
-        said = "its parties must sign: " + ", ".join(review.parties)
+    said = f"review {review.id} is signed" if review.closed_at else ""
+    said = said or reviews.refuse_hand_over(schedule, review.asked, by, owner)
     if not said and not reason.strip():
         said = "a review is handed over for a reason"
     if said:

@@ -351,6 +351,28 @@ def _refuse_person(schedule: Schedule, asked: Asked, signer: Signer) -> str:
     return f"{who} is not of {teams}"
 
 
+def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: str) -> str:
+    """Say why somebody may not give a review to another owner; empty if they may.
+
+    Who may not sign it may not give it to themselves either: it takes one of its owner's people, or an admin.
+    """
+    said = refuse_account(signer, "hand a review over")
+    if not said and not signer.role.may(Role.ADMIN):
+        said = _refuse_person(schedule, asked, signer)
+    if said:
+        return said
+    if owner not in schedule.teams and owner not in schedule.people:
+        return f"there is no team and no person {owner!r:.100}"
+    if asked.parties:
+        return "its parties must sign: " + ", ".join(asked.parties)
+    may = people_of(schedule, owner)
+    if len(may) < (2 if asked.four_eyes == "required" else 1):
+        found = f"only {', '.join(may)}" if may else "nobody"
+        needed = "two people" if asked.four_eyes == "required" else "somebody"
+        return f"{needed} must sign it, and of {title_of(schedule, owner)} {found} may"
+    return ""
+
+
 def _refuse_correction(signatures: Sequence[Signature], form: Form) -> str:
     if form.corrects is None:
         return ""

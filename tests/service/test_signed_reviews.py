@@ -421,7 +421,18 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
     from upkeep.reviewing import By
 
     review = opened.one("fires")
-    by = By(opened.users["ann"], "password")
+    by, other = (By(opened.users[name], "password") for name in ("ann", "cat"))
+    with pytest.raises(UsageError, match="Cat is not of Operations"):
+        hand_over(
+            opened.store,
+            opened.site.key,
+            opened.site.schedule,
+            review.id,
+            "cat",
+            "mine",
+            other,
+            opened.now,
+        )
     hand_over(
         opened.store,
         opened.site.key,

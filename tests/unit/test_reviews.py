@@ -25,6 +25,7 @@ from upkeep.reviews import (
     party_of,
     record_of,
     refusal,
+    refuse_hand_over,
     signature_of,
     standing,
     terms,
@@ -45,6 +46,7 @@ SCHEDULE = Schedule.model_validate(
             "ops": {"title": "Operations", "members": ["ann", "bob"]},
             "legal": {"title": "Legal", "members": ["cat"]},
             "compliance": {"title": "Compliance", "members": ["dan", "cat"]},
+            "guests": {"title": "Guests"},
         },
     }
 )
@@ -249,6 +251,32 @@ def test_who_may_sign_what(
     asked = replace(ASKED, **asks)  # type: ignore[arg-type]
 
     assert refusal(SCHEDULE, asked, signatures, signer, form) == said
+
+
+@pytest.mark.parametrize(
+    ("asks", "signer", "owner", "said"),
+    [
+        ({}, ANN, "legal", ""),
+        ({}, ANN, "bob", ""),
+        ({}, CAT, "cat", "Cat is not of Operations"),
+        ({}, replace(CAT, role=Role.ADMIN), "legal", ""),
+        ({}, replace(ANN, role=Role.OPERATOR), "legal", "to hand a review over needs the role approver; ann.a is operator"),
+        ({}, replace(ANN, shared=True, role=Role.ADMIN), "legal", "ann.a is a shared account: its signature would be nobody's"),
+        ({}, ANN, "nobody", "there is no team and no person 'nobody'"),
+        (PARTIES, CAT, "ops", "its parties must sign: compliance, legal"),
+        ({"four_eyes": "required"}, ANN, "compliance", ""),
+        ({"four_eyes": "required"}, ANN, "legal", "two people must sign it, and of Legal only cat may"),
+        ({"four_eyes": "required"}, ANN, "ann", "two people must sign it, and of Ann only ann may"),
+        ({"four_eyes": "alone_with_reason"}, ANN, "legal", ""),
+        ({}, ANN, "guests", "somebody must sign it, and of Guests nobody may"),
+    ],
+)  # fmt: skip
+def test_who_may_hand_a_review_over_to_whom(
+    asks: dict[str, object], signer: Signer, owner: str, said: str
+) -> None:
+    asked = replace(ASKED, **asks)  # type: ignore[arg-type]
+
+    assert refuse_hand_over(SCHEDULE, asked, signer, owner) == said
 
 
 def test_without_teams_every_approver_may_sign() -> None:

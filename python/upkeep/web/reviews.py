@@ -27,6 +27,7 @@ from upkeep.reviews import (
     in_force,
     people_of,
     refusal,
+    refuse_hand_over,
     standing,
     title_of,
 )
@@ -36,6 +37,7 @@ from upkeep.store import acts, files
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.store.texts import name
+from upkeep.store.users import User
 from upkeep.view.reviews import kind_of, words_of
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -177,7 +179,8 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
         most_files=reviewing.MOST_FILES, titles=lambda one: title_of(schedule, one),
-        may_manage=ask.may(LEAST_ROLE) and not found.closed_at, can_sign=ask.setting.installation is not None,
+        may_renew=ask.may(LEAST_ROLE) and not signed, takers=_takers(ask, schedule, found),
+        can_sign=ask.setting.installation is not None,
     )  # fmt: skip
 
 
@@ -307,10 +310,24 @@ def _refusal(
     """Say why who asks may not sign the review, or correct a signature of it; empty if they may."""
     if ask.session is None:
         return ""
-    one = ask.session.user
-    signer = Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
     form = replace(EMPTY, corrects=corrects, note="x" if corrects else "")
-    return refusal(schedule, found.asked, signed, signer, form)
+    return refusal(schedule, found.asked, signed, _signer(ask.session.user), form)
+
+
+def _takers(ask: Ask, schedule: Schedule, found: Kept) -> dict[str, str]:
+    """Return to whom who asks may give the review, with what they are called."""
+    if ask.session is None or found.closed_at:
+        return {}
+    signer = _signer(ask.session.user)
+    return {
+        one: title
+        for one, title in _owners(schedule).items()
+        if one != found.owner and not refuse_hand_over(schedule, found.asked, signer, one)
+    }
+
+
+def _signer(one: User) -> Signer:
+    return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
 
 
 def _row(schedule: Schedule, one: Kept, standing: Standing) -> ReviewRow:
