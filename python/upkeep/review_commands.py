@@ -179,8 +179,6 @@ def renew(inventory: str, number: int) -> None:
     with _opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        if found.closed_at:
-            raise UsageError(f"review {number} is signed: what was shown stays")
         acting.record(
             store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
         )

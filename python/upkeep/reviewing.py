@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -238,15 +239,23 @@ def renew_late(store: Store, site: Site, now: datetime) -> None:
         if there is None or signed[one.id] or there.state in occurrences.OPEN:
             continue
         gap = reviews.gap_of([there], now, site.settings.run_timeout_seconds)
-        if gap is not None and (gap, there.run_id) != (one.gap, one.run_id):
+        if gap is None or (gap, there.run_id) == (one.gap, one.run_id):
+            continue
+        with suppress(UsageError):  # somebody has signed meanwhile
             renew(store, replace(one, gap=gap, run_id=there.run_id), now)
 
 
 def renew(store: Store, review: Kept, now: datetime) -> str:
-    """Collect what there is now for a review, which shows it from now on; return its hash."""
+    """Collect what there is now for a review, which shows it from now on; return its hash.
+
+    Raises UsageError if somebody has signed: what they were shown stays.
+    """
     with store.read() as db:
         document = review_evidence.collect(db, review, now)
     with store.begin() as db:
+        _locked(db, review.site, review.id)
+        if stored.signatures_of(db, review.id):
+            raise UsageError(f"review {review.id} is signed: what was shown stays")
         sha256 = review_evidence.keep(db, document)
         stored.set_evidence(db, review.id, sha256, review.gap, review.run_id)
     return sha256

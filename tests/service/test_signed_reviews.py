@@ -268,6 +268,18 @@ def test_evidence_that_was_renewed_must_be_looked_at_again(opened: Reviewed) -> 
     assert opened.sign(review.id, "ann", evidence=renewed).evidence_sha256 == renewed
 
 
+def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed, url: str) -> None:
+    review = opened.one("keys")
+    opened.sign(review.id, "ann")
+
+    opened.now += timedelta(minutes=5)
+    with pytest.raises(UsageError, match="what was shown stays"):
+        renew(opened.store, review, opened.now)
+    said = upkeep(opened, url, "review", "renew", str(review.id)).stderr
+    assert f"review {review.id} is signed: what was shown stays" in said
+    assert opened.one("keys").evidence_sha256 == review.evidence_sha256
+
+
 # --- signing ---------------------------------------------------------------------------------------------------------
 def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed) -> None:
     review = opened.one("fires")

@@ -244,12 +244,12 @@ def renew(ask: Ask) -> Response:
     """Collect what there is now."""
     with ask.store.read() as db:
         found = the_review(ask, db)
-        signed = stored.signatures_of(db, found.id)
-    if found.closed_at or signed:
-        raise PageError(409, "It has been signed: what was shown stays.")
+    try:
+        reviewing.renew(ask.store, found, ask.now)
+    except UsageError as exc:
+        raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
         acts.record(db, ask.act("renew review", f"review {found.id}"))
-    reviewing.renew(ask.store, found, ask.now)
     return go_to(f"/reviews/{found.id}")
 
 
