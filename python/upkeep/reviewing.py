@@ -39,6 +39,7 @@ MOST_FILES = 10
 MOST_FILE_BYTES = 20_000_000
 MOST_TEXT = 20_000
 MOST_FOLLOW_UPS = 20
+FOLLOW_UP_WITHIN = timedelta(days=3660)
 FIRST_PERIOD = timedelta(days=31)
 CHECK = "review_overdue"
 UNSAFE = re.compile(r"[^\w.() +=@,-]+")
@@ -315,7 +316,7 @@ def sign(
     try:
         with store.begin() as db:
             review = _locked(db, site, review_id)
-            _refuse(db, calendars.schedule, review, form, by, given, evidence_sha256)
+            _refuse(db, calendars, review, form, by, now, given, evidence_sha256)
             made = _append(db, installation, calendars, review, form, by, now, given)
             detail = f"{form.verdict.value}; signature {made.number}"
             act = by.act(now, "sign review", f"review {review_id}", acts.DONE, detail)
@@ -338,14 +339,16 @@ def _locked(db: Connection, site: str, review_id: int) -> Kept:
 
 def _refuse(
     db: Connection,
-    schedule: Schedule,
+    calendars: Calendars,
     review: Kept,
     form: Form,
     by: By,
+    now: datetime,
     given: Sequence[Given],
     evidence_sha256: str,
 ) -> None:
     """Raise UsageError if this may not be signed so."""
+    schedule = calendars.schedule
     before = stored.signatures_of(db, review.id)
     said = reviews.refusal(schedule, review.asked, before, by.signer, form)
     if not said and evidence_sha256 and evidence_sha256 != review.evidence_sha256:
@@ -362,6 +365,9 @@ def _refuse(
     for follow_up in form.follow_ups:
         if not said and known and follow_up.owner not in known:
             said = f"there is no team and no person {follow_up.owner!r}"
+        today = now.astimezone(calendars.hours(follow_up.owner).zone).date()
+        if not said and not today <= follow_up.due <= today + FOLLOW_UP_WITHIN:
+            said = f"a follow-up is due from today on, within ten years; found {follow_up.due}"
     if said:
         raise UsageError(said)
 

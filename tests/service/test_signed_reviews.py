@@ -403,6 +403,8 @@ def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
         ({"given": [Given("big.zip", b"0" * (MOST_FILE_BYTES + 1))]}, "big.zip: 20.0 MB; at most 20 MB"),
         ({"follow_ups": (FollowUp("nobody", date(2027, 2, 1), "x"),)}, "no team and no person 'nobody'"),
         ({"follow_ups": (FollowUp("ops", date(2027, 2, 1), "x"),) * 21}, "21 follow-ups; at most 20"),
+        ({"follow_ups": (FollowUp("ops", date(2026, 2, 1), "x"),)}, "is due from today on, within ten years; found 2026-02-01"),
+        ({"follow_ups": (FollowUp("ops", date(9999, 12, 31), "x"),)}, "within ten years; found 9999-12-31"),
     ],
 )  # fmt: skip
 def test_what_is_handed_in_is_bounded(opened: Reviewed, more: dict[str, Any], said: str) -> None:
@@ -684,7 +686,7 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
         "--user",
         "ann",
     )
-    command += ("--follow-up", "ops 2027-02-01 fill it up")
+    command += ("--follow-up", f"ops {date.today() + timedelta(days=30)} fill it up")
     status, said = on_a_terminal(opened, url, PASSWORD, *command)
     assert status == 0, said
     assert f"signature 1: ann says fail of review {number}" in said
