@@ -21,7 +21,7 @@ from reviewed_site import PASSWORD, Reviewed, write_site
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep import signatures
+from upkeep import clock, signatures
 from upkeep.document import schema
 from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation, trusted_keys
@@ -740,9 +740,26 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(
         ["2027-01", "plain", "Plain", "ops"],
     ]
     lines = upkeep(opened, url, "completion", "--month", "2027-01").stdout.splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["audit", "plain"]
+    assert [line.split("\t")[0] for line in lines if "\t" in line] == ["audit", "plain"]
+    assert lines[0].startswith("2027-01: ")
+    assert lines[-2:] == ["Signed by one alone", "audit, till: The till, 2027-01-04: bob is ill"]
     wrong = upkeep(opened, url, "completion", "--month", "January")
     assert (wrong.returncode, "'January' is no month" in wrong.stderr) == (64, True)
+
+
+def test_a_month_in_which_nothing_counts_says_so(site: Reviewed, url: str) -> None:
+    said = upkeep(site, url, "completion", "--month", "2026-12").stdout
+    assert said == "Nothing was due in 2026-12. What is due: upkeep schedule list\n"
+
+    with site.store.begin() as db:
+        review = reviews.New(
+            site.site.key, "audit", "till follow-up 1.1", site.now, "Count it", "ops", site.now,
+            clock.now() + timedelta(minutes=5), site.now, parent=1,
+        )  # fmt: skip
+        reviews.open_one(db, review)
+    month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
+    said = upkeep(site, url, "completion", "--month", month).stdout
+    assert said.startswith(f"{month}: nothing that was due counts.\n1 thing still in time")
 
 
 def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
