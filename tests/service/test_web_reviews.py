@@ -130,6 +130,7 @@ def test_today_says_at_once_what_ones_team_owes_this_week(site: Reviewed, visit:
     told, legal, nobody = (said_on(visit(name).get("/")) for name in ("ann", "cat", "vic"))
 
     assert 'Operations owes <b>3 reviews</b>; <span class="fail">2 overdue</span>' in told
+    assert "overdue</span>; the first by <b>Mon 2027-01-04 17:00</b>." in told
     assert told.index("Fire extinguishers") < told.index("Who has keys")
     assert "Deeds" not in told
     assert "Opens this week: Audit <b>Mon 09:00</b>" in told
