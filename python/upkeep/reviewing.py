@@ -140,9 +140,11 @@ def open_due(store: Store, site: Site, calendars: Calendars, now: datetime) -> l
     with store.read() as db:
         known = stored.watched(db, site.key)
         until = stored.opened_until(db, site.key)
-    if set(known) != set(items):
+    # What is wrong in the file now was asked for, and will be again: its reviews are not forgotten.
+    stay = [one for one in known if one[0] in site.schedule.left_out]
+    if set(known) != {*items, *stay}:
         with store.begin() as db:
-            known = stored.watch(db, site.key, items, now)
+            known = stored.watch(db, site.key, [*items, *stay], now)
     made = []
     for name, procedure in procedures.items():
         after = {

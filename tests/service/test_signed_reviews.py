@@ -28,6 +28,7 @@ from upkeep.installation import load_installation, trusted_keys
 from upkeep.reviewing import MOST_FILE_BYTES, Given, file_name, hand_over, problems_of, renew
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.roles import Role
+from upkeep.site import load_site
 from upkeep.store import Store, acts, files, findings, own, records, reviews, tables
 from upkeep.store.retention import Policy, prune
 from upkeep.verdicts import Measure, Severity
@@ -123,6 +124,26 @@ def test_what_was_due_before_the_schedule_asked_opens_nothing(tmp_path: Path, st
 
     site.go(at("2027-01-11 12:00"))
     assert len(site.all()) == len(REVIEWS)
+
+
+def test_a_mistake_in_the_schedule_while_the_run_goes_on_loses_no_review(site: Reviewed) -> None:
+    site.apart.add("audit")
+    site.go(at("2027-01-04 09:00"))
+    site.occur("audit", at("2027-01-04 09:00"))
+    path = Path(site.site.name) / "schedule.yml"
+    problems: list[str] = []
+
+    right = path.read_text()
+    path.write_text(right.replace('"owner": "ops", "checks"', '"owner": "opps", "checks"'))
+    site.site = load_site(site.site.name, problems)
+    site.reviews.step(site.now)
+    assert len(problems) == 1
+    assert site.all() == []
+    path.write_text(right)
+    site.site = load_site(site.site.name, problems)
+    site.reviews.step(site.now)
+
+    assert [review.item for review, _standing in site.all()] == [one["id"] for one in REVIEWS]
 
 
 def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Reviewed) -> None:
