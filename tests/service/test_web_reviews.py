@@ -218,6 +218,7 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
         ({"verdict": "not applicable"}, "not applicable needs a reason"),
         ({"on_behalf_of": "Assessors"}, "what Assessors has found needs its report attached"),
         ({"evidence": "0" * 64}, "the evidence has changed since it was shown"),
+        ({"evidence": ""}, "it does not say which evidence was shown; look at it again"),
         ({"corrects": "77"}, "signature 77 is not one of this review"),
         ({"corrects": "x"}, "there is no such signature to correct"),
         ({"follow_up_text_1": "later"}, "follow-up 1 needs a day"),

@@ -219,7 +219,7 @@ def sign(ask: Ask) -> Response:
         given = [Given(one.name, one.content) for one in ask.files]
         reviewing.sign(
             ask.store, _site(ask), ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
-            given=given, evidence_sha256=ask.form.get("evidence", ""),
+            given=given, evidence_sha256=_shown(ask),
         )  # fmt: skip
     except UsageError as exc:
         return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
@@ -279,6 +279,14 @@ def _form_of(ask: Ask) -> Form:
         follow_ups=tuple(_follow_ups(ask)),
         corrects=int(corrects) if corrects else None,
     )
+
+
+def _shown(ask: Ask) -> str:
+    """Return the hash of the evidence that was on the page with the form."""
+    sha256 = ask.form.get("evidence", "")
+    if not sha256:
+        raise UsageError("it does not say which evidence was shown; look at it again")
+    return sha256
 
 
 def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
