@@ -21,7 +21,7 @@ from reviewed_site import PASSWORD, Reviewed, write_site
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep import clock, signatures
+from upkeep import clock, signatures, waiving
 from upkeep.document import schema
 from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation, trusted_keys
@@ -32,6 +32,7 @@ from upkeep.site import load_site
 from upkeep.store import Store, acts, files, findings, own, records, reviews, tables
 from upkeep.store.retention import Policy, prune
 from upkeep.verdicts import Measure, Severity
+from upkeep.waivers import Scope
 
 REVIEWS = [
     {
@@ -737,6 +738,27 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
         2,
         "✗ record 1: its content is not what was signed\n",
     )
+
+
+def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
+    site: Reviewed, url: str
+) -> None:
+    site.results = {"web1": [result(Severity.HIGH)]}
+    site.go(at("2027-01-04 03:30"))  # the daily run finds it
+    scope = Scope("disk_space", "web1", "/", Severity.HIGH)
+    asker, approver = (waiving.By(site.users[name]) for name in ("ann", "bob"))
+    until = site.now + timedelta(days=30)
+    made = waiving.request(site.store, site.site, scope, "moves in July", until, asker, site.now)
+    waiving.approve(site.store, site.site, made.id, approver, site.now)
+    site.go(at("2027-01-04 10:00"))
+
+    shown = upkeep(site, url, "review", "show", str(site.one("fires").id)).stdout
+
+    assert "Open findings\n" in shown
+    assert "and is no finding" not in shown
+    assert "waiver 1: disk_space of / on web1, up to high, until 2027-02-03" in shown
+    assert "moves in July (asked for by ann, approved by bob)" in shown
+    assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tpartial\t" in shown
 
 
 def test_a_month_is_printed_for_people_programs_and_spreadsheets(
