@@ -289,12 +289,13 @@ def _follow_up(text: str) -> FollowUp:
 
 def _file(path: Path) -> Given:
     try:
-        if path.stat().st_size > reviewing.MOST_FILE_BYTES:
-            most = f"at most {reviewing.MOST_FILE_BYTES // 1_000_000} MB"
-            raise UsageError(f"{path}: {path.stat().st_size / 1e6:.1f} MB; {most}")
-        return Given(path.name, path.read_bytes())
+        with path.open("rb") as stream:
+            content = stream.read(reviewing.MOST_FILE_BYTES + 1)
     except OSError as exc:
         raise UsageError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+    if len(content) > reviewing.MOST_FILE_BYTES:
+        raise UsageError(f"{path}: more than {reviewing.MOST_FILE_BYTES // 1_000_000} MB")
+    return Given(path.name, content)
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -828,6 +828,8 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
         (("--verdict", "pass"), "is no user"),
         (("--verdict", "pass", "--follow-up", "ops soon"), "expected an owner, a day and a text"),
         (("--verdict", "pass", "--attach", "/nonexistent"), "/nonexistent: no such file"),
+        (("--verdict", "pass", "--attach", "/tmp"), "/tmp: is a directory"),
+        (("--verdict", "pass", "--attach", "/dev/zero"), "/dev/zero: more than 20 MB"),
         (("--verdict", "pass", "--evidence", "abc"), "the evidence has changed since it was shown"),
     ],
 )
