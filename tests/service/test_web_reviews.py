@@ -24,6 +24,7 @@ from store_samples import result
 
 from upkeep import clock
 from upkeep.document import schema
+from upkeep.reviewing import renew
 from upkeep.reviews import Verdict
 from upkeep.roles import Role
 from upkeep.store import Store, acts, open_store, records, reviews
@@ -241,6 +242,24 @@ def test_what_cannot_be_signed_says_why_and_loses_nothing_that_was_typed(
         if key in form:
             assert f'value="{form[key]}"' in asked.text
     assert PASSWORD not in asked.text
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong horse battery"])
+def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
+    site: Reviewed, ann: Visitor, password: str
+) -> None:
+    old = site.one("fires").evidence_sha256
+    site.now += timedelta(minutes=5)
+    new = renew(site.store, site.one("fires"), site.now)
+
+    refused = send(ann, site, "fires", evidence=old, password=password)
+    assert refused.status_code == 422
+    assert "newer here than what you were shown" in refused.text
+    assert f'name="evidence" value="{new}"' in refused.text
+    send(ann, site, "fires", evidence=new)
+
+    (one,) = signatures(site, "fires")
+    assert one.evidence_sha256 == new
 
 
 @pytest.mark.parametrize(
