@@ -244,6 +244,16 @@ def test_what_cannot_be_signed_says_why_and_loses_nothing_that_was_typed(
     assert PASSWORD not in asked.text
 
 
+def test_who_was_signed_out_comes_back_to_the_review(site: Reviewed, ann: Visitor) -> None:
+    review = f"/reviews/{site.one('fires').id}"
+    ann.client.cookies.clear()
+
+    asked = ann.post(f"{review}/sign", {"Referer": f"{ann.url}{review}"}, verdict="pass")
+
+    assert asked.status_code == 401
+    assert f'name="to" value="{review}"' in asked.text
+
+
 @pytest.mark.parametrize("password", [PASSWORD, "wrong horse battery"])
 def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
     site: Reviewed, ann: Visitor, password: str
