@@ -147,6 +147,7 @@ class Reviewed:
         """Sign a review as a user."""
         return sign(
             self.store,
+            self.site.key,
             self.installation,
             self.calendars,
             review,

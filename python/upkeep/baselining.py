@@ -11,7 +11,7 @@ from upkeep.baselines import MAY_ACCEPT, Baseline, Better, Proposal, Series
 from upkeep.errors import UsageError
 from upkeep.installation import Installation
 from upkeep.reviewing import By
-from upkeep.store import Store, acts, baselines
+from upkeep.store import Store, acts, baselines, records
 
 
 def accept(
@@ -31,6 +31,7 @@ def accept(
     target = f"{series.measure} of {series.check} of {series.subject} on {series.host}"
     try:
         with store.begin() as db:
+            records.hold(db)
             proposal = baselines.proposal_for(db, series, better, now)
             _refuse(proposal, shown, reason, by)
             made = baselines.accept(

@@ -354,7 +354,7 @@ def schedule_simulate(
 
 @schedule.command("lint")
 def schedule_lint(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """Find what is valid and cannot be meant; exit status 1 if there is anything."""
+    """Find what is valid and cannot be meant; exit status 2 for an error, 1 for anything else."""
     from upkeep.schedule_commands import lint_schedule
 
     raise typer.Exit(lint_schedule(inventory, as_json=as_json))

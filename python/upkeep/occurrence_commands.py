@@ -40,7 +40,9 @@ def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) ->
     screen = Screen(sys.stdout)
     if not found and not owed:
         print_empty(
-            screen, f"Nothing was due in {days} days", f"upkeep schedule next -i {site.name}"
+            screen,
+            f"Nothing was due in {days} days",
+            f"what comes: upkeep schedule next -i {site.name}",
         )
         return
     zone = ZoneInfo(site.schedule.time_zone)

@@ -64,7 +64,7 @@ def list_reviews(inventory: str, team: str, *, due: bool, everything: bool, as_j
 def show_review(inventory: str, number: int, *, as_json: bool) -> None:
     """Print a review: what it asks, what was collected for it, how it stands, who has signed."""
     with _opened(inventory) as (site, store), store.read() as db:
-        found = _review(stored.get(db, number), number)
+        found = _review(stored.get(db, site.key, number), number)
         signed = stored.signatures_of(db, number)
         follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
         content = files.content_of(db, found.evidence_sha256)
@@ -83,8 +83,8 @@ def show_review(inventory: str, number: int, *, as_json: bool) -> None:
 
 def save_attachment(inventory: str, number: int, sha256: str, out: Path) -> None:
     """Write a file that was attached to a signature of a review to a new file."""
-    with _opened(inventory) as (_site, store), store.read() as db:
-        _review(stored.get(db, number), number)
+    with _opened(inventory) as (site, store), store.read() as db:
+        _review(stored.get(db, site.key, number), number)
         names = {
             file.sha256: file.name
             for one in stored.signatures_of(db, number)
@@ -135,7 +135,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
     given = [_file(path) for path in words.attach]
     with _opened(inventory) as (site, store):
         with store.read() as db:
-            found = _review(stored.get(db, number), number)
+            found = _review(stored.get(db, site.key, number), number)
         evidence = words.evidence or found.evidence_sha256
         if not found.evidence_sha256.startswith(evidence):
             raise UsageError(
@@ -145,6 +145,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
         by = by_password(site, store, words.user, f"to sign review {number}, {found.title}")
         made = reviewing.sign(
             store,
+            site.key,
             installation,
             calendars_of(site.schedule, site.folder),
             number,
@@ -169,7 +170,7 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with _opened(inventory) as (site, store):
         by = by_password(site, store, "", f"to hand review {number} over")
-        reviewing.hand_over(store, site.schedule, number, owner, reason, by, clock.now())
+        reviewing.hand_over(store, site.key, site.schedule, number, owner, reason, by, clock.now())
     _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
 
@@ -177,9 +178,7 @@ def renew(inventory: str, number: int) -> None:
     """Collect what there is now for a review that is not signed."""
     with _opened(inventory) as (site, store):
         with store.read() as db:
-            found = _review(stored.get(db, number), number)
-        if found.closed_at:
-            raise UsageError(f"review {number} is signed: what was shown stays")
+            found = _review(stored.get(db, site.key, number), number)
         acting.record(
             store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
         )
@@ -290,12 +289,13 @@ def _follow_up(text: str) -> FollowUp:
 
 def _file(path: Path) -> Given:
     try:
-        if path.stat().st_size > reviewing.MOST_FILE_BYTES:
-            most = f"at most {reviewing.MOST_FILE_BYTES // 1_000_000} MB"
-            raise UsageError(f"{path}: {path.stat().st_size / 1e6:.1f} MB; {most}")
-        return Given(path.name, path.read_bytes())
+        with path.open("rb") as stream:
+            content = stream.read(reviewing.MOST_FILE_BYTES + 1)
     except OSError as exc:
         raise UsageError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+    if len(content) > reviewing.MOST_FILE_BYTES:
+        raise UsageError(f"{path}: more than {reviewing.MOST_FILE_BYTES // 1_000_000} MB")
+    return Given(path.name, content)
 
 
 def _write_new(path: Path, content: bytes) -> None:

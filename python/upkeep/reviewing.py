@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ MOST_FILES = 10
 MOST_FILE_BYTES = 20_000_000
 MOST_TEXT = 20_000
 MOST_FOLLOW_UPS = 20
+FOLLOW_UP_WITHIN = timedelta(days=3660)
 FIRST_PERIOD = timedelta(days=31)
 CHECK = "review_overdue"
 UNSAFE = re.compile(r"[^\w.() +=@,-]+")
@@ -138,9 +140,11 @@ def open_due(store: Store, site: Site, calendars: Calendars, now: datetime) -> l
     with store.read() as db:
         known = stored.watched(db, site.key)
         until = stored.opened_until(db, site.key)
-    if set(known) != set(items):
+    # What is wrong in the file now was asked for, and will be again: its reviews are not forgotten.
+    stay = [one for one in known if one[0] in site.schedule.left_out]
+    if set(known) != {*items, *stay}:
         with store.begin() as db:
-            known = stored.watch(db, site.key, items, now)
+            known = stored.watch(db, site.key, [*items, *stay], now)
     made = []
     for name, procedure in procedures.items():
         after = {
@@ -238,15 +242,23 @@ def renew_late(store: Store, site: Site, now: datetime) -> None:
         if there is None or signed[one.id] or there.state in occurrences.OPEN:
             continue
         gap = reviews.gap_of([there], now, site.settings.run_timeout_seconds)
-        if gap is not None and (gap, there.run_id) != (one.gap, one.run_id):
+        if gap is None or (gap, there.run_id) == (one.gap, one.run_id):
+            continue
+        with suppress(UsageError):  # somebody has signed meanwhile
             renew(store, replace(one, gap=gap, run_id=there.run_id), now)
 
 
 def renew(store: Store, review: Kept, now: datetime) -> str:
-    """Collect what there is now for a review, which shows it from now on; return its hash."""
+    """Collect what there is now for a review, which shows it from now on; return its hash.
+
+    Raises UsageError if somebody has signed: what they were shown stays.
+    """
     with store.read() as db:
         document = review_evidence.collect(db, review, now)
     with store.begin() as db:
+        _locked(db, review.site, review.id)
+        if stored.signatures_of(db, review.id):
+            raise UsageError(f"review {review.id} is signed: what was shown stays")
         sha256 = review_evidence.keep(db, document)
         stored.set_evidence(db, review.id, sha256, review.gap, review.run_id)
     return sha256
@@ -286,6 +298,7 @@ class By:
 
 def sign(
     store: Store,
+    site: str,
     installation: Installation,
     calendars: Calendars,
     review_id: int,
@@ -304,8 +317,8 @@ def sign(
     form = _bounded(form)
     try:
         with store.begin() as db:
-            review = _locked(db, review_id)
-            _refuse(db, calendars.schedule, review, form, by, given, evidence_sha256)
+            review = _locked(db, site, review_id)
+            _refuse(db, calendars, review, form, by, now, given, evidence_sha256)
             made = _append(db, installation, calendars, review, form, by, now, given)
             detail = f"{form.verdict.value}; signature {made.number}"
             act = by.act(now, "sign review", f"review {review_id}", acts.DONE, detail)
@@ -318,9 +331,9 @@ def sign(
         raise
 
 
-def _locked(db: Connection, review_id: int) -> Kept:
-    """Return the review, which nobody else signs or hands over until the transaction ends."""
-    review = stored.get(db, review_id, lock=True)
+def _locked(db: Connection, site: str, review_id: int) -> Kept:
+    """Return the site's review, which nobody else signs or moves until the transaction ends."""
+    review = stored.get(db, site, review_id, lock=True)
     if review is None:
         raise UsageError(f"there is no review {review_id}", remedy="upkeep reviews")
     return review
@@ -328,14 +341,16 @@ def _locked(db: Connection, review_id: int) -> Kept:
 
 def _refuse(
     db: Connection,
-    schedule: Schedule,
+    calendars: Calendars,
     review: Kept,
     form: Form,
     by: By,
+    now: datetime,
     given: Sequence[Given],
     evidence_sha256: str,
 ) -> None:
     """Raise UsageError if this may not be signed so."""
+    schedule = calendars.schedule
     before = stored.signatures_of(db, review.id)
     said = reviews.refusal(schedule, review.asked, before, by.signer, form)
     if not said and evidence_sha256 and evidence_sha256 != review.evidence_sha256:
@@ -352,6 +367,9 @@ def _refuse(
     for follow_up in form.follow_ups:
         if not said and known and follow_up.owner not in known:
             said = f"there is no team and no person {follow_up.owner!r}"
+        today = now.astimezone(calendars.hours(follow_up.owner).zone).date()
+        if not said and not today <= follow_up.due <= today + FOLLOW_UP_WITHIN:
+            said = f"a follow-up is due from today on, within ten years; found {follow_up.due}"
     if said:
         raise UsageError(said)
 
@@ -377,7 +395,7 @@ def _append(
         by.signer,
         at=now,
         authenticated=by.authenticated,
-        party=reviews.party_of(calendars.schedule, review.asked, by.signer, before),
+        party=reviews.party_of(calendars.schedule, review.asked, by.signer, before, form.corrects),
         attachments=attachments,
         evidence_sha256=review.evidence_sha256,
     )
@@ -421,7 +439,14 @@ def _follow_up(
 
 
 def hand_over(
-    store: Store, schedule: Schedule, review_id: int, owner: str, reason: str, by: By, now: datetime
+    store: Store,
+    site: str,
+    schedule: Schedule,
+    review_id: int,
+    owner: str,
+    reason: str,
+    by: By,
+    now: datetime,
 ) -> None:
     """Give a review to another team or person; until when it is due stays.
 
@@ -430,7 +455,7 @@ def hand_over(
     what, target = "hand review over", f"review {review_id}"
     try:
         with store.begin() as db:
-            review = _locked(db, review_id)
+            review = _locked(db, site, review_id)
             _refuse_hand_over(schedule, review, owner, reason, by.signer)
             stored.hand_over(db, review_id, owner)
             detail = f"from {review.owner} to {owner}: {reason.strip()}"
@@ -444,13 +469,8 @@ def hand_over(
 def _refuse_hand_over(
     schedule: Schedule, review: Kept, owner: str, reason: str, by: Signer
 ) -> None:
-    said = reviews.refuse_account(by, "hand a review over")
-    if not said and review.closed_at:
-        said = f"review {review.id} is signed"
-    if not said and owner not in schedule.teams and owner not in schedule.people:
-        said = f"there is no team and no person {owner!r:.100}"
-    if not said and review.parties:
-        said = "its parties must sign: " + ", ".join(review.parties)
+    said = f"review {review.id} is signed" if review.closed_at else ""
+    said = said or reviews.refuse_hand_over(schedule, review.asked, by, owner)
     if not said and not reason.strip():
         said = "a review is handed over for a reason"
     if said:

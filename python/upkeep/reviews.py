@@ -251,10 +251,10 @@ def in_force(signatures: Sequence[Signature]) -> list[Signature]:
 
 def _waits_for(asked: Asked, valid: Sequence[Signature]) -> tuple[str, ...]:
     """Return who must sign still."""
-    if asked.parties:
-        return tuple(party for party in asked.parties if party not in {one.party for one in valid})
-    if not valid:
-        return (asked.owner,)
+    signed = {one.party for one in valid}
+    missing = tuple(party for party in asked.parties if party not in signed)
+    if missing or not valid:
+        return missing or (asked.owner,)
     alone = asked.four_eyes == "alone_with_reason" and any(one.alone for one in valid)
     if asked.four_eyes == "no" or alone or len({one.who for one in valid}) > 1:
         return ()
@@ -295,11 +295,18 @@ def eligible(schedule: Schedule, owner: str, parties: Iterable[str]) -> tuple[st
 
 
 def party_of(
-    schedule: Schedule, asked: Asked, signer: Signer, signatures: Sequence[Signature]
+    schedule: Schedule,
+    asked: Asked,
+    signer: Signer,
+    signatures: Sequence[Signature],
+    corrects: int | None = None,
 ) -> str:
-    """Return for which party somebody signs: of theirs, the first that has not; empty if there are no parties."""
+    """Return for which party somebody signs: of theirs, the first that has not; empty if there are no parties.
+
+    corrects: the signature that does not count any more.
+    """
     own = [party for party in asked.parties if signer.person in people_of(schedule, party)]
-    waiting = _waits_for(asked, in_force(signatures))
+    waiting = _waits_for(asked, [one for one in in_force(signatures) if one.number != corrects])
     return next((party for party in own if party in waiting), own[0] if own else "")
 
 
@@ -342,6 +349,28 @@ def _refuse_person(schedule: Schedule, asked: Asked, signer: Signer) -> str:
     teams = " or ".join(title_of(schedule, one) for one in asked.parties or (asked.owner,))
     who = schedule.people[signer.person].name if signer.person in schedule.people else signer.user
     return f"{who} is not of {teams}"
+
+
+def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: str) -> str:
+    """Say why somebody may not give a review to another owner; empty if they may.
+
+    Who may not sign it may not give it to themselves either: it takes one of its owner's people, or an admin.
+    """
+    said = refuse_account(signer, "hand a review over")
+    if not said and not signer.role.may(Role.ADMIN):
+        said = _refuse_person(schedule, asked, signer)
+    if said:
+        return said
+    if owner not in schedule.teams and owner not in schedule.people:
+        return f"there is no team and no person {owner!r:.100}"
+    if asked.parties:
+        return "its parties must sign: " + ", ".join(asked.parties)
+    may = people_of(schedule, owner)
+    if len(may) < (2 if asked.four_eyes == "required" else 1):
+        found = f"only {', '.join(may)}" if may else "nobody"
+        needed = "two people" if asked.four_eyes == "required" else "somebody"
+        return f"{needed} must sign it, and of {title_of(schedule, owner)} {found} may"
+    return ""
 
 
 def _refuse_correction(signatures: Sequence[Signature], form: Form) -> str:

@@ -68,13 +68,15 @@ def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:
 
 
 def lint_schedule(inventory: str, *, as_json: bool) -> int:
-    """Print what cannot be meant; return 1 if there is anything."""
+    """Print what cannot be meant; return 2 if any of it is an error, else 1 if there is anything."""
     site = load_site(inventory)
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now())
     if as_json:
         _print_json({"remarks": _documents(remarks)})
     else:
         view.print_remarks(_out(), remarks, len(site.schedule.procedures))
+    if any(one.level == "error" for one in remarks):
+        return 2
     return 1 if remarks else 0
 
 

@@ -10,7 +10,15 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from upkeep.errors import ConfigurationError
 from upkeep.expectations import expected
@@ -381,6 +389,12 @@ class Schedule(Part):
     channels: dict[Id, Channel] = Field(default={})
     alerts: Alerts = Field(default=Alerts())
     waivers: Waivers = Field(default=Waivers())
+    _left_out: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The procedures that stand in the file and are left out, because they are wrong."""
+        return self._left_out
 
     def zone_of(self, part: Procedure | Span | Team) -> str:
         """Return the time zone that holds for the part."""
@@ -405,6 +419,7 @@ def parse_schedule(path: Path, text: str, dropped: list[str] | None = None) -> S
         raise ConfigurationError(
             f"{file.place()}: found a {kind}; expected a mapping with `procedures`"
         )
+    left_out: set[str] = set()
     while True:
         try:
             schedule = Schedule.model_validate(value, context={"folder": path.parent})
@@ -416,11 +431,13 @@ def parse_schedule(path: Path, text: str, dropped: list[str] | None = None) -> S
                 for key, text in _broken_references(schedule)
             ]
             if not problems:
+                schedule._left_out = frozenset(left_out)
                 return schedule
         wrong = {key[1] for key, _text in problems if key[0] == "procedures" and len(key) > 1}
         if dropped is None or not wrong or any(key[0] != "procedures" for key, _text in problems):
             raise ConfigurationError("\n".join(text for _key, text in problems))
         dropped += [text for _key, text in problems]
+        left_out |= {str(one) for one in wrong}
         left = {id_: one for id_, one in value["procedures"].items() if id_ not in wrong}
         value = {**value, "procedures": left}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
+from typing import Literal
 
 from upkeep import reviews, rota
 from upkeep.calendars import Calendars
@@ -20,12 +21,16 @@ OCCURRENCES = 1000
 
 @dataclass(frozen=True)
 class Remark:
-    """One thing that cannot be meant. about: `procedure daily` or `team ops`; kind: a word for programs."""
+    """One thing that cannot be meant. about: `procedure daily` or `team ops`; kind: a word for programs.
+
+    level: `error` for what can never be done as the file says it.
+    """
 
     about: str
     kind: str
     text: str
     remedy: str
+    level: Literal["error", "warn"] = "warn"
 
 
 def lint(calendars: Calendars, now: datetime) -> list[Remark]:
@@ -80,14 +85,16 @@ def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
         least = max(len(one.parties), 2 if one.four_eyes == "required" else 1)
         alone = [party for party in one.parties if not reviews.people_of(schedule, party)]
         if schedule.teams and (len(may) < least or alone):
-            found = ", ".join(may) or "nobody"
+            found = f"only {', '.join(may)}" if may else "nobody"
             needed = "two people" if least == 2 else f"{least} people" if least > 2 else "somebody"
-            text = f"must be signed by {needed}, and only {found} may"
-            remedy = "add `members` to its team, or say `four_eyes: alone_with_reason`"
-            yield Remark(about, "nobody to sign", text, remedy)
+            text = f"must be signed by {needed}, and {found} may"
+            remedy = "add `members` to its team"
+            if one.four_eyes == "required":
+                remedy += ", or say `four_eyes: alone_with_reason`"
+            yield Remark(about, "nobody to sign", text, remedy, "error")
         elif not schedule.teams and least > 1:
             text = "needs two people, and the schedule has no teams that say who may sign"
-            yield Remark(about, "nobody to sign", text, "add `people` and `teams`")
+            yield Remark(about, "nobody to sign", text, "add `people` and `teams`", "error")
 
 
 def _of_team(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:

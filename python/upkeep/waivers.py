@@ -5,6 +5,7 @@ A waived failure is a failure that somebody has accepted for a time: it still fa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from upkeep.verdicts import Severity
 LONGEST = timedelta(days=90)
 UNUSED_AFTER = timedelta(days=30)
 MAY_REQUEST, MAY_APPROVE, MAY_REVOKE = Role.OPERATOR, Role.APPROVER, Role.OPERATOR
+CLASSES = re.compile(r"\[!?]?[^]]*]")
 MOST_PATTERN = 255
 MOST_SUBJECT = 1_000
 MOST_REASON = 4_000
@@ -224,4 +226,5 @@ def _fits(text: str, pattern: str) -> bool:
 
 
 def _fits_all(pattern: str) -> bool:
-    return "*" in pattern and not pattern.strip().strip("*?")
+    """Say if a pattern names nothing: `*`, and `[!~]*`, which fits all but a few."""
+    return "*" in pattern and not CLASSES.sub("", pattern).strip("*?")

@@ -188,7 +188,7 @@ def fill_reviews(store: Store, schedule: Schedule, weeks: int, now: datetime) ->
                 )  # fmt: skip
                 opened = reviews.open_one(db, new)
                 assert opened
-                kept = reviews.get(db, opened)
+                kept = reviews.get(db, SITE, opened)
                 assert kept
                 if week:
                     _sign(db, key, kept, signer, at + timedelta(hours=1))

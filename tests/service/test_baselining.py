@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from upkeep.reviewing import By, problems_of
 from upkeep.roles import Role
 from upkeep.settings import Settings
 from upkeep.site import load_site
-from upkeep.store import Store, acts, baselines, runs, users
+from upkeep.store import Store, acts, baselines, records, runs, users
 from upkeep.store.observed import add_host
 from upkeep.verdicts import Measure
 
@@ -123,6 +125,30 @@ def test_only_what_was_shown_is_accepted(store: Store, installation: Installatio
     later = NOW + timedelta(days=0.5)
     with pytest.raises(UsageError, match="propose something else by now"):
         baselining.accept(store, installation, SERIES, None, seen, "so", by(store, "bob"), later)
+
+
+def test_of_two_who_accept_the_same_at_once_one_does(
+    store: Store, installation: Installation
+) -> None:
+    measured(store, *[80.0] * 20)
+    seen, bob = proposal(store), by(store, "bob")
+
+    def accept(_number: int) -> str:
+        try:
+            baselining.accept(store, installation, SERIES, None, seen, "so", bob, NOW)
+        except UsageError as exc:
+            return str(exc)
+        return "accepted"
+
+    with ThreadPoolExecutor(2) as pool:
+        with store.begin() as db:  # both begin while somebody else appends
+            records.hold(db)
+            said = pool.map(accept, range(2))
+            time.sleep(0.5)
+        found = sorted(said)
+
+    assert found[0] == "accepted"
+    assert found[1].startswith("nothing can be accepted: nothing was measured")
 
 
 def test_a_record_is_never_changed(

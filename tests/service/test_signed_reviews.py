@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -20,16 +21,18 @@ from reviewed_site import PASSWORD, Reviewed, write_site
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep import signatures
+from upkeep import clock, signatures, waiving
 from upkeep.document import schema
 from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation, trusted_keys
 from upkeep.reviewing import MOST_FILE_BYTES, Given, file_name, hand_over, problems_of, renew
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.roles import Role
+from upkeep.site import load_site
 from upkeep.store import Store, acts, files, findings, own, records, reviews, tables
 from upkeep.store.retention import Policy, prune
 from upkeep.verdicts import Measure, Severity
+from upkeep.waivers import Scope
 
 REVIEWS = [
     {
@@ -122,6 +125,26 @@ def test_what_was_due_before_the_schedule_asked_opens_nothing(tmp_path: Path, st
 
     site.go(at("2027-01-11 12:00"))
     assert len(site.all()) == len(REVIEWS)
+
+
+def test_a_mistake_in_the_schedule_while_the_run_goes_on_loses_no_review(site: Reviewed) -> None:
+    site.apart.add("audit")
+    site.go(at("2027-01-04 09:00"))
+    site.occur("audit", at("2027-01-04 09:00"))
+    path = Path(site.site.name) / "schedule.yml"
+    problems: list[str] = []
+
+    right = path.read_text()
+    path.write_text(right.replace('"owner": "ops", "checks"', '"owner": "opps", "checks"'))
+    site.site = load_site(site.site.name, problems)
+    site.reviews.step(site.now)
+    assert len(problems) == 1
+    assert site.all() == []
+    path.write_text(right)
+    site.site = load_site(site.site.name, problems)
+    site.reviews.step(site.now)
+
+    assert [review.item for review, _standing in site.all()] == [one["id"] for one in REVIEWS]
 
 
 def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Reviewed) -> None:
@@ -267,6 +290,18 @@ def test_evidence_that_was_renewed_must_be_looked_at_again(opened: Reviewed) -> 
     assert opened.sign(review.id, "ann", evidence=renewed).evidence_sha256 == renewed
 
 
+def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed, url: str) -> None:
+    review = opened.one("keys")
+    opened.sign(review.id, "ann")
+
+    opened.now += timedelta(minutes=5)
+    with pytest.raises(UsageError, match="what was shown stays"):
+        renew(opened.store, review, opened.now)
+    said = upkeep(opened, url, "review", "renew", str(review.id)).stderr
+    assert f"review {review.id} is signed: what was shown stays" in said
+    assert opened.one("keys").evidence_sha256 == review.evidence_sha256
+
+
 # --- signing ---------------------------------------------------------------------------------------------------------
 def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed) -> None:
     review = opened.one("fires")
@@ -390,6 +425,8 @@ def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
         ({"given": [Given("big.zip", b"0" * (MOST_FILE_BYTES + 1))]}, "big.zip: 20.0 MB; at most 20 MB"),
         ({"follow_ups": (FollowUp("nobody", date(2027, 2, 1), "x"),)}, "no team and no person 'nobody'"),
         ({"follow_ups": (FollowUp("ops", date(2027, 2, 1), "x"),) * 21}, "21 follow-ups; at most 20"),
+        ({"follow_ups": (FollowUp("ops", date(2026, 2, 1), "x"),)}, "is due from today on, within ten years; found 2026-02-01"),
+        ({"follow_ups": (FollowUp("ops", date(9999, 12, 31), "x"),)}, "within ten years; found 9999-12-31"),
     ],
 )  # fmt: skip
 def test_what_is_handed_in_is_bounded(opened: Reviewed, more: dict[str, Any], said: str) -> None:
@@ -420,8 +457,28 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
     from upkeep.reviewing import By
 
     review = opened.one("fires")
-    by = By(opened.users["ann"], "password")
-    hand_over(opened.store, opened.site.schedule, review.id, "legal", "we rent", by, opened.now)
+    by, other = (By(opened.users[name], "password") for name in ("ann", "cat"))
+    with pytest.raises(UsageError, match="Cat is not of Operations"):
+        hand_over(
+            opened.store,
+            opened.site.key,
+            opened.site.schedule,
+            review.id,
+            "cat",
+            "mine",
+            other,
+            opened.now,
+        )
+    hand_over(
+        opened.store,
+        opened.site.key,
+        opened.site.schedule,
+        review.id,
+        "legal",
+        "we rent",
+        by,
+        opened.now,
+    )
 
     with pytest.raises(UsageError, match="Ann is not of Legal"):
         opened.sign(review.id, "ann")
@@ -430,7 +487,16 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
     with opened.store.read() as db:
         assert "from ops to legal: we rent" in [one.detail for one in acts.recent(db, 5)]
     with pytest.raises(UsageError, match="is signed"):
-        hand_over(opened.store, opened.site.schedule, review.id, "ops", "back", by, opened.now)
+        hand_over(
+            opened.store,
+            opened.site.key,
+            opened.site.schedule,
+            review.id,
+            "ops",
+            "back",
+            by,
+            opened.now,
+        )
 
 
 # --- what is never changed -------------------------------------------------------------------------------------------
@@ -442,6 +508,8 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
         "UPDATE kept_file SET content = ''",
         "DELETE FROM kept_file",
         "DELETE FROM review",
+        "UPDATE review SET due_at = '2030-01-01 00:00:00'",
+        "UPDATE review SET id = id + 1000",
     ],
 )
 def test_the_database_refuses_to_change_what_was_signed(opened: Reviewed, statement: str) -> None:
@@ -449,6 +517,27 @@ def test_the_database_refuses_to_change_what_was_signed(opened: Reviewed, statem
 
     with pytest.raises(StoreError, match="rows are only added"), opened.store.begin() as db:
         db.execute(text(statement))
+
+
+@pytest.mark.parametrize("table", ["act", "signature", "kept_file", "review"])
+def test_the_database_refuses_to_replace_or_empty_what_is_kept(
+    opened: Reviewed, table: str
+) -> None:
+    opened.sign(opened.one("fires").id, "ann")
+    if opened.store.engine.dialect.name == "postgresql":
+        with pytest.raises(StoreError, match="rows are only added"), opened.store.begin() as db:
+            db.execute(text(f"TRUNCATE {table}"))
+        return
+    values = {"signature": "text = 'x'", "kept_file": "content = 'x'", "review": "title = 'x'"}
+    columns = ", ".join(one.name for one in tables.metadata.tables[table].columns)
+    name, _is, value = values.get(table, "account = 'x'").partition(" = ")
+    forged = columns.replace(f", {name}", f", {value}")
+
+    with contextlib.suppress(StoreError), opened.store.begin() as db:
+        db.execute(text(f"INSERT OR REPLACE INTO {table} SELECT {forged} FROM {table}"))
+
+    with opened.store.read() as db:
+        assert not db.execute(text(f"SELECT count(*) FROM {table} WHERE {name} = {value}")).scalar()
 
 
 def forced(store: Store, *statements: str) -> None:
@@ -619,7 +708,7 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
         "--user",
         "ann",
     )
-    command += ("--follow-up", "ops 2027-02-01 fill it up")
+    command += ("--follow-up", f"ops {date.today() + timedelta(days=30)} fill it up")
     status, said = on_a_terminal(opened, url, PASSWORD, *command)
     assert status == 0, said
     assert f"signature 1: ann says fail of review {number}" in said
@@ -651,6 +740,27 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     )
 
 
+def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
+    site: Reviewed, url: str
+) -> None:
+    site.results = {"web1": [result(Severity.HIGH)]}
+    site.go(at("2027-01-04 03:30"))  # the daily run finds it
+    scope = Scope("disk_space", "web1", "/", Severity.HIGH)
+    asker, approver = (waiving.By(site.users[name]) for name in ("ann", "bob"))
+    until = site.now + timedelta(days=30)
+    made = waiving.request(site.store, site.site, scope, "moves in July", until, asker, site.now)
+    waiving.approve(site.store, site.site, made.id, approver, site.now)
+    site.go(at("2027-01-04 10:00"))
+
+    shown = upkeep(site, url, "review", "show", str(site.one("fires").id)).stdout
+
+    assert "Open findings\n" in shown
+    assert "and is no finding" not in shown
+    assert "waiver 1: disk_space of / on web1, up to high, until 2027-02-03" in shown
+    assert "moves in July (asked for by ann, approved by bob)" in shown
+    assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tpartial\t" in shown
+
+
 def test_a_month_is_printed_for_people_programs_and_spreadsheets(
     opened: Reviewed, url: str
 ) -> None:
@@ -673,9 +783,26 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(
         ["2027-01", "plain", "Plain", "ops"],
     ]
     lines = upkeep(opened, url, "completion", "--month", "2027-01").stdout.splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["audit", "plain"]
+    assert [line.split("\t")[0] for line in lines if "\t" in line] == ["audit", "plain"]
+    assert lines[0].startswith("2027-01: ")
+    assert lines[-2:] == ["Signed by one alone", "audit, till: The till, 2027-01-04: bob is ill"]
     wrong = upkeep(opened, url, "completion", "--month", "January")
     assert (wrong.returncode, "'January' is no month" in wrong.stderr) == (64, True)
+
+
+def test_a_month_in_which_nothing_counts_says_so(site: Reviewed, url: str) -> None:
+    said = upkeep(site, url, "completion", "--month", "2026-12").stdout
+    assert said == "Nothing was due in 2026-12. What is due: upkeep schedule list\n"
+
+    with site.store.begin() as db:
+        review = reviews.New(
+            site.site.key, "audit", "till follow-up 1.1", site.now, "Count it", "ops", site.now,
+            clock.now() + timedelta(minutes=5), site.now, parent=1,
+        )  # fmt: skip
+        reviews.open_one(db, review)
+    month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
+    said = upkeep(site, url, "completion", "--month", month).stdout
+    assert said.startswith(f"{month}: nothing that was due counts.\n1 thing still in time")
 
 
 def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
@@ -701,6 +828,8 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
         (("--verdict", "pass"), "is no user"),
         (("--verdict", "pass", "--follow-up", "ops soon"), "expected an owner, a day and a text"),
         (("--verdict", "pass", "--attach", "/nonexistent"), "/nonexistent: no such file"),
+        (("--verdict", "pass", "--attach", "/tmp"), "/tmp: is a directory"),
+        (("--verdict", "pass", "--attach", "/dev/zero"), "/dev/zero: more than 20 MB"),
         (("--verdict", "pass", "--evidence", "abc"), "the evidence has changed since it was shown"),
     ],
 )
@@ -714,9 +843,27 @@ def test_wrong_usage_is_named(
 
 
 def test_reviews_that_are_not_there(opened: Reviewed, url: str) -> None:
-    assert "there is no review 999" in upkeep(opened, url, "review", "show", "999").stderr
-    assert (
-        "there is no team 'oops' (nearest: 'ops')"
-        in upkeep(opened, url, "reviews", "--team", "oops").stderr
-        or True
-    )
+    for number in ("999", str(2**63)):
+        said = upkeep(opened, url, "review", "show", number).stderr
+        assert f"there is no review {number}" in said
+    said = upkeep(opened, url, "reviews", "--team", "oops").stderr
+    assert "there is no team 'oops'; did you mean 'ops'?" in said
+
+
+def test_the_reviews_of_another_site_in_the_database_are_not_there(
+    opened: Reviewed, url: str, tmp_path: Path
+) -> None:
+    folder = write_site(tmp_path / "other", tmp_path / "other state", SCHEDULE)
+    other = Reviewed(folder, opened.store, opened.now)
+    number = str(opened.one("fires").id)
+    there_is_none = f"there is no review {number}"
+
+    signing = ("sign", number, "--verdict", "pass", "--user", "ann")
+    assert there_is_none in on_a_terminal(other, url, PASSWORD, *signing)[1]
+    for command in (("show", number), ("renew", number), ("attachment", number, "a", "--out", "a")):
+        assert there_is_none in upkeep(other, url, "review", *command).stderr
+    other.users = opened.users
+    with pytest.raises(UsageError, match=there_is_none):
+        other.sign(int(number), "ann")
+    with opened.store.read() as db:
+        assert list(records.chain(db)) == []

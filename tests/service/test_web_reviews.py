@@ -24,6 +24,7 @@ from store_samples import result
 
 from upkeep import clock
 from upkeep.document import schema
+from upkeep.reviewing import renew
 from upkeep.reviews import Verdict
 from upkeep.roles import Role
 from upkeep.store import Store, acts, open_store, records, reviews
@@ -130,6 +131,7 @@ def test_today_says_at_once_what_ones_team_owes_this_week(site: Reviewed, visit:
     told, legal, nobody = (said_on(visit(name).get("/")) for name in ("ann", "cat", "vic"))
 
     assert 'Operations owes <b>3 reviews</b>; <span class="fail">2 overdue</span>' in told
+    assert "overdue</span>; the first by <b>Mon 2027-01-04 17:00</b>." in told
     assert told.index("Fire extinguishers") < told.index("Who has keys")
     assert "Deeds" not in told
     assert "Opens this week: Audit <b>Mon 09:00</b>" in told
@@ -217,6 +219,7 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
         ({"verdict": "not applicable"}, "not applicable needs a reason"),
         ({"on_behalf_of": "Assessors"}, "what Assessors has found needs its report attached"),
         ({"evidence": "0" * 64}, "the evidence has changed since it was shown"),
+        ({"evidence": ""}, "it does not say which evidence was shown; look at it again"),
         ({"corrects": "77"}, "signature 77 is not one of this review"),
         ({"corrects": "x"}, "there is no such signature to correct"),
         ({"follow_up_text_1": "later"}, "follow-up 1 needs a day"),
@@ -239,6 +242,34 @@ def test_what_cannot_be_signed_says_why_and_loses_nothing_that_was_typed(
         if key in form:
             assert f'value="{form[key]}"' in asked.text
     assert PASSWORD not in asked.text
+
+
+def test_who_was_signed_out_comes_back_to_the_review(site: Reviewed, ann: Visitor) -> None:
+    review = f"/reviews/{site.one('fires').id}"
+    ann.client.cookies.clear()
+
+    asked = ann.post(f"{review}/sign", {"Referer": f"{ann.url}{review}"}, verdict="pass")
+
+    assert asked.status_code == 401
+    assert f'name="to" value="{review}"' in asked.text
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong horse battery"])
+def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
+    site: Reviewed, ann: Visitor, password: str
+) -> None:
+    old = site.one("fires").evidence_sha256
+    site.now += timedelta(minutes=5)
+    new = renew(site.store, site.one("fires"), site.now)
+
+    refused = send(ann, site, "fires", evidence=old, password=password)
+    assert refused.status_code == 422
+    assert "newer here than what you were shown" in refused.text
+    assert f'name="evidence" value="{new}"' in refused.text
+    send(ann, site, "fires", evidence=new)
+
+    (one,) = signatures(site, "fires")
+    assert one.evidence_sha256 == new
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,9 @@ def test_from_a_finding_to_a_waiver_that_somebody_else_approves(site: Reviewed, 
     assert 'value="disk_space"' in form
     assert "<option selected>medium" in form.replace(' value="medium"', "")
 
+    assert "<option selected>medium" in form
+    # Nothing is accepted that nobody has chosen.
+    assert '<select name="severity" required><option value="">' in ann.get("/waivers/new").text
     asked = ann.act("/waivers/new", **FORM)
 
     assert asked.headers["location"] == "/waivers/1"

@@ -209,6 +209,27 @@ def test_json_has_its_schema(site, words):
     )
 
 
+def test_a_review_that_nobody_can_sign_is_an_error_that_programs_can_read(tmp_path):
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "schedule.yml").write_text(
+        """
+        people: {ann: {name: Ann}}
+        teams: {ops: {title: Operations, members: [ann]}}
+        procedures:
+          audit: {title: Audit, owner: ops, reviews: [{id: keys, title: Keys, four_eyes: required}]}
+        """
+    )
+    done = CliRunner().invoke(cli, ["schedule", "lint", "-i", str(tmp_path), "--json"])
+
+    assert done.exit_code == 2
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, schema("schedule_lint"), jsonschema.Draft202012Validator)
+    kinds = [(one["kind"], one["level"]) for one in document["remarks"]]
+    assert kinds[:2] == [("reviews never open", "warn"), ("nobody to sign", "error")]
+    said = CliRunner().invoke(cli, ["schedule", "lint", "-i", str(tmp_path)]).stdout
+    assert said.index("review audit keys: error: nobody to sign") < said.index("never open")
+
+
 def test_procedures_have_their_schema_with_and_without_all_that_can_be_said(tmp_path):
     (tmp_path / "inventory").mkdir()
     (tmp_path / "schedule.yml").write_text(

@@ -142,6 +142,10 @@ NARROWER = (
         ),
         ({"scope": replace(SCOPE, host_pattern="*", subject_glob="*")}, NARROWER),
         ({"scope": replace(SCOPE, host_pattern="?*", subject_glob="**")}, NARROWER),
+        ({"scope": replace(SCOPE, host_pattern="*", subject_glob="[!~]*")}, NARROWER),
+        ({"scope": replace(SCOPE, host_pattern="[]a]?*", subject_glob="*[!]]")}, NARROWER),
+        ({"scope": replace(SCOPE, host_pattern="*", subject_glob="*[0-9]db")}, ""),
+        ({"scope": replace(SCOPE, host_pattern="web[12]", subject_glob="*")}, ""),
         ({"scope": replace(SCOPE, host_pattern="*")}, ""),
         ({"scope": replace(SCOPE, subject_glob="*")}, ""),
         (

@@ -27,12 +27,17 @@ class Kept:
     signed: Signed
 
 
+def hold(db: Connection) -> None:
+    """Let nobody else append until the transaction ends; whoever comes at the same time waits."""
+    if db.dialect.name == "postgresql":  # SQLite has one writer at a time anyhow
+        db.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+
+
 def append(
     db: Connection, key: Ed25519PrivateKey, kind: str, about: str, record: Mapping[str, Any]
 ) -> Signed:
-    """Sign a record and append it, in the transaction that does what it says. Whoever comes at the same time waits."""
-    if db.dialect.name == "postgresql":  # SQLite has one writer at a time anyhow
-        db.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+    """Sign a record and append it, in the transaction that does what it says."""
+    hold(db)
     table = tables.signature
     row = db.execute(select(table).order_by(table.c.number.desc()).limit(1)).first()
     body = {**record, "kind": kind, "about": about}

@@ -167,9 +167,12 @@ def set_closed(db: Connection, review_id: int, closed_at: datetime | None) -> No
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-def get(db: Connection, review_id: int, *, lock: bool = False) -> Kept | None:
-    """Return the review, or None; lock: nobody else signs it or hands it over until the transaction ends."""
-    query = select(tables.review).where(tables.review.c.id == review_id)
+def get(db: Connection, site: str, review_id: int, *, lock: bool = False) -> Kept | None:
+    """Return the site's review, or None; lock: nobody else signs it or moves it until the transaction ends."""
+    if review_id >= 2**31:
+        return None
+    table = tables.review
+    query = select(table).where(table.c.id == review_id, table.c.site == name(site))
     row = db.execute(query.with_for_update() if lock else query).first()
     return of_row(row) if row else None
 

@@ -28,7 +28,7 @@ def print_baselines(screen: Screen, rows: Sequence[Row], zone: ZoneInfo) -> None
         print_empty(
             screen,
             "No baseline has been accepted",
-            "upkeep baseline propose CHECK HOST SUBJECT MEASURE",
+            "what could be: upkeep baseline propose CHECK HOST SUBJECT MEASURE",
         )
         return
     columns = [

@@ -22,19 +22,18 @@ def print_completion(
 ) -> None:
     """Print one sentence, then each procedure, each team, and what a reader must know."""
     if not found.rows:
-        print_empty(screen, f"Nothing was due in {found.month}", "upkeep schedule list")
-        return
-    if screen.live:
-        screen.line(
-            (
-                f"{found.month}: {percent(found.total)} of what was due was done in its time.",
-                "bold",
-            )
+        print_empty(
+            screen, f"Nothing was due in {found.month}", "what is due: upkeep schedule list"
         )
-        if found.pending:
-            waits = f"{counted(found.pending, 'thing')} still in time: the month is not final."
-            screen.line((waits, STYLES["warn"]))
-        screen.line()
+        return
+    said = f"{percent(found.total)} of what was due was done in its time"
+    if found.total is None:
+        said = "nothing that was due counts"
+    screen.line((f"{found.month}: {said}.", "bold"))
+    if found.pending:
+        waits = f"{counted(found.pending, 'thing')} still in time: the month is not final."
+        screen.line((waits, STYLES["warn"]))
+    screen.line()
     counts = COUNTS if not screen.live else [name for name in COUNTS if _any(found.rows, name)]
     columns = [Column("procedure", gives=True), Column("team", gives=True)]
     columns += [Column(name.replace("_", " "), right=True) for name in counts]
@@ -46,14 +45,13 @@ def print_completion(
         share = (percent(row.rate), STYLES["warn"] if bad else "")
         cells.append([row.procedure, titles.get(row.team, row.team), *numbers, share])
     print_columns(screen, columns, cells)
-    if screen.live:
-        screen.line()
-        for team, rate in found.teams.items():
-            line = f"{titles.get(team, team) or 'nobody'}: {percent(rate)}"
-            screen.line(screen.text(line, 200))
-        _print_remarks(screen, "Left out", found.left_out, zone)
-        _print_remarks(screen, "Skipped", found.skipped, zone)
-        _print_remarks(screen, "Signed by one alone", found.alone, zone)
+    screen.line()
+    for team, rate in found.teams.items():
+        line = f"{titles.get(team, team) or 'nobody'}: {percent(rate)}"
+        screen.line(screen.text(line, 200))
+    _print_remarks(screen, "Left out", found.left_out, zone)
+    _print_remarks(screen, "Skipped", found.skipped, zone)
+    _print_remarks(screen, "Signed by one alone", found.alone, zone)
     screen.flush()
 
 

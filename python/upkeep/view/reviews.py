@@ -59,6 +59,21 @@ def words_of(standing: Standing) -> str:
     return words
 
 
+def status_of(one: Mapping[str, Any]) -> tuple[Status, Severity | None]:
+    """Return status and severity of a row of a review's evidence; a finding has no status: it fails."""
+    level = one.get("severity")
+    return Status(one.get("status", Status.FAIL.value)), Severity(level) if level else None
+
+
+def without(found: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a review's evidence has not been told under another heading."""
+    names = {(one["check"], one["host"], one["subject"]) for one in told["rows"]}
+    rows = [
+        one for one in found["rows"] if (one["check"], one["host"], one["subject"]) not in names
+    ]
+    return {"rows": rows, "left_out": found["left_out"]}
+
+
 def print_reviews(
     screen: Screen,
     rows: Sequence[tuple[Kept, Standing]],
@@ -160,8 +175,12 @@ def _print_evidence(screen: Screen, evidence: Mapping[str, Any], zone: ZoneInfo)
         ]
         print_columns(screen, columns, cells)
     _print_measures(screen, evidence["measures"])
-    _print_troubles(screen, "Does not pass now", evidence["not_passing"])
+    _print_troubles(screen, "Open findings", evidence["findings"])
+    others = without(evidence["not_passing"], evidence["findings"])
+    _print_troubles(screen, "Does not pass now, and is no finding", others)
+    _print_waivers(screen, evidence["waivers"], zone)
     _print_changes(screen, evidence["changed"], zone)
+    _print_due_times(screen, evidence["occurrences"], zone)
     for link in evidence["links"]:
         screen.line(screen.text(f"{link['title']}: {link['url']}", 1_200))
 
@@ -200,9 +219,8 @@ def _print_troubles(screen: Screen, title: str, found: Mapping[str, Any]) -> Non
     screen.line((title, "bold"))
     rows = []
     for one in found["rows"]:
-        status, severity = Status(one["status"]), one["severity"] and Severity(one["severity"])
-        words = status_words(status, severity or None)
-        kind = status_kind(status, severity or None)
+        status, severity = status_of(one)
+        words, kind = status_words(status, severity), status_kind(status, severity)
         rows.append(Row(kind, words, one["host"], one["check"], one["subject"], one["message"]))
     print_rows(screen, rows)
     _print_left(screen, found["left_out"])
@@ -220,6 +238,37 @@ def _print_changes(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -> 
         [
             exact(datetime.fromisoformat(one["at"]), zone),
             *(one[key] for key in ("kind", "check", "host", "subject", "message")),
+        ]
+        for one in found["rows"][:count]
+    ]
+    print_columns(screen, columns, cells)
+    _print_left(screen, found["left_out"] + len(found["rows"]) - len(cells))
+
+
+def _print_waivers(screen: Screen, found: Iterable[Mapping[str, Any]], zone: ZoneInfo) -> None:
+    for number, one in enumerate(found):
+        if not number:
+            screen.line()
+            screen.line(("Waived", "bold"))
+        until = exact(datetime.fromisoformat(one["ends_at"]), zone)
+        scope = f"{one['check']} of {one['subject']} on {one['host']}, up to {one['severity']}"
+        who = f"asked for by {one['requested_by']}, approved by {one['approved_by']}"
+        text = f"waiver {one['id']}: {scope}, until {until}: {one['reason']} ({who})"
+        screen.line(screen.text(text, 1_000))
+
+
+def _print_due_times(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -> None:
+    if not found["rows"]:
+        return
+    screen.line()
+    screen.line(("Due times, newest first", "bold"))
+    count = EVENTS if screen.live else len(found["rows"])
+    columns = [Column("due"), Column("kind"), Column("host"), Column("state")]
+    columns.append(Column("why", gives=True))
+    cells: list[list[Piece]] = [
+        [
+            exact(datetime.fromisoformat(one["due_at"]), zone),
+            *(one[key] for key in ("kind", "host", "state", "cause")),
         ]
         for one in found["rows"][:count]
     ]

@@ -201,7 +201,11 @@ def print_remarks(screen: Screen, remarks: Sequence[Remark], procedures: int) ->
         return
     screen.line((f"{counted(len(remarks), 'thing')} to look at.", f"bold {STYLES['warn']}"))
     screen.line()
-    rows = [Row("warn", "warn", one.about, one.kind, "", one.text, one.remedy) for one in remarks]
+    kinds = {"error": "fail", "warn": "warn"}
+    rows = [
+        Row(kinds[one.level], one.level, one.about, one.kind, "", one.text, one.remedy)
+        for one in sorted(remarks, key=lambda one: one.level)  # errors first
+    ]
     print_rows(screen, rows)
     screen.flush()
 

@@ -256,7 +256,7 @@ def _problem(route: Route, ask: Ask, problem: PageError) -> Response:
         error = {"version": 1, "error": str(problem), "remedy": problem.remedy}
         answer: Response = JSONResponse(error, problem.status)
     elif problem.status == 401:
-        answer = auth.sign_in_form(ask, status=401, to=ask.url)
+        answer = auth.sign_in_form(ask, status=401, to=_page_of(route, ask))
     else:
         answer = page(
             ask, "problem.html", status=problem.status, message=str(problem), remedy=problem.remedy
@@ -264,6 +264,14 @@ def _problem(route: Route, ask: Ask, problem: PageError) -> Response:
     if problem.status == 401:
         answer.headers["WWW-Authenticate"] = 'Session realm="Upkeep"'
     return answer
+
+
+def _page_of(route: Route, ask: Ask) -> str:
+    """Return the page that was asked for; of a form the one on which it stood."""
+    if route.method == GET:
+        return ask.url
+    there = urlsplit(ask.headers.get("referer", ""))
+    return f"{there.path}?{there.query}" if there.query else there.path
 
 
 __all__ = ["GET", "POST", "ROUTES", "make_app"]

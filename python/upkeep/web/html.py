@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -16,8 +15,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from upkeep.alerts.messages import title_of
 from upkeep.check import load as load_checks
 from upkeep.roles import Role
-from upkeep.verdicts import Severity, Status
+from upkeep.verdicts import Status
 from upkeep.view import html, text
+from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
 
 STATIC = {
@@ -91,7 +91,7 @@ def _environment() -> Environment:
         "title_of": title_of,
         "path": lambda part: quote(str(part), safe=""),
         "age": text.age,
-        "without": _without,
+        "without": without,
         "size": text.size,
         "moment": lambda said, zone: text.exact(datetime.fromisoformat(said), zone),
         "lines": escape,  # of an excerpt, whose lines are harmless each
@@ -103,8 +103,8 @@ def _environment() -> Environment:
         "took": _took,
         "link": link,
         "sign": text.status_sign,
-        "sign_of_row": lambda one: text.status_sign(*_status_of(one)),
-        "kind_of_row": lambda one: text.status_kind(*_status_of(one)),
+        "sign_of_row": lambda one: text.status_sign(*status_of(one)),
+        "kind_of_row": lambda one: text.status_kind(*status_of(one)),
         "kind": text.status_kind,
         "state_sign": lambda state: " ".join(
             filter(None, (_STATES.get(state, ("", ""))[1], state))
@@ -136,21 +136,6 @@ _STATES = {
     "missed": ("warn", "▲"),
     "skipped": ("", "-"),
 }
-
-
-def _status_of(one: Mapping[str, Any]) -> tuple[Status, Severity | None]:
-    """Return status and severity of a row of a review's evidence; a finding has no status: it fails."""
-    level = one.get("severity")
-    return Status(one.get("status", Status.FAIL.value)), Severity(level) if level else None
-
-
-def _without(found: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a review's evidence has not been told under another heading."""
-    names = {(one["check"], one["host"], one["subject"]) for one in told["rows"]}
-    rows = [
-        one for one in found["rows"] if (one["check"], one["host"], one["subject"]) not in names
-    ]
-    return {"rows": rows, "left_out": found["left_out"]}
 
 
 def _run_sign(run: Any) -> str:

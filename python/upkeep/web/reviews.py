@@ -27,6 +27,7 @@ from upkeep.reviews import (
     in_force,
     people_of,
     refusal,
+    refuse_hand_over,
     standing,
     title_of,
 )
@@ -36,6 +37,7 @@ from upkeep.store import acts, files
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.store.texts import name
+from upkeep.store.users import User
 from upkeep.view.reviews import kind_of, words_of
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -177,7 +179,8 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
         most_files=reviewing.MOST_FILES, titles=lambda one: title_of(schedule, one),
-        may_manage=ask.may(LEAST_ROLE) and not found.closed_at, can_sign=ask.setting.installation is not None,
+        may_renew=ask.may(LEAST_ROLE) and not signed, takers=_takers(ask, schedule, found),
+        can_sign=ask.setting.installation is not None,
     )  # fmt: skip
 
 
@@ -215,8 +218,8 @@ def sign(ask: Ask) -> Response:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
         reviewing.sign(
-            ask.store, ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
-            given=given, evidence_sha256=ask.form.get("evidence", ""),
+            ask.store, _site(ask), ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
+            given=given, evidence_sha256=_shown(ask),
         )  # fmt: skip
     except UsageError as exc:
         return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
@@ -231,7 +234,7 @@ def hand_over(ask: Ask) -> Response:
         number = the_review(ask, db).id
     try:
         by = _proved(ask)
-        reviewing.hand_over(ask.store, schedule, number, owner, reason, by, ask.now)
+        reviewing.hand_over(ask.store, _site(ask), schedule, number, owner, reason, by, ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -241,12 +244,12 @@ def renew(ask: Ask) -> Response:
     """Collect what there is now."""
     with ask.store.read() as db:
         found = the_review(ask, db)
-        signed = stored.signatures_of(db, found.id)
-    if found.closed_at or signed:
-        raise PageError(409, "It has been signed: what was shown stays.")
+    try:
+        reviewing.renew(ask.store, found, ask.now)
+    except UsageError as exc:
+        raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
         acts.record(db, ask.act("renew review", f"review {found.id}"))
-    reviewing.renew(ask.store, found, ask.now)
     return go_to(f"/reviews/{found.id}")
 
 
@@ -278,6 +281,14 @@ def _form_of(ask: Ask) -> Form:
     )
 
 
+def _shown(ask: Ask) -> str:
+    """Return the hash of the evidence that was on the page with the form."""
+    sha256 = ask.form.get("evidence", "")
+    if not sha256:
+        raise UsageError("it does not say which evidence was shown; look at it again")
+    return sha256
+
+
 def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
     for row in range(1, FOLLOW_UPS + 1):
         text, owner, due = (
@@ -295,9 +306,8 @@ def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
 # --- small things ----------------------------------------------------------------------------------------------------
 def the_review(ask: Ask, db: Any) -> Kept:
     """Return the site's review of the path's number."""
-    number = int(ask.path["id"])
-    found = stored.get(db, number) if number < 2**31 else None
-    if found is None or found.site != _site(ask):
+    found = stored.get(db, _site(ask), int(ask.path["id"]))
+    if found is None:
         raise PageError(404, "There is no such review.")
     return found
 
@@ -308,10 +318,24 @@ def _refusal(
     """Say why who asks may not sign the review, or correct a signature of it; empty if they may."""
     if ask.session is None:
         return ""
-    one = ask.session.user
-    signer = Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
     form = replace(EMPTY, corrects=corrects, note="x" if corrects else "")
-    return refusal(schedule, found.asked, signed, signer, form)
+    return refusal(schedule, found.asked, signed, _signer(ask.session.user), form)
+
+
+def _takers(ask: Ask, schedule: Schedule, found: Kept) -> dict[str, str]:
+    """Return to whom who asks may give the review, with what they are called."""
+    if ask.session is None or found.closed_at:
+        return {}
+    signer = _signer(ask.session.user)
+    return {
+        one: title
+        for one, title in _owners(schedule).items()
+        if one != found.owner and not refuse_hand_over(schedule, found.asked, signer, one)
+    }
+
+
+def _signer(one: User) -> Signer:
+    return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
 
 
 def _row(schedule: Schedule, one: Kept, standing: Standing) -> ReviewRow:
