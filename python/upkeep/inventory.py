@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from upkeep.errors import ConfigurationError
 from upkeep.settings import URLS
 
 TIMEOUT_SECONDS = 120
+ENVIRONMENT = "upkeep_environment"
+"""The variable by which hosts of production, staging, … are told apart."""
 
 
 def read_inventory(
@@ -29,15 +32,18 @@ def read_inventory(
     return {name: variables.get(name, {}) for name in sorted(names | set(variables))}
 
 
-def read_groups(
-    inventory: str, environment: Mapping[str, str] | None = None
-) -> dict[str, frozenset[str]]:
-    """Return the groups of each host, those that hold its groups too.
+@dataclass(frozen=True)
+class Place:
+    """Where a host stands in the inventory. groups: those that hold its groups too; environment: such as staging."""
 
-    Raises ConfigurationError as read_inventory does.
-    """
+    groups: frozenset[str] = frozenset()
+    environment: str = ""
+
+
+def read_places(inventory: str, environment: Mapping[str, str] | None = None) -> dict[str, Place]:
+    """Return where each host stands; raise ConfigurationError as read_inventory does."""
     listed = _list(inventory, "", environment)
-    listed.pop("_meta", None)
+    variables = listed.pop("_meta", {}).get("hostvars", {})
     found: dict[str, set[str]] = {}
 
     def descend(group: str, above: frozenset[str]) -> None:
@@ -51,7 +57,10 @@ def read_groups(
 
     for group in listed:
         descend(group, frozenset())
-    return {host: frozenset(groups) for host, groups in found.items()}
+    return {
+        host: Place(frozenset(groups), str(variables.get(host, {}).get(ENVIRONMENT, "")))
+        for host, groups in found.items()
+    }
 
 
 def _list(

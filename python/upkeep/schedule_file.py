@@ -309,6 +309,9 @@ class SeverityRule(Part):
 
     check: str | None = Field(default=None, description="A check's id, or a pattern such as log_*.")
     group: str | None = Field(default=None, description="A group of the inventory.")
+    environment: str | None = Field(
+        default=None, description="What the inventory says of the host as upkeep_environment."
+    )
     severity: int = Field(alias="is", ge=1, le=4)
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from alert_samples import MONDAY, SCHEDULE, full, minutes, run, seen, site
 from sqlalchemy import select
 from store_samples import result
 
+from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.model import Alert
 from upkeep.errors import UsageError
 from upkeep.observed import Outcome
-from upkeep.store import Store, alerts, findings, outbox, own, silences, tables
+from upkeep.roles import Role
+from upkeep.store import Store, alerts, findings, outbox, own, silences, tables, users
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
 from upkeep.verdicts import Severity, Status
+from upkeep.waivers import Scope
+from upkeep.waiving import By
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
 SITE = "/srv/site"
@@ -355,6 +361,73 @@ def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(
     run(store, MONDAY + minutes(2), seen(full(HIGH, "/data"), at=MONDAY + minutes(2)))
     alerter.step(MONDAY + minutes(2))
     assert [one.opening for one in now_open(store)] == [2]
+
+
+def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_ends(
+    store: Store, alerter: Alerter
+) -> None:
+    key = alerter.key
+    run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY), site=key)
+    alerter.step(MONDAY)
+    before = len(messages(store))
+    with store.begin() as db:
+        for who, role in (("ada", Role.OPERATOR), ("bob", Role.APPROVER)):
+            users.add(db, who, role, "no password", MONDAY, person=who)
+        ada, bob = users.get(db, "ada"), users.get(db, "bob")
+    assert ada is not None
+    assert bob is not None
+    ends = MONDAY + timedelta(days=2)
+    scope = Scope("disk_space", "web1", "/data", HIGH)
+    asked = waiving.request(store, alerter.site, scope, "grows", ends, By(ada), MONDAY)
+    waiving.approve(store, alerter.site, asked.id, By(bob), MONDAY)
+    alerter.step(MONDAY + minutes(1))
+
+    with store.read() as db:
+        (one,) = findings.open_ones(db)
+        (alert,) = alerts.recent(db, 9)
+    assert (one.status, alert.status, alert.closed_how) == ("open", "closed", "waived")
+    told = messages(store)[before:]
+    assert {title for _to, _channel, _kind, title in told} == {
+        "waived: [2] FAILS: File systems have space left (web1)"
+    }
+    table = tables.outbox
+    with store.read() as db:
+        where = table.c.title.startswith("waived")
+        bodies = list(db.execute(select(table.c.body).where(where)).scalars())
+    assert bodies
+    assert all("It was not seen to pass: it is accepted for a time" in body for body in bodies)
+
+    assert waiving.settle(store, key, ends) == 1
+    alerter.step(ends)
+    assert [one.opening for one in now_open(store)] == [2]
+
+
+def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
+    store: Store, tmp_path: Path
+) -> None:
+    staging = {"hosts": {"web1": {}}, "vars": {"upkeep_environment": "staging"}}
+    groups = {
+        "staging": staging,
+        "database": {"hosts": {"db1": {}}},
+        "web": {"hosts": {"web2": {}}},
+    }
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"all": {"children": groups}}))
+    rules = [{"environment": "staging", "is": 4}, {"group": "database", "is": 1}]
+    told = site(alerts={"team": "ops", "severities": rules})
+    one = Alerter(store, replace(told, inventory=inventory))
+    for host in ("web1", "web2", "db1"):
+        mends(store, MONDAY - minutes(60), host)
+    one.step(MONDAY - minutes(59))
+    for number, host in enumerate(("web1", "web2", "db1")):
+        fails(store, MONDAY, HIGH, host, subject=f"/data{number}")
+    one.step(MONDAY)
+
+    assert sorted((alert.cause, alert.severity) for alert in now_open(store)) == [
+        ("/data0", 4),
+        ("/data1", 2),
+        ("/data2", 1),
+    ]
 
 
 @pytest.mark.parametrize(

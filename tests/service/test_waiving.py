@@ -110,7 +110,7 @@ def test_an_open_finding_is_covered_when_it_is_approved_and_alerts_again_when_it
 
     number = asked.waive()
     assert (asked.finding().status, asked.finding().waiver_id) == ("open", number)
-    assert asked.transitions() == [("retired", "medium")]  # alerts let go of it
+    assert asked.transitions() == [("waived", "medium")]  # alerts let go of it
 
     asked.looks(Severity.MEDIUM, 1)
     assert asked.transitions() == []
@@ -126,7 +126,7 @@ def test_what_opens_under_a_waiver_is_written_down_and_told_to_nobody(asked: Ask
     asked.looks(Severity.LOW)
 
     assert asked.finding().waiver_id == number
-    assert asked.transitions() == [("retired", "low")]
+    assert asked.transitions() == [("waived", "low")]
     assert asked.history() == ["opened", "waived"]
 
     asked.looks(Severity.MEDIUM, 1)  # worse, and still accepted
@@ -139,7 +139,7 @@ def test_what_opens_under_a_waiver_is_written_down_and_told_to_nobody(asked: Ask
 
     asked.looks(Severity.MEDIUM, 3)
     assert asked.finding().waiver_id == number
-    assert asked.transitions() == [("retired", "medium")]
+    assert asked.transitions() == [("waived", "medium")]
     assert asked.history()[-2:] == ["reopened", "waived"]
 
 
@@ -156,7 +156,7 @@ def test_what_rises_above_the_ceiling_alerts_as_new_and_is_covered_again_below_i
 
     asked.looks(Severity.MEDIUM, 2)
     assert asked.finding().waiver_id == number
-    assert asked.transitions() == [("retired", "medium")]
+    assert asked.transitions() == [("waived", "medium")]
     with asked.store.read() as db:
         said = [text for _at, _kind, text in findings.history(db, asked.finding().id)]
     assert said[2] == f"91 % used, at most 90 % (worse than waiver {number} accepts)"

@@ -7,7 +7,7 @@ that they send are written down together, or not at all.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from upkeep.alerts.messages import About, Message
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
 from upkeep.alerts.policy import Times
 from upkeep.errors import ConfigurationError
+from upkeep.inventory import Place, read_places
 from upkeep.schedule_file import Schedule, Step
 from upkeep.site import Site
 from upkeep.store import Store, alerts, findings, outbox, silences
@@ -27,8 +28,8 @@ from upkeep.store.outbox import Letter
 from upkeep.store.texts import name
 
 STEP_SECONDS = 5.0
-GROUPS_FOR = timedelta(minutes=15)
-"""How long the inventory's groups are taken as known; only sites whose severities name groups ask for them."""
+PLACES_FOR = timedelta(minutes=15)
+"""How long the inventory is taken as known; only sites whose severities name groups or environments ask for it."""
 
 
 class Alerter:
@@ -45,14 +46,14 @@ class Alerter:
         self.site = site
         self.key = name(site.key)
         self.calendar = calendar or SiteCalendar(site.schedule, site.folder)
-        self._groups: Mapping[str, Collection[str]] = {}
-        self._groups_at: datetime | None = None
+        self._places: Mapping[str, Place] = {}
+        self._places_at: datetime | None = None
         self._asked_looked_at = False
 
     def step(self, now: datetime) -> float:
         """Look at what has happened; return in how many seconds to look again."""
         schedule = self.site.schedule
-        groups = self._groups_of_hosts(now)
+        places = self._places_of_hosts(now)
         with self.store.begin() as db:
             alerts.begin(db, self.key, now)
             self._retire_unscheduled(db, now)
@@ -60,7 +61,10 @@ class Alerter:
             board = alerts.load_board(db, self.key, now)
             for seen, remedy in found:
                 severity = seen.severity and severities.severity_of(
-                    schedule.alerts.severities, seen.check, groups.get(seen.host, ()), seen.severity
+                    schedule.alerts.severities,
+                    seen.check,
+                    places.get(seen.host, Place()),
+                    seen.severity,
                 )
                 # Of the product's own troubles, those with a procedure are its owner's.
                 procedure = seen.subject if seen.host == findings.OWN_HOST else seen.procedure
@@ -86,18 +90,16 @@ class Alerter:
             every = {check for checks in asked for check in checks or ()}
             findings.retire_unscheduled(db, self.key, every, now)
 
-    def _groups_of_hosts(self, now: datetime) -> Mapping[str, Collection[str]]:
-        """Return the groups of each host, if a rule asks for them; the last that could be read."""
-        if not severities.needs_groups(self.site.schedule.alerts.severities):
+    def _places_of_hosts(self, now: datetime) -> Mapping[str, Place]:
+        """Return where each host stands, if a rule asks for it; the last that could be read."""
+        if not severities.needs_places(self.site.schedule.alerts.severities):
             return {}
-        if self._groups_at is None or not timedelta() <= now - self._groups_at < GROUPS_FOR:
-            from upkeep.inventory import read_groups
-
-            self._groups_at = now
+        if self._places_at is None or not timedelta() <= now - self._places_at < PLACES_FOR:
+            self._places_at = now
             # A dynamic inventory that does not answer delays no alert: severities are as known before.
             with contextlib.suppress(ConfigurationError):
-                self._groups = read_groups(str(self.site.inventory), self.site.environment)
-        return self._groups
+                self._places = read_places(str(self.site.inventory), self.site.environment)
+        return self._places
 
     # --- who is told -------------------------------------------------------------------------------------------------
     def _tell(self, db: Any, board: Board, saved: Mapping[int, Alert], now: datetime) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from upkeep.alerts.model import (
+    ACCEPTED,
     ACKNOWLEDGED,
     CLOSED,
     FIRST,
@@ -37,6 +38,9 @@ FLAPPING = 3
 FLAPPING_FOR = timedelta(hours=24)
 """A group that opens so often in that time flaps: its recovery has to last before it is told."""
 SETTLES_FOR = timedelta(hours=1)
+NOT_PASSED = {"retired": UNWATCHED, "waived": ACCEPTED}
+"""How an alert closes when its last finding leaves so, without having been seen to pass."""
+LEAVING = ("resolved", *NOT_PASSED)
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,9 @@ class Board:
     def take(self, seen: Transition, severity: int | None, team: str, remedy: str = "") -> None:
         """Take in a transition. severity: as the site maps it; None if it does not alert, or not any more."""
         here = self.where.get(seen.finding_id)
-        if seen.kind in ("resolved", "retired") or severity is None:
+        if seen.kind in LEAVING or severity is None:
             if here is not None:
-                how = seen.kind if seen.kind in ("resolved", "retired") else "info"
+                how = seen.kind if seen.kind in LEAVING else "info"
                 self._leave(here, seen, how, team)
             return
         if here is not None:
@@ -215,8 +219,8 @@ class Board:
         elif seen.judgement:
             self._close(number, REJUDGED)
             self._judging(seen, team).closed.append(number)
-        elif how == "retired":
-            self._close(number, UNWATCHED)
+        elif how in NOT_PASSED:
+            self._close(number, NOT_PASSED[how])
         elif self._openings_of_late(alert) + alert.returns >= FLAPPING:
             self._change(number, settles_at=self.now + SETTLES_FOR)
             self._note(number, "settles")

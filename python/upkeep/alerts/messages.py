@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.alerts.model import FIRST, JUDGED, REJUDGED, UNWATCHED, Alert, Member
+from upkeep.alerts.model import ACCEPTED, FIRST, JUDGED, RECOVERED, UNWATCHED, Alert, Member
 from upkeep.check import load
 from upkeep.store import own
 from upkeep.store.findings import HOST_UNREACHABLE
@@ -31,6 +31,10 @@ WHY = {
     "came back": "It came back. ",
     "lapsed": "The acknowledgement has lapsed, and it still fails. ",
     "still fails": "It was kept quiet, and still fails. ",
+}
+NOT_PASSED = {
+    UNWATCHED: "It was not seen to pass: what was watched is not there any more.",
+    ACCEPTED: "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
 }
 _MENTION = re.compile(r"@(?=\w)|<(?=[!@#])")
 
@@ -75,11 +79,10 @@ def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -
     """Return what is said when it is over. everything: the findings that it was about."""
     alert = about.alert
     told = About(alert, everything, about.site, about.page, about.zone, about.now)
-    how = {UNWATCHED: "no longer watched", REJUDGED: "judged again"}
-    word = how.get(alert.closed_how, "recovered")
+    word = alert.closed_how or RECOVERED
     lines = [f"{word.capitalize()}. {_since(told)}", "", *_findings(everything, phi=phi)]
-    if alert.closed_how == UNWATCHED:
-        lines += ["", "It was not seen to pass: what was watched is not there any more."]
+    if alert.closed_how in NOT_PASSED:
+        lines += ["", NOT_PASSED[alert.closed_how]]
     lines += ["", *_links(told)]
     return Message(
         f"{word}: [{alert.worst}] {headline(alert, everything)}", _body(lines, alert.dedupe)

@@ -12,13 +12,14 @@ from upkeep.verdicts import Severity
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
 INCIDENT, FIRST, JUDGED = "incident", "first", "judged"
 RECOVERED, UNWATCHED, REJUDGED = "recovered", "no longer watched", "judged again"
+ACCEPTED = "waived"
 MANY = "*"
 """The cause of an alert for all causes of a check that came after the first few."""
 
 
 @dataclass(frozen=True)
 class Transition:
-    """A change of a finding. kind: opened, reopened, severity, resolved or retired.
+    """A change of a finding. kind: one of `upkeep.store.findings`: opened, resolved, retired, waived, ….
 
     first: its check had never been answered on that host before; judgement: it was judged again, and the how manyth
     time; procedure: what the run was of.

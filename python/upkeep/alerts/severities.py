@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from upkeep.check import load
+from upkeep.inventory import Place
 from upkeep.schedule_file import Schedule, SeverityRule
 from upkeep.verdicts import Severity
 
@@ -19,7 +20,7 @@ SECURITY = ("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.308(a)(6)(ii)")
 
 
 def severity_of(
-    rules: Sequence[SeverityRule], check: str, groups: Collection[str], severity: Severity
+    rules: Sequence[SeverityRule], check: str, place: Place, severity: Severity
 ) -> int | None:
     """Return the severity by the first rule that fits, else as the check says; None for info, which alerts nobody."""
     if severity is Severity.INFO:
@@ -27,15 +28,17 @@ def severity_of(
     for rule in (*rules, *DEFAULTS):
         if rule.check is not None and not fnmatchcase(check, rule.check):
             continue
-        if rule.group is not None and rule.group not in groups:
+        if rule.group is not None and rule.group not in place.groups:
+            continue
+        if rule.environment is not None and rule.environment != place.environment:
             continue
         return rule.severity
     return severity.rank
 
 
-def needs_groups(rules: Sequence[SeverityRule]) -> bool:
-    """Say if a rule asks for a host's groups."""
-    return any(rule.group is not None for rule in rules)
+def needs_places(rules: Sequence[SeverityRule]) -> bool:
+    """Say if a rule asks where a host stands."""
+    return any(rule.group is not None or rule.environment is not None for rule in rules)
 
 
 def is_security(check: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import insert as new_row
 from upkeep.alerts.groups import FLAPPING_FOR, Board
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member, Past, Transition
 from upkeep.errors import UsageError
-from upkeep.store import findings, tables
+from upkeep.store import tables
 from upkeep.store.findings import OPEN as FINDING_OPEN
 from upkeep.store.runs import RUNNING
 from upkeep.store.statements import batched, insert
@@ -322,12 +322,10 @@ def _past(db: Connection, key: str, now: datetime) -> Past:
 
 def _transition(row: Row[Any]) -> Transition:
     severity = row.severity or row.finding_severity
-    # To alerts, what is waived is as good as gone: nobody is told, until the waiver ends or the finding gets worse.
-    kind = findings.RETIRED if row.kind == findings.WAIVED else row.kind
     return Transition(
         event_id=row.id,
         finding_id=row.finding_id,
-        kind=kind,
+        kind=row.kind,
         at=row.at,
         host=row.host,
         check=row.check_id,

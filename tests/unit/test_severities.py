@@ -1,0 +1,67 @@
+"""Severities of alerts, by tables: the site's rules, then ours, then what the check says."""
+
+from __future__ import annotations
+
+import pytest
+
+from upkeep.alerts.severities import is_security, needs_places, severity_of
+from upkeep.inventory import Place
+from upkeep.schedule_file import SeverityRule
+from upkeep.verdicts import Severity
+
+RULES = [
+    {"check": "log_*", "environment": "staging", "is": 4},
+    {"group": "database", "environment": "production", "is": 1},
+    {"environment": "staging", "is": 3},
+    {"check": "disk_space", "is": 2},
+]
+STAGING = Place(frozenset({"all", "database"}), "staging")
+DATABASE = Place(frozenset({"all", "database"}), "production")
+WEB = Place(frozenset({"all", "web"}), "production")
+NOWHERE = Place()
+
+
+@pytest.mark.parametrize(
+    ("check", "place", "severity", "expected"),
+    [
+        ("log_errors", STAGING, Severity.CRITICAL, 4),
+        (
+            "memory_available",
+            STAGING,
+            Severity.CRITICAL,
+            3,
+        ),  # the first rule that fits, not the closest
+        ("disk_space", STAGING, Severity.LOW, 3),
+        ("log_errors", DATABASE, Severity.LOW, 1),
+        ("log_errors", WEB, Severity.HIGH, 2),  # no rule fits: as the check says
+        ("disk_space", WEB, Severity.CRITICAL, 2),
+        ("disk_space", NOWHERE, Severity.LOW, 2),
+        ("memory_available", NOWHERE, Severity.LOW, 4),
+        ("memory_available", NOWHERE, Severity.CRITICAL, 1),
+        ("failed_logins", NOWHERE, Severity.LOW, 2),
+        ("login_after_failures", NOWHERE, Severity.MEDIUM, 1),
+        ("failed_logins", STAGING, Severity.HIGH, 3),  # the site's rules come first
+        ("login_after_failures", DATABASE, Severity.INFO, None),  # info alerts nobody
+    ],
+)
+def test_the_first_rule_that_fits_says_how_bad_it_is(
+    check: str, place: Place, severity: Severity, expected: int | None
+) -> None:
+    rules = [SeverityRule.model_validate(one) for one in RULES]
+    assert severity_of(rules, check, place, severity) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [({"check": "x", "is": 1}, False), ({"group": "x", "is": 1}, True), (RULES[2], True)],
+)
+def test_the_inventory_is_read_only_for_rules_that_ask_where_a_host_stands(
+    rule: dict[str, object], expected: bool
+) -> None:
+    assert needs_places([SeverityRule.model_validate(rule)]) is expected
+
+
+def test_only_checks_that_look_for_intruders_are_security() -> None:
+    assert is_security("failed_logins")
+    assert not is_security("disk_space")
+    assert not is_security("no_such_check")
