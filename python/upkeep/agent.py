@@ -147,6 +147,8 @@ def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None
         run = runs.get(db, run_id)
         if one and run:
             own.tell_end(db, one, run.title, at)
+        if run:
+            own.tell_caught_up(db, run.site, run.procedure, run_id, at)
         leases.release(db, run_id)
 
 

@@ -362,6 +362,8 @@ class Scheduler:
             with self.store.begin() as db:
                 if expired and occurrences.strike_out(db, one):
                     occurrences.make(db, [attempt])
+                    remedy = f"upkeep run {one.schedule} -i {self.site_name} --limit {one.host}"
+                    own.tell_behind(db, one, procedure.title, remedy, now)
                 elif not expired:
                     occurrences.tried(db, one, now)
                     occurrences.make(db, [attempt])

@@ -324,6 +324,32 @@ def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
         "missed",
         "the host was away until the next one was due",
     ) in one.all()
+    assert one.open_findings() == [("occurrence_missed", "daily on web2")]
+
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+    one.go("2099-06-12T03:00")
+    assert one.open_findings() == [("occurrence_missed", "daily on web2")]
+    one.hosts["web2"] = ["web2=ok"]
+    one.go("2099-06-12T03:15")
+    assert one.open_findings() == []
+
+
+def test_of_a_host_that_is_gone_it_is_not_said_any_more_that_it_is_behind(driven: Make) -> None:
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = ["web1=ok", "web2=unreachable"]
+    one.go("2099-06-10T03:00")
+    one.hosts[""] = ["web1=ok"]
+    one.go("2099-06-11T03:00")
+    assert one.open_findings() == [("occurrence_missed", "daily on web2")]
+
+    with one.store.begin() as db:
+        day = timedelta(days=1)
+        there = occurrences.between(db, one.scheduler.key, one.now - day, one.now + day)
+        last = max(each.run_id or 0 for each in there)
+        assert (
+            findings.retire_hosts(db, last, one.now) == 2
+        )  # that it is behind, and that it does not answer
+    assert one.open_findings() == []
 
 
 @pytest.mark.parametrize(

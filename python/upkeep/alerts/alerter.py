@@ -67,7 +67,8 @@ class Alerter:
                     seen.severity,
                 )
                 # Of the product's own troubles, those with a procedure are its owner's.
-                procedure = seen.subject if seen.host == findings.OWN_HOST else seen.procedure
+                of_own = seen.host == findings.OWN_HOST
+                procedure = findings.procedure_of(seen.subject) if of_own else seen.procedure
                 team = severities.team_of(schedule, procedure, seen.check)
                 board.take(seen, severity, team, remedy)
             board.pass_time(self._quiet(db, now).covers)

@@ -287,6 +287,10 @@ def retire_hosts(db: Connection, run_id: int, at: datetime) -> int:
         latest.c.run_id.in_(before),
         run_id=run_id,
     )
+    own = _open_own(db, table.c.site == now.site, table.c.check_id == "occurrence_missed")
+    hosts = {f"{now.procedure} on {one}" for one in db.execute(here).scalars()}
+    of_hosts = f"{now.procedure} on "
+    gone += [one for one in own if one.subject.startswith(of_hosts) and one.subject not in hosts]
     return _retire(db, run_id, at, [(one, "the host is not in the inventory") for one in gone])
 
 
@@ -309,9 +313,14 @@ def retire_procedures(db: Connection, site: str, there: Collection[str], at: dat
     """Retire what the product has said of procedures that are not there any more; return how many findings."""
     table = tables.finding
     of_procedures = table.c.check_id.in_(("run_failed", "occurrence_missed"))
-    where = (table.c.site == name(site), of_procedures, table.c.subject.not_in(there))
-    gone = _open_own(db, *where)
+    told = _open_own(db, table.c.site == name(site), of_procedures)
+    gone = [one for one in told if procedure_of(one.subject) not in there]
     return _retire(db, 0, at, [(one, "the procedure was removed") for one in gone])
+
+
+def procedure_of(subject: str) -> str:
+    """Return the procedure that what the product says itself is about: `daily`, or `daily on web1`."""
+    return subject.partition(" on ")[0]
 
 
 def own_subjects(db: Connection, site: str, check: str) -> set[str]:

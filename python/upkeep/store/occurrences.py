@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -243,10 +243,7 @@ def run_ended(
         for one in db.execute(select(tables.run_host).where(tables.run_host.c.run_id == run_id))
     }
     unseen = sorted(host for host, outcome in outcomes.items() if outcome in UNSEEN)
-    if not run.check_mode:
-        _settle(
-            db, run, [host for host, outcome in outcomes.items() if outcome == Outcome.OK.value]
-        )
+    _settle(db, run, executed_on(db, run_id))
     if row is None:
         return None
     one = of_row(row)
@@ -325,16 +322,26 @@ def _owe(db: Connection, one: Occurrence, hosts: Sequence[str], now: datetime) -
     upsert(db, tables.debt, rows, ["site", "schedule", "host"])
 
 
-def _settle(db: Connection, run: Row[tuple[object, ...]], hosts: Sequence[str]) -> None:
-    """Strike out what the hosts owed of the run's procedure, but where a job of the run has failed."""
+def executed_on(db: Connection, run_id: int) -> set[str]:
+    """Return the hosts on which a run has done all of its procedure: seen, no job failed, nothing only tried."""
+    run, host, change = tables.run, tables.run_host, tables.change
+    failed = select(change.c.host).where(change.c.run_id == run_id, change.c.kind == "failed")
+    found = db.execute(
+        select(host.c.host)
+        .join(run, run.c.id == host.c.run_id)
+        .where(run.c.id == run_id, run.c.check_mode.is_(False))
+        .where(host.c.outcome == Outcome.OK.value, host.c.host.not_in(failed))
+    )
+    return set(found.scalars())
+
+
+def _settle(db: Connection, run: Row[tuple[object, ...]], hosts: Collection[str]) -> None:
+    """Strike out what the hosts owed of the run's procedure."""
     if not hosts:
         return
-    table, change = tables.debt, tables.change
-    failed = select(change.c.host).where(change.c.run_id == run.id, change.c.kind == "failed")
+    table = tables.debt
     where = (table.c.site == run.site, table.c.schedule == run.procedure)
-    owing = set(
-        db.execute(select(table.c.host).where(*where, table.c.host.not_in(failed))).scalars()
-    )
+    owing = set(db.execute(select(table.c.host).where(*where)).scalars())
     paid = sorted(owing & set(hosts))
     if paid:
         db.execute(delete(table).where(*where, table.c.host.in_(paid)))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from upkeep.store import findings, occurrences, tables
-from upkeep.store.occurrences import Occurrence
+from upkeep.store.occurrences import Debt, Occurrence
 from upkeep.store.statements import upsert
 from upkeep.store.texts import fingerprint, name, shown
 from upkeep.verdicts import Severity, Status
@@ -71,3 +71,20 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
     elif one.state in (occurrences.DONE, occurrences.PARTIAL):
         tell(db, one.site, "run_failed", one.schedule, now)
         tell(db, one.site, "occurrence_missed", one.schedule, now)
+
+
+def tell_behind(db: Connection, one: Debt, title: str, remedy: str, now: datetime) -> None:
+    """Tell that a host has not caught up with what it owed before the next one was due."""
+    message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.host} was away until the next one was due"
+    subject = f"{one.schedule} on {one.host}"
+    tell(db, one.site, "occurrence_missed", subject, now, Severity.MEDIUM, message, remedy)
+
+
+def tell_caught_up(db: Connection, site: str, procedure: str, run_id: int, now: datetime) -> None:
+    """Take back what is said of hosts that are behind with the procedure, where the run has executed it."""
+    behind = findings.own_subjects(db, site, "occurrence_missed")
+    if behind:
+        for host in sorted(occurrences.executed_on(db, run_id)):
+            subject = name(f"{procedure} on {host}")
+            if subject in behind:
+                tell(db, site, "occurrence_missed", subject, now)
