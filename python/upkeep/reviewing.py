@@ -503,12 +503,20 @@ def problems_of(db: Connection, trusted: frozenset[str]) -> Iterator[str]:
     """Yield what is wrong with the chain of signatures, record by record; nothing if all of it holds."""
     kept = list(records.chain(db))
     yield from broken((one.signed for one in kept), trusted)
+    signed: dict[str, list[Signature]] = {}
+    named_so: dict[str, dict[str, Any]] = {}
+    damaged: set[str] = set()
     for one in kept:
         try:
             record = json.loads(one.signed.text)
             named = [record.get("evidence_sha256", "")]
             named += [each["sha256"] for each in record.get("attachments", ())]
+            if one.kind == stored.KIND:
+                made = reviews.signature_of({**record, "number": one.signed.number})
+                signed.setdefault(one.about, []).append(made)
+                named_so[one.about] = record["review"]
         except (ValueError, KeyError, TypeError, AttributeError):
+            damaged.add(one.about)
             continue  # its signature does not hold either
         place = f"record {one.signed.number}"
         if (record.get("kind"), record.get("about")) != (one.kind, one.about):
@@ -522,3 +530,25 @@ def problems_of(db: Connection, trusted: frozenset[str]) -> Iterator[str]:
                 yield f"{place}: what it names by the hash {sha256} is not there"
             elif hashlib.sha256(content).hexdigest() != sha256:
                 yield f"{place}: what it names by the hash {sha256} is something else"
+    for review in stored.everything(db):
+        about = str(review.id)
+        if about not in damaged:
+            yield from _unlike_signed(review, signed.get(about, []), named_so.get(about, {}))
+
+
+def _unlike_signed(
+    review: Kept, signed: Sequence[Signature], named: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield in what a review differs from what its signatures say of it; named: by the last of them."""
+    closed_at = reviews.standing(review.asked, signed, review.opened_at).closed_at
+    if closed_at != review.closed_at:
+        found, expected = (
+            f"closed at {one.isoformat()}" if one else "open"
+            for one in (review.closed_at, closed_at)
+        )
+        yield f"review {review.id}: it is kept as {found}; by its signatures it is {expected}"
+    if signed and review.evidence_sha256 != signed[-1].evidence_sha256:
+        yield f"review {review.id}: it shows other evidence than was signed"
+    for key, value in review.named.items() if closed_at else ():
+        if value != named.get(key):
+            yield f"review {review.id}: its {key} is {value!r:.100}; signed was {named.get(key)!r:.100}"

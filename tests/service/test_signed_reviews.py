@@ -599,6 +599,10 @@ def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
         ("DELETE FROM signature WHERE number = 1", "record 1 is missing"),
         ("UPDATE signature SET about = '99' WHERE number = 2", "record 2: it is kept as of review 99, which it was not signed for"),
         ("DELETE FROM kept_file", "record 1: what it names by the hash "),
+        ("UPDATE review SET closed_at = NULL", "review 1: it is kept as open; by its signatures it is closed at 2"),
+        ("UPDATE review SET closed_at = opened_at", "review 1: it is kept as closed at 2"),
+        ("UPDATE review SET owner = 'bob' WHERE closed_at IS NOT NULL", "review 1: its owner is 'bob'; signed was '"),
+        ("UPDATE review SET evidence_sha256 = 'a'", "review 1: it shows other evidence than was signed"),
     ],
 )  # fmt: skip
 def test_what_is_moved_or_removed_is_named(opened: Reviewed, statement: str, said: str) -> None:

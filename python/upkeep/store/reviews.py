@@ -198,6 +198,11 @@ def between(
     return [of_row(row) for row in rows]
 
 
+def everything(db: Connection) -> list[Kept]:
+    """Return every review, of all sites."""
+    return [of_row(row) for row in db.execute(select(tables.review).order_by(tables.review.c.id))]
+
+
 def newest(db: Connection, site: str, count: int) -> list[Kept]:
     """Return the reviews that were opened last, newest first."""
     table = tables.review
