@@ -129,6 +129,57 @@ def test_who_signs_in_comes_to_where_they_wanted(opened: Any, where: str) -> Non
     assert page.locator("[name=password]").count() == 1
 
 
+def test_what_is_written_survives_a_lost_session_and_a_refusal(opened: Any, where: str) -> None:
+    def sign_in() -> None:
+        page.fill("[name=password]", PASSWORD)
+        page.click("button:has-text('Sign in')")
+        page.wait_for_selector("nav")
+
+    def written() -> list[str]:
+        names = ("host", "lasts", "reason", "severity")
+        return [page.input_value(f"[name={name}]") for name in names]
+
+    asked = "/waivers/new"
+    page = opened("operator", to=asked)
+    empty = written()
+    for name, text in (
+        ("check", "disk_space"),
+        ("host", "web1"),
+        ("subject", "/"),
+        ("lasts", "9 w"),
+    ):
+        page.fill(f"[name={name}]", text)
+    page.fill("[name=reason]", "moves in July,\n<b>surely</b>")
+    page.select_option("[name=severity]", "high")
+    as_written = ["web1", "9 w", "moves in July,\n<b>surely</b>", "high"]
+
+    page.context.clear_cookies()
+    page.click("button:has-text('Ask')")
+    page.wait_for_selector("[name=password]")
+    page.fill("[name=name]", "operator")
+    sign_in()
+    assert page.url == where + asked
+    assert written() == as_written
+    assert page.locator("[role=status]").inner_text() == "What you had written here is back."
+
+    page.fill("[name=lasts]", "900 w")
+    page.click("button:has-text('Ask')")
+    page.wait_for_selector("[role=alert]")
+    page.goto(where + asked)
+    assert written() == [as_written[0], "900 w", *as_written[2:]]
+
+    page.fill("[name=lasts]", "9 w")
+    page.click("button:has-text('Ask')")
+    page.wait_for_url("**/waivers/1")
+    page.goto(where + asked)
+    assert written() == empty
+
+    page.fill("[name=reason]", "of nobody else's business")
+    page.click("text=Sign out")
+    page.wait_for_url("**/sign-in")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
 def test_the_keyboard_is_enough(browser: Any, where: str) -> None:
     page = browser.new_page()
     page.goto(where + "/runs")

@@ -86,7 +86,7 @@ def sign_out(ask: Ask) -> Response:
     answer = go_to("/sign-in")
     secure = ask.setting.secure
     answer.delete_cookie(cookie_name(secure=secure), path="/", secure=secure, httponly=True)
-    answer.headers["Clear-Site-Data"] = '"cache"'
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'  # drafts.js keeps what is written
     return answer
 
 

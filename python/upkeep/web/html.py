@@ -24,6 +24,7 @@ STATIC = {
     "report.css": ("upkeep.view", "report.css", "text/css"),
     "page.css": ("upkeep.web", "static/page.css", "text/css"),
     "live.js": ("upkeep.web", "static/live.js", "text/javascript"),
+    "drafts.js": ("upkeep.web", "static/drafts.js", "text/javascript"),
     "icon.svg": ("upkeep.web", "static/icon.svg", "image/svg+xml"),
 }
 # Path, name, and who sees it.
@@ -50,6 +51,7 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "navigation": [(path, name) for path, name, least in NAVIGATION if ask.may(least)],
         "here": ask.url,
         "site": ask.setting.site,
+        "refused": status >= 400,
     }
     return HTMLResponse(_environment().get_template(template).render(shown | values), status)
 
