@@ -275,6 +275,16 @@ def _take_terminal(terminal: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
+def test_an_account_that_is_no_admins_adds_the_first_admin_and_not_the_second(site: Path) -> None:
+    def add(name: str, *words: str) -> int:
+        words = ("user", "add", name, *words, "--password-stdin", "-i", str(site))
+        return upkeep(*words, given=PASSWORD).returncode
+
+    assert add("kim", "--role", "operator", "--person", "kim") == 0
+    assert add("boss", "--role", "admin") == 0
+    assert add("other", "--role", "admin") == 64
+
+
 def test_an_account_acts_as_its_user_and_no_further_than_its_role(site: Path) -> None:
     def user(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return upkeep("user", *words, "-i", str(site), given=given)
