@@ -68,7 +68,7 @@ def _occurrence(
     blackout = calendars.blackout(due) if procedure.changes else None
     if blackout:
         return replace(new, state=occurrences.SKIPPED, cause=f"blackout: {blackout.title}")
-    if (now - due).total_seconds() <= GRACE_SECONDS:
+    if (now - begins).total_seconds() <= GRACE_SECONDS:
         return new
     return replace(new, state=occurrences.MISSED, cause="no driver was there")
 

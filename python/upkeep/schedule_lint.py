@@ -72,6 +72,10 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
             text,
             "shorten its `duration`, or let it come less often",
         )
+    if period is not None and timing.jitter_seconds >= period.total_seconds():
+        spread, every = within(timing.jitter_seconds), within(period.total_seconds())
+        text = f"is spread over {spread} and is due again after {every}"
+        yield Remark(about, "spread over its period", text, "shorten its `jitter`")
 
 
 def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import re
 import shutil
 import socket
 import subprocess
@@ -44,6 +45,7 @@ SPREADS_WITHIN = timedelta(minutes=1)
 EVER = datetime.min.replace(tzinfo=UTC)
 ENTRY, REVISION = "schedule_entry", "site_revision"
 LAST_WORDS = 500
+LINE = re.compile(r":\d+(?=: )")
 TERMINATE_SECONDS = 15.0
 KILL_SECONDS = 5.0
 
@@ -241,7 +243,7 @@ class Scheduler:
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
         """Tell of each entry that cannot be used; and when it can be again, whoever had told of it."""
-        wrong = {texts.name(problem.split(": found")[0][:200]): problem for problem in problems}
+        wrong = {texts.name(_entry_of(problem)): problem for problem in problems}
         remedy = f"mend it, then: upkeep schedule lint -i {self.site_name}"
         with self.store.begin() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
@@ -433,6 +435,11 @@ class Scheduler:
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
         check = "occurrence_missed"
         own.tell(db, self.key, check, one.schedule, now, Severity.MEDIUM, message, remedy)
+
+
+def _entry_of(problem: str) -> str:
+    """Return of what a problem tells, without the line on which it stands: that moves with every edit."""
+    return LINE.sub("", problem.split(": found")[0], count=1)[:200]
 
 
 def revision_of(site: Site) -> str:

@@ -163,7 +163,12 @@ def test_37_an_edited_schedule_does_not_fire_by_surprise(driven: Make, tmp_path:
 def test_36_a_wrong_entry_is_named_and_the_others_go_on(driven: Make, tmp_path: Path) -> None:
     wrong = daily() | {"weekly": {"title": "Weekly", "rule": "FREQ=WEKLY"}}
     one = driven(wrong, "2099-06-10T02:00")
-    assert [check for check, _subject in one.open_findings()] == ["schedule_entry"]
+    told = one.open_findings()
+    assert [check for check, _subject in told] == ["schedule_entry"]
+    text = (one.folder / "schedule.yml").read_text()
+    (one.folder / "schedule.yml").write_text("# a line more\n" + text)
+    one.go("2099-06-10T02:10")
+    assert one.open_findings() == told  # of the same entry, though it stands on another line
 
     one.go("2099-06-10T03:00")
     assert one.all() == [("due", "10 03:00", "done", "")]

@@ -53,6 +53,9 @@ MISSED_2 = [
         ("2026-06-08T04:00", "2026-06-10T04:00", {"missed": "30 min"}, MISSED_2),
         ("2026-06-08T04:00", "2026-06-10T04:00", {"missed": "1 h"}, [*MISSED_2, ("catch_up", "10 03:00", "due", "for 2 missed")]),
         ("2026-06-08T04:00", "2026-06-10T04:00", {}, [*MISSED_2, ("catch_up", "10 03:00", "due", "for 2 missed")]),
+        # Late is counted from when it should have begun: it is spread, here to 03:14.
+        ("2026-06-10T02:00", "2026-06-10T03:10", {"jitter": "1 h"}, [("due", "10 03:00", "due", "")]),
+        ("2026-06-10T02:00", "2026-06-10T04:02", {"jitter": "1 h", "missed": "skip"}, [("due", "10 03:00", "missed", "no driver was there")]),
         # The one that is due now stands for those before it.
         ("2026-06-08T04:00", "2026-06-10T03:00", {}, [("due", "09 03:00", "missed", "no driver was there"), ("due", "10 03:00", "due", "")]),
         # A blackout stops what changes hosts, also if nobody was there; it stops no observing.

@@ -140,6 +140,7 @@ def test_remarks():
             "rule": "saturday 03:00",
             "owner": "ops",
         },
+        "spread": {"title": "Spread", "rule": "hourly", "jitter": "1 h", "owner": "ops"},
     }
     found = lint(
         calendars(
@@ -164,6 +165,7 @@ def test_remarks():
         ("procedure never", "never due"),
         ("procedure long", "longer than its period"),
         ("procedure stopped", "always in a blackout"),
+        ("procedure spread", "spread over its period"),
         ("team ops", "no channels"),
         ("team ops", "rota gap"),
     ]
@@ -173,7 +175,7 @@ def test_remarks():
         "may take 2 h and is due again after 1 h",
         "shorten its `duration`, or let it come less often",
     )
-    assert found[5].text == "has nobody on call from 2027-01-01 to 2027-11-24"
+    assert found[6].text == "has nobody on call from 2027-01-01 to 2027-11-24"
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
