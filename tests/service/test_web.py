@@ -300,6 +300,39 @@ def test_after_signing_in_one_stays_here(visitor: Any, to: str, where: str) -> N
     assert asked.headers["location"] == where
 
 
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [
+        ("/", "Today"),
+        ("/runs/1?hosts=3", "Runs"),
+        ("/waivers/new", "Findings"),
+        ("/completion", "Reviews"),
+        ("/oncall", "Alerts"),
+        ("/me", None),
+        ("/nothing//runs", None),
+        ("/runs.x", None),
+    ],
+)
+def test_the_navigation_says_where_one_is(visitor: Any, path: str, section: str | None) -> None:
+    text = visitor("approver").get(path).text
+
+    found = re.findall(r'<a href="([^"]*)" aria-current="page">([^<]*)</a>', text)
+    assert [name for _path, name in found] == ([section] if section else [])
+
+
+def test_exact_times_are_those_of_the_sites_zone(one_store: Store) -> None:
+    add_users(one_store, NOW)
+    at = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+    with one_store.begin() as db:
+        runs.finish(db, runs.start(db, begun(started_at=at)), "done", "", at)
+    summer = SCHEDULE.model_copy(update={"time_zone": "America/New_York"})
+    with served(Setting(one_store, SITE, lambda: summer, Coming(lambda: summer, None))) as url:
+        one = Visitor(url)
+        one.sign_in("viewer")
+        assert 'title="2026-07-01 08:00:00 -04:00"' in one.get("/runs").text
+        one.close()
+
+
 # --- sessions --------------------------------------------------------------------------------------------------------
 def test_the_cookie_is_out_of_reach_and_new_at_each_sign_in(visitor: Any) -> None:
     one = visitor()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -34,7 +33,7 @@ def show_baselines(ask: Ask) -> Response:
         ]
     rows.sort(key=lambda row: bool(row.proposal.refused))
     return page(
-        ask, "baselines.html", rows=rows, compared=compared, zone=_zone(ask), path=_path,
+        ask, "baselines.html", rows=rows, compared=compared, path=_path,
         better=sum(not row.proposal.refused for row in rows),
     )  # fmt: skip
 
@@ -47,7 +46,7 @@ def show_series(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         history = baselines.history(db, series)
     return page(
         ask, "baseline.html", status=status, series=series, proposal=proposal, message=message,
-        said=proposed(proposal, _zone(ask)), history=history, zone=_zone(ask), ways=list(Better),
+        said=proposed(proposal, ask.zone), history=history, ways=list(Better),
         shown=_stamp(proposal), may_accept=ask.may(MAY_ACCEPT) and ask.setting.installation is not None,
         reason=ask.form.get("reason", ""), names=NAMES,
     )  # fmt: skip
@@ -107,10 +106,6 @@ def _stamp(proposal: Proposal) -> str:
 
 def _path(series: Series) -> str:
     return link("/baselines/series", **{key: getattr(series, key) for key in NAMES})
-
-
-def _zone(ask: Ask) -> ZoneInfo:
-    return ZoneInfo(ask.schedule.time_zone)
 
 
 ROUTES = (

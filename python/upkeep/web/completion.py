@@ -22,7 +22,7 @@ from upkeep.web.routing import GET, Ask, PageError, Route
 def month_asked(ask: Ask) -> Completion:
     """Return the month that is asked for, or the last one that has ended."""
     schedule = ask.schedule
-    month = ask.query.get("month", "") or month_before(ask.now, schedule.time_zone)
+    month = ask.query.get("month", "") or month_before(ask.now, ask.zone.key)
     try:
         with ask.store.read() as db:
             return completion(db, name(ask.setting.site), schedule, month, ask.now)
@@ -33,11 +33,11 @@ def month_asked(ask: Ask) -> Completion:
 def show_completion(ask: Ask) -> Response:
     """Show a month, procedure by procedure."""
     schedule, found = ask.schedule, month_asked(ask)
-    zone = ZoneInfo(schedule.time_zone)
+    zone = ask.zone
     shown = [one for one in COUNTS if any(getattr(row, one) for row in found.rows)]
     following = _month(found.ends, zone) if found.ends <= ask.now else ""
     return page(
-        ask, "completion.html", found=found, counts=shown, well=WELL, percent=percent, zone=zone,
+        ask, "completion.html", found=found, counts=shown, well=WELL, percent=percent,
         before=_month(found.begins - timedelta(days=1), zone), following=following,
         titles=lambda one: title_of(schedule, one),
     )  # fmt: skip

@@ -90,7 +90,7 @@ def show_schedule(ask: Ask) -> Response:
         lately = queries.occurrences(db, site, ask.now, ROWS + 1, before=ask.number("before"))
     return page(
         ask, "schedule.html", rows=coming.rows(ask.now), coming=coming.next(ask.now)[:10], late=late,
-        debts=debts, last=last, lately=lately[:ROWS], zone=schedule.time_zone,
+        debts=debts, last=last, lately=lately[:ROWS],
         older=link("", before=lately[ROWS - 1].id) if len(lately) > ROWS else "",
         blackout=calendars.blackout(ask.now) if calendars else None,
         badly=sum(one.state in NOT_DONE for one in lately[:ROWS]),

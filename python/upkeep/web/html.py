@@ -8,7 +8,8 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -40,6 +41,16 @@ NAVIGATION = (
 )
 
 
+SECTIONS = {
+    "/baselines": "/findings",
+    "/completion": "/reviews",
+    "/oncall": "/alerts",
+    "/requests": "/runs",
+    "/waivers": "/findings",
+}
+"""Under which entry of the navigation the other pages are."""
+
+
 def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return the page that the template makes of the values."""
     session = ask.session
@@ -49,11 +60,18 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "may_act": ask.may(Role.OPERATOR),
         "form_token": session.form_token if session else "",
         "navigation": [(path, name) for path, name, least in NAVIGATION if ask.may(least)],
-        "here": ask.url,
+        "here": _section(ask.url),
         "site": ask.setting.site,
         "refused": status >= 400,
+        "zone": ask.zone,
     }
     return HTMLResponse(_environment().get_template(template).render(shown | values), status)
+
+
+def _section(url: str) -> str:
+    """Return the entry of the navigation under which a page is."""
+    first = "/" + url.lstrip("/").partition("?")[0].partition("/")[0]
+    return SECTIONS.get(first, first)
 
 
 def go_to(path: str) -> RedirectResponse:
@@ -149,11 +167,12 @@ def _short(said: str, *limit: int) -> Markup:
     return escape(text.unbroken(text.safe(said, *limit)))
 
 
-def _when(then: datetime | None, now: datetime, *, exactly: bool = False) -> Markup:
-    """Return a time as people say it, with the exact one beside it in the markup."""
+@pass_context
+def _when(page: Context, then: datetime | None, now: datetime, *, exactly: bool = False) -> Markup:
+    """Return a time as people say it, with the exact one, of the site's zone, beside it in the markup."""
     if then is None:
         return Markup("")
-    exact = text.exact(then)
+    exact = text.exact(then, page["zone"])
     said = exact if exactly else text.ago(then, now)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), exact, said)
 

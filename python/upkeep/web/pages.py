@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -64,7 +63,6 @@ class Today:
     debts: list[occurrences.Debt]
     alerts: list[AlertRow]
     owed: Owed
-    zone: ZoneInfo
 
     @property
     def live(self) -> bool:
@@ -109,7 +107,6 @@ def today(ask: Ask) -> Today:
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
         ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
         late_ones(ask), debts, waiting(ask, WORST_ON_TODAY), owed(ask),
-        ZoneInfo(schedule.time_zone if schedule else "UTC"),
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -144,7 +143,7 @@ def show_reviews(ask: Ask) -> Response:
     owners = {owner for row in rows for owner in _signers(row.review)} | set(schedule.teams)
     return page(
         ask, "reviews.html", rows=rows, team=ask.query.get("team", ""), everything=bool(ask.query.get("all")),
-        waiting=sum(not row.standing.is_done for row in rows), zone=_zone(schedule),
+        waiting=sum(not row.standing.is_done for row in rows),
         late=sum(row.standing.overdue for row in rows),
         owners={one: title_of(schedule, one) for one in sorted(owners)},
     )  # fmt: skip
@@ -172,7 +171,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     return page(
         ask, "review.html", status=status, row=_row(schedule, found, stands), review=found,
         standing=stands, signatures=signed, follow_ups=follow_ups,
-        evidence=evidence, zone=_zone(schedule), refused=refused,
+        evidence=evidence, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
         may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
         owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
@@ -350,10 +349,6 @@ def _signers(one: Kept) -> tuple[str, ...]:
 def _owners(schedule: Schedule) -> dict[str, str]:
     """Return who a review or a follow-up can be given to, with what they are called."""
     return {one: title_of(schedule, one) for one in (*schedule.teams, *schedule.people)}
-
-
-def _zone(schedule: Schedule) -> ZoneInfo:
-    return ZoneInfo(schedule.time_zone)
 
 
 def _site(ask: Ask) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -87,6 +88,11 @@ class Ask:
     def schedule(self) -> Schedule:
         """The site's schedule; an empty one where only the store is known."""
         return self.setting.schedule() or Schedule.model_construct(procedures={})
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone, in which pages say exact times."""
+        return ZoneInfo(self.schedule.time_zone)
 
     def may(self, least: Role) -> bool:
         """Say if who asks may do what needs that role."""

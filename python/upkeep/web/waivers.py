@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -48,7 +47,7 @@ def show_waivers(ask: Ask) -> Response:
     waits = [one for one in found if one.state(ask.now) is State.REQUESTED]
     others = [one for one in found if one not in waits]
     return page(
-        ask, "waivers.html", waits=waits, others=others, covered=covered, zone=_zone(ask),
+        ask, "waivers.html", waits=waits, others=others, covered=covered,
         everything=bool(ask.query.get("all")),
     )  # fmt: skip
 
@@ -67,7 +66,7 @@ def show_waiver(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     longest = waiving.longest(ask.schedule)
     no_approval = waivers.refuse_approval(found, requester, by, longest, ask.now)
     return page(
-        ask, "waiver.html", status=status, waiver=found, state=found.state(ask.now), zone=_zone(ask),
+        ask, "waiver.html", status=status, waiver=found, state=found.state(ask.now),
         covered=covered, more=number - len(covered), message=message, no_approval=no_approval,
         may_revoke=not waivers.refuse_revocation(found, by, "said", ask.now),
     )  # fmt: skip
@@ -161,10 +160,6 @@ def _by(ask: Ask) -> By:
     if ask.session is None:
         raise PageError(401, "Sign in first.")
     return By(ask.session.user, acts.WEB, address=ask.address)
-
-
-def _zone(ask: Ask) -> ZoneInfo:
-    return ZoneInfo(ask.schedule.time_zone)
 
 
 ROUTES = (
