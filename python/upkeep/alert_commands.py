@@ -44,7 +44,8 @@ def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
         failing = [asdict(one) for one in health if one.failing_since]
         _print_json({"alerts": documents, "failing_channels": failing})
     else:
-        view.print_alerts(_out(), rows, health, clock.now())
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_alerts(_out(), rows, health, zone, clock.now())
     worst = min((one.severity for one in found if one.closed_at is None), default=None)
     return 0 if worst is None else 2 if worst <= 2 else 1
 

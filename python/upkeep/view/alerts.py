@@ -52,6 +52,7 @@ def print_alerts(
     screen: Screen,
     rows: Sequence[tuple[Alert, Sequence[Member]]],
     health: Sequence[Health],
+    zone: ZoneInfo,
     now: datetime,
 ) -> None:
     """Print alerts, each with its findings' number and how it stands, and the channels that fail."""
@@ -76,7 +77,7 @@ def print_alerts(
     cells: list[list[Piece]] = []
     for alert, members in rows:
         style = "" if alert.status == CLOSED else STYLES[kind_of(alert.severity)]
-        since = ago(alert.opened_at, now) if screen.live else exact(alert.opened_at)
+        since = ago(alert.opened_at, now) if screen.live else exact(alert.opened_at, zone)
         what, stands = headline(alert, members), state_of(alert, now)
         sign = screen.signs["pass" if alert.status == CLOSED else kind_of(alert.severity)]
         number = str(alert.id)
