@@ -306,7 +306,10 @@ def test_no_waiver_is_ever_removed(asked: Asked) -> None:
     replace = "INSERT OR REPLACE INTO waiver SELECT * FROM waiver"
     sqlite = asked.store.engine.dialect.name == "sqlite"
     longer = "UPDATE waiver SET ends_at = '2040-01-01 00:00:00', used_at = NULL"
-    for statement in ("DELETE FROM waiver", replace if sqlite else "TRUNCATE waiver", longer):
+    waiving.revoke(asked.store, asked.site, number, "done", asked.by("ann"), NOW)
+    by_others = [f"UPDATE waiver SET {one}_by = 'eve'" for one in ("approved", "revoked")]
+    again = replace if sqlite else "TRUNCATE waiver"
+    for statement in ("DELETE FROM waiver", again, longer, *by_others):
         with pytest.raises(StoreError, match="waiver"), asked.store.begin() as db:
             db.execute(text(statement))
 

@@ -25,6 +25,8 @@ FIXED = {
     ),
 }
 """What was asked for. The rest moves: a review is handed over and closed, a waiver approved and revoked."""
+ONCE = {"approved": "approved_by, approved_at", "revoked": "revoked_by, revoked_at, revoked_why"}
+"""What is done to a waiver once, and stays so."""
 
 
 def upgrade() -> None:
@@ -60,6 +62,12 @@ def _on_sqlite() -> list[str]:
             f" BEGIN SELECT RAISE(ABORT, '{table} rows are only added'); END"
             for table, columns in FIXED.items()
         ),
+        *(
+            f"CREATE TRIGGER waiver_{what}_once BEFORE UPDATE OF {columns} ON waiver"
+            f" WHEN OLD.{what}_at IS NOT NULL"
+            " BEGIN SELECT RAISE(ABORT, 'waiver rows are only added'); END"
+            for what, columns in ONCE.items()
+        ),
     ]
 
 
@@ -73,5 +81,10 @@ def _on_postgresql() -> list[str]:
         *(
             f"CREATE TRIGGER {table}_fixed BEFORE UPDATE OF {columns} ON {table} FOR EACH ROW {refuse}"
             for table, columns in FIXED.items()
+        ),
+        *(
+            f"CREATE TRIGGER waiver_{what}_once BEFORE UPDATE OF {columns} ON waiver"
+            f" FOR EACH ROW WHEN (OLD.{what}_at IS NOT NULL) {refuse}"
+            for what, columns in ONCE.items()
         ),
     ]
