@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,7 @@ class Site:
     @property
     def key(self) -> str:
         """What stands for the site in the store."""
-        return str(Path(self.name).absolute()) if self.name else ""
+        return key_of(self.name)
 
     @property
     def config(self) -> Path | None:
@@ -105,6 +106,11 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
     if problems:
         raise ConfigurationError("\n".join(problems))
     return site
+
+
+def key_of(name: str) -> str:
+    """Return what stands for a site in the store: its path, however it was typed; a link to it is a site of its own."""
+    return os.path.normpath(Path(name).absolute()) if name else ""
 
 
 def settings_of(name: str) -> Settings:

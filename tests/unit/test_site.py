@@ -140,6 +140,18 @@ def test_a_site_that_is_not_there_has_no_settings_but_a_list_of_hosts_the_defaul
         settings_of(str(tmp_path / "sit"))
 
 
+def test_a_site_is_the_same_one_however_its_path_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_site(tmp_path / "site")
+    monkeypatch.chdir(tmp_path / "site")
+
+    there = str(tmp_path / "site")
+    for typed in (there, f"{there}/", ".", "../site", f"{there}/inventory/.."):
+        assert load_site(typed).key == there
+    assert load_site("").key == ""
+
+
 def test_the_embedded_site_and_an_inventory_without_a_schedule(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.yml"
     hosts.write_text("all: {hosts: {web1: {}}}\n")
