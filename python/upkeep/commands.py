@@ -121,7 +121,7 @@ def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
         documents = [run_document(one, (), ()) for one in summaries]
         _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
     else:
-        lists.print_runs(_out(), summaries, clock.now())
+        lists.print_runs(_out(), summaries, clock.now(), inventory)
 
 
 def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool) -> int:
@@ -156,11 +156,13 @@ def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     store = _store(settings_of(inventory))
     with store.read() as db:
         rows = findings.with_waivers(db, findings.open_ones(db, everything), clock.now())
+        last = next((one.procedure for one in runs.recent(db, 1)), "")
     found = [one for one, _waiver in rows]
     if as_json:
         _print_json({"findings": [finding_document(one) for one in found]})
     else:
-        lists.print_findings(_out(), [finding_of(*row) for row in rows], clock.now())
+        shown_findings = [finding_of(*row) for row in rows]
+        lists.print_findings(_out(), shown_findings, clock.now(), last=last, site=inventory)
     # What is waived fails all the same, and counts.
     failed: dict[Any, int] = {}
     for one in found:

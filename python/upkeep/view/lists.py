@@ -151,10 +151,10 @@ def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
     return ", ".join(parts)
 
 
-def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime) -> None:
+def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: str = "") -> None:
     """Print a list of runs as they come."""
     if not runs:
-        print_empty(screen, "No run yet", f"the first one: {command('run', 'daily')}")
+        print_empty(screen, "No run yet", _first_run(site))
         return
     columns = [
         Column("run", right=True),
@@ -167,6 +167,11 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime) -> Non
     ]
     print_columns(screen, columns, [_run_cells(screen, run, now) for run in runs])
     screen.flush()
+
+
+def _first_run(site: str) -> str:
+    """Return how to look for the first time; a site's procedures have names of their own."""
+    return f"the first one: {command('run', 'PROCEDURE' if site else 'daily', site=site)}"
 
 
 def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
@@ -198,15 +203,19 @@ def counts_words(counts: Counts) -> str:
     return ", ".join(parts) + (f"; {counts.waived} waived" if counts.waived else "")
 
 
-def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -> None:
-    """Print findings, worst and then oldest first; resolved ones last."""
+def print_findings(
+    screen: Screen, findings: Sequence[Finding], now: datetime, *, last: str, site: str = ""
+) -> None:
+    """Print findings, worst and then oldest first; resolved ones last. last: the newest run's procedure, if any."""
     still = [finding for finding in findings if finding.resolved_at is None]
     gone = [finding for finding in findings if finding.resolved_at is not None]
-    if not still:
-        well = ("No open finding", "bold")
-        screen.line(
-            well, f": what was looked at last passed; look again: {command('run', 'daily')}"
-        )
+    if not still and not last:
+        print_empty(screen, "No finding: nothing has been looked at yet", _first_run(site))
+    elif not still:
+        # What could not be seen is no finding either: nothing here says that all passed.
+        words = last.split() if last.startswith("check ") else ["run", last]
+        well, again = ("No open finding", "bold"), command(*words, site=site)
+        screen.line(well, f": nothing that was seen fails; look again: {again}")
     else:
         hosts = len({finding.host for finding in still})
         waived = sum(bool(finding.waiver) for finding in still)

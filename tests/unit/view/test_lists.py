@@ -58,7 +58,7 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
         finding(4, severity=Severity.CRITICAL, count=1, reopened=1, remedy="`df -h /var`"),
     ]
 
-    assert printed(lists.print_findings, found, NOW).splitlines() == [
+    assert printed(lists.print_findings, found, NOW, last="daily").splitlines() == [
         "3 open findings on 3 hosts.",
         "",
         "db4: fail critical: disk /var: 91 % used, at most 85 %; open for 9 days, in 1 run, came back once; "
@@ -73,13 +73,27 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
 def test_an_empty_list_says_why_and_what_to_do_first():
     for text in (
         printed(lists.print_runs, [], NOW),
-        printed(lists.print_findings, [], NOW),
+        printed(lists.print_findings, [], NOW, last=""),
+        printed(lists.print_findings, [], NOW, last="daily"),
         printed(lists.print_checks, {}),
         printed(lists.print_procedures, [], NOW),
         printed(lists.print_doctor, []),
     ):
         assert re.fullmatch(r"(No|The) .+\n", text)
-    assert "upkeep run daily" in printed(lists.print_runs, [], NOW)
+    assert "upkeep run daily\n" in printed(lists.print_runs, [], NOW)
+    assert "upkeep run PROCEDURE -i mine\n" in printed(lists.print_runs, [], NOW, "mine")
+
+
+def test_no_finding_is_not_said_to_be_a_pass():
+    assert printed(lists.print_findings, [], NOW, last="", site="mine") == (
+        "No finding: nothing has been looked at yet. The first one: upkeep run PROCEDURE -i mine\n"
+    )
+    assert printed(lists.print_findings, [], NOW, last="nightly", site="mine") == (
+        "No open finding: nothing that was seen fails; look again: upkeep run nightly -i mine\n"
+    )
+    assert "upkeep check disk_space\n" in printed(
+        lists.print_findings, [], NOW, last="check disk_space"
+    )
 
 
 def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
