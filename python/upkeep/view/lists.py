@@ -68,7 +68,10 @@ def print_columns(
         width, index = giving.pop()
         widths[index] = max(10, width - over)
         over -= width - widths[index]
-    head = [_fill(column.name, widths[i], column.right) for i, column in enumerate(columns)]
+    head = [
+        _fill(screen.cut(column.name, widths[i]), widths[i], column.right)
+        for i, column in enumerate(columns)
+    ]
     screen.line((GAP.join(head), "dim"))
     for row in cells:
         line: list[Piece] = []
@@ -163,7 +166,7 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: 
         Column("took", right=True),
         Column("status"),
         Column("hosts", right=True),
-        Column("results"),
+        Column("results", gives=True),
     ]
     print_columns(screen, columns, [_run_cells(screen, run, now) for run in runs])
     screen.flush()

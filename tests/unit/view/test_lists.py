@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +13,7 @@ from upkeep.check import Check
 from upkeep.errors import UsageError
 from upkeep.verdicts import Severity, Status, passed
 from upkeep.view import lists
-from upkeep.view.model import Finding, HostInRun, Procedure, Tally
+from upkeep.view.model import Counts, Finding, HostInRun, Procedure, Tally
 from upkeep.view.screen import Screen
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -94,6 +94,15 @@ def test_no_finding_is_not_said_to_be_a_pass():
     assert "upkeep check disk_space\n" in printed(
         lists.print_findings, [], NOW, last="check disk_space"
     )
+
+
+def test_runs_fit_the_screen():
+    counts = Counts(71, 10, {Severity.CRITICAL: 4, Severity.HIGH: 5})
+    run = view_samples.summary(Tally(), procedure="weekly-access")
+    found = printed(lists.print_runs, [replace(run, counts=counts)], LATER, terminal=True)
+
+    assert [len(line) <= 80 for line in found.splitlines()] == [True, True]
+    assert found.splitlines()[1].endswith("71 pass")
 
 
 def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
