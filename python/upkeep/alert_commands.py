@@ -44,7 +44,7 @@ def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
         failing = [asdict(one) for one in health if one.failing_since]
         _print_json({"alerts": documents, "failing_channels": failing})
     else:
-        view.print_alerts(_out(), rows, health, clock.now())
+        view.print_alerts(_out(), rows, health, clock.now(), inventory)
     worst = min((one.severity for one in found if one.closed_at is None), default=None)
     return 0 if worst is None else 2 if worst <= 2 else 1
 
@@ -148,7 +148,7 @@ def list_silences(inventory: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"silences": [_without_site(asdict(one)) for one in found]})
         return
-    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now)
+    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now, inventory)
 
 
 def end_silence(inventory: str, number: int) -> None:

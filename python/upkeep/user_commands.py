@@ -14,7 +14,7 @@ from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.site import settings_of
 from upkeep.store import Store, open_store, users
 from upkeep.view.screen import Screen
-from upkeep.view.text import ago
+from upkeep.view.text import ago, command
 
 MISSING = "pip install 'upkeep[web]'"
 
@@ -66,7 +66,8 @@ def show(inventory: str, *, as_json: bool) -> None:
         return
     screen, now = Screen(sys.stdout), clock.now()
     if not everyone:
-        screen.line("There is no user yet. First: upkeep user add NAME --role admin")
+        add = command("user", "add", "NAME", "--role", "admin", site=inventory)
+        screen.line(f"There is no user yet. First: {add}")
         screen.flush()
         return
     rows = [

@@ -289,7 +289,7 @@ def _connection_rows(
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
             "message": shown(answer.message),
-            "remedy": f"upkeep doctor --limit {host}",
+            "remedy": f"upkeep doctor{f' -i {site}' if site else ''} --limit {host}",
             "observed_at": answer.observed_at,
         }
 
