@@ -36,6 +36,7 @@ from upkeep.view.text import (
 )
 from upkeep.view.troubles import Row, Troubles, print_rows
 
+CONTROLLER = "controller"
 GAP = "  "
 PROSE_COLUMNS = 100
 
@@ -404,16 +405,20 @@ def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = F
         )
         return
     kind = "pass" if not wrong else "warn" if not stuck else "fail"
+    before = ""
+    if len(hosts) > 1:  # the machine that runs Upkeep is none of the inventory's hosts
+        before = "controller is not ready; " if CONTROLLER in stuck else ""
+        hosts, stuck = hosts - {CONTROLLER}, stuck - {CONTROLLER}
     ready = len(hosts) - len(stuck)
     if len(hosts) == 1:
         said = f"{screen.text(next(iter(hosts)), 80)} is {'not ready' if stuck else 'ready'}"
     elif not stuck:
-        said = f"All {thousands(len(hosts))} hosts are ready"
+        said = f"{'all' if before else 'All'} {thousands(len(hosts))} hosts are ready"
     else:
         verb = "is" if ready == 1 else "are"
         said = f"{thousands(ready)} of {thousands(len(hosts))} hosts {verb} ready"
     note = f", {counted(len(wrong), 'thing')} to look at" if wrong else ""
-    screen.line((f"{said}{note}.", f"bold {STYLES[kind]}"))
+    screen.line((f"{before}{said}{note}.", f"bold {STYLES[kind]}"))
     shown = found if every else wrong
     if shown:
         screen.line()

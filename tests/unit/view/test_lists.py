@@ -222,6 +222,22 @@ def test_doctor_says_who_is_ready_then_what_is_not():
     assert "web1: ok: login: as deploy" in printed(lists.print_doctor, found, every=True)
 
 
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ({"controller": "ok"}, "controller is ready."),
+        ({"controller": "ok", "web1": "ok"}, "web1 is ready."),
+        ({"controller": "ok", "web1": "ok", "db1": "ok"}, "All 2 hosts are ready."),
+        ({"controller": "ok", "web1": "fail", "db1": "fail"}, "0 of 2 hosts are ready, 2 things to look at."),
+        ({"controller": "fail", "web1": "ok", "db1": "ok"}, "controller is not ready; all 2 hosts are ready, 1 thing to look at."),
+    ],
+)  # fmt: skip
+def test_doctor_does_not_count_the_controller_among_the_hosts(statuses, said):
+    found = [Line(host, "login", status, "") for host, status in statuses.items()]
+
+    assert printed(lists.print_doctor, found).splitlines()[0] == said
+
+
 def test_an_error_is_two_lines_at_most_whatever_is_in_it():
     error = UsageError(
         "no procedure 'dai\nly\x1b[31m'; there are: daily", remedy="upkeep procedures"
