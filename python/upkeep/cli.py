@@ -19,7 +19,6 @@ configuration; 130 interrupted.
 
 cli = typer.Typer(
     name="upkeep",
-    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -113,6 +112,24 @@ def _complain(error: BaseException, status: int) -> int:
 
     print_error(Screen(sys.stderr), error)
     return status
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from upkeep.store.runs import version
+
+        sys.stdout.write(f"upkeep {version()}\n")
+        raise typer.Exit
+
+
+@cli.callback(help=HELP)
+def upkeep_(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
 
 
 @cli.command()

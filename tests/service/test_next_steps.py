@@ -12,6 +12,18 @@ import pytest
 
 from upkeep.init import write_site
 
+
+def test_the_program_tells_its_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "upkeep.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.fullmatch(r"upkeep (\d+\.\d+\.\d+.*|unknown)\n", done.stdout)
+
+
 COMMANDS = (
     "runs", "findings", "alerts", "reviews", "waivers", "baselines", "completion", "occurrences", "silence list",
     "user list",
