@@ -96,6 +96,9 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
     """Complain about wrong usage, which Typer's parser raises, or about a fault of ours."""
     if type(exc).__name__ == "Abort":
         return 130
+    if type(exc).__name__ == "NoArgsIsHelpError":  # a group's name alone; its message is its help
+        sys.stderr.write(f"{exc.format_message()}\n")  # type: ignore[attr-defined]
+        return UsageError.exit_status
     if hasattr(exc, "format_message"):  # the parser's own errors; typer hides their class
         error = UsageError(exc.format_message(), remedy="upkeep --help")
         return _complain(error, UsageError.exit_status)

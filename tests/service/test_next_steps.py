@@ -24,6 +24,17 @@ def test_the_program_tells_its_version() -> None:
     assert re.fullmatch(r"upkeep (\d+\.\d+\.\d+.*|unknown)\n", done.stdout)
 
 
+@pytest.mark.parametrize("words", [(), ("db",), ("user",)])
+def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "upkeep.cli", *words], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 64
+    assert "\nCommands:\n" in done.stderr
+    assert "\\n" not in done.stderr
+
+
 COMMANDS = (
     "runs", "findings", "alerts", "reviews", "waivers", "baselines", "completion", "occurrences", "silence list",
     "user list",
