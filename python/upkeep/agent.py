@@ -276,6 +276,8 @@ class _Intake:
         if self.job_failures:
             host, text = next(iter(self.job_failures.items()))
             return "partial", f"a job failed on {host}: {text}"
+        if not self.outcomes and not self.begun:
+            return "failed", "no host took part: none has opted in to the job (upkeep_jobs)"
         if unseen:
             return "partial", f"{unseen} of {len(self.outcomes)} hosts not seen"
         if self.unknown:

@@ -45,7 +45,7 @@ def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
         _print_json({"alerts": documents, "failing_channels": failing})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
-        view.print_alerts(_out(), rows, health, zone, clock.now())
+        view.print_alerts(_out(), rows, health, zone, clock.now(), inventory)
     worst = min((one.severity for one in found if one.closed_at is None), default=None)
     return 0 if worst is None else 2 if worst <= 2 else 1
 
@@ -149,7 +149,7 @@ def list_silences(inventory: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"silences": [_without_site(asdict(one)) for one in found]})
         return
-    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now)
+    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now, inventory)
 
 
 def end_silence(inventory: str, number: int) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from upkeep import clock
-from upkeep.settings import Settings, load_settings
+from upkeep.site import settings_of
 from upkeep.store import backup
 from upkeep.view.screen import Screen
 from upkeep.view.text import size
@@ -14,13 +14,13 @@ from upkeep.view.text import size
 
 def back_up(file: Path, inventory: str) -> None:
     """Write a backup and say what is in it."""
-    made = backup.back_up(_settings(inventory).database_url, file, clock.now())
+    made = backup.back_up(settings_of(inventory).database_url, file, clock.now())
     _say("wrote", file, made)
 
 
 def restore(file: Path, inventory: str, *, replace: bool) -> None:
     """Put a backup's content into the database and say what is in it now."""
-    made = backup.restore(_settings(inventory).database_url, file, replace=replace)
+    made = backup.restore(settings_of(inventory).database_url, file, replace=replace)
     _say("restored", file, made)
 
 
@@ -30,11 +30,3 @@ def _say(verb: str, file: Path, made: backup.Backup) -> None:
     what = f"{rows} rows of {len(made.tables)} tables, {size(made.bytes)}, as of {made.made_at}"
     screen.line(verb, " ", screen.text(str(file)), f": {what}")
     screen.flush()
-
-
-def _settings(inventory: str) -> Settings:
-    """Return the settings without loading the whole site: a backup shall not hang on it."""
-    folder = Path(inventory) if inventory else None
-    if folder is not None and not folder.is_dir():
-        folder = folder.parent
-    return load_settings(folder)

@@ -40,7 +40,7 @@ def list_baselines(inventory: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"baselines": [_row_document(one) for one in rows]})
         return
-    view.print_baselines(Screen(sys.stdout), rows, ZoneInfo(site.schedule.time_zone))
+    view.print_baselines(Screen(sys.stdout), rows, ZoneInfo(site.schedule.time_zone), inventory)
 
 
 def propose(inventory: str, names: Names, better: str, *, as_json: bool) -> int:

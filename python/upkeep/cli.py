@@ -19,7 +19,6 @@ configuration; 130 interrupted.
 
 cli = typer.Typer(
     name="upkeep",
-    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -97,6 +96,9 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
     """Complain about wrong usage, which Typer's parser raises, or about a fault of ours."""
     if type(exc).__name__ == "Abort":
         return 130
+    if type(exc).__name__ == "NoArgsIsHelpError":  # a group's name alone; its message is its help
+        sys.stderr.write(f"{exc.format_message()}\n")  # type: ignore[attr-defined]
+        return UsageError.exit_status
     if hasattr(exc, "format_message"):  # the parser's own errors; typer hides their class
         error = UsageError(exc.format_message(), remedy="upkeep --help")
         return _complain(error, UsageError.exit_status)
@@ -113,6 +115,24 @@ def _complain(error: BaseException, status: int) -> int:
 
     print_error(Screen(sys.stderr), error)
     return status
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from upkeep.store.runs import version
+
+        sys.stdout.write(f"upkeep {version()}\n")
+        raise typer.Exit
+
+
+@cli.callback(help=HELP)
+def upkeep_(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
 
 
 @cli.command()

@@ -22,8 +22,8 @@ from upkeep.judge import judge_again
 from upkeep.observed import Due, Observed
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
-from upkeep.settings import Settings, load_settings
-from upkeep.site import Site, load_site
+from upkeep.settings import Settings
+from upkeep.site import Site, load_site, settings_of
 from upkeep.store import Store, findings, migrate, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.verdicts import Status
@@ -114,19 +114,19 @@ def list_procedures(inventory: str, *, as_json: bool) -> None:
 
 def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
     """Print the newest runs."""
-    store = _store(_settings(inventory))
+    store = _store(settings_of(inventory))
     with store.read() as db:
         summaries = [of_run(db, one) for one in runs.recent(db, count)]
     if as_json:
         documents = [run_document(one, (), ()) for one in summaries]
         _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
     else:
-        lists.print_runs(_out(), summaries, clock.now())
+        lists.print_runs(_out(), summaries, clock.now(), inventory)
 
 
 def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool) -> int:
     """Print a stored run; return the exit status that it had."""
-    settings = _settings(inventory)
+    settings = settings_of(inventory)
     store = _store(settings)
     with store.read() as db:
         summary = of_run(db, _stored_run(db, run_id))
@@ -153,14 +153,16 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
 
 def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     """Print what is wrong now; return the exit status that the open ones have."""
-    store = _store(_settings(inventory))
+    store = _store(settings_of(inventory))
     with store.read() as db:
         rows = findings.with_waivers(db, findings.open_ones(db, everything), clock.now())
+        last = next((one.procedure for one in runs.recent(db, 1)), "")
     found = [one for one, _waiver in rows]
     if as_json:
         _print_json({"findings": [finding_document(one) for one in found]})
     else:
-        lists.print_findings(_out(), [finding_of(*row) for row in rows], clock.now())
+        shown_findings = [finding_of(*row) for row in rows]
+        lists.print_findings(_out(), shown_findings, clock.now(), last=last, site=inventory)
     # What is waived fails all the same, and counts.
     failed: dict[Any, int] = {}
     for one in found:
@@ -171,7 +173,7 @@ def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
 
 def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
     """Judge a run's stored observations with today's checks, and the site's limits of today if it is given."""
-    store = _store(_settings(inventory))
+    store = _store(settings_of(inventory))
     again: list[Observed] = []
     with store.begin() as db:
         run = _stored_run(db, run_id)
@@ -214,13 +216,13 @@ def init_site(folder: Path) -> None:
 
 def upgrade_database(inventory: str) -> None:
     """Bring the database to this program's version."""
-    version = migrate(_settings(inventory).database_url)
+    version = migrate(settings_of(inventory).database_url)
     _out().line(f"the database has version {version}")
 
 
 def prune_database(inventory: str) -> None:
     """Remove what the settings no longer ask for."""
-    settings = _settings(inventory)
+    settings = settings_of(inventory)
     gone = retention.prune(_store(settings), _policy(settings), clock.now())
     counts = ", ".join(f"{count} {name}" for name, count in dataclasses.asdict(gone).items())
     _out().line(f"removed {counts}")
@@ -415,14 +417,6 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
     except ParameterError as exc:
         raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
     return entry
-
-
-def _settings(inventory: str) -> Settings:
-    """Return the settings without loading the whole site: what was stored can be shown though it is broken."""
-    folder = Path(inventory) if inventory else None
-    if folder is not None and not folder.is_dir():
-        folder = folder.parent
-    return load_settings(folder)
 
 
 def _store(settings: Settings) -> Store:

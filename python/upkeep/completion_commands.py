@@ -32,4 +32,5 @@ def show_completion(inventory: str, month: str, *, as_json: bool, as_csv: bool) 
         write_csv(found, sys.stdout)
     else:
         titles = {name: team.title for name, team in site.schedule.teams.items()}
-        print_completion(Screen(sys.stdout), found, titles, ZoneInfo(site.schedule.time_zone))
+        zone = ZoneInfo(site.schedule.time_zone)
+        print_completion(Screen(sys.stdout), found, titles, zone, inventory)

@@ -54,7 +54,7 @@ def list_next(inventory: str, begins: str, ends: str, count: int, *, as_json: bo
         document = {"time_zone": site.schedule.time_zone, "more": more}
         _print_json({**document, "occurrences": _documents(rows)})
     else:
-        view.print_next(_out(), rows, zone, now, more=more)
+        view.print_next(_out(), rows, zone, now, inventory, more=more)
 
 
 def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:

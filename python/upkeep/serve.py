@@ -28,7 +28,7 @@ from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.installation import load_installation
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, SCHEDULE, Site, load_site
+from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
 from upkeep.view.screen import Screen
 
@@ -400,7 +400,7 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path |
     folder = given or EMBEDDED
     path = folder / SCHEDULE
     schedule = load_schedule(path, []) if path.is_file() else None
-    return settings, str(given.absolute()) if given else "", _Schedules(path, schedule), folder
+    return settings, key_of(inventory), _Schedules(path, schedule), folder
 
 
 class _Schedules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,7 @@ class Site:
     @property
     def key(self) -> str:
         """What stands for the site in the store."""
-        return str(Path(self.name).absolute()) if self.name else ""
+        return key_of(self.name)
 
     @property
     def config(self) -> Path | None:
@@ -92,7 +93,7 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
             return Site(
                 name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), load_settings(None)
             )
-        raise UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR writes one")
+        raise _no_such(name)
     if not text and not (folder / SCHEDULE).is_file():
         # An inventory without a schedule: the embedded procedures serve.
         trusted_tree(folder)
@@ -105,6 +106,25 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
     if problems:
         raise ConfigurationError("\n".join(problems))
     return site
+
+
+def key_of(name: str) -> str:
+    """Return what stands for a site in the store: its path, however it was typed; a link to it is a site of its own."""
+    return os.path.normpath(Path(name).absolute()) if name else ""
+
+
+def settings_of(name: str) -> Settings:
+    """Return a site's settings without loading the whole of it: what is stored can be shown though it is broken."""
+    path = Path(name)
+    if not name or (not path.exists() and "," in name):
+        return load_settings(None)
+    if not path.exists():
+        raise _no_such(name)
+    return load_settings(path if path.is_dir() else path.parent)
+
+
+def _no_such(name: str) -> UsageError:
+    return UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR writes one")
 
 
 def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) -> Site:

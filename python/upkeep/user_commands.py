@@ -11,10 +11,10 @@ from upkeep.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.parameters import nearest
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
-from upkeep.settings import load_settings
+from upkeep.site import settings_of
 from upkeep.store import Store, open_store, users
 from upkeep.view.screen import Screen
-from upkeep.view.text import ago
+from upkeep.view.text import ago, command
 
 MISSING = "pip install 'upkeep[web]'"
 
@@ -66,7 +66,8 @@ def show(inventory: str, *, as_json: bool) -> None:
         return
     screen, now = Screen(sys.stdout), clock.now()
     if not everyone:
-        screen.line("There is no user yet. First: upkeep user add NAME --role admin")
+        add = command("user", "add", "NAME", "--role", "admin", site=inventory)
+        screen.line(f"There is no user yet. First: {add}")
         screen.flush()
         return
     rows = [
@@ -125,10 +126,9 @@ def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
 
 def _open(inventory: str) -> tuple[Store, Schedule | None]:
     """Return the store, and the schedule if the site has one that can be read."""
-    folder = Path(inventory) if inventory else None
-    if folder is not None and not folder.is_dir():
-        folder = folder.parent
-    store = open_store(load_settings(folder).database_url)
+    store = open_store(settings_of(inventory).database_url)
+    path = Path(inventory)
+    folder = (path if path.is_dir() else path.parent) if inventory else None
     schedule = None
     if folder and (folder / "schedule.yml").is_file():
         try:

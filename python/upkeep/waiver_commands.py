@@ -21,7 +21,7 @@ from upkeep.store.texts import name
 from upkeep.verdicts import Severity
 from upkeep.view import waivers as view
 from upkeep.view.screen import Screen
-from upkeep.view.text import counted, exact
+from upkeep.view.text import command, counted, exact
 from upkeep.waivers import Scope
 from upkeep.waiving import By
 
@@ -39,7 +39,7 @@ def list_waivers(inventory: str, *, everything: bool, unused: bool, as_json: boo
         _print_json({"waivers": documents})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    view.print_waivers(Screen(sys.stdout), found, covered, zone, now, unused=unused)
+    view.print_waivers(Screen(sys.stdout), found, covered, zone, now, inventory, unused=unused)
 
 
 def request(
@@ -57,7 +57,7 @@ def request(
         asked = Scope(check.strip(), host.strip(), subject.strip(), _severity(severity))
         made = waiving.request(store, site, asked, reason, until, _by(site, store), now)
     _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
-    _say(f"  upkeep waive approve {made.id}")
+    _say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
 
 
 def approve(inventory: str, number: int) -> None:

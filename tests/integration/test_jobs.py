@@ -55,6 +55,18 @@ def test_the_job_is_done_and_proved_and_not_done_again(upkeep: Upkeep, fleet: Fl
     assert [host["outcome"] for host in second["hosts"]] == ["ok", "ok"]
 
 
+def test_a_job_to_which_no_host_has_opted_in_was_not_done(upkeep: Upkeep) -> None:
+    schedule = upkeep.site / "schedule.yml"
+    job = "{title: Rotate, playbook: astral.upkeep.log_rotation, hosts: web1}"
+    schedule.write_text(f"{schedule.read_text()}  tidy: {job}\n")
+
+    upkeep("run", "tidy", status=3)
+
+    run = upkeep.json("show", "1")["run"]
+    assert run["status"] == "failed"
+    assert run["cause"].startswith("no host took part")
+
+
 def test_a_job_that_fails_is_named_and_the_run_is_not_done(upkeep: Upkeep, fleet: Fleet) -> None:
     script = f"printf '{LOG} {{\\n size 1k\\n postrotate\\n exit 1\\n endscript\\n}}\\n' > {CONFIG}"
     before = fleet.run("backup1", "cat", CONFIG).stdout

@@ -18,7 +18,7 @@ from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.model import Alert
 from upkeep.errors import UsageError
-from upkeep.observed import Outcome
+from upkeep.observed import Observed, Outcome
 from upkeep.roles import Role
 from upkeep.store import Store, alerts, findings, outbox, own, silences, tables, users
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
@@ -283,20 +283,35 @@ def test_history_wakes_nobody_when_alerts_begin(store: Store) -> None:
     assert titles(store) == ["[2] first look at still: 1 of severity 2"] * 2
 
 
-def test_an_unreachable_host_is_one_transition_and_resolves_nothing(
-    store: Store, alerter: Alerter
+@pytest.mark.parametrize("outcome", [Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED])
+def test_a_host_that_cannot_be_looked_at_is_one_transition_and_resolves_nothing(
+    store: Store, alerter: Alerter, outcome: Outcome
 ) -> None:
     fails(store, MONDAY)
     for passed in (1, 2, 3):
         at = MONDAY + minutes(passed)
-        run(store, at, seen(at=at, outcome=Outcome.UNREACHABLE))
+        run(store, at, seen(at=at, outcome=outcome))
         alerter.step(at)
 
     with store.read() as db:
         found = {(one.check_id, one.subject): one for one in findings.open_ones(db)}
-        history = findings.history(db, found["host_unreachable", "connection"].id)
+        away = found["host_unreachable", "connection"]
+        history = findings.history(db, away.id)
+    assert away.remedy == f"upkeep doctor -i {SITE} --limit web1"
     assert set(found) == {("disk_space", "/"), ("host_unreachable", "connection")}
     assert [kind for _at, kind, _message in history] == ["opened"]
+    assert "[2] FAILS: The host can be looked at (web1)" in titles(store)
+
+
+def test_a_run_that_ended_before_it_asked_a_host_says_nothing_of_the_way_to_it(
+    store: Store, alerter: Alerter
+) -> None:
+    at = MONDAY + minutes(1)
+    run(store, at, Observed("web1", Outcome.FAILED, at, "not begun: interrupted by SIGTERM"))
+    alerter.step(at)
+
+    with store.read() as db:
+        assert findings.open_ones(db) == []
 
     mends(store, MONDAY + minutes(4))
     alerter.step(MONDAY + minutes(4))

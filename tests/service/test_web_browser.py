@@ -218,6 +218,28 @@ def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
     assert [one for one in page.kept_messages if "404" not in one] == []
 
 
+WORDS_IN_PIECES = """cells => cells.flatMap(cell => {
+  const text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
+  while (text.nextNode())
+    for (const one of text.currentNode.data.matchAll(/[a-z]{3,20}/gi)) {
+      const range = document.createRange();
+      range.setStart(text.currentNode, one.index);
+      range.setEnd(text.currentNode, one.index + one[0].length);
+      if (range.getClientRects().length > 1) found.push(one[0]);
+    }
+  return found;
+})"""
+
+
+@pytest.mark.parametrize("path", ["/findings/1", "/alerts/1", "/acts", "/runs", "/schedule"])
+def test_on_a_narrow_screen_tables_keep_their_words_whole(
+    opened: Any, where: str, path: str
+) -> None:
+    page = opened(viewport={"width": 390, "height": 900}, to=path)
+
+    assert page.eval_on_selector_all(".scroll th, .scroll td", WORDS_IN_PIECES) == []
+
+
 def test_without_scripts_everything_can_be_read(opened: Any, where: str) -> None:
     page = opened(java_script_enabled=False)
 

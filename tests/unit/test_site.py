@@ -13,7 +13,7 @@ from upkeep.errors import ConfigurationError, UsageError
 from upkeep.init import EXAMPLE, schedule_schema, write_site
 from upkeep.schedule_file import load_schedule
 from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, load_site
+from upkeep.site import EMBEDDED, load_site, settings_of
 from upkeep.yaml_file import load as load_yaml
 
 
@@ -125,6 +125,31 @@ def test_a_site_that_is_not_there_and_a_procedure_that_is_not_there(tmp_path: Pa
         load_site(str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match=r"there is no procedure 'dayly'; did you mean 'daily'\?"):
         load_site("").procedure("dayly")
+
+
+def test_a_site_that_is_not_there_has_no_settings_but_a_list_of_hosts_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "upkeep.toml").write_text('state = "here"\n')
+
+    assert settings_of(str(tmp_path)).state == tmp_path / "here"
+    assert settings_of(str(tmp_path / "upkeep.toml")).state == tmp_path / "here"
+    assert settings_of("") == settings_of("web1,") == load_settings(None)
+    with pytest.raises(UsageError, match="sit: no such site or inventory"):
+        settings_of(str(tmp_path / "sit"))
+
+
+def test_a_site_is_the_same_one_however_its_path_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_site(tmp_path / "site")
+    monkeypatch.chdir(tmp_path / "site")
+
+    there = str(tmp_path / "site")
+    for typed in (there, f"{there}/", ".", "../site", f"{there}/inventory/.."):
+        assert load_site(typed).key == there
+    assert load_site("").key == ""
 
 
 def test_the_embedded_site_and_an_inventory_without_a_schedule(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from upkeep.store import own
 from upkeep.store.findings import HOST_UNREACHABLE
 from upkeep.view.text import ago, counted, exact, safe
 
-TITLES: Mapping[str, str] = {HOST_UNREACHABLE: "The host answers", **own.CHECKS}
+TITLES: Mapping[str, str] = {HOST_UNREACHABLE: "The host can be looked at", **own.CHECKS}
 """Of findings that come from no check."""
 SHOWN_FINDINGS = 8
 SHOWN_HOSTS = 5

@@ -250,9 +250,10 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
 def _connection_rows(
     db: Connection, run_id: int, site: str, answers: Sequence[Observed]
 ) -> Iterator[Values]:
-    """Yield what moves findings on the way to hosts: a fail for a host that is away, a pass where one is not.
+    """Yield what moves findings on the way to hosts: a fail where a host could not be looked at, a pass where it was.
 
-    An answer that was no answer (failed), and a host on which nothing was due, say nothing of the way to it.
+    A host that answered nothing of what was due (no Python, no root) is as blind a spot as one that is away. One that
+    the run's own end left without an answer, and one on which nothing was due, say nothing of the way to it.
     """
     hosts = {name(one.host, 255): one for one in answers}
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
@@ -274,7 +275,8 @@ def _connection_rows(
     for host, answer in hosts.items():
         # Where it is known what is wrong with the way, that it is away says nothing more.
         named = any(one.subject == CONNECTION for one in answer.results)
-        if answer.outcome not in away or named:
+        blind = answer.outcome in away or (answer.outcome is Outcome.FAILED and bool(answer.due))
+        if not blind or named:
             continue
         key = fingerprint(site, findings.HOST_UNREACHABLE, host, CONNECTION)
         yield {
@@ -287,7 +289,7 @@ def _connection_rows(
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
             "message": shown(answer.message),
-            "remedy": f"upkeep doctor --limit {host}",
+            "remedy": f"upkeep doctor{f' -i {site}' if site else ''} --limit {host}",
             "observed_at": answer.observed_at,
         }
 

@@ -54,6 +54,7 @@ def print_alerts(
     health: Sequence[Health],
     zone: ZoneInfo,
     now: datetime,
+    site: str,
 ) -> None:
     """Print alerts, each with its findings' number and how it stands, and the channels that fail."""
     for one in health:
@@ -64,7 +65,9 @@ def print_alerts(
                 screen.text(f"{one.channel} fails, first {since}: {one.error}", 400),
             )
     if not rows:
-        print_empty(screen, "No open alert", f"all of late: {command('alerts', '--all')}")
+        print_empty(
+            screen, "No open alert", f"all of late: {command('alerts', '--all', site=site)}"
+        )
         return
     columns = [
         Column("alert", right=True),
@@ -86,7 +89,7 @@ def print_alerts(
     first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
     if first is not None and screen.live:
         screen.line()
-        screen.line(f"To take one: {command('ack', str(first.id))}")
+        screen.line(f"To take one: {command('ack', str(first.id), site=site)}")
     screen.flush()
 
 
@@ -149,10 +152,15 @@ def print_alert(
     screen.flush()
 
 
-def print_silences(screen: Screen, found: Sequence[Silence], zone: ZoneInfo, now: datetime) -> None:
+def print_silences(
+    screen: Screen, found: Sequence[Silence], zone: ZoneInfo, now: datetime, site: str
+) -> None:
     """Print silences, the one that ends first first."""
     if not found:
-        print_empty(screen, "Nothing is silenced", command("silence", "add", "--help"))
+        how = command(
+            "silence", "add", "CHECK", "HOST", "--for", "2 h", "--reason", "WHY", site=site
+        )
+        print_empty(screen, "Nothing is silenced", f"how to: {how}")
         return
     columns = [
         Column("silence", right=True),
@@ -188,7 +196,7 @@ def print_on_call(screen: Screen, rows: Sequence[OnCall], zone: ZoneInfo, when: 
     """Print who is called for each team."""
     if not rows:
         print_empty(
-            screen, "The site has no team", "write one into its schedule.yml: docs/schedule.md"
+            screen, "The site has no team", "write one into its schedule.yml: docs/alerts.md"
         )
         return
     columns = [

@@ -22,14 +22,12 @@ class Row:
     proposal: Proposal
 
 
-def print_baselines(screen: Screen, rows: Sequence[Row], zone: ZoneInfo) -> None:
+def print_baselines(screen: Screen, rows: Sequence[Row], zone: ZoneInfo, site: str) -> None:
     """Print baselines, one a line."""
     if not rows:
-        print_empty(
-            screen,
-            "No baseline has been accepted",
-            "what could be: upkeep baseline propose CHECK HOST SUBJECT MEASURE",
-        )
+        named = ("CHECK", "HOST", "SUBJECT", "MEASURE")
+        how = command("baseline", "propose", *named, site=site)
+        print_empty(screen, "No baseline has been accepted", f"what could be: {how}")
         return
     columns = [
         Column("check"),

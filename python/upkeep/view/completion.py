@@ -11,20 +11,19 @@ from upkeep.completion import COUNTS, Completion, Remark, Row
 from upkeep.spreadsheet import cell
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import counted, thousands
+from upkeep.view.text import command, counted, thousands
 
 WELL = 0.95
 """From here on a rate is nothing to look at."""
 
 
 def print_completion(
-    screen: Screen, found: Completion, titles: Mapping[str, str], zone: ZoneInfo
+    screen: Screen, found: Completion, titles: Mapping[str, str], zone: ZoneInfo, site: str
 ) -> None:
     """Print one sentence, then each procedure, each team, and what a reader must know."""
     if not found.rows:
-        print_empty(
-            screen, f"Nothing was due in {found.month}", "what is due: upkeep schedule list"
-        )
+        listed = command("schedule", "list", site=site)
+        print_empty(screen, f"Nothing was due in {found.month}", f"what is due: {listed}")
         return
     said = f"{percent(found.total)} of what was due was done in its time"
     if found.total is None:

@@ -36,6 +36,7 @@ from upkeep.view.text import (
 )
 from upkeep.view.troubles import Row, Troubles, print_rows
 
+CONTROLLER = "controller"
 GAP = "  "
 PROSE_COLUMNS = 100
 
@@ -68,7 +69,10 @@ def print_columns(
         width, index = giving.pop()
         widths[index] = max(10, width - over)
         over -= width - widths[index]
-    head = [_fill(column.name, widths[i], column.right) for i, column in enumerate(columns)]
+    head = [
+        _fill(screen.cut(column.name, widths[i]), widths[i], column.right)
+        for i, column in enumerate(columns)
+    ]
     screen.line((GAP.join(head), "dim"))
     for row in cells:
         line: list[Piece] = []
@@ -151,10 +155,10 @@ def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
     return ", ".join(parts)
 
 
-def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime) -> None:
+def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime, site: str = "") -> None:
     """Print a list of runs as they come."""
     if not runs:
-        print_empty(screen, "No run yet", f"the first one: {command('run', 'daily')}")
+        print_empty(screen, "No run yet", _first_run(site))
         return
     columns = [
         Column("run", right=True),
@@ -163,10 +167,15 @@ def print_runs(screen: Screen, runs: Sequence[RunSummary], now: datetime) -> Non
         Column("took", right=True),
         Column("status"),
         Column("hosts", right=True),
-        Column("results"),
+        Column("results", gives=True),
     ]
     print_columns(screen, columns, [_run_cells(screen, run, now) for run in runs])
     screen.flush()
+
+
+def _first_run(site: str) -> str:
+    """Return how to look for the first time; a site's procedures have names of their own."""
+    return f"the first one: {command('run', 'PROCEDURE' if site else 'daily', site=site)}"
 
 
 def _run_cells(screen: Screen, run: RunSummary, now: datetime) -> list[Piece]:
@@ -198,15 +207,19 @@ def counts_words(counts: Counts) -> str:
     return ", ".join(parts) + (f"; {counts.waived} waived" if counts.waived else "")
 
 
-def print_findings(screen: Screen, findings: Sequence[Finding], now: datetime) -> None:
-    """Print findings, worst and then oldest first; resolved ones last."""
+def print_findings(
+    screen: Screen, findings: Sequence[Finding], now: datetime, *, last: str, site: str = ""
+) -> None:
+    """Print findings, worst and then oldest first; resolved ones last. last: the newest run's procedure, if any."""
     still = [finding for finding in findings if finding.resolved_at is None]
     gone = [finding for finding in findings if finding.resolved_at is not None]
-    if not still:
-        well = ("No open finding", "bold")
-        screen.line(
-            well, f": what was looked at last passed; look again: {command('run', 'daily')}"
-        )
+    if not still and not last:
+        print_empty(screen, "No finding: nothing has been looked at yet", _first_run(site))
+    elif not still:
+        # What could not be seen is no finding either: nothing here says that all passed.
+        words = last.split() if last.startswith("check ") else ["run", last]
+        well, again = ("No open finding", "bold"), command(*words, site=site)
+        screen.line(well, f": nothing that was seen fails; look again: {again}")
     else:
         hosts = len({finding.host for finding in still})
         waived = sum(bool(finding.waiver) for finding in still)
@@ -392,16 +405,20 @@ def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = F
         )
         return
     kind = "pass" if not wrong else "warn" if not stuck else "fail"
+    before = ""
+    if len(hosts) > 1:  # the machine that runs Upkeep is none of the inventory's hosts
+        before = "controller is not ready; " if CONTROLLER in stuck else ""
+        hosts, stuck = hosts - {CONTROLLER}, stuck - {CONTROLLER}
     ready = len(hosts) - len(stuck)
     if len(hosts) == 1:
         said = f"{screen.text(next(iter(hosts)), 80)} is {'not ready' if stuck else 'ready'}"
     elif not stuck:
-        said = f"All {thousands(len(hosts))} hosts are ready"
+        said = f"{'all' if before else 'All'} {thousands(len(hosts))} hosts are ready"
     else:
         verb = "is" if ready == 1 else "are"
         said = f"{thousands(ready)} of {thousands(len(hosts))} hosts {verb} ready"
     note = f", {counted(len(wrong), 'thing')} to look at" if wrong else ""
-    screen.line((f"{said}{note}.", f"bold {STYLES[kind]}"))
+    screen.line((f"{before}{said}{note}.", f"bold {STYLES[kind]}"))
     shown = found if every else wrong
     if shown:
         screen.line()

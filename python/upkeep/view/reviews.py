@@ -98,9 +98,9 @@ def print_reviews(
         Column("review", right=True),
         Column("due"),
         Column("owner", gives=True),
-        Column("item"),
+        Column("item", gives=True),
         Column("title", gives=True),
-        Column("how it stands", gives=True),
+        Column("stands", gives=True),
     ]
     cells: list[list[Piece]] = []
     for one, standing in rows:

@@ -83,11 +83,18 @@ def _next(screen: Screen, row: Scheduled, now: datetime) -> Piece:
 
 
 def print_next(
-    screen: Screen, rows: Sequence[Occurrence], zone: ZoneInfo, now: datetime, *, more: bool
+    screen: Screen,
+    rows: Sequence[Occurrence],
+    zone: ZoneInfo,
+    now: datetime,
+    site: str,
+    *,
+    more: bool,
 ) -> None:
     """Print occurrences, the soonest first."""
     if not rows:
-        print_empty(screen, "Nothing is due then", f"all procedures: {command('schedule', 'list')}")
+        listed = command("schedule", "list", site=site)
+        print_empty(screen, "Nothing is due then", f"all procedures: {listed}")
         return
     columns = [
         Column("due"),

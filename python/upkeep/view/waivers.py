@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import ago, counted, exact
+from upkeep.view.text import ago, command, counted, exact
 from upkeep.waivers import State, Waiver
 
 
@@ -18,13 +18,14 @@ def print_waivers(
     covered: Mapping[int, int],
     zone: ZoneInfo,
     now: datetime,
+    site: str,
     *,
     unused: bool = False,
 ) -> None:
     """Print waivers. covered: how many open findings each covers; unused: only such were asked for."""
     if not found:
         why = "No waiver is unused" if unused else "No waiver holds or waits for approval"
-        print_empty(screen, why, "`upkeep waivers --all` lists those that have ended")
+        print_empty(screen, why, f"those that have ended: {command('waivers', '--all', site=site)}")
         return
     columns = [
         Column("waiver", right=True),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +13,7 @@ from upkeep.check import Check
 from upkeep.errors import UsageError
 from upkeep.verdicts import Severity, Status, passed
 from upkeep.view import lists
-from upkeep.view.model import Finding, HostInRun, Procedure, Tally
+from upkeep.view.model import Counts, Finding, HostInRun, Procedure, Tally
 from upkeep.view.screen import Screen
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -58,7 +58,7 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
         finding(4, severity=Severity.CRITICAL, count=1, reopened=1, remedy="`df -h /var`"),
     ]
 
-    assert printed(lists.print_findings, found, NOW).splitlines() == [
+    assert printed(lists.print_findings, found, NOW, last="daily").splitlines() == [
         "3 open findings on 3 hosts.",
         "",
         "db4: fail critical: disk /var: 91 % used, at most 85 %; open for 9 days, in 1 run, came back once; "
@@ -73,13 +73,36 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
 def test_an_empty_list_says_why_and_what_to_do_first():
     for text in (
         printed(lists.print_runs, [], NOW),
-        printed(lists.print_findings, [], NOW),
+        printed(lists.print_findings, [], NOW, last=""),
+        printed(lists.print_findings, [], NOW, last="daily"),
         printed(lists.print_checks, {}),
         printed(lists.print_procedures, [], NOW),
         printed(lists.print_doctor, []),
     ):
         assert re.fullmatch(r"(No|The) .+\n", text)
-    assert "upkeep run daily" in printed(lists.print_runs, [], NOW)
+    assert "upkeep run daily\n" in printed(lists.print_runs, [], NOW)
+    assert "upkeep run PROCEDURE -i mine\n" in printed(lists.print_runs, [], NOW, "mine")
+
+
+def test_no_finding_is_not_said_to_be_a_pass():
+    assert printed(lists.print_findings, [], NOW, last="", site="mine") == (
+        "No finding: nothing has been looked at yet. The first one: upkeep run PROCEDURE -i mine\n"
+    )
+    assert printed(lists.print_findings, [], NOW, last="nightly", site="mine") == (
+        "No open finding: nothing that was seen fails; look again: upkeep run nightly -i mine\n"
+    )
+    assert "upkeep check disk_space\n" in printed(
+        lists.print_findings, [], NOW, last="check disk_space"
+    )
+
+
+def test_runs_fit_the_screen():
+    counts = Counts(71, 10, {Severity.CRITICAL: 4, Severity.HIGH: 5})
+    run = view_samples.summary(Tally(), procedure="weekly-access")
+    found = printed(lists.print_runs, [replace(run, counts=counts)], LATER, terminal=True)
+
+    assert [len(line) <= 80 for line in found.splitlines()] == [True, True]
+    assert found.splitlines()[1].endswith("71 pass")
 
 
 def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
@@ -197,6 +220,22 @@ def test_doctor_says_who_is_ready_then_what_is_not():
         "✓ 1 thing ok",
     ]
     assert "web1: ok: login: as deploy" in printed(lists.print_doctor, found, every=True)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ({"controller": "ok"}, "controller is ready."),
+        ({"controller": "ok", "web1": "ok"}, "web1 is ready."),
+        ({"controller": "ok", "web1": "ok", "db1": "ok"}, "All 2 hosts are ready."),
+        ({"controller": "ok", "web1": "fail", "db1": "fail"}, "0 of 2 hosts are ready, 2 things to look at."),
+        ({"controller": "fail", "web1": "ok", "db1": "ok"}, "controller is not ready; all 2 hosts are ready, 1 thing to look at."),
+    ],
+)  # fmt: skip
+def test_doctor_does_not_count_the_controller_among_the_hosts(statuses, said):
+    found = [Line(host, "login", status, "") for host, status in statuses.items()]
+
+    assert printed(lists.print_doctor, found).splitlines()[0] == said
 
 
 def test_an_error_is_two_lines_at_most_whatever_is_in_it():

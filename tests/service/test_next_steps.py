@@ -1,0 +1,57 @@
+"""What a command says to do first, where it has nothing to list, is a command for the same site."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from upkeep.init import write_site
+
+
+def test_the_program_tells_its_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "upkeep.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.fullmatch(r"upkeep (\d+\.\d+\.\d+.*|unknown)\n", done.stdout)
+
+
+@pytest.mark.parametrize("words", [(), ("db",), ("user",)])
+def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "upkeep.cli", *words], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 64
+    assert "\nCommands:\n" in done.stderr
+    assert "\\n" not in done.stderr
+
+
+COMMANDS = (
+    "runs", "findings", "alerts", "reviews", "waivers", "baselines", "completion", "occurrences", "silence list",
+    "user list",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_it_names_the_site(words: str, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    write_site(site)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "upkeep.cli", *words.split(), "-i", str(site)],
+        env=os.environ | {"UPKEEP_STATE": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.search(rf"\bupkeep [a-zA-Z0-9' -]+ -i {site}$", done.stdout), done.stdout
