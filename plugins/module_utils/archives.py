@@ -58,12 +58,11 @@ MAGIC = (
     (b"-----BEGIN PGP MESSAGE", "encrypted"),
     (b"-----BEGIN AGE ENCRYPTED", "encrypted"),
 )
-# How a dump begins, and what its program writes as the last.
+# How a dump begins, at the start of one of its first lines, and what its program writes as the last. The dump of a
+# cluster holds those of its databases, each with its own end.
 DUMPS = (
-    (
-        rb"-- PostgreSQL database (cluster )?dump",
-        rb"-- PostgreSQL database (cluster )?dump complete",
-    ),
+    (rb"-- PostgreSQL database cluster dump", rb"-- PostgreSQL database cluster dump complete"),
+    (rb"-- PostgreSQL database dump", rb"-- PostgreSQL database dump complete"),
     (rb"-- (MySQL|MariaDB) dump", rb"-- Dump completed"),
     (rb"PRAGMA foreign_keys=OFF;", rb"COMMIT;\s*$"),
 )
@@ -195,21 +194,26 @@ def _read(path: str, kind: str, stream: IO[bytes], budget: Budget, host: Host) -
         return _tar(counted)
     counted.drain()
     found: dict[str, Any] = {"bytes": counted.count}
-    if inner == "sql" or any(re.match(begin, counted.head) for begin, _end in DUMPS):
+    if inner == "sql" or _dump_end(counted.head):
         found.update(_dump(counted))
     elif kind == "other":
         found.update(state="unread", why="of no known format: nothing shows that it is whole")
     return found
 
 
+def _dump_end(head: bytes) -> bytes:
+    """Return the pattern of what the program that begins a dump so writes last; empty if it is no known one."""
+    return next((end for begin, end in DUMPS if re.search(rb"(?m)^" + begin, head)), b"")
+
+
 def _dump(counted: Counted) -> dict[str, Any]:
     """Return how a dump of SQL ends; raise BrokenError if its program's last line is not there."""
-    for begin, end in DUMPS:
-        if re.search(begin, counted.head):
-            if not re.search(end, counted.tail):
-                raise BrokenError("the dump ends without the last line of its program")
-            return {"trailer": True}
-    return {"state": "unread", "why": "a dump of an unknown program: nothing shows its end"}
+    end = _dump_end(counted.head)
+    if not end:
+        return {"state": "unread", "why": "a dump of an unknown program: nothing shows its end"}
+    if not re.search(end, counted.tail):
+        raise BrokenError("the dump ends without the last line of its program")
+    return {"trailer": True}
 
 
 def _tar(counted: Counted) -> dict[str, Any]:
