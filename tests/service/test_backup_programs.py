@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,57 @@ def test_a_dump_of_sql_that_was_cut_before_it_was_packed_is_broken(
         states.append(see(paths=[f"{tmp_path}/*"]).data["content"]["state"])
 
     assert states == ["complete", "broken"]
+
+
+def zstd(data: bytes) -> bytes:
+    needs("zstd")
+    return subprocess.run(["zstd", "-qc"], input=data, check=True, stdout=subprocess.PIPE).stdout
+
+
+def tar_of(name: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = 100_000
+        archive.addfile(member, io.BytesIO(os.urandom(100_000)))
+    return stream.getvalue()
+
+
+def test_what_zstd_packed_is_looked_at_as_what_gzip_did(tmp_path: Path) -> None:
+    dump = b"--\n-- PostgreSQL database dump\n--\n" + os.urandom(50_000).hex().encode()
+    contents = {
+        "a.tar.zst": zstd(tar_of("a/b")),
+        "cut.tar.zst": zstd(tar_of("a/b")[:60_000]),
+        "hostile.tar.zst": zstd(tar_of("../b")),
+        "a.sql.zst": zstd(dump + b"\n--\n-- PostgreSQL database dump complete\n--\n"),
+        "cut.sql.zst": zstd(dump),
+        "cut.zst": zstd(dump),
+    }
+    seen = {}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        seen[name] = see(paths=[str(tmp_path / name)]).data["content"]
+
+    assert {name: content["state"] for name, content in seen.items()} == {
+        "a.tar.zst": "complete",
+        "cut.tar.zst": "broken",
+        "hostile.tar.zst": "complete",
+        "a.sql.zst": "complete",
+        "cut.sql.zst": "broken",
+        "cut.zst": "broken",
+    }
+    assert seen["a.tar.zst"]["members"] == 1
+    assert seen["hostile.tar.zst"]["hostile"] == ["../b"]
+
+
+def test_no_time_for_what_zstd_packed_is_partial(tmp_path: Path) -> None:
+    (tmp_path / "a.zst").write_bytes(zstd(b"\0" * 50_000_000))
+    wanted = {"sets": [{"name": "s", "paths": [f"{tmp_path}/*"]}], "read_bytes": 1_000_000}
+    valid = ArgumentSpecValidator(backups.ARGUMENTS).validate(wanted)
+
+    (seen,) = backups.gather(valid.validated_parameters, Host())
+
+    assert seen.data["content"]["state"] == "partial"
 
 
 def test_zstd_is_read_by_its_program(tmp_path: Path) -> None:
