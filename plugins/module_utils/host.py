@@ -18,7 +18,7 @@ import stat
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Iterator
 
 READ_LIMIT_BYTES = 4_000_000
 OUTPUT_LIMIT_BYTES = 4_000_000
@@ -30,6 +30,10 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 class HostError(Exception):
     """Something on the host could not be read; the text names it and says why."""
+
+
+class EndedError(HostError):
+    """A program ended with a failure; the text is its own reason."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,37 @@ class Host:
         Raise HostError if it is not there, or still runs after timeout_seconds (then its process group is killed).
         A program that prints more than limit_bytes on one stream is killed too and gives `truncated`.
         """
+        process = self._start(command, environment, with_input=bool(input_text))
+        try:
+            return _collect(process, command[0], timeout_seconds, limit_bytes, input_text)
+        finally:
+            _end(process)
+
+    @contextlib.contextmanager
+    def output(self, command: list[str]) -> Iterator[IO[bytes]]:
+        """Give the program's output as a stream, as long as the caller reads; it is killed if the caller stops before.
+
+        Raise HostError if it is not there, EndedError if it ends with a failure. For programs that complain briefly.
+        """
+        process = self._start(command)
+        try:
+            yield process.stdout
+            process.stdout.close()
+            said = text_of(process.stderr.read(OUTPUT_LIMIT_BYTES)).strip()
+            status = process.wait()
+        finally:
+            _end(process)
+        if status:
+            raise EndedError(said or f"{command[0]}: status {status}")
+
+    def _start(
+        self,
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        *,
+        with_input: bool = False,
+    ) -> Any:
+        """Start the program with its output to be read."""
         program = self.which(command[0])
         if program is None:
             raise HostError(f"{command[0]}: no such program")
@@ -172,9 +207,9 @@ class Host:
         settings.update(environment or {})
         try:
             # No AnsibleModule is here, nor may be: importing it costs a host more than most gathers.
-            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+            return subprocess.Popen(  # pylint: disable=ansible-bad-function
                 [program, *command[1:]],
-                stdin=subprocess.PIPE if input_text else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=settings,
@@ -183,10 +218,6 @@ class Host:
             )
         except OSError as exc:
             raise HostError(_why(program, exc)) from exc
-        try:
-            return _collect(process, command[0], timeout_seconds, limit_bytes, input_text)
-        finally:
-            _end(process)
 
     def connect(
         self,

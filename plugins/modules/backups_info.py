@@ -38,7 +38,7 @@ options:
         type: str
         default: auto
         choices:
-          [auto, tar, tar.gz, tar.bz2, tar.xz, tar.zst, gz, bz2, xz, zst, zip, sql, sql.gz, sql.bz2, sql.xz,
+          [auto, tar, tar.gz, tar.bz2, tar.xz, tar.zst, gz, bz2, xz, zst, zip, sql, sql.gz, sql.bz2, sql.xz, sql.zst,
            postgresql, sqlite, encrypted, other]
       rpo_hours:
         description: How old the newest backup may be (recovery point objective).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -72,6 +73,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 def main() -> NoReturn:
     """Run the command; every error ends as two lines and an exit status."""
+    # Closed by whoever started us, their numbers would be given to the next files: what is printed would go there.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -31,9 +31,10 @@ from upkeep.view import lists
 from upkeep.view import model as shown
 from upkeep.view.report import write_report
 from upkeep.view.result import print_result
-from upkeep.view.screen import Screen
+from upkeep.view.screen import Lasting, Screen
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.terminal import RunView
+from upkeep.view.text import command
 from upkeep.view.troubles import Troubles
 
 EVIDENCE_CHARACTERS = 20_000
@@ -232,7 +233,8 @@ def prune_database(inventory: str) -> None:
 def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
     """Run the task, print how it stands, write the report; return the exit status."""
     store = _store(site.settings)
-    out, errors = _out(), Screen(sys.stderr)
+    printed = Lasting(sys.stdout)
+    out, errors = Screen(printed), Screen(Lasting(sys.stderr))
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view)
@@ -242,9 +244,15 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
         if as_json:
             hosts = list(hosts_of(db, run_id))
             results = stored.results_of(db, run_id)
-            _print_json(run_document(summary, hosts, results, _changes(db, run_id)))
+            _print_json(run_document(summary, hosts, results, _changes(db, run_id)), printed)
         else:
             _print_run(db, out, summary, report)
+    out.flush()
+    if printed.lost is not None and not isinstance(printed.lost, BrokenPipeError):
+        see = command("show", str(run_id), site=site.name)
+        errors.line(f"upkeep: what was found could not be printed: {printed.lost.strerror}")
+        errors.line(f"→ {see}")
+        errors.flush()
     retention.prune(store, _policy(site.settings), clock.now())
     return exit_status.of_run(summary)
 
@@ -459,9 +467,9 @@ def _check_document(check: Check) -> dict[str, Any]:
     return values | {"limits": dataclasses.asdict(check.params), "parameters": options}
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
+def _print_json(document: Mapping[str, Any], out: Lasting | TextIO | None = None) -> None:
     """Print one document; each has the version of its shape in it."""
-    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
+    (out or sys.stdout).write(dumps({"version": 1, **document}) + "\n")
 
 
 def _note(text: str) -> None:

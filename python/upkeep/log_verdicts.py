@@ -40,6 +40,13 @@ def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
             remedy="compare the log's format with what the gather reads: ansible-doc -t module "
             "astral.upkeep.access_log_info (or auth_log_info)",
         )
+    # Applications' lines without any login, in words that the site has not told: nothing shows that none failed.
+    untold = data.get("untold")
+    if isinstance(untold, int) and untold > 0:
+        return unknown(
+            f"none of {untold} JSON lines was understood as a login, failed or not",
+            remedy="say how they tell it: fields: {outcome: …, account: …, source: …}, failure_values, success_values",
+        )
     return None
 
 

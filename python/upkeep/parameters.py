@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -97,7 +98,13 @@ def validate(check: Check, params: Mapping[str, Any], *, partly: bool = False) -
         message = f"check {check.id}: {'; '.join(validation.error_messages)}"
         key = next((name for name in params if f"'{name}'" in message), "")
         raise ParameterError(message, key)
-    plain: dict[str, Any] = json.loads(json.dumps(validation.validated_parameters))
+    plain = {}
+    for key, value in validation.validated_parameters.items():
+        try:
+            plain[key] = json.loads(json.dumps(value, allow_nan=False))
+        except ValueError as exc:  # nothing is older, longer or more than what is no number
+            message = f"check {check.id}: {key} has a number that is not finite"
+            raise ParameterError(message, key) from exc
     return plain
 
 
@@ -174,8 +181,10 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
         # A template of the inventory gives a text: what reads as a number is one.
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise _wrong(name, value, _number(name)) from None
+        if not math.isfinite(number):  # a limit that nothing can exceed would always pass
+            raise _wrong(name, value, _number(name))
         if kind is float:
             return number
         if number.is_integer():

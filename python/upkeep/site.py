@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from upkeep.settings import Settings, load_settings, trusted, trusted_tree
 from upkeep.yaml_file import Key, YamlFile, read
 from upkeep.yaml_file import load as load_yaml
 
+# The other variables of an inventory that this program reads, and how much a name is like one that it is taken for.
+READ = ("upkeep_jobs", "upkeep_environment", "upkeep_host_timeout_seconds", "upkeep_at_once")
+LIKENESS = 0.8
 EMBEDDED = Path(__file__).parent / "data" / "local"
 SCHEDULE = "schedule.yml"
 
@@ -148,14 +152,32 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
 
 
 def lint_entries(inventory: Path) -> Iterator[str]:
-    """Yield what is wrong with the variables upkeep_checks_<name> in an inventory's YAML files.
+    """Yield what is wrong with the variables upkeep_checks_<name> in an inventory's YAML files, and with their names.
 
     A value with a template in it is only known when Ansible runs; `observe` looks at it again then.
     """
     for path in _yaml_files(inventory):
         file = load_yaml(path)
-        for key, entries in _variables(file.value, ()):
-            yield from _lint_variable(file, key, entries)
+        for key, value in _variables(file.value, ()):
+            name = str(key[-1])
+            meant = misspelt(name)
+            if meant:
+                yield f"{file.place(key)}: nothing reads {name!r}; did you mean {meant!r}?"
+            elif name.startswith(parameters.VARIABLES):
+                yield from _lint_variable(file, key, value)
+
+
+def misspelt(name: str) -> str:
+    """Return which variable the name is taken for that nothing reads; empty if it is one, or a site's own.
+
+    A list of checks under another name would be lost without a word.
+    """
+    if name in READ or name.startswith(parameters.VARIABLES):
+        return ""
+    start = parameters.VARIABLES.rstrip("_")
+    if difflib.SequenceMatcher(None, name[: len(start)], start).ratio() >= LIKENESS:
+        return f"{parameters.VARIABLES}<name>"
+    return next(iter(difflib.get_close_matches(name, READ, n=1, cutoff=LIKENESS)), "")
 
 
 def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
@@ -191,10 +213,10 @@ def without_templates(entry: Any) -> Any:
 
 
 def _variables(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
-    """Yield the variables of our prefix with the path to them, wherever in the file they stand."""
+    """Yield the variables that are ours, or look so, with the path to them, wherever in the file they stand."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if str(name).startswith(parameters.VARIABLES):
+            if str(name).startswith(parameters.VARIABLES) or misspelt(str(name)):
                 yield (*key, str(name)), inner
             else:
                 yield from _variables(inner, (*key, str(name)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,8 @@ def see(**wanted: Any) -> Observation:
 
 
 @pytest.fixture(scope="module")
-def dump(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return a custom dump of a private server's database."""
+def dumps() -> dict[str, bytes]:
+    """Return dumps of a private server's database (custom, plain) and of all its databases (cluster)."""
     needs("pg_restore")
     server = Postgres()
     try:
@@ -43,10 +46,22 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         text = "create table t as select i, md5(i::text) from generate_series(1, 20000) i"
         with psycopg.connect(url) as db:
             db.execute(text)
-        done = subprocess.run([program("pg_dump"), "-Fc", url], check=True, stdout=subprocess.PIPE)
-        return done.stdout
+        commands = {
+            "custom": [program("pg_dump"), "-Fc", url],
+            "plain": [program("pg_dump"), url],
+            "cluster": [program("pg_dumpall"), "-d", url],
+        }
+        return {
+            kind: subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+            for kind, command in commands.items()
+        }
     finally:
         server.close()
+
+
+@pytest.fixture
+def dump(dumps: dict[str, bytes]) -> bytes:
+    return dumps["custom"]
 
 
 def test_a_custom_dump_is_read_to_its_end(dump: bytes, tmp_path: Path) -> None:
@@ -67,6 +82,75 @@ def test_a_custom_dump_whose_list_is_whole_and_whose_data_is_cut_is_broken(
     assert listed.returncode == 0  # which is why the list alone proves nothing
 
     assert see(paths=[f"{tmp_path}/*"]).data["content"]["state"] == "broken"
+
+
+@pytest.mark.parametrize("kind", ["plain", "cluster"])
+@pytest.mark.parametrize("name", ["a.sql", "a.sql.gz", "a.gz"])
+def test_a_dump_of_sql_that_was_cut_before_it_was_packed_is_broken(
+    dumps: dict[str, bytes], kind: str, name: str, tmp_path: Path
+) -> None:
+    # As `pg_dump | gzip` leaves it behind when pg_dump ends early, and pg_dumpall after the database before.
+    whole = dumps[kind]
+    before = whole.rindex(b"-- PostgreSQL database cluster") if kind == "cluster" else 100_000
+    pack = gzip.compress if name.endswith(".gz") else bytes
+
+    states = []
+    for content in (whole, whole[:before]):
+        (tmp_path / name).write_bytes(pack(content))
+        states.append(see(paths=[f"{tmp_path}/*"]).data["content"]["state"])
+
+    assert states == ["complete", "broken"]
+
+
+def zstd(data: bytes) -> bytes:
+    needs("zstd")
+    return subprocess.run(["zstd", "-qc"], input=data, check=True, stdout=subprocess.PIPE).stdout
+
+
+def tar_of(name: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = 100_000
+        archive.addfile(member, io.BytesIO(os.urandom(100_000)))
+    return stream.getvalue()
+
+
+def test_what_zstd_packed_is_looked_at_as_what_gzip_did(tmp_path: Path) -> None:
+    dump = b"--\n-- PostgreSQL database dump\n--\n" + os.urandom(50_000).hex().encode()
+    contents = {
+        "a.tar.zst": zstd(tar_of("a/b")),
+        "cut.tar.zst": zstd(tar_of("a/b")[:60_000]),
+        "hostile.tar.zst": zstd(tar_of("../b")),
+        "a.sql.zst": zstd(dump + b"\n--\n-- PostgreSQL database dump complete\n--\n"),
+        "cut.sql.zst": zstd(dump),
+        "cut.zst": zstd(dump),
+    }
+    seen = {}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        seen[name] = see(paths=[str(tmp_path / name)]).data["content"]
+
+    assert {name: content["state"] for name, content in seen.items()} == {
+        "a.tar.zst": "complete",
+        "cut.tar.zst": "broken",
+        "hostile.tar.zst": "complete",
+        "a.sql.zst": "complete",
+        "cut.sql.zst": "broken",
+        "cut.zst": "broken",
+    }
+    assert seen["a.tar.zst"]["members"] == 1
+    assert seen["hostile.tar.zst"]["hostile"] == ["../b"]
+
+
+def test_no_time_for_what_zstd_packed_is_partial(tmp_path: Path) -> None:
+    (tmp_path / "a.zst").write_bytes(zstd(b"\0" * 50_000_000))
+    wanted = {"sets": [{"name": "s", "paths": [f"{tmp_path}/*"]}], "read_bytes": 1_000_000}
+    valid = ArgumentSpecValidator(backups.ARGUMENTS).validate(wanted)
+
+    (seen,) = backups.gather(valid.validated_parameters, Host())
+
+    assert seen.data["content"]["state"] == "partial"
 
 
 def test_zstd_is_read_by_its_program(tmp_path: Path) -> None:

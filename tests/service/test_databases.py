@@ -219,6 +219,22 @@ def test_postgresql_is_full(postgresql: Server, way: str) -> None:
     assert pool(full).message.startswith("no connection is left: FATAL:")
 
 
+def test_postgresql_counts_the_connections_of_others(postgresql: Server, way: str) -> None:
+    # An ordinary user is shown others' connections, and not what kind they are of.
+    if psycopg is None:
+        pytest.skip("psycopg is not installed")
+    declared = postgresql.database
+    settings = {"host": declared["address"], "port": declared["port"], "user": "shop",
+                "password": PASSWORD, "dbname": "postgres"}  # fmt: skip
+    with ExitStack() as held:
+        for _number in range(4):
+            held.enter_context(psycopg.connect(**settings))
+        [seen] = see(declared)
+
+    assert seen.data["states"]["not shown"] == 4
+    assert pool(seen).message.startswith("5 of 5 connections in use (100.0 %)")
+
+
 def test_postgresql_is_paused(postgresql: Server, way: str) -> None:
     started = time.monotonic()
     with paused(postgresql.process):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,9 @@ def test_limits_become_what_the_check_declares(limits: dict[str, Any], expected:
         ({"count": 2.5}, "count: found 2.5; expected a whole number"),
         ({"count": True}, "count: found True; expected a number"),
         ({"share_percent": "5 %"}, "share_percent: found '5 %'; expected a number of percent"),
+        ({"share_percent": math.nan}, "share_percent: found nan; expected a number of percent"),
+        ({"share_percent": "inf"}, "share_percent: found 'inf'; expected a number of percent"),
+        ({"count": math.inf}, "count: found inf; expected a number"),
         ({"renew_days": "soon"}, "renew_days: found 'soon'; expected a number of days"),
         ({"strict": "yes"}, "strict: found 'yes'; expected true or false"),
         ({"names": "a"}, "names: found 'a'; expected a list"),
@@ -138,3 +142,12 @@ def test_a_variable_that_is_no_list_is_named() -> None:
         ParameterError, match="upkeep_checks_a: str found; expected a list of checks"
     ):
         merge_entries({"upkeep_checks_a": "disk_space"}, load())
+
+
+def test_a_gathers_number_is_finite() -> None:
+    # No age is over an RPO that is no number: it would always pass.
+    with pytest.raises(ParameterError) as caught:
+        validate(load()["backup_fresh"], {"sets": [{"name": "shop", "rpo_hours": math.nan}]})
+
+    assert str(caught.value) == "check backup_fresh: sets has a number that is not finite"
+    assert caught.value.key == "sets"

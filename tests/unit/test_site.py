@@ -13,7 +13,7 @@ from upkeep.errors import ConfigurationError, UsageError
 from upkeep.init import EXAMPLE, schedule_schema, write_site
 from upkeep.schedule_file import load_schedule
 from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, load_site, settings_of
+from upkeep.site import EMBEDDED, load_site, misspelt, settings_of
 from upkeep.yaml_file import load as load_yaml
 
 
@@ -95,6 +95,35 @@ def test_wrong_entries_are_told_where_they_stand(tmp_path: Path, group: str, exp
         load_site(str(site(tmp_path, group)))
 
     assert str(caught.value) == f"{tmp_path}/inventory/group_vars/{expected}"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("upkeep_checks", "upkeep_checks_<name>"),
+        ("upkeep_check_base", "upkeep_checks_<name>"),
+        ("upkep_checks_base", "upkeep_checks_<name>"),
+        ("upkeep_job", "upkeep_jobs"),
+        ("upkeep_host_timeout", "upkeep_host_timeout_seconds"),
+    ],
+)
+def test_a_name_that_nothing_reads_is_not_lost_without_a_word(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_site(str(site(tmp_path, f"---\n{name}: [disk_space]\n")))
+
+    where = f"{tmp_path}/inventory/group_vars/web.yml:2"
+    assert str(caught.value) == f"{where}: nothing reads {name!r}; did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["upkeep_jobs", "upkeep_environment", "upkeep_hosts", "upkeep_password", "upkeep_channel",
+     "base_checks", "checks"],
+)  # fmt: skip
+def test_names_of_a_sites_own_are_left_alone(name: str) -> None:
+    assert misspelt(name) == ""
 
 
 def test_a_gathers_parameter_of_another_type_is_told_where_it_stands(tmp_path: Path) -> None:

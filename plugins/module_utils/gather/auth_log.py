@@ -50,6 +50,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 JOURNAL = "journal"
+APPLICATION = "application"
 FILES = ("/var/log/auth.log", "/var/log/secure")
 LEFT_BEHIND_SECONDS = 3 * 86400
 JOURNAL_FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_HOSTNAME"
@@ -67,7 +68,11 @@ EVIDENCE_CHARACTERS = 400
 
 
 class Reader:
-    """Turns a log's texts into events. unread: lines that are no log lines of any known kind."""
+    """Turns a log's texts into events.
+
+    unread: lines that are no log lines of any known kind. untold: an application's lines of which nothing was read but
+    the time, as long as none told of a login and the site has not said how they do.
+    """
 
     def __init__(self, params: dict[str, Any], now: float) -> None:
         self.now = now
@@ -75,6 +80,9 @@ class Reader:
         self.fields = named_fields(FIELDS, params["fields"])
         self.failure = {str(value).lower() for value in params["failure_values"]}
         self.success = {str(value).lower() for value in params["success_values"]}
+        said = ("fields", "failure_values", "success_values")
+        self.told = any(params[name] != ARGUMENTS[name]["default"] for name in said)
+        self.untold = 0
         self.attempts = Attempts(params["burst_seconds"])
         self.lines = self.unread = 0
         self.evidence: deque[str] = deque(maxlen=EVIDENCE_LINES)
@@ -104,6 +112,9 @@ class Reader:
             line = previous._replace(at=line.at)
         else:
             self._before = (line, event)
+        if line.program == APPLICATION:
+            self.told = self.told or event is not None
+            self.untold = 0 if self.told else self.untold + 1
         if event is None:
             return
         added = self.attempts.add(line, event)
@@ -129,7 +140,7 @@ class Reader:
         at = time_value(self._field(entry, "time"), self.now, self.offset)
         if at is None:
             return None, None
-        line = Line(at, "", "application", "", "")
+        line = Line(at, "", APPLICATION, "", "")
         outcome = str(self._field(entry, "outcome")).lower()
         if outcome not in self.failure and outcome not in self.success:
             return line, None
@@ -138,7 +149,7 @@ class Reader:
             for value in (self._field(entry, "account"), self._field(entry, "source"))
         )
         kind = "failed" if outcome in self.failure else "accepted"
-        return line, Event(kind, str(account)[:200], str(source)[:200], method="application")
+        return line, Event(kind, str(account)[:200], str(source)[:200], method=APPLICATION)
 
     def _field(self, entry: dict[str, Any], name: str) -> Any:
         for key in self.fields[name]:
@@ -265,6 +276,7 @@ def observation(
         "burst_seconds": reader.attempts.burst_seconds,
         "lines": reader.lines,
         "unparsed": reader.unread,
+        "untold": reader.untold,
         **reader.attempts.data(since, until),
         **met,
     }

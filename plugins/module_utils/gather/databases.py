@@ -49,7 +49,11 @@ POSTGRESQL_SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # no
 MARIADB_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock")
 
 # Reserved slots are those that ordinary users cannot have; since 16 there are two kinds.
+# Who is no member of pg_read_all_stats is not told what kind others' sessions are of, nor their state; those of clients
+# are in a database.
 POSTGRESQL_QUESTION = """
+with client as (select state from pg_stat_activity
+  where backend_type = 'client backend' or backend_type is null and datid is not null)
 select json_build_object(
   'answer', 40 + 2,
   'version', current_setting('server_version'),
@@ -57,10 +61,9 @@ select json_build_object(
   'max_connections', current_setting('max_connections')::int,
   'reserved_connections', current_setting('superuser_reserved_connections')::int
     + coalesce(nullif(current_setting('reserved_connections', true), '')::int, 0),
-  'connections', (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+  'connections', (select count(*) from client),
   'states', (select coalesce(json_object_agg(state, n), '{}') from (
-    select coalesce(state, 'not shown') as state, count(*) as n
-    from pg_stat_activity where backend_type = 'client backend' group by 1) as by_state)
+    select coalesce(state, 'not shown') as state, count(*) as n from client group by 1) as by_state)
 )"""
 MARIADB_QUESTION = """
 select 'answer', 40 + 2 union all select 'version', version() union all select 'read_only', @@global.read_only

@@ -116,6 +116,8 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     mounts = parse_mountinfo(text)
     declared = [point.rstrip("/") or "/" for point in params["mount_points"]]
     chosen = choose(mounts, params["ignore"], declared)
+    too_many = chosen[MOUNTS_LIMIT:]
+    chosen = chosen[:MOUNTS_LIMIT]
     answers = side_by_side(
         {mount.mount_point: partial(figures, host, mount) for mount in chosen}, STATVFS_SECONDS
     )
@@ -138,6 +140,8 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         }
         raw = f"{lines[mount.mount_point]}\nstatvfs {answer.value}\n"
         seen.append(Observation(mount.mount_point, data, raw=raw))
+    reason = f"not looked at: {MOUNTS_LIMIT} file systems are the most; ignore what holds nothing of interest"
+    seen += [Observation(mount.mount_point, error=reason) for mount in too_many]
     mounted = {mount.mount_point for mount in mounts}
     seen += [Observation(point, {"mounted": False}) for point in declared if point not in mounted]
     return seen
@@ -192,7 +196,7 @@ def choose(mounts: list[Mount], ignore: list[str], declared: list[str]) -> list[
         chosen.setdefault(mount.device_number, mount)
     found = {mount.mount_point: mount for mount in chosen.values()}
     found.update({mount.mount_point: mount for mount in mounts if mount.mount_point in declared})
-    return sorted(found.values(), key=lambda one: one.mount_point)[:MOUNTS_LIMIT]
+    return sorted(found.values(), key=lambda one: one.mount_point)
 
 
 def figures(host: Host, mount: Mount) -> dict[str, Any]:

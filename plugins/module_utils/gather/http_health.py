@@ -167,6 +167,7 @@ def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
             data["json_problem"] = str(exc)[:TEXT_CHARACTERS]
         else:
             data["components"] = components(document)
+            data["components_cut"] = len(data["components"]) >= COMPONENTS
             data["json"] = [
                 {"path": str(path), "wanted": wanted, **find(document, str(path))}
                 for path, wanted in params["json"].items()

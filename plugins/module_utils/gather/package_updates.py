@@ -34,11 +34,10 @@ APT = [
     "dist-upgrade",
 ]
 # Each is touched by `apt-get update`; the stamp by APT::Periodic only.
-APT_STAMPS = (
-    "/var/lib/apt/periodic/update-success-stamp",
-    "/var/lib/apt/lists",
-    "/var/lib/apt/lists/partial",
-)
+# Not lists/partial: apt-get writes there when it reaches no archive, too.
+APT_STAMPS = ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists")
+SECURITY = re.compile(r"security|UbuntuESM", re.IGNORECASE)
+RELEASE_HEAD_BYTES = 2000
 # From what was downloaded last; -C asks no network, so an old cache is possible and its age is seen.
 DNF = ["dnf", "--quiet", "--cacheonly", "updateinfo", "list", "--security"]
 DNF_CACHES = "/var/cache/dnf/*/repodata/repomd.xml"
@@ -75,12 +74,23 @@ def _apt(host: Host) -> Observation:
     data = {
         "manager": "apt",
         "lists": len(listed),
+        "security_lists": sum(_is_of_security(path, host) for path in listed),
         "lists_age_seconds": age,
         "pending": len(pending),
         "security": len(security),
         "security_updates": security[:NAMES_LIMIT],
     }
     return Observation("apt", data, raw=ran.out[:RAW_LIMIT_CHARACTERS])
+
+
+def _is_of_security(path: str, host: Host) -> bool:
+    """Say if a Release file is of an archive whose updates apt-get shows as security ones: by its label or suite."""
+    try:
+        head = host.read(path, RELEASE_HEAD_BYTES)
+    except HostError:
+        return False
+    fields = re.findall(r"^(?:Label|Suite|Codename):(.*)$", head, re.MULTILINE)
+    return any(SECURITY.search(field) for field in fields)
 
 
 def parse_apt(text: str) -> list[dict[str, Any]]:
@@ -100,7 +110,7 @@ def parse_apt(text: str) -> list[dict[str, Any]]:
                 "package": name,
                 "installed": old or "",
                 "candidate": new,
-                "security": bool(re.search(r"security|UbuntuESM", origins, re.IGNORECASE)),
+                "security": bool(SECURITY.search(origins)),
             }
         )
     return updates

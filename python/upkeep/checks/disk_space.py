@@ -66,7 +66,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         if percent >= percent_limit and available < gib_limit * GIB:
             limit = f"limit {percent_limit:g} % with less than {gib_limit:g} GiB"
             return failed(severity, f"{state}; {limit}", *measures)
-    return passed(f"{state}; limit {params.medium_percent:g} %", *measures)
+    limit = f"limit {params.medium_percent:g} %"
+    if percent >= params.medium_percent:  # passes by what is available: say so
+        limit += f" with less than {params.medium_gib:g} GiB"
+    return passed(f"{state}; {limit}", *measures)
 
 
 CHECK = Check(

@@ -77,6 +77,13 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     unreadable = seen.data.get("json_unreadable")
     if unreadable:
         return unknown(f"cannot be judged: {short(unreadable)}", *measures)
+    if seen.data.get("components_cut") is True and not _list(seen.data.get("json")):
+        count = len(_list(seen.data.get("components")))
+        return unknown(
+            f"has {count} components or more, and no more were looked at",
+            *measures,
+            remedy="say in json what has to be so: json: {status: up}",
+        )
     if times is None:
         return unknown("no times were told", *measures)
     if times.mean >= params.mean_seconds:

@@ -4,7 +4,7 @@ Looks at every log that logrotate's configuration matches, and at big files in t
 proof is the birth of the log's file and its newest archive, never logrotate's state file, which moves on after a
 rotation that failed, too. Also seen: a log over its size, a program that still writes into the archive, gaps in the
 numbers of the archives, archives that were to be compressed, names that must collide, too little space to rotate.
-A file system that keeps no birth times, a log without archives and without dates: unknown.
+A file system that keeps no birth times, a log without archives and without dates, an archive of the future: unknown.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
+# An archive's name has no zone: it may be ahead by less than a day.
+AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measures = [Measure("size", data["bytes"], "By"), Measure("archives", data["archives"])]
     if age is not None:
         measures.append(Measure("collecting", age.total_seconds(), "s"))
-    for verdict in (_late(data, params, age), _space(data), *_smaller(data)):
+    for verdict in (_late(data, params, age), _space(data), *_smaller(data), _ahead(data, age)):
         if verdict is not None:
             return Verdict(
                 verdict.status, verdict.message, verdict.severity, tuple(measures), verdict.remedy
@@ -101,6 +103,15 @@ def _claim(data: dict[str, Any]) -> str:
     if claimed[:10] > proved[:10]:
         return f"; the state file claims a rotation on {claimed[:10]}, of which there is no archive"
     return ""
+
+
+def _ahead(data: dict[str, Any], age: timedelta | None) -> Verdict | None:
+    """Return that nothing can be late beside an archive of the future, as a wrong clock leaves behind."""
+    if age is None or age >= -AHEAD or data["policy"]["period"] == "size":
+        return None
+    what = data["newest"] or "its first line"
+    text = f"the last rotation is dated in the future, {data['proved_at'][:10]}: {what}"
+    return unknown(text, remedy="compare the clock: timedatectl; then move away what is dated so")
 
 
 def _space(data: dict[str, Any]) -> Verdict | None:

@@ -1,7 +1,7 @@
 """Security updates are installed as they come out.
 
-What the host's own package manager would install now. What it knows is as old as its lists: an answer from stale lists
-is unknown, not a pass.
+What the host's own package manager would install now. What it knows is as old as its lists: an answer from stale lists,
+or from lists without any of security updates, is unknown, not a pass.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if days > params.max_list_days:
         text = f"package lists are {days:.0f} d old, at most {params.max_list_days:g} d"
         return unknown(text, remedy=refresh)
+    if numbers(data, "security_lists") == (0,):
+        return unknown(
+            "none of the package lists is of security updates",
+            remedy="name the distribution's security archive in /etc/apt/sources.list.d; apt-get update",
+        )
     return passed(
         f"{counted[0]:.0f} security updates pending, {limit}; lists {days:.1f} d old", measure
     )

@@ -224,7 +224,10 @@ def _footer(
 
 
 def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
-    again = command("run", summary.procedure, site=summary.site)
+    # A single check's run is called `check ID`; that is no procedure.
+    alone = summary.procedure.startswith("check ")
+    words = summary.procedure.split() if alone else ["run", summary.procedure]
+    again = command(*words, site=summary.site)
     if not worst:
         if summary.status == "done" and summary.counts.total:
             return "nothing needs you; once more with: " + again

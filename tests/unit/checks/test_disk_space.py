@@ -51,6 +51,10 @@ def test_messages_state_value_and_limit() -> None:
         Measure("used", 75.0, "%"),
         Measure("available", 25 * GIB, "By"),
     )
+    assert (
+        judge(disk(90, 1000), Params(), NOW).message
+        == "90.0 % used, 100.0 GiB available; limit 80 % with less than 100 GiB"
+    )
     assert judge(disk(98, 100), Params(), NOW) == failed(
         Severity.CRITICAL,
         "98.0 % used, 2.0 GiB available; limit 97 % with less than 10 GiB",

@@ -69,3 +69,8 @@ def test_odd_sources_do_not_matter() -> None:
 
     assert verdict.status is Status.FAIL
     assert len(verdict.message) < 200
+
+
+@pytest.mark.parametrize(("most", "status"), [(10, Status.UNKNOWN), (11, Status.FAIL)])
+def test_lines_that_were_not_understood_as_logins_do_not_pass(most: int, status: Status) -> None:
+    assert judge(seen(most, untold=30), Params(), NOW).status is status

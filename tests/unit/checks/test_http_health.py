@@ -133,6 +133,19 @@ def test_what_was_declared_and_holds_passes() -> None:
     assert look([answered()], json=told, components=components).status is Status.PASS
 
 
+def test_components_beyond_those_looked_at_do_not_pass() -> None:
+    many = [{"path": f"c{number}", "state": "up"} for number in range(100)]
+    wanted = [{"path": "status", "wanted": "up", "found": True, "value": "up"}]
+
+    cut = look([answered()], components=many, components_cut=True)
+    down = look([answered()], components=[{"path": "db", "state": "down"}], components_cut=True)
+    declared = look([answered()], components=many, components_cut=True, json=wanted)
+
+    statuses = [cut.status, down.status, declared.status]
+    assert statuses == [Status.UNKNOWN, Status.FAIL, Status.PASS]
+    assert cut.message == "has 100 components or more, and no more were looked at"
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -128,6 +128,16 @@ def test_a_program_that_still_writes_into_the_archive() -> None:
     assert verdict.message == "empty, while nginx[7] still writes into app.log.1"
 
 
+@pytest.mark.parametrize(
+    ("hours", "status"), [(-24, Status.PASS), (-25, Status.UNKNOWN), (-600_000, Status.UNKNOWN)]
+)
+def test_an_archive_of_the_future_proves_nothing(hours: float, status: Status) -> None:
+    verdict = judge(seen(hours, newest="app.log-20980101"), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.status is status
+
+
 def test_without_any_proof_it_is_unknown() -> None:
     verdict = judge(seen(None), Params(), NOW)
 

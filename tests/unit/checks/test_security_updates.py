@@ -16,13 +16,14 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = 86400.0
 
 
-def apt(security: object, age: object = 0.0) -> Observation:
+def apt(security: object, age: object = 0.0, lists: int = 1) -> Observation:
     return Observation(
         "apt",
         {
             "manager": "apt",
             "security": security,
             "lists_age_seconds": age,
+            "security_lists": lists,
             "security_updates": [{"package": "openssl"}, {"package": "libssl3"}],
         },
     )
@@ -51,6 +52,13 @@ def apt(security: object, age: object = 0.0) -> Observation:
                 Severity.HIGH,
                 "2 security updates pending, at most 0: openssl, libssl3",
                 Measure("pending", 2),
+            ),
+        ),
+        (
+            apt(0, lists=0),
+            unknown(
+                "none of the package lists is of security updates",
+                remedy="name the distribution's security archive in /etc/apt/sources.list.d; apt-get update",
             ),
         ),
         (apt("2"), unknown("no number of updates was given")),

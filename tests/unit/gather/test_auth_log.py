@@ -339,6 +339,27 @@ def test_an_applications_json_lines_count() -> None:
     assert seen["sources"][0]["accounts_tried"] == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "given", "untold"),
+    [
+        (["bad_password", "bad_password"], {}, 2),
+        (["page_viewed", "failure", "page_viewed"], {}, 0),
+        (["page_viewed"], {"failure_values": ["bad_password"]}, 0),
+        (["page_viewed"], {"fields": {"outcome": "event"}}, 0),
+        ([], {}, 0),
+    ],
+    ids=["in unknown words", "a login among others", "values told", "fields told", "no line"],
+)
+def test_an_application_that_tells_of_logins_in_unknown_words_is_noticed(
+    words: list[str], given: dict[str, Any], untold: int
+) -> None:
+    lines = [{"time": 1795422540, "event": word, "user": "bob"} for word in words]
+
+    seen = observe("".join(json.dumps(line) + "\n" for line in lines), **given).data
+
+    assert seen["untold"] == untold
+
+
 def test_an_applications_fields_can_be_named() -> None:
     line = {"at": 1795422540, "what": "locked_out", "who": {"mail": "b@x"}, "from": "192.0.2.7"}
 

@@ -88,6 +88,16 @@ def test_a_mount_that_hangs_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -
     assert hangs.error == "nfs on /dev/x3: no answer within 0.5 s"
 
 
+def test_file_systems_beyond_the_limit_are_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_systems, "MOUNTS_LIMIT", 2)
+    host = Mounts({"/proc/self/mountinfo": line(1, "/") + line(2, "/a") + line(3, "/z")})
+
+    root, first, beyond = gather(DEFAULTS, host)
+
+    assert (root.error, first.error, beyond.subject) == ("", "", "/z")
+    assert beyond.error.startswith("not looked at: 2 file systems are the most")
+
+
 def test_fstab_says_what_was_wanted() -> None:
     files = {
         "/proc/self/mountinfo": line(1, "/") + line(2, "/data"),

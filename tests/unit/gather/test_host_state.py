@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,54 @@ def test_apt_names_security_updates_whichever_archive_comes_first() -> None:
     ]
     assert found[3]["installed"] == "3.0.19-1~deb12u2"
     assert found[3]["candidate"] == "3.0.22-1~deb12u2"
+
+
+class HostWithLists(RecordedHost):
+    """With package lists that changed at `changed`, by path."""
+
+    def __init__(self, files: dict[str, str], changed: dict[str, float]) -> None:
+        super().__init__(
+            {"/var/lib/dpkg/status": "", **files},
+            {" ".join(package_updates.APT): Ran(0, "")},
+            clock=1_000_000.0,
+        )
+        self.changed = changed
+
+    def stat(self, path: str, follow_links: bool = True) -> os.stat_result:
+        if path not in self.changed:
+            raise HostError(f"{path}: no such file or directory")
+        return os.stat_result((0,) * 8 + (self.changed[path], 0))
+
+
+LISTS = "/var/lib/apt/lists"
+
+
+def test_an_update_that_reached_no_archive_does_not_make_the_lists_younger() -> None:
+    # apt-get update 2.6 without a network: exit status 0, lists as they were, lists/partial written.
+    files = {f"{LISTS}/deb.debian.org_debian_dists_bookworm_InRelease": ""}
+    host = HostWithLists(files, {LISTS: 100_000.0, f"{LISTS}/partial": 999_000.0})
+
+    [seen] = package_updates.gather({}, host)
+
+    assert seen.data["lists_age_seconds"] == 900_000.0
+
+
+@pytest.mark.parametrize(
+    ("release", "count"),
+    [
+        ("Origin: Debian\nLabel: Debian-Security\nSuite: oldstable-security\n", 1),
+        ("Origin: Ubuntu\nLabel: Ubuntu\nSuite: jammy-security\n", 1),
+        ("Origin: UbuntuESM\nLabel: UbuntuESM\nSuite: jammy-infra\n", 1),
+        ("Origin: Debian\nLabel: Debian\nSuite: oldstable\nDescription: security\n", 0),
+    ],
+)
+def test_lists_of_security_updates_are_told_by_label_or_suite(release: str, count: int) -> None:
+    signed = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{release}"
+    host = HostWithLists({f"{LISTS}/mirror.example.org_debian_InRelease": signed}, {LISTS: 0.0})
+
+    [seen] = package_updates.gather({}, host)
+
+    assert seen.data["security_lists"] == count
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,16 @@ def test_in_a_pipe_there_is_a_plain_line_per_host_and_one_per_trouble():
     ]
 
 
+@pytest.mark.parametrize(
+    ("procedure", "command"),
+    [("daily", "upkeep run daily"), ("check disk_space", "upkeep check disk_space")],
+)
+def test_what_is_well_is_run_once_more_by_a_command_that_there_is(procedure, command):
+    last = shown([host("web1", fine("web1"))], Pipe(), procedure=procedure).splitlines()[-1]
+
+    assert last == f"Next: nothing needs you; once more with: {command}"
+
+
 def test_a_pipe_gets_no_escape_and_no_spinner_even_from_hostile_hosts():
     printed = shown(list(view_samples.hosts(30, 30, hostile=True)), Pipe())
 
