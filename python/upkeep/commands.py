@@ -23,7 +23,7 @@ from upkeep.observed import Due, Observed
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings
-from upkeep.site import Site, load_site, settings_of
+from upkeep.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, migrate, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.verdicts import Status
@@ -117,7 +117,8 @@ def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
     """Print the newest runs."""
     store = _store(settings_of(inventory))
     with store.read() as db:
-        summaries = [of_run(db, one) for one in runs.recent(db, count)]
+        found = runs.recent(db, count, site=key_of(inventory))
+        summaries = [of_run(db, one) for one in found]
     if as_json:
         documents = [run_document(one, (), ()) for one in summaries]
         _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
@@ -156,8 +157,9 @@ def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     """Print what is wrong now; return the exit status that the open ones have."""
     store = _store(settings_of(inventory))
     with store.read() as db:
-        rows = findings.with_waivers(db, findings.open_ones(db, everything), clock.now())
-        last = next((one.procedure for one in runs.recent(db, 1)), "")
+        site = key_of(inventory)
+        rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
+        last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
     found = [one for one, _waiver in rows]
     if as_json:
         _print_json({"findings": [finding_document(one) for one in found]})

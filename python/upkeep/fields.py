@@ -24,6 +24,7 @@ from upkeep.parameters import nearest
 
 OWN = "astral.upkeep."
 PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"
+ROLES = PLAYBOOKS.with_name("roles")
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -12,7 +12,7 @@ from typing import Any
 from upkeep import parameters
 from upkeep.check import load as load_checks
 from upkeep.errors import ConfigurationError, UsageError
-from upkeep.fields import is_inside
+from upkeep.fields import ROLES, is_inside
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.settings import Settings, load_settings, trusted, trusted_tree
@@ -20,7 +20,8 @@ from upkeep.yaml_file import Key, YamlFile, read
 from upkeep.yaml_file import load as load_yaml
 
 # The other variables of an inventory that this program reads, and how much a name is like one that it is taken for.
-READ = ("upkeep_jobs", "upkeep_environment", "upkeep_host_timeout_seconds", "upkeep_at_once")
+JOBS = "upkeep_jobs"
+READ = (JOBS, "upkeep_environment", "upkeep_host_timeout_seconds", "upkeep_at_once")
 LIKENESS = 0.8
 EMBEDDED = Path(__file__).parent / "data" / "local"
 SCHEDULE = "schedule.yml"
@@ -165,6 +166,17 @@ def lint_entries(inventory: Path) -> Iterator[str]:
                 yield f"{file.place(key)}: nothing reads {name!r}; did you mean {meant!r}?"
             elif name.startswith(parameters.VARIABLES):
                 yield from _lint_variable(file, key, value)
+            elif name == JOBS:
+                yield from _lint_jobs(file, key, value)
+
+
+def _lint_jobs(file: YamlFile, key: Key, jobs: Any) -> Iterator[str]:
+    """Yield jobs that are meant to be one of ours and are not: they would never run. Others are the site's own."""
+    known = sorted(one.name for one in ROLES.iterdir() if one.is_dir())
+    for index, job in enumerate(jobs if isinstance(jobs, list) else ()):
+        meant = difflib.get_close_matches(str(job), known, n=1, cutoff=LIKENESS)
+        if meant and job not in known:
+            yield f"{file.place((*key, index))}: {JOBS}: there is no job {job!r}; did you mean {meant[0]!r}?"
 
 
 def misspelt(name: str) -> str:
@@ -216,7 +228,7 @@ def _variables(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
     """Yield the variables that are ours, or look so, with the path to them, wherever in the file they stand."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if str(name).startswith(parameters.VARIABLES) or misspelt(str(name)):
+            if str(name).startswith((parameters.VARIABLES, JOBS)) or misspelt(str(name)):
                 yield (*key, str(name)), inner
             else:
                 yield from _variables(inner, (*key, str(name)))

@@ -189,8 +189,8 @@ def _told_of(db: Connection, site: str) -> set[str]:
     """Return the waivers of which is told that they are unused."""
     return {
         one.subject.removeprefix("waiver ")
-        for one in findings.open_ones(db)
-        if (one.site, one.host, one.check_id) == (name(site), own.HOST, CHECK)
+        for one in findings.open_ones(db, site=site)
+        if (one.host, one.check_id) == (own.HOST, CHECK)
     }
 
 

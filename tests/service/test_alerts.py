@@ -20,7 +20,7 @@ from upkeep.alerts.model import Alert
 from upkeep.errors import UsageError
 from upkeep.observed import Observed, Outcome
 from upkeep.roles import Role
-from upkeep.store import Store, alerts, findings, outbox, own, silences, tables, users
+from upkeep.store import Store, alerts, findings, outbox, own, pages, silences, tables, users
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Scope
@@ -510,6 +510,7 @@ def test_hosts_that_the_procedures_run_does_not_name_any_more_are_retired(store:
         assert findings.retire_hosts(db, again, at) == 1
     with store.read() as db:
         assert {one.host for one in findings.open_ones(db)} == {"web2", "db1"}
+        assert pages.stand(db, SITE).hosts == 2  # of the one that is gone nothing is known now
 
 
 def test_judging_again_moves_the_newest_and_leaves_as_one_digest(

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,17 +71,20 @@ def free_port() -> int:
 
 @contextmanager
 def paused(process: int) -> Iterator[None]:
-    """Stop a server's processes, children first found, and let them go on afterwards."""
+    """Stop a server's processes, the first first, so that it makes no more; let them go on afterwards."""
+    os.kill(process, signal.SIGSTOP)
     listed = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True
     )
-    family = [process, *map(int, listed.stdout.split())]
-    for one in family:
-        os.kill(one, signal.SIGSTOP)
+    family = [process]
+    for one in map(int, listed.stdout.split()):
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(one, signal.SIGSTOP)
+            family.append(one)
     try:
         yield
     finally:
-        for one in family:
+        for one in reversed(family):  # an ended child is there until the first one goes on
             os.kill(one, signal.SIGCONT)
 
 

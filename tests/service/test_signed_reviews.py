@@ -796,7 +796,8 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(
 
 def test_a_month_in_which_nothing_counts_says_so(site: Reviewed, url: str) -> None:
     said = upkeep(site, url, "completion", "--month", "2026-12").stdout
-    assert said == "Nothing was due in 2026-12. What is due: upkeep schedule list\n"
+    listed = f"upkeep schedule list -i {site.site.name}"
+    assert said == f"Nothing was due in 2026-12. What is due: {listed}\n"
 
     with site.store.begin() as db:
         review = reviews.New(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -294,6 +298,27 @@ def test_the_site_may_allow_longer_ones(asked: Asked) -> None:
     made = waiving.request(asked.store, load_site(str(asked.folder)), *arguments)
 
     assert made.state(NOW) is State.REQUESTED
+
+
+def test_with_a_site_only_its_own_is_listed(asked: Asked, url: str) -> None:
+    asked.looks(Severity.MEDIUM)
+    with asked.store.begin() as db:
+        run = runs.start(db, begun(2, site="/srv/other"))
+        bad = result(Severity.HIGH, host="elsewhere", minutes=2)
+        add_host(db, run, answer(bad, host="elsewhere", minutes=2))
+        runs.finish(db, run, "done", "", NOW)
+
+    def listed(what: str, *site: str) -> list[dict[str, Any]]:
+        command = [sys.executable, "-m", "upkeep.cli", what, "--json", *site]
+        environ = os.environ | {"UPKEEP_DATABASE": url}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+        found: list[dict[str, Any]] = json.loads(done.stdout)[what]
+        return found
+
+    own = ("-i", str(asked.folder))
+    assert {one["host"] for one in listed("findings", *own)} == {"web1"}
+    assert {one["host"] for one in listed("findings")} == {"web1", "elsewhere"}
+    assert (len(listed("runs", *own)), len(listed("runs"))) == (2, 3)
 
 
 # --- kept ------------------------------------------------------------------------------------------------------------

@@ -320,6 +320,31 @@ def test_the_navigation_says_where_one_is(visitor: Any, path: str, section: str 
     assert [name for _path, name in found] == ([section] if section else [])
 
 
+def test_another_site_of_the_same_store_is_not_seen(one_store: Store) -> None:
+    add_users(one_store, NOW)
+    with one_store.begin() as db:
+        for number, site in enumerate((SITE, "/srv/other")):
+            run = runs.start(db, begun(started_at=NOW, site=site, title=f"Procedure {number}"))
+            bad = result(Severity.HIGH, host=f"host{number}", message=f"trouble {number}")
+            add_host(db, run, answer(bad, host=f"host{number}"))
+            if number:
+                runs.start(db, begun(started_at=NOW, site=site, title="Running 1"))
+            runs.finish(db, run, "partial", f"cause {number}", NOW)
+    with served(Setting(one_store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as url:
+        one = Visitor(url)
+        one.sign_in("viewer")
+        for path, own, other in (
+            ("/", "trouble 0", ("trouble 1", "Running 1", "host1")),
+            ("/runs", "Procedure 0", ("Procedure 1", "Running 1")),
+            ("/findings", "trouble 0", ("trouble 1",)),
+            ("/api/findings", "trouble 0", ("trouble 1",)),
+        ):
+            text = one.get(path).text
+            assert own in text, path
+            assert [word for word in other if word in text] == [], path
+        one.close()
+
+
 def test_exact_times_are_those_of_the_sites_zone(one_store: Store) -> None:
     add_users(one_store, NOW)
     at = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)

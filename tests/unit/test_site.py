@@ -126,6 +126,22 @@ def test_names_of_a_sites_own_are_left_alone(name: str) -> None:
     assert misspelt(name) == ""
 
 
+def test_a_job_that_is_nearly_one_of_ours_is_told_and_a_sites_own_is_not(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_site(str(site(tmp_path, "upkeep_jobs:\n  - vacuum\n  - log-rotation\n")))
+    said = str(caught.value)
+    assert said.endswith(
+        "web.yml:3: upkeep_jobs: there is no job 'log-rotation'; did you mean 'log_rotation'?"
+    )
+
+
+@pytest.mark.parametrize(
+    "jobs", ["[log_rotation, vacuum]", "\"{{ ['log-rotation'] }}\"", "[]", "log_rotation"]
+)
+def test_jobs_that_can_be_meant(tmp_path: Path, jobs: str) -> None:
+    assert load_site(str(site(tmp_path, f"upkeep_jobs: {jobs}\n")))
+
+
 def test_a_gathers_parameter_of_another_type_is_told_where_it_stands(tmp_path: Path) -> None:
     group = "upkeep_checks_web:\n  - check: site_errors\n    window_seconds: five\n"
 

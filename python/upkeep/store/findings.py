@@ -291,7 +291,10 @@ def retire_hosts(db: Connection, run_id: int, at: datetime) -> int:
     hosts = {f"{now.procedure} on {one}" for one in db.execute(here).scalars()}
     of_hosts = f"{now.procedure} on "
     gone += [one for one in own if one.subject.startswith(of_hosts) and one.subject not in hosts]
-    return _retire(db, run_id, at, [(one, "the host is not in the inventory") for one in gone])
+    retired = _retire(db, run_id, at, [(one, "the host is not in the inventory") for one in gone])
+    absent = (latest.c.site == now.site, latest.c.host.not_in(here), latest.c.run_id.in_(before))
+    db.execute(delete(latest).where(*absent))  # nothing is known of it now
+    return retired
 
 
 def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: datetime) -> int:
@@ -401,12 +404,14 @@ def with_waivers(
     return rows
 
 
-def open_ones(db: Connection, everything: bool = False) -> list[Finding]:
-    """Return the open findings, or all of them, worst first, the oldest of a severity first."""
+def open_ones(db: Connection, everything: bool = False, *, site: str = "") -> list[Finding]:
+    """Return the open findings, or all of them, worst first, the oldest of a severity first; site: of one only."""
     table = tables.finding
     query = select(table).order_by(table.c.status, table.c.severity_rank, table.c.opened_at)
     if not everything:
         query = query.where(table.c.status == OPEN)
+    if site:
+        query = query.where(table.c.site == name(site))
     return [of_row(row) for row in db.execute(query)]
 
 

@@ -1,4 +1,7 @@
-"""What pages ask for: little at a time, from where the last page ended, by an index, however much there is."""
+"""What pages ask for: little at a time, from where the last page ended, by an index, however much there is.
+
+site: a page is one site's, others may be in the same store; empty for a page that knows no site.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Table,
     and_,
     case,
     func,
@@ -36,11 +40,11 @@ UNKNOWN_RANK = 2.5
 
 
 def runs(
-    db: Connection, count: int, *, before: int | None = None, procedure: str = ""
+    db: Connection, site: str, count: int, *, before: int | None = None, procedure: str = ""
 ) -> list[Run]:
     """Return runs, newest first; before: the number of a run, for those that came earlier."""
     table = tables.run
-    query = select(table).order_by(table.c.id.desc()).limit(count)
+    query = select(table).where(*_of(table, site)).order_by(table.c.id.desc()).limit(count)
     if before is not None:
         query = query.where(table.c.id < before)
     if procedure:
@@ -48,12 +52,17 @@ def runs(
     return [run_of(row) for row in db.execute(query)]
 
 
-def last_run(db: Connection, procedure: str) -> Run | None:
+def _of(table: Table, site: str) -> list[ColumnElement[bool]]:
+    """Return the condition for rows of the site."""
+    return [table.c.site == name(site)] if site else []
+
+
+def last_run(db: Connection, site: str, procedure: str) -> Run | None:
     """Return the procedure's newest run that has ended, or None."""
     table = tables.run
     row = db.execute(
         select(table)
-        .where(table.c.procedure == procedure, table.c.status != RUNNING)
+        .where(*_of(table, site), table.c.procedure == procedure, table.c.status != RUNNING)
         .order_by(table.c.id.desc())
         .limit(1)
     ).first()
@@ -117,6 +126,7 @@ def host_in_run(db: Connection, run_id: int, host: str) -> RunHost | None:
 # --- findings --------------------------------------------------------------------------------------------------------
 def findings(
     db: Connection,
+    site: str,
     count: int,
     *,
     status: str = OPEN,
@@ -133,7 +143,8 @@ def findings(
     """
     table = tables.finding
     keys = (table.c.severity_rank, table.c.opened_at, table.c.id)
-    query = select(table).where(table.c.status == status).order_by(*keys).limit(count)
+    where = (table.c.status == status, *_of(table, site))
+    query = select(table).where(*where).order_by(*keys).limit(count)
     if severity:
         query = query.where(table.c.severity_rank == severity.rank)
     if host:
@@ -206,23 +217,19 @@ class Stand:
     waived: int
 
 
-def stand(db: Connection) -> Stand:
+def stand(db: Connection, site: str) -> Stand:
     """Return how all hosts stand now."""
     table, latest = tables.finding, tables.latest_result
+    is_open = (table.c.status == OPEN, *_of(table, site))
     rows = db.execute(
-        select(table.c.severity, func.count())
-        .where(table.c.status == OPEN)
-        .group_by(table.c.severity)
+        select(table.c.severity, func.count()).where(*is_open).group_by(table.c.severity)
     )
-    need = (
-        select(table.c.host)
-        .where(table.c.status == OPEN, table.c.severity_rank < Severity.INFO.rank)
-        .distinct()
-    )
+    bad = table.c.severity_rank < Severity.INFO.rank
+    need = select(table.c.host).where(*is_open, bad).distinct()
     # The product's own troubles stand on a host that the inventory does not know.
-    hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN).distinct()
+    hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN, *_of(latest, site)).distinct()
     need = need.where(table.c.host != HOST)
-    waived = select(table.c.id).where(table.c.status == OPEN, table.c.waiver_id.is_not(None))
+    waived = select(table.c.id).where(*is_open, table.c.waiver_id.is_not(None))
     return Stand(
         hosts=_count(db, hosts),
         hosts_in_need=_count(db, need),

@@ -102,18 +102,20 @@ def get(db: Connection, run_id: int) -> Run | None:
     return of_row(row) if row else None
 
 
-def recent(db: Connection, count: int) -> list[Run]:
-    """Return the newest runs, newest first."""
-    rows = db.execute(select(tables.run).order_by(tables.run.c.id.desc()).limit(count))
-    return [of_row(row) for row in rows]
+def recent(db: Connection, count: int, *, site: str = "") -> list[Run]:
+    """Return the newest runs, newest first; site: of one only."""
+    query = select(tables.run).order_by(tables.run.c.id.desc()).limit(count)
+    if site:
+        query = query.where(tables.run.c.site == name(site))
+    return [of_row(row) for row in db.execute(query)]
 
 
-def unfinished(db: Connection) -> list[Run]:
-    """Return the runs without an end, oldest first."""
-    rows = db.execute(
-        select(tables.run).where(tables.run.c.status == RUNNING).order_by(tables.run.c.id)
-    )
-    return [of_row(row) for row in rows]
+def unfinished(db: Connection, *, site: str = "") -> list[Run]:
+    """Return the runs without an end, oldest first; site: of one only."""
+    query = select(tables.run).where(tables.run.c.status == RUNNING).order_by(tables.run.c.id)
+    if site:
+        query = query.where(tables.run.c.site == name(site))
+    return [of_row(row) for row in db.execute(query)]
 
 
 def hosts(db: Connection, run_id: int) -> Iterator[RunHost]:

@@ -72,16 +72,19 @@ class Today:
 
 def today(ask: Ask) -> Today:
     """Return how it stands."""
-    schedule = ask.setting.schedule()
+    schedule, site = ask.setting.schedule(), ask.setting.site
     with ask.store.read() as db:
-        stand = queries.stand(db)
-        worst = queries.findings(db, WORST_ON_TODAY, waived=False)
-        running = [of_run(db, one) for one in runs.unfinished(db)[:RUNNING_ON_TODAY]]
-        asked = run_requests.waiting(db)
-        last = [queries.last_run(db, name) for name in (schedule.procedures if schedule else ())]
+        stand = queries.stand(db, site)
+        worst = queries.findings(db, site, WORST_ON_TODAY, waived=False)
+        under_way = runs.unfinished(db, site=site)[:RUNNING_ON_TODAY]
+        running = [of_run(db, one) for one in under_way]
+        asked = run_requests.waiting(db, site or None)
+        names = schedule.procedures if schedule else ()
+        last = [queries.last_run(db, site, name) for name in names]
         badly = [of_run(db, one) for one in last if one and one.status != "done"]
-        debts = occurrences.debts(db, ask.setting.site)
-        newest = [of_run(db, one) for one in queries.runs(db, 5) if one.status != runs.RUNNING]
+        debts = occurrences.debts(db, site)
+        ended = [one for one in queries.runs(db, site, 5) if one.status != runs.RUNNING]
+        newest = [of_run(db, one) for one in ended]
     summary = RunSummary(
         id=None,
         procedure="",
@@ -137,7 +140,9 @@ def list_runs(ask: Ask) -> tuple[list[RunSummary], str]:
     """Return a page of runs, and the query that gives the next one, empty at the end."""
     procedure = ask.query.get("procedure", "")
     with ask.store.read() as db:
-        found = queries.runs(db, ROWS + 1, before=ask.number("before"), procedure=procedure)
+        found = queries.runs(
+            db, ask.setting.site, ROWS + 1, before=ask.number("before"), procedure=procedure
+        )
         rows = [of_run(db, one) for one in found[:ROWS]]
     older = link("", procedure=procedure, before=rows[-1].id) if len(found) > ROWS else ""
     return rows, older
@@ -342,7 +347,7 @@ def show_findings(ask: Ask) -> Response:
     """Show what is wrong now, worst first; or what was."""
     rows, more = list_findings(ask)
     with ask.store.read() as db:
-        stand = queries.stand(db)
+        stand = queries.stand(db, ask.setting.site)
     asked = {name: ask.query.get(name, "") for name in ASKED}
     return page(
         ask, "findings.html", findings=[one for one, _waiver in rows], more=more,
@@ -359,7 +364,7 @@ def list_findings(ask: Ask) -> tuple[list[tuple[findings.Finding, Waiver | None]
     status = asked["status"] or findings.OPEN
     with ask.store.read() as db:
         found = queries.findings(
-            db, ROWS + 1, status=status, severity=known.get(asked["severity"]), host=asked["host"],
+            db, ask.setting.site, ROWS + 1, status=status, severity=known.get(asked["severity"]), host=asked["host"],
             check=asked["check"], waived={"yes": True, "no": False}.get(asked["waived"]),
             after=_after(ask.query.get("after", "")),
         )  # fmt: skip

@@ -57,7 +57,7 @@ def show_waiver(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     with ask.store.read() as db:
         found = _the_waiver(ask, db)
         covered = [
-            one for one in queries.findings(db, COVERED, waived=True, check=found.scope.check_id)
+            one for one in queries.findings(db, ask.setting.site, COVERED, waived=True, check=found.scope.check_id)
             if one.waiver_id == found.id
         ]  # fmt: skip
         number = findings.waived_by(db, name(found.site)).get(found.id, 0)
