@@ -20,7 +20,7 @@ from service.postgres import Postgres
 from sqlalchemy import inspect, text
 
 from upkeep.errors import ConfigurationError, StoreError
-from upkeep.store import MIGRATIONS, Store, engines, migrate, open_store, tables
+from upkeep.store import MIGRATIONS, Store, engines, migrate, open_store, runs, tables
 
 NEWEST = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
@@ -227,3 +227,13 @@ def test_28_a_migration_killed_halfway_leaves_the_old_schema(
         assert inspect(db).get_table_names() == []
     assert migrate(url) == NEWEST
     open_store(url).close()
+
+
+def test_tables_that_are_not_those_of_their_revision_are_named_with_what_to_do(url: str) -> None:
+    with contextlib.closing(open_store(url)) as store:
+        with store.begin() as db:
+            db.execute(text("ALTER TABLE run RENAME COLUMN observations_kept TO kept"))
+        with pytest.raises(StoreError) as caught, store.read() as db:
+            runs.recent(db, 1)
+    assert "observations_kept" in str(caught.value)
+    assert caught.value.remedy.startswith("its tables are not those of its revision: restore it")

@@ -10,6 +10,7 @@ from upkeep.errors import StoreError
 
 ELSEWHERE = "set UPKEEP_STATE to a folder that can be written"
 SPACE = "free space there; nothing that was written is lost"
+LAYOUT = "its tables are not those of its revision: restore it from a backup, or move it away"
 # By SQLite's primary result code.
 SQLITE = {
     sqlite3.SQLITE_FULL: ("disk full", SPACE),
@@ -23,6 +24,8 @@ SQLITE = {
 POSTGRESQL = {
     "53100": ("disk full", SPACE),
     "55P03": ("another session holds it", "end what holds it, then try again"),
+    "42703": ("", LAYOUT),  # undefined column
+    "42P01": ("", LAYOUT),  # undefined table
     "42501": ("", "let the user own the database: ALTER DATABASE … OWNER TO …"),
     "25006": ("", "name the primary server in UPKEEP_DATABASE, not a standby"),
 }
@@ -53,4 +56,7 @@ def of_sqlite(cause: sqlite3.Error) -> tuple[str, str]:
     # Shared memory that does not fit on the disk is an I/O error to SQLite.
     if code in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE):
         return SQLITE[sqlite3.SQLITE_FULL]
+    # SQLite has one code for all that is wrong with a statement.
+    if code == sqlite3.SQLITE_ERROR and str(cause).startswith(("no such column", "no such table")):
+        return "", LAYOUT
     return SQLITE.get(code & 0xFF, ("", ""))

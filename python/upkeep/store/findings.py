@@ -38,6 +38,8 @@ WAIVED, WAIVER_ENDED, WAIVER_EXCEEDED = "waived", "waiver_ended", "waiver_exceed
 """What waivers do to a finding that is open: transitions, beside opened, reopened, severity and the two above."""
 OWN_HOST = "controller"
 """Where the product's own troubles are findings; no inventory lists it."""
+ON = " on "
+"""Stands between a procedure and a host in the subject of what the product says of the two."""
 HOST_UNREACHABLE = "host_unreachable"
 """Not a check: follows from how it went with a host, opened by unreachable or timed out, resolved by being seen.
 
@@ -288,8 +290,8 @@ def retire_hosts(db: Connection, run_id: int, at: datetime) -> int:
         run_id=run_id,
     )
     own = _open_own(db, table.c.site == now.site, table.c.check_id == "occurrence_missed")
-    hosts = {f"{now.procedure} on {one}" for one in db.execute(here).scalars()}
-    of_hosts = f"{now.procedure} on "
+    hosts = {on_host(now.procedure, one) for one in db.execute(here).scalars()}
+    of_hosts = f"{now.procedure}{ON}"
     gone += [one for one in own if one.subject.startswith(of_hosts) and one.subject not in hosts]
     retired = _retire(db, run_id, at, [(one, "the host is not in the inventory") for one in gone])
     absent = (latest.c.site == now.site, latest.c.host.not_in(here), latest.c.run_id.in_(before))
@@ -321,9 +323,14 @@ def retire_procedures(db: Connection, site: str, there: Collection[str], at: dat
     return _retire(db, 0, at, [(one, "the procedure was removed") for one in gone])
 
 
+def on_host(procedure: str, host: str) -> str:
+    """Return the subject of what the product says itself of a procedure on one host: `daily on web1`."""
+    return name(f"{procedure}{ON}{host}")
+
+
 def procedure_of(subject: str) -> str:
     """Return the procedure that what the product says itself is about: `daily`, or `daily on web1`."""
-    return subject.partition(" on ")[0]
+    return subject.partition(ON)[0]
 
 
 def own_subjects(db: Connection, site: str, check: str) -> set[str]:

@@ -76,7 +76,7 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
 def tell_behind(db: Connection, one: Debt, title: str, remedy: str, now: datetime) -> None:
     """Tell that a host has not caught up with what it owed before the next one was due."""
     message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.host} was away until the next one was due"
-    subject = f"{one.schedule} on {one.host}"
+    subject = findings.on_host(one.schedule, one.host)
     tell(db, one.site, "occurrence_missed", subject, now, Severity.MEDIUM, message, remedy)
 
 
@@ -85,6 +85,6 @@ def tell_caught_up(db: Connection, site: str, procedure: str, run_id: int, now: 
     behind = findings.own_subjects(db, site, "occurrence_missed")
     if behind:
         for host in sorted(occurrences.executed_on(db, run_id)):
-            subject = name(f"{procedure} on {host}")
+            subject = findings.on_host(procedure, host)
             if subject in behind:
                 tell(db, site, "occurrence_missed", subject, now)
