@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets, transport
+from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import BoundsError
 
 try:
     from upkeep.check import load
@@ -38,6 +39,7 @@ CONNECTION_SECONDS = 15
 """What the controller grants beyond the host's own time, for connecting and for the way back."""
 
 VARIABLES = "upkeep_checks_"
+MESSAGE_LIMIT_CHARACTERS = 4_000
 
 
 class ActionModule(ActionBase):
@@ -120,24 +122,37 @@ class ActionModule(ActionBase):
         checks = load()
         if not due:
             return unseen(host, Outcome.SKIPPED, "no check is due here", (), (), checks, now, 0.0)
+        nonce = transport.new_nonce()
         program = payload.build(
             [(request.gather, params) for request, params in zip(requests, private, strict=True)],
             timeout,
+            nonce,
         )
+
+        def clean(text: str) -> str:
+            # Before anything is cut: half of a secret would not be found again.
+            return safe(secrets.scrub(" ".join(text.split()), hidden), MESSAGE_LIMIT_CHARACTERS)
+
         interpreter = self._templar.template(variables.get("ansible_python_interpreter", ""))
         if interpreter.startswith("auto"):
             interpreter = ""
         carried = transport.carry(
-            self._low_level_execute_command, program, interpreter, timeout + CONNECTION_SECONDS
+            self._low_level_execute_command,
+            program,
+            nonce,
+            interpreter,
+            timeout + CONNECTION_SECONDS,
+            clean,
         )
         now = datetime.now(UTC)
-        problem, kind = secrets.scrub(carried.problem, hidden), carried.kind
+        problem, kind = clean(carried.problem), carried.kind
         if not problem:
             try:
-                answer = secrets.scrub(payload.parse(carried.output), hidden)
+                answer = payload.parse(carried.answer, [request.gather for request in requests])
+                answer = secrets.scrub(answer, hidden)
                 return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
-            except (ValueError, RecursionError) as exc:
-                problem, kind = f"the host's answer cannot be read: {exc}", "failed"
+            except Exception as exc:  # whatever a host says, there is a verdict for each check
+                problem, kind = f"the host's answer cannot be read: {clean(_why(exc))}", "failed"
         outcome = Outcome(kind)
         return unseen(host, outcome, problem, due, requests, checks, now, carried.seconds)
 
@@ -200,6 +215,11 @@ def resolve(
             private.append(valid)
         due.append(Due(check.id, places[key], limits))
     return due, requests, private
+
+
+def _why(exc: Exception) -> str:
+    """Return the text that was written for readers, else with the exception's type."""
+    return str(exc) if isinstance(exc, BoundsError) else f"{type(exc).__name__}: {exc}"
 
 
 def _place(value: Any) -> str:

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program that `observe` sends to a host: runs the gathers side by side and prints one answer.
 
+The answer is a frame: a line with the call's nonce, a head and one part per request, each a line of ASCII JSON, and
+a line with the nonce again. What a gather has read cannot hold the nonce, so that nothing in it passes for a frame.
+
 Each gather is a forked process in a session of its own, without standard input, output or error (a child that
 held standard output would keep ssh open). The program prints and exits without waiting for what cannot be
 killed. It ends, and ends its gathers, when its deadline has come or when nobody listens any more.
@@ -24,8 +27,6 @@ from typing import Any, NoReturn
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import readable, to_wire
 
-BEGIN = "<<<upkeep:1"
-END = "upkeep:1>>>"
 GATHERS = "ansible_collections.astral.upkeep.plugins.module_utils.gather."
 AT_ONCE = 8
 POLL_SECONDS = 0.5
@@ -34,7 +35,7 @@ MEMORY_LIMIT_BYTES = 1 << 30
 
 
 class Gathering:
-    """One gather at work. seconds: how long it took; answer: what it wrote so far."""
+    """One gather at work. answer: what it wrote so far."""
 
     def __init__(self, index: int, request: dict[str, Any]) -> None:
         self.index = index
@@ -53,25 +54,36 @@ class Gathering:
         """Say if its own time is up."""
         return time.monotonic() - self.started > float(self.request["timeout_seconds"])
 
-    def end(self, error: str = "") -> dict[str, Any]:
-        """Kill what is left of it and return its part of the answer."""
+    def end(self, error: str = "") -> bytes:
+        """Kill what is left of it and return its part of the answer, in one line."""
         os.close(self.reader)
         _kill_session(self.pid)
         status = _reap(self.pid)
-        part: dict[str, Any] = {"observations": [], "error": error}
-        if not error:
-            try:
-                part = json.loads(self.answer.decode("ascii"))
-            except ValueError:
-                part["error"] = f"ended without an answer ({_how(status)})"
-        part["seconds"] = round(time.monotonic() - self.started, 3)
-        return part
+        if not error and self.answer.endswith(b"\n"):
+            return bytes(self.answer[:-1])
+        return _refusal(error or f"ended without an answer ({_how(status)})")
+
+
+def mark(nonce: str, words: str) -> str:
+    """Return a line that only who knows the nonce can write."""
+    return f"upkeep {nonce} {words}"
+
+
+def framed(nonce: str, lines: list[bytes]) -> bytes:
+    """Return the lines as one answer: between two marks, of which the first tells the length.
+
+    It begins with the end of a line, for a login shell may have printed half a line before it.
+    """
+    body = b"\n".join(lines)
+    begin, end = mark(nonce, f"answer {len(body)}"), mark(nonce, "end")
+    return f"\n{begin}\n".encode("ascii") + body + f"\n{end}\n".encode("ascii")
 
 
 def main(plan: dict[str, Any]) -> NoReturn:
     """Run the plan's requests, print the answer and exit.
 
-    plan: deadline_seconds; requests: gather, params, timeout_seconds, limit_bytes of each.
+    plan: nonce; deadline_seconds; limit_bytes of the whole; requests: gather, params, timeout_seconds, limit_bytes of
+    each.
     """
     started = time.monotonic()
     ends = started + plan["deadline_seconds"]
@@ -81,7 +93,7 @@ def main(plan: dict[str, Any]) -> NoReturn:
     running: dict[int, Gathering] = {}
     for number in ASKED_TO_END:
         signal.signal(number, lambda _number, _frame: _abandon(running))
-    parts: dict[int, dict[str, Any]] = {}
+    parts: dict[int, bytes] = {}
     poll = select.poll()
     poll.register(1, 0)  # POLLERR alone: comes as soon as the reader of standard output is gone
     while waiting or running:
@@ -106,24 +118,33 @@ def main(plan: dict[str, Any]) -> NoReturn:
                 error = f"not done when the host's {plan['deadline_seconds']:g} s were up"
                 _finish(gathering, error, running, poll, parts)
             for index, _request in waiting:
-                parts[index] = {
-                    "observations": [],
-                    "error": "no time was left for it",
-                    "seconds": 0,
-                }
+                parts[index] = _refusal("no time was left for it")
             break
         for gathering in [one for one in running.values() if one.overdue()]:
             error = f"not done after {gathering.request['timeout_seconds']:g} s"
             _finish(gathering, error, running, poll, parts)
-    answer = {
-        "python": platform.python_version(),
-        "clock": time.time(),
-        "seconds": round(time.monotonic() - started, 3),
-        "uid": os.geteuid(),
-        "answers": [parts[index] for index in sorted(parts)],
-    }
-    _print(f"\n{BEGIN}\n{json.dumps(answer)}\n{END}\n".encode("ascii"))
+    head = {"python": platform.python_version(), "clock": time.time()}
+    lines = _together([parts[index] for index in sorted(parts)], plan["limit_bytes"])
+    _print(framed(plan["nonce"], [json.dumps(head).encode("ascii"), *lines]))
     os._exit(0)
+
+
+def _together(parts: list[bytes], limit_bytes: int) -> list[bytes]:
+    """Return the parts within the limit of the whole answer: the largest give way first, and say so."""
+    parts = list(parts)
+    said = sum(map(len, parts))
+    for _each in parts:
+        if sum(map(len, parts)) <= limit_bytes:
+            break
+        largest = max(range(len(parts)), key=lambda index: len(parts[index]))
+        error = f"{len(parts[largest])} of {said} bytes of a host's answer, which may have {limit_bytes}"
+        parts[largest] = _refusal(error)
+    return parts
+
+
+def _refusal(error: str) -> bytes:
+    """Return a part that says why there is none."""
+    return json.dumps({"observations": [], "error": error}).encode("ascii")
 
 
 def _finish(
@@ -131,7 +152,7 @@ def _finish(
     error: str,
     running: dict[int, Gathering],
     poll: Any,
-    parts: dict[int, dict[str, Any]],
+    parts: dict[int, bytes],
 ) -> None:
     """Take the gathering out of the running ones and keep its part."""
     poll.unregister(gathering.reader)
@@ -161,7 +182,8 @@ def _be_gather(request: dict[str, Any], writer: int) -> NoReturn:
             part["error"] = f"needs more than {MEMORY_LIMIT_BYTES >> 20} MiB of memory"
         except Exception as exc:  # whatever a gather raises costs its own observations only
             part["error"] = readable(_reason(exc))
-        _write(writer, _bounded(part, request["limit_bytes"]))
+        # The end of the line says that all of it is there.
+        _write(writer, _bounded(part, request["limit_bytes"]) + b"\n")
     finally:
         os._exit(0)
 
@@ -179,10 +201,9 @@ def _bounded(part: dict[str, Any], limit_bytes: int) -> bytes:
                         wire["data"]["raw_truncated"] = True
             text = json.dumps(part, allow_nan=False)
         if len(text) > limit_bytes:
-            error = f"{len(text)} bytes of observations, at most {limit_bytes}"
-            text = json.dumps({"observations": [], "error": error})
+            return _refusal(f"{len(text)} bytes of observations, at most {limit_bytes}")
     except (TypeError, ValueError, RecursionError) as exc:
-        text = json.dumps({"observations": [], "error": readable(_reason(exc))})
+        return _refusal(readable(_reason(exc)))
     return text.encode("ascii")
 
 

@@ -6,8 +6,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+ERROR_LIMIT_CHARACTERS = 4_000
+NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Lone surrogates that stand for no byte: such as JSON's `\\ud800`."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,13 @@ def to_wire(seen: Observation) -> dict[str, Any]:
     """
     wire: dict[str, Any] = {"subject": readable(seen.subject), "data": readable(seen.data)}
     if seen.raw:
-        raw = seen.raw.encode("utf-8", "surrogateescape")
+        raw = bytes_of(seen.raw)
         try:
             wire["raw"] = raw.decode("utf-8")
         except UnicodeDecodeError:
             wire["raw_base64"] = base64.b64encode(raw).decode("ascii")
     if seen.error:
-        wire["error"] = readable(seen.error)
+        wire["error"] = readable(seen.error)[:ERROR_LIMIT_CHARACTERS]
     return wire
 
 
@@ -58,10 +63,21 @@ def from_wire(wire: dict[str, Any]) -> Observation:
     return seen
 
 
+def bytes_of(text: str) -> bytes:
+    r"""Return the bytes that the text was read from; a lone surrogate that stands for none as `\ud800`."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        escaped = NO_BYTE.sub(lambda found: "\\u%04x" % ord(found.group()), text)
+        return escaped.encode("utf-8", "surrogateescape")
+
+
 def readable(value: Any) -> Any:
-    r"""Return value with what is not Unicode text replaced by `\xNN`, at any depth."""
+    r"""Return value with what is not Unicode text replaced by `\xNN` or `\uNNNN`, at any depth."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if value.isascii():
+            return value
+        return bytes_of(value).decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
         return {readable(str(key)): readable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -10,17 +10,21 @@ import base64
 import json
 import pkgutil
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils import program
+from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds
 
 SHARED = "ansible_collections.astral.upkeep.plugins.module_utils"
 FOLDER = Path(program.__file__).parent
 GATHER_TIMEOUT_SECONDS = 30
+"""Of a gather that has no TIMEOUT_SECONDS of its own."""
 GATHER_LIMIT_BYTES = 600_000
+"""Of a gather that has no LIMIT_BYTES of its own."""
 
 # Python 3.8 and later, nothing but the standard library; what is imported from the collection comes out of SOURCES.
 BOOT = """\
@@ -82,13 +86,21 @@ def _closure(names: frozenset[str]) -> frozenset[str]:
     return frozenset(done)
 
 
-def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float) -> bytes:
+def limit_bytes(gather: str) -> int:
+    """Return how much the gather may say, as JSON."""
+    limit: int = getattr(gathers()[gather], "LIMIT_BYTES", GATHER_LIMIT_BYTES)
+    return limit
+
+
+def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, nonce: str) -> bytes:
     """Return the program's text for these gathers and parameters.
 
-    requests: (gather, params); the answers come in the same order.
+    requests: (gather, params); the answers come in the same order. nonce: marks the answer, see `transport.carry`.
     """
     plan = {
+        "nonce": nonce,
         "deadline_seconds": deadline_seconds,
+        "limit_bytes": bounds.ANSWER_LIMIT_BYTES,
         "requests": [
             {
                 "gather": name,
@@ -97,7 +109,7 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float) -
                     getattr(gathers()[name], "TIMEOUT_SECONDS", GATHER_TIMEOUT_SECONDS),
                     deadline_seconds,
                 ),
-                "limit_bytes": GATHER_LIMIT_BYTES,
+                "limit_bytes": limit_bytes(name),
             }
             for name, params in requests
         ],
@@ -110,16 +122,21 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float) -
     return text.encode("ascii")
 
 
-def parse(output: str) -> dict[str, Any]:
-    """Return the answer that the program printed; raise ValueError if there is none.
+def parse(answer: str, gathers: Sequence[str]) -> dict[str, Any]:
+    """Return what the host answered: `python`, `clock`, and under `answers` one part for each of the gathers.
 
-    Around it may be whatever the host's login shell likes to say.
+    A part that is too large or of another shape becomes one with an `error` that says so. Raise BoundsError if the
+    whole is.
     """
-    begin = output.rfind(f"\n{program.BEGIN}\n")
-    end = output.rfind(f"\n{program.END}")
-    if begin < 0 or end < begin:
-        raise ValueError("no complete answer")
-    answer = json.loads(output[begin + len(program.BEGIN) + 2 : end])
-    if not isinstance(answer, dict) or not isinstance(answer.get("answers"), list):
-        raise ValueError("an answer of another shape")  # noqa: TRY004 - as any answer that is none
-    return answer
+    head, *parts = answer.split("\n")
+    if len(parts) != len(gathers):
+        raise bounds.BoundsError(f"{len(parts)} parts; expected {len(gathers)}")
+    read = [_part(part, limit_bytes(gather)) for part, gather in zip(parts, gathers, strict=True)]
+    return {**bounds.head(head), "answers": read}
+
+
+def _part(line: str, limit: int) -> dict[str, Any]:
+    try:
+        return bounds.part(line, limit)
+    except bounds.BoundsError as exc:
+        return {"observations": [], "error": f"what it gave is not read: {exc}"}

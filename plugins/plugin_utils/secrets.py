@@ -75,7 +75,7 @@ def scrub(value: Any, hidden: Sequence[str]) -> Any:
     if isinstance(value, Mapping):
         return {
             scrub(key, hidden): _scrub_bytes(one, hidden)
-            if key == "raw_base64"
+            if key == "raw_base64" and isinstance(one, str)
             else scrub(one, hidden)
             for key, one in value.items()
         }
@@ -84,11 +84,14 @@ def scrub(value: Any, hidden: Sequence[str]) -> Any:
     return value
 
 
-def _scrub_bytes(encoded: Any, hidden: Sequence[str]) -> str:
-    """Return base64 of the bytes without the hidden texts; ValueError if it is no base64."""
-    data = base64.b64decode(encoded, validate=True)
+def _scrub_bytes(encoded: str, hidden: Sequence[str]) -> str:
+    """Return base64 of the bytes without the hidden texts; what is no base64 is a text as any other."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return str(scrub(encoded, hidden))
     for text in hidden:
-        data = data.replace(text.encode(), HIDDEN.encode())
+        data = data.replace(text.encode("utf-8", "surrogateescape"), HIDDEN.encode())
     return base64.b64encode(data).decode("ascii")
 
 

@@ -39,6 +39,7 @@ COMMAND_SECONDS = 10.0
 AT_ONCE = 100
 CLOCK_LIMIT_SECONDS = 5.0
 CONTROLLER = "controller"
+NO_PYTHON = "upkeep:no-python"
 PROBE = """\
 import importlib.util as u, json, os, shutil, sys, time
 p = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -204,7 +205,7 @@ def _examine_inside(session: Session, way: Way, tools: Sequence[str]) -> Iterato
     program = f"import base64; exec(base64.b64decode('{encoded}'))"
     script = (
         f'for p in {candidates}; do "$p" {transport.TRY} </dev/null >/dev/null 2>&1 &&'
-        f' exec "$p" -c {shlex.quote(program)}; done; echo {transport.NO_PYTHON}'
+        f' exec "$p" -c {shlex.quote(program)}; done; echo {NO_PYTHON}'
     )
     before = time.time()
     try:
@@ -214,7 +215,7 @@ def _examine_inside(session: Session, way: Way, tools: Sequence[str]) -> Iterato
         yield Line(way.host, "python", "unknown", text, f"{way.command} true")
         return
     answer = _parse(said)
-    if answer is None and transport.NO_PYTHON not in said:
+    if answer is None and NO_PYTHON not in said:
         text = f"something else answers there than a shell: {said.strip()[:80]!r}"
         yield Line(way.host, "python", "unknown", text, f"{way.command} true")
         return

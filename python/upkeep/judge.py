@@ -8,13 +8,26 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, from_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+    Observation,
+    bytes_of,
+    from_wire,
+    readable,
+)
 from upkeep.check import CONNECTION, Check
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits
 from upkeep.verdicts import Result, Status, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
+MEASURES_LIMIT = 50
+TEXT_LIMIT_CHARACTERS = 4_000
+"""Of a result's message and of its remedy."""
+NAME_LIMIT_CHARACTERS = 200
+"""Of a measure's name."""
+NUMBER_LIMIT = 1e20
+RESULTS_LIMIT_BYTES = 24_000_000
+"""Of one host. With an answer of 16 MB that is well below what an event of Ansible may have."""
 EVERYTHING = "*"
 """The subject of a verdict on all that a check would have looked at."""
 
@@ -45,6 +58,15 @@ def judge_answer(
                 seen.append(Seen(index, observation, evidence_hash(observation.raw)))
         except (LookupError, TypeError, ValueError) as exc:
             errors[index] = f"{request.gather}: an answer of another shape ({type(exc).__name__})"
+    results = judge(host, due, requests, seen, errors, checks, now)
+    while (said := sum(map(_weight, results))) > RESULTS_LIMIT_BYTES and seen:
+        index = _heaviest(results, seen)
+        errors[index] = (
+            f"{requests[index].gather}: too many or too long results: of all on this host they have {said} bytes,"
+            f" at most {RESULTS_LIMIT_BYTES}"
+        )
+        seen = [one for one in seen if one.request != index]
+        results = judge(host, due, requests, seen, errors, checks, now)
     return Observed(
         host=host,
         outcome=Outcome.OK,
@@ -55,22 +77,41 @@ def judge_answer(
         requests=tuple(requests),
         due=tuple(due),
         seen=tuple(seen),
-        results=tuple(judge(host, due, requests, seen, errors, checks, now)),
+        results=tuple(results),
     )
+
+
+def _weight(result: Result) -> int:
+    """Return about how many bytes the result has as ASCII JSON."""
+    texts = (result.subject, result.message, result.remedy)
+    return (
+        400
+        + sum(len(text) if text.isascii() else 12 * len(text) for text in texts)
+        + 80 * len(result.measures)
+    )
+
+
+def _heaviest(results: Iterable[Result], seen: Sequence[Seen]) -> int:
+    """Return the request whose results have the most bytes."""
+    weights = {one.request: 0 for one in seen}
+    for one in results:
+        if one.observation is not None:
+            weights[seen[one.observation].request] += _weight(one)
+    return max(weights, key=lambda request: weights[request])
 
 
 def _clock_offset(clock: object, now: datetime) -> float | None:
     """Return the host's clock minus this one's; None for what is no time between the years 0 and 9999."""
-    if not isinstance(clock, (int, float)) or not abs(clock) < LAST_SECOND:
+    if isinstance(clock, bool) or not isinstance(clock, (int, float)):
         return None
-    return round(clock - now.timestamp(), 3)
+    return round(clock - now.timestamp(), 3) if abs(clock) < LAST_SECOND else None
 
 
 def evidence_hash(raw: str) -> str:
     """Return the SHA-256 of a raw text's bytes; empty if there are none."""
     if not raw:
         return ""
-    return hashlib.sha256(raw.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(bytes_of(raw)).hexdigest()
 
 
 def judge(
@@ -87,13 +128,14 @@ def judge(
     errors: why a request could not be answered, by index; its checks are then unknown as a whole.
     """
     results: dict[tuple[str, str], Result] = {}
+    of_request: dict[int, list[tuple[int, Seen]]] = {}
+    for index, one in enumerate(seen):
+        of_request.setdefault(one.request, []).append((index, one))
     for item in due:
         if item.request in errors:
             verdict = unknown(errors[item.request])
             _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
-        for index, one in enumerate(seen):
-            if one.request != item.request:
-                continue
+        for index, one in of_request.get(item.request, ()):
             found = _verdict(checks.get(item.check), item, one, now)
             if found is not None:
                 result = _result(host, item, checks, one.observation.subject, found, now)
@@ -157,9 +199,33 @@ def _verdict(check: Check | None, item: Due, seen: Seen, now: datetime) -> Verdi
         verdict: Verdict | None = check.judge(
             seen.observation, make_limits(check, item.limits), now
         )
+        return None if verdict is None else _bounded(verdict)
     except Exception as exc:
         return unknown(f"could not be judged: {type(exc).__name__}: {str(exc)[:200]}")
+
+
+def _bounded(verdict: Verdict) -> Verdict:
+    """Return the verdict, or unknown if its measures are no numbers worth a series: a host gave what they are of."""
+    measures = verdict.measures
+    if len(measures) > MEASURES_LIMIT:
+        return unknown(f"{len(measures)} measures, at most {MEASURES_LIMIT}: {verdict.message}")
+    for one in measures:
+        if type(one.value) not in (int, float) or not abs(one.value) < NUMBER_LIMIT:
+            found = f"the measure {one.name[:NAME_LIMIT_CHARACTERS]} is {str(one.value)[:40]}"
+            return unknown(f"{found}; expected a number within ±{NUMBER_LIMIT:g}")
+        if len(one.name) > NAME_LIMIT_CHARACTERS:
+            found = f"the name of a measure has {len(one.name)} characters"
+            return unknown(f"{found}, at most {NAME_LIMIT_CHARACTERS}: {one.name[:40]}…")
     return verdict
+
+
+def _cut(text: str) -> str:
+    """Return what other people said as Unicode text; one that is too long loses its middle and says so."""
+    text = readable(text)
+    if len(text) <= TEXT_LIMIT_CHARACTERS:
+        return text
+    half = TEXT_LIMIT_CHARACTERS // 2
+    return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
 
 
 def _result(
@@ -179,8 +245,8 @@ def _result(
         subject=subject,
         status=verdict.status,
         severity=verdict.severity,
-        message=verdict.message,
-        remedy="" if verdict.status is Status.PASS else remedy,
+        message=_cut(verdict.message),
+        remedy="" if verdict.status is Status.PASS else _cut(remedy),
         measures=verdict.measures,
         controls=check.controls if check else (),
         observed_at=now,

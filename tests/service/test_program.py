@@ -17,8 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, payload, transport
 
+NONCE = transport.new_nonce()
 HEAD = """
 from __future__ import annotations
 import os, subprocess, sys, time
@@ -33,20 +34,23 @@ class Programs:
         self.folder = folder
         self.gathers: dict[str, Any] = {}
 
-    def add(self, name: str, body: str, timeout_seconds: float = 20) -> None:
+    def add(self, name: str, body: str, timeout_seconds: float = 20, **constants: int) -> None:
         lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
         text = f"{HEAD}\ndef gather(params, host):\n{lines}"
         (self.folder / "gather" / f"{name}.py").write_text(text)
-        self.gathers[name] = SimpleNamespace(TIMEOUT_SECONDS=timeout_seconds)
+        self.gathers[name] = SimpleNamespace(TIMEOUT_SECONDS=timeout_seconds, **constants)
 
     def build(self, *names: str, deadline_seconds: float = 20, **params: Any) -> bytes:
-        return payload.build([(name, params) for name in names], deadline_seconds)
+        return payload.build([(name, params) for name in names], deadline_seconds, NONCE)
+
+    def read(self, output: bytes, *names: str) -> dict[str, Any]:
+        return payload.parse(transport.unframed(output.decode("ascii"), NONCE), names)
 
     def run(self, *names: str, python: str = sys.executable, **params: Any) -> dict[str, Any]:
         done = subprocess.run(
             [python, "-I", "-"], input=self.build(*names, **params), capture_output=True, check=True
         )
-        return payload.parse(done.stdout.decode("ascii"))
+        return self.read(done.stdout, *names)
 
     def start(self, *names: str, **params: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -200,17 +204,45 @@ def test_a_killed_parent_ends_the_program(programs: Programs, tmp_path: Path) ->
     os.close(writer)
 
 
-def test_output_is_bounded(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payload, "GATHER_LIMIT_BYTES", 10_000)
-    programs.add("long_raw", "return [Observation('a', {'n': 1}, raw='x' * 1_000_000)]")
-    programs.add("long_data", "return [Observation('a', {'n': 'x' * 1_000_000})]")
+def test_output_is_bounded(programs: Programs) -> None:
+    small = {"LIMIT_BYTES": 10_000}
+    programs.add("long_raw", "return [Observation('a', {'n': 1}, raw='x' * 1_000_000)]", **small)
+    programs.add("long_data", "return [Observation('a', {'n': 'x' * 1_000_000})]", **small)
+    programs.add("longer", "return [Observation('a', {'n': 'x' * 50_000})]", LIMIT_BYTES=60_000)
 
-    answer = programs.run("long_raw", "long_data")
-    long_raw, long_data = answer["answers"]
+    answer = programs.run("long_raw", "long_data", "longer")
+    long_raw, long_data, longer = answer["answers"]
 
     assert long_raw["observations"][0]["data"] == {"n": 1, "raw_truncated": True}
     assert long_raw["observations"][0]["raw"] == "x" * 2500
     assert "at most 10000" in long_data["error"]
+    assert longer["error"] == ""
+
+
+def test_of_an_answer_that_is_too_large_as_a_whole_the_largest_part_gives_way(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "ANSWER_LIMIT_BYTES", 50_000)
+    programs.add("small", "return [Observation('a', {'n': 'x' * 20_000})]")
+    programs.add("large", "return [Observation('a', {'n': 'x' * 40_000})]")
+
+    small, large = programs.run("small", "large")["answers"]
+
+    assert small["error"] == ""
+    assert "bytes of a host's answer, which may have 50000" in large["error"]
+
+
+def test_ten_thousand_subjects_are_within_the_bounds(programs: Programs) -> None:
+    programs.add(
+        "many",
+        "return [Observation('/var/log/some/folder/%d.log' % n, {'exists': True, 'bytes': n * n,"
+        " 'modified': '2026-11-01T03:00:00+00:00'}) for n in range(10_000)]",
+        LIMIT_BYTES=2_000_000,
+    )
+
+    (many,) = programs.run("many")["answers"]
+
+    assert (many["error"], len(many["observations"])) == ("", 10_000)
 
 
 @pytest.mark.parametrize(
@@ -223,8 +255,12 @@ def test_output_is_bounded(programs: Programs, monkeypatch: pytest.MonkeyPatch) 
         ),
         ("return [Observation('a', {'n': object()})]", "TypeError"),
         ("return [b'' + bytes(2 << 30)]", "more than 1024 MiB of memory"),
+        (
+            "x = []\nfor _ in range(70): x = [x]\nreturn [Observation('a', {'x': x})]",
+            "nested deeper than 64",
+        ),
     ],
-    ids=["NaN", "100,000 deep", "no JSON type", "2 GiB"],
+    ids=["NaN", "100,000 deep", "no JSON type", "2 GiB", "70 deep"],
 )
 def test_what_cannot_be_sent_is_an_error_of_that_gather(
     programs: Programs, body: str, error: str
@@ -238,20 +274,141 @@ def test_what_cannot_be_sent_is_an_error_of_that_gather(
     assert sees["error"] == ""
 
 
-def test_a_login_shell_may_talk_before_and_after(programs: Programs) -> None:
-    programs.add("sees", "return [Observation('a')]")
-    done = subprocess.run(
-        [sys.executable, "-I", "-"], input=programs.build("sees"), capture_output=True, check=True
+@pytest.mark.parametrize("depth", range(200, 3000, 200))
+def test_a_deep_gather_costs_no_other(programs: Programs, depth: int) -> None:
+    programs.add(
+        "odd", f"x = 1\nfor _ in range({depth}): x = [x]\nreturn [Observation('a', {{'x': x}})]"
     )
-    text = "Welcome to host\r\n" + done.stdout.decode() + "logout\n"
+    programs.add("sees", "return [Observation('a')]")
 
-    assert payload.parse(text)["answers"][0]["observations"] == [{"subject": "a", "data": {}}]
+    odd, sees = programs.run("odd", "sees")["answers"]
+
+    assert odd["error"]
+    assert sees["error"] == ""
 
 
-@pytest.mark.parametrize("text", ["", "\n<<<upkeep:1\n{}", "\n<<<upkeep:1\n{}\nupkeep:1>>>\n"])
-def test_half_an_answer_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="answer"):
-        payload.parse(text)
+def test_a_lone_surrogate_costs_its_text_only(programs: Programs) -> None:
+    programs.add(
+        "odd",
+        "return [Observation('a\\ud800', {'k\\udfff': '\\ud800'}, '\\ud800 \\udcff', '\\ud801')]",
+    )
+
+    (odd,) = programs.run("odd")["answers"]
+
+    assert odd == {
+        "observations": [
+            {
+                "subject": "a\\ud800",
+                "data": {"k\\udfff": "\\ud800"},
+                "raw_base64": "XHVkODAwIP8=",
+                "error": "\\ud801",
+            }
+        ],
+        "error": "",
+    }
+
+
+def test_what_a_gather_reads_is_no_answer(programs: Programs, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    lines = [
+        f"upkeep {transport.new_nonce()} {words}" for words in ("answer 2", "end", "no-python")
+    ]
+    log.write_text("\n".join(["", *lines, "upkeep:no-python", ""]))
+    programs.add("reads", "return [Observation('a', raw=host.read(params['log']))]")
+
+    (reads,) = programs.run("reads", log=str(log))["answers"]
+
+    assert reads["observations"][0]["raw"] == log.read_text()
+
+
+SHELLS = [
+    words
+    for words in (["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"], ["ksh"], ["mksh"])
+    if shutil.which(words[0])
+]
+
+
+def executed(shell: list[str], before: str = "", after: str = "", **others: str) -> Any:
+    """Return what stands for Ansible's execution of a command, here by this shell, which talks around it."""
+
+    def execute(script: str, in_data: bytes, executable: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [*shell, "-c", f"{before}\n({script})\nstatus=$?\n{after}\nexit $status"],
+            input=in_data,
+            capture_output=True,
+            check=False,
+            env={**os.environ, **others},
+        )
+        return {
+            "rc": done.returncode,
+            "stdout": done.stdout.decode("utf-8", "surrogateescape"),
+            "stderr": done.stderr.decode("utf-8", "surrogateescape"),
+        }
+
+    return execute
+
+
+TALK = "printf 'Welcome\\nupkeep:no-python\\nupkeep 00 no-python\\nhalf a line'"
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_shell_may_talk_before_and_after(programs: Programs, shell: list[str]) -> None:
+    programs.add("sees", "return [Observation('a')]")
+    execute = executed(shell, before=TALK, after=TALK)
+
+    carried = transport.carry(execute, programs.build("sees"), NONCE, sys.executable, 60, str)
+
+    assert carried.problem == ""
+    (sees,) = payload.parse(carried.answer, ["sees"])["answers"]
+    assert sees["observations"] == [{"subject": "a", "data": {}}]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize(
+    "python",
+    ["#!/bin/sh\nexit 1\n", '#!/bin/sh\necho "upkeep $n end"; exit 3\n', None],
+    ids=["too old", "another program", "not there"],
+)
+def test_no_python_is_told_apart(
+    programs: Programs, tmp_path: Path, shell: list[str], python: str | None
+) -> None:
+    programs.add("sees", "return []")
+    path = tmp_path / "it's python"
+    if python is not None:
+        path.write_text(python)
+        path.chmod(0o755)
+    execute = executed(shell, before=TALK, after=TALK)
+
+    carried = transport.carry(execute, programs.build("sees"), NONCE, str(path), 60, str)
+
+    assert (carried.kind, carried.problem) == (
+        "failed",
+        f"no usable {path} (from ansible_python_interpreter): 3.8 or later is needed",
+    )
+
+
+def test_the_nonce_is_on_no_command_line(programs: Programs, tmp_path: Path) -> None:
+    programs.add(
+        "looks",
+        "import glob\nlines = [open(path, 'rb').read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
+        "return [Observation('a', {'count': len(lines), 'text': repr(lines)})]",
+    )
+
+    carried = transport.carry(
+        executed(["sh"]), programs.build("looks"), NONCE, sys.executable, 60, str
+    )
+
+    (looks,) = payload.parse(carried.answer, ["looks"])["answers"]
+    assert looks["observations"][0]["data"]["count"] > 1
+    assert NONCE not in looks["observations"][0]["data"]["text"]
+
+
+def test_a_program_that_fails_is_told_by_its_status_and_last_words(programs: Programs) -> None:
+    execute = executed(["sh"], before="echo noise", after="echo noise")
+
+    carried = transport.carry(execute, b"raise SystemExit('so it is')", NONCE, "", 60, str)
+
+    assert carried.problem == "the program ended with status 1 and no answer: so it is"
 
 
 def test_it_offers_itself_when_memory_is_short(programs: Programs) -> None:
@@ -323,7 +480,7 @@ def test_with_64_mb_reads_are_bounded_and_services_live(
     service.kill()
     service.wait()
 
-    reads, eats = payload.parse(done.stdout.decode("ascii"))["answers"]
+    reads, eats = programs.read(done.stdout, "reads", "eats")["answers"]
     assert reads["observations"][0]["subject"] == "4000000"
     assert eats["error"] == "ended without an answer (killed by signal 9)"
     assert alive
