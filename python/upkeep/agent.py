@@ -25,7 +25,7 @@ from upkeep import clock, runner
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
-from upkeep.observed import OWN_HOST, Observed, Outcome, from_json
+from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.store import Store, findings, leases, occurrences, own, runs
 from upkeep.store.observed import add_hosts, settle_forged
@@ -40,7 +40,6 @@ ROUNDS = 5
 """So often Ansible begins again after a worker's death: each round ends, or names a host that is then left out."""
 STRANGE = timedelta(days=1)
 ENDED_EARLY = "Ansible ended early"
-OWN_NAME = f"the inventory has a host {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from upkeep.verdicts import Measure, Result, Severity, Status
 VERSION = 1
 OWN_HOST = "controller"
 """Where the product's own troubles are findings: no inventory may have a host of this name."""
+OWN_NAME = f"no host can be named {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
 
 # What the driver takes of one answer. The action's own bounds are narrower and come before Ansible.
 DEPTH_LIMIT = 80
