@@ -14,7 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,10 +22,13 @@ from typing import Any, Protocol
 import psutil
 
 from upkeep import clock, runner
-from upkeep.errors import RunError, StoreError, UsageError
-from upkeep.observed import Observed, Outcome, from_json
+from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
+from upkeep.inventory import read_inventory
+from upkeep.leftover import LeftOver
+from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
+from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.store import Store, findings, leases, occurrences, own, runs
-from upkeep.store.observed import add_host, add_hosts
+from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
 
@@ -33,6 +36,10 @@ LEASE_POLL_SECONDS = 1.0
 GATHERED_SECONDS = 0.4
 GATHERED_ANSWERS = 50
 """For so long, or until so many are there, answers wait to be written down together."""
+ROUNDS = 5
+"""So often Ansible begins again after a worker's death: each round ends, or names a host that is then left out."""
+STRANGE = timedelta(days=1)
+ENDED_EARLY = "Ansible ended early"
 
 
 @dataclass(frozen=True)
@@ -95,15 +102,63 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
         try:
             if task.changes_hosts and not task.check_mode:
                 intake.take_hosts(task.site, runner.list_hosts(order), wait=bool(task.occurrence))
-            ended = runner.run(order, intake)
+            ended = _work(task, order, intake)
         except (RunError, OSError) as exc:
             ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
+        intake.account_for_begun(ended)
         if not ended.complete and not ended.no_hosts:
-            intake.account_for(runner.list_hosts(order), ended.stopped or "Ansible ended early")
+            intake.account_for(runner.list_hosts(order), ended.stopped or ENDED_EARLY)
         status, cause = intake.verdict(ended)
         whole = ended.complete and not ended.stopped and not ended.no_hosts
         intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
     return run_id
+
+
+def _work(task: Task, order: runner.Order, intake: _Intake) -> runner.Ended:
+    """Let Ansible work until every host had its turn, and return how it ended.
+
+    Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
+    are then asked again, one at a time if more than one was in work: so the next death has a name. A host on which a
+    job has begun is not: nobody knows how far it came.
+    """
+    ends = time.monotonic() + order.timeout_seconds
+    ended = runner.run(order, intake)
+    if not ended.started and ended.status > 0 and not ended.stopped and _matches_nothing(task):
+        return replace(ended, no_hosts=True)
+    dead: set[str] = set()
+    touched: set[str] = set()
+    for _round in range(ROUNDS):
+        if ended.complete or ended.stopped or ended.status <= 0 or not ended.open:
+            break
+        touched |= ended.touched
+        if len(ended.open) == 1:
+            dead |= set(ended.open)
+        done = set() if task.changes_hosts else set(intake.outcomes)
+        rest = [one for one in runner.list_hosts(order) if one not in dead | touched | done]
+        if not rest or time.monotonic() > ends:
+            break
+        intake.account_for_begun(
+            replace(ended, open={one: ended.open[one] for one in dead & set(ended.open)})
+        )
+        intake.asked_again |= set(rest)
+        names = order.workspace / "again"
+        names.write_text("".join(f"{one}\n" for one in rest), encoding="utf-8")
+        again = replace(
+            order,
+            limit=f"@{names}",
+            forks=1 if len(ended.open) > 1 else order.forks,
+            timeout_seconds=ends - time.monotonic(),
+        )
+        ended = runner.run(again, intake)
+    return ended
+
+
+def _matches_nothing(task: Task) -> bool:
+    """Return whether it is the limit that leaves no host: Ansible says so in a sentence only."""
+    try:
+        return bool(task.limit) and not read_inventory(task.inventory, task.limit, task.environment)
+    except ConfigurationError:
+        return False
 
 
 def recover(store: Store) -> list[str]:
@@ -118,21 +173,19 @@ def recover(store: Store) -> list[str]:
         left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
-        taken = Spool(workspace / "spool").load(store)
-        for _host, upkeep in runner.leftovers(workspace):
-            try:
-                observed = from_json(upkeep)
-            except (KeyError, TypeError, ValueError):
-                continue
-            with store.begin() as db:
-                add_host(db, one.id, observed)
-            taken += 1
+        spool = Spool(workspace / "spool")
+        taken = spool.load(store, one.id)
+        left_over = LeftOver(one.id, store)
+        runner.leftovers(workspace, left_over)
+        taken += left_over.finish()
         crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
-        status, cause, ended_at = Spool(workspace / "spool").end() or crash
+        status, cause, ended_at = spool.end() or crash
         with store.begin() as db:
             end_run(db, one.id, status, cause, max(one.started_at, ended_at))
         shutil.rmtree(workspace, ignore_errors=True)
         more = f"; results of {taken} hosts were still taken in" if taken else ""
+        unreadable = spool.unreadable + left_over.unreadable
+        more += f"; results of {unreadable} hosts cannot be read" if unreadable else ""
         found.append(f"run {one.id} had no end: {status}, {cause}{more}")
     return found
 
@@ -167,6 +220,10 @@ class _Intake:
         self.trouble = ""
         self.job_failures: dict[str, str] = {}
         self.asked_to_stop = ""
+        self.asked_again: set[str] = set()
+        self.has_own_name = False
+        self.refusals = Refusals()
+        self.latest: dict[str, Observed] = {}
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
         self.began_at, self.began_seconds = clock.now(), time.monotonic()
@@ -213,13 +270,13 @@ class _Intake:
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
         """Write down what the host gave."""
         try:
-            observed = from_json(upkeep)
-        except (KeyError, TypeError, ValueError) as exc:
-            self.lost(host, f"its result has another shape: {exc!r}"[:300], Outcome.FAILED)
+            observed = from_json(upkeep, host)
+        except ValueError as exc:
+            self.lost(host, f"its result has another shape: {exc}"[:300], Outcome.FAILED)
             return
-        if isinstance(upkeep.get("play_hosts"), int):
+        if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again:
             self.progress.expects(upkeep["play_hosts"])
-        self._take(observed)
+        self._take(_at_a_time_of(observed, clock.now()))
 
     def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
         """Write down that the host gave nothing, unless it has already given something."""
@@ -239,6 +296,14 @@ class _Intake:
         """Write down what a job changed, or would have, and show it."""
         self._note(runs.Change(host, task, "changed", diff))
 
+    def refused(self, host: str, why: str) -> None:
+        """Count what was not believed; it is told at the end."""
+        self.refusals.add(host, why)
+
+    def misnamed(self) -> None:
+        """Stop: what is said of this host would be said of us."""
+        self.has_own_name = True
+
     def written(self) -> bool:
         """Say if all that was given is written down."""
         return not self.waiting
@@ -247,20 +312,40 @@ class _Intake:
         """Say if somebody has asked to stop; asked about every second, so that no answer waits longer."""
         if self.waiting and time.monotonic() - self.waits_since > GATHERED_SECONDS:
             self._write()
-        return self.asked_to_stop
+        return self.asked_to_stop or (OWN_NAME if self.has_own_name else "")
 
     # What the run makes of it.
+    def account_for_begun(self, ended: runner.Ended) -> None:
+        """Write down the hosts on which work began and did not end, and those of which Ansible told nothing."""
+        early = ended.stopped or ("" if ended.complete else ENDED_EARLY)
+        for host, task in sorted(ended.open.items()):
+            self._gave_no_answer(host, task, early or f"Ansible told no end of the task {task!r}")
+        for host in sorted(ended.silent):
+            self._gave_no_answer(host, "", "Ansible counts it and told nothing of it")
+
     def account_for(self, hosts: list[str], reason: str) -> None:
         """Write down the hosts that have given nothing."""
         for host in hosts or sorted(self.begun):
-            if host not in self.outcomes:
-                began = "no answer yet" if host in self.begun else "not begun"
-                self.lost(host, f"{began}: {reason}", Outcome.FAILED)
+            if host == OWN_HOST or host in self.outcomes:
+                continue
+            if host in self.begun:
+                self._gave_no_answer(host, "", reason)
+            else:
+                self.lost(host, f"not begun: {reason}", Outcome.FAILED)
+
+    def _gave_no_answer(self, host: str, task: str, why: str) -> None:
+        text = f"began and gave no answer: {why}"
+        if self.outcomes.get(host) is Outcome.OK:
+            self.failed(host, task, text)
+        else:
+            self.lost(host, text, Outcome.FAILED)
 
     def verdict(self, ended: runner.Ended) -> tuple[str, str]:
         """Return the run's status and its cause."""
         if self.asked_to_stop:
             return "interrupted", self.asked_to_stop
+        if self.has_own_name:
+            return "failed", OWN_NAME
         if ended.no_hosts:
             return "failed", "no host matches"
         unseen = sum(
@@ -280,8 +365,13 @@ class _Intake:
             return "failed", "no host took part: none has opted in to the job (upkeep_jobs)"
         if unseen:
             return "partial", f"{unseen} of {len(self.outcomes)} hosts not seen"
+        if self.refusals.reasons:
+            hosts = ", ".join(self.refusals.hosts()[:SHOWN_REASONS]) or "an unknown host"
+            return "partial", f"forged results or events of {hosts} were refused"
         if self.unknown:
             return "partial", "some checks could not see what they judge"
+        if self.asked_again:
+            return "done", f"{len(self.asked_again)} hosts were asked again: {ENDED_EARLY}"
         return "done", ""
 
     def finish(self, status: str, cause: str, *, whole: bool = False) -> None:
@@ -290,13 +380,16 @@ class _Intake:
         whole: every host of the procedure's pattern is in the run.
         """
         self.ended = True
+        for host in self.refusals.hosts():
+            self._take(self.refusals.answer(host, self.latest.get(host), clock.now()))
         self._write()
         at = self.began_at + timedelta(seconds=time.monotonic() - self.began_seconds)
         cause = "; ".join(filter(None, [cause, self.trouble]))
         try:
-            self.spool.load(self.store)
+            self.spool.load(self.store, self.run_id)
             with self.store.begin() as db:
                 end_run(db, self.run_id, status, cause, at)
+                self._settle_refusals(db, at)
                 if whole:
                     findings.retire_hosts(db, self.run_id, at)
         except StoreError as exc:
@@ -306,6 +399,14 @@ class _Intake:
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc
         shutil.rmtree(self.workspace, ignore_errors=True)
+
+    def _settle_refusals(self, db: Any, at: datetime) -> None:
+        """Resolve what was said of forged results where there were none, and tell of those of no known host."""
+        seen = {host for host, outcome in self.outcomes.items() if outcome is Outcome.OK}
+        settle_forged(db, self.run_id, seen - set(self.refusals.hosts()), at)
+        run = runs.get(db, self.run_id)
+        if run:
+            own.tell_forged(db, run.site, run.procedure, run.id, self.refusals.said(""), at)
 
     def _note(self, change: runs.Change) -> None:
         """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""
@@ -320,6 +421,7 @@ class _Intake:
     def _take(self, observed: Observed) -> None:
         """Take note of an answer; answers that come together are written down together, at a commit's cost."""
         self.outcomes[observed.host] = observed.outcome
+        self.latest[observed.host] = without_results(observed)
         self.unknown = self.unknown or any(
             result.status is Status.UNKNOWN for result in observed.results
         )
@@ -344,6 +446,18 @@ class _Intake:
             if self.trouble:
                 self.spool.put(self.run_id, one)
             self.progress.host_done(one)
+
+
+def _at_a_time_of(observed: Observed, now: datetime) -> Observed:
+    """Return what a host gave, at a time of this controller's: a time far from now was never observed."""
+
+    def near(at: datetime | None) -> bool:
+        return at is None or abs(at - now) < STRANGE
+
+    if near(observed.observed_at) and all(near(one.observed_at) for one in observed.results):
+        return observed
+    results = [replace(one, observed_at=None) for one in observed.results]
+    return replace(observed, observed_at=now, results=tuple(results))
 
 
 def _order(task: Task, workspace: Path) -> runner.Order:

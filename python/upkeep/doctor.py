@@ -30,6 +30,7 @@ from upkeep.check import load
 from upkeep.errors import UpkeepError
 from upkeep.inventory import read_inventory
 from upkeep.login import LoginError, Session, login, reason
+from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
 from upkeep.site import Site, without_templates
 from upkeep.store import open_store
@@ -38,7 +39,7 @@ from upkeep.ways import Way, WayError, read_defaults, read_way
 COMMAND_SECONDS = 10.0
 AT_ONCE = 100
 CLOCK_LIMIT_SECONDS = 5.0
-CONTROLLER = "controller"
+CONTROLLER = OWN_HOST
 NO_PYTHON = "upkeep:no-python"
 PROBE = """\
 import importlib.util as u, json, os, shutil, sys, time
@@ -80,6 +81,11 @@ def examine(site: Site, limit: str = "") -> list[Line]:
             *lines,
             Line(CONTROLLER, "inventory", "fail", text, "name hosts in inventory/hosts.yml"),
         ]
+    if hosts.pop(OWN_HOST, None) is not None:
+        line = Line(CONTROLLER, "inventory", "fail", OWN_NAME, "rename it in the inventory")
+        lines.append(line)
+        if not hosts:
+            return lines
     found: dict[str, list[Line]] = {}
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts))) as pool:
         work = {pool.submit(examine_host, name, hosts[name], defaults): name for name in hosts}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import (
     Observation,
@@ -16,6 +19,20 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
 from upkeep.verdicts import Measure, Result, Severity, Status
 
 VERSION = 1
+OWN_HOST = "controller"
+"""Where the product's own troubles are findings: no inventory may have a host of this name."""
+OWN_NAME = f"no host can be named {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
+
+# What the driver takes of one answer. The action's own bounds are narrower and come before Ansible.
+DEPTH_LIMIT = 80
+SEEN_LIMIT = 100_000
+LIST_LIMIT = 10_000
+MEASURES_READ = 1_000_000
+MEASURES_LIMIT = 50
+TEXT_CHARACTERS = 100_000
+NUMBER_LIMIT = 1e12
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+T = TypeVar("T")
 
 
 class Outcome(Enum):
@@ -104,24 +121,159 @@ def to_json(observed: Observed) -> dict[str, Any]:
     }
 
 
-def from_json(data: Mapping[str, Any]) -> Observed:
-    """Return what `to_json` made; raise KeyError, TypeError or ValueError if it did not."""
+def from_json(data: Mapping[str, Any], host: str) -> Observed:
+    """Return what `to_json` made, as this host's, whatever stands in it; raise ValueError if it did not.
+
+    What a reader or the database could not take is refused or bounded. Lone surrogates cost their text, not the host.
+    """
+    try:
+        _must_be_flat(data)
+        return _observed(data, host)
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as exc:
+        raise ValueError(f"{type(exc).__name__}: {exc}"[:300]) from exc
+
+
+def _observed(data: Mapping[str, Any], host: str) -> Observed:
     if data["version"] != VERSION:
-        raise ValueError(f"version {data['version']!r} of an observed host; expected {VERSION}")
+        raise ValueError(
+            f"version {data['version']!r} of an observed host; expected {VERSION}"[:300]
+        )
+    seen = tuple(_seen(one) for one in _list(data["seen"], SEEN_LIMIT))
+    results = _list(data["results"], SEEN_LIMIT)
+    proofs = {one.sha256 for one in seen}
     return Observed(
-        host=data["host"],
+        host=host,
         outcome=Outcome(data["outcome"]),
-        observed_at=datetime.fromisoformat(data["observed_at"]),
-        message=data["message"],
-        seconds=data["seconds"],
-        python=data["python"],
-        clock_offset_seconds=data["clock_offset_seconds"],
-        requests=tuple(Request(**request) for request in data["requests"]),
-        due=tuple(Due(**due) for due in data["due"]),
-        seen=tuple(Seen(seen["request"], from_wire(seen), seen["sha256"]) for seen in data["seen"]),
-        results=tuple(result_from_json(result) for result in data["results"]),
-        asked=tuple(data.get("asked", ())),
+        observed_at=_moment(data["observed_at"]),
+        message=_text(data["message"]),
+        seconds=_number(data["seconds"]),
+        python=_text(data["python"]),
+        clock_offset_seconds=_optional(_number, data["clock_offset_seconds"]),
+        requests=tuple(
+            Request(_text(one["gather"]), _mapping(one["params"]))
+            for one in _list(data["requests"])
+        ),
+        due=tuple(
+            Due(_text(one["check"]), _index(one["request"]), _mapping(one["limits"]))
+            for one in _list(data["due"])
+        ),
+        seen=seen,
+        results=tuple(_result(one, host, proofs, len(seen)) for one in results),
+        asked=tuple(_text(one) for one in _list(data.get("asked", []))),
     )
+
+
+def _seen(data: Any) -> Seen:
+    """Return an observation; its hash is that of its bytes, for evidence is kept under it."""
+    seen = from_wire(_mapping(data))
+    _mapping(seen.data)
+    try:
+        raw = seen.raw.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = seen.raw.encode("utf-8", "backslashreplace")
+        seen = replace(seen, raw=raw.decode("utf-8"))
+    sha256 = hashlib.sha256(raw).hexdigest() if raw else ""
+    return Seen(_index(data["request"]), seen, sha256)
+
+
+def _result(data: Mapping[str, Any], host: str, proofs: Collection[str], seen: int) -> Result:
+    status, severity = Status(data["status"]), _optional(Severity, data["severity"])
+    if (status is Status.FAIL) != (severity is not None):
+        raise ValueError(
+            f"a result with status {status.value} and severity {data['severity']!r}"[:300]
+        )
+    measures, message = _measures(_list(data["measures"], MEASURES_READ)), _text(data["message"])
+    if len(measures) > MEASURES_LIMIT:
+        message += f" ({len(measures)} measures, {MEASURES_LIMIT} kept)"
+    proof = _text(data["evidence_sha256"])
+    observation = _optional(_index, data["observation"])
+    return Result(
+        host=host,
+        check=_text(data["check"]),
+        subject=_text(data["subject"]),
+        status=status,
+        severity=severity,
+        message=message,
+        remedy=_text(data["remedy"]),
+        measures=measures[:MEASURES_LIMIT],
+        controls=tuple(_text(one) for one in _list(data["controls"])),
+        observed_at=_optional(_moment, data["observed_at"]),
+        evidence_sha256=proof if proof in proofs else "",
+        observation=observation if observation is not None and observation < seen else None,
+    )
+
+
+def _measures(data: Sequence[Mapping[str, Any]]) -> tuple[Measure, ...]:
+    """Return the measures that are numbers: what is none, or not finite, belongs into no series and no JSON."""
+    found = []
+    for one in data:
+        name, value, unit = _text(one["name"]), one["value"], _text(one["unit"])
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            with contextlib.suppress(OverflowError):
+                if math.isfinite(float(value)):
+                    found.append(Measure(name, value, unit))
+    return tuple(found)
+
+
+def _must_be_flat(data: object) -> None:
+    """Raise ValueError if something is nested deeper than a reader may follow."""
+    level: list[Any] = [data]
+    for _depth in range(DEPTH_LIMIT):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {DEPTH_LIMIT}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of a text")
+    return value if len(value) <= TEXT_CHARACTERS else f"{value[: TEXT_CHARACTERS - 1]}…"
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} instead of a mapping")
+    return value
+
+
+def _list(value: Any, limit: int = LIST_LIMIT) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{type(value).__name__} instead of a list")
+    if len(value) > limit:
+        raise ValueError(f"{len(value)} in a list; at most {limit}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{type(value).__name__} instead of a number")
+    if not math.isfinite(value) or abs(value) > NUMBER_LIMIT:
+        raise ValueError(f"{value!r} instead of a number of seconds"[:100])
+    return value
+
+
+def _index(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= SEEN_LIMIT:
+        raise ValueError("no index of a list")
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    """Return a time with its zone, in years that any clock and any database can count in."""
+    at = datetime.fromisoformat(_text(value))
+    if at.tzinfo is None or not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"{at.isoformat()}: no time with a zone from {FIRST_YEAR} to {LAST_YEAR}")
+    return at.astimezone(UTC)
+
+
+def _optional(read: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else read(value)
 
 
 def result_to_json(result: Result) -> dict[str, Any]:
@@ -140,21 +292,3 @@ def result_to_json(result: Result) -> dict[str, Any]:
         "evidence_sha256": result.evidence_sha256,
         "observation": result.observation,
     }
-
-
-def result_from_json(data: Mapping[str, Any]) -> Result:
-    """Return what `result_to_json` made."""
-    return Result(
-        host=data["host"],
-        check=data["check"],
-        subject=data["subject"],
-        status=Status(data["status"]),
-        severity=Severity(data["severity"]) if data["severity"] else None,
-        message=data["message"],
-        remedy=data["remedy"],
-        measures=tuple(Measure(**measure) for measure in data["measures"]),
-        controls=tuple(data["controls"]),
-        observed_at=datetime.fromisoformat(data["observed_at"]) if data["observed_at"] else None,
-        evidence_sha256=data["evidence_sha256"],
-        observation=data["observation"],
-    )

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +22,15 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils import program
+from upkeep import events
 from upkeep.errors import RunError
+from upkeep.events import Ears
 
 EVENT_LIMIT_CHARACTERS = 64_000_000
 """Over MAX_EVENT_RES (700,000 by default) an event silently becomes empty; hosts' answers are bounded well below."""
-LAST_LINES = 12
 LIST_SECONDS = 60
 TERMINATE_SECONDS = 3.0
 POLL_SECONDS = 1
-NO_HOSTS = "leaves us with no hosts to target"
 SECRET_SETTINGS = ("UPKEEP_DATABASE", "UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
 """What no program of Ansible's is told: variables that begin so."""
 GUARD = ("setpriv", "--pdeathsig", "TERM", "--")
@@ -57,26 +56,8 @@ class Order:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-class Listener(Protocol):
-    """Who is told. An exception of its methods ends the run."""
-
-    def began(self, host: str) -> None:
-        """Take note that work on the host begins."""
-
-    def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
-        """Take in observations and verdicts, in the shape of `observed.to_json`."""
-
-    def lost(self, host: str, message: str) -> None:
-        """Take note that a task that observes nothing could not reach the host."""
-
-    def failed(self, host: str, task: str, message: str) -> None:
-        """Take note that a task failed."""
-
-    def changed(self, host: str, task: str, diff: str) -> None:
-        """Take note that a task changed something, or would have in check mode."""
-
-    def written(self) -> bool:
-        """Say if all that was given is written down: until then its events stay on disk."""
+class Listener(events.Listener, Protocol):
+    """Who is told, and who may stop the work."""
 
     def stop(self) -> str:
         """Say why the work shall stop now; an empty text to go on."""
@@ -86,22 +67,28 @@ class Listener(Protocol):
 class Ended:
     """How Ansible ended.
 
-    complete: it came to its own end, whatever it found. no_hosts: the pattern or limit matched nothing.
-    stopped: why it was stopped. last_lines: what it said last outside of events, for the cause.
+    complete: it came to its own end, whatever it found. started: it began to work at all. no_hosts: no play has a host.
+    stopped: why it was stopped. last_lines: what it said last outside of its tasks, for people only.
+    open: hosts on which a task has begun and not ended, and its name. touched: hosts on which something else than
+    `observe` has begun. silent: hosts that Ansible counts and of which it told nothing.
     """
 
     complete: bool
     status: int
+    started: bool = False
     no_hosts: bool = False
     stopped: str = ""
     last_lines: tuple[str, ...] = ()
+    open: Mapping[str, str] = field(default_factory=dict)
+    touched: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
 
 
 def run(order: Order, listener: Listener) -> Ended:
     """Run the order's playbook and return how it ended; raise RunError if it could not be started."""
     import ansible_runner  # half a second, and only runs need it
 
-    ears = _Ears(listener, order.workspace / "artifacts" / "run" / "job_events")
+    ears = Ears(listener, _events_of(order.workspace))
     stopper = _Stopper(listener, time.monotonic() + order.timeout_seconds, order.timeout_seconds)
     try:
         runner = ansible_runner.interface.init_runner(
@@ -114,32 +101,48 @@ def run(order: Order, listener: Listener) -> Ended:
             extravars=dict(order.variables),
             settings={"pexpect_timeout": POLL_SECONDS, "suppress_output_file": True},
             quiet=True,
-            event_handler=ears.hear,
             status_handler=_forget_command,
             cancel_callback=stopper.check,
         )
     except (ansible_runner.exceptions.AnsibleRunnerException, OSError) as exc:
         raise RunError(f"ansible-runner cannot start {order.playbook}: {exc}") from exc
-    # What a handler has done with stays on disk until it has: after a crash, `leftovers` finds the rest.
-    runner.remove_partials = False
     if shutil.which(GUARD[0]):
         runner.config.command = [*GUARD, *runner.config.command]
     runner.config.env = _environment(runner.config.env, order)
     stopper.started(runner)
-    with _umask(0o077):
+    with _umask(0o077), _heard_by(ears):
         try:
             runner.run()
         finally:
             stopper.end_all()
+    ears.sweep()
     if ears.error is not None:
         raise ears.error
     return Ended(
         complete=ears.complete and not stopper.reason,
         status=runner.rc if runner.rc is not None else -1,
+        started=ears.started,
         no_hosts=ears.no_hosts,
         stopped=stopper.reason,
         last_lines=tuple(ears.lines),
+        open=dict(ears.open),
+        touched=frozenset(ears.touched),
+        silent=ears.silent,
     )
+
+
+@contextlib.contextmanager
+def _heard_by(ears: Ears) -> Iterator[None]:
+    """Let Ansible's output be read by these ears: ansible-runner's own reader takes a host's text for events."""
+    import ansible_runner.runner
+
+    module = ansible_runner.runner
+    before = module.OutputEventFilter
+    module.OutputEventFilter = lambda *_args, **_options: ears.frames()
+    try:
+        yield
+    finally:
+        module.OutputEventFilter = before
 
 
 def list_hosts(order: Order) -> list[str]:
@@ -173,97 +176,17 @@ def list_hosts(order: Order) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def leftovers(workspace: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield host and `upkeep` of the events that a killed driver had not taken in, oldest first."""
-    folder = workspace / "artifacts" / "run" / "job_events"
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.glob("*-partial.json"), key=lambda one: one.stat().st_mtime_ns):
-        try:
-            event = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # cut off by the crash: as good as not sent
-        data = event.get("event_data") or {}
-        result = data.get("res")
-        if isinstance(result, dict) and isinstance(result.get("upkeep"), dict):
-            yield str(data.get("host", "")), result["upkeep"]
+def leftovers(workspace: Path, listener: events.Listener) -> None:
+    """Tell of the events that a killed driver had not taken in, oldest first; raise what the listener raises."""
+    ears = Ears(listener, _events_of(workspace))
+    ears.sweep()
+    if ears.error is not None:
+        raise ears.error
 
 
-class _Ears:
-    """Turns ansible-runner's events into calls of the listener."""
-
-    def __init__(self, listener: Listener, folder: Path) -> None:
-        self.listener = listener
-        self.folder = folder
-        self.lines: deque[str] = deque(maxlen=LAST_LINES)
-        self.begun: set[str] = set()
-        self.heard: list[Path] = []
-        self.complete = False
-        self.no_hosts = False
-        self.error: Exception | None = None
-
-    def hear(self, event: dict[str, Any]) -> bool:
-        """Take the event in; forget its file once what it gave is written down.
-
-        An exception in here would abort ansible-runner.
-        """
-        try:
-            if self.error is None:
-                self._take(event)
-        except Exception as exc:  # raised again when ansible-runner has come down
-            self.error = exc
-        if "uuid" in event:
-            self.heard.append(self.folder / f"{event['uuid']}-partial.json")
-        if self.error is None and self.listener.written():
-            for path in self.heard:
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
-            self.heard.clear()
-        return False
-
-    def _take(self, event: dict[str, Any]) -> None:
-        kind, data = event.get("event", ""), event.get("event_data") or {}
-        host, result = str(data.get("host", "")), data.get("res") or {}
-        if kind == "runner_on_start":
-            if host not in self.begun:
-                self.begun.add(host)
-                self.listener.began(host)
-        elif kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
-            self._task_done(
-                kind, host, str(data.get("task", "")), result, bool(data.get("ignore_errors"))
-            )
-        elif kind == "playbook_on_no_hosts_matched":
-            self.no_hosts = True
-        elif kind == "playbook_on_stats":
-            self.complete = True
-        elif kind in ("verbose", "error", "warning"):
-            text = " ".join(str(event.get("stdout", "")).split())
-            self.no_hosts = self.no_hosts or NO_HOSTS in text
-            if text:
-                self.lines.append(text[:500])
-
-    def _task_done(
-        self, kind: str, host: str, task: str, result: dict[str, Any], ignored: bool
-    ) -> None:
-        if isinstance(result.get("upkeep"), dict):
-            self.listener.gave(host, result["upkeep"])
-        elif kind == "runner_on_unreachable":
-            self.listener.lost(host, str(result.get("msg", "")))
-        elif kind == "runner_on_failed" and not ignored:
-            self.listener.failed(host, task, str(result.get("msg", "")))
-        elif result.get("changed"):
-            self.listener.changed(host, task, _diff_text(result.get("diff")))
-
-
-def _diff_text(diff: Any) -> str:
-    """Return what a task's `diff` says, as text."""
-    parts = diff if isinstance(diff, list) else [diff]
-    texts = [
-        str(part.get("prepared") or part.get("after") or "")
-        for part in parts
-        if isinstance(part, dict)
-    ]
-    return "\n".join(text for text in texts if text)
+def _events_of(workspace: Path) -> Path:
+    """Return where Ansible's callback writes its events."""
+    return workspace / "artifacts" / "run" / "job_events"
 
 
 class _Stopper:

@@ -13,6 +13,7 @@ from upkeep import parameters
 from upkeep.check import load as load_checks
 from upkeep.errors import ConfigurationError, UsageError
 from upkeep.fields import ROLES, is_inside
+from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.settings import Settings, load_settings, trusted, trusted_tree
@@ -95,6 +96,8 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
     folder = Path(name) if name else EMBEDDED
     if name and not folder.exists():
         if "," in name:  # Ansible's list of hosts
+            if OWN_HOST in name.split(","):
+                raise ConfigurationError(f"{name}: {OWN_NAME}")
             return Site(
                 name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), load_settings(None)
             )
@@ -153,12 +156,14 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
 
 
 def lint_entries(inventory: Path) -> Iterator[str]:
-    """Yield what is wrong with the variables upkeep_checks_<name> in an inventory's YAML files, and with their names.
+    """Yield what is wrong with an inventory's YAML files: upkeep_checks_<name>, names like it, hosts of our name.
 
     A value with a template in it is only known when Ansible runs; `observe` looks at it again then.
     """
     for path in _yaml_files(inventory):
         file = load_yaml(path)
+        for place in _own_names(file.value, ()):
+            yield f"{file.place(place)}: {OWN_NAME}"
         for key, value in _variables(file.value, ()):
             name = str(key[-1])
             meant = misspelt(name)
@@ -177,6 +182,17 @@ def _lint_jobs(file: YamlFile, key: Key, jobs: Any) -> Iterator[str]:
         meant = difflib.get_close_matches(str(job), known, n=1, cutoff=LIKENESS)
         if meant and job not in known:
             yield f"{file.place((*key, index))}: {JOBS}: there is no job {job!r}; did you mean {meant[0]!r}?"
+
+
+def _own_names(value: Any, key: Key) -> Iterator[Key]:
+    """Yield where an inventory lists a host of our own name: under a group's `hosts`."""
+    if not isinstance(value, Mapping):
+        return
+    for name, inner in value.items():
+        place = (*key, str(name))
+        if name == "hosts" and isinstance(inner, Mapping) and OWN_HOST in inner:
+            yield (*place, OWN_HOST)
+        yield from _own_names(inner, place)
 
 
 def misspelt(name: str) -> str:

@@ -138,7 +138,7 @@ def test_what_crosses_the_process_border_comes_back_the_same() -> None:
     given = answer({"subject": "a", "data": {"number": 6}, "raw_base64": "/w=="})
     observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
 
-    assert from_json(to_json(observed)) == observed
+    assert from_json(to_json(observed), observed.host) == observed
     assert observed.seen[0].observation.raw == "\udcff"
     assert observed.results[0].evidence_sha256.startswith("a8100ae6aa1940d0b663bb31cd466142")
 

@@ -17,10 +17,14 @@ from zoneinfo import ZoneInfo
 from upkeep.alerts.model import ACCEPTED, FIRST, JUDGED, RECOVERED, UNWATCHED, Alert, Member
 from upkeep.check import load
 from upkeep.store import own
-from upkeep.store.findings import HOST_UNREACHABLE
+from upkeep.store.findings import FORGED_RESULT, HOST_UNREACHABLE
 from upkeep.view.text import ago, counted, exact, safe
 
-TITLES: Mapping[str, str] = {HOST_UNREACHABLE: "The host can be looked at", **own.CHECKS}
+TITLES: Mapping[str, str] = {
+    HOST_UNREACHABLE: "The host can be looked at",
+    FORGED_RESULT: "Every result of the host is Upkeep's own",
+    **own.CHECKS,
+}
 """Of findings that come from no check."""
 SHOWN_FINDINGS = 8
 SHOWN_HOSTS = 5

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from upkeep.check import CONNECTION
+from upkeep.observed import OWN_HOST as OWN_HOST
 from upkeep.store import tables, waivers
 from upkeep.store.statements import Values, batched
 from upkeep.store.texts import name
@@ -36,14 +37,17 @@ from upkeep.waivers import Waiver, covering, why_not_any_more
 OPEN, RESOLVED, RETIRED = "open", "resolved", "retired"
 WAIVED, WAIVER_ENDED, WAIVER_EXCEEDED = "waived", "waiver_ended", "waiver_exceeded"
 """What waivers do to a finding that is open: transitions, beside opened, reopened, severity and the two above."""
-OWN_HOST = "controller"
-"""Where the product's own troubles are findings; no inventory lists it."""
 ON = " on "
 """Stands between a procedure and a host in the subject of what the product says of the two."""
 HOST_UNREACHABLE = "host_unreachable"
 """Not a check: follows from how it went with a host, opened by unreachable or timed out, resolved by being seen.
 
 Its subject is CONNECTION, as of all that is wrong with the way to a host.
+"""
+FORGED_RESULT = "forged_result"
+"""Not a check: a host, or a task on it, gave results that only `observe` may give. Resolved by a run without any.
+
+It follows from no list of what is due on a host, and so is not retired with one.
 """
 SHOWN = ("host", "check_id", "subject", "severity", "severity_rank", "message", "remedy")
 
@@ -264,7 +268,9 @@ def retire_absent(
     """
     gone = []
     for one in still:
-        if one.subject == CONNECTION or (asked is not None and one.check_id not in asked):
+        if one.subject == CONNECTION or one.check_id == FORGED_RESULT:
+            continue
+        if asked is not None and one.check_id not in asked:
             continue
         if one.check_id not in due:
             gone.append((one, "the check is not asked for on this host any more"))
@@ -307,7 +313,7 @@ def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: da
     table = tables.finding
     where = (
         table.c.site == site,
-        table.c.check_id.not_in(asked),
+        table.c.check_id.not_in([*asked, FORGED_RESULT]),
         table.c.subject != CONNECTION,
     )
     gone = _open_on(db, *where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from operator import itemgetter
@@ -28,7 +28,15 @@ from upkeep.verdicts import Measure, Result, Severity, Status
 from upkeep.waivers import Waiver, covering
 
 ROWS_AT_ONCE = 1000
-REFUSED = (StatementError, ValueError, TypeError, OverflowError)
+REFUSED = (
+    StatementError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 """What an answer raises that the database refuses."""
 RESULT_KEYS = ["run_id", "judgement", "fingerprint"]
 
@@ -69,6 +77,25 @@ def add_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
             for one in first.values():
                 add_host(db, run_id, one)
         answers = [one for one in answers if one is not first[one.host]]
+
+
+def settle_forged(db: Connection, run_id: int, hosts: Collection[str], at: datetime) -> None:
+    """Resolve what was said of forged results of hosts that gave none in this run."""
+    site, table = _site(db, run_id), tables.finding
+    kept = [name(host, 255) for host in sorted(hosts)]
+    rows = []
+    for some in batched(kept):
+        where = (table.c.site == site, table.c.status == findings.OPEN, table.c.host.in_(some))
+        mine = select(table).where(*where, table.c.check_id == findings.FORGED_RESULT)
+        rows += [
+            _passed(run_id, findings.of_row(one), "nothing was forged", at)
+            for one in db.execute(mine)
+        ]
+    rows.sort(key=itemgetter("fingerprint"))
+    latest = [_latest_row(site, row) for row in rows]
+    newest = ("run_id", "observed_at")
+    stands = upsert(db, tables.latest_result, latest, ["fingerprint"], newest=newest)
+    findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
 
 
 def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
@@ -259,19 +286,7 @@ def _connection_rows(
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
     away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
     for one in findings.of_connections(db, site, seen):
-        yield {
-            "run_id": run_id,
-            "fingerprint": one.fingerprint,
-            "host": one.host,
-            "check_id": one.check_id,
-            "subject": one.subject,
-            "status": Status.PASS.value,
-            "severity": None,
-            "severity_rank": None,
-            "message": "the host has answered",
-            "remedy": "",
-            "observed_at": hosts[one.host].observed_at,
-        }
+        yield _passed(run_id, one, "the host has answered", hosts[one.host].observed_at)
     for host, answer in hosts.items():
         # Where it is known what is wrong with the way, that it is away says nothing more.
         named = any(one.subject == CONNECTION for one in answer.results)
@@ -292,6 +307,23 @@ def _connection_rows(
             "remedy": f"upkeep doctor{f' -i {site}' if site else ''} --limit {host}",
             "observed_at": answer.observed_at,
         }
+
+
+def _passed(run_id: int, one: findings.Finding, message: str, at: datetime) -> Values:
+    """Return what resolves a finding that comes from no check."""
+    return {
+        "run_id": run_id,
+        "fingerprint": one.fingerprint,
+        "host": one.host,
+        "check_id": one.check_id,
+        "subject": one.subject,
+        "status": Status.PASS.value,
+        "severity": None,
+        "severity_rank": None,
+        "message": message,
+        "remedy": "",
+        "observed_at": at,
+    }
 
 
 def _first_answered(db: Connection, site: str, answers: Sequence[Observed]) -> set[tuple[str, str]]:
@@ -453,7 +485,8 @@ def _result_rows(
     """Return the results' rows in the order of their keys."""
     rows = {}
     for result in observed.results:
-        host, check = name(result.host, 255), name(result.check, 200)
+        # Of whoever answered, whatever stands in the result.
+        host, check = name(observed.host, 255), name(result.check, 200)
         subject = name(result.subject)
         key = fingerprint(site, check, host, subject)
         rows[key] = {

@@ -17,6 +17,7 @@ NO_RUN = 0
 CHECKS = {
     "occurrence_missed": "Every occurrence is run in its time",
     "run_failed": "Every run comes to its end",
+    "forged_event": "Every event of a run is Ansible's own",
     "schedule_entry": "Every entry of the schedule can be used",
     "site_revision": "Every driver has read the same site",
     "channel": "Every channel delivers",
@@ -88,3 +89,15 @@ def tell_caught_up(db: Connection, site: str, procedure: str, run_id: int, now: 
             subject = findings.on_host(procedure, host)
             if subject in behind:
                 tell(db, site, "occurrence_missed", subject, now)
+
+
+def tell_forged(
+    db: Connection, site: str, procedure: str, run_id: int, why: str, now: datetime
+) -> None:
+    """Tell that a run refused events of which nobody knows the host; an empty text: that it refused none."""
+    if why:
+        message = f"run {run_id}: {why}"
+        remedy = f"upkeep show {run_id}; look at what its hosts print, one by one: --limit"
+        tell(db, site, "forged_event", procedure, now, Severity.HIGH, message, remedy)
+    elif name(procedure) in findings.own_subjects(db, site, "forged_event"):
+        tell(db, site, "forged_event", procedure, now)

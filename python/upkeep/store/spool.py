@@ -18,6 +18,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.unreadable = 0
 
     def put(self, run_id: int, observed: Observed) -> None:
         """Keep the answer; raise OSError if not even that can be written."""
@@ -32,9 +33,9 @@ class Spool:
         """Return the status, cause and time of an end that was kept, or None."""
         try:
             kept = json.loads((self.folder / "end.json").read_text(encoding="ascii"))
-        except (OSError, ValueError):
+            return kept["status"], kept["cause"], datetime.fromisoformat(kept["ended_at"])
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        return kept["status"], kept["cause"], datetime.fromisoformat(kept["ended_at"])
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         """Write a file whole, or not at all."""
@@ -52,15 +53,23 @@ class Spool:
         finally:
             os.close(folder)
 
-    def load(self, store: Store) -> int:
+    def load(self, store: Store, run_id: int | None = None) -> int:
         """Write down all that waits, oldest first; return how much. Raises StoreError, and keeps the rest.
 
-        The store knows an answer that it has already: a crash between writing and removing doubles nothing.
+        run_id: whose spool it is, whatever its files say. The store knows an answer that it has already: a crash
+        between writing and removing doubles nothing. What cannot be read is counted as `unreadable` and left.
         """
         taken = 0
         for path in sorted(self.folder.glob("0*.json")):
-            kept = json.loads(path.read_text(encoding="ascii"))
+            try:
+                kept = json.loads(path.read_text(encoding="ascii"))
+                of_run = int(kept["run_id"]) if run_id is None else run_id
+                observed = from_json(kept["observed"], kept["observed"]["host"])
+            except (ValueError, LookupError, TypeError, RecursionError):
+                self.unreadable += 1
+                path.rename(path.with_suffix(".unreadable"))
+                continue
             with store.begin() as db:
-                taken += add_host(db, kept["run_id"], from_json(kept["observed"]))
+                taken += add_host(db, of_run, observed)
             path.unlink()
         return taken

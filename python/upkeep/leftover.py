@@ -1,0 +1,63 @@
+"""What the events of a killed driver gave and nobody had taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from upkeep import clock
+from upkeep.observed import Observed, from_json
+from upkeep.refusals import Refusals
+from upkeep.store import Store, runs
+from upkeep.store.observed import add_host
+
+
+class LeftOver:
+    """Writes down what the events of a killed driver gave, and nothing else of them."""
+
+    def __init__(self, run_id: int, store: Store) -> None:
+        self.run_id = run_id
+        self.store = store
+        self.refusals = Refusals()
+        self.taken = self.unreadable = 0
+
+    def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
+        """Write down what the host gave."""
+        try:
+            observed = from_json(upkeep, host)
+        except ValueError:
+            self.unreadable += 1
+            return
+        with self.store.begin() as db:
+            self.taken += add_host(db, self.run_id, observed)
+
+    def refused(self, host: str, why: str) -> None:
+        """Count what was not believed."""
+        self.refusals.add(host, why)
+
+    def finish(self) -> int:
+        """Write down what was refused; return how many answers were taken in."""
+        with self.store.begin() as db:
+            known = {one.host: Observed(**vars(one)) for one in runs.hosts(db, self.run_id)}
+            for host in self.refusals.hosts():
+                add_host(db, self.run_id, self.refusals.answer(host, known.get(host), clock.now()))
+        return self.taken
+
+    def began(self, host: str) -> None:
+        """Do nothing: the run has ended."""
+
+    def lost(self, host: str, message: str) -> None:
+        """Do nothing: whoever looks again will see."""
+
+    def failed(self, host: str, task: str, message: str) -> None:
+        """Do nothing: it may be written down already."""
+
+    def changed(self, host: str, task: str, diff: str) -> None:
+        """Do nothing: it may be written down already."""
+
+    def misnamed(self) -> None:
+        """Do nothing: nothing was taken of it."""
+
+    def written(self) -> bool:
+        """Keep the files: the whole workspace is removed at the end."""
+        return False
