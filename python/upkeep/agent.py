@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from upkeep import clock, runner
+from upkeep import child, clock, runner
 from upkeep.errors import RunError, StoreError, UsageError
 from upkeep.observed import Observed, Outcome, from_json
 from upkeep.store import Store, findings, leases, occurrences, own, runs
@@ -85,21 +85,26 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     Raises StoreError before anything has run if the store cannot be written; later, what cannot be written waits in
     the workspace for the next start.
     """
+    # The run's time is that of all that follows: listing hosts, waiting for them, Ansible, and the account at the end.
+    stop = child.Stop(task.run_timeout_seconds)
     workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
     with store.begin() as db:
         run_id = runs.start(db, begun(task, workspace))
         if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
             raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
-    with _Intake(run_id, store, workspace, progress) as intake:
+    with _Intake(run_id, store, workspace, progress, stop) as intake:
         order = _order(task, workspace)
+        listed: list[str] = []
         try:
             if task.changes_hosts and not task.check_mode:
-                intake.take_hosts(task.site, runner.list_hosts(order), wait=bool(task.occurrence))
+                listed = runner.list_hosts(order, stop)
+                intake.take_hosts(task.site, listed, wait=bool(task.occurrence))
             ended = runner.run(order, intake)
         except (RunError, OSError) as exc:
             ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
         if not ended.complete and not ended.no_hosts:
-            intake.account_for(runner.list_hosts(order), ended.stopped or "Ansible ended early")
+            hosts = listed or runner.hosts_of(order)
+            intake.account_for(hosts, ended.stopped or "Ansible ended early")
         status, cause = intake.verdict(ended)
         whole = ended.complete and not ended.stopped and not ended.no_hosts
         intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
@@ -118,6 +123,7 @@ def recover(store: Store) -> list[str]:
         left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
+        runner.end_leftovers(workspace)
         taken = Spool(workspace / "spool").load(store)
         for _host, upkeep in runner.leftovers(workspace):
             try:
@@ -155,7 +161,9 @@ def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None
 class _Intake:
     """Writes down what hosts give, as it comes, and knows who has given nothing yet."""
 
-    def __init__(self, run_id: int, store: Store, workspace: Path, progress: Progress) -> None:
+    def __init__(
+        self, run_id: int, store: Store, workspace: Path, progress: Progress, stop: child.Stop
+    ) -> None:
         self.run_id = run_id
         self.store = store
         self.workspace = workspace
@@ -166,7 +174,7 @@ class _Intake:
         self.unknown = False
         self.trouble = ""
         self.job_failures: dict[str, str] = {}
-        self.asked_to_stop = ""
+        self.stopping = stop
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
         self.began_at, self.began_seconds = clock.now(), time.monotonic()
@@ -177,17 +185,19 @@ class _Intake:
         self._before = {
             number: signal.signal(number, self._on_signal)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN  # as nohup wants it
         }
         return self
 
     def __exit__(self, *_error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self.stopping.close()
         if not self.ended:  # an exception of ours: the run still ends
             self.finish("failed", _cause_of(_error[1]))
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self.asked_to_stop = f"interrupted by {signal.Signals(number).name}"
+        self.stopping.ask(f"interrupted by {signal.Signals(number).name}")
 
     def take_hosts(self, site: str, hosts: list[str], *, wait: bool) -> None:
         """Take the hosts, so that no other run changes them meanwhile; wait for those that do, or raise RunError."""
@@ -197,12 +207,11 @@ class _Intake:
             if not held:
                 return
             host, holder = next(iter(held.items()))
-            if not wait or self.asked_to_stop:
-                raise RunError(
-                    f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"
-                )
+            if not wait or self.stopping.reason:
+                why = f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"
+                raise RunError("; ".join(filter(None, [self.stopping.reason, why])))
             recover(self.store)  # its driver may be dead
-            time.sleep(LEASE_POLL_SECONDS)
+            self.stopping.wait(LEASE_POLL_SECONDS)
 
     # What the runner tells.
     def began(self, host: str) -> None:
@@ -244,10 +253,10 @@ class _Intake:
         return not self.waiting
 
     def stop(self) -> str:
-        """Say if somebody has asked to stop; asked about every second, so that no answer waits longer."""
+        """Say why to stop; asked several times a second, so that no answer waits longer."""
         if self.waiting and time.monotonic() - self.waits_since > GATHERED_SECONDS:
             self._write()
-        return self.asked_to_stop
+        return self.stopping.reason
 
     # What the run makes of it.
     def account_for(self, hosts: list[str], reason: str) -> None:
@@ -259,8 +268,8 @@ class _Intake:
 
     def verdict(self, ended: runner.Ended) -> tuple[str, str]:
         """Return the run's status and its cause."""
-        if self.asked_to_stop:
-            return "interrupted", self.asked_to_stop
+        if self.stopping.asked:
+            return "interrupted", self.stopping.asked
         if ended.no_hosts:
             return "failed", "no host matches"
         unseen = sum(
@@ -366,7 +375,6 @@ def _order(task: Task, workspace: Path) -> runner.Order:
         check=task.check_mode,
         diff=task.diff,
         forks=task.forks,
-        timeout_seconds=task.run_timeout_seconds,
         variables=variables,
         environment=task.environment,
     )

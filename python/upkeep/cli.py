@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from upkeep import child
 from upkeep.errors import UpkeepError, UsageError
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
@@ -81,6 +83,7 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    child.adopt()
     try:
         status = cli(standalone_mode=False) or 0  # what a command's Exit says
     except UpkeepError as exc:
@@ -88,7 +91,11 @@ def main() -> NoReturn:
             raise
         status = _complain(exc, exc.exit_status)
     except KeyboardInterrupt:
-        status = 130
+        # At once: threads that wait for a host are not waited for. What they have started ends with us.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(130)
     except BrokenPipeError:
         # The reader has seen enough (`upkeep show 1 | head`).
         sys.stderr.close()
