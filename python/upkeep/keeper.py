@@ -185,9 +185,8 @@ class _Keeper:
 def main() -> None:
     """Start the command, keep it, and end as it has ended."""
     parent, grace, report, *command = sys.argv[1:]
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # ignored by who started us, no status would be left for us
+    # If whoever started us ignores it, no status would be left for us.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     become_subreaper()
     keeper = _Keeper(int(parent), float(grace))
@@ -201,7 +200,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(OSError):
             signal.signal(-status, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-status})
         os.kill(os.getpid(), -status)
     os._exit(status if status >= 0 else 128 - status)
 

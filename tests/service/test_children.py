@@ -243,7 +243,7 @@ def site(tmp_path: Path) -> Path:
                     "change": {
                         "title": "Change",
                         "playbook": "playbooks/short.yml",
-                        "changes": True,
+                        "changes_hosts": True,
                     },
                 }
             }
@@ -275,7 +275,14 @@ def begin(*arguments: str, **environ: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environ,
+        preexec_fn=_hear,
     )
+
+
+def _hear() -> None:
+    """Hear signals that whoever runs the tests ignores, as nohup and jobs in the background do."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -289,9 +296,8 @@ def last_run(site: Path) -> dict[str, object]:
 
 def test_what_a_job_leaves_ends_with_its_run(mark: str, site: Path) -> None:
     process = begin("run", "short", "-i", str(site))
-    out, err = ended(process)
+    ended(process)
 
-    assert "run" in out + err
     assert last_run(site)["status"] == "done"
     assert marked(mark) == []
 
