@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from upkeep import clock, runner
+from upkeep import child, clock, runner
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
@@ -92,36 +92,40 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     Raises StoreError before anything has run if the store cannot be written; later, what cannot be written waits in
     the workspace for the next start.
     """
+    # The run's time is that of all that follows: listing hosts, waiting for them, Ansible, and the account at the end.
+    stop = child.Stop(task.run_timeout_seconds)
     workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
     with store.begin() as db:
         run_id = runs.start(db, begun(task, workspace))
         if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
             raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
-    with _Intake(run_id, store, workspace, progress) as intake:
+    with _Intake(run_id, store, workspace, progress, stop) as intake:
         order = _order(task, workspace)
+        listed: list[str] = []
         try:
             if task.changes_hosts and not task.check_mode:
-                intake.take_hosts(task.site, runner.list_hosts(order), wait=bool(task.occurrence))
-            ended = _work(task, order, intake)
+                listed = runner.list_hosts(order, stop)
+                intake.take_hosts(task.site, listed, wait=bool(task.occurrence))
+            ended = _work(task, order, intake, stop)
         except (RunError, OSError) as exc:
             ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
         intake.account_for_begun(ended)
         if not ended.complete and not ended.no_hosts:
-            intake.account_for(runner.list_hosts(order), ended.stopped or ENDED_EARLY)
+            hosts = listed or runner.hosts_of(order)
+            intake.account_for(hosts, ended.stopped or ENDED_EARLY)
         status, cause = intake.verdict(ended)
         whole = ended.complete and not ended.stopped and not ended.no_hosts
         intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
     return run_id
 
 
-def _work(task: Task, order: runner.Order, intake: _Intake) -> runner.Ended:
+def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> runner.Ended:
     """Let Ansible work until every host had its turn, and return how it ended.
 
     Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
     are then asked again, one at a time if more than one was in work: so the next death has a name. A host on which a
     job has begun is not: nobody knows how far it came.
     """
-    ends = time.monotonic() + order.timeout_seconds
     ended = runner.run(order, intake)
     if not ended.started and ended.status > 0 and not ended.stopped and _matches_nothing(task):
         return replace(ended, no_hosts=True)
@@ -134,8 +138,8 @@ def _work(task: Task, order: runner.Order, intake: _Intake) -> runner.Ended:
         if len(ended.open) == 1:
             dead |= set(ended.open)
         done = set() if task.changes_hosts else set(intake.outcomes)
-        rest = [one for one in runner.list_hosts(order) if one not in dead | touched | done]
-        if not rest or time.monotonic() > ends:
+        rest = [one for one in runner.hosts_of(order) if one not in dead | touched | done]
+        if not rest or stop.reason:
             break
         intake.account_for_begun(
             replace(ended, open={one: ended.open[one] for one in dead & set(ended.open)})
@@ -147,7 +151,6 @@ def _work(task: Task, order: runner.Order, intake: _Intake) -> runner.Ended:
             order,
             limit=f"@{names}",
             forks=1 if len(ended.open) > 1 else order.forks,
-            timeout_seconds=ends - time.monotonic(),
         )
         ended = runner.run(again, intake)
     return ended
@@ -173,6 +176,7 @@ def recover(store: Store) -> list[str]:
         left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
+        runner.end_leftovers(workspace)
         spool = Spool(workspace / "spool")
         taken = spool.load(store, one.id)
         left_over = LeftOver(one.id, store)
@@ -208,7 +212,9 @@ def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None
 class _Intake:
     """Writes down what hosts give, as it comes, and knows who has given nothing yet."""
 
-    def __init__(self, run_id: int, store: Store, workspace: Path, progress: Progress) -> None:
+    def __init__(
+        self, run_id: int, store: Store, workspace: Path, progress: Progress, stop: child.Stop
+    ) -> None:
         self.run_id = run_id
         self.store = store
         self.workspace = workspace
@@ -219,7 +225,7 @@ class _Intake:
         self.unknown = False
         self.trouble = ""
         self.job_failures: dict[str, str] = {}
-        self.asked_to_stop = ""
+        self.stopping = stop
         self.asked_again: set[str] = set()
         self.has_own_name = False
         self.refusals = Refusals()
@@ -234,17 +240,19 @@ class _Intake:
         self._before = {
             number: signal.signal(number, self._on_signal)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN  # nohup
         }
         return self
 
     def __exit__(self, *_error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self.stopping.close()
         if not self.ended:  # an exception of ours: the run still ends
             self.finish("failed", _cause_of(_error[1]))
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self.asked_to_stop = f"interrupted by {signal.Signals(number).name}"
+        self.stopping.ask(f"interrupted by {signal.Signals(number).name}")
 
     def take_hosts(self, site: str, hosts: list[str], *, wait: bool) -> None:
         """Take the hosts, so that no other run changes them meanwhile; wait for those that do, or raise RunError."""
@@ -254,12 +262,11 @@ class _Intake:
             if not held:
                 return
             host, holder = next(iter(held.items()))
-            if not wait or self.asked_to_stop:
-                raise RunError(
-                    f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"
-                )
+            if not wait or self.stopping.reason:
+                why = f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"
+                raise RunError("; ".join(filter(None, [self.stopping.reason, why])))
             recover(self.store)  # its driver may be dead
-            time.sleep(LEASE_POLL_SECONDS)
+            self.stopping.wait(LEASE_POLL_SECONDS)
 
     # What the runner tells.
     def began(self, host: str) -> None:
@@ -309,10 +316,10 @@ class _Intake:
         return not self.waiting
 
     def stop(self) -> str:
-        """Say if somebody has asked to stop; asked about every second, so that no answer waits longer."""
+        """Say why to stop; asked several times a second, so that no answer waits longer."""
         if self.waiting and time.monotonic() - self.waits_since > GATHERED_SECONDS:
             self._write()
-        return self.asked_to_stop or (OWN_NAME if self.has_own_name else "")
+        return self.stopping.reason or (OWN_NAME if self.has_own_name else "")
 
     # What the run makes of it.
     def account_for_begun(self, ended: runner.Ended) -> None:
@@ -342,8 +349,8 @@ class _Intake:
 
     def verdict(self, ended: runner.Ended) -> tuple[str, str]:
         """Return the run's status and its cause."""
-        if self.asked_to_stop:
-            return "interrupted", self.asked_to_stop
+        if self.stopping.asked:
+            return "interrupted", self.stopping.asked
         if self.has_own_name:
             return "failed", OWN_NAME
         if ended.no_hosts:
@@ -480,7 +487,6 @@ def _order(task: Task, workspace: Path) -> runner.Order:
         check=task.check_mode,
         diff=task.diff,
         forks=task.forks,
-        timeout_seconds=task.run_timeout_seconds,
         variables=variables,
         environment=task.environment,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from upkeep.errors import UpkeepError, UsageError
+from upkeep import child
+from upkeep.errors import INTERRUPTED, UpkeepError, UsageError
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
 
@@ -81,6 +83,7 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    child.adopt()
     try:
         status = cli(standalone_mode=False) or 0  # what a command's Exit says
     except UpkeepError as exc:
@@ -88,20 +91,26 @@ def main() -> NoReturn:
             raise
         status = _complain(exc, exc.exit_status)
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     except BrokenPipeError:
         # The reader has seen enough (`upkeep show 1 | head`).
         sys.stderr.close()
         status = 0
     except Exception as exc:
         status = _unexpected(exc, debug=debug)
+    if status == INTERRUPTED:
+        # At once: threads that wait for a host are not waited for. What they have started ends with us.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
     sys.exit(status)
 
 
 def _unexpected(exc: Exception, *, debug: bool) -> int:
     """Complain about wrong usage, which Typer's parser raises, or about a fault of ours."""
-    if type(exc).__name__ == "Abort":
-        return 130
+    if type(exc).__name__ == "Abort":  # Ctrl-C, or the end of what was asked for
+        return INTERRUPTED
     if type(exc).__name__ == "NoArgsIsHelpError":  # a group's name alone; its message is its help
         sys.stderr.write(f"{exc.format_message()}\n")  # type: ignore[attr-defined]
         return UsageError.exit_status

@@ -5,6 +5,7 @@ Goes by paramiko and not by Ansible: it wants to know why a connection fails, st
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import math
@@ -68,7 +69,7 @@ def examine(site: Site, limit: str = "") -> list[Line]:
     Takes seconds: all hosts side by side, each step with a time limit. Raises ConfigurationError if Ansible cannot
     read the inventory.
     """
-    with ThreadPoolExecutor(max_workers=2) as pool:  # each takes Ansible a second to start
+    with _side_by_side(2) as pool:  # each takes Ansible a second to start
         reading = pool.submit(read_defaults, site.environment)
         hosts = read_inventory(str(site.inventory), limit, site.environment)
         lines = list(examine_controller(site))
@@ -87,21 +88,33 @@ def examine(site: Site, limit: str = "") -> list[Line]:
         if not hosts:
             return lines
     found: dict[str, list[Line]] = {}
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts))) as pool:
+    with _side_by_side(min(AT_ONCE, len(hosts))) as pool:
         work = {pool.submit(examine_host, name, hosts[name], defaults): name for name in hosts}
         for done in as_completed(work):
             found[work[done]] = done.result()
     return lines + [line for name in hosts for line in found[name]]
 
 
+@contextlib.contextmanager
+def _side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool whose work is waited for at the end, but not after Ctrl-C."""
+    pool = ThreadPoolExecutor(max_workers=workers)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
 def examine_controller(site: Site) -> Iterator[Line]:
     """Yield what was found of this machine and of the site's settings."""
     for name in ("ansible-core", "ansible-runner"):
         yield Line(CONTROLLER, name, "ok", metadata.version(name))
-    for program, package in (("ssh", "openssh-client"), ("setpriv", "util-linux")):
-        if shutil.which(program) is None:
-            text = f"{program} is not on PATH"
-            yield Line(CONTROLLER, program, "fail", text, f"apt-get install {package}")
+    if shutil.which("ssh") is None:
+        yield Line(
+            CONTROLLER, "ssh", "fail", "ssh is not on PATH", "apt-get install openssh-client"
+        )
     try:
         store = open_store(site.settings.database_url)
         yield Line(CONTROLLER, "database", "ok", store.place)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""The exit status of what Ctrl-C or SIGTERM has ended."""
+
 
 class UpkeepError(Exception):
     """Something that the reader can mend; the text names the thing, what was found and what was expected.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from upkeep.errors import INTERRUPTED
 from upkeep.verdicts import Severity
 from upkeep.view.model import Counts, RunSummary
 
@@ -9,7 +10,6 @@ OK = 0
 WARNING = 1
 CRITICAL = 2
 UNKNOWN = 3
-INTERRUPTED = 130
 
 
 def of_run(run: RunSummary) -> int:

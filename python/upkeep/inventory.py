@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from upkeep import child
 from upkeep.errors import ConfigurationError
-from upkeep.settings import URLS
 
 TIMEOUT_SECONDS = 120
 ENVIRONMENT = "upkeep_environment"
@@ -40,9 +39,13 @@ class Place:
     environment: str = ""
 
 
-def read_places(inventory: str, environment: Mapping[str, str] | None = None) -> dict[str, Place]:
-    """Return where each host stands; raise ConfigurationError as read_inventory does."""
-    listed = _list(inventory, "", environment)
+def read_places(
+    inventory: str,
+    environment: Mapping[str, str] | None = None,
+    stop: child.Stop | None = None,
+) -> dict[str, Place]:
+    """Return where each host stands; raise ConfigurationError as read_inventory does, or if it is stopped."""
+    listed = _list(inventory, "", environment, stop)
     variables = listed.pop("_meta", {}).get("hostvars", {})
     found: dict[str, set[str]] = {}
 
@@ -52,8 +55,8 @@ def read_places(inventory: str, environment: Mapping[str, str] | None = None) ->
         groups = above | {group}
         for host in listed.get(group, {}).get("hosts", ()):
             found.setdefault(host, set()).update(groups)
-        for child in listed.get(group, {}).get("children", ()):
-            descend(child, groups)
+        for below in listed.get(group, {}).get("children", ()):
+            descend(below, groups)
 
     for group in listed:
         descend(group, frozenset())
@@ -64,25 +67,24 @@ def read_places(inventory: str, environment: Mapping[str, str] | None = None) ->
 
 
 def _list(
-    inventory: str, limit: str, environment: Mapping[str, str] | None
+    inventory: str,
+    limit: str,
+    environment: Mapping[str, str] | None,
+    stop: child.Stop | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return what ansible-inventory lists."""
     command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", inventory, "--list"]
     command += ["--limit", limit] if limit else []
-    told = {name: value for name, value in os.environ.items() if not name.startswith(URLS)}
+    told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **(environment or {})})
     try:
-        done = subprocess.run(
-            command,
-            env={**told, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as exc:
+        done = child.run(command, seconds=TIMEOUT_SECONDS, environment=told, stop=stop)
+    except OSError as exc:
         raise ConfigurationError(f"{inventory}: ansible-inventory: {exc}") from exc
-    if done.returncode:
-        said = " ".join(done.stderr.split())
+    if done.stopped:
+        remedy = f"ansible-inventory -i {shlex.quote(inventory)} --list"
+        raise ConfigurationError(f"{inventory}: ansible-inventory: {done.stopped}", remedy=remedy)
+    if done.status:
+        said = " ".join(done.complaint.decode("utf-8", "replace").split())
         raise ConfigurationError(f"{inventory}: {said[:500]}")
-    listed: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    listed: dict[str, dict[str, Any]] = json.loads(done.output)
     return listed

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
-import signal
 import socket
 import subprocess
 import threading
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import paramiko
 
+from upkeep import child
 from upkeep.errors import UpkeepError
 from upkeep.ways import CONNECT_SECONDS, Way, known_keys
 
@@ -110,25 +109,20 @@ def _connected(way: Way) -> Iterator[tuple[socket.socket, list[str]]]:
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {way.proxy}"],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            command = ["/bin/sh", "-c", f"exec {way.proxy}"]
+            stream = theirs.fileno()
+            process = child.Child(command, given=stream, output=stream, complaint=subprocess.PIPE)
         complaint: list[str] = []
-        reader = threading.Thread(target=_read_complaint, args=[process, complaint], daemon=True)
+        reader = threading.Thread(
+            target=_read_complaint, args=[process.process, complaint], daemon=True
+        )
         reader.start()
         try:
             yield ours, complaint
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.end()
             reader.join(1)
-            if process.stderr:
-                process.stderr.close()
+            process.close()
 
 
 def _read_complaint(process: subprocess.Popen[bytes], complaint: list[str]) -> None:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from upkeep.site import Site
+from upkeep import child, settings
+from upkeep.site import Site, absolute
 from upkeep.store import Store, run_requests
 
 AT_ONCE = 2
 EVERY_SECONDS = 2.0
-ERROR_BYTES = 4_000
+GRACE_SECONDS = 20.0
+"""So long an interrupted run may take to write down its end."""
 
 
 @dataclass
 class _Child:
     request: run_requests.RunRequest
-    process: subprocess.Popen[bytes]
+    run: child.Child
     taken_at: datetime
     known: bool = False
-    said: bytes = b""
 
 
 class Requested:
@@ -42,8 +38,8 @@ class Requested:
 
     def step(self, now: datetime) -> float:
         """Look after the children; take what is asked for while there is room."""
-        for child in list(self._children):
-            self._look_after(child)
+        for begun in list(self._children):
+            self._look_after(begun)
         if len(self._children) < AT_ONCE:
             with self.store.read() as db:
                 asked = run_requests.waiting(db, self.site)
@@ -54,58 +50,40 @@ class Requested:
     def stop(self, seconds: float) -> None:
         """Let the children end within that time; then interrupt them, which they write down."""
         until = time.monotonic() + seconds * 2 / 3
-        for child in self._children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(until - time.monotonic(), 0.1))
-        for child in self._children:
-            if child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
-        for child in self._children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(seconds / 3)
+        for one in self._children:
+            one.run.wait(max(until - time.monotonic(), 0.1))
+        for one in self._children:
+            one.run.ask()
+        until = time.monotonic() + seconds / 3
+        for one in self._children:
+            one.run.wait(max(until - time.monotonic(), 0.1))
+            one.run.close()
 
     def _take(self, one: run_requests.RunRequest, now: datetime) -> None:
         with self.store.begin() as db:
             if not run_requests.take(db, one.id, now):
                 return
-        command = [sys.executable, "-m", "upkeep.cli", "run"]
+        arguments = ["run"]
         if self.inventory:
-            command += ["-i", self.inventory]
+            arguments += ["-i", absolute(self.inventory)]
         if one.host_limit:
-            command += [f"--limit={one.host_limit}"]
-        command += ["--", one.procedure]  # it comes from a page: a name, never an option
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=dict(os.environ),
-            start_new_session=True,  # Ctrl-C on our terminal is ours to pass on
-        )
-        assert process.stderr is not None
-        os.set_blocking(process.stderr.fileno(), False)
-        self._children.append(_Child(one, process, now))
+            arguments += [f"--limit={one.host_limit}"]
+        arguments += ["--", one.procedure]  # it comes from a page: a name, never an option
+        run = child.start_upkeep(arguments, settings.told(), grace=GRACE_SECONDS)
+        self._children.append(_Child(one, run, now))
 
-    def _look_after(self, child: _Child) -> None:
+    def _look_after(self, one: _Child) -> None:
         """Find out which run it became; forget it when it has ended."""
-        ended = child.process.poll() is not None
-        said = self._said(child)
-        if not child.known:
+        ended = one.run.ended() is not None
+        if not one.known:
             with self.store.begin() as db:
                 run_id = run_requests.run_of_driver(
-                    db, socket.gethostname(), child.process.pid, child.taken_at
+                    db, socket.gethostname(), one.run.pid, one.taken_at
                 )
                 if run_id is not None or ended:
-                    run_requests.became(db, child.request.id, run_id, "" if run_id else said)
-                    child.known = True
+                    said = one.run.last_words() or "it ended at once"
+                    run_requests.became(db, one.request.id, run_id, "" if run_id else said)
+                    one.known = True
         if ended:
-            self._children.remove(child)
-            if child.process.stderr:
-                child.process.stderr.close()
-
-    def _said(self, child: _Child) -> str:
-        """Return the end of what it said on standard error, which is emptied so that it never waits for a reader."""
-        with contextlib.suppress(BlockingIOError):
-            while child.process.stderr and (part := child.process.stderr.read(65_536)):
-                child.said = (child.said + part)[-ERROR_BYTES:]
-        return child.said.decode("utf-8", "replace").strip() or "it ended at once"
+            self._children.remove(one)
+            one.run.close()

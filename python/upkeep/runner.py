@@ -10,30 +10,21 @@ import contextlib
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from ansible_collections.astral.upkeep.plugins.module_utils import program
-from upkeep import events
+from upkeep import child, events
 from upkeep.errors import RunError
 from upkeep.events import Ears
 
 EVENT_LIMIT_CHARACTERS = 64_000_000
 """Over MAX_EVENT_RES (700,000 by default) an event silently becomes empty; hosts' answers are bounded well below."""
-LIST_SECONDS = 60
-TERMINATE_SECONDS = 3.0
-POLL_SECONDS = 1
-SECRET_SETTINGS = ("UPKEEP_DATABASE", "UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
-"""What no program of Ansible's is told: variables that begin so."""
-GUARD = ("setpriv", "--pdeathsig", "TERM", "--")
+POLL_SECONDS = 0.5
+CALLBACKS = Path(__file__).parent / "data" / "callback"
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,6 @@ class Order:
     check: bool = False
     diff: bool = False
     forks: int = 10
-    timeout_seconds: float = 3600.0
     variables: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,8 +78,9 @@ def run(order: Order, listener: Listener) -> Ended:
     """Run the order's playbook and return how it ended; raise RunError if it could not be started."""
     import ansible_runner  # half a second, and only runs need it
 
-    ears = Ears(listener, _events_of(order.workspace))
-    stopper = _Stopper(listener, time.monotonic() + order.timeout_seconds, order.timeout_seconds)
+    ears = Ears(listener, _artifacts(order.workspace, "job_events"))
+    report = order.workspace / "keeper"
+    stopper = _Stopper(listener, report)
     try:
         runner = ansible_runner.interface.init_runner(
             private_data_dir=str(order.workspace),
@@ -106,10 +97,10 @@ def run(order: Order, listener: Listener) -> Ended:
         )
     except (ansible_runner.exceptions.AnsibleRunnerException, OSError) as exc:
         raise RunError(f"ansible-runner cannot start {order.playbook}: {exc}") from exc
-    if shutil.which(GUARD[0]):
-        runner.config.command = [*GUARD, *runner.config.command]
-    runner.config.env = _environment(runner.config.env, order)
-    stopper.started(runner)
+    runner.config.command = [*child.keep(str(report)), *runner.config.command]
+    told = _environment(order, runner.config.env)
+    callbacks = (told.get("ANSIBLE_CALLBACK_PLUGINS", ""), str(CALLBACKS))
+    runner.config.env = {**told, "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, callbacks))}
     with _umask(0o077), _heard_by(ears):
         try:
             runner.run()
@@ -145,10 +136,10 @@ def _heard_by(ears: Ears) -> Iterator[None]:
         module.OutputEventFilter = before
 
 
-def list_hosts(order: Order) -> list[str]:
-    """Return the names of the hosts that the order's playbook would work on; empty if that cannot be found out.
+def list_hosts(order: Order, stop: child.Stop) -> list[str]:
+    """Return the names of the hosts that the order's playbook would work on; empty if Ansible cannot say.
 
-    For runs that did not come to their end: only Ansible knows what its patterns match.
+    Only Ansible knows what its patterns match. Raises RunError if it is stopped meanwhile.
     """
     command = [
         str(Path(sys.executable).parent / "ansible-playbook"),
@@ -161,87 +152,70 @@ def list_hosts(order: Order) -> list[str]:
     command += ["-i", order.inventory, "-e", f"@{variables}"]
     command += ["--limit", order.limit] if order.limit else []
     try:
-        done = subprocess.run(
-            command,
-            env=_environment(os.environ, order),
-            cwd=order.workspace,
-            capture_output=True,
-            text=True,
-            timeout=LIST_SECONDS,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
+        done = child.run(command, seconds=stop.left, environment=_environment(order), stop=stop)
+    except OSError as exc:
+        raise RunError(f"ansible-playbook --list-hosts: {exc}") from exc
+    if done.stopped:
+        raise RunError(done.stopped)
+    if done.status:
         return []
-    names = re.findall(r"^ {6}(\S.*)$", done.stdout, re.MULTILINE)
+    names = re.findall(r"^ {6}(\S.*)$", done.output.decode("utf-8", "replace"), re.MULTILINE)
     return list(dict.fromkeys(names))
+
+
+def hosts_of(order: Order) -> list[str]:
+    """Return the names of the hosts for which Ansible has begun a play, worked on or not."""
+    names: list[str] = []
+    with contextlib.suppress(OSError, ValueError):  # the last line may be cut off
+        for line in _artifacts(order.workspace, "hosts").open(encoding="utf-8"):
+            names += json.loads(line)
+    return list(dict.fromkeys(names))
+
+
+def end_leftovers(workspace: Path) -> int:
+    """End what is left of a killed driver's run; return how many processes that were.
+
+    Its keeper ends them at once. This is for those whose keeper was killed too.
+    """
+    return child.end_marked("AWX_ISOLATED_DATA_DIR", str(_artifacts(workspace)))
+
+
+def _artifacts(workspace: Path, *names: str) -> Path:
+    return workspace.joinpath("artifacts", "run", *names)
 
 
 def leftovers(workspace: Path, listener: events.Listener) -> None:
     """Tell of the events that a killed driver had not taken in, oldest first; raise what the listener raises."""
-    ears = Ears(listener, _events_of(workspace))
+    ears = Ears(listener, _artifacts(workspace, "job_events"))
     ears.sweep()
     if ears.error is not None:
         raise ears.error
 
 
-def _events_of(workspace: Path) -> Path:
-    """Return where Ansible's callback writes its events."""
-    return workspace / "artifacts" / "run" / "job_events"
-
-
 class _Stopper:
-    """Asks, about every second, if the work shall stop; then ends all of it."""
+    """Asks, several times a second, if the work shall stop; then ends all of it."""
 
-    def __init__(self, listener: Listener, ends: float, timeout_seconds: float) -> None:
+    def __init__(self, listener: Listener, report: Path) -> None:
         self.listener = listener
-        self.ends = ends
-        self.timeout_seconds = timeout_seconds
+        self.report = report
         self.reason = ""
-        self.known: dict[int, psutil.Process] = {}
-
-    def started(self, runner: Any) -> None:
-        """Remember whose children are ours: those that the driver has already are not."""
-        self.before = {child.pid for child in psutil.Process().children()}
 
     def check(self) -> bool:
-        """Say if ansible-runner shall cancel, after having ended all processes."""
-        self._look()
+        """Say if ansible-runner shall cancel, after having ended all processes: it would only kill its own child."""
         self.reason = self.reason or self.listener.stop()
-        if not self.reason and time.monotonic() > self.ends:
-            self.reason = f"not done after {self.timeout_seconds:g} s"
         if self.reason:
-            self.end_all()
+            self._end()
         return bool(self.reason)
 
-    def _look(self) -> None:
-        """Note all descendants: a worker whose parent has gone is no descendant any more."""
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process().children(recursive=True):
-                if child.pid not in self.before:
-                    self.known[child.pid] = child
-
     def end_all(self) -> None:
-        """End every process of the run: ask, then kill.
+        """End every process of the run, once ansible-runner waits for none any more."""
+        self._end()
+        child.sweep()
 
-        None is waited for by its number: Ansible itself is ansible-runner's to reap.
-        """
-        self._look()
-        for end in (psutil.Process.terminate, psutil.Process.kill):
-            for process in self._alive():
-                with contextlib.suppress(psutil.Error):
-                    end(process)
-            ends = time.monotonic() + TERMINATE_SECONDS
-            while self._alive() and time.monotonic() < ends:
-                time.sleep(0.02)
-
-    def _alive(self) -> list[psutil.Process]:
-        """Return what still runs; a zombie does not."""
-        alive = []
-        for process in self.known.values():
-            with contextlib.suppress(psutil.Error):
-                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                    alive.append(process)
-        return alive
+    def _end(self) -> None:
+        """End Ansible and all below it. The keeper, which ansible-runner has started, is left for it to reap."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            child.end_keeper(int(self.report.read_text(encoding="ascii").split()[0]))
 
 
 def _forget_command(status: Mapping[str, Any], runner_config: Any) -> None:
@@ -250,12 +224,12 @@ def _forget_command(status: Mapping[str, Any], runner_config: Any) -> None:
         Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
 
 
-def _environment(inherited: Mapping[str, str], order: Order) -> dict[str, str]:
+def _environment(order: Order, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of Ansible: the user's own settings stay, ours are what a run relies on."""
+    inherited = os.environ if inherited is None else inherited
     collections = str(Path(program.__file__).parents[5])
     other = inherited.get("ANSIBLE_COLLECTIONS_PATH", "")
-    environment = {
-        **inherited,
+    ours = {
         "PATH": os.pathsep.join(
             [str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)]
         ),
@@ -271,9 +245,7 @@ def _environment(inherited: Mapping[str, str], order: Order) -> dict[str, str]:
         "UPKEEP_DRIVER": "1",
         **order.environment,
     }
-    return {
-        name: text for name, text in environment.items() if not name.startswith(SECRET_SETTINGS)
-    }
+    return child.told_environment(ours, inherited)
 
 
 @contextlib.contextmanager

@@ -9,28 +9,24 @@ from __future__ import annotations
 import getpass
 import hashlib
 import re
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
-from upkeep import agent, clock
+from upkeep import agent, clock, settings
 from upkeep.calendars import Calendars, calendars_of
+from upkeep.child import Child, start_upkeep
 from upkeep.due import decide, may_still_run, occurrences_of
 from upkeep.errors import ConfigurationError, UpkeepError
-from upkeep.runner import GUARD
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
-from upkeep.site import SCHEDULE, Site, load_site
+from upkeep.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own, runs, texts
 from upkeep.store.occurrences import New, Occurrence
 from upkeep.verdicts import Severity
@@ -44,49 +40,17 @@ SPREADS_WITHIN = timedelta(minutes=1)
 """So long an edited site may take to be on the machines of all drivers."""
 EVER = datetime.min.replace(tzinfo=UTC)
 ENTRY, REVISION = "schedule_entry", "site_revision"
-LAST_WORDS = 500
 LINE = re.compile(r":\d+(?=: )")
 TERMINATE_SECONDS = 15.0
-KILL_SECONDS = 5.0
-
-
-class Child:
-    """A run in a process of its own, that ends with its driver. given: what it reads on standard input."""
-
-    def __init__(self, command: Sequence[str], given: str = "") -> None:
-        self._given: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self._given.write(given.encode())
-        self._given.seek(0)
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        guard = GUARD if shutil.which(GUARD[0]) else ()
-        self.process = subprocess.Popen(
-            [*guard, *command],
-            stdin=self._given,
-            stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            start_new_session=True,  # a terminal's Ctrl-C is for the driver, which ends it in order
-        )
-
-    def ended(self) -> int | None:
-        """Return the exit status, or None while it runs."""
-        return self.process.poll()
-
-    def last_words(self) -> str:
-        """Return the end of what it said."""
-        self._said.seek(0)
-        return " ".join(self._said.read().decode("utf-8", "replace").split())[-LAST_WORDS:]
-
-    def close(self) -> None:
-        """Let go of what it was given, and of what it said."""
-        self._given.close()
-        self._said.close()
 
 
 def start_run(site: Site, one: Occurrence, driver_id: str) -> Child:
     """Begin the run of an occurrence, by the schedule as the driver has read it."""
-    command = [sys.executable, "-m", "upkeep.cli", "run", one.schedule, "-i", site.name]
-    command += ["--occurrence", f"{one.id}:{driver_id}"]
-    return Child([*command, "--limit", one.host] if one.host else command, site.text)
+    arguments = ["run", one.schedule, "-i", absolute(site.name)]
+    arguments += ["--occurrence", f"{one.id}:{driver_id}"]
+    arguments += ["--limit", one.host] if one.host else []
+    given = site.text.encode()
+    return start_upkeep(arguments, settings.told(), given=given, grace=TERMINATE_SECONDS)
 
 
 class Scheduler:
@@ -149,21 +113,22 @@ class Scheduler:
     def stop(self, grace_seconds: float) -> None:
         """End in order: nothing new begins; runs may finish within the time, then they are interrupted."""
         self.stopping = True
-        phases = (
-            (lambda _process: None, grace_seconds),
-            (psutil.Process.terminate, TERMINATE_SECONDS),
-            (psutil.Process.kill, KILL_SECONDS),
-        )
-        for end, seconds in phases:
-            for child in self.children.values():
-                if child.ended() is None:
-                    _tell(child, end)
-            ends = time.monotonic() + seconds
-            while self.children and time.monotonic() < ends:
-                self._reap(clock.now())
-                time.sleep(0.05)
+        self._wait_for_runs(grace_seconds)
+        for child in self.children.values():
+            child.ask()
+        self._wait_for_runs(TERMINATE_SECONDS)
+        for child in self.children.values():
+            child.end()  # those that are still there, and all that they have started
+        self._wait_for_runs(TERMINATE_SECONDS)
         with self.store.begin() as db:
             self._goodbye(db, self.driver, clock.now())
+
+    def _wait_for_runs(self, seconds: float) -> None:
+        """Take in the runs that end within that time."""
+        ends = time.monotonic() + seconds
+        while self.children and time.monotonic() < ends:
+            self._reap(clock.now())
+            time.sleep(0.05)
 
     # The site.
     def _take_in(self, site: Site) -> None:
@@ -466,11 +431,3 @@ def _lives(other: drivers.Driver) -> bool:
         return abs(began - other.process_started) < 1.0
     except psutil.Error:
         return False
-
-
-def _tell(child: Child, end: Callable[[psutil.Process], object]) -> None:
-    """Send a signal to a child that may have ended meanwhile."""
-    try:
-        end(psutil.Process(child.process.pid))
-    except psutil.Error:
-        return

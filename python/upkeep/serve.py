@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from upkeep import clock
+from upkeep import child, clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.installation import load_installation
 from upkeep.schedule_file import Schedule, load_schedule
@@ -87,8 +87,7 @@ class Worker:
                 wait = WAIT_AFTER_FAULT_SECONDS
                 self._complain(exc)
             self._stopping.wait(min(max(wait, 0.05), LONGEST_WAIT_SECONDS))
-        # In this very thread: processes that it has started are told when it ends, not when the program does.
-        # Source: PR_SET_PDEATHSIG(2const).
+        # In this very thread: nothing of a worker is used by two.
         end = getattr(self.step, "stop", None)
         if end:
             try:
@@ -265,9 +264,11 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
     except ModuleNotFoundError as exc:
         raise UpkeepError(f"serve needs the package {exc.name}", remedy=MISSING) from exc
     stopping = threading.Event()
+    hurry = child.Stop()
     settings, site_name, schedule_of, folder = _site(inventory, web_only=web_only)
     store = open_store(settings.database_url)
-    workers = [] if web_only else [Worker(one, stopping) for one in make_steps(inventory, store)]
+    steps = [] if web_only else make_steps(inventory, store, hurry)
+    workers = [Worker(one, stopping) for one in steps]
     health: dict[str, Worker] = {one.name: one for one in workers}
     setting = _setting(store, settings, site_name, schedule_of, folder, health, listen)
     config = uvicorn.Config(
@@ -291,8 +292,10 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
             worker.start()
         server.run()
         stopping.set()
+        hurry.ask("the program is asked to end")
         notify("STOPPING=1")
         _stop(workers)
+    child.sweep()
     store.close()
     return 0 if server.started else 1
 
@@ -304,8 +307,11 @@ def _stop(workers: Sequence[Worker]) -> None:
         one.wait(until - time.monotonic())
 
 
-def make_steps(inventory: str, store: Store) -> list[Step]:
-    """Return the workers of a driver. Without a site of its own nothing is scheduled."""
+def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Step]:
+    """Return the workers of a driver. Without a site of its own nothing is scheduled.
+
+    hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
+    """
     from upkeep.alerts.alerter import Alerter
     from upkeep.alerts.outbox import Sender
     from upkeep.requested import Requested
@@ -318,7 +324,10 @@ def make_steps(inventory: str, store: Store) -> list[Step]:
     if not site.name:
         return [requested]
     scheduler = Scheduler(inventory, store)
-    telling: list[_Teller] = [Alerter(store, scheduler.site), Sender(store, scheduler.site)]
+    telling: list[_Teller] = [
+        Alerter(store, scheduler.site, stop=hurry),
+        Sender(store, scheduler.site),
+    ]
     following = [Following(one, scheduler) for one in telling]
     return [requested, scheduler, Reviews(store, scheduler), Waivers(store, scheduler), *following]
 

@@ -18,6 +18,7 @@ from upkeep.parameters import nearest
 
 PREFIX = "UPKEEP_"
 FILE = "upkeep.toml"
+FILE_URL = "sqlite:///"
 PATHS = frozenset({"state", "workspace", "vault_password_file"})
 ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES", "UPKEEP_METRICS_TOKEN"})
 """Variables of this prefix that are no settings: one that the driver sets, one of the tests, a secret of the page."""
@@ -91,7 +92,8 @@ class Settings(BaseModel):
 def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings for a site's folder; raise ConfigurationError with the place of what is wrong.
 
-    A relative path in the file is taken from the site's folder, one in the environment from the working folder.
+    A relative path in the file is taken from the site's folder, one in the environment from the working folder; so is
+    a SQLite file's.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
@@ -115,10 +117,25 @@ def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None)
         raise ConfigurationError("\n".join(_problems(exc, places))) from exc
 
 
+def told(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the settings in the environment as this very program must be told them in another working folder."""
+    environ = os.environ if environ is None else environ
+    names = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    return {
+        variable: str(_from(Path(), names[variable], value))
+        for variable, value in environ.items()
+        if variable in names and value
+    }
+
+
 def _from(folder: Path, name: str, value: Any) -> Any:
-    """Return a path as seen from the folder, anything else as it is."""
-    if name in PATHS and value and isinstance(value, str):
+    """Return a path, or the URL of a file, as seen from the folder; anything else as it is."""
+    if not value or not isinstance(value, str):
+        return value
+    if name in PATHS:
         return (folder / Path(value).expanduser()).absolute()
+    if name == "database" and value.startswith(FILE_URL) and value != FILE_URL:
+        return FILE_URL + str((folder / value.removeprefix(FILE_URL)).absolute())
     return value
 
 

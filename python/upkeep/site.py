@@ -116,8 +116,18 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
     return site
 
 
+def absolute(name: str) -> str:
+    """Return a site's name as it is understood in any working folder; a list of hosts is no path."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
 def key_of(name: str) -> str:
-    """Return what stands for a site in the store: its path, however it was typed; a link to it is a site of its own."""
+    """Return what stands for a site in the store: its path, however it was typed; a link to it is a site of its own.
+
+    A list of hosts stands for itself, in whichever folder it was typed.
+    """
+    if "," in name and not Path(name).exists():
+        return name
     return os.path.normpath(Path(name).absolute()) if name else ""
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
+from upkeep import child
 from upkeep.errors import UpkeepError
 
 SSH_SECONDS = 10.0
@@ -130,15 +129,10 @@ def read_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
     program = Path(sys.executable).parent / "ansible-config"
     command = [str(program), "dump", "--only-changed", "-t", "all", "--format", "json"]
     try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
-            capture_output=True,
-            timeout=SSH_SECONDS * 6,
-            check=True,
-        )
-        dumped = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+        told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **environment})
+        done = child.run(command, seconds=SSH_SECONDS * 6, environment=told)
+        dumped = [] if done.status else json.loads(done.output)
+    except (OSError, ValueError):
         return {}  # what is wrong with it, ansible-inventory says better
     found: dict[str, Any] = {}
     for one in dumped:
@@ -161,8 +155,8 @@ def known_keys(way: Way) -> list[tuple[str, str, str]]:
         if not Path(path).is_file():
             continue
         command = ["ssh-keygen", "-F", way.name, "-f", path]
-        done = subprocess.run(command, capture_output=True, timeout=SSH_SECONDS, check=False)
-        for line in done.stdout.decode("utf-8", "replace").splitlines():
+        done = child.run(command, seconds=SSH_SECONDS)
+        for line in done.output.decode("utf-8", "replace").splitlines():
             words = line.split()
             marker = words.pop(0) if words and words[0].startswith("@") else ""
             if len(words) >= 3 and not line.startswith("#"):
@@ -216,22 +210,18 @@ def _ssh_options(said: _Said) -> dict[str, list[str]]:
             command += ["-o", f'{option}="{value}"']
     command += _words(said, "ansible_ssh_common_args") + _words(said, "ansible_ssh_extra_args")
     try:
-        done = subprocess.run(
-            [*command, "--", said.address],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SSH_SECONDS,
-            check=False,
-        )
+        done = child.run([*command, "--", said.address], seconds=SSH_SECONDS)
     except FileNotFoundError as exc:
         raise WayError("ssh is not there", remedy="apt-get install openssh-client") from exc
-    except (OSError, ValueError, subprocess.SubprocessError) as exc:
+    except (OSError, ValueError) as exc:
         raise WayError(f"ssh -G: {exc}") from exc
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise WayError(f"ssh: {lines[-1] if lines else f'status {done.returncode}'}")
+    if done.stopped:
+        raise WayError(f"ssh -G: {done.stopped}", remedy=shlex.join([*command, said.address]))
+    if done.status:
+        lines = done.complaint.decode("utf-8", "replace").strip().splitlines()
+        raise WayError(f"ssh: {lines[-1] if lines else f'status {done.status}'}")
     options: dict[str, list[str]] = {}
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
+    for line in done.output.decode("utf-8", "replace").splitlines():
         name, _space, value = line.partition(" ")
         options.setdefault(name, []).append(value)
     return options

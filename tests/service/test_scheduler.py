@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -435,8 +437,8 @@ def test_a_run_that_ends_badly_without_its_driver_is_a_finding_too(driven: Make)
     with one.store.begin() as db:
         drivers.goodbye(db, one.scheduler.driver.id)
     [child] = one.scheduler.children.values()
-    child.process.kill()
-    child.process.wait()
+    os.kill(child.pid, signal.SIGKILL)
+    assert not child.wait(60)
     child.close()
     one.scheduler.children.clear()
 

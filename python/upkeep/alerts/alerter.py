@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from upkeep import child
 from upkeep.alerts import messages, policy, severities
 from upkeep.alerts.calendar import Calendar, SiteCalendar
 from upkeep.alerts.groups import Board, Judged
@@ -37,8 +38,15 @@ class Alerter:
 
     name = "alerter"
 
-    def __init__(self, store: Store, site: Site, calendar: Calendar | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        site: Site,
+        calendar: Calendar | None = None,
+        stop: child.Stop | None = None,
+    ) -> None:
         self.store = store
+        self.stop = stop
         self.use(site, calendar)
 
     def use(self, site: Site, calendar: Calendar | None = None) -> None:
@@ -99,7 +107,9 @@ class Alerter:
             self._places_at = now
             # A dynamic inventory that does not answer delays no alert: severities are as known before.
             with contextlib.suppress(ConfigurationError):
-                self._places = read_places(str(self.site.inventory), self.site.environment)
+                self._places = read_places(
+                    str(self.site.inventory), self.site.environment, self.stop
+                )
         return self._places
 
     # --- who is told -------------------------------------------------------------------------------------------------

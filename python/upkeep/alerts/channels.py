@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from upkeep import child
 from upkeep.schedule_file import Channel
 
 FIRST_SECONDS = 20.0
 MORE_SECONDS = 5.0
 """What a channel may take: so long for the first message, and so much more for each further one."""
-PREFIX = "UPKEEP_"
 
 
 @dataclass(frozen=True)
@@ -56,21 +54,15 @@ def send(
         "messages": [vars(one) for one in parcels],
     }
     limit = time_limit(len(parcels)) if seconds is None else seconds
-    kept = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "upkeep.alerts.deliver"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=kept,
-        start_new_session=True,
-    ) as child:
-        try:
-            output, _ = child.communicate(json.dumps(order).encode(), timeout=limit)
-            missing = f"its process ended with status {child.returncode}"
-        except subprocess.TimeoutExpired:
-            child.kill()
-            output, _ = child.communicate()
-            missing = f"no answer within {limit:g} s"
-    errors = [str(json.loads(line)["error"]) for line in output.splitlines() if line.strip()]
+    command = [*child.python(), "-m", "upkeep.alerts.deliver"]
+    given = json.dumps(order).encode()
+    told = child.told_environment(inherited=environ)
+    try:
+        done = child.run(command, seconds=limit, given=given, environment=told)
+    except OSError as exc:
+        return [f"its process cannot be started: {exc}"] * len(parcels)
+    missing = f"its process ended with status {done.status}"
+    if done.stopped:
+        missing = f"no answer within {limit:g} s"
+    errors = [str(json.loads(line)["error"]) for line in done.output.splitlines() if line.strip()]
     return (errors + [missing] * len(parcels))[: len(parcels)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,11 +12,14 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from upkeep import child
 from upkeep.errors import StoreError
 from upkeep.store import engines, errors
 
 SERVICE = "upkeep"
 CHUNK_BYTES = 1 << 20
+LIMIT_SECONDS = 24 * 3600.0
+"""A database may be large; one whose server does not answer any more is not waited for without an end."""
 INSTALL = (
     "install PostgreSQL's client programs of the server's version (apt install postgresql-client)"
 )
@@ -38,6 +40,7 @@ def rows(url: URL) -> dict[str, int]:
 
 def dump(url: URL, part: Path) -> tuple[dict[str, int], str]:
     """Write an archive of one moment and read it to its end; return that moment's rows by table, and the version."""
+    part = part.absolute()
     with _connection(url) as (db, place), _service(url) as environment:
         counted = _rows(db)
         if "alembic_version" not in counted:
@@ -47,7 +50,7 @@ def dump(url: URL, part: Path) -> tuple[dict[str, int], str]:
         options = ["--format=custom", "--no-owner", "--no-privileges", "--no-password"]
         _run(["pg_dump", *options, f"--snapshot={moment}", f"--file={part}"], environment, place)
     for options in (["--list"], ["--file=/dev/null"]):
-        _run(["pg_restore", *options, str(part)], dict(os.environ), str(part))
+        _run(["pg_restore", *options, str(part)], child.told_environment(), str(part))
     return counted, str(version)
 
 
@@ -62,15 +65,11 @@ def load(url: URL, file: Path, tables: Mapping[str, int]) -> None:
     first += DROP_FUNCTIONS
     with (
         _service(url) as environment,
-        tempfile.TemporaryFile() as complaints,
-        subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-        ) as psql,
+        child.Child(
+            command, given=subprocess.PIPE, output=subprocess.DEVNULL, environment=environment
+        ) as loads,
     ):
+        psql = loads.process
         assert psql.stdin
         whole = True
         with contextlib.suppress(BrokenPipeError):  # psql has ended, and its complaint says why
@@ -81,11 +80,11 @@ def load(url: URL, file: Path, tables: Mapping[str, int]) -> None:
                 psql.stdin.write(_checked(tables).encode() + b"COMMIT;\n")
         with contextlib.suppress(BrokenPipeError):
             psql.stdin.close()
-        ended = psql.wait()
-        complaints.seek(0)
-        said = complaints.read(4000).decode(errors="replace").splitlines()
-    if ended or not whole:
-        reason = next((line for line in said if "ERROR" in line), said[0] if said else "")
+        late = loads.wait(LIMIT_SECONDS)
+        said = loads.complaint()[:4000].decode(errors="replace").splitlines()
+        ended = loads.ended()
+    if late or ended or not whole:
+        reason = next((line for line in said if "ERROR" in line), said[0] if said else late)
         message = f"{place}: {reason or f'{file} cannot be read to its end'}"
         raise StoreError(
             f"{message:.400}", remedy="the old content is still there, and nothing else"
@@ -104,20 +103,13 @@ LOOP EXECUTE 'DROP FUNCTION ' || one || ' CASCADE'; END LOOP; END $drop$;
 def _pour(file: Path, psql: subprocess.Popen[bytes]) -> bool:
     """Send the archive's content; say whether pg_restore came to its end."""
     options = ["--no-owner", "--no-privileges", "--file=-"]
-    with subprocess.Popen(
-        [_program("pg_restore"), *options, str(file)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as archive:
+    command = [_program("pg_restore"), *options, str(file.absolute())]
+    with child.Child(command, output=subprocess.PIPE, complaint=subprocess.DEVNULL) as reads:
+        archive = reads.process
         assert archive.stdout
         assert psql.stdin
-        try:
-            shutil.copyfileobj(archive.stdout, psql.stdin, CHUNK_BYTES)
-        except BrokenPipeError:
-            archive.kill()
-            raise
-    return archive.returncode == 0
+        shutil.copyfileobj(archive.stdout, psql.stdin, CHUNK_BYTES)
+        return not reads.wait(LIMIT_SECONDS) and reads.ended() == 0
 
 
 def _checked(tables: Mapping[str, int]) -> str:
@@ -172,20 +164,17 @@ def _service(url: URL) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:  # 0700
         path = Path(folder) / "pg_service.conf"
         path.write_text("\n".join([f"[{SERVICE}]", *lines, ""]), encoding="utf-8")
-        yield {**os.environ, "PGSERVICEFILE": str(path), "PGSERVICE": SERVICE}
+        yield child.told_environment({"PGSERVICEFILE": str(path), "PGSERVICE": SERVICE})
 
 
 def _run(command: list[str], environment: Mapping[str, str], place: str) -> None:
-    done = subprocess.run(
-        [_program(command[0]), *command[1:]],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").splitlines()
+    program = [_program(command[0]), *command[1:]]
+    done = child.run(program, seconds=LIMIT_SECONDS, environment=environment)
+    if done.status:
+        said = [
+            *done.complaint.decode(errors="replace").splitlines(),
+            *filter(None, [done.stopped]),
+        ]
         reason = next((line for line in said if "error" in line.lower()), said[-1] if said else "")
         remedy = INSTALL if "version mismatch" in reason else ""
         raise StoreError(f"{place}: {reason[:300]}", remedy=remedy)
