@@ -137,8 +137,9 @@ def _work(task: Task, order: runner.Order, intake: _Intake) -> runner.Ended:
         rest = [one for one in runner.list_hosts(order) if one not in dead | touched | done]
         if not rest or time.monotonic() > ends:
             break
+        left = ended.touched | (dead & set(ended.open))
         intake.account_for_begun(
-            replace(ended, open={one: ended.open[one] for one in dead & set(ended.open)})
+            replace(ended, open={one: ended.open.get(one, "") for one in left})
         )
         intake.asked_again |= set(rest)
         names = order.workspace / "again"
