@@ -141,8 +141,9 @@ def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) ->
         rest = [one for one in runner.hosts_of(order) if one not in dead | touched | done]
         if not rest or stop.reason:
             break
+        left = ended.touched | (dead & set(ended.open))
         intake.account_for_begun(
-            replace(ended, open={one: ended.open[one] for one in dead & set(ended.open)})
+            replace(ended, open={one: ended.open.get(one, "") for one in left})
         )
         intake.asked_again |= set(rest)
         names = order.workspace / "again"
