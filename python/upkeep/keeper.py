@@ -8,12 +8,11 @@ PARENT: who asks for it; when that process is gone, all ends. GRACE: for so many
 itself is told to end; a second SIGTERM cuts that short. REPORT: a descriptor, or a file to be made, for the numbers of
 the keeper and of the command.
 
-Imports nothing of Upkeep and little of Python: there is one for each child. Source: PR_SET_CHILD_SUBREAPER(2const).
+Imports nothing of Upkeep and little of Python, for there is one for each child. Source: PR_SET_CHILD_SUBREAPER(2const).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -82,22 +81,25 @@ def end(
 
 def tell(number: int, began: int, signum: int) -> None:
     """Send a signal to the process of that number that began then, and to no later one of the same number."""
-    with contextlib.suppress(OSError):
-        try:
-            descriptor = os.pidfd_open(number)
-        except OSError:  # an old kernel, or a filter of system calls: what is left is a moment between look and act
-            descriptor = -1
-        try:
-            seen = _stat(number)
-            if seen is None or seen[1] != began:
-                return
-            if descriptor < 0:
-                os.kill(number, signum)
-            else:
-                signal.pidfd_send_signal(descriptor, signum)
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
+    try:
+        descriptor = os.pidfd_open(number)
+    except (
+        OSError
+    ):  # an old kernel, or a filter of system calls: what is left is a moment between look and act
+        descriptor = -1
+    seen = _stat(number)
+    try:
+        if seen is None or seen[1] != began:
+            return
+        if descriptor < 0:
+            os.kill(number, signum)
+        else:
+            signal.pidfd_send_signal(descriptor, signum)
+    except OSError:
+        return  # it has ended, or is another user's
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _stat(number: int) -> tuple[int, int] | None:
@@ -198,7 +200,7 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with contextlib.suppress(OSError):
+        if -status not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(-status, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {-status})
         os.kill(os.getpid(), -status)

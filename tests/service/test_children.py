@@ -21,9 +21,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upkeep import agent, child, keeper
+from upkeep import agent, child, inventory, keeper
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
+from upkeep.errors import ConfigurationError
 from upkeep.schedule_file import Channel
 from upkeep.store import Store, leases, migrate, occurrences, open_store, run_requests, runs
 
@@ -462,6 +463,19 @@ def test_a_run_that_waits_for_a_host_hears_that_it_shall_stop(mark: str, site: P
     store.close()
 
 
+def test_an_inventory_that_hangs_is_given_up_and_leaves_nothing(
+    mark: str, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang(site)
+    monkeypatch.setattr(inventory, "TIMEOUT_SECONDS", 20)
+
+    with pytest.raises(ConfigurationError, match="not done after 20 s") as caught:
+        inventory.read_places(str(site / "inventory"))
+
+    assert caught.value.remedy == f"ansible-inventory -i {site}/inventory --list"
+    assert marked(mark) == []
+
+
 # --- upkeep serve ----------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def serving(
@@ -511,6 +525,28 @@ def test_serve_leaves_nothing_of_its_runs(mark: str, site: Path, number: signal.
 
         eventually(lambda: not marked(mark))
     assert last_run(site)["status"] in ("interrupted", "crashed")
+
+
+def test_serve_that_waits_for_an_inventory_hears_that_it_shall_end(mark: str, site: Path) -> None:
+    """A rule of the alerts asks where hosts stand; the inventory may take two minutes."""
+    hang(site)
+    schedule = json.loads((site / "schedule.yml").read_text())
+    schedule["people"] = {"kim": {"name": "Kim", "channels": ["ops"]}}
+    schedule["teams"] = {
+        "all": {"title": "All", "members": ["kim"], "fallback": "kim", "channels": ["ops"]}
+    }
+    schedule["channels"] = {"ops": {"url_from": "UPKEEP_CHANNEL_OPS"}}
+    schedule["alerts"] = {"team": "all", "severities": [{"environment": "staging", "is": 4}]}
+    (site / "schedule.yml").write_text(json.dumps(schedule))
+    with serving(site) as (process, _store):
+        eventually(lambda: len(sleepers(mark)) >= 5)
+
+        begun = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=300)
+
+        assert time.monotonic() - begun < 60
+    assert marked(mark) == []
 
 
 # --- channels --------------------------------------------------------------------------------------------------------
