@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -129,10 +130,6 @@ class ActionModule(ActionBase):
             nonce,
         )
 
-        def clean(text: str) -> str:
-            # Before anything is cut: half of a secret would not be found again.
-            return safe(secrets.scrub(" ".join(text.split()), hidden), MESSAGE_LIMIT_CHARACTERS)
-
         interpreter = self._templar.template(variables.get("ansible_python_interpreter", ""))
         if interpreter.startswith("auto"):
             interpreter = ""
@@ -142,19 +139,9 @@ class ActionModule(ActionBase):
             nonce,
             interpreter,
             timeout + CONNECTION_SECONDS,
-            clean,
+            partial(clean, hidden),
         )
-        now = datetime.now(UTC)
-        problem, kind = clean(carried.problem), carried.kind
-        if not problem:
-            try:
-                answer = payload.parse(carried.answer, [request.gather for request in requests])
-                answer = secrets.scrub(answer, hidden)
-                return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
-            except Exception as exc:  # whatever a host says, there is a verdict for each check
-                problem, kind = f"the host's answer cannot be read: {clean(_why(exc))}", "failed"
-        outcome = Outcome(kind)
-        return unseen(host, outcome, problem, due, requests, checks, now, carried.seconds)
+        return taken(carried, host, due, requests, hidden, datetime.now(UTC))
 
     def _result(
         self,
@@ -184,6 +171,36 @@ class ActionModule(ActionBase):
             if bad:
                 result |= {"failed": True, "msg": f"{len(bad)} checks failed at {fail_on} or above"}
         return result
+
+
+def taken(
+    carried: transport.Carried,
+    host: str,
+    due: Sequence[Due],
+    requests: Sequence[Request],
+    hidden: Sequence[str],
+    now: datetime,
+) -> Observed:
+    """Return what the host gave, judged; whatever that is, there is a verdict for each check that is due."""
+    checks = load()
+    problem, kind = clean(hidden, carried.problem), carried.kind
+    if not problem:
+        try:
+            answer = payload.parse(carried.answer, [request.gather for request in requests])
+            answer = secrets.scrub(answer, hidden)
+            return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
+        except Exception as exc:
+            problem = f"the host's answer cannot be read: {clean(hidden, _why(exc))}"
+            kind = Outcome.FAILED.value
+    return unseen(host, Outcome(kind), problem, due, requests, checks, now, carried.seconds)
+
+
+def clean(hidden: Sequence[str], text: str) -> str:
+    """Return what others said as one line without secrets and without anything that is no character to see.
+
+    Secrets first: half of one, or one that is spelled in another way, would not be found again.
+    """
+    return safe(" ".join(secrets.scrub(text, hidden).split()), MESSAGE_LIMIT_CHARACTERS)
 
 
 def resolve(

@@ -68,7 +68,7 @@ def part(line: str, limit_bytes: int) -> dict[str, Any]:
     for one in observations:
         left = _observation(one, left)
     _text(found, "error", ERROR_LIMIT_CHARACTERS)
-    return found
+    return {"observations": observations, "error": found.get("error", "")}
 
 
 def _load(line: str) -> Any:
@@ -76,8 +76,8 @@ def _load(line: str) -> Any:
     try:
         value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_number)
         # Only escapes and bytes that were not UTF-8 can give a lone surrogate.
-        ascii_only = line.isascii() and "\\ud" not in line and "\\uD" not in line
-        return value if ascii_only else readable(value)
+        escapes = "\\u" in line and ("\\ud" in line or "\\uD" in line)
+        return readable(value) if escapes or not line.isascii() else value
     except BoundsError:
         raise
     except RecursionError as exc:
@@ -127,11 +127,11 @@ def _values(value: dict[str, Any] | list[Any], depth: int, left: int) -> int:
     items: Any = value
     if isinstance(value, dict):
         items = value.values()
-        for name in value:
-            if len(name) > NAME_LIMIT_CHARACTERS:
-                raise BoundsError(
-                    f"a field's name of {len(name)} characters, at most {NAME_LIMIT_CHARACTERS}"
-                )
+        longest = max(map(len, value), default=0)
+        if longest > NAME_LIMIT_CHARACTERS:
+            raise BoundsError(
+                f"a field's name of {longest} characters, at most {NAME_LIMIT_CHARACTERS}"
+            )
     for item in items:
         kind = type(item)
         if kind is str:

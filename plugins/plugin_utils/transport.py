@@ -158,8 +158,10 @@ def unframed(output: str, nonce: str) -> str:
     length = int(words[0][1])
     if length > ANSWER_LIMIT_BYTES:
         raise FrameError(f"an answer of {length} bytes, which may have {ANSWER_LIMIT_BYTES}")
-    # A terminal makes two characters of each line feed.
-    answer = output[found[0][1] + 1 : found[1][0]].replace("\r\n", "\n").removesuffix("\n")
+    answer = output[found[0][1] + 1 : found[1][0]]
+    if "\r" in answer:  # a terminal makes two characters of each line feed
+        answer = answer.replace("\r\n", "\n")
+    answer = answer.removesuffix("\n")
     if len(answer) != length:
         raise FrameError(f"an answer of {len(answer)} characters that should have {length}")
     return answer

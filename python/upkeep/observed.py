@@ -286,7 +286,9 @@ def result_to_json(result: Result) -> dict[str, Any]:
         "severity": result.severity.value if result.severity else None,
         "message": result.message,
         "remedy": result.remedy,
-        "measures": [asdict(measure) for measure in result.measures],
+        "measures": [
+            {"name": one.name, "value": one.value, "unit": one.unit} for one in result.measures
+        ],
         "controls": list(result.controls),
         "observed_at": result.observed_at.isoformat() if result.observed_at else None,
         "evidence_sha256": result.evidence_sha256,

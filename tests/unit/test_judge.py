@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.judge import judge_again, judge_answer, unseen
 from upkeep.observed import Due, Outcome, Request, from_json, to_json
-from upkeep.verdicts import Severity, Status, Verdict, failed, passed
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 
@@ -150,3 +150,73 @@ def test_judging_again_uses_the_new_limits_and_the_old_time() -> None:
     again = judge_again(observed, CHECKS, (Due("number", 0, {"most": 6}),))
 
     assert [(one.status, one.observed_at) for one in again.results] == [(Status.PASS, NOW)]
+
+
+def test_results_that_are_too_many_for_one_event_cost_their_own_gather_only() -> None:
+    checks = {
+        **{f"number{n}": replace(CHECKS["number"], id=f"number{n}") for n in range(4)},
+        "other": replace(CHECKS["number"], id="other", gather="others"),
+    }
+    requests = (*REQUESTS, Request("others", {}))
+    due = tuple(Due(name, int(name == "other"), {}) for name in checks)
+    many = [{"subject": str(n), "data": {"number": 1}} for n in range(20_000)]
+    few = [{"subject": "a", "data": {"number": 1}}]
+    given = {"answers": [{"observations": one, "error": ""} for one in (many, few)]}
+
+    observed = judge_answer("web1", due, requests, given, checks, NOW, 0.5)
+
+    assert {(one.check, one.subject, one.status.value) for one in observed.results} == {
+        ("other", "a", "pass"),
+        *((f"number{n}", "*", "unknown") for n in range(4)),
+    }
+    assert observed.results[0].message.startswith("numbers: too many or too long results")
+    assert [one.observation.subject for one in observed.seen] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        ([Measure(str(n), n) for n in range(50)], "as it is"),
+        ([Measure(str(n), n) for n in range(51)], "51 measures, at most 50: as it is"),
+        ([Measure("x", float("nan"))], "the measure x is nan; expected a number within ±1e+20"),
+        ([Measure("x", float("-inf"))], "the measure x is -inf; expected a number within ±1e+20"),
+        ([Measure("x", 1e308)], "the measure x is 1e+308; expected a number within ±1e+20"),
+        ([Measure("x", ["1"])], "the measure x is ['1']; expected a number within ±1e+20"),  # type: ignore[arg-type]
+        ([Measure("x", True)], "the measure x is True; expected a number within ±1e+20"),
+        (
+            [Measure("x", 10**5000)],
+            "could not be judged: ValueError: Exceeds the limit (4300 digits) for integer string"
+            " conversion; use sys.set_int_max_str_digits() to increase the limit",
+        ),
+        (
+            [Measure("x" * 201, 1)],
+            f"the name of a measure has 201 characters, at most 200: {'x' * 40}…",
+        ),
+    ],
+    ids=["50", "51", "NaN", "infinite", "1e308", "a list", "true", "5000 digits", "a long name"],
+)
+def test_a_measure_is_a_number_worth_a_series_or_nothing_is_known(
+    measures: list[Measure], message: str
+) -> None:
+    def judge_so(_seen: Observation, _params: Params, _now: datetime) -> Verdict:
+        return passed("as it is", *measures)
+
+    checks = {"number": replace(CHECKS["number"], judge=judge_so)}
+    given = answer({"subject": "a", "data": {}})
+
+    (result,) = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5).results
+
+    assert result.message == message
+    assert (result.status is Status.PASS) == (message == "as it is")
+
+
+def test_a_long_message_loses_its_middle_and_is_unicode_text() -> None:
+    def judge_so(_seen: Observation, _params: Params, _now: datetime) -> Verdict:
+        return passed("a" * 3000 + "\udcff\ud800" + "b" * 3000)
+
+    checks = {"number": replace(CHECKS["number"], judge=judge_so)}
+    given = answer({"subject": "a", "data": {}})
+
+    (result,) = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5).results
+
+    assert result.message == "a" * 2000 + "[2010 characters cut]" + "b" * 2000
