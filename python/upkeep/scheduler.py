@@ -38,12 +38,11 @@ from upkeep.verdicts import Severity
 STEP_SECONDS = 1.0
 REREAD_SECONDS = 5.0
 SEEN_SECONDS = 10.0
-CLOCK_JUMP_SECONDS = 60.0
 DEBT_RETRY = timedelta(minutes=10)
 SPREADS_WITHIN = timedelta(minutes=1)
 """So long an edited site may take to be on the machines of all drivers."""
 EVER = datetime.min.replace(tzinfo=UTC)
-ENTRY, REVISION = "schedule_entry", "site_revision"
+ENTRY, REVISION, MISSED = "schedule_entry", "site_revision", "occurrence_missed"
 LAST_WORDS = 500
 LINE = re.compile(r":\d+(?=: )")
 TERMINATE_SECONDS = 15.0
@@ -130,8 +129,8 @@ class Scheduler:
     # What is called.
     def step(self, now: datetime) -> float:
         """Do what is due; return after how many seconds to come again."""
-        if self.last_step and now < self.last_step - timedelta(seconds=CLOCK_JUMP_SECONDS):
-            self.next = {}  # the clock was wrong: everything is looked at again
+        if self.last_step and now < self.last_step:
+            self.next = {}  # the clock went back: everything is looked at again
         self.last_step = now
         self._reread(now)
         if time.monotonic() >= self.seen_until or not self.started:
@@ -139,8 +138,11 @@ class Scheduler:
         self._reap(now)
         with self.store.read() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
+            early = occurrences.is_any_early(db, self.key, now)
         self._tell_revision(holds, now)
         if holds and not self.stopping:
+            if early:
+                self._reopen(now)
             self._make(now)
             self._collect_debts(now)
             self._begin(now)
@@ -225,7 +227,7 @@ class Scheduler:
 
     def _tell_revision(self, holds: bool, now: datetime) -> None:
         """Say if another text of the site holds than ours; an edited one is given some time to be everywhere."""
-        self.apart_since = None if holds else self.apart_since or now
+        self.apart_since = None if holds else min(self.apart_since or now, now)
         apart = self.apart_since is not None and now - self.apart_since >= SPREADS_WITHIN
         if apart == self.told_apart:
             return
@@ -293,6 +295,16 @@ class Scheduler:
         return drivers.Driver(**{**vars(self.driver), "revision": self.revision})
 
     # Occurrences.
+    def _reopen(self, now: datetime) -> None:
+        """Let wait again what a clock that was ahead has made missed, and take back what was said of it."""
+        with self.store.begin() as db:
+            for name, host in sorted(occurrences.reopen(db, self.key, now)):
+                subject = findings.on_host(name, host) if host else name
+                last = "" if host else occurrences.last_settled(db, self.key, name, now)
+                told = findings.own_subjects(db, self.key, MISSED)
+                if subject in told and last != occurrences.MISSED:
+                    own.tell(db, self.key, MISSED, subject, now)
+
     def _make(self, now: datetime) -> None:
         """Turn due times into occurrences."""
         if not self.next:
@@ -325,7 +337,7 @@ class Scheduler:
         own.tell(
             db,
             self.key,
-            "occurrence_missed",
+            MISSED,
             name,
             now,
             Severity.MEDIUM,
@@ -342,8 +354,8 @@ class Scheduler:
             if procedure is None:
                 continue
             expired = one.expires_at is not None and one.expires_at <= now
-            if not expired and now - one.tried_at < DEBT_RETRY:
-                continue
+            if not expired and timedelta() <= now - one.tried_at < DEBT_RETRY:
+                continue  # a time ahead of now comes from a clock that was wrong
             if not expired and not may_still_run(procedure, one.due_at, now):
                 continue
             if not expired and procedure.changes and self.calendars.blackout(now):
@@ -433,8 +445,7 @@ class Scheduler:
         """Tell of an occurrence that waited too long."""
         remedy = f"upkeep run {one.schedule} -i {self.site_name}"
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
-        check = "occurrence_missed"
-        own.tell(db, self.key, check, one.schedule, now, Severity.MEDIUM, message, remedy)
+        own.tell(db, self.key, MISSED, one.schedule, now, Severity.MEDIUM, message, remedy)
 
 
 def _entry_of(problem: str) -> str:
