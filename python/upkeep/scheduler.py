@@ -38,6 +38,7 @@ from upkeep.verdicts import Severity
 STEP_SECONDS = 1.0
 REREAD_SECONDS = 5.0
 SEEN_SECONDS = 10.0
+A_STEP = timedelta(seconds=clock.STEP_SECONDS)
 DEBT_RETRY = timedelta(minutes=10)
 SPREADS_WITHIN = timedelta(minutes=1)
 """So long an edited site may take to be on the machines of all drivers."""
@@ -129,8 +130,8 @@ class Scheduler:
     # What is called.
     def step(self, now: datetime) -> float:
         """Do what is due; return after how many seconds to come again."""
-        if self.last_step and now < self.last_step:
-            self.next = {}  # the clock went back: everything is looked at again
+        if not timedelta() <= now - (self.last_step or now) <= A_STEP:
+            self.next = {}  # the clock was set: what comes next is looked at again
         self.last_step = now
         self._reread(now)
         if time.monotonic() >= self.seen_until or not self.started:
@@ -310,7 +311,7 @@ class Scheduler:
         if not self.next:
             # Most are not due: nothing is written for them.
             with self.store.read() as db:
-                known = occurrences.looked(db, self.key)
+                known = occurrences.looked(db, self.key, now)
             for name, timing in self.timings.items():
                 rule, until = known.get(name, ("", now))
                 if rule == repr(timing) and until <= now:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -101,15 +102,21 @@ def look(db: Connection, site: str, schedule: str, rule: str, now: datetime) -> 
     db.execute(update(table).where(*where).values(changed))
     if row.rule != rule:
         return None
+    return min(_looked_until(row, now), now)
+
+
+def _looked_until(row: Row[Any], now: datetime) -> datetime:
+    """Return until when was looked, before a clock went back too if it is past that again."""
     looked: datetime = row.looked_until
-    return max(looked, reached) if reached <= now else min(looked, now)
+    reached: datetime = row.reached_at or looked
+    return max(looked, reached) if reached <= now else looked
 
 
-def looked(db: Connection, site: str) -> dict[str, tuple[str, datetime]]:
+def looked(db: Connection, site: str, now: datetime) -> dict[str, tuple[str, datetime]]:
     """Return by schedule the rule that was looked at, and until when."""
     table = tables.timing
     rows = db.execute(select(table).where(table.c.site == name(site)))
-    return {row.schedule: (row.rule, row.looked_until) for row in rows}
+    return {row.schedule: (row.rule, _looked_until(row, now)) for row in rows}
 
 
 def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datetime) -> None:
