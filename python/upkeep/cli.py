@@ -278,10 +278,29 @@ def judge(
 
 
 @cli.command()
-def doctor(inventory: SiteOption = "", limit: Limit = "", as_json: Json = False) -> None:
-    """Find out, for all hosts side by side, what stands in the way; say what to do."""
+def doctor(
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    as_json: Json = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept-clock",
+            help="Only say that this machine's clock is right, after a step that is held; look at timedatectl first.",
+        ),
+    ] = False,
+) -> None:
+    """Find out, for all hosts side by side, what stands in the way; say what to do.
+
+    With --accept-clock nothing is examined: the time of day of this machine is believed from now on, also by the
+    driver that runs here, and things become due, are missed and removed by it again.
+    """
+    from upkeep.clock_commands import accept_clock
     from upkeep.commands import run_doctor
 
+    if accept:
+        accept_clock(inventory)
+        return
     raise typer.Exit(run_doctor(inventory, limit, as_json=as_json))
 
 

@@ -26,6 +26,7 @@ from upkeep.settings import Settings
 from upkeep.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, migrate, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
+from upkeep.timekeeper import Timekeeper
 from upkeep.verdicts import Status
 from upkeep.view import lists
 from upkeep.view import model as shown
@@ -226,7 +227,14 @@ def upgrade_database(inventory: str) -> None:
 def prune_database(inventory: str) -> None:
     """Remove what the settings no longer ask for."""
     settings = settings_of(inventory)
-    gone = retention.prune(_store(settings), _policy(settings), clock.now())
+    store = _store(settings)
+    now = Timekeeper(store, key_of(inventory), inventory).look().prune_at
+    if now is None:
+        remedy = (
+            f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=inventory)}"
+        )
+        raise UsageError("the clock has stepped, and nothing confirms it yet", remedy=remedy)
+    gone = retention.prune(store, _policy(settings), now)
     counts = ", ".join(f"{count} {name}" for name, count in dataclasses.asdict(gone).items())
     _out().line(f"removed {counts}")
 
@@ -235,6 +243,8 @@ def prune_database(inventory: str) -> None:
 def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
     """Run the task, print how it stands, write the report; return the exit status."""
     store = _store(site.settings)
+    keeper = Timekeeper(store, site.key, site.name)
+    keeper.look()  # before the run's own time is the newest
     printed = Lasting(sys.stdout)
     out, errors = Screen(printed), Screen(Lasting(sys.stderr))
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
@@ -255,7 +265,9 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
         errors.line(f"upkeep: what was found could not be printed: {printed.lost.strerror}")
         errors.line(f"→ {see}")
         errors.flush()
-    retention.prune(store, _policy(site.settings), clock.now())
+    until = keeper.look().prune_at
+    if until is not None:
+        retention.prune(store, _policy(site.settings), until)
     return exit_status.of_run(summary)
 
 

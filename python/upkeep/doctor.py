@@ -34,7 +34,9 @@ from upkeep.login import LoginError, Session, login, reason
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
 from upkeep.site import Site, without_templates
-from upkeep.store import open_store
+from upkeep.store import Store, open_store
+from upkeep.timekeeper import Timekeeper
+from upkeep.view.text import command
 from upkeep.ways import Way, WayError, read_defaults, read_way
 
 COMMAND_SECONDS = 10.0
@@ -118,6 +120,7 @@ def examine_controller(site: Site) -> Iterator[Line]:
     try:
         store = open_store(site.settings.database_url)
         yield Line(CONTROLLER, "database", "ok", store.place)
+        yield from _own_clock(site, store)
         store.close()
     except UpkeepError as exc:
         yield Line(CONTROLLER, "database", "fail", str(exc), exc.remedy)
@@ -126,6 +129,19 @@ def examine_controller(site: Site) -> Iterator[Line]:
     if "utf" not in encoding:
         text = f"the terminal's encoding is {encoding}; signs are shown in ASCII"
         yield Line(CONTROLLER, "terminal", "warn", text, "export LC_ALL=C.UTF-8")
+
+
+def _own_clock(site: Site, store: Store) -> Iterator[Line]:
+    """Yield if this machine's clock has stepped, and is not believed."""
+    step = Timekeeper(store, site.key, site.name).look().step
+    if step:
+        text = (
+            f"it has stepped by {step:+,.0f} s; what follows the time waits until that is confirmed"
+        )
+        remedy = (
+            f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=site.name)}"
+        )
+        yield Line(CONTROLLER, "clock", "warn", text, remedy)
 
 
 def _folders(site: Site) -> Iterator[Line]:

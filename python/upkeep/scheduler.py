@@ -34,12 +34,12 @@ from upkeep.verdicts import Severity
 STEP_SECONDS = 1.0
 REREAD_SECONDS = 5.0
 SEEN_SECONDS = 10.0
-CLOCK_JUMP_SECONDS = 60.0
+A_STEP = timedelta(seconds=clock.STEP_SECONDS)
 DEBT_RETRY = timedelta(minutes=10)
 SPREADS_WITHIN = timedelta(minutes=1)
 """So long an edited site may take to be on the machines of all drivers."""
 EVER = datetime.min.replace(tzinfo=UTC)
-ENTRY, REVISION = "schedule_entry", "site_revision"
+ENTRY, REVISION, MISSED = "schedule_entry", "site_revision", "occurrence_missed"
 LINE = re.compile(r":\d+(?=: )")
 TERMINATE_SECONDS = 15.0
 
@@ -94,8 +94,8 @@ class Scheduler:
     # What is called.
     def step(self, now: datetime) -> float:
         """Do what is due; return after how many seconds to come again."""
-        if self.last_step and now < self.last_step - timedelta(seconds=CLOCK_JUMP_SECONDS):
-            self.next = {}  # the clock was wrong: everything is looked at again
+        if not timedelta() <= now - (self.last_step or now) <= A_STEP:
+            self.next = {}  # the clock was set: what comes next is looked at again
         self.last_step = now
         self._reread(now)
         if time.monotonic() >= self.seen_until or not self.started:
@@ -103,8 +103,11 @@ class Scheduler:
         self._reap(now)
         with self.store.read() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
+            early = occurrences.is_any_early(db, self.key, now)
         self._tell_revision(holds, now)
         if holds and not self.stopping:
+            if early:
+                self._reopen(now)
             self._make(now)
             self._collect_debts(now)
             self._begin(now)
@@ -190,7 +193,7 @@ class Scheduler:
 
     def _tell_revision(self, holds: bool, now: datetime) -> None:
         """Say if another text of the site holds than ours; an edited one is given some time to be everywhere."""
-        self.apart_since = None if holds else self.apart_since or now
+        self.apart_since = None if holds else min(self.apart_since or now, now)
         apart = self.apart_since is not None and now - self.apart_since >= SPREADS_WITHIN
         if apart == self.told_apart:
             return
@@ -258,12 +261,22 @@ class Scheduler:
         return drivers.Driver(**{**vars(self.driver), "revision": self.revision})
 
     # Occurrences.
+    def _reopen(self, now: datetime) -> None:
+        """Let wait again what a clock that was ahead has made missed, and take back what was said of it."""
+        with self.store.begin() as db:
+            for name, host in sorted(occurrences.reopen(db, self.key, now)):
+                subject = findings.on_host(name, host) if host else name
+                last = "" if host else occurrences.last_settled(db, self.key, name, now)
+                told = findings.own_subjects(db, self.key, MISSED)
+                if subject in told and last != occurrences.MISSED:
+                    own.tell(db, self.key, MISSED, subject, now)
+
     def _make(self, now: datetime) -> None:
         """Turn due times into occurrences."""
         if not self.next:
             # Most are not due: nothing is written for them.
             with self.store.read() as db:
-                known = occurrences.looked(db, self.key)
+                known = occurrences.looked(db, self.key, now)
             for name, timing in self.timings.items():
                 rule, until = known.get(name, ("", now))
                 if rule == repr(timing) and until <= now:
@@ -290,7 +303,7 @@ class Scheduler:
         own.tell(
             db,
             self.key,
-            "occurrence_missed",
+            MISSED,
             name,
             now,
             Severity.MEDIUM,
@@ -307,8 +320,8 @@ class Scheduler:
             if procedure is None:
                 continue
             expired = one.expires_at is not None and one.expires_at <= now
-            if not expired and now - one.tried_at < DEBT_RETRY:
-                continue
+            if not expired and timedelta() <= now - one.tried_at < DEBT_RETRY:
+                continue  # a time ahead of now comes from a clock that was wrong
             if not expired and not may_still_run(procedure, one.due_at, now):
                 continue
             if not expired and procedure.changes and self.calendars.blackout(now):
@@ -398,8 +411,7 @@ class Scheduler:
         """Tell of an occurrence that waited too long."""
         remedy = f"upkeep run {one.schedule} -i {self.site_name}"
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
-        check = "occurrence_missed"
-        own.tell(db, self.key, check, one.schedule, now, Severity.MEDIUM, message, remedy)
+        own.tell(db, self.key, MISSED, one.schedule, now, Severity.MEDIUM, message, remedy)
 
 
 def _entry_of(problem: str) -> str:

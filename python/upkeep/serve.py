@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
+from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
 
 LONGEST_WAIT_SECONDS = 20.0
@@ -52,11 +53,14 @@ class Step(Protocol):
 
 
 class Worker:
-    """Calls a step again and again, in a thread of its own."""
+    """Calls a step again and again, in a thread of its own. time_of: what gives the time by which it decides."""
 
-    def __init__(self, step: Step, stopping: threading.Event) -> None:
+    def __init__(
+        self, step: Step, stopping: threading.Event, time_of: Callable[[], datetime] = clock.now
+    ) -> None:
         self.step = step
         self.name = step.name
+        self.time_of = time_of
         self.progressed = time.monotonic()
         self.steps = 0
         self._stopping = stopping
@@ -79,7 +83,7 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                wait = self.step.step(clock.now())
+                wait = self.step.step(self.time_of())
                 self.progressed = time.monotonic()
                 self.steps += 1
                 self._said = ""
@@ -267,8 +271,9 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
     hurry = child.Stop()
     settings, site_name, schedule_of, folder = _site(inventory, web_only=web_only)
     store = open_store(settings.database_url)
+    time_of = Timekeeper(store, site_name, inventory).now
     steps = [] if web_only else make_steps(inventory, store, hurry)
-    workers = [Worker(one, stopping) for one in steps]
+    workers = [Worker(one, stopping, time_of) for one in steps]
     health: dict[str, Worker] = {one.name: one for one in workers}
     setting = _setting(store, settings, site_name, schedule_of, folder, health, listen)
     config = uvicorn.Config(

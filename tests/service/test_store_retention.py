@@ -48,6 +48,11 @@ def run_on(
     return run_id
 
 
+def due(day: float, state: str) -> occurrences.New:
+    at = NOW + timedelta(days=day)
+    return occurrences.New("s", "daily", at, at, at, None, state=state)
+
+
 def rows(store: Store) -> dict[str, int]:
     with store.read() as db:
         return {
@@ -56,16 +61,18 @@ def rows(store: Store) -> dict[str, int]:
         }
 
 
-def on_day(day: float) -> dict[str, object]:
-    return {"policy": POLICY, "now": NOW + timedelta(days=day)}
+def prune_on(store: Store, day: float) -> Pruned:
+    """Prune at the end of a run on that day, which saw nothing: what is old is so by the newest run."""
+    run_on(store, day)
+    return prune(store, POLICY, NOW + timedelta(days=day))
 
 
 def test_nothing_goes_before_its_time(store: Store) -> None:
     run_on(store, 0, Severity.HIGH)
     before = rows(store)
 
-    assert prune(store, **on_day(9.9)) == Pruned()
-    assert rows(store) == before
+    assert prune_on(store, 9.9) == Pruned()
+    assert rows(store) == {**before, "run": 2, "run_host": 2, "report": 2}
 
 
 def test_each_kind_goes_at_its_own_time(store: Store) -> None:
@@ -73,28 +80,29 @@ def test_each_kind_goes_at_its_own_time(store: Store) -> None:
     with store.begin() as db:
         begin_judgement(db, run_id, NOW)
 
-    assert prune(store, **on_day(10.1)) == Pruned(observations=2, evidence=1)
+    assert prune_on(store, 10.1) == Pruned(observations=2, evidence=1)
     with store.read() as db:
         assert len(list(results_of(db, run_id))) == 2
         (given,) = observed_in(db, run_id)
         assert given.seen == ()
-    assert prune(store, **on_day(30.1)) == Pruned(runs=1)
+    assert prune_on(store, 30.1) == Pruned(runs=1)
     with store.read() as db:
         assert runs.get(db, run_id) is None
         assert len(series(db, SITE, "disk_space", "web1", "/0", "used", NOW)) == 1
         assert list(latest(db, SITE)) == []
-    assert prune(store, **on_day(60.1)) == Pruned(measures=2)
+    assert prune_on(store, 60.1) == Pruned(runs=1, measures=2)
     left = {name: count for name, count in rows(store).items() if count}
-    assert left == {"finding": 1, "finding_event": 1, "watched": 1}
-    assert prune(store, **on_day(9999)) == Pruned()  # for it is open
+    newest = {"run": 2, "run_host": 2, "report": 2}
+    assert left == {"finding": 1, "finding_event": 1, "watched": 1, **newest}
+    assert prune_on(store, 9999) == Pruned(runs=2)  # the finding stays, for it is open
 
 
 def test_a_resolved_finding_goes_with_its_story(store: Store) -> None:
     run_on(store, 0, Severity.HIGH)
     run_on(store, 1, Status.PASS)
 
-    assert prune(store, **on_day(90.5)).findings == 0
-    assert prune(store, **on_day(91.5)).findings == 1
+    assert prune_on(store, 90.5).findings == 0
+    assert prune_on(store, 91.5).findings == 1
     assert rows(store)["finding_event"] == 0
 
 
@@ -103,7 +111,7 @@ def test_of_what_flaps_the_beginning_stays_and_not_each_turn(store: Store) -> No
         run_on(store, hour / 24, Severity.HIGH if hour % 2 == 0 else Status.PASS)
     assert rows(store)["finding_event"] == 10
 
-    prune(store, **on_day(31))
+    prune_on(store, 31)
 
     with store.read() as db:
         (one,) = findings.open_ones(db, everything=True)
@@ -118,12 +126,12 @@ def test_a_closed_alert_goes_with_what_was_sent_of_it(store: Store) -> None:
     alerter.step(NOW + timedelta(minutes=5))
     assert rows(store)["outbox"] > 0
 
-    prune(store, **on_day(200))
+    prune_on(store, 200)
     assert rows(store)["alert"] == 1  # for it is open
     run_on(store, 200, Status.PASS)
     for day in (200.1, 201):
         alerter.step(NOW + timedelta(days=day))
-    prune(store, **on_day(292))
+    prune_on(store, 292)
 
     left = rows(store)
     assert [left[name] for name in ("alert", "alert_event", "alert_finding", "outbox")] == [0] * 4
@@ -132,7 +140,7 @@ def test_a_closed_alert_goes_with_what_was_sent_of_it(store: Store) -> None:
 def test_a_run_without_an_end_stays(store: Store) -> None:
     run_id = run_on(store, 0, Severity.HIGH, end="")
 
-    assert prune(store, **on_day(99)) == Pruned(measures=1)
+    assert prune_on(store, 99) == Pruned(measures=1)
     with store.read() as db:
         assert len(list(results_of(db, run_id))) == 1
 
@@ -141,10 +149,10 @@ def test_evidence_stays_as_long_as_an_observation_names_it(store: Store) -> None
     run_on(store, 0, Status.PASS, raw="the same")
     run_on(store, 5, Status.PASS, raw="the same")
 
-    assert prune(store, **on_day(10.1)) == Pruned(observations=1)
+    assert prune_on(store, 10.1) == Pruned(observations=1)
     with store.read() as db:
         assert evidence_of(db, evidence_hash("the same")) == b"the same"
-    assert prune(store, **on_day(15.1)) == Pruned(observations=1, evidence=1)
+    assert prune_on(store, 15.1) == Pruned(observations=1, evidence=1)
 
 
 def test_evidence_that_is_named_again_meanwhile_stays(store: Store) -> None:
@@ -155,7 +163,7 @@ def test_evidence_that_is_named_again_meanwhile_stays(store: Store) -> None:
         with store.begin() as db:
             run_id = runs.start(db, begun(20 * DAY))
             add_host(db, run_id, new)
-            pruned = pool.submit(lambda: prune(store, **on_day(20)))
+            pruned = pool.submit(lambda: prune_on(store, 20))
             with pytest.raises(NotYet):
                 pruned.result(timeout=0.5)
         assert pruned.result(timeout=30) == Pruned(observations=1)
@@ -164,11 +172,59 @@ def test_evidence_that_is_named_again_meanwhile_stays(store: Store) -> None:
         assert list(observed_in(db, run_id)) == [new]
 
 
+@pytest.mark.parametrize(
+    "dates",
+    [[0, 1, 2], [0, 26_000, 1, 2], [26_000, 0, 1, 2], [0, -20_000, 1, 2], [0, 1, 2, -20_000], [1, 0, 2]],
+    ids=["in order", "one was ahead", "the first was ahead", "one was behind", "the newest is behind", "an hour twice"],
+)  # fmt: skip
+@pytest.mark.parametrize("now", [26_000, 2.1, -20_000], ids=["2098", "today", "1970"])
+def test_what_is_young_by_the_newest_run_stays_whatever_the_clock_says(
+    store: Store, dates: list[float], now: float
+) -> None:
+    for day in dates:
+        run_on(store, day, Severity.HIGH)
+        run_on(store, day, Status.PASS)
+    with store.begin() as db:
+        occurrences.make(db, [due(day, "missed") for day in dates])
+    before = rows(store)
+
+    assert prune(store, POLICY, NOW + timedelta(days=now)) == Pruned()
+    assert rows(store) == before
+
+
+@pytest.mark.parametrize(
+    ("dates", "kept"),
+    [
+        ([0, 1, 100], [100]),
+        ([0, 26_000, 1, 100], [100]),
+        ([0, 90, 26_000, 100], [90, 26_000, 100]),
+        ([0, 90, -20_000, 100], [90, -20_000, 100]),
+        ([-20_000, 0, 100], [100]),
+    ],
+    ids=["in order", "ahead among the old", "ahead among the young", "behind among the young", "behind among the old"],
+)  # fmt: skip
+def test_what_was_dated_by_a_wrong_clock_goes_with_its_neighbours(
+    store: Store, dates: list[float], kept: list[float]
+) -> None:
+    for day in dates:
+        run_on(store, day, Status.PASS)
+    with store.begin() as db:
+        occurrences.make(db, [due(day, "missed") for day in dates])
+
+    prune(store, POLICY, NOW + timedelta(days=100))
+
+    with store.read() as db:
+        found = [one.started_at for one in reversed(runs.recent(db, 99))]
+        query = select(tables.occurrence.c.due_at).order_by(tables.occurrence.c.id)
+        dues = list(db.execute(query).scalars())
+    assert found == dues == [NOW + timedelta(days=day) for day in kept]
+
+
 def test_many_runs_go_a_few_at_a_time(store: Store) -> None:
     for number in range(23):
         run_on(store, number / 100, Status.PASS)
 
-    assert prune(store, **on_day(200)) == Pruned(23, 23, 23, 23, 0)
+    assert prune_on(store, 200) == Pruned(23, 23, 23, 23, 0)
 
 
 def test_12_the_file_stays_bounded_over_many_runs(tmp_path: Path) -> None:
@@ -176,7 +232,7 @@ def test_12_the_file_stays_bounded_over_many_runs(tmp_path: Path) -> None:
     sizes = []
     for day in range(120):
         run_on(store, day, *[Severity.HIGH, Status.PASS] * 10, raw=f"{day} " + "é0" * 5000)
-        prune(store, **on_day(day))
+        prune(store, POLICY, NOW + timedelta(days=day))
         with store.read() as db:
             pages = db.exec_driver_sql("PRAGMA page_count").scalar_one()
         sizes.append(pages)
@@ -195,7 +251,7 @@ def test_freed_space_is_given_back(tmp_path: Path) -> None:
     with store.read() as db:
         before = db.exec_driver_sql("PRAGMA page_count").scalar_one()
 
-    prune(store, **on_day(200))
+    prune_on(store, 200)
 
     with store.read() as db:
         after = db.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -205,13 +261,10 @@ def test_freed_space_is_given_back(tmp_path: Path) -> None:
 
 
 def test_occurrences_that_have_ended_go_with_their_runs(store: Store) -> None:
-    def new(day: int, state: str) -> occurrences.New:
-        at = NOW + timedelta(days=day)
-        return occurrences.New("s", "daily", at, at, at, None, state=state)
-
     with store.begin() as db:
-        occurrences.make(db, [new(0, "missed"), new(1, "due"), new(200, "done")])
+        occurrences.make(db, [due(0, "missed"), due(1, "due"), due(200, "done")])
 
+    run_on(store, 201)
     assert prune(store, Policy(runs_days=100), NOW + timedelta(days=201)) == Pruned(occurrences=1)
     with store.read() as db:
         left = occurrences.between(db, "s", NOW - timedelta(days=1), NOW + timedelta(days=300))

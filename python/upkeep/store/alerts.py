@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy import insert as new_row
 
 from upkeep.alerts.groups import FLAPPING_FOR, Board
@@ -296,18 +296,40 @@ def recipients(db: Connection, alert_id: int) -> list[str]:
     return sorted(db.execute(select(table.c.recipient).where(*where).distinct()).scalars())
 
 
-def prune(db: Connection, before: datetime) -> int:
-    """Forget alerts, messages and silences that ended before that time; return how many alerts."""
+@dataclass(frozen=True)
+class Before:
+    """What of alerts is old: what ended before a time; and the last old number of each table of PRUNED_BY."""
+
+    at: datetime
+    alert: int
+    event: int
+    outbox: int
+    silence: int
+    override: int
+
+
+PRUNED_BY = (
+    tables.alert.c.opened_at,
+    tables.alert_event.c.at,
+    tables.outbox.c.made_at,
+    tables.silence.c.made_at,
+    tables.rota_override.c.made_at,
+)
+"""By which times the rows of these tables are old or young."""
+
+
+def prune(db: Connection, before: Before) -> int:
+    """Forget alerts, messages and silences that are old and have ended; return how many alerts."""
     alert, out, quiet, override = tables.alert, tables.outbox, tables.silence, tables.rota_override
-    gone = db.execute(delete(alert).where(alert.c.closed_at < before)).rowcount
+    event = tables.alert_event
+    lately = exists().where(event.c.alert_id == alert.c.id, event.c.id > before.event)
+    closed = (alert.c.id <= before.alert) & (alert.c.closed_at < before.at) & ~lately
+    gone = db.execute(delete(alert).where(closed)).rowcount
     open_ones = select(alert.c.id)
-    db.execute(
-        delete(out).where(
-            out.c.made_at < before, or_(out.c.alert_id.is_(None), out.c.alert_id.not_in(open_ones))
-        )
-    )
-    db.execute(delete(quiet).where(quiet.c.ends_at < before))
-    db.execute(delete(override).where(override.c.ends_at < before))
+    unneeded = or_(out.c.alert_id.is_(None), out.c.alert_id.not_in(open_ones))
+    db.execute(delete(out).where(out.c.id <= before.outbox, unneeded))
+    for table, last in ((quiet, before.silence), (override, before.override)):
+        db.execute(delete(table).where(table.c.id <= last, table.c.ends_at < before.at))
     return gone
 
 

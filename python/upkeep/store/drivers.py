@@ -31,7 +31,7 @@ class Driver:
 
 def seen(db: Connection, one: Driver, now: datetime) -> None:
     """Write down that the driver is alive; by the database's clock, if it has one of its own."""
-    at = _database_time(db, now)
+    at = database_time(db, now)
     values = asdict(one) | {"site": name(one.site), "started_at": at, "seen_at": at}
     statement = insert(db, tables.driver).values(values)
     changed = {"seen_at": at, "revision": one.revision}
@@ -51,7 +51,7 @@ def others(db: Connection, site: str, own_id: str) -> list[Driver]:
 def silent(db: Connection, site: str, now: datetime) -> Sequence[str]:
     """Return the ids of the drivers that have not been heard of for too long."""
     table = tables.driver
-    before = _database_time(db, now) - timedelta(seconds=STALE_SECONDS)
+    before = database_time(db, now) - timedelta(seconds=STALE_SECONDS)
     where = (table.c.site == name(site), table.c.seen_at < before)
     return list(db.execute(select(table.c.id).where(*where)).scalars())
 
@@ -103,7 +103,7 @@ def wake(db: Connection, occurrence_id: int) -> bool:
     return db.execute(update(table).where(*where).values(values)).rowcount == 1
 
 
-def _database_time(db: Connection, now: datetime) -> datetime:
+def database_time(db: Connection, now: datetime) -> datetime:
     """Return the time that all drivers share: of the server, or of the one machine that SQLite is on."""
     if db.dialect.name == "postgresql":
         found: datetime = db.execute(select(func.now())).scalar_one()

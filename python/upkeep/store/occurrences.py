@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
+from upkeep.clock import STEP_SECONDS
 from upkeep.observed import Outcome
 from upkeep.store import tables
 from upkeep.store.statements import insert, insert_new, upsert
@@ -76,24 +89,34 @@ def look(db: Connection, site: str, schedule: str, rule: str, now: datetime) -> 
 
     None if the rule is new or was edited: what would have been due before is nobody's. The row's lock makes drivers
     come here one after the other. A time ahead of now comes from a clock that was wrong: from now on it counts again.
+    What was looked at before a clock went back is not looked at a second time once it is past again.
     """
     table = tables.timing
     where = (table.c.site == name(site), table.c.schedule == schedule)
     values = {"site": name(site), "schedule": schedule, "rule": rule, "looked_until": now}
+    values["reached_at"] = now
     db.execute(insert(db, table).values(values).on_conflict_do_nothing())
     row = db.execute(select(table).where(*where).with_for_update()).one()
-    db.execute(update(table).where(*where).values(rule=rule, looked_until=now))
+    reached: datetime = row.reached_at or row.looked_until
+    changed = {"rule": rule, "looked_until": now, "reached_at": max(reached, now)}
+    db.execute(update(table).where(*where).values(changed))
     if row.rule != rule:
         return None
+    return min(_looked_until(row, now), now)
+
+
+def _looked_until(row: Row[Any], now: datetime) -> datetime:
+    """Return until when was looked, before a clock went back too if it is past that again."""
     looked: datetime = row.looked_until
-    return min(looked, now)
+    reached: datetime = row.reached_at or looked
+    return max(looked, reached) if reached <= now else looked
 
 
-def looked(db: Connection, site: str) -> dict[str, tuple[str, datetime]]:
+def looked(db: Connection, site: str, now: datetime) -> dict[str, tuple[str, datetime]]:
     """Return by schedule the rule that was looked at, and until when."""
     table = tables.timing
     rows = db.execute(select(table).where(table.c.site == name(site)))
-    return {row.schedule: (row.rule, row.looked_until) for row in rows}
+    return {row.schedule: (row.rule, _looked_until(row, now)) for row in rows}
 
 
 def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datetime) -> None:
@@ -105,6 +128,66 @@ def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datet
     for one in (tables.debt, tables.timing):
         where = (one.c.site == name(site), one.c.schedule.not_in(list(there)))
         db.execute(delete(one).where(*where))
+
+
+# --- a clock that was wrong ------------------------------------------------------------------------------------------
+def is_any_early(db: Connection, site: str, now: datetime) -> bool:
+    """Say if anything was missed or skipped without a run whose time has not come: a clock was ahead."""
+    table = tables.occurrence
+    query = select(table.c.id).where(_early(site, now)).limit(1)
+    return db.execute(query).first() is not None
+
+
+def reopen(db: Connection, site: str, now: datetime) -> set[tuple[str, str]]:
+    """Let wait again what was missed or skipped too early; return the schedules, each with the host of a debt.
+
+    What was made for it besides, and has not begun, is removed: catch-ups, and tries to pay a debt. What was struck
+    out is owed again.
+    """
+    table, review = tables.occurrence, tables.review
+    again = set()
+    for row in db.execute(select(table).where(_early(site, now), table.c.kind == DEBT)).all():
+        debt = Debt(row.site, row.schedule, row.host, row.due_at, row.next_due_at, "not seen", now)
+        insert_new(db, tables.debt, [asdict(debt)])
+        db.execute(delete(table).where(table.c.id == row.id))
+        again.add((row.schedule, row.host))
+    unbegun = and_(table.c.run_id.is_(None), table.c.state.in_((DUE, MISSED, SKIPPED)))
+    besides = (table.c.site == name(site), table.c.kind != DUE, table.c.due_at > now, unbegun)
+    reviewed = exists().where(review.c.occurrence_id == table.c.id)
+    db.execute(delete(table).where(*besides, ~reviewed))
+    values = {"state": DUE, "cause": "", "driver_id": "", "claimed_at": None, "finished_at": None}
+    early = update(table).where(_early(site, now), table.c.kind == DUE).values(values)
+    again |= {(one, "") for one in db.execute(early.returning(table.c.schedule)).scalars()}
+    return again
+
+
+def _early(site: str, now: datetime) -> ColumnElement[bool]:
+    """Return the condition for what was missed, skipped or struck out without a run before its time.
+
+    What is skipped is so from its due time on, and by drivers whose clocks differ a little.
+    """
+    table = tables.occurrence
+    a_little = timedelta(seconds=STEP_SECONDS)
+    return and_(
+        table.c.site == name(site),
+        table.c.run_id.is_(None),
+        table.c.state.in_((MISSED, SKIPPED)),
+        table.c.begins_at > now,
+        or_(
+            and_(table.c.kind == DUE, table.c.state == MISSED),
+            and_(table.c.kind == DUE, table.c.due_at > now + a_little),
+            and_(table.c.kind == DEBT, table.c.state == MISSED, table.c.next_due_at > now),
+        ),
+    )
+
+
+def last_settled(db: Connection, site: str, schedule: str, now: datetime) -> str:
+    """Return the state in which the last occurrence before now has ended; empty if there is none."""
+    table = tables.occurrence
+    where = (table.c.site == name(site), table.c.schedule == schedule, table.c.due_at <= now)
+    query = select(table.c.state).where(*where, table.c.state.not_in(OPEN), table.c.host == "")
+    found = db.execute(query.order_by(table.c.due_at.desc(), table.c.id.desc()).limit(1)).scalar()
+    return str(found or "")
 
 
 # --- life ------------------------------------------------------------------------------------------------------------

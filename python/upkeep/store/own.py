@@ -20,6 +20,8 @@ CHECKS = {
     "forged_event": "Every event of a run is Ansible's own",
     "schedule_entry": "Every entry of the schedule can be used",
     "site_revision": "Every driver has read the same site",
+    "clock_step": "The controller's clock makes no steps",
+    "retention_waits": "What is older than its days is removed",
     "channel": "Every channel delivers",
     "review_overdue": "Every review is signed in its time",
     "waiver_unused": "Every waiver covers something",
@@ -51,13 +53,8 @@ def tell(
         "observed_at": now,
         "run_id": NO_RUN,
     }
-    upsert(
-        db,
-        tables.latest_result,
-        [{"site": name(site), **row}],
-        ["fingerprint"],
-        newest=("observed_at",),
-    )
+    # What is said last holds, also where the clock has gone back since.
+    upsert(db, tables.latest_result, [{"site": name(site), **row}], ["fingerprint"])
     rank = severity.rank if severity else None
     findings.move(db, NO_RUN, name(site), [row | {"severity_rank": rank, "remedy": shown(remedy)}])
 

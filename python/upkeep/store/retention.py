@@ -11,10 +11,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 
-from upkeep.store import Store, alerts, tables
+from upkeep.store import Store, alerts, clocks, tables
 from upkeep.store.findings import OPEN
 from upkeep.store.runs import RUNNING
 from upkeep.store.statements import batched, lock_evidence
@@ -23,6 +24,7 @@ from upkeep.store.statements import batched, lock_evidence
 RUNS_AT_ONCE = 5
 ROWS_AT_ONCE = 20_000
 PAGES_AT_ONCE = 2_000
+NEVER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -47,55 +49,124 @@ class Pruned:
     occurrences: int = 0
 
 
+@dataclass(frozen=True)
+class _Old:
+    """The last number of each table whose row is old, and the first run that is young.
+
+    resolved_at, seen_at: before which times findings have ended, and results were seen last, that may go.
+    """
+
+    runs: int
+    observed: int
+    measures: int
+    turns: int
+    events: int
+    occurrences: int
+    young_run: int
+    resolved_at: datetime
+    seen_at: datetime
+    alerts: alerts.Before
+
+
 def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
     """Remove what is older than the policy asks for; return how much that was.
 
-    In many short transactions, so that writers never wait for long. A run that has not ended stays.
+    Days are counted back from the newest run, and never from later than now: a clock that is ahead makes nothing old.
+    What is newest goes by number, not by time. In many short transactions, so that writers never wait for long. A
+    run that has not ended stays.
     """
-    runs = observations = evidence = 0
-    run = tables.run
-    old_run = run.c.started_at < now - timedelta(days=policy.runs_days)
-    old_observations = run.c.started_at < now - timedelta(days=policy.observations_days)
-    while True:
-        with store.begin() as db:
-            some = _some_runs(db, run.c.observations_kept & (old_observations | old_run))
-            gone = _forget_observations(db, some)
-        observations, evidence = observations + gone[0], evidence + gone[1]
-        if not some:
-            break
-    while True:
-        with store.begin() as db:
-            some = _some_runs(db, old_run)
-            db.execute(delete(run).where(run.c.id.in_(some)))
-        runs += len(some)
-        if not some:
-            break
-    measure, finding, latest = tables.measure, tables.finding, tables.latest_result
-    old = measure.c.observed_at < now - timedelta(days=policy.measures_days)
-    measures = _delete(store, measure, measure.c.id, old)
-    _delete(
-        store,
-        latest,
-        latest.c.fingerprint,
-        latest.c.observed_at < now - timedelta(days=policy.runs_days),
-    )
-    limit = now - timedelta(days=policy.findings_days)
-    resolved = (finding.c.status != OPEN) & (finding.c.resolved_at < limit)
+    with store.read() as db:
+        newest = clocks.newest_at(db)
+        if newest is None:
+            return Pruned()
+        old = _what_is_old(db, policy, min(now, newest))
+    observations, evidence = _prune_observations(store, max(old.observed, old.runs))
+    runs = _prune_runs(store, old.runs)
+    measure, latest = tables.measure, tables.latest_result
+    measures = _delete(store, measure, measure.c.id, measure.c.id <= old.measures)
+    unseen = (latest.c.observed_at < old.seen_at) & (latest.c.run_id < old.young_run)
+    _delete(store, latest, latest.c.fingerprint, unseen)
+    event, finding = tables.finding_event, tables.finding
+    lately = exists().where(event.c.finding_id == finding.c.id, event.c.id > old.events)
+    resolved = (finding.c.status != OPEN) & (finding.c.resolved_at < old.resolved_at) & ~lately
     findings = _delete(store, finding, finding.c.id, resolved)
     # Of what flaps, its beginning is kept; not each of its turns.
-    turn = tables.finding_event
-    old_turn = (turn.c.at < now - timedelta(days=policy.runs_days)) & (turn.c.kind != "opened")
-    _delete(store, turn, turn.c.id, old_turn)
+    _delete(store, event, event.c.id, (event.c.id <= old.turns) & (event.c.kind != "opened"))
     with store.begin() as db:
-        alerts.prune(db, limit)
+        alerts.prune(db, old.alerts)
     # Kept as long as runs are: what every two minutes brings is a quarter of a million a year.
     due, review = tables.occurrence, tables.review
     reviewed = exists().where(review.c.occurrence_id == due.c.id)
-    ended = (due.c.finished_at < now - timedelta(days=policy.runs_days)) & ~reviewed
+    ended = (due.c.id <= old.occurrences) & due.c.finished_at.is_not(None) & ~reviewed
     occurrences = _delete(store, due, due.c.id, ended)
     if runs or observations or measures or occurrences:
         _give_back(store)
     return Pruned(runs, observations, evidence, measures, findings, occurrences)
+
+
+def _what_is_old(db: Connection, policy: Policy, now: datetime) -> _Old:
+    """Return what the policy keeps no longer, counted back from now."""
+    run, event, due = tables.run, tables.finding_event, tables.occurrence
+
+    def last(at: ColumnElement[Any], days: int) -> int:
+        return _bounds(db, at, now - timedelta(days=days), now)[0]
+
+    old_run, young_run = _bounds(db, run.c.started_at, now - timedelta(days=policy.runs_days), now)
+    resolved_at = now - timedelta(days=policy.findings_days)
+    ended = (last(column, policy.findings_days) for column in alerts.PRUNED_BY)
+    return _Old(
+        runs=old_run,
+        observed=last(run.c.started_at, policy.observations_days),
+        measures=last(tables.measure.c.observed_at, policy.measures_days),
+        turns=last(event.c.at, policy.runs_days),
+        events=last(event.c.at, policy.findings_days),
+        occurrences=last(due.c.finished_at, policy.runs_days),
+        young_run=young_run,
+        resolved_at=resolved_at,
+        seen_at=now - timedelta(days=policy.runs_days),
+        alerts=alerts.Before(resolved_at, *ended),
+    )
+
+
+def _bounds(db: Connection, at: Any, limit: datetime, now: datetime) -> tuple[int, int]:
+    """Return the last number of a table whose row is old, and the first whose row is young; at: the column of its time.
+
+    A row is old if its time is before the limit, or if one with a later number is; but none is that comes after a
+    young one. What is ahead of now is neither, and goes with those around it.
+    """
+    number = at.table.c.id
+    young = select(number).where(at >= limit, at <= now).order_by(number).limit(1)
+    first = db.execute(young).scalar()
+    query = select(number).where(at < limit).order_by(number.desc()).limit(1)
+    if first is not None:
+        query = query.where(number < first)
+    last = db.execute(query).scalar()
+    return int(last or 0), int(NEVER if first is None else first)
+
+
+def _prune_observations(store: Store, last: int) -> tuple[int, int]:
+    """Remove the observations of the runs up to a number; return how many, and how many pieces of evidence."""
+    observations = evidence = 0
+    run = tables.run
+    while True:
+        with store.begin() as db:
+            some = _some_runs(db, run.c.observations_kept & (run.c.id <= last))
+            gone = _forget_observations(db, some)
+        observations, evidence = observations + gone[0], evidence + gone[1]
+        if not some:
+            return observations, evidence
+
+
+def _prune_runs(store: Store, last: int) -> int:
+    """Remove the runs up to a number; return how many."""
+    count = 0
+    while True:
+        with store.begin() as db:
+            some = _some_runs(db, tables.run.c.id <= last)
+            db.execute(delete(tables.run).where(tables.run.c.id.in_(some)))
+        count += len(some)
+        if not some:
+            return count
 
 
 def _some_runs(db: Connection, where: ColumnElement[bool]) -> list[int]:

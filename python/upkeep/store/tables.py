@@ -474,6 +474,42 @@ driver = Table(
     Column("seen_at", Moment, nullable=False),
 )
 
+machine_clock = Table(
+    # What is known of the clock of a machine that has written here; clock.py says what the columns mean.
+    # server: what the database server's clock is ahead of the machine's time since boot; seen_at: by that clock.
+    "machine_clock",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("boot_id", String(64), nullable=False),
+    Column("boottime", Float, nullable=False),
+    Column("line", Float, nullable=False),
+    Column("sure", Float, nullable=False),
+    Column("floor", Boolean, nullable=False),
+    Column("held", Float),
+    Column("back", Float),
+    Column("since", Float, nullable=False),
+    Column("server", Float),
+    Column("seen_at", Moment, nullable=False),
+)
+
+clock_step = Table(
+    # A step of a machine's clock. state: open, believed or undone. before: the newest row of each table when it was
+    # seen; after: when it was undone. What lies between was written under a clock that was wrong by so many seconds.
+    "clock_step",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("from_at", Moment, nullable=False),
+    Column("until_at", Moment),
+    Column("why", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Index(None, "host", "id"),
+    sqlite_autoincrement=True,
+)
+
 site_revision = Table(
     # Which text of a site holds: the newest row. Drivers that have read another claim nothing.
     "site_revision",
@@ -495,6 +531,9 @@ timing = Table(
     Column("schedule", String(100), nullable=False),
     Column("rule", Text, nullable=False),
     Column("looked_until", Moment, nullable=False),
+    Column(
+        "reached_at", Moment
+    ),  # the newest looked_until ever: the clock may have gone back since
     PrimaryKeyConstraint("site", "schedule"),
 )
 
