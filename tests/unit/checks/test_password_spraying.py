@@ -47,9 +47,17 @@ def test_those_without_an_address_are_not_one_source() -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
-    ids=["part", "silent", "misread"],
+    [
+        {"truncated": True},
+        {"newest_at": None},
+        {"newest_at": "2026-11-22T11:59:59+00:00"},
+        {"unparsed": 11},
+        {"untold": 1},
+    ],
+    ids=["part", "no line", "silent", "misread", "untold"],
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
+    assert judge(seen(1, **limits), Params(), NOW).status is Status.PASS
     assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
     assert judge(seen(6, **more), Params(), NOW).status is Status.FAIL
