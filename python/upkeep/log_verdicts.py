@@ -19,8 +19,16 @@ def number(data: Mapping[str, Any], name: str) -> float:
     return value
 
 
+def listed(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the list of mappings that a verdict rests on; raise ValueError if the host gave none."""
+    value = data.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise ValueError(f"no list {name!r} was observed")
+    return value
+
+
 def items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the list's mappings; none if the host gave no list."""
+    """Return the list's mappings, to name them; none if the host gave no list."""
     value = data.get(name)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 

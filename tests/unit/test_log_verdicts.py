@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.log_verdicts import items, listed, misread, number, short, silent
 from upkeep.verdicts import Status
 
 END = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -91,3 +91,14 @@ def test_a_log_that_nobody_writes(age: timedelta | None, message: str | None) ->
     found = silent({"newest_at": newest, "window_end": END.isoformat()}, 24.0)
 
     assert (found.status, found.message) == (Status.UNKNOWN, message) if found else message is None
+
+
+@pytest.mark.parametrize("value", [None, "ab", {"a": 1}, [None], [{"a": 1}, "b"]])
+def test_a_list_that_a_verdict_rests_on_is_not_empty_because_it_is_none(value: Any) -> None:
+    with pytest.raises(ValueError, match="no list 'all' was observed"):
+        listed({"all": value}, "all")
+
+
+@pytest.mark.parametrize("value", [[], [{"a": 1}, {}]])
+def test_a_list_is_given_as_it_is(value: Any) -> None:
+    assert listed({"all": value}, "all") == value

@@ -44,6 +44,7 @@ def test_messages_state_value_and_limit() -> None:
 
 def test_what_is_no_handle_is_not_judged_and_odd_data_is_unknown() -> None:
     assert judge(Observation("swap", {}), Params(), NOW) is None
-    assert judge(Observation("file handles", {}), Params(), NOW) == unknown(
-        "no number of file handles was given"
-    )
+    for data in ({}, {"open": 1, "limit": 0}, {"open": "1", "limit": 9}):
+        assert judge(Observation("file handles", data), Params(), NOW) == unknown(
+            "no number of file handles was given"
+        )

@@ -57,6 +57,5 @@ def test_a_passing_load_states_value_and_limit() -> None:
 
 def test_what_is_not_load_is_not_judged_and_odd_data_is_unknown() -> None:
     assert judge(Observation("swap", {}), Params(), NOW) is None
-    assert judge(load(1, processors=0), Params(), NOW) == unknown(
-        "no load or number of processors was given"
-    )
+    for seen in (load(1, processors=0), load(1, processors=None), Observation("load", {})):
+        assert judge(seen, Params(), NOW) == unknown("no load or number of processors was given")

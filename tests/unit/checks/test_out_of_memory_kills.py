@@ -49,6 +49,12 @@ def killed(number: int) -> object:
         (kills(2, None, uptime=DAY), killed(2)),
         (kills(2, 1, uptime=DAY), killed(2)),  # the log lost one
         (kills(0, 1, uptime=DAY), killed(1)),  # before the boot
+        (
+            kills(0, None, uptime=DAY),
+            passed("0 killed within 24 h, at most 0", Measure("kills", 0)),
+        ),
+        (kills(2, 3, uptime=0.0), killed(3)),
+        (kills(0, 0, window_hours=None), unknown("no window was given")),
     ],
 )
 def test_kills(seen: Observation, verdict: object) -> None:
@@ -58,6 +64,10 @@ def test_kills(seen: Observation, verdict: object) -> None:
 @pytest.mark.parametrize(
     ("seen", "message"),
     [
+        (
+            kills(2, None, uptime=DAY + 1),
+            "2 kills since the boot; no log says when: dmesg: not permitted",
+        ),
         (kills(2, None), "2 kills since the boot; no log says when: dmesg: not permitted"),
         (kills(None, None), "kills are not counted; no log says when: dmesg: not permitted"),
     ],
@@ -67,3 +77,12 @@ def test_kills_that_cannot_be_dated_are_unknown(seen: Observation, message: str)
         message,
         remedy="let the account read the kernel's log: usermod -aG systemd-journal,adm ACCOUNT",
     )
+
+
+@pytest.mark.parametrize("name", ["since_boot", "in_window", "uptime_seconds", "window_hours"])
+@pytest.mark.parametrize("odd", ["1", -1, True])
+def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object) -> None:
+    seen = kills(0, 0)
+
+    with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
+        judge(Observation(seen.subject, {**seen.data, name: odd}), Params(), NOW)

@@ -39,4 +39,5 @@ def test_messages_state_value_and_limit() -> None:
 
 def test_what_is_not_swap_is_not_judged_and_odd_data_is_unknown() -> None:
     assert judge(Observation("memory", {}), Params(), NOW) is None
-    assert judge(Observation("swap", {}), Params(), NOW) == unknown("no sizes were given")
+    for data in ({}, {"total_bytes": 0, "free_bytes": 0}, {"total_bytes": 1}):
+        assert judge(Observation("swap", data), Params(), NOW) == unknown("no sizes were given")
