@@ -34,7 +34,7 @@ def judge_answer(
     """
     seen: list[Seen] = []
     errors: dict[int, str] = {}
-    parts = answer["answers"]
+    parts: Any = answer.get("answers")
     for index, request in enumerate(requests):
         try:
             part = parts[index]
@@ -61,7 +61,9 @@ def judge_answer(
 
 def _clock_offset(clock: object, now: datetime) -> float | None:
     """Return the host's clock minus this one's; None for what is no time between the years 0 and 9999."""
-    if not isinstance(clock, (int, float)) or not abs(clock) < LAST_SECOND:
+    if isinstance(clock, bool) or not isinstance(clock, (int, float)):
+        return None
+    if not abs(clock) < LAST_SECOND:
         return None
     return round(clock - now.timestamp(), 3)
 

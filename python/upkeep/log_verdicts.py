@@ -42,7 +42,7 @@ def short(text: object, limit: int = 60) -> str:
 def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
     """Return unknown if too many of the window's lines were not understood. counted: those that were."""
     unparsed = number(data, "unparsed")
-    if unparsed and unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
+    if unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
         return unknown(
             f"{unparsed:.0f} of {unparsed + counted:.0f} lines were not understood, at most {MISREAD_PERCENT:g} %",
             remedy="compare the log's format with what the gather reads: ansible-doc -t module "

@@ -46,6 +46,8 @@ def test_names_are_cut(length: int, kept: int) -> None:
         ({"unparsed": 0}, 100, None),
         ({"unparsed": 10}, 90, None),
         ({"unparsed": 11}, 90, "11 of 101 lines were not understood, at most 10 %"),
+        ({"unparsed": 100}, 900, None),
+        ({"unparsed": 101}, 900, "101 of 1001 lines were not understood, at most 10 %"),
         ({"unparsed": 1}, 9, None),
         ({"unparsed": 1}, 8, "1 of 9 lines were not understood, at most 10 %"),
         ({"unparsed": 1}, 0, "1 of 1 lines were not understood, at most 10 %"),

@@ -85,6 +85,15 @@ def ago(days: float) -> str:
                 "reboot pending: a package asks for it, running 6.1.0-28-amd64",
             ),
         ),
+        (
+            reboot(kernel_replaced_at=ago(15), packages=["dbus", "glibc"]),
+            failed(
+                Severity.HIGH,
+                "reboot pending: the kernel's package was replaced; asked for by dbus, glibc, "
+                "running 6.1.0-28-amd64; for 15 d, at most 14 d",
+                Measure("pending", 15.0, "d"),
+            ),
+        ),
         (reboot(packages=None), unknown("no list of packages was given")),
         (reboot(packages="dbus"), unknown("no list of packages was given")),
         (reboot(running_kernel=None), unknown("no running kernel was given")),

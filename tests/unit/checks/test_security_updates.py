@@ -111,3 +111,19 @@ def test_a_number_of_lists_that_was_told_and_is_none_does_not_pass(odd: object) 
 def test_a_site_may_let_some_wait() -> None:
     assert judge(apt(2), Params(max_updates=2), NOW).status is Status.PASS
     assert judge(apt(3), Params(max_updates=2), NOW).status is Status.FAIL
+
+
+def test_lists_are_refreshed_by_the_manager_that_has_them() -> None:
+    seen = apt(0, None)
+    dnf = Observation("dnf", {**seen.data, "manager": "dnf"})
+
+    assert judge(dnf, Params(), NOW).remedy == "refresh them: dnf makecache"
+
+
+@pytest.mark.parametrize("names", [None, "openssl", [None, {"package": "openssl"}]])
+def test_odd_names_do_not_matter(names: object) -> None:
+    seen = apt(1)
+
+    found = judge(Observation("apt", {**seen.data, "security_updates": names}), Params(), NOW)
+
+    assert found.severity is Severity.HIGH
