@@ -80,3 +80,9 @@ def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
     assert judge(seen(1, **limits), Params(), NOW).status is Status.PASS
     assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
     assert judge(seen(9, **more), Params(), NOW).status is Status.FAIL
+
+
+@pytest.mark.parametrize("sources", [None, "192.0.2.7", [None]])
+def test_sources_that_were_not_told_do_not_pass(sources: object) -> None:
+    with pytest.raises(ValueError, match="no list 'sources' was observed"):
+        judge(seen(sources=sources), Params(), NOW)

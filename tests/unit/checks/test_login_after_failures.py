@@ -64,3 +64,9 @@ def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
     assert judge(seen(**limits), Params(), NOW).status is Status.PASS
     assert judge(seen(**more), Params(), NOW).status is Status.UNKNOWN
     assert judge(seen(5, **more), Params(), NOW).status is Status.FAIL
+
+
+@pytest.mark.parametrize("logins", [None, "bob", [None]])
+def test_logins_that_were_not_told_do_not_pass(logins: object) -> None:
+    with pytest.raises(ValueError, match="no list 'logins_after_failures' was observed"):
+        judge(seen(logins_after_failures=logins), Params(), NOW)

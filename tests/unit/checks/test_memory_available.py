@@ -51,6 +51,9 @@ def test_only_memory_is_judged() -> None:
     assert judge(Observation("load", {}), Params(), NOW) is None
 
 
-@pytest.mark.parametrize("data", [{}, {"total_bytes": 0, "available_bytes": 0}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"total_bytes": 0, "available_bytes": 0}, {"total_bytes": 9, "available_bytes": "9"}],
+)
 def test_odd_data_is_unknown(data: dict[str, object]) -> None:
     assert judge(Observation("memory", data), Params(), NOW) == unknown("no sizes were given")

@@ -17,7 +17,7 @@ DAY = 86400.0
 
 
 def kills(
-    since_boot: object, in_window: object, uptime: float = 40 * DAY, **data: object
+    since_boot: object, in_window: object, uptime: object = 40 * DAY, **data: object
 ) -> Observation:
     return Observation(
         "out of memory",
@@ -54,6 +54,24 @@ def killed(number: int) -> object:
             passed("0 killed within 24 h, at most 0", Measure("kills", 0)),
         ),
         (kills(2, 3, uptime=0.0), killed(3)),
+        (kills(None, 2, uptime=DAY), killed(2)),
+        (kills(2, 1, uptime=None), killed(1)),
+        (
+            kills(0, 0, window_hours=48),
+            passed("0 killed within 48 h, at most 0", Measure("kills", 0)),
+        ),
+        (
+            kills(2, None, uptime=2 * DAY, window_hours=48, kills="mysqld"),
+            failed(Severity.HIGH, "2 killed within 48 h, at most 0", Measure("kills", 2)),
+        ),
+        (
+            kills(0, 7, kills=[None, *({"name": f"p{number}"} for number in range(6))]),
+            failed(
+                Severity.HIGH,
+                "7 killed within 24 h, at most 0: p1, p2, p3, p4, p5",
+                Measure("kills", 7),
+            ),
+        ),
         (kills(0, 0, window_hours=None), unknown("no window was given")),
     ],
 )
