@@ -62,6 +62,10 @@ sanity: $(VENV)/dev  ## ansible-test sanity on the collection
 bench: $(VENV)/dev  ## measure, in ratios; a few minutes
 	$(VENV)/bin/python tests/bench/run.py
 
+FILE := python/upkeep/checks/disk_space.py
+mutate: $(VENV)/dev  ## change FILE=python/upkeep/… a little, again and again: which changes does no test hear?
+	$(VENV)/bin/python tools/mutate.py $(FILE)
+
 lab: $(VENV)/dev packages  ## a fleet of hosts to play with, until Ctrl-C
 	cd tests && ../$(VENV)/bin/python -m lab
 
@@ -71,4 +75,4 @@ format: $(VENV)/dev
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(OLDEST) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help daily test packages lint unit oldest service integration sanity bench lab format clean
+.PHONY: help daily test packages lint unit oldest service integration sanity bench mutate lab format clean

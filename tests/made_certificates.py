@@ -50,6 +50,7 @@ def make(
     issuer: Made | None = None,
     names: Sequence[str] | None = None,
     authority: bool = False,
+    path_length: int | None = None,
     begins: datetime = BEGINS,
     lifetime: timedelta = timedelta(days=365),
     key: Any = None,
@@ -67,7 +68,7 @@ def make(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(begins + lifetime)
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
     )
     held = [name] if names is None and not authority else list(names or ())
     if held:

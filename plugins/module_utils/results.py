@@ -51,6 +51,8 @@ def to_wire(seen: Observation) -> dict[str, Any]:
 
 def from_wire(wire: dict[str, Any]) -> Observation:
     """Return the observation that `to_wire` made; raise ValueError, KeyError or TypeError if it did not."""
+    if not isinstance(wire, dict):
+        raise TypeError("an observation is a mapping")
     raw = wire.get("raw", "")
     if "raw_base64" in wire:
         raw = base64.b64decode(wire["raw_base64"], validate=True).decode("utf-8", "surrogateescape")

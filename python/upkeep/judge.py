@@ -47,7 +47,7 @@ def judge_answer(
     """
     seen: list[Seen] = []
     errors: dict[int, str] = {}
-    parts = answer["answers"]
+    parts: Any = answer.get("answers")
     for index, request in enumerate(requests):
         try:
             part = parts[index]

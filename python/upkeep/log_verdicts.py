@@ -19,8 +19,16 @@ def number(data: Mapping[str, Any], name: str) -> float:
     return value
 
 
+def listed(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the list of mappings that a verdict rests on; raise ValueError if the host gave none."""
+    value = data.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise ValueError(f"no list {name!r} was observed")
+    return value
+
+
 def items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the list's mappings; none if the host gave no list."""
+    """Return the list's mappings, to name them; none if the host gave no list."""
     value = data.get(name)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
@@ -34,7 +42,7 @@ def short(text: object, limit: int = 60) -> str:
 def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
     """Return unknown if too many of the window's lines were not understood. counted: those that were."""
     unparsed = number(data, "unparsed")
-    if unparsed and unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
+    if unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
         return unknown(
             f"{unparsed:.0f} of {unparsed + counted:.0f} lines were not understood, at most {MISREAD_PERCENT:g} %",
             remedy="compare the log's format with what the gather reads: ansible-doc -t module "

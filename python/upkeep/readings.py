@@ -17,6 +17,16 @@ def numbers(data: Mapping[str, Any], *names: str) -> tuple[float, ...] | None:
     return tuple(found)
 
 
+def figure(data: Mapping[str, Any], name: str) -> float | None:
+    """Return a number that need not be told; None if it was not. Raise ValueError if it was told and is none."""
+    if data.get(name) is None:
+        return None
+    read = numbers(data, name)
+    if read is None:
+        raise ValueError(f"{name}: found {data[name]!r:.80}; expected a number, 0 or more")
+    return read[0]
+
+
 def size_text(size_bytes: float) -> str:
     """Return a size in powers of two: `41.2 GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):

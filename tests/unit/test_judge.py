@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import CONNECTION, Check
 from upkeep.judge import judge_again, judge_answer, unseen
-from upkeep.observed import Due, Outcome, Request, from_json, to_json
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed
+from upkeep.observed import Due, Observed, Outcome, Request, Seen, from_json, to_json
+from upkeep.verdicts import Measure, Result, Severity, Status, Verdict, failed, passed
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 
@@ -33,7 +34,16 @@ def judge_number(seen: Observation, params: Params, now: datetime) -> Verdict | 
 
 
 CHECKS = {
-    "number": Check("A number", "numbers", Params(), judge_number, "test", "count", id="number")
+    "number": Check(
+        "A number",
+        "numbers",
+        Params(),
+        judge_number,
+        "test",
+        "count",
+        ("45 CFR 164.312(b)",),
+        id="number",
+    )
 }
 REQUESTS = (Request("numbers", {}),)
 DUE = (Due("number", 0, {}),)
@@ -69,6 +79,19 @@ def statuses(given: dict[str, Any], due: tuple[Due, ...] = DUE) -> list[tuple[st
             {"answers": []},
             [("*", "unknown", "numbers: an answer of another shape (IndexError)")],
         ),
+        ({}, [("*", "unknown", "numbers: an answer of another shape (TypeError)")]),
+        (
+            {"answers": [{"observations": {"a": 1}, "error": ""}]},
+            [("*", "unknown", "numbers: an answer of another shape (TypeError)")],
+        ),
+        (
+            {"answers": [{"observations": 7, "error": ""}]},
+            [("*", "unknown", "numbers: an answer of another shape (TypeError)")],
+        ),
+        (
+            {"answers": [{"observations": []}]},
+            [("*", "unknown", "numbers: an answer of another shape (KeyError)")],
+        ),
         (
             answer({"subject": ["a"], "data": 7}),
             [("*", "unknown", "numbers: an answer of another shape (TypeError)")],
@@ -83,6 +106,10 @@ def statuses(given: dict[str, Any], due: tuple[Due, ...] = DUE) -> list[tuple[st
         "does not concern this check",
         "discovery found none",
         "no answer to the request",
+        "no answers",
+        "a mapping of observations",
+        "a number of observations",
+        "an answer without its error",
         "not an observation",
     ],
 )
@@ -125,7 +152,9 @@ def test_the_clock_offset_is_the_hosts_minus_the_controllers() -> None:
     assert observed.clock_offset_seconds == 2.0
 
 
-@pytest.mark.parametrize("clock", [None, "now", float("nan"), float("inf"), 10**400, -(10**400)])
+@pytest.mark.parametrize(
+    "clock", [None, True, "now", float("nan"), float("inf"), 10**400, -(10**400)]
+)
 def test_a_clock_that_is_none_costs_nothing_else(clock: Any) -> None:
     given = {**answer({"subject": "a", "data": {"number": 5}}), "clock": clock}
     observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
@@ -220,3 +249,197 @@ def test_a_long_message_loses_its_middle_and_is_unicode_text() -> None:
     (result,) = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5).results
 
     assert result.message == "a" * 2000 + "[2010 characters cut]" + "b" * 2000
+
+
+def test_a_check_judges_what_its_own_request_brought_and_nothing_else() -> None:
+    checks = {**CHECKS, "other": replace(CHECKS["number"], id="other")}
+    requests = (Request("numbers", {}), Request("numbers", {"of": "others"}))
+    due = (Due("number", 0, {}), Due("other", 1, {"most": 1}))
+    given = answer({"subject": "a", "data": {"number": 5}})
+    given["answers"] += answer(
+        {"subject": "a", "data": {"number": 2}}, {"subject": "b", "data": {"number": 1}}
+    )["answers"]
+
+    observed = judge_answer("web1", due, requests, given, checks, NOW, 0.5)
+
+    assert [(one.check, one.subject, one.message, one.observation) for one in observed.results] == [
+        ("number", "a", "5, at most 5", 0),
+        ("other", "a", "2, at most 1", 1),
+        ("other", "b", "1, at most 1", 2),
+    ]
+
+
+def test_an_error_of_one_request_is_not_that_of_another() -> None:
+    requests = (Request("numbers", {}), Request("others", {}))
+    due = (Due("number", 0, {}), Due("number", 1, {}))
+    given = answer({"subject": "a", "data": {"number": 5}})
+    given["answers"] += answer(error="no time")["answers"]
+
+    observed = judge_answer("web1", due, requests, given, CHECKS, NOW, 0.5)
+
+    assert [(one.subject, one.status, one.message) for one in observed.results] == [
+        ("a", Status.PASS, "5, at most 5"),
+        ("*", Status.UNKNOWN, "others: no time"),
+    ]
+
+
+def test_an_answer_is_written_down_whole() -> None:
+    raw = {"subject": "a", "data": {"number": 6}, "raw": "6 of 5"}
+    observed = judge_answer("web1", DUE, REQUESTS, answer(raw), CHECKS, NOW, 0.51234)
+
+    digest = hashlib.sha256(b"6 of 5").hexdigest()
+    assert observed == Observed(
+        host="web1",
+        outcome=Outcome.OK,
+        observed_at=NOW,
+        seconds=0.512,
+        python="3.11.2",
+        clock_offset_seconds=2.0,
+        requests=REQUESTS,
+        due=DUE,
+        seen=(Seen(0, Observation("a", {"number": 6}, "6 of 5"), digest),),
+        results=(
+            Result(
+                host="web1",
+                check="number",
+                subject="a",
+                status=Status.FAIL,
+                severity=Severity.HIGH,
+                message="6, at most 5",
+                remedy="count",
+                controls=("45 CFR 164.312(b)",),
+                observed_at=NOW,
+                evidence_sha256=digest,
+                observation=0,
+            ),
+        ),
+    )
+
+
+def test_what_has_no_raw_bytes_has_no_evidence() -> None:
+    observed = judge_answer(
+        "web1", DUE, REQUESTS, answer({"subject": "a", "data": {"number": 1}}), CHECKS, NOW, 0.5
+    )
+
+    assert (observed.seen[0].sha256, observed.results[0].evidence_sha256) == ("", "")
+    assert observed.results[0].remedy == ""
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {"subject": "a", "raw_base64": "not base64!"},
+        {"subject": "a", "raw_base64": 7},
+        {"data": {}},
+        {"subject": "a", "data": []},
+        "a",
+        None,
+    ],
+)
+def test_an_observation_of_another_shape_costs_its_request_and_keeps_what_came_before(
+    wire: Any,
+) -> None:
+    given = answer({"subject": "a", "data": {"number": 5}}, wire)
+
+    found = statuses(given)
+
+    assert [(subject, status) for subject, status, _message in found] == [
+        ("*", "unknown"),
+        ("a", "pass"),
+    ]
+    assert found[0][2].startswith("numbers: an answer of another shape (")
+
+
+@pytest.mark.parametrize(
+    ("remedy", "expected"), [("", "count"), ("count again", "count again")], ids=["its", "own"]
+)
+def test_a_verdicts_own_remedy_goes_before_its_checks(remedy: str, expected: str) -> None:
+    def says(_seen: Observation, _params: Params, _now: datetime) -> Verdict:
+        return failed(Severity.LOW, "no", remedy=remedy)
+
+    checks = {"number": replace(CHECKS["number"], judge=says)}
+    given = answer({"subject": "a", "data": {}})
+
+    observed = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5)
+
+    assert [one.remedy for one in observed.results] == [expected]
+
+
+def test_a_check_that_is_not_known_here_is_unknown_and_has_no_remedy() -> None:
+    given = answer({"subject": "a", "data": {"number": 5}})
+
+    observed = judge_answer("web1", (Due("gone", 0, {}),), REQUESTS, given, CHECKS, NOW, 0.5)
+
+    assert [(one.status, one.message, one.remedy, one.controls) for one in observed.results] == [
+        (Status.UNKNOWN, "there is no check 'gone' in this program", "", ())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ([5, 5], ("fail", "high", "6, at most 5")),
+        ([5, 4], ("fail", "high", "6, at most 5")),
+        ([6, 7], ("pass", None, "6, at most 6")),
+        ([5, 6], ("unknown", None, "asked for twice, and the limits disagree: 6, at most 5; 6, at most 6")),
+        ([6, 5], ("unknown", None, "asked for twice, and the limits disagree: 6, at most 6; 6, at most 5")),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_twice(limits: list[int], expected: tuple[str, str | None, str]) -> None:
+    due = tuple(Due("number", 0, {"most": most}) for most in limits)
+    given = answer({"subject": "a", "data": {"number": 6}})
+
+    observed = judge_answer("web1", due, REQUESTS, given, CHECKS, NOW, 0.5)
+
+    assert [
+        (one.status.value, one.severity and one.severity.value, one.message)
+        for one in observed.results
+    ] == [expected]
+
+
+def test_a_third_that_agrees_with_one_of_two_does_not_settle_it() -> None:
+    due = tuple(Due("number", 0, {"most": most}) for most in (5, 6, 6))
+    found = statuses(answer({"subject": "a", "data": {"number": 6}}), due)
+
+    assert [status for _subject, status, _message in found] == ["unknown"]
+
+
+def test_judging_again_keeps_what_could_not_be_judged_and_says_with_which_limits() -> None:
+    given = answer({"subject": "a", "data": {"number": 6}}, error="stopped")
+    observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
+    due = (Due("number", 0, {"most": 6}),)
+
+    again = judge_again(observed, CHECKS, due)
+
+    assert (again.due, again.seen, again.requests) == (due, observed.seen, REQUESTS)
+    assert [(one.subject, one.status) for one in again.results] == [
+        ("*", Status.UNKNOWN),
+        ("a", Status.PASS),
+    ]
+
+
+def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> None:
+    def way(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
+        return failed(Severity.HIGH, seen.data["problem"]) if seen.data["problem"] else None
+
+    checks = {**CHECKS, "way": Check("The way", CONNECTION, Params(), way, "s", "look", id="way")}
+
+    for message, results in (("refused", 2), ("", 1)):
+        observed = unseen(
+            "web1", Outcome.UNREACHABLE, message, DUE, REQUESTS, checks, NOW, 10.00049
+        )
+        expected = (
+            Result("web1", "number", "*", Status.UNKNOWN, None, message,
+                   "upkeep doctor --limit web1", (), ("45 CFR 164.312(b)",), NOW),
+            Result("web1", "way", CONNECTION, Status.FAIL, Severity.HIGH, message, "look", (), (), NOW),
+        )  # fmt: skip
+        assert observed == Observed(
+            host="web1",
+            outcome=Outcome.UNREACHABLE,
+            observed_at=NOW,
+            message=message,
+            seconds=10.0,
+            requests=REQUESTS,
+            due=DUE,
+            results=expected[:results],
+        )

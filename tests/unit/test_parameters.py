@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.check import Check, load
 from upkeep.parameters import ParameterError, find, make_limits, merge_entries, split, validate
 from upkeep.verdicts import passed
@@ -39,6 +40,12 @@ CHECK = Check("t", "access_log", Params(), lambda *_: passed(""), "source", "rem
         ({"names": ["a", "b"]}, Params(names=("a", "b"))),
         ({"renew_days": None}, Params(renew_days=None)),
         ({"renew_days": 14}, Params(renew_days=14)),
+        ({"renew_days": "14"}, Params(renew_days=14)),
+        ({"count": 3.0}, Params(count=3)),
+        ({"share_percent": "2.5"}, Params(share_percent=2.5)),
+        ({"name": 2.5}, Params(name="2.5")),
+        ({"names": ("a", 7)}, Params(names=("a", "7"))),
+        ({"names": []}, Params(names=())),
     ],
 )
 def test_limits_become_what_the_check_declares(limits: dict[str, Any], expected: Params) -> None:
@@ -57,7 +64,16 @@ def test_limits_become_what_the_check_declares(limits: dict[str, Any], expected:
         ({"count": math.inf}, "count: found inf; expected a number"),
         ({"renew_days": "soon"}, "renew_days: found 'soon'; expected a number of days"),
         ({"strict": "yes"}, "strict: found 'yes'; expected true or false"),
+        ({"strict": 1}, "strict: found 1; expected true or false"),
         ({"names": "a"}, "names: found 'a'; expected a list"),
+        ({"names": ["a", True]}, "names: found True; expected a text"),
+        ({"names": [["a"]]}, "names: found ['a']; expected a text"),
+        ({"name": None}, "name: found None; expected a text"),
+        ({"name": True}, "name: found True; expected a text"),
+        ({"count": None}, "count: found None; expected a number"),
+        ({"count": [1]}, "count: found [1]; expected a number"),
+        ({"count": 10**400}, f"count: found 1{'0' * 79}; expected a number"),
+        ({"renew_days": 2.5}, "renew_days: found 2.5; expected a whole number"),
         ({"cuont": 3}, "check made_up has no limit 'cuont'; did you mean 'count'?"),
     ],
 )
@@ -81,6 +97,9 @@ def test_another_limit_is_named_with_what_was_expected(
             "list ['disk_space']; expected a check's id, or a mapping with `check`",
         ),
         ({"check": None}, "there is no check None"),
+        ({}, "an entry without `check`; it has nothing"),
+        (None, "NoneType None; expected a check's id, or a mapping with `check`"),
+        (7, "int 7; expected a check's id, or a mapping with `check`"),
     ],
 )
 def test_an_entry_that_names_no_check(entry: Any, message: str) -> None:
@@ -151,3 +170,47 @@ def test_a_gathers_number_is_finite() -> None:
 
     assert str(caught.value) == "check backup_fresh: sets has a number that is not finite"
     assert caught.value.key == "sets"
+
+
+@pytest.mark.parametrize(
+    ("entries", "merged"),
+    [
+        ([["disk_space"], ["disk_space"]], ["disk_space"]),
+        ([["disk_space"], [{"check": "disk_space"}]], ["disk_space"]),
+        (
+            [
+                [{"check": "site_errors", "paths": ["/a"]}],
+                [{"check": "site_errors", "paths": ["/b"]}],
+            ],
+            [{"check": "site_errors", "paths": ["/a"]}, {"check": "site_errors", "paths": ["/b"]}],
+        ),
+        ([[], ["disk_space"]], ["disk_space"]),
+    ],
+    ids=["twice", "in another form", "of other things", "an empty list"],
+)
+def test_what_is_asked_for_twice_counts_once(entries: list[Any], merged: list[Any]) -> None:
+    variables = {f"upkeep_checks_{number}": asked for number, asked in enumerate(entries)}
+
+    assert merge_entries(variables, load()) == merged
+
+
+def test_an_entry_that_is_wrong_is_told_with_its_variable_its_key_and_itself() -> None:
+    entry = {"check": "site_errors", "pahts": ["/a"]}
+
+    with pytest.raises(
+        ParameterError, match=r"^upkeep_checks_a: check site_errors has no "
+    ) as caught:
+        merge_entries({"upkeep_checks_a": ["disk_space", entry]}, load())
+
+    assert (caught.value.key, caught.value.entry) == ("pahts", entry)
+
+
+def test_while_some_are_not_known_yet_only_those_that_are_have_values() -> None:
+    assert validate(load()["http_health"], {"tries": "2"}, partly=True) == {"tries": 2}
+
+
+def test_a_gathers_parameters_have_their_defaults() -> None:
+    found = validate(load()["site_errors"], {"window_seconds": "60"})
+
+    assert found["window_seconds"] == 60
+    assert set(found) == set(payload.gathers()["access_log"].ARGUMENTS)

@@ -218,8 +218,8 @@ class _Desk:
             self._letters([f"team:{team}"], lambda phi: messages.digest_message(abouts, phi=phi))
         )
         message = f"digest {team} {moment:%Y%m%dT%H%M}"
-        first = abouts[0].alert
-        values = {"kind": "digest", "severity": first.severity, "dedupe": message}
+        worst = min(about.alert.severity for about in abouts)
+        values = {"kind": "digest", "severity": worst, "dedupe": message}
         if self._put(message, letters, None, **values) or not letters:
             for about in abouts:
                 self._told(about.alert, reached=bool(letters))
@@ -253,10 +253,8 @@ class _Desk:
         for alert in closed:
             to |= set(alerts.recipients(self.db, alert.id))
 
-        def write(phi: bool) -> Message:
-            return messages.judged_message(
-                self.site, judged.run_id, judged.opened, judged.resolved, None, phi=phi
-            )
+        def write(_phi: bool) -> Message:
+            return messages.judged_message(self.site, judged.run_id, judged.opened, judged.resolved)
 
         message = f"judged {judged.run_id}.{judged.judgement} {judged.team}"
         due_at = self.times(judged.team).hours.opens(self.now)

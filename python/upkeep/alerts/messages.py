@@ -28,6 +28,7 @@ TITLES: Mapping[str, str] = {
 """Of findings that come from no check."""
 SHOWN_FINDINGS = 8
 SHOWN_HOSTS = 5
+SHOWN_ALERTS = 20
 TEXT_CHARACTERS = 300
 WHY = {
     "opened": "",
@@ -94,30 +95,29 @@ def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -
 
 
 def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
-    """Return one message on several alerts."""
-    first = abouts[0]
+    """Return one message on several alerts, as bad as the worst of them."""
     members = [one for about in abouts for one in about.members]
     hosts = len({one.host for one in members})
-    head = f"[{first.alert.severity}] {counted(len(abouts), 'alert')} on {counted(hosts, 'host')}"
+    worst = min(about.alert.severity for about in abouts)
+    head = f"[{worst}] {counted(len(abouts), 'alert')} on {counted(hosts, 'host')}"
     lines = []
-    for about in abouts:
+    for about in abouts[:SHOWN_ALERTS]:
         lines.append(f"{about.alert.id}: {headline(about.alert, about.members)}")
         if phi:
             lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
-    if first.page:
-        lines += ["", f"{first.page.rstrip('/')}/alerts"]
+    if len(abouts) > SHOWN_ALERTS:
+        lines.append(f"and {len(abouts) - SHOWN_ALERTS} more: upkeep alerts")
+    page = abouts[0].page
+    if page:
+        lines += ["", f"{page.rstrip('/')}/alerts"]
     return Message(head, "\n".join(lines))
 
 
-def judged_message(
-    site: str, run_id: int, opened: int, resolved: int, about: About | None, *, phi: bool
-) -> Message:
+def judged_message(site: str, run_id: int, opened: int, resolved: int) -> Message:
     """Return what judging a run again has changed, as one digest."""
     head = f"run {run_id} was judged again: {opened} fail now, {resolved} do not any more"
-    lines = [f"No host was looked at again; checks or limits have changed. Site: {_name(site)}"]
-    if about is not None:
-        lines += ["", *_findings(about.members, phi=phi), "", *_links(about)]
-    return Message(head, "\n".join(lines))
+    text = f"No host was looked at again; checks or limits have changed. Site: {_name(site)}"
+    return Message(head, text)
 
 
 def probe_message(channel: str, site: str, by: str) -> Message:
@@ -127,9 +127,9 @@ def probe_message(channel: str, site: str, by: str) -> Message:
 
 
 def title_of(check: str) -> str:
-    """Return what a check is about, for people."""
+    """Return what a check is about, for people; of one that is not known here, its harmless name."""
     found = load().get(check)
-    return found.title if found else TITLES.get(check, check.replace("_", " "))
+    return found.title if found else TITLES.get(check) or _name(check.replace("_", " "))
 
 
 def harmless(text: str, limit: int = TEXT_CHARACTERS) -> str:

@@ -6,6 +6,7 @@ the next person, does not begin them again.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,8 @@ from upkeep.schedule_file import Step
 WINDOW = "maintenance window"
 SILENT_IN_WINDOWS = (2, 3)
 """What opens in a maintenance window waits until it ends, and is told then if it still fails; 1 never waits."""
-MOST_REPEATS = 10_000
+HOUR_SECONDS = 3_600
+DAY_SECONDS = 86_400
 
 
 class Hours(Protocol):
@@ -83,17 +85,15 @@ def calls(alert: Alert, step: Step, now: datetime, times: Times) -> list[Call]:
         return []
     found = [Call(start, "", "team")]
     to_people = step.begins in ("at once", "business hours")
-    reached = 0
     for index, at in enumerate(_hand_overs(step, start, now, times)):
         repeat, when = _latest(step, at, now, times)
         people = times.on_call(when) if to_people else ()
         if index >= len(people):
             break
         found.append(Call(when, people[index], f"{index}.{repeat}"))
-        reached += 1
         if alert.status == ACKNOWLEDGED:
             break
-    if not reached and alert.status != ACKNOWLEDGED:
+    if len(found) == 1 and alert.status != ACKNOWLEDGED:
         # Nobody is on call: the team is all there is to be told again.
         repeat, when = _latest(step, start, now, times)
         found[0] = Call(when, "", f"team.{repeat}" if repeat else "team")
@@ -114,26 +114,27 @@ def _hand_overs(step: Step, start: datetime, now: datetime, times: Times) -> lis
 
 def _latest(step: Step, start: datetime, now: datetime, times: Times) -> tuple[int, datetime]:
     """Return the number and the time of the latest repetition; 0 is the first telling."""
-    if step.repeat is None or step.repeat <= 0:
+    repeat = step.repeat
+    if repeat is None:
         return 0, start
-    if step.begins == "at once":
-        count = int((now - start).total_seconds() // step.repeat)
-        return count, start + timedelta(seconds=count * step.repeat)
-    at = start
-    for count in range(MOST_REPEATS):
-        later = _later(step, start, (count + 1) * step.repeat, times)
-        if later > now:
-            return count, at
-        at = later
-    return MOST_REPEATS, at
+
+    def repeated(count: int) -> datetime:
+        return _later(step, start, count * repeat, times)
+
+    # Hours of work are no shorter than the clock's; a day may be, by one.
+    most = int(((now - start).total_seconds() + HOUR_SECONDS) // repeat)
+    count = bisect_right(range(1, most + 1), now, key=repeated)
+    return count, repeated(count) if count else start
 
 
 def _later(step: Step, at: datetime, seconds: float, times: Times) -> datetime:
     """Return the time so much later; in the hours in which the step counts."""
     if step.begins in ("at once", WINDOW):
         return at + timedelta(seconds=seconds)
-    if step.begins == "next business day" and seconds >= 86400:
-        for _day in range(int(seconds // 86400)):
-            at = times.hours.next_day(at)
-        return times.hours.add(at, seconds % 86400) if seconds % 86400 else at
-    return times.hours.add(at, seconds)
+    if step.begins == "business hours":
+        return times.hours.add(at, seconds)
+    days, rest = divmod(seconds, DAY_SECONDS)
+    for _day in range(int(days)):
+        at = times.hours.next_day(at)
+    # A working day is shorter than 24 h: what is less than a day is not later than one.
+    return min(times.hours.add(at, rest), times.hours.next_day(at))

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.log_verdicts import listed, misread, number, short, silent
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -32,7 +32,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     data = seen.data
     seconds = number(data, "burst_seconds")
     sources = sorted(
-        items(data, "sources"), key=lambda item: number(item, "most_in_burst"), reverse=True
+        listed(data, "sources"), key=lambda item: number(item, "most_in_burst"), reverse=True
     )
     most = number(sources[0], "most_in_burst") if sources else 0
     measure = Measure("failed_logins_in_burst", most)

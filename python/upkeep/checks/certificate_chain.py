@@ -46,14 +46,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     try:
         certificates = chain(seen.data)
         alone = is_self_signed(certificates[0])
-        if alone and len(certificates) == 1:
-            return _alone(seen, params)
         problem = _above(certificates, now)
     except CertificateError as exc:
         return unknown(str(exc))
     if problem is not None:
         return problem
-    if seen.data.get("chain_seen") is not True:
+    if alone and params.self_signed:
+        return passed("signed by itself, which is accepted")
+    if not alone and seen.data.get("chain_seen") is not True:
         return unknown(
             "only the first certificates could be seen",
             remedy="install openssl on the host, or Python 3.10 or later",
@@ -64,11 +64,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return unknown(f"trust could not be tried: {why}", remedy="install openssl on the host")
     ordered = _ordered(certificates)
     if trust["trusted"]:
-        if len(ordered) < len(certificates) or ordered != certificates:
+        if ordered != certificates:
             extra = len(certificates) - len(ordered)
             what = f"{extra} certificates do not belong to it" if extra else "not in order"
             return failed(Severity.LOW, f"trusted, but {what}", remedy=REORDER)
-        return passed(f"{len(certificates)} certificates in order, trusted by {_store(trust)}")
+        what = "signed by itself, and" if alone else f"{len(certificates)} certificates in order,"
+        return passed(f"{what} trusted by {_store(trust)}")
+    if alone:
+        return failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
     if is_self_signed(ordered[-1]):
         if params.private_root:
             return passed(f"leads to the root {title(ordered[-1])}, which is accepted")
@@ -76,16 +79,6 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return failed(Severity.HIGH, root, remedy=TRUST)
     missing = f"the certificate of {_issuer(ordered[-1])} is missing, and {_store(trust)} does not have it"
     return failed(Severity.HIGH, f"{missing} ({short(trust.get('reason'), 80)})")
-
-
-def _alone(seen: Observation, params: Params) -> Verdict:
-    """Judge a certificate that signed itself and comes alone."""
-    trust = seen.data.get("trust")
-    if isinstance(trust, Mapping) and trust.get("trusted") is True:
-        return passed(f"signed by itself, and trusted by {_store(trust)}")
-    if params.self_signed:
-        return passed("signed by itself, which is accepted")
-    return failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
 
 
 def _above(certificates: Sequence[x509.Certificate], now: datetime) -> Verdict | None:

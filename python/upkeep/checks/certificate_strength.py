@@ -29,7 +29,8 @@ from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
-WEAK_HASHES = ("md2", "md4", "md5", "sha1")
+# What is older (MD2, MD4) is of a kind that is not known any more.
+WEAK_HASHES = ("md5", "sha1")
 OLD_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1")
 FORUM_POLICIES = "2.23.140.1."
 # Longest lifetime by first day. Source: CA/Browser Forum Baseline Requirements 6.3.2 (ballots 193, SC-31, SC-081v3).

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import numbers, short
+from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -38,25 +38,27 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     keeper = short(data.get("by", "?"), 20)
     if not data["synchronized"]:
         return failed(Severity.MEDIUM, f"not synchronized, says {keeper}")
-    offset = numbers(data, "offset_seconds")
-    measures = (Measure("offset", offset[0], "s"),) if offset else ()
-    if offset:
+    offset = figure(data, "offset_seconds")
+    stratum = figure(data, "stratum")
+    updated = figure(data, "updated_seconds_ago")
+    measures = (Measure("offset", offset, "s"),) if offset is not None else ()
+    if offset is not None:
         for severity, limit in (
             (Severity.HIGH, params.high_offset_seconds),
             (Severity.MEDIUM, params.medium_offset_seconds),
         ):
-            if offset[0] > limit:
-                return failed(severity, f"{offset[0]:.3f} s off, at most {limit:g} s", *measures)
-    stratum = numbers(data, "stratum")
-    if stratum and stratum[0] > params.max_stratum:
-        text = f"at stratum {stratum[0]:.0f}, at most {params.max_stratum}"
+            if offset > limit:
+                return failed(severity, f"{offset:.3f} s off, at most {limit:g} s", *measures)
+    if stratum is not None and stratum > params.max_stratum:
+        text = f"at stratum {stratum:.0f}, at most {params.max_stratum}"
         return failed(Severity.LOW, text, *measures)
-    updated = numbers(data, "updated_seconds_ago")
-    if updated and updated[0] > params.max_update_seconds:
-        text = f"source last heard {updated[0] / 60:.0f} min ago, at most {params.max_update_seconds / 60:.0f} min"
+    if updated is not None and updated > params.max_update_seconds:
+        text = f"source last heard {updated / 60:.0f} min ago, at most {params.max_update_seconds / 60:.0f} min"
         return failed(Severity.MEDIUM, text, *measures)
-    off = f", {offset[0]:.6f} s off, at most {params.medium_offset_seconds:g} s" if offset else ""
-    return passed(f"synchronized by {keeper}{off}", *measures)
+    if offset is None:
+        return passed(f"synchronized by {keeper}")
+    off = f"{offset:.6f} s off, at most {params.medium_offset_seconds:g} s"
+    return passed(f"synchronized by {keeper}, {off}", *measures)
 
 
 CHECK = Check(

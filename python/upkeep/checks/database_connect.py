@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import numbers, short
+from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
@@ -49,9 +49,9 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if data.get("loading") is True:
         return failed(Severity.CRITICAL, "is still loading its data")
     times = {
-        name: read[0]
+        name: read
         for name in ("connect_seconds", "query_seconds")
-        if (read := numbers(data, name)) is not None
+        if (read := figure(data, name)) is not None
     }
     if not times:
         return unknown("answered, but without a time")

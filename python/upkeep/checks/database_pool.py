@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import numbers, short
+from upkeep.readings import figure, numbers, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -44,7 +44,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if read is None:
         return unknown("the server did not say how many connections there are")
     used, most = read
-    most -= (numbers(data, "reserved_connections") or (0,))[0]
+    most -= figure(data, "reserved_connections") or 0
     if most <= 0:
         return unknown(f"{most:.0f} connections may be had")
     percent = 100 * used / most

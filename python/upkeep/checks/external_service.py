@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import short
+from upkeep.readings import figure, short
 from upkeep.timings import try_times
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -35,9 +35,12 @@ class Params:
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     """Judge the tries."""
-    told = seen.data.get("tries")
-    tries = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
-    if not tries:
+    tries = seen.data.get("tries")
+    if (
+        not isinstance(tries, list)
+        or not tries
+        or not all(isinstance(one, Mapping) for one in tries)
+    ):
         return unknown("no try was told of")
     severity = Severity(params.down)
     times = try_times(tries)
@@ -65,9 +68,9 @@ def _wrong(one: Mapping[str, Any]) -> str:
     """Return why a try did not get through, or an empty text."""
     if one.get("problem") or one.get("stage"):
         return short(one.get("problem") or f"no further than {one['stage']}")
-    status = one.get("status")
-    if isinstance(status, int) and status >= 500:
-        return f"status {status}"
+    status = figure(one, "status")
+    if status is not None and status >= 500:
+        return f"status {status:.0f}"
     return ""
 
 

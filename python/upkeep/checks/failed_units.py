@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import short
+from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
@@ -46,20 +46,21 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     """Judge the units that the host listed."""
     units = seen.data.get("units")
-    if not isinstance(units, list):
+    if not isinstance(units, list) or not all(isinstance(unit, dict) for unit in units):
         return unknown("no list of units was given")
-    broken = [
-        unit for unit in units if isinstance(unit, dict) and not _matches(unit, params.ignore_units)
-    ]
+    broken = [unit for unit in units if not _matches(unit, params.ignore_units)]
     measure = Measure("failed units", len(broken))
+    count = figure(seen.data, "count")
+    if not broken and count is not None and count > len(units):
+        return unknown(f"{count:.0f} units failed, only the first {len(units)} were told", measure)
     if not broken:
         return passed("no unit has failed, at most 0", measure)
     high = [unit for unit in broken if _matches(unit, params.high_units)]
     broken.sort(key=lambda unit: unit not in high)
     named = ", ".join(map(_describe, broken[:NAMED]))
     more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-    count = f"{len(broken)} unit{'s' if len(broken) > 1 else ''} failed, at most 0"
-    return failed(Severity.HIGH if high else Severity.MEDIUM, f"{count}: {named}{more}", measure)
+    text = f"{len(broken)} unit{'s' if len(broken) > 1 else ''} failed, at most 0"
+    return failed(Severity.HIGH if high else Severity.MEDIUM, f"{text}: {named}{more}", measure)
 
 
 def _matches(unit: dict[str, Any], patterns: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import numbers
+from upkeep.readings import figure
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -32,14 +32,11 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return failed(Severity.CRITICAL, "turned read-only while mounted writable")
     if data["read_only"] and data.get("wanted_writable") is True:
         return failed(Severity.CRITICAL, "mounted read-only; /etc/fstab wants it writable")
-    counted = numbers(data, "errors")
-    if counted and counted[0] > 0:
-        return failed(
-            Severity.HIGH,
-            f"{counted[0]:.0f} errors counted since its last check, at most 0",
-            Measure("errors", counted[0]),
-        )
-    measures = (Measure("errors", counted[0]),) if counted else ()
+    errors = figure(data, "errors")
+    measures = (Measure("errors", errors),) if errors is not None else ()
+    if errors:
+        text = f"{errors:.0f} errors counted since its last check, at most 0"
+        return failed(Severity.HIGH, text, *measures)
     return passed("read-only, as mounted" if data["read_only"] else "writable", *measures)
 
 

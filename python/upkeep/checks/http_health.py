@@ -51,8 +51,8 @@ class Params:
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     """Judge the tries, then what the last answer says, then the times."""
-    tries = [one for one in _list(seen.data.get("tries")) if isinstance(one, Mapping)]
-    if not tries:
+    tries = _list(seen.data.get("tries"))
+    if not tries or not all(isinstance(one, Mapping) for one in tries):
         return unknown("no try was told of")
     times = try_times(tries)
     measures = _measures(times, tries)

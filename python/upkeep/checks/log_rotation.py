@@ -9,7 +9,7 @@ A file system that keeps no birth times, a log without archives and without date
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,11 +57,11 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measures = [Measure("size", data["bytes"], "By"), Measure("archives", data["archives"])]
     if age is not None:
         measures.append(Measure("collecting", age.total_seconds(), "s"))
-    for verdict in (_late(data, params, age), _space(data), *_smaller(data), _ahead(data, age)):
-        if verdict is not None:
-            return Verdict(
-                verdict.status, verdict.message, verdict.severity, tuple(measures), verdict.remedy
-            )
+    faults = [*_late(data, params, age), *_space(data), *_smaller(data)]
+    worst = min(faults, key=lambda one: one.severity.rank if one.severity else 0, default=None)
+    verdict = worst or _ahead(data, age)
+    if verdict is not None:
+        return replace(verdict, measures=tuple(measures))
     if age is None and data["bytes"] and policy["period"] != "size":
         return unknown("no archive, and the file system does not keep when the log was made")
     since = f"collecting for {_days(age)}, " if age is not None else ""
@@ -76,7 +76,7 @@ def _age(data: dict[str, Any]) -> timedelta | None:
     return datetime.fromisoformat(data["at"]) - datetime.fromisoformat(data["proved_at"])
 
 
-def _late(data: dict[str, Any], params: Params, age: timedelta | None) -> Verdict | None:
+def _late(data: dict[str, Any], params: Params, age: timedelta | None) -> list[Verdict]:
     """Return that a rotation should have been."""
     policy = data["policy"]
     size = data["bytes"]
@@ -87,14 +87,14 @@ def _late(data: dict[str, Any], params: Params, age: timedelta | None) -> Verdic
         if age > limit:
             claim = _claim(data)
             text = f"collecting for {_days(age)}, at most {_days(limit)} when {policy['period']}"
-            return failed(Severity.MEDIUM, text + claim)
+            return [failed(Severity.MEDIUM, text + claim)]
     limits = [policy.get("maxsize_bytes")]
     if policy["period"] == "size":
         limits.append(policy["size_bytes"])
     most = min((limit for limit in limits if limit), default=0) * params.late_size_percent / 100
     if most and size > most:
-        return failed(Severity.MEDIUM, f"{size} By, at most {most:.0f} By")
-    return None
+        return [failed(Severity.MEDIUM, f"{size} By, at most {most:.0f} By")]
+    return []
 
 
 def _claim(data: dict[str, Any]) -> str:
@@ -114,18 +114,18 @@ def _ahead(data: dict[str, Any], age: timedelta | None) -> Verdict | None:
     return unknown(text, remedy="compare the clock: timedatectl; then move away what is dated so")
 
 
-def _space(data: dict[str, Any]) -> Verdict | None:
+def _space(data: dict[str, Any]) -> list[Verdict]:
     """Return that a rotation would not fit: a copy, or the compressed file beside the old one."""
     policy = data["policy"]
     needs = policy.get("copytruncate") or policy.get("compress")
     if needs and data["bytes"] > data["free_bytes"]:
         text = f"{data['free_bytes']} By free, a rotation needs up to {data['bytes']} By"
-        return failed(Severity.HIGH, text)
-    return None
+        return [failed(Severity.HIGH, text)]
+    return []
 
 
 def _smaller(data: dict[str, Any]) -> list[Verdict]:
-    """Return what is wrong although the log is rotated, worst first."""
+    """Return what is wrong although the log is rotated."""
     policy = data["policy"]
     found = []
     written, born = data["newest_written_at"], data["born_at"] or data["proved_at"]

@@ -44,7 +44,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return failed(Severity.MEDIUM, f"{len(errors)} errors, such as: {errors[0]}")
     if "no such program" in data["unseen"]:
         return failed(Severity.MEDIUM, "there is a configuration, and logrotate is not installed")
-    for unseen in (data["unseen"], state["unseen"], *hidden):
+    # What our own reading did not understand hides logs, of which nothing is said then.
+    for unseen in (data["unseen"], state["unseen"], *hidden, *data["problems"]):
         if unseen:
             return unknown(str(unseen))
     if data["left_out"]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.log_verdicts import listed, misread, number, short, silent
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -31,7 +31,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     """Judge the logins that came after most failures."""
     data = seen.data
     logins = sorted(
-        items(data, "logins_after_failures"),
+        listed(data, "logins_after_failures"),
         key=lambda item: number(item, "failures"),
         reverse=True,
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import numbers, short
+from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -28,23 +28,28 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     """Judge the kills of the window."""
     data = seen.data
-    hours = (numbers(data, "window_hours") or (24,))[0]
-    counted, logged = numbers(data, "since_boot"), numbers(data, "in_window")
-    uptime = numbers(data, "uptime_seconds")
-    young = bool(uptime and uptime[0] <= hours * 3600)
-    if young and counted and (logged is None or counted[0] > logged[0]):
-        logged = counted  # each kill since the boot lies within the window, logged or not
-    if logged is None and counted == (0,):
+    hours = figure(data, "window_hours")
+    if hours is None:
+        return unknown("no window was given")
+    counted, logged = figure(data, "since_boot"), figure(data, "in_window")
+    uptime = figure(data, "uptime_seconds")
+    young = uptime is not None and uptime <= hours * 3600
+    if young and counted is not None:
+        # Each kill since the boot lies within the window, logged or not.
+        logged = max(counted, logged or 0)
+    elif logged is None and counted == 0:
         return passed("0 killed since the boot", Measure("kills", 0))
     if logged is None:
-        since = f"{counted[0]:.0f} kills since the boot" if counted else "kills are not counted"
+        since = "kills are not counted"
+        if counted is not None:
+            since = f"{counted:.0f} kills since the boot"
         return unknown(
             f"{since}; no log says when: {short(data.get('log_unreadable', ''), 200)}",
             remedy="let the account read the kernel's log: usermod -aG systemd-journal,adm ACCOUNT",
         )
-    measure = Measure("kills", logged[0])
+    measure = Measure("kills", logged)
     limit = f"at most {params.max_kills}"
-    if logged[0] > params.max_kills:
+    if logged > params.max_kills:
         kills = data.get("kills")
         named = (
             [kill.get("name") for kill in kills if isinstance(kill, dict)]
@@ -52,9 +57,9 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             else []
         )
         names = ", ".join(dict.fromkeys(short(name, 40) for name in named[-5:]))
-        text = f"{logged[0]:.0f} killed within {hours:g} h, {limit}{': ' + names if names else ''}"
+        text = f"{logged:.0f} killed within {hours:g} h, {limit}{': ' + names if names else ''}"
         return failed(Severity.HIGH, text, measure)
-    return passed(f"{logged[0]:.0f} killed within {hours:g} h, {limit}", measure)
+    return passed(f"{logged:.0f} killed within {hours:g} h, {limit}", measure)
 
 
 CHECK = Check(

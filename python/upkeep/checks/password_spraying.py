@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import items, misread, number, short, silent
+from upkeep.log_verdicts import listed, misread, number, short, silent
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -32,7 +32,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     data = seen.data
     window = number(data, "window_seconds")
     sources = sorted(
-        (item for item in items(data, "sources") if item.get("source")),
+        (item for item in listed(data, "sources") if item.get("source")),
         key=lambda item: number(item, "accounts_tried"),
         reverse=True,
     )

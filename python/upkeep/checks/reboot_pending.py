@@ -30,13 +30,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     data = seen.data
     if not isinstance(data.get("running_kernel"), str):
         return unknown("no running kernel was given")
+    packages = data.get("packages")
+    if not isinstance(packages, list):
+        return unknown("no list of packages was given")
     reasons = []
     if data.get("newer_kernel"):
         reasons.append(f"kernel {short(data['newer_kernel'], 40)} is installed")
     elif data.get("kernel_replaced_at"):
         reasons.append("the kernel's package was replaced")
-    packages = data.get("packages")
-    if isinstance(packages, list) and packages:
+    if packages:
         reasons.append("asked for by " + ", ".join(short(name, 40) for name in packages[:5]))
     elif data.get("flag_at"):
         reasons.append("a package asks for it")

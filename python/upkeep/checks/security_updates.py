@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import numbers, short
+from upkeep.readings import figure, numbers, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -56,7 +56,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if days > params.max_list_days:
         text = f"package lists are {days:.0f} d old, at most {params.max_list_days:g} d"
         return unknown(text, remedy=refresh)
-    if numbers(data, "security_lists") == (0,):
+    if figure(data, "security_lists") == 0:
         return unknown(
             "none of the package lists is of security updates",
             remedy="name the distribution's security archive in /etc/apt/sources.list.d; apt-get update",

@@ -49,8 +49,14 @@ def test_the_sets_own_rpo_goes_before_the_checks() -> None:
 
 
 def test_absence_is_critical_and_says_what_there_is_instead() -> None:
-    observation = seen(0, count=0, newest=None, links=["/b/latest"], unfinished=["/b/x.part"])
+    observation = seen(
+        0, count=0, newest=None, links=["/b/latest"], unfinished=["/b/x.part"], growing=["/b/y"]
+    )
 
     assert judge(observation, Params(), NOW) == failed(
-        Severity.CRITICAL, "no backup at /b/*.gz; 1 links are no backups; 1 unfinished"
+        Severity.CRITICAL, "no backup at /b/*.gz; 1 links are no backups; 2 unfinished"
+    )
+    repository = seen(0, count=0, newest=None, where="rest:https://backup.example.org/")
+    assert judge(repository, Params(), NOW) == failed(
+        Severity.CRITICAL, "no backup at rest:https://backup.example.org/"
     )

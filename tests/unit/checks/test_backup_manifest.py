@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,22 @@ def test_comparison(state: str, verdict: Verdict) -> None:
     manifest = {"path": "/b/SHA256SUMS", "algorithm": "sha256", "state": state, "why": "no time"}
 
     assert judge(seen(manifest), Params(), NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict"),
+    [
+        ({"count": 0, "newest": None}, None),
+        ({"count": 1, "newest": {"path": "restic", "bytes": None}}, None),
+        (
+            {"count": 1, "newest": {"path": "/b/a", "bytes": 1}},
+            unknown("not compared: the backup could not be read"),
+        ),
+    ],
+    ids=["no backup", "a repository", "not read"],
+)
+def test_where_nothing_was_compared(data: dict[str, Any], verdict: Verdict | None) -> None:
+    assert judge(Observation("shop", data), Params(required=True), NOW) == verdict
 
 
 def test_a_checksum_is_missed_only_where_it_is_required() -> None:

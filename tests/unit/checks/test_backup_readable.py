@@ -50,12 +50,20 @@ def test_reading(read: dict[str, Any], verdict: Verdict) -> None:
     assert judge(Observation("shop", data), Params(), NOW) == verdict
 
 
-def test_a_site_may_take_an_encrypted_file_by_its_first_bytes() -> None:
-    data = {"count": 1, "newest": {"path": "/b/a"}, "content": content("header", "encrypted")}
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        ("header", passed("/b/a: encrypted")),
+        ("partial", unknown("/b/a: encrypted")),
+        ("broken", failed(Severity.CRITICAL, "/b/a cannot be read: encrypted")),
+    ],
+)
+def test_a_site_may_take_an_encrypted_file_by_its_first_bytes_and_no_other(
+    state: str, verdict: Verdict
+) -> None:
+    data = {"count": 1, "newest": {"path": "/b/a"}, "content": content(state, "encrypted")}
 
-    verdict = judge(Observation("shop", data), Params(encrypted_header=True), NOW)
-
-    assert verdict == passed("/b/a: encrypted")
+    assert judge(Observation("shop", data), Params(encrypted_header=True), NOW) == verdict
 
 
 def test_not_read_is_unknown_and_no_backup_is_no_result() -> None:

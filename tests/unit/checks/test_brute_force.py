@@ -36,7 +36,10 @@ def test_eight_pass() -> None:
 
 
 def test_nobody_at_all_passes() -> None:
-    assert judge(seen(), Params(), NOW).status is Status.PASS
+    assert judge(seen(), Params(), NOW) == passed(
+        "0 failed logins from one source within 600 s, at most 8",
+        Measure("failed_logins_in_burst", 0),
+    )
 
 
 def test_nine_fail() -> None:
@@ -51,13 +54,35 @@ def test_of_many_sources_the_worst_are_named() -> None:
     verdict = judge(seen(9, 12, 10, 11), Params(), NOW)
 
     assert verdict.message.endswith(": 192.0.2.1, 192.0.2.3, 192.0.2.2 and 1 more")
+    three = judge(seen(9, 12, 10), Params(), NOW)
+    assert three.message.endswith(": 192.0.2.1, 192.0.2.2, 192.0.2.0")
+
+
+def test_what_fails_without_an_address_is_one_source() -> None:
+    verdict = judge(seen(sources=[{"source": "", "most_in_burst": 9}]), Params(), NOW)
+
+    assert verdict.message.endswith(", at most 8: no address told")
 
 
 @pytest.mark.parametrize(
     "more",
-    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
-    ids=["part", "silent", "misread"],
+    [
+        {"truncated": True},
+        {"newest_at": None},
+        {"newest_at": "2026-11-22T11:59:59+00:00"},
+        {"unparsed": 11},
+        {"untold": 1},
+    ],
+    ids=["part", "no line", "silent", "misread", "untold"],
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
+    assert judge(seen(1, **limits), Params(), NOW).status is Status.PASS
     assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
     assert judge(seen(9, **more), Params(), NOW).status is Status.FAIL
+
+
+@pytest.mark.parametrize("sources", [None, "192.0.2.7", [None]])
+def test_sources_that_were_not_told_do_not_pass(sources: object) -> None:
+    with pytest.raises(ValueError, match="no list 'sources' was observed"):
+        judge(seen(sources=sources), Params(), NOW)

@@ -58,6 +58,12 @@ def test_a_certificate_of_47_days_is_due_at_a_third_of_them(
     assert judge(seen, Params(), made.ends - timedelta(hours=hours_left)).status is status
 
 
+def test_one_is_valid_from_its_first_second_on() -> None:
+    verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS)
+
+    assert verdict == passed("valid for 365 more days", left(365))
+
+
 def test_one_that_is_not_valid_yet_fails() -> None:
     verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS - timedelta(hours=1))
 

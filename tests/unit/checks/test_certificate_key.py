@@ -10,7 +10,7 @@ from made_certificates import BEGINS, make
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificates import public_key_der
 from upkeep.checks.certificate_key import Params, judge
-from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 MADE = make()
 OWN = hashlib.sha256(public_key_der(MADE.certificate)).hexdigest()
@@ -36,3 +36,18 @@ def test_verdicts(key: object, verdict: Verdict | None) -> None:
     seen = Observation("site.pem", {"der": MADE.der, "key": key})
 
     assert judge(seen, Params(), BEGINS) == verdict
+
+
+def test_a_certificate_whose_key_cannot_be_read_and_one_of_which_nothing_was_told_are_unknown() -> (
+    None
+):
+    odd = Observation("site.pem", {"der": "MAA=", "key": {"path": "/k", "spki_sha256": OWN}})
+
+    assert judge(odd, Params(), BEGINS).status is Status.UNKNOWN
+    assert judge(Observation("site.pem", {"der": MADE.der}), Params(), BEGINS) == unknown(
+        "nothing was told of its key"
+    )
+    empty = Observation("site.pem", {"der": MADE.der, "key": {"path": "/k"}})
+    assert judge(empty, Params(), BEGINS) == unknown(
+        "its key could not be read: no reason was told"
+    )

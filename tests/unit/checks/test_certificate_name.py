@@ -8,7 +8,7 @@ from made_certificates import BEGINS, make
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificates import is_for
 from upkeep.checks.certificate_name import Params, judge
-from upkeep.verdicts import Severity, failed, passed
+from upkeep.verdicts import Severity, Status, failed, passed
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,20 @@ from upkeep.verdicts import Severity, failed, passed
         ("", "", False),
         ("192.0.2.1", "192.0.2.1", False),
         ("a" * 64 + ".example.org", "a" * 64 + ".example.org", False),
+        ("a" * 63 + ".example.org", "a" * 63 + ".example.org", True),
+        ("a." * 126 + "a", "a." * 126 + "a", True),
+        ("a." * 126 + "ab", "a." * 126 + "ab", False),
+        ("a." * 126 + "a.", "a." * 126 + "a", True),
+        ("a..example.org", "a..example.org", False),
+        (".", "", False),
+        ("a b.example.org", "a b.example.org", False),
+        ("a\x7f.example.org", "a\x7f.example.org", False),
+        ("a.b", "*.b", False),
+        ("a.b.c", "*.b.c", True),
+        ("a.b.c.d", "*.*.c.d", False),
+        ("b.example.org", "a.example.org", False),
+        ("\u2024.example.org", "x.example.org", False),
+        ("portal.example.org", "PORTAL.example.org.", True),
     ],
 )
 def test_a_dns_name(name: str, held: str, right: bool) -> None:
@@ -65,3 +79,22 @@ def test_the_right_one_passes_and_a_file_that_nobody_named_does_not_concern_it()
 
     assert judge(named, Params(), BEGINS) == passed("for a.example.org, b.example.org")
     assert judge(Observation("f", {"der": made.der, "names": []}), Params(), BEGINS) is None
+
+
+def test_so_many_names_are_told() -> None:
+    made = make(names=[f"n{number}.example.org" for number in range(6)])
+    missing = Observation("portal", {"der": made.der, "names": ["n0.example.org", "a.b", "c.d"]})
+
+    found = judge(missing, Params(), BEGINS)
+
+    assert found.severity is Severity.HIGH
+    assert found.message.startswith("not for a.b, c.d; it is for 'n0.example.org', ")
+    assert found.message.endswith("'n4.example.org' and 1 more")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"names": "a.b"}, {"names": ["a.b"]}, {"names": ["a.b"], "der": "MAA="}],
+)
+def test_what_was_not_told_or_cannot_be_read_is_unknown(data: dict[str, object]) -> None:
+    assert judge(Observation("portal", data), Params(), BEGINS).status is Status.UNKNOWN

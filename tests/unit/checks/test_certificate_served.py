@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from made_certificates import BEGINS, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.certificate_served import Params, judge
-from upkeep.verdicts import Severity, failed, passed, unknown
+from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 OLD = make()
 NEW = make(begins=BEGINS + timedelta(days=300))
@@ -19,8 +20,10 @@ def test_a_renewed_file_that_was_never_loaded_fails_and_is_critical_once_it_show
     seen = Observation("portal:443", {"der": OLD.der, "on_disk": {"path": "/c", "der": NEW.der}})
 
     soon = judge(seen, Params(), BEGINS + timedelta(days=310))
-    late = judge(seen, Params(), BEGINS + timedelta(days=366))
+    last = judge(seen, Params(), OLD.ends)
+    late = judge(seen, Params(), OLD.ends + timedelta(seconds=1))
 
+    assert last == soon
     assert soon == failed(Severity.HIGH, STALE)
     assert late == failed(Severity.CRITICAL, STALE)
 
@@ -39,3 +42,27 @@ def test_a_file_that_cannot_be_read_is_unknown_and_no_file_is_no_result() -> Non
         "the file could not be read: /c: permission denied"
     )
     assert judge(Observation("portal:443", {"der": OLD.der}), Params(), BEGINS) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict"),
+    [
+        ({}, unknown("no certificate was told")),
+        ({"der": OLD.der, "on_disk": "/c"}, unknown("nothing was told of the file")),
+        (
+            {"der": OLD.der, "on_disk": {"path": "/c"}},
+            unknown("the file could not be read: no reason was told"),
+        ),
+    ],
+)
+def test_what_was_not_told_is_unknown(data: dict[str, object], verdict: Verdict) -> None:
+    assert judge(Observation("portal:443", data), Params(), BEGINS) == verdict
+
+
+def test_another_that_cannot_be_read_is_unknown() -> None:
+    disk = {"path": "/c", "der": "MAA="}
+
+    found = judge(Observation("portal:443", {"der": OLD.der, "on_disk": disk}), Params(), BEGINS)
+
+    assert found.status is Status.UNKNOWN
+    assert found.message.startswith("another than in /c: ")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ObjectIdentifier
 from made_certificates import BEGINS, Made, make
 
@@ -19,8 +20,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files im
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.certificate_strength import Params, judge
-from upkeep.verdicts import Severity, Verdict, failed, passed
+from upkeep.verdicts import Severity, Status, Verdict, failed, passed
 
+SCT = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
+PRIVATE = x509.CertificatePolicies([x509.PolicyInformation(ObjectIdentifier("2.23.140.2.1"), None)])
 PUBLIC = x509.CertificatePolicies(
     [x509.PolicyInformation(ObjectIdentifier("2.23.140.1.2.1"), None)]
 )
@@ -112,3 +115,128 @@ def test_protocols(data: dict[str, object], verdict: Verdict) -> None:
 
     assert look(made, **data) == verdict
     assert look(made, Params(old_tls=True), **data) == passed("secp256r1, signed with SHA256")
+
+
+def patched(made: Made, old: bytes, new: bytes) -> Made:
+    """Return a certificate with other bytes, which nobody would make any more."""
+    der = made.certificate.public_bytes(Encoding.DER)
+    assert old in der
+    return Made(x509.load_der_x509_certificate(der.replace(old, new)), made.key)
+
+
+SHA256_WITH_RSA = bytes.fromhex("2a864886f70d01010b")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "verdict"),
+    [
+        ("2a864886f70d010104", failed(Severity.HIGH, "signature with MD5")),
+        ("2a864886f70d010105", failed(Severity.HIGH, "signature with SHA1")),
+        ("2a864886f70d01010c", passed("RSA 2048, signed with SHA384")),
+    ],
+    ids=["md5", "sha1", "sha384"],
+)
+def test_hashes_of_signatures(algorithm: str, verdict: Verdict) -> None:
+    made = make(key=rsa.generate_private_key(65537, 2048))
+
+    assert look(patched(made, SHA256_WITH_RSA, bytes.fromhex(algorithm))) == verdict
+
+
+@pytest.mark.parametrize("algorithm", ["2a864886f70d010102", "2a864886f70d010103"])
+def test_a_signature_that_no_library_knows_any_more_is_unknown(algorithm: str) -> None:
+    made = make(key=rsa.generate_private_key(65537, 2048))
+
+    verdict = look(patched(made, SHA256_WITH_RSA, bytes.fromhex(algorithm)))
+
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message.startswith("a signature of a kind not known: ")
+
+
+def test_a_version_without_extensions_is_old() -> None:
+    der = make().certificate.public_bytes(Encoding.DER)
+    # The version is left out, and both sequences around it are five bytes shorter.
+    assert (der[:2], der[4:6], der[8:13]) == (b"0\x82", b"0\x82", bytes.fromhex("a003020102"))
+    outer, inner = (int.from_bytes(der[at : at + 2]) - 5 for at in (2, 6))
+    first = b"0\x82" + outer.to_bytes(2) + b"0\x82" + inner.to_bytes(2) + der[13:]
+
+    assert look(Made(x509.load_der_x509_certificate(first), None)) == failed(
+        Severity.MEDIUM, "version 1, expected 3"
+    )
+
+
+def test_a_key_of_dsa_is_weak_also_above() -> None:
+    (old,) = recorded("dsa_selfsigned_ca.pem")
+    data = {"der": make().der, "chain": [old]}
+
+    found = judge(Observation("a", data), Params(), BEGINS)
+
+    assert found.severity is Severity.HIGH
+    assert found.message.startswith("DSA key of ")
+    assert found.message.endswith(" above it, which no client accepts")
+
+
+@pytest.mark.parametrize(
+    ("extensions", "public"),
+    [
+        ([PUBLIC], True),
+        ([x509.UnrecognizedExtension(SCT, bytes.fromhex("04020000"))], True),
+        ([PRIVATE], False),
+        ([], False),
+    ],
+    ids=["a policy of the forum", "a timestamp of a log", "a policy of somebody else", "neither"],
+)
+def test_what_only_public_authorities_put_in(
+    extensions: list[x509.ExtensionType], public: bool
+) -> None:
+    made = make(issuer=root(), lifetime=timedelta(days=3650), extensions=extensions)
+
+    assert look(made).status is (Status.FAIL if public else Status.PASS)
+    # What signed itself is of no authority, whatever it says.
+    alone = make(lifetime=timedelta(days=3650), extensions=extensions)
+    assert look(alone).status is Status.PASS
+
+
+def test_of_all_weaknesses_the_worst_counts_and_comes_first() -> None:
+    made = make(
+        key=rsa.generate_private_key(65537, 1024),
+        issuer=root(),
+        lifetime=timedelta(days=3650),
+        extensions=[PUBLIC],
+    )
+
+    assert look(made, protocol="TLSv1.3", old_protocol="TLSv1") == failed(
+        Severity.HIGH,
+        "RSA key of 1024 bits, at least 2048; lives 3650 days, at most 398 if issued on 2029-06-01; "
+        "the server accepts TLSv1, at least TLSv1.2".replace("398", "47"),
+    )
+
+
+def test_a_site_may_ask_for_more_or_less() -> None:
+    made = make(key=rsa.generate_private_key(65537, 2048))
+
+    assert look(made, Params(rsa_bits=2049)).status is Status.FAIL
+    assert look(made, Params(rsa_bits=2048)).status is Status.PASS
+    assert look(make(), Params(curve_bits=257)).status is Status.FAIL
+    assert look(make(), Params(curve_bits=256)).status is Status.PASS
+
+
+@pytest.mark.parametrize("der", [None, "no base64!", "MAA="])
+def test_what_cannot_be_read_is_unknown(der: object) -> None:
+    for data in ({"der": der}, {"der": make().der, "chain": [der]}):
+        assert judge(Observation("a", data), Params(), BEGINS).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("protocol", "severity"),
+    [
+        ("SSLv2", Severity.HIGH),
+        ("SSLv3", Severity.HIGH),
+        ("TLSv1", Severity.HIGH),
+        ("TLSv1.1", Severity.HIGH),
+        ("TLSv1.2", None),
+        ("TLSv1.3", None),
+        (None, None),
+    ],
+)
+def test_each_protocol(protocol: str | None, severity: Severity | None) -> None:
+    assert look(make(), protocol=protocol).severity is severity

@@ -37,6 +37,14 @@ def clock(**data: object) -> Observation:
         ),
         (clock(stratum=11), failed(Severity.LOW, "at stratum 11, at most 10")),
         (
+            clock(offset_seconds=1.0),
+            failed(Severity.MEDIUM, "1.000 s off, at most 0.2 s", Measure("offset", 1.0, "s")),
+        ),
+        (
+            clock(updated_seconds_ago=10_800.5),
+            failed(Severity.MEDIUM, "source last heard 180 min ago, at most 180 min"),
+        ),
+        (
             clock(updated_seconds_ago=10_860),
             failed(Severity.MEDIUM, "source last heard 181 min ago, at most 180 min"),
         ),
@@ -46,3 +54,10 @@ def clock(**data: object) -> Observation:
 )
 def test_states(seen: Observation, verdict: object) -> None:
     assert judge(seen, Params(), NOW) == verdict
+
+
+@pytest.mark.parametrize("name", ["offset_seconds", "stratum", "updated_seconds_ago"])
+@pytest.mark.parametrize("odd", ["5", -5.0, True, float("nan"), [5]])
+def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
+        judge(clock(**{name: odd}), Params(), NOW)

@@ -35,7 +35,10 @@ def refused(**data: object) -> Observation:
 def test_times(seconds: float, severity: Severity | None) -> None:
     seen = database(connect_seconds=seconds - 0.25, query_seconds=0.25)
 
-    assert judge(seen, Params(), NOW).severity is severity
+    verdict = judge(seen, Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -69,6 +72,11 @@ def test_messages_state_value_and_limit() -> None:
         ),
         (database(answer=41), failed(Severity.CRITICAL, "answered '41', expected 42")),
         (database(kind="redis"), failed(Severity.CRITICAL, "answered '42', expected 'PONG'")),
+        (database(kind="oracle"), failed(Severity.CRITICAL, "answered '42', expected None")),
+        (
+            database(kind="oracle", answer=None),
+            failed(Severity.CRITICAL, "answered 'None', expected None"),
+        ),
         (database(loading=True), failed(Severity.CRITICAL, "is still loading its data")),
         (database(), unknown("answered, but without a time")),
         (
@@ -79,6 +87,26 @@ def test_messages_state_value_and_limit() -> None:
 )
 def test_states(seen: Observation, verdict: object) -> None:
     assert judge(seen, Params(), NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [("postgresql", 42), ("mariadb", 42), ("sqlite", 42), ("redis", "PONG")],
+)
+def test_each_engine_has_its_answer(kind: str, answer: object) -> None:
+    seen = database(kind=kind, answer=answer, connect_seconds=0.5)
+
+    assert judge(seen, Params(), NOW) == passed(
+        "answers in 0.500 s, at most 1 s (version 15.14)",
+        Measure("answer", 0.5, "s"),
+        Measure("connect", 0.5, "s"),
+    )
+
+
+@pytest.mark.parametrize("odd", ["5", -5.0, float("nan")])
+def test_a_time_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
+    with pytest.raises(ValueError, match=r"query_seconds: found .*; expected a number"):
+        judge(database(connect_seconds=0.1, query_seconds=odd), Params(), NOW)
 
 
 def test_one_that_was_found_and_refuses_us_is_unknown() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.database_pool import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -31,7 +31,10 @@ def database(used: object, **data: object) -> Observation:
     ],
 )
 def test_limits(used: int, severity: Severity | None) -> None:
-    assert judge(database(used), Params(), NOW).severity is severity
+    verdict = judge(database(used), Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -60,7 +63,32 @@ def test_messages_state_value_and_limit() -> None:
         ),
         (database("1"), unknown("the server did not say how many connections there are")),
         (database(1, max_connections=3), unknown("0 connections may be had")),
+        (database(1, max_connections=2), unknown("-1 connections may be had")),
+        (
+            database(1, max_connections=4),
+            failed(
+                Severity.CRITICAL,
+                "1 of 1 connections in use (100.0 %); limit 95 %",
+                Measure("used", 100.0, "%"),
+                Measure("connections", 1),
+            ),
+        ),
+        (
+            database(85, max_connections=100, reserved_connections=None),
+            failed(
+                Severity.MEDIUM,
+                "85 of 100 connections in use (85.0 %); limit 85 %",
+                Measure("used", 85.0, "%"),
+                Measure("connections", 85),
+            ),
+        ),
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
     assert judge(seen, Params(), NOW) == verdict
+
+
+@pytest.mark.parametrize("odd", ["5", -5.0, float("nan")])
+def test_a_reserve_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
+    with pytest.raises(ValueError, match=r"reserved_connections: found .*; expected a number"):
+        judge(database(1, reserved_connections=odd), Params(), NOW)

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.deleted_open_files import Params, judge
-from upkeep.verdicts import Severity, Status
+from upkeep.verdicts import Measure, Severity, Status, failed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 FILE = {"path": "/var/log/app.log", "bytes": 1, "pid": 7, "process": "app", "writes": True}
@@ -33,8 +33,24 @@ def test_space(held: int, severity: Severity | None) -> None:
     verdict = judge(seen(held), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is severity
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
     assert f"{held} By in 1 deleted files" in verdict.message
+
+
+def test_a_failure_names_the_biggest_and_who_holds_it() -> None:
+    assert judge(seen(600_000_000, count=2), Params(), NOW) == failed(
+        Severity.MEDIUM,
+        "600000000 By in 2 deleted files, at most 500000000 By; "
+        "the biggest is /var/log/app.log, held by app",
+        Measure("held", 600_000_000, "By"),
+        Measure("files", 2),
+        remedy="ls -l /proc/7/fd  # then restart app",
+    )
+
+
+def test_what_else_the_gather_saw_is_not_judged() -> None:
+    assert judge(seen(600_000_000, kind="log"), Params(), NOW) is None
 
 
 @pytest.mark.parametrize("hidden", [{"processes_unseen": 3}, {"complete": False}])

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.disk_space import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -35,6 +35,7 @@ def disk(used_percent: float, size_gib: float, **data: object) -> Observation:
         (97, 100, Severity.CRITICAL),
         (90, 1000, None),
         (90.01, 1000, Severity.MEDIUM),
+        (95, 1000, Severity.MEDIUM),
         (95.01, 1000, Severity.HIGH),
         (99, 1000, Severity.HIGH),
         (99.01, 1000, Severity.CRITICAL),
@@ -42,7 +43,10 @@ def disk(used_percent: float, size_gib: float, **data: object) -> Observation:
     ],
 )
 def test_both_limits_count(used: float, size: float, severity: Severity | None) -> None:
-    assert judge(disk(used, size), Params(), NOW).severity is severity
+    verdict = judge(disk(used, size), Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -54,6 +58,11 @@ def test_messages_state_value_and_limit() -> None:
     assert (
         judge(disk(90, 1000), Params(), NOW).message
         == "90.0 % used, 100.0 GiB available; limit 80 % with less than 100 GiB"
+    )
+    # Exactly at the share it passes by what is available, which is said.
+    assert (
+        judge(disk(80, 1000), Params(), NOW).message
+        == "80.0 % used, 200.0 GiB available; limit 80 % with less than 100 GiB"
     )
     assert judge(disk(98, 100), Params(), NOW) == failed(
         Severity.CRITICAL,
@@ -70,6 +79,14 @@ def test_blocks_reserved_for_root_are_used_blocks_as_in_df() -> None:
         judge(seen, Params(), NOW).message
         == "83.3 % used, 15.0 GiB available; limit 80 % with less than 100 GiB"
     )
+
+
+def test_one_without_blocks_is_no_disk_and_one_block_is_one() -> None:
+    assert judge(disk(0, 0), Params(), NOW) is None
+    full = judge(disk(0, 0, size_bytes=1), Params(), NOW)
+    assert (full.status, full.severity) == (Status.FAIL, Severity.CRITICAL)
+    empty = judge(disk(0, 0, size_bytes=1, free_bytes=1, available_bytes=1), Params(), NOW)
+    assert empty.status is Status.PASS
 
 
 def test_a_declared_disk_that_is_not_mounted_fails() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.external_service import Params, judge
-from upkeep.verdicts import Severity, Status, Verdict
+from upkeep.verdicts import Measure, Severity, Status, Verdict
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 REFUSED = {"stage": "connect", "problem": "192.0.2.1:25: connection refused"}
@@ -20,7 +20,7 @@ def reached(seconds: float = 0.1) -> dict[str, Any]:
     return {"tcp_seconds": seconds, "total_seconds": seconds}
 
 
-def look(tries: list[Any], params: Params | None = None) -> Verdict:
+def look(tries: Any, params: Params | None = None) -> Verdict:
     return judge(Observation("tcp://mail:25", {"tries": tries}), params or Params(), NOW)
 
 
@@ -77,9 +77,34 @@ def look(tries: list[Any], params: Params | None = None) -> Verdict:
             "the host's resolver: mail: temporary failure in name resolution",
         ),
         ([], Status.UNKNOWN, None, "no try was told of"),
+        (None, Status.UNKNOWN, None, "no try was told of"),
+        ([reached(), None], Status.UNKNOWN, None, "no try was told of"),
+        ([{}], Status.UNKNOWN, None, "no times were told"),
+        (
+            [{"status": 499, "total_seconds": 0.1}],
+            Status.PASS,
+            None,
+            "reached in 0.10 s on average, below 2 s expected",
+        ),
+        (
+            [{"status": 500, "total_seconds": 0.1}],
+            Status.FAIL,
+            Severity.HIGH,
+            "status 500; 1 of 1 tries",
+        ),
+        ([{"problem": "reset"}], Status.FAIL, Severity.HIGH, "reset; 1 of 1 tries"),
+        (
+            [{"stage": "tls", "total_seconds": 0.1}],
+            Status.FAIL,
+            Severity.HIGH,
+            "no further than tls; 1 of 1 tries",
+        ),
+        # Our own resolver's trouble is unknown only if no try got further.
+        ([SILENT, REFUSED], Status.FAIL, Severity.HIGH, f"{REFUSED['problem']}; 2 of 2 tries"),
+        ([SILENT, reached()], Status.FAIL, Severity.MEDIUM, f"{SILENT['problem']}; 1 of 2 tries"),
     ],
 )
-def test_tries(tries: list[Any], status: Status, severity: Severity | None, message: str) -> None:
+def test_tries(tries: Any, status: Status, severity: Severity | None, message: str) -> None:
     verdict = look(tries)
 
     assert (verdict.status, verdict.severity, verdict.message) == (status, severity, message)
@@ -88,3 +113,17 @@ def test_tries(tries: list[Any], status: Status, severity: Severity | None, mess
 def test_a_site_says_how_bad_it_is() -> None:
     assert look([REFUSED], Params(down="critical")).severity is Severity.CRITICAL
     assert look([REFUSED, reached()], Params(down="low")).severity is Severity.LOW
+
+
+def test_measures_are_the_share_that_got_through_and_the_mean() -> None:
+    assert look([reached(0.1), REFUSED, reached(0.3)]).measures == (
+        Measure("answered", 66.7, "%"),
+        Measure("mean", 0.2, "s"),
+    )
+    assert look([REFUSED]).measures == (Measure("answered", 0.0, "%"),)
+
+
+@pytest.mark.parametrize("status", ["502", True, -1])
+def test_a_status_that_was_told_and_is_none_does_not_pass(status: object) -> None:
+    with pytest.raises(ValueError, match=r"status: found .*; expected a number"):
+        look([{"status": status, "total_seconds": 0.1}])

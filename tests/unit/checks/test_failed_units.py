@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.failed_units import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -46,6 +46,24 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
             ),
         ),
         (
+            [{**FLAPPING, "restarts": 0}, {**MOTD, "result": "success"}],
+            Params(),
+            failed(
+                Severity.MEDIUM,
+                "2 units failed, at most 0: shop.service (restarting), motd-news.service",
+                Measure("failed units", 2),
+            ),
+        ),
+        (
+            [MOTD],
+            Params(high_units=("motd*",)),
+            failed(
+                Severity.HIGH,
+                "1 unit failed, at most 0: motd-news.service (exit-code 1)",
+                Measure("failed units", 1),
+            ),
+        ),
+        (
             [MOTD],
             Params(ignore_units=("motd-*",)),
             passed("no unit has failed, at most 0", Measure("failed units", 0)),
@@ -60,7 +78,50 @@ def test_many_units_are_counted() -> None:
     verdict = judge(systemd(*[{"unit": f"u{n}.service"} for n in range(9)]), Params(), NOW)
 
     assert verdict.message.endswith("u3.service, u4.service and 4 more")
+    five = judge(systemd(*[{"unit": f"u{n}.service"} for n in range(5)]), Params(), NOW)
+    assert five.message.endswith(": u0.service, u1.service, u2.service, u3.service, u4.service")
 
 
-def test_odd_data_is_unknown() -> None:
-    assert judge(Observation("systemd", {}), Params(), NOW) == unknown("no list of units was given")
+@pytest.mark.parametrize("units", [None, "nginx.service", {"unit": "a"}, [None], [MOTD, "b"]])
+def test_odd_data_is_unknown(units: object) -> None:
+    assert judge(Observation("systemd", {"units": units}), Params(), NOW) == unknown(
+        "no list of units was given"
+    )
+
+
+def test_units_beyond_those_that_were_told_do_not_pass() -> None:
+    few = Observation("systemd", {"units": [MOTD], "count": 2})
+    ignored = Params(ignore_units=("motd-*",))
+
+    assert judge(few, ignored, NOW) == unknown(
+        "2 units failed, only the first 1 were told", Measure("failed units", 0)
+    )
+    assert judge(few, Params(), NOW).status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("unit", "severity"),
+    [
+        ("ssh.service", Severity.HIGH),
+        ("sshd.service", Severity.HIGH),
+        ("nginx.service", Severity.HIGH),
+        ("apache2.service", Severity.HIGH),
+        ("httpd.service", Severity.HIGH),
+        ("postgresql@15-main.service", Severity.HIGH),
+        ("mariadb.service", Severity.HIGH),
+        ("mysql.service", Severity.HIGH),
+        ("redis-server.service", Severity.HIGH),
+        ("auditd.service", Severity.HIGH),
+        ("cron.service", Severity.HIGH),
+        ("crond.service", Severity.HIGH),
+        ("nightly-backup.service", Severity.HIGH),
+        ("restic.service", Severity.HIGH),
+        ("borgmatic.timer", Severity.HIGH),
+        ("logrotate.service", Severity.HIGH),
+        ("srv-data.mount", Severity.HIGH),
+        ("shop.service", Severity.MEDIUM),
+        ("ssh.socket", Severity.MEDIUM),
+    ],
+)
+def test_which_units_are_severe(unit: str, severity: Severity) -> None:
+    assert judge(systemd({"unit": unit}), Params(), NOW).severity is severity

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.file_handles import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -22,7 +22,10 @@ def handles(used: int) -> Observation:
     [(699, None), (700, Severity.MEDIUM), (899, Severity.MEDIUM), (900, Severity.CRITICAL)],
 )
 def test_limits(used: int, severity: Severity | None) -> None:
-    assert judge(handles(used), Params(), NOW).severity is severity
+    verdict = judge(handles(used), Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -41,6 +44,7 @@ def test_messages_state_value_and_limit() -> None:
 
 def test_what_is_no_handle_is_not_judged_and_odd_data_is_unknown() -> None:
     assert judge(Observation("swap", {}), Params(), NOW) is None
-    assert judge(Observation("file handles", {}), Params(), NOW) == unknown(
-        "no number of file handles was given"
-    )
+    for data in ({}, {"open": 1, "limit": 0}, {"open": "1", "limit": 9}):
+        assert judge(Observation("file handles", data), Params(), NOW) == unknown(
+            "no number of file handles was given"
+        )

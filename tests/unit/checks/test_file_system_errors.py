@@ -41,9 +41,24 @@ def disk(**data: object) -> Observation:
                 Measure("errors", 3),
             ),
         ),
+        (
+            disk(errors=1),
+            failed(
+                Severity.HIGH,
+                "1 errors counted since its last check, at most 0",
+                Measure("errors", 1),
+            ),
+        ),
         (disk(read_only="no"), unknown("no mount options were given")),
+        (disk(lost_writes=None), unknown("no mount options were given")),
         (Observation("/backup", {"mounted": False}), None),
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
     assert judge(seen, Params(), NOW) == verdict
+
+
+@pytest.mark.parametrize("odd", ["3", -1, True])
+def test_a_count_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
+    with pytest.raises(ValueError, match=r"errors: found .*; expected a number"):
+        judge(disk(errors=odd), Params(), NOW)

@@ -19,17 +19,22 @@ from upkeep.verdicts import Severity, Status, failed
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 RECORDED = json.loads((Path(__file__).parents[2] / "canaries" / "host_key.json").read_text())
 CHANGED = RECORDED["observation"]["data"]["problem"]
+CHANGED_KEY = failed(
+    Severity.HIGH, "its key is another than the one that is known; nothing was sent to it"
+)
 
 
 @pytest.mark.parametrize(
     ("problem", "verdict"),
     [
-        (CHANGED, failed(Severity.HIGH, "its key is another than the one that is known; nothing was sent to it")),
+        (CHANGED, CHANGED_KEY),
         ("No ED25519 host key is known for 10.91.1.10 and you have requested strict checking. Host key verification failed.", None),
+        ("host key for 10.91.1.10 has changed and you have requested strict checking.", CHANGED_KEY),
+        ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @", CHANGED_KEY),
         ("ssh: connect to host 10.91.1.10 port 22: No route to host", None),
         ("", None),
     ],
-    ids=["changed", "never known", "away", "answered"],
+    ids=["changed", "never known", "strict", "warned", "away", "answered"],
 )  # fmt: skip
 def test_why_a_host_is_away(problem: str, verdict: object) -> None:
     assert judge(Observation(CONNECTION, {"problem": problem}), Params(), NOW) == verdict

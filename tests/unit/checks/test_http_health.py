@@ -56,6 +56,20 @@ def look(tries: list[Any], params: Params | None = None, **more: Any) -> Verdict
             Severity.HIGH,
             "1 of 3 tries: no answer: 127.0.0.1:1: connection refused",
         ),
+        ([answered(status=199)], Severity.CRITICAL, "status 199; expected 200 to 299"),
+        ([answered(status=200)], None, "200 in 0.50 s on average, below 2 s expected"),
+        ([answered(status=300)], Severity.CRITICAL, "status 300; expected 200 to 299"),
+        ([answered(status=True)], Severity.CRITICAL, "no answer: no reason was told"),
+        (
+            [answered(status=503), REFUSED],
+            Severity.CRITICAL,
+            "no answer: 127.0.0.1:1: connection refused",
+        ),
+        (
+            [*[answered(0.5)] * 19, answered(3.999)],
+            None,
+            "200 in 0.67 s on average, below 2 s expected",
+        ),
         ([answered(status=503)], Severity.CRITICAL, "status 503; expected 200 to 299"),
         ([answered(status=299)], None, "299 in 0.50 s on average, below 2 s expected"),
         (
@@ -151,6 +165,7 @@ def test_components_beyond_those_looked_at_do_not_pass() -> None:
     [
         {"tries": "three"},
         {"tries": []},
+        {"tries": [answered(), None]},
         {"tries": [answered()], "json_unreadable": "JSON with NaN"},
         {"tries": [{"status": 200, "total_seconds": float("nan")}]},
     ],
@@ -164,3 +179,73 @@ def test_what_cannot_be_judged_is_unknown(data: dict[str, Any]) -> None:
 )
 def test_a_percentile_is_a_value_that_was_measured(percent: float, value: float) -> None:
     assert percentile([1, 2, 3, 4], percent) == value
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "down",
+        "fail",
+        "failed",
+        "failing",
+        "error",
+        "unhealthy",
+        "critical",
+        "out_of_service",
+        "unavailable",
+        "disconnected",
+        "false",
+        False,
+        "DOWN",
+        "Out_Of_Service",
+    ],
+)
+def test_words_for_down(state: object) -> None:
+    verdict = look([answered()], components=[{"path": "db", "state": state}])
+
+    assert (verdict.severity, verdict.message) == (Severity.HIGH, f"db is {str(state)!r}")
+
+
+@pytest.mark.parametrize("state", ["up", "ok", True, None, "downtown", ""])
+def test_other_words_are_not_down(state: object) -> None:
+    assert look([answered()], components=[{"path": "db", "state": state}]).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "same"),
+    [
+        (True, True, True),
+        (True, 1, False),
+        (1, True, False),
+        (0, False, False),
+        (1, 1.0, True),
+        ("a", "a", True),
+        ("1", 1, False),
+        (None, None, True),
+        ("b", ["a", "b"], True),
+        ("c", ["a", "b"], False),
+        (True, [1], False),
+        ("a", [], False),
+    ],
+)
+def test_a_value_is_the_one_wanted(value: object, wanted: object, same: bool) -> None:
+    told = [{"path": "x", "wanted": wanted, "found": True, "value": value}]
+
+    assert (look([answered()], json=told).status is Status.PASS) is same
+
+
+def test_a_value_that_was_not_found_is_not_the_one_wanted() -> None:
+    told = [{"path": "x", "wanted": None, "value": None}]
+
+    assert look([answered()], json=told).status is Status.FAIL
+    assert look([answered()], contains={"wanted": "a"}).status is Status.FAIL
+
+
+def test_so_many_faults_of_an_answer_are_named() -> None:
+    components = [{"path": f"c{number}", "state": "down"} for number in range(5)]
+
+    four = look([answered()], components=components[:4]).message
+    three = look([answered()], components=components[:3]).message
+
+    assert four == "c0 is 'down'; c1 is 'down'; c2 is 'down'; and 1 more"
+    assert three == "c0 is 'down'; c1 is 'down'; c2 is 'down'"

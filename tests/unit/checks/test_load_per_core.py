@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.load_per_core import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -29,7 +29,10 @@ def load(fifteen: float, **data: object) -> Observation:
     ],
 )
 def test_limits(fifteen: float, severity: Severity | None) -> None:
-    assert judge(load(fifteen), Params(), NOW).severity is severity
+    verdict = judge(load(fifteen), Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_a_failing_load_says_what_was_waited_for() -> None:
@@ -54,6 +57,5 @@ def test_a_passing_load_states_value_and_limit() -> None:
 
 def test_what_is_not_load_is_not_judged_and_odd_data_is_unknown() -> None:
     assert judge(Observation("swap", {}), Params(), NOW) is None
-    assert judge(load(1, processors=0), Params(), NOW) == unknown(
-        "no load or number of processors was given"
-    )
+    for seen in (load(1, processors=0), load(1, processors=None), Observation("load", {})):
+        assert judge(seen, Params(), NOW) == unknown("no load or number of processors was given")

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.log_retention import Params, judge
-from upkeep.verdicts import Severity, Status
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -31,7 +31,42 @@ def test_days(days: int, severity: Severity | None) -> None:
     verdict = judge(seen(overdue=1, overdue_bytes=10, oldest_overdue_at=oldest), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is severity
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
+
+
+def test_messages_state_value_and_limit() -> None:
+    measures = (
+        Measure("archives", 9),
+        Measure("archive_bytes", 90, "By"),
+        Measure("overdue_bytes", 0, "By"),
+    )
+
+    assert judge(seen(), Params(), NOW) == passed("9 archives, none past its 30 days", *measures)
+    refused = judge(seen(refused=["/var/log/a/x: a link", "b"]), Params(), NOW)
+    assert refused == failed(
+        Severity.MEDIUM,
+        "2 files that a clean-up must not touch, such as /var/log/a/x: a link",
+        *measures,
+        remedy="ls -li /var/log/a",
+    )
+    assert judge(seen(unread=["/var/log/a/b: denied"]), Params(), NOW) == unknown(
+        "1 folders not read, such as /var/log/a/b: denied"
+    )
+    assert judge(seen(kind="log"), Params(), NOW) is None
+
+
+def test_the_oldest_that_is_overdue_is_told() -> None:
+    oldest = (NOW - timedelta(days=40)).isoformat()
+    late = seen(overdue=3, overdue_bytes=7, oldest_overdue_at=oldest, refused=["b"], unread=["c"])
+
+    assert judge(late, Params(), NOW) == failed(
+        Severity.LOW,
+        "3 archives past their 30 days, the oldest 40 d old",
+        Measure("archives", 9),
+        Measure("archive_bytes", 90, "By"),
+        Measure("overdue_bytes", 7, "By"),
+    )
 
 
 def test_what_must_not_be_touched_is_a_finding_and_what_is_unread_unknown() -> None:

@@ -79,10 +79,18 @@ def test_a_state_file_that_claims_more_than_the_disk_shows_is_named_and_not_beli
     ("policy", "more", "severity"),
     [
         ({"ifempty": False}, {"bytes": 0}, None),
+        ({"ifempty": True}, {"bytes": 0}, Severity.MEDIUM),
+        ({"ifempty": False}, {"bytes": 1}, Severity.MEDIUM),
         ({"minsize_bytes": 101}, {}, None),
         ({"minsize_bytes": 100}, {}, Severity.MEDIUM),
     ],
-    ids=["empty and not rotated so", "under minsize", "at minsize"],
+    ids=[
+        "empty and not rotated so",
+        "empty and rotated all the same",
+        "not empty",
+        "under minsize",
+        "at minsize",
+    ],
 )
 def test_a_late_log_that_need_not_be_rotated(
     policy: dict[str, Any], more: dict[str, Any], severity: Severity | None
@@ -90,7 +98,8 @@ def test_a_late_log_that_need_not_be_rotated(
     verdict = judge(seen(480, policy, **more), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is severity
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +108,44 @@ def test_a_late_log_that_need_not_be_rotated(
         ({"period": "size", "size_bytes": 50}, {"bytes": 100}, None, "2 archives"),
         ({"period": "size", "size_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
         ({"maxsize_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
+        ({"maxsize_bytes": 50}, {"bytes": 100}, None, "2 archives"),
+        # The size of a policy by time is no limit; of two limits the smaller counts.
+        ({"size_bytes": 1}, {}, None, "2 archives"),
+        (
+            {"period": "size", "size_bytes": 5000, "maxsize_bytes": 50},
+            {"bytes": 101},
+            Severity.MEDIUM,
+            "at most 100 By",
+        ),
+        ({"compress": True, "rotate": 1}, {"uncompressed": 1, "free_bytes": 100}, None, ""),
         ({"compress": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
+        ({"copytruncate": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
+        ({}, {"free_bytes": 99}, None, "2 archives"),
         ({"period": "hourly", "dateext": True}, {}, Severity.MEDIUM, "collides"),
+        ({"period": "hourly", "dateext": True}, {"date_format": "-%Y%m%d%H"}, None, ""),
+        ({"period": "hourly", "dateext": True}, {"date_format": "-%s"}, None, ""),
+        ({"period": "hourly"}, {}, None, "2 archives"),
+        ({"dateext": True}, {}, None, "2 archives"),
         ({"rotate": 0}, {}, Severity.LOW, "2 archives, at most 0"),
+        ({"rotate": 0}, {"archives": 1}, None, "1 archives"),
+        ({"rotate": -1}, {"archives": 999}, None, "999 archives"),
         ({}, {"missing_numbers": [2, 3]}, Severity.LOW, "missing from the series: 2, 3"),
         ({"compress": True}, {}, Severity.LOW, "2 archives are not compressed, at most 1"),
         ({"compress": True, "delaycompress": True}, {}, None, "2 archives"),
+        (
+            {"compress": True, "delaycompress": True},
+            {"uncompressed": 3},
+            Severity.LOW,
+            "3 archives are not compressed, at most 2",
+        ),
+        # The worst is told, not the first that was looked at.
+        (
+            {"maxsize_bytes": 10, "compress": True},
+            {"free_bytes": 99, "missing_numbers": [2]},
+            Severity.HIGH,
+            "99 By free",
+        ),
+        ({"rotate": 0}, {"missing_numbers": [2]}, Severity.LOW, "2 archives, at most 0"),
     ],
 )
 def test_other_faults(
@@ -113,19 +154,68 @@ def test_other_faults(
     verdict = judge(seen(1, policy, **more), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is severity
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
     assert says in verdict.message
 
 
-def test_a_program_that_still_writes_into_the_archive() -> None:
-    written = (NOW - timedelta(minutes=5)).isoformat()
-    observation = seen(2, bytes=0, archive_writers=["nginx[7]"], newest_written_at=written)
+@pytest.mark.parametrize(
+    ("minutes", "more", "severity"),
+    [
+        (15, {}, None),
+        (15.1, {}, Severity.MEDIUM),
+        (115, {}, Severity.MEDIUM),
+        (115, {"bytes": 1}, None),
+        (115, {"archive_writers": []}, None),
+        (115, {"born_at": None}, Severity.MEDIUM),
+        (115, {"born_at": None, "proved_at": None}, None),
+    ],
+    ids=[
+        "at the limit",
+        "longer",
+        "still",
+        "into the log too",
+        "nobody now",
+        "by its proof",
+        "without any",
+    ],
+)
+def test_a_program_that_still_writes_into_the_archive(
+    minutes: float, more: dict[str, Any], severity: Severity | None
+) -> None:
+    written = (NOW - timedelta(hours=2) + timedelta(minutes=minutes)).isoformat()
+    written_on = {"bytes": 0, "archive_writers": ["nginx[7]"], "newest_written_at": written}
 
-    verdict = judge(observation, Params(), NOW)
+    verdict = judge(seen(2, **{**written_on, **more}), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is Severity.MEDIUM
-    assert verdict.message == "empty, while nginx[7] still writes into app.log.1"
+    assert verdict.severity is severity
+    if severity:
+        assert verdict.message == "empty, while nginx[7] still writes into app.log.1"
+        assert verdict.remedy == "let the stanza's postrotate make the program open its log again"
+
+
+@pytest.mark.parametrize(
+    ("period", "days", "limit"),
+    [
+        ("hourly", 1 / 12, "2 h"),
+        ("daily", 2, "48 h"),
+        ("weekly", 14, "14 d"),
+        ("monthly", 62, "62 d"),
+        ("yearly", 732, "732 d"),
+    ],
+)
+def test_two_periods_of_each_kind(period: str, days: float, limit: str) -> None:
+    policy = {"period": period}
+
+    at_limit = judge(seen(days * 24, policy), Params(), NOW)
+    over = judge(seen(days * 24 + 0.1, policy), Params(), NOW)
+
+    assert at_limit is not None
+    assert at_limit.status is Status.PASS
+    assert over is not None
+    assert over.severity is Severity.MEDIUM
+    assert over.message.endswith(f", at most {limit} when {period}")
 
 
 @pytest.mark.parametrize(
@@ -138,11 +228,37 @@ def test_an_archive_of_the_future_proves_nothing(hours: float, status: Status) -
     assert verdict.status is status
 
 
-def test_without_any_proof_it_is_unknown() -> None:
-    verdict = judge(seen(None), Params(), NOW)
+@pytest.mark.parametrize(
+    ("policy", "more", "status"),
+    [
+        ({}, {}, Status.UNKNOWN),
+        ({}, {"bytes": 0}, Status.PASS),
+        ({"period": "size"}, {}, Status.PASS),
+        ({}, {"missing_numbers": [2]}, Status.FAIL),
+    ],
+    ids=["daily", "an empty one", "by size", "with another fault"],
+)
+def test_without_any_proof_it_is_unknown(
+    policy: dict[str, Any], more: dict[str, Any], status: Status
+) -> None:
+    verdict = judge(seen(None, policy, **more), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.status is Status.UNKNOWN
+    assert verdict.status is status
+
+
+def test_a_fault_beside_an_archive_of_the_future_is_told() -> None:
+    verdict = judge(seen(-25, missing_numbers=[2]), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.severity is Severity.LOW
+    assert judge(seen(-25, {"period": "size"}), Params(), NOW) == passed(
+        "collecting for -25 h, 2 archives", *measures(-25)
+    )
+
+
+def test_what_else_the_gather_saw_is_not_judged() -> None:
+    assert judge(Observation("deleted open files", {"kind": "deleted"}), Params(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -152,7 +268,8 @@ def test_a_big_log_that_nothing_rotates(size: int, severity: Severity) -> None:
     verdict = judge(Observation("/var/log/x", {"kind": "unrotated", "bytes": size}), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.severity is severity
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_a_log_that_is_not_there() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.log_rotation_config import Params, judge
-from upkeep.verdicts import Severity, Status
+from upkeep.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 STATE = {"path": "/var/lib/logrotate/status", "problem": "", "unseen": ""}
@@ -31,7 +31,24 @@ def seen(**more: Any) -> Observation:
         ({"errors": ["stat of /x failed: No such file"], "status": 0}, Status.PASS, None),
         ({"errors": ["cannot open a: Permission denied"]}, Status.UNKNOWN, None),
         ({"unseen": "logrotate: no such program"}, Status.FAIL, Severity.MEDIUM),
+        ({"unseen": "logrotate: no time"}, Status.UNKNOWN, None),
         ({"left_out": 5}, Status.UNKNOWN, None),
+        ({"status": 1}, Status.FAIL, Severity.MEDIUM),
+        ({"problems": ["/etc/b: Permission denied"]}, Status.UNKNOWN, None),
+        ({"problems": ["a:3: 'rotat 7' is not understood"]}, Status.UNKNOWN, None),
+        ({"problems": ["a: included 9 deep"]}, Status.UNKNOWN, None),
+        # What is known to be wrong goes before what is not known.
+        (
+            {"problems": ["a: ends within a stanza"], "errors": ["a: no"]},
+            Status.FAIL,
+            Severity.MEDIUM,
+        ),
+        (
+            {"errors": ["a: Permission denied"], "twice": {"/a": ["a:1", "b:1"]}},
+            Status.FAIL,
+            Severity.MEDIUM,
+        ),
+        ({"errors": ["stat of /x failed: gone", "a: no"]}, Status.FAIL, Severity.MEDIUM),
     ],
 )
 def test_configuration(more: dict[str, Any], status: Status, severity: Severity | None) -> None:
@@ -39,3 +56,16 @@ def test_configuration(more: dict[str, Any], status: Status, severity: Severity 
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
+
+
+def test_messages() -> None:
+    assert judge(seen(), Params(), NOW) == passed(
+        "2 stanzas for 3 logs", Measure("logs", 3), Measure("stanzas", 2)
+    )
+    broken = seen(state={**STATE, "problem": "line 2: cut"})
+    assert judge(broken, Params(), NOW) == failed(
+        Severity.HIGH,
+        "state file /var/lib/logrotate/status cannot be read, line 2: cut",
+        remedy="mv /var/lib/logrotate/status /var/lib/logrotate/status.broken  # logrotate begins a new one",
+    )
+    assert judge(Observation("/var/log/a", {"kind": "log"}), Params(), NOW) is None

@@ -50,9 +50,23 @@ def test_five_failures_before_a_login_are_critical() -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
-    ids=["part", "silent", "misread"],
+    [
+        {"truncated": True},
+        {"newest_at": None},
+        {"newest_at": "2026-11-22T11:59:59+00:00"},
+        {"unparsed": 11},
+        {"untold": 1},
+    ],
+    ids=["part", "no line", "silent", "misread", "untold"],
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
+    assert judge(seen(**limits), Params(), NOW).status is Status.PASS
     assert judge(seen(**more), Params(), NOW).status is Status.UNKNOWN
     assert judge(seen(5, **more), Params(), NOW).status is Status.FAIL
+
+
+@pytest.mark.parametrize("logins", [None, "bob", [None]])
+def test_logins_that_were_not_told_do_not_pass(logins: object) -> None:
+    with pytest.raises(ValueError, match="no list 'logins_after_failures' was observed"):
+        judge(seen(logins_after_failures=logins), Params(), NOW)

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.memory_available import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -29,7 +29,10 @@ def memory(available: int, **data: object) -> Observation:
     ],
 )
 def test_limits(available: int, severity: Severity | None) -> None:
-    assert judge(memory(available), Params(), NOW).severity is severity
+    verdict = judge(memory(available), Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -48,6 +51,9 @@ def test_only_memory_is_judged() -> None:
     assert judge(Observation("load", {}), Params(), NOW) is None
 
 
-@pytest.mark.parametrize("data", [{}, {"total_bytes": 0, "available_bytes": 0}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"total_bytes": 0, "available_bytes": 0}, {"total_bytes": 9, "available_bytes": "9"}],
+)
 def test_odd_data_is_unknown(data: dict[str, object]) -> None:
     assert judge(Observation("memory", data), Params(), NOW) == unknown("no sizes were given")

@@ -17,7 +17,7 @@ DAY = 86400.0
 
 
 def kills(
-    since_boot: object, in_window: object, uptime: float = 40 * DAY, **data: object
+    since_boot: object, in_window: object, uptime: object = 40 * DAY, **data: object
 ) -> Observation:
     return Observation(
         "out of memory",
@@ -49,6 +49,30 @@ def killed(number: int) -> object:
         (kills(2, None, uptime=DAY), killed(2)),
         (kills(2, 1, uptime=DAY), killed(2)),  # the log lost one
         (kills(0, 1, uptime=DAY), killed(1)),  # before the boot
+        (
+            kills(0, None, uptime=DAY),
+            passed("0 killed within 24 h, at most 0", Measure("kills", 0)),
+        ),
+        (kills(2, 3, uptime=0.0), killed(3)),
+        (kills(None, 2, uptime=DAY), killed(2)),
+        (kills(2, 1, uptime=None), killed(1)),
+        (
+            kills(0, 0, window_hours=48),
+            passed("0 killed within 48 h, at most 0", Measure("kills", 0)),
+        ),
+        (
+            kills(2, None, uptime=2 * DAY, window_hours=48, kills="mysqld"),
+            failed(Severity.HIGH, "2 killed within 48 h, at most 0", Measure("kills", 2)),
+        ),
+        (
+            kills(0, 7, kills=[None, *({"name": f"p{number}"} for number in range(6))]),
+            failed(
+                Severity.HIGH,
+                "7 killed within 24 h, at most 0: p1, p2, p3, p4, p5",
+                Measure("kills", 7),
+            ),
+        ),
+        (kills(0, 0, window_hours=None), unknown("no window was given")),
     ],
 )
 def test_kills(seen: Observation, verdict: object) -> None:
@@ -58,6 +82,10 @@ def test_kills(seen: Observation, verdict: object) -> None:
 @pytest.mark.parametrize(
     ("seen", "message"),
     [
+        (
+            kills(2, None, uptime=DAY + 1),
+            "2 kills since the boot; no log says when: dmesg: not permitted",
+        ),
         (kills(2, None), "2 kills since the boot; no log says when: dmesg: not permitted"),
         (kills(None, None), "kills are not counted; no log says when: dmesg: not permitted"),
     ],
@@ -67,3 +95,12 @@ def test_kills_that_cannot_be_dated_are_unknown(seen: Observation, message: str)
         message,
         remedy="let the account read the kernel's log: usermod -aG systemd-journal,adm ACCOUNT",
     )
+
+
+@pytest.mark.parametrize("name", ["since_boot", "in_window", "uptime_seconds", "window_hours"])
+@pytest.mark.parametrize("odd", ["1", -1, True])
+def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object) -> None:
+    seen = kills(0, 0)
+
+    with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
+        judge(Observation(seen.subject, {**seen.data, name: odd}), Params(), NOW)

@@ -47,9 +47,43 @@ def test_those_without_an_address_are_not_one_source() -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"truncated": True}, {"newest_at": None}, {"unparsed": 50}],
-    ids=["part", "silent", "misread"],
+    [
+        {"truncated": True},
+        {"newest_at": None},
+        {"newest_at": "2026-11-22T11:59:59+00:00"},
+        {"unparsed": 11},
+        {"untold": 1},
+    ],
+    ids=["part", "no line", "silent", "misread", "untold"],
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
+    limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
+    assert judge(seen(1, **limits), Params(), NOW).status is Status.PASS
     assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
     assert judge(seen(6, **more), Params(), NOW).status is Status.FAIL
+
+
+def test_of_many_sources_the_worst_is_named_and_counted() -> None:
+    sources = [
+        {"source": f"192.0.2.{tried}", "accounts_tried": tried, "accounts": names}
+        for tried, names in ((6, ["a"]), (9, "many"), (7, None))
+    ]
+
+    assert judge(seen(0, sources=sources), Params(), NOW) == failed(
+        Severity.HIGH,
+        "9 accounts tried by one source in 3600 s, at most 5: 192.0.2.9 (, …)",
+        Measure("accounts_tried_by_one_source", 9),
+    )
+
+
+def test_nobody_at_all_passes() -> None:
+    assert judge(seen(0, sources=[]), Params(), NOW) == passed(
+        "0 accounts tried by one source in 3600 s, at most 5",
+        Measure("accounts_tried_by_one_source", 0),
+    )
+
+
+@pytest.mark.parametrize("sources", [None, "192.0.2.7", [None]])
+def test_sources_that_were_not_told_do_not_pass(sources: object) -> None:
+    with pytest.raises(ValueError, match="no list 'sources' was observed"):
+        judge(seen(0, sources=sources), Params(), NOW)

@@ -52,6 +52,50 @@ def ago(days: float) -> str:
                 "reboot pending: the kernel's package was replaced, running 6.1.0-28-amd64",
             ),
         ),
+        (
+            reboot(flag_at=ago(0)),
+            failed(
+                Severity.LOW,
+                "reboot pending: a package asks for it, running 6.1.0-28-amd64; for 0 d, at most 14 d",
+                Measure("pending", 0.0, "d"),
+            ),
+        ),
+        (
+            reboot(flag_at=ago(-3)),
+            failed(
+                Severity.LOW,
+                "reboot pending: a package asks for it, running 6.1.0-28-amd64; for 0 d, at most 14 d",
+                Measure("pending", 0.0, "d"),
+            ),
+        ),
+        # The oldest of what speaks for it counts; a time without a zone is none.
+        (
+            reboot(flag_at=ago(1), newer_kernel="7", newer_kernel_at=ago(20)),
+            failed(
+                Severity.HIGH,
+                "reboot pending: kernel 7 is installed; a package asks for it, running 6.1.0-28-amd64; "
+                "for 20 d, at most 14 d",
+                Measure("pending", 20.0, "d"),
+            ),
+        ),
+        (
+            reboot(flag_at="2026-01-01T00:00:00"),
+            failed(
+                Severity.MEDIUM,
+                "reboot pending: a package asks for it, running 6.1.0-28-amd64",
+            ),
+        ),
+        (
+            reboot(kernel_replaced_at=ago(15), packages=["dbus", "glibc"]),
+            failed(
+                Severity.HIGH,
+                "reboot pending: the kernel's package was replaced; asked for by dbus, glibc, "
+                "running 6.1.0-28-amd64; for 15 d, at most 14 d",
+                Measure("pending", 15.0, "d"),
+            ),
+        ),
+        (reboot(packages=None), unknown("no list of packages was given")),
+        (reboot(packages="dbus"), unknown("no list of packages was given")),
         (reboot(running_kernel=None), unknown("no running kernel was given")),
     ],
 )

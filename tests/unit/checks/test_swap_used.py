@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.swap_used import Params, judge
-from upkeep.verdicts import Measure, Severity, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -22,7 +22,10 @@ def swap(used: int) -> Observation:
     [(799, None), (800, Severity.LOW), (949, Severity.LOW), (950, Severity.MEDIUM)],
 )
 def test_limits(used: int, severity: Severity | None) -> None:
-    assert judge(swap(used), Params(), NOW).severity is severity
+    verdict = judge(swap(used), Params(), NOW)
+
+    status = Status.FAIL if severity else Status.PASS
+    assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -36,4 +39,5 @@ def test_messages_state_value_and_limit() -> None:
 
 def test_what_is_not_swap_is_not_judged_and_odd_data_is_unknown() -> None:
     assert judge(Observation("memory", {}), Params(), NOW) is None
-    assert judge(Observation("swap", {}), Params(), NOW) == unknown("no sizes were given")
+    for data in ({}, {"total_bytes": 0, "free_bytes": 0}, {"total_bytes": 1}):
+        assert judge(Observation("swap", data), Params(), NOW) == unknown("no sizes were given")

@@ -1,0 +1,407 @@
+"""What messages say, over channels that may carry everything and over the others; hostile text; lengths."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from upkeep.alerts.messages import (
+    SHOWN_ALERTS,
+    SHOWN_FINDINGS,
+    SHOWN_HOSTS,
+    TEXT_CHARACTERS,
+    About,
+    Message,
+    alert_message,
+    digest_message,
+    harmless,
+    headline,
+    judged_message,
+    probe_message,
+    recovery_message,
+    title_of,
+)
+from upkeep.alerts.model import (
+    ACCEPTED,
+    CLOSED,
+    FIRST,
+    INCIDENT,
+    JUDGED,
+    OPEN,
+    RECOVERED,
+    UNWATCHED,
+    Alert,
+    Member,
+)
+from upkeep.check import load
+
+NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
+SINCE = NOW - timedelta(hours=2)
+REMEDY = load()["disk_space"].remedy
+SECRET = "/srv/patients/doe"
+HOSTILE = "a\x1b[31m\r\nb\u202ec @everyone <!here> <@U1> <#C1>"
+HARMLESS = r"a\x1b[31m\r\nb\u202ec @ everyone < !here> < @ U1> < #C1>"
+
+
+def alert(**values: Any) -> Alert:
+    made: dict[str, Any] = {
+        "id": 17,
+        "site": "/srv/site",
+        "group_key": "0123456789abcdef01234567" + "9" * 40,
+        "opening": 3,
+        "kind": INCIDENT,
+        "check_id": "disk_space",
+        "cause": SECRET,
+        "team": "ops",
+        "severity": 2,
+        "worst": 1,
+        "status": OPEN,
+        "opened_at": SINCE,
+        "round": 1,
+        "round_at": SINCE,
+        "round_why": "opened",
+    }
+    return Alert(**{**made, **values})
+
+
+def member(number: int = 1, **values: Any) -> Member:
+    made: dict[str, Any] = {
+        "alert_id": 17,
+        "finding_id": number,
+        "host": f"web{number}",
+        "check": "disk_space",
+        "subject": SECRET,
+        "severity": 2,
+        "message": "98 % used by doe",
+        "remedy": "",
+        "since": SINCE,
+    }
+    return Member(**{**made, **values})
+
+
+def about(*members: Member, page: str = "https://upkeep.example.org/", **values: Any) -> About:
+    return About(alert(**values), members or (member(),), "astral", page, "Europe/Berlin", NOW)
+
+
+def test_a_message_over_a_channel_that_may_carry_everything() -> None:
+    found = alert_message(about(), phi=True, answer_by=NOW)
+
+    assert found == Message(
+        "[2] FAILS: File systems have space left (web1)",
+        "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
+        "\n"
+        "web1: [2] File systems have space left: /srv/patients/doe: 98 % used by doe\n"
+        "\n"
+        f"First: {REMEDY}\n"
+        "\n"
+        "https://upkeep.example.org/alerts/17\n"
+        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep ack 17\n"
+        "\n"
+        "ref 0123456789abcdef01234567-3",
+    )
+
+
+def test_a_message_over_any_other_channel() -> None:
+    found = alert_message(about(page=""), phi=False)
+
+    assert found == Message(
+        "[2] FAILS: File systems have space left (web1)",
+        "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
+        "\n"
+        "web1: [2] File systems have space left\n"
+        "\n"
+        f"First: {REMEDY}\n"
+        "\n"
+        "upkeep alerts show 17\n"
+        "\n"
+        "ref 0123456789abcdef01234567-3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("opened", "Severity 2"),
+        ("raised", "It got worse. Severity 2"),
+        ("came back", "It came back. Severity 2"),
+        ("lapsed", "The acknowledgement has lapsed, and it still fails. Severity 2"),
+        ("still fails", "It was kept quiet, and still fails. Severity 2"),
+        ("a reason of another release", "Severity 2"),
+    ],
+)
+def test_a_message_begins_with_why_it_is_told(why: str, said: str) -> None:
+    assert alert_message(about(round_why=why), phi=False).body.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("how", "title", "first", "more"),
+    [
+        (RECOVERED, "recovered: [1] FAILS: File systems have space left (web1)", "Recovered.", ""),
+        ("", "recovered: [1] FAILS: File systems have space left (web1)", "Recovered.", ""),
+        (
+            UNWATCHED,
+            "no longer watched: [1] FAILS: File systems have space left (web1)",
+            "No longer watched.",
+            "It was not seen to pass: what was watched is not there any more.",
+        ),
+        (
+            ACCEPTED,
+            "waived: [1] FAILS: File systems have space left (web1)",
+            "Waived.",
+            "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("phi", [False, True])
+def test_an_end_says_what_it_was_about_and_whether_it_was_seen_to_pass(
+    how: str, title: str, first: str, more: str, phi: bool
+) -> None:
+    ended = replace(about(status=CLOSED, closed_how=how), members=())
+
+    found = recovery_message(ended, [member()], phi=phi)
+
+    line = "web1: [2] File systems have space left" + (
+        f": {SECRET}: 98 % used by doe" if phi else ""
+    )
+    body = [
+        f"{first} Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.",
+        "",
+        line,
+        *(["", more] if more else []),
+        "",
+        "https://upkeep.example.org/alerts/17",
+        "",
+        "ref 0123456789abcdef01234567-3",
+    ]
+    assert found == Message(title, "\n".join(body))
+
+
+def every_message(*, phi: bool, of: About) -> list[Message]:
+    return [
+        alert_message(of, phi=phi, answer_by=NOW),
+        recovery_message(of, of.members, phi=phi),
+        digest_message([of, of], phi=phi),
+        judged_message(of.site, 5, 1, 2),
+    ]
+
+
+def test_subjects_values_and_a_findings_own_remedy_go_only_where_they_may() -> None:
+    secret = about(member(remedy="see patient doe"), member(2))
+
+    for phi in (False, True):
+        *told, judged = every_message(phi=phi, of=secret)
+        assert [("doe" in found.body) for found in told] == [phi] * len(told)
+        assert not any("doe" in found.title for found in told)
+        assert "doe" not in judged.title + judged.body
+    assert "First: see patient doe\n" in alert_message(secret, phi=True).body
+    assert f"First: {REMEDY}\n" in alert_message(secret, phi=False).body
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([member(remedy="a"), member(2, remedy="b")], "a"),
+        ([member(remedy="a", severity=3), member(2, remedy="b")], "b"),
+        ([member(check="no_such_check")], "upkeep findings"),
+        ([member(remedy="x" * 600)], f"{'x' * 333}[100 characters cut]{'x' * 167}"),
+    ],
+    ids=["the first of equals", "the worst", "of no check", "long"],
+)
+def test_the_first_step_is_that_of_the_worst(members: list[Member], expected: str) -> None:
+    assert f"\nFirst: {expected}\n" in alert_message(about(*members), phi=True).body
+
+
+@pytest.mark.parametrize("phi", [False, True])
+def test_what_hosts_say_is_one_line_without_control_characters_that_calls_nobody(
+    phi: bool,
+) -> None:
+    bad = member(host=HOSTILE, subject=HOSTILE, message=HOSTILE, remedy=HOSTILE, check=HOSTILE)
+    hostile = replace(about(bad, check_id=HOSTILE, cause=HOSTILE), site=HOSTILE)
+    lines = len(alert_message(about(), phi=phi).body.splitlines())
+
+    for found in every_message(phi=phi, of=hostile):
+        for text in (found.title, found.body):
+            assert all(line.isprintable() for line in text.split("\n"))
+            assert "@everyone" not in text
+            assert not any(word in text for word in ("<!", "<@", "<#"))
+        assert "\n" not in found.title
+        assert HARMLESS in found.title + found.body
+    assert len(alert_message(hostile, phi=phi).body.splitlines()) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("", ""),
+        ("me@example.org", "me@ example.org"),
+        ("@ all, a@", "@ all, a@"),
+        ("a < b, <b>", "a < b, <b>"),
+        ("\udcff\x00\u200b\u2028", r"\xff\x00\u200b\u2028"),
+        ("x" * 300, "x" * 300),
+        ("x" * 301, f"{'x' * 200}[1 characters cut]{'x' * 100}"),
+        ("<" * 301 + "@x", f"{'<' * 200}[3 characters cut]{'<' * 97}< @ x"),
+    ],
+)
+def test_harmless(text: str, expected: str) -> None:
+    assert harmless(text) == expected
+
+
+def test_a_message_is_bounded_whatever_hosts_say() -> None:
+    # The worst is a character of which six bytes and more are told.
+    long = "\U000e0001" * 100_000
+    members = [
+        member(number, host=f"{number}{long}", subject=long, message=long, remedy=long)
+        for number in range(500)
+    ]
+    many = [about(*members)] * 500
+
+    for phi in (False, True):
+        for found in (*every_message(phi=phi, of=many[0]), digest_message(many, phi=phi)):
+            assert len(found.title) < 1.2 * SHOWN_HOSTS * 10 * 150
+            most = SHOWN_ALERTS * (SHOWN_HOSTS + 2 * 6)
+            assert len(found.body) < most * 10 * (TEXT_CHARACTERS + 50)
+
+
+@pytest.mark.parametrize("phi", [False, True])
+@pytest.mark.parametrize(
+    ("count", "more"), [(SHOWN_FINDINGS, []), (SHOWN_FINDINGS + 1, ["and 1 more"])]
+)
+def test_so_many_findings_are_named_the_worst_first(count: int, more: list[str], phi: bool) -> None:
+    members = [member(number, severity=4) for number in range(1, count)]
+    worst = member(0, severity=1)
+
+    lines = alert_message(about(*members, worst), phi=phi).body.splitlines()
+
+    assert lines[2].startswith("web0: [1] ")
+    assert [line for line in lines if line.startswith("and ")] == more
+    assert sum(line.startswith("web") for line in lines) == SHOWN_FINDINGS
+
+
+def test_where_no_more_may_be_said_findings_of_a_check_on_a_host_are_counted() -> None:
+    members = [
+        member(1, host="b"),
+        member(2, host="a"),
+        member(3, host="a", subject="/other"),
+        member(4, host="a", severity=1),
+        member(5, host="a", check="swap_used"),
+    ]
+
+    lines = alert_message(about(*members), phi=False).body.splitlines()
+
+    assert lines[2:6] == [
+        "a: [1] File systems have space left",
+        "a: [2] File systems have space left (2 times)",
+        "b: [2] File systems have space left",
+        "a: [2] Swap is not full",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "values", "expected"),
+    [
+        ([], {}, "FAILS: File systems have space left (no host)"),
+        ([member()], {}, "FAILS: File systems have space left (web1)"),
+        (
+            [member(2), member(1)],
+            {},
+            "FAILS: File systems have space left (web1, web2, 2 findings)",
+        ),
+        (
+            [member(1), member(2, host="web1")],
+            {},
+            "FAILS: File systems have space left (web1, 2 findings)",
+        ),
+        (
+            [member(number) for number in range(1, 6)],
+            {},
+            "FAILS: File systems have space left (web1, web2, web3, web4, web5, 5 findings)",
+        ),
+        (
+            [member(number) for number in range(1, 8)],
+            {},
+            "FAILS: File systems have space left (web1, web2, web3, web4, web5 and 2 more, 7 findings)",
+        ),
+        (
+            [member(1, severity=4), member(2, severity=2), member(3, severity=4)],
+            {"kind": FIRST, "check_id": ""},
+            "first look at web1, web2, web3: 1 of severity 2, 2 of severity 4",
+        ),
+        ([], {"kind": FIRST, "check_id": ""}, "first look at no host: nothing"),
+        (
+            [member(1)],
+            {"kind": JUDGED, "cause": "run 5 judged again, 2"},
+            "run 5 judged again: 1 of severity 2",
+        ),
+    ],
+)
+def test_the_headline(members: list[Member], values: dict[str, Any], expected: str) -> None:
+    assert headline(alert(**values), members) == expected
+
+
+@pytest.mark.parametrize(
+    ("check", "title"),
+    [
+        ("disk_space", "File systems have space left"),
+        ("host_unreachable", "The host can be looked at"),
+        ("run_failed", "Every run comes to its end"),
+        ("a_check_of_an_older_release", "a check of an older release"),
+    ],
+)
+def test_what_a_check_is_called(check: str, title: str) -> None:
+    assert title_of(check) == title
+
+
+def test_a_digest_is_as_bad_as_the_worst_in_it_and_names_hosts_once() -> None:
+    abouts = [
+        about(member(1), member(2), id=1, severity=4),
+        about(member(2), id=2, severity=3),
+    ]
+
+    assert digest_message(abouts, phi=False) == Message(
+        "[3] 2 alerts on 2 hosts",
+        "1: FAILS: File systems have space left (web1, web2, 2 findings)\n"
+        "2: FAILS: File systems have space left (web2)\n"
+        "\n"
+        "https://upkeep.example.org/alerts",
+    )
+    assert digest_message(abouts[1:], phi=True) == Message(
+        "[3] 1 alert on 1 host",
+        "2: FAILS: File systems have space left (web2)\n"
+        "  web2: [2] File systems have space left: /srv/patients/doe: 98 % used by doe\n"
+        "\n"
+        "https://upkeep.example.org/alerts",
+    )
+
+
+def test_a_digest_names_so_many_alerts_and_counts_all() -> None:
+    many = [about(id=number, page="") for number in range(1, SHOWN_ALERTS + 3)]
+
+    found = digest_message(many, phi=False)
+
+    assert found.title == f"[2] {SHOWN_ALERTS + 2} alerts on 1 host"
+    lines = found.body.splitlines()
+    assert len(lines) == SHOWN_ALERTS + 1
+    assert lines[-1] == "and 2 more: upkeep alerts"
+    assert len(digest_message(many[:SHOWN_ALERTS], phi=False).body.splitlines()) == SHOWN_ALERTS
+
+
+def test_what_judging_again_has_changed() -> None:
+    assert judged_message("astral", 5, 0, 3) == Message(
+        "run 5 was judged again: 0 fail now, 3 do not any more",
+        "No host was looked at again; checks or limits have changed. Site: astral",
+    )
+
+
+def test_a_test_of_a_channel_says_who_asked() -> None:
+    assert probe_message("chat", "astral", "ada <@U1>\n") == Message(
+        "test of channel chat",
+        r"Asked for by ada < @ U1>\n. If you can read this, the channel works. Site: astral",
+    )
+
+
+def test_a_message_without_a_site_names_none() -> None:
+    assert "Site" not in alert_message(replace(about(), site=""), phi=True).body
