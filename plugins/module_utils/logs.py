@@ -24,6 +24,7 @@ SLACK_SECONDS = 120
 PROBE_BYTES = 16_384
 CHUNK_BYTES = 262_144
 LINE_LIMIT_BYTES = 65_536
+LINE_END_BYTES = 8_192
 WINDOW_LIMIT_BYTES = 64_000_000
 # A compressed log can only be read from its start: a day's log may have to go by before the window comes.
 UNPACK_LIMIT_BYTES = 1_000_000_000
@@ -65,7 +66,7 @@ class LogWindow:
     A line without a time has that of the line before it; None if its log has no times at all. When it has been
     iterated over, the attributes say what was met:
     truncated: not all of the window could be read, the oldest part is missing (or a damaged archive's rest).
-    cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start was given.
+    cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start and the end were given.
     half_line: the last line had no end yet and was left for the next time.
     newest_at: time of the newest line in or before the window; None if none was seen.
     read_bytes: read from the disk; files: how many were read.
@@ -104,7 +105,9 @@ class LogWindow:
                             continue
                         at = before
                     elif at <= self.until + SLACK_SECONDS:
-                        before = at
+                        # A request that a client has drawn out is stamped with its start: lines without a time that
+                        # follow it are no older than those before it.
+                        before = at if before is None or at > before else before
                         self._saw(at)
                     if at is None or self.since <= at <= self.until + SLACK_SECONDS:
                         yield at, text
@@ -217,33 +220,36 @@ class LogWindow:
 
     def _lines(self, piece: _Piece) -> Iterator[str]:
         """Yield the piece's whole lines, each at most LINE_LIMIT_BYTES long."""
-        rest = b""
+        rest = end = b""
         begun = piece.packed != "" or piece.start == 0
         for chunk in self._chunks(piece):
             parts = chunk.split(b"\n")
             if not rest:
                 # A log truncated in place under a writer starts with a hole, read as NULs.
                 parts[0] = parts[0].lstrip(b"\0")
-            rest += parts[0][: LINE_LIMIT_BYTES + 1 - len(rest)]
+            taken = parts[0][: LINE_LIMIT_BYTES + 1 - len(rest)]
+            rest += taken
+            end = (end + parts[0][len(taken) :])[-LINE_END_BYTES:]
             if len(parts) == 1:
                 continue
             if begun and rest:
-                yield self._line(rest)
+                yield self._line(rest + end)
             begun = True
             for part in parts[1:-1]:
                 if part:
                     yield self._line(part)
             rest = parts[-1][: LINE_LIMIT_BYTES + 1]
+            end = parts[-1][LINE_LIMIT_BYTES + 1 :][-LINE_END_BYTES:]
         if rest and begun:
             if piece.live and not piece.packed:
                 self.half_line = True
             else:
-                yield self._line(rest)
+                yield self._line(rest + end)
 
     def _line(self, line: bytes) -> str:
         if len(line) > LINE_LIMIT_BYTES:
             self.cut_lines += 1
-            line = line[:LINE_LIMIT_BYTES]
+            line = line[: LINE_LIMIT_BYTES - LINE_END_BYTES] + line[-LINE_END_BYTES:]
         return _text(line)
 
     def _chunks(self, piece: _Piece) -> Iterator[bytes]:

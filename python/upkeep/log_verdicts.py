@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from upkeep.verdicts import Verdict, unknown
+from upkeep.verdicts import Measure, Verdict, unknown
 
 MISREAD_PERCENT = 10.0
+ACCESS_FORMAT = (
+    "compare the log's format with what the gather reads: ansible-doc -t module "
+    "astral.upkeep.access_log_info"
+)
 
 
 def number(data: Mapping[str, Any], name: str) -> float:
@@ -48,6 +52,19 @@ def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
             remedy="say how they tell it: fields: {outcome: …, account: …, source: …}, failure_values, success_values",
         )
     return None
+
+
+def sample(data: Mapping[str, Any]) -> str:
+    """Return one of the lines that were not understood, to be put behind a sentence; nothing if none was kept."""
+    text = data.get("unparsed_sample")
+    return f", such as {short(' '.join(str(text).split()), 120)!r}" if text else ""
+
+
+def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]:
+    """Return the share of lines that were not understood as a measure; nothing if all were."""
+    unread = number(data, "unparsed")
+    share = 100 * unread / (unread + counted) if unread else 0.0
+    return (Measure("unread_line_share", share, "%"),) if unread else ()
 
 
 def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:
