@@ -56,6 +56,11 @@ HEAD = re.compile(
     r"(\S*) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
 )
 REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}) (\d+|-)(?= |$)", re.DOTALL)
+# Apache, Traefik, Envoy.
+BEGAN = re.compile(
+    rb"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+    rb"|\"(?:StartUTC|start_time)\": ?\"(\d{4}-[\dT:.Z+-]{15,32})\""
+)
 CLOCK = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.ASCII)
 # Where a request may end, for lines whose request holds what its logger should have escaped.
 VERSION_END = re.compile(r"HTTP/\d(?:\.\d)?\" (\d{3}) (\d+|-)(?= |$)", re.ASCII)
@@ -141,6 +146,12 @@ class Parser:
         if self._last[0] is not text:
             self.stamp(text)
         return self._last[2]
+
+    def error_words(self) -> list[bytes]:
+        """Return of what there is one in each line that may tell of a server error."""
+        names = {key.strip('"')[-6:] for key in self.status_keys.values()}
+        forms = ('":5', '": 5', '":"5', '": "5')
+        return [b'" 5', *sorted(f"{name}{form}".encode() for name in names for form in forms)]
 
     def _parse(self, text: str) -> tuple[float | None, Request | None]:
         if text.startswith("{"):
@@ -490,10 +501,20 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
     try:
         offset = parse_offset(params["utc_offset"])
         parser = Parser(params["time_unit"], params["fields"], now, offset)
-        window = LogWindow(host, path, parser.stamp, since, now, params["limit_bytes"])
+        window = LogWindow(
+            host,
+            path,
+            parser.stamp,
+            since,
+            now,
+            params["limit_bytes"],
+            words=parser.error_words(),
+            newest_in=newest_in,
+        )
         summary = Summary()
         for _at, text in window:
             summary.add(text, parser.parse(text))
+        summary.requests += window.skipped_lines
     except (HostError, ValueError) as exc:
         return Observation(path, error=unreadable(str(exc)))
     data = {
@@ -504,12 +525,22 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
         "newest_at": iso_utc(window.newest_at),
         **summary.data(),
         "truncated": window.truncated,
+        "searched_bytes": window.searched_bytes,
         "cut_lines": window.cut_lines,
         "half_line": window.half_line,
         "read_bytes": window.read_bytes,
         "files": window.files,
     }
     return Observation(path, data, raw=summary.raw())
+
+
+def newest_in(block: bytes) -> float | None:
+    """Return the newest of the times at which requests began, of the loggers that write those."""
+    found = [
+        _clf(clf.decode("ascii")) if clf else time_value(iso.decode("utf-8", "replace"), 0.0, 0)
+        for clf, iso in set(BEGAN.findall(block))
+    ]
+    return max((at for at in found if at is not None), default=None)
 
 
 def unreadable(reason: str) -> str:
