@@ -61,7 +61,10 @@ class Actor:
 
 @dataclass
 class Session:
-    """One connection, as told by one process. pending: attempts of which the source is not yet sure."""
+    """One connection, as told by one process.
+
+    pending: attempts of which the source is not yet sure; possible: lines that were not understood and may tell of one.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     account: str = ""
@@ -71,6 +74,8 @@ class Session:
     counted: int = 0
     probed: bool = False
     pending: list[tuple[float, int, str]] = field(default_factory=list)
+    possible: int = 0
+    possible_at: float = 0.0
 
 
 class Attempts:
@@ -81,6 +86,7 @@ class Attempts:
         self.sources: dict[str, Actor] = {}
         self.accounts: dict[str, Actor] = {}
         self.minutes: Counter[int] = Counter()
+        self.possible_minutes: Counter[int] = Counter()
         self.methods: Counter[str] = Counter()
         self.services: Counter[str] = Counter()
         self.failures = self.invalid = self.successes = self.probes = self.offers = 0
@@ -116,18 +122,26 @@ class Attempts:
             self._settle(session)
         return added
 
+    def doubt(self, line: Line) -> None:
+        """Take in a line that was not understood and may tell of a failed attempt, beyond what others tell of it."""
+        session = self._session(line, Event("peer"))
+        session.possible += line.repeated
+        session.possible_at = line.at
+        if not line.pid:
+            self._end(session)
+
     def _session(self, line: Line, event: Event) -> Session:
         key = (line.host, line.program, line.pid)
         session = self._sessions.get(key)
         reused = session and event.port and session.port and event.port != session.port
         if session is None or reused or not line.pid:
             if session is not None:
-                self._settle(session)
+                self._end(session)
             session = Session()
             if line.pid:
                 self._sessions[key] = session
         if len(self._sessions) > SESSIONS:
-            self._settle(self._sessions.popitem(last=False)[1])
+            self._end(self._sessions.popitem(last=False)[1])
         return session
 
     def _adopt(self, session: Session, line: Line, event: Event) -> int:
@@ -175,7 +189,14 @@ class Attempts:
     def finish(self) -> None:
         """Settle what is still open."""
         for session in self._sessions.values():
-            self._settle(session)
+            self._end(session)
+
+    def _end(self, session: Session) -> None:
+        """Settle the connection, of which no more will be told."""
+        self._settle(session)
+        beyond = session.possible - session.counted
+        if beyond > 0:
+            self.possible_minutes[int(session.possible_at // 60)] += beyond
 
     def _settle(self, session: Session) -> None:
         """Put the connection's attempts down to its source and account."""
@@ -222,6 +243,12 @@ class Attempts:
     def _worst_after(self, limit: int) -> list[dict[str, Any]]:
         return sorted(self.after, key=lambda login: -int(login["failures"]))[:limit]
 
+    def _most_possible(self, short: bool) -> int:
+        """Return the most failures in an hour if all lines that may tell of one do."""
+        if short:
+            return self.failures + sum(self.possible_minutes.values())
+        return most_in_an_hour(self.minutes + self.possible_minutes)[0]
+
     def data(self, since: float, until: float) -> dict[str, Any]:
         """Return the counts as JSON types."""
         short = until - since <= 3600
@@ -230,6 +257,8 @@ class Attempts:
             "failures": self.failures,
             "most_in_an_hour": most,
             "most_in_an_hour_ends": iso_utc(ends),
+            "possible_failures": sum(self.possible_minutes.values()),
+            "most_possible_in_an_hour": self._most_possible(short),
             "hours": hours(self.minutes, since, until),
             "invalid_account_failures": self.invalid,
             "methods": dict(self.methods.most_common(TOP)),

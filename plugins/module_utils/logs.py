@@ -15,7 +15,7 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any, Callable, Iterator
+from typing import IO, Any, Callable, Iterator, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 
@@ -24,7 +24,12 @@ SLACK_SECONDS = 120
 PROBE_BYTES = 16_384
 CHUNK_BYTES = 262_144
 LINE_LIMIT_BYTES = 65_536
+LINE_END_BYTES = 8_192
 WINDOW_LIMIT_BYTES = 64_000_000
+# What is older than the limit is not read but searched, which costs a hundredth: clients can write that much.
+SEARCH_LIMIT_BYTES = 1_000_000_000
+# How far back every line's time is looked at, for requests that clients drew out and that are stamped with their start.
+LATE_BYTES = 262_144
 # A compressed log can only be read from its start: a day's log may have to go by before the window comes.
 UNPACK_LIMIT_BYTES = 1_000_000_000
 LZMA_MEMORY_BYTES = 256_000_000
@@ -34,17 +39,22 @@ UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 ROTATED = re.compile(
     r"[.-](\d{1,3}|\d{4}-?\d\d-?\d\d(?:[-_T]?\d{1,10})?)(\.log)?(\.gz|\.xz|\.bz2)?$"
 )
+REPEATED_WORD = b"message repeated"
 Stamp = Callable[[str], "float | None"]
 
 
 @dataclass
 class _Piece:
-    """A file's part that may hold lines of the window. older: lines older than the window stand before it."""
+    """A file's part that may hold lines of the window. older: lines older than the window stand before it.
+
+    read_from: where reading begins; from `start` to there it is only searched.
+    """
 
     stream: IO[bytes]
     start: int
     end: int  # of an archive: how much of it may be given
     older: bool
+    read_from: int = 0
     packed: str = ""
     live: bool = False
 
@@ -65,7 +75,9 @@ class LogWindow:
     A line without a time has that of the line before it; None if its log has no times at all. When it has been
     iterated over, the attributes say what was met:
     truncated: not all of the window could be read, the oldest part is missing (or a damaged archive's rest).
-    cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start was given.
+    over_limit: that is because there was too much of it.
+    searched_bytes: were over the limit, and only searched for the given words; skipped_lines had none of them.
+    cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start and the end were given.
     half_line: the last line had no end yet and was left for the next time.
     newest_at: time of the newest line in or before the window; None if none was seen.
     read_bytes: read from the disk; files: how many were read.
@@ -79,18 +91,30 @@ class LogWindow:
         since: float,
         until: float,
         limit_bytes: int = WINDOW_LIMIT_BYTES,
+        words: Sequence[bytes] = (),
+        newest_in: Callable[[bytes], float | None] | None = None,
     ) -> None:
-        """Find where the window starts; raise HostError if the log cannot be read."""
+        """Find where the window starts; raise HostError if the log cannot be read.
+
+        words: one of them is in each line that matters, where there is more than limit_bytes; newest_in: returns the
+        newest time in a block of a log whose lines may be stamped long before they were written.
+        """
         self.stamp = stamp
         self.since = since
         self.until = until
-        self.truncated = False
+        self.truncated = self.over_limit = False
+        self.searched_bytes = self.skipped_lines = 0
         self.cut_lines = 0
         self.half_line = False
         self.newest_at: float | None = None
         self.read_bytes = 0
         self.files = 0
         self._host = host
+        self._words = tuple(words)
+        self._newest_in = newest_in
+        self._begun = False
+        self._search_left = SEARCH_LIMIT_BYTES if words else 0
+        self._kept_left = limit_bytes
         self._pieces = self._plan(path, limit_bytes)
 
     def __iter__(self) -> Iterator[tuple[float | None, str]]:
@@ -104,9 +128,12 @@ class LogWindow:
                             continue
                         at = before
                     elif at <= self.until + SLACK_SECONDS:
-                        before = at
+                        # A request that a client has drawn out is stamped with its start: lines without a time that
+                        # follow it are no older than those before it.
+                        before = at if before is None or at > before else before
                         self._saw(at)
                     if at is None or self.since <= at <= self.until + SLACK_SECONDS:
+                        self._begun = self._begun or at is not None
                         yield at, text
 
     def _saw(self, at: float) -> None:
@@ -124,8 +151,8 @@ class LogWindow:
         for older_path in self._rotated(path):
             if pieces[-1].older:
                 break
-            if left <= 0:
-                self.truncated = True
+            if left <= 0 and self._search_left <= 0:
+                self.truncated = self.over_limit = True
                 break
             try:
                 stream = self._host.open(older_path)
@@ -139,7 +166,7 @@ class LogWindow:
                 stream.close()
                 break
             seen.add(_identity(stream))
-            pieces.append(self._piece(stream, older_path, left))
+            pieces.append(self._piece(stream, older_path, max(0, left)))
             if not pieces[-1].packed:
                 left -= pieces[-1].end - pieces[-1].start
         return pieces
@@ -148,12 +175,15 @@ class LogWindow:
         self.files += 1
         packed = path[path.rfind(".") :] if path.endswith((".gz", ".xz", ".bz2")) else ""
         if packed:
-            return _Piece(stream, 0, limit_bytes, self._starts_older(stream, packed), packed)
+            return _Piece(stream, 0, limit_bytes, self._starts_older(stream, packed), packed=packed)
         size = stream.seek(0, os.SEEK_END)
         start, older = self._search(stream, size)
-        if size - start > limit_bytes:
-            start, older, self.truncated = size - limit_bytes, False, True
-        return _Piece(stream, start, size, older)
+        read_from = max(start, size - limit_bytes)
+        if read_from - start > self._search_left:
+            start, older = read_from - self._search_left, False
+            self.truncated = self.over_limit = True
+        self._search_left -= read_from - start
+        return _Piece(stream, start, size, older, read_from)
 
     def _starts_older(self, stream: IO[bytes], packed: str) -> bool:
         """Say if the archive's first lines are older than the window, so that none before it is needed."""
@@ -175,17 +205,45 @@ class LogWindow:
         while True:
             at = max(0, size - step)
             if self._is_older(stream, at):
-                break
-            if at == 0:
+                at = self._halved(stream, at, newer)
+                late = self._late_before(stream, at)
+                if late is None:
+                    return at, True
+                at = late
+            elif at == 0:
                 return 0, self._begins_older(stream)
-            newer, step = at, step * 2
+            newer, step = at, max(step, size - at) * 2
+
+    def _halved(self, stream: IO[bytes], at: int, newer: int) -> int:
+        """Return the last place known to be older between one that is and one that is not."""
         while newer - at > PROBE_BYTES:
             middle = (at + newer) // 2
             if self._is_older(stream, middle):
                 at = middle
             else:
                 newer = middle
-        return at, True
+        return at
+
+    def _late_before(self, stream: IO[bytes], place: int) -> int | None:
+        """Return a place further back that has lines of the window; None if there is none.
+
+        Clients that draw out their requests, and end them at once, make a block of lines that are stamped long before
+        they were written. Further back than LATE_BYTES it would take as many of them as the window has lines.
+        """
+        if self._newest_in is None:
+            return None
+        at, step = place, PROBE_BYTES
+        while at > 0:
+            at = max(0, at - step)
+            stream.seek(at)
+            block = stream.read(PROBE_BYTES)
+            self.read_bytes += len(block)
+            newest = self._newest_in(block)
+            if newest is not None and newest >= self.since - SLACK_SECONDS:
+                return at
+            if place - at >= LATE_BYTES:
+                step *= 2
+        return None
 
     def _is_older(self, stream: IO[bytes], at: int) -> bool:
         stream.seek(at)
@@ -195,15 +253,17 @@ class LogWindow:
         return newest is not None and newest < self.since - SLACK_SECONDS
 
     def _begins_older(self, stream: IO[bytes]) -> bool:
-        """Say if the file's first line with a time is older than the window, so that no predecessor is needed."""
+        """Say if the file's first line with a time is older than the window, so that no predecessor is needed.
+
+        All of the first lines have to be, where lines may be stamped long before they were written.
+        """
         stream.seek(0)
         block = stream.read(PROBE_BYTES)
         self.read_bytes += len(block)
-        for text in block.split(b"\n")[:-1]:
-            at = self.stamp(_text(text))
-            if at is not None:
-                return at < self.since - SLACK_SECONDS
-        return False
+        lines = block.split(b"\n")[:-1]
+        times = (at for at in (self.stamp(_text(line)) for line in lines) if at is not None)
+        first = next(times, None) if self._newest_in is None else max(times, default=None)
+        return first is not None and first < self.since - SLACK_SECONDS
 
     def _newest(self, block: bytes, cut_start: bool) -> float | None:
         """Return the newest time in a block of which the last line, and the first if cut_start, is not whole."""
@@ -217,33 +277,36 @@ class LogWindow:
 
     def _lines(self, piece: _Piece) -> Iterator[str]:
         """Yield the piece's whole lines, each at most LINE_LIMIT_BYTES long."""
-        rest = b""
+        rest = end = b""
         begun = piece.packed != "" or piece.start == 0
         for chunk in self._chunks(piece):
             parts = chunk.split(b"\n")
             if not rest:
                 # A log truncated in place under a writer starts with a hole, read as NULs.
                 parts[0] = parts[0].lstrip(b"\0")
-            rest += parts[0][: LINE_LIMIT_BYTES + 1 - len(rest)]
+            taken = parts[0][: LINE_LIMIT_BYTES + 1 - len(rest)]
+            rest += taken
+            end = (end + parts[0][len(taken) :])[-LINE_END_BYTES:]
             if len(parts) == 1:
                 continue
             if begun and rest:
-                yield self._line(rest)
+                yield self._line(rest + end)
             begun = True
             for part in parts[1:-1]:
                 if part:
                     yield self._line(part)
             rest = parts[-1][: LINE_LIMIT_BYTES + 1]
+            end = parts[-1][LINE_LIMIT_BYTES + 1 :][-LINE_END_BYTES:]
         if rest and begun:
             if piece.live and not piece.packed:
                 self.half_line = True
             else:
-                yield self._line(rest)
+                yield self._line(rest + end)
 
     def _line(self, line: bytes) -> str:
         if len(line) > LINE_LIMIT_BYTES:
             self.cut_lines += 1
-            line = line[:LINE_LIMIT_BYTES]
+            line = line[: LINE_LIMIT_BYTES - LINE_END_BYTES] + line[-LINE_END_BYTES:]
         return _text(line)
 
     def _chunks(self, piece: _Piece) -> Iterator[bytes]:
@@ -253,12 +316,39 @@ class LogWindow:
         piece.stream.seek(piece.start)
         left = piece.end - piece.start
         while left > 0:
-            chunk = piece.stream.read(min(CHUNK_BYTES, left))
+            over = piece.read_from - (piece.end - left)
+            chunk = piece.stream.read(min(CHUNK_BYTES, left, over if over > 0 else left))
             if not chunk:
                 return
             left -= len(chunk)
             self.read_bytes += len(chunk)
-            yield chunk
+            yield self._matching(chunk) if over > 0 else chunk
+
+    def _matching(self, chunk: bytes) -> bytes:
+        """Return the chunk without the whole lines that have none of the words, once the window has begun.
+
+        A line that says that the one before it was repeated is kept with that.
+        """
+        first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
+        if not self._begun or first == last:
+            return chunk
+        self.searched_bytes += len(chunk)
+        lines = chunk[first:last]
+        kept = {}
+        for word in self._words:
+            at = lines.find(word)
+            while at >= 0:
+                begin, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at) + 1
+                kept[begin] = end
+                if word == REPEATED_WORD and begin:
+                    kept[lines.rfind(b"\n", 0, begin - 1) + 1] = begin
+                at = lines.find(word, end)
+        found = b"".join(lines[begin : kept[begin]] for begin in sorted(kept))
+        self._kept_left -= len(found)
+        if self._kept_left < 0:
+            found, self.truncated, self.over_limit = b"", True, True
+        self.skipped_lines += lines.count(b"\n") - found.count(b"\n")
+        return chunk[:first] + found + chunk[last:]
 
     def _unpacked(self, piece: _Piece) -> Iterator[bytes]:
         """Yield what the archive holds, without what is older than the window; note if it is damaged or too large."""
@@ -276,10 +366,10 @@ class LogWindow:
                         continue
                     chunk = held + chunk
                 given += len(chunk)
-                if taken > UNPACK_LIMIT_BYTES or given > piece.end:
-                    self.truncated = True
+                if taken > UNPACK_LIMIT_BYTES or (given > piece.end and not self._words):
+                    self.truncated = self.over_limit = True
                     return
-                yield chunk
+                yield self._matching(chunk) if given > piece.end else chunk
         except UNPACK_ERRORS:
             self.truncated = True
         finally:

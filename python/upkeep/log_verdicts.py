@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from upkeep.verdicts import Verdict, unknown
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.verdicts import Measure, Severity, Verdict, failed, unknown
 
 MISREAD_PERCENT = 10.0
+ACCESS_FORMAT = (
+    "compare the log's format with what the gather reads: ansible-doc -t module "
+    "astral.upkeep.access_log_info"
+)
 
 
 def number(data: Mapping[str, Any], name: str) -> float:
@@ -56,6 +62,62 @@ def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
             remedy="say how they tell it: fields: {outcome: …, account: …, source: …}, failure_values, success_values",
         )
     return None
+
+
+def doubtful(seen: Observation, most: float, limit: float) -> Verdict | None:
+    """Return unknown if lines that were not understood would break the limit, did they tell of failed logins.
+
+    most: what would be counted with them. They are lines that no client writes at will: see auth_unread.
+    """
+    possible = seen.data.get("possible_failures")
+    if not isinstance(possible, int) or possible <= 0 or most <= limit:
+        return None
+    program = short(seen.data.get("doubted_program") or "a program with no name", 40)
+    line = short(" ".join(str(seen.data.get("doubted_sample", "")).split()), 120)
+    return unknown(
+        f"{possible} lines may tell of failed logins and were not understood, such as one of {program}: {line!r}",
+        remedy=f"read them: grep -i {shlex.quote(program)} {shlex.quote(short(seen.subject, 200))}",
+    )
+
+
+def partly_read(data: Mapping[str, Any], text: str, measure: Measure) -> Verdict | None:
+    """Return what a log is that was not read whole and shows nothing wrong; None if it was.
+
+    Clients can make a log grow beyond every limit. Were it unknown then, they could switch the check off; were it what
+    the newest part says, they could push out what they did before.
+    """
+    if data.get("over_limit"):
+        return failed(
+            Severity.MEDIUM,
+            f"{text}, but something floods the log: there is more in the window than can be searched",
+            measure,
+            remedy="see what it is: journalctl -n 20, or tail -n 20 of the log; block its source; or set limit_bytes",
+        )
+    if data.get("truncated"):
+        return unknown(f"{text}, but only a part of the log could be read", measure)
+    return None
+
+
+def searched(data: Mapping[str, Any]) -> str:
+    """Say that there was too much to be read, but not too much to be searched."""
+    return (
+        "; of its older part only lines with words of a login were read"
+        if data.get("searched_bytes")
+        else ""
+    )
+
+
+def sample(data: Mapping[str, Any]) -> str:
+    """Return one of the lines that were not understood, to be put behind a sentence; nothing if none was kept."""
+    text = data.get("unparsed_sample")
+    return f", such as {short(' '.join(str(text).split()), 120)!r}" if text else ""
+
+
+def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]:
+    """Return the share of lines that were not understood as a measure; nothing if all were."""
+    unread = number(data, "unparsed")
+    share = 100 * unread / (unread + counted) if unread else 0.0
+    return (Measure("unread_line_share", share, "%"),) if unread else ()
 
 
 def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:

@@ -193,9 +193,7 @@ def test_a_closed_alert_cannot_be_acknowledged(store: Store, alerter: Alerter) -
         alerts.acknowledge(db, 99, "ada", MONDAY, MONDAY + minutes(9))
 
 
-def test_40_flapping_is_one_incident_and_its_openings_are_told(
-    store: Store, alerter: Alerter
-) -> None:
+def test_40_flapping_is_one_incident_and_told_once_an_hour(store: Store, alerter: Alerter) -> None:
     at = MONDAY
     for _turn in range(8):
         fails(store, at)
@@ -206,16 +204,46 @@ def test_40_flapping_is_one_incident_and_its_openings_are_told(
 
     with store.read() as db:
         found = alerts.recent(db, 10)
-    assert [one.opening for one in found] == [3, 2, 1]
-    assert found[0].returns == 5
+    assert [one.opening for one in found] == [2, 1]
+    assert found[0].returns == 6
     kinds = [kind for _to, _channel, kind, _title in messages(store)]
-    assert kinds.count("alert") == 8 * 2  # each opening, to ada and the team
-    assert kinds.count("recovery") == 2 * 2  # the first two; from then on it has to last
+    assert kinds.count("alert") == 2 * 2  # two openings, to ada and the team
+    assert kinds.count("recovery") == 2  # the first; from then on it has to last
 
-    alerter.step(at + minutes(61))
+    alerter.step(at + minutes(117))
+    assert [kind for _to, _channel, kind, _title in messages(store)] == kinds
+    alerter.step(at + minutes(118))
     assert now_open(store) == []
     kinds = [kind for _to, _channel, kind, _title in messages(store)]
-    assert kinds.count("recovery") == 3 * 2
+    assert kinds.count("recovery") == 2 * 2
+
+
+@pytest.mark.parametrize("minutes_apart", [2, 7], ids=["every 2 minutes", "every 7 minutes"])
+def test_what_comes_and_goes_for_a_day_is_told_once_an_hour_and_hides_nothing_else(
+    store: Store, alerter: Alerter, minutes_apart: int
+) -> None:
+    """Severity 2, as too many failed logins are; in the middle another subject and another check fail for good."""
+    hours = 6 if minutes_apart == 2 else 10
+    turns = hours * 60 // minutes_apart
+    told: dict[datetime, list[str]] = {}
+    for turn in range(turns):
+        at = MONDAY - timedelta(hours=3) + minutes(turn * minutes_apart)
+        before = len(titles(store))
+        (mends if turn % 2 else fails)(store, at)
+        if turn == turns // 2:
+            fails(store, at, host="web2", subject="/other")
+            checks = {"check": "swap_used"}
+            fails(store, at, host="web3", **checks)
+        alerter.step(at)
+        told[at] = [title for title in titles(store)[before:] if "(web1)" in title]
+        if turn == turns // 2:
+            new = titles(store)[before:]
+            assert any("(web2)" in title for title in new)
+            assert any("web3" in title for title in new)
+
+    moments = [at for at, new in told.items() if new]
+    assert len(moments) <= hours + 2  # the first opening and its recovery, then once an hour
+    assert all(len(new) == 2 for new in told.values() if new)  # ada and the team
 
 
 def test_flapping_of_severity_three_is_told_as_one(store: Store, alerter: Alerter) -> None:

@@ -21,7 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
     time_value,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
-    LINE_LIMIT_BYTES,
+    SLACK_SECONDS,
     LogWindow,
     named_fields,
 )
@@ -56,6 +56,17 @@ HEAD = re.compile(
     r"(\S*) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
 )
 REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}) (\d+|-)(?= |$)", re.DOTALL)
+# Apache, Traefik, Envoy.
+BEGAN = re.compile(
+    rb"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+    rb"|\"(?:StartUTC|start_time)\": ?\"(\d{4}-[\dT:.Z+-]{15,32})\""
+)
+CLOCK = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.ASCII)
+# Where a request may end, for lines whose request holds what its logger should have escaped.
+VERSION_END = re.compile(r"HTTP/\d(?:\.\d)?\" (\d{3}) (\d+|-)(?= |$)", re.ASCII)
+ANY_END = re.compile(r"\" (\d{3}) (\d+|-)(?= |$)", re.ASCII)
+# A request that goes on to the end of its line was cut by who logged it, if it is at least so long.
+CUT_FROM_CHARACTERS = 900
 TOKEN = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s\"]+(?:\"[^\"]*\")?")
 NAMED_TIME = re.compile(
     r"(?:rt|request_time|time|duration|[DT])[=:]\"?(\d+(?:\.\d+)?)(s|ms|us|ns)?\"?,?$"
@@ -95,10 +106,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "request_time": ("request_time", "duration", "Duration", "duration_ms", "response_time"),
 }
 FIELD_UNITS = {"Duration": "ns", "duration_ms": "ms"}
+CUT = -1
 
 
 class Request(NamedTuple):
-    """One line. seconds: None if the log does not carry it; target: the request line or path."""
+    """One line. seconds: None if the log does not carry it; target: the request line or path.
+
+    status: CUT if the line ends before it, which only a client can bring about that sends very long requests.
+    """
 
     at: float
     client: str
@@ -116,6 +131,7 @@ class Parser:
     ) -> None:
         self.time_unit = time_unit
         self.fields = named_fields(FIELDS, fields)
+        self.status_keys = {name: f'"{name.rpartition(".")[2]}"' for name in self.fields["status"]}
         self.now = now
         self.offset = offset
         self._last: tuple[str, float | None, Request | None] = ("", None, None)
@@ -131,18 +147,33 @@ class Parser:
             self.stamp(text)
         return self._last[2]
 
+    def error_words(self) -> list[bytes]:
+        """Return of what there is one in each line that may tell of a server error."""
+        names = {key.strip('"')[-6:] for key in self.status_keys.values()}
+        forms = ('":5', '": 5', '":"5', '": "5')
+        return [b'" 5', *sorted(f"{name}{form}".encode() for name in names for form in forms)]
+
     def _parse(self, text: str) -> tuple[float | None, Request | None]:
         if text.startswith("{"):
-            return self._parse_json(text)
+            at, request = self._parse_json(text)
+            if at is not None or request is not None:
+                return at, request
         head = HEAD.match(text)
         if head is None:
             return None, None
         first, middle, clock = head.groups()
         at = _clf(clock)
+        if at is None:
+            return None, None
         rest = REST.match(text, head.end())
-        if at is None or rest is None:
+        if rest is not None and text.find("HTTP/", rest.end()) < 0:
+            target, status, sent = rest.groups()
+            end = rest.end()
+        else:
+            target, status, sent, end = _from_both_ends(text, head.end(), rest)
+            at = self._newest_clock(text, at)
+        if not status:
             return at, None
-        target, status, sent = rest.groups()
         # With a virtual host in front, the address comes second.
         second = middle.split(" ", 1)[0]
         client = second if ADDRESS.match(second) and not ADDRESS.match(first) else first
@@ -152,8 +183,13 @@ class Parser:
             target,
             int(status),
             int(sent[:18]) if sent != "-" else 0,
-            self._seconds(text, rest.end()),
+            self._seconds(text, end),
         )
+
+    def _newest_clock(self, text: str, first: float) -> float:
+        """Return the newest time in a line that can be read in more than one way: none is hidden by an old one."""
+        clocks = [at for at in map(_clf, CLOCK.findall(text)) if at is not None]
+        return max((at for at in clocks if at <= self.now + SLACK_SECONDS), default=first)
 
     def _seconds(self, text: str, start: int) -> float | None:
         """Return the request time among what follows the size.
@@ -180,15 +216,23 @@ class Parser:
         return None
 
     def _parse_json(self, text: str) -> tuple[float | None, Request | None]:
+        cut = False
         try:
             line = json.loads(text)
         except (ValueError, RecursionError):
-            return None, None
+            line, cut = read_loosely(text, self.fields), not text.endswith("}")
         if not isinstance(line, dict):
             return None, None
+        name, said = self._field(line, "status")
+        if name and text.count(self.status_keys[name]) > 1:
+            # Written without escapes, or under the same name elsewhere: what counts is where it stands.
+            line = read_loosely(text, self.fields)
+            name, said = self._field(line, "status")
         at = time_value(self._field(line, "time")[1], self.now, self.offset)
-        status = _integer(self._field(line, "status")[1])
-        if at is None or status is None or not 0 < status < 1000:
+        status = _integer(said)
+        if at is not None and status is None and cut:
+            status = CUT
+        if at is None or status is None or not CUT <= status < 1000:
             return at, None
         target = self._field(line, "request")[1]
         method = self._field(line, "method")[1]
@@ -228,6 +272,68 @@ class Parser:
                 if value is not None:
                     return name, value
         return "", None
+
+
+def _from_both_ends(
+    text: str, start: int, escaped: re.Match[str] | None
+) -> tuple[str, str, str, int]:
+    """Return target, status and size of a request that holds quotes, and where they end; no status if none is there.
+
+    What stands between is the client's. Where it leaves more than one reading, a server error is believed: so that
+    a client can accuse itself, but hide nothing. escaped: how the line reads if its logger escapes what clients send.
+    """
+    found = [one for one in VERSION_END.finditer(text, start) if int(one.group(1)) < 600]
+    if escaped is not None and not any(one.end() == escaped.end() for one in found):
+        # A request without a version, or what looks like one behind it.
+        found.append(escaped)
+    if not found:
+        found = list(ANY_END.finditer(text, start))
+    if not found:
+        cut = '"' not in text[start:].replace('\\"', "") and len(text) >= CUT_FROM_CHARACTERS
+        return text[start:], str(CUT) if cut else "", "-", len(text)
+    readings = [(int(one.groups()[-2]) >= 500, -one.end(), one) for one in found]
+    chosen = max(readings, key=lambda one: one[:2])[2]
+    status, sent = chosen.groups()[-2:]
+    target = text[start : chosen.start()] if chosen is not escaped else chosen.group(1)
+    return target, status, sent, chosen.end()
+
+
+@lru_cache(maxsize=256)
+def _json_field(name: str) -> re.Pattern[str]:
+    """Return a pattern for the field's value where the line is no JSON; a client's own quotes are escaped."""
+    return re.compile(
+        rf'(?<!\\)"{re.escape(name)}"\s*:\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s"{{}}\[\]:,]+))',
+        re.DOTALL,
+    )
+
+
+def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return the named fields of a JSON object that is broken somewhere else.
+
+    nginx without `escape=json` escapes as JSON does not, and writes nothing where a number should be; loggers cut what
+    is too long. Of a name that is there more than once the first value counts, of a status the largest: so that a
+    client whose quotes are not escaped can accuse itself, but hide nothing.
+    """
+    found: dict[str, Any] = {}
+    for field, names in fields.items():
+        for name in names:
+            # `request.uri` stands as "uri" within "request".
+            values = [
+                _json_number(bare) if bare else string
+                for string, bare in _json_field(name.rpartition(".")[2]).findall(text)
+            ]
+            if field == "status":
+                values = sorted(values, key=lambda value: _integer(value) or 0, reverse=True)
+            if values:
+                found[name] = values[0]
+    return found
+
+
+def _json_number(text: str) -> Any:
+    try:
+        return float(text) if "." in text or "e" in text else int(text[:18])
+    except ValueError:
+        return None
 
 
 class Tally:
@@ -299,7 +405,7 @@ class Summary:
     """What is counted over a window's lines."""
 
     def __init__(self) -> None:
-        self.requests = self.unparsed = self.sent = 0
+        self.requests = self.unparsed = self.cut = self.sent = 0
         self.statuses: Counter[int] = Counter()
         self.times = array("d")
         self.error_routes = Tally()
@@ -318,6 +424,9 @@ class Summary:
             return
         self.requests += 1
         self.sent += request.sent
+        if request.status == CUT:
+            self.cut += 1
+            return
         self.statuses[request.status] += 1
         if request.seconds is not None:
             self.times.append(request.seconds)
@@ -339,6 +448,8 @@ class Summary:
         return {
             "requests": self.requests,
             "unparsed": self.unparsed,
+            "unparsed_sample": masked(self.odd[-1]) if self.odd else "",
+            "cut_requests": self.cut,
             "server_errors": classes["5xx"],
             "client_errors": classes["4xx"],
             "status_classes": dict(sorted(classes.items())),
@@ -366,16 +477,21 @@ class Summary:
         parts = (
             ("server errors:", list(self.errors)),
             ("slowest:", [text for _seconds, text in sorted(self.slowest, reverse=True) if text]),
-            ("not understood:", [QUERY.sub("?...", text) for text in self.odd]),
+            ("not understood:", [masked(text) for text in self.odd]),
         )
         return "\n\n".join("\n".join((title, *lines)) for title, lines in parts if lines)
+
+
+def masked(text: str) -> str:
+    """Return the text without queries, which may be secret."""
+    return QUERY.sub("?...", text)
 
 
 def evidence(text: str, request: Request) -> str:
     """Return the line without what may be secret: queries, and all of a JSON line but what was read from it."""
     if text.startswith("{"):
         text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.seconds}'
-    return QUERY.sub("?...", text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
+    return masked(text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
 
 
 def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -> Observation:
@@ -385,11 +501,20 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
     try:
         offset = parse_offset(params["utc_offset"])
         parser = Parser(params["time_unit"], params["fields"], now, offset)
-        window = LogWindow(host, path, parser.stamp, since, now, params["limit_bytes"])
+        window = LogWindow(
+            host,
+            path,
+            parser.stamp,
+            since,
+            now,
+            params["limit_bytes"],
+            words=parser.error_words(),
+            newest_in=newest_in,
+        )
         summary = Summary()
         for _at, text in window:
-            whole = len(text) < LINE_LIMIT_BYTES
-            summary.add(text, parser.parse(text) if whole else None)
+            summary.add(text, parser.parse(text))
+        summary.requests += window.skipped_lines
     except (HostError, ValueError) as exc:
         return Observation(path, error=unreadable(str(exc)))
     data = {
@@ -400,12 +525,22 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
         "newest_at": iso_utc(window.newest_at),
         **summary.data(),
         "truncated": window.truncated,
+        "searched_bytes": window.searched_bytes,
         "cut_lines": window.cut_lines,
         "half_line": window.half_line,
         "read_bytes": window.read_bytes,
         "files": window.files,
     }
     return Observation(path, data, raw=summary.raw())
+
+
+def newest_in(block: bytes) -> float | None:
+    """Return the newest of the times at which requests began, of the loggers that write those."""
+    found = [
+        _clf(clf.decode("ascii")) if clf else time_value(iso.decode("utf-8", "replace"), 0.0, 0)
+        for clf, iso in set(BEGAN.findall(block))
+    ]
+    return max((at for at in found if at is not None), default=None)
 
 
 def unreadable(reason: str) -> str:

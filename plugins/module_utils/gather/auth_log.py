@@ -12,13 +12,18 @@ from typing import Any, Iterator, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import Attempts
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
+    REPEATED_LIMIT,
     Event,
     Line,
     line_of,
     parse_event,
     parse_line,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_unread import (
+    may_be_a_failure,
+    unread_may_be_a_failure,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
     iso_utc,
     parse_offset,
@@ -62,7 +67,23 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "account": ("user.name", "username", "user", "account", "email", "login"),
     "source": ("source.ip", "client.ip", "remote_ip", "remote_addr", "client_ip", "ip", "source"),
 }
-LAST_REPEATED = re.compile(r"(?:\S+ )?last message repeated (\d{1,5}) times?$")
+LAST_REPEATED = re.compile(r"(?:\S+ )?last message repeated (\d{1,9}) times?$", re.ASCII)
+# One of them is in each line of sshd, PAM and syslogd that tells of a login, failed or not.
+WORDS = (
+    *(
+        b"ailed ",
+        b"ailure",
+        b"FAILED",
+        b"nvalid ",
+        b"llegal ",
+        b"not allowed",
+        b"REFUSED",
+        b"Accepted ",
+        b"Auth fail",
+    ),
+    *(b"user authenticating", b"by authenticating", b"from authenticating", b"message repeated"),
+    *(b"ncorrect", b"enied", b"unknown user", b"no such user", b"ad password"),
+)
 EVIDENCE_LINES = 200
 EVIDENCE_CHARACTERS = 400
 
@@ -70,8 +91,9 @@ EVIDENCE_CHARACTERS = 400
 class Reader:
     """Turns a log's texts into events.
 
-    unread: lines that are no log lines of any known kind. untold: an application's lines of which nothing was read but
-    the time, as long as none told of a login and the site has not said how they do.
+    unread: lines that are no log lines of any known kind. doubted: program and text of the last line that was not
+    understood and may tell of a failed login. untold: an application's lines of which nothing was read but the time, as
+    long as none told of a login and the site has not said how they do.
     """
 
     def __init__(self, params: dict[str, Any], now: float) -> None:
@@ -83,6 +105,8 @@ class Reader:
         said = ("fields", "failure_values", "success_values")
         self.told = any(params[name] != ARGUMENTS[name]["default"] for name in said)
         self.untold = 0
+        self.declared = bool(params["paths"])
+        self.doubted: tuple[str, str] = ("", "")
         self.attempts = Attempts(params["burst_seconds"])
         self.lines = self.unread = 0
         self.evidence: deque[str] = deque(maxlen=EVIDENCE_LINES)
@@ -103,23 +127,48 @@ class Reader:
         self.lines += 1
         if line is None:
             self.unread += 1
+            if unread_may_be_a_failure(text):
+                self._doubt(
+                    Line(self._before[0].at if self._before else self.now, "", "", "", ""), text
+                )
             return
         repeated = None if line.program else LAST_REPEATED.match(line.message)
         if repeated and self._before:
             # syslogd's own way of saying it: of the line before, whoever wrote that.
             previous, event = self._before
-            event = event._replace(attempts=int(repeated.group(1))) if event else None
+            event = (
+                event._replace(attempts=min(int(repeated.group(1)), REPEATED_LIMIT))
+                if event
+                else None
+            )
             line = previous._replace(at=line.at)
         else:
             self._before = (line, event)
         if line.program == APPLICATION:
-            self.told = self.told or event is not None
+            # A request of anybody with status 200 or 401 is no login that was understood: that names an account.
+            self.told = self.told or (event is not None and event.account != "")
             self.untold = 0 if self.told else self.untold + 1
         if event is None:
+            if line.program != APPLICATION and may_be_a_failure(line, self.declared):
+                self._doubt(line, text)
             return
         added = self.attempts.add(line, event)
         if added or event.kind in ("failed", "accepted"):
             self.evidence.append(text[:EVIDENCE_CHARACTERS])
+
+    def _doubt(self, line: Line, text: str) -> None:
+        self.doubted = (line.program, text[:EVIDENCE_CHARACTERS])
+        self.attempts.doubt(line)
+
+    def search_words(self, is_json: bool) -> list[bytes]:
+        """Return of what there is one in each line that may tell of a login."""
+        if not is_json:
+            return list(WORDS)
+        values = sorted(self.failure | self.success)
+        cased = {text for one in values for text in (one, one.capitalize(), one.upper())}
+        texts = [f'"{text}"' for text in sorted(cased)]
+        bare = [f"{sign}{one}" for one in values for sign in (":", ": ") if one.isalnum()]
+        return [*WORDS, *(text.encode() for text in [*texts, *bare])]
 
     def _parse(self, text: str) -> tuple[Line | None, Event | None]:
         if text.startswith("{"):
@@ -195,9 +244,20 @@ def observe_file(path: str, params: dict[str, Any], host: Host) -> Observation:
     since = now - params["window_seconds"]
     try:
         reader = Reader(params, now)
-        window = LogWindow(host, path, reader.stamp, since, now, params["limit_bytes"])
+        with host.open(path) as stream:
+            is_json = stream.read(1) == b"{"
+        window = LogWindow(
+            host,
+            path,
+            reader.stamp,
+            since,
+            now,
+            params["limit_bytes"],
+            words=reader.search_words(is_json),
+        )
         for _at, text in window:
             reader.take(text)
+        reader.lines += window.skipped_lines
     except (HostError, ValueError) as exc:
         return Observation(path, error=unreadable(str(exc)))
     reader.attempts.finish()
@@ -208,6 +268,8 @@ def observe_file(path: str, params: dict[str, Any], host: Host) -> Observation:
         now,
         newest_at=iso_utc(window.newest_at),
         truncated=window.truncated,
+        over_limit=window.over_limit,
+        searched_bytes=window.searched_bytes,
         cut_lines=window.cut_lines,
         half_line=window.half_line,
         read_bytes=window.read_bytes,
@@ -220,27 +282,29 @@ def observe_journal(params: dict[str, Any], host: Host) -> Observation:
     now = host.now()
     since = now - params["window_seconds"]
     select = ["--no-pager", "--output=json", "SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10"]
+    fields = f"--output-fields={JOURNAL_FIELDS}"
     # Newest first, so that a limit costs the oldest.
-    command = ["journalctl", "--reverse", f"--since=@{int(since)}", *select]
+    command = ["journalctl", "--reverse", f"--since=@{int(since)}", *select, fields]
     try:
         reader = Reader(params, now)
         limit = min(params["limit_bytes"], JOURNAL_LIMIT_BYTES)
-        ran = host.run([*command, f"--output-fields={JOURNAL_FIELDS}"], limit_bytes=limit)
+        ran = host.run(command, limit_bytes=limit)
         refused = journal_refused(ran.err)
         if refused or (ran.status != 0 and not ran.truncated):
             return Observation(JOURNAL, error=refused or f"journalctl: {ran.err.strip()[:200]}")
-        texts = ran.out.split("\n")
+        texts = [text for text in ran.out.split("\n") if text]
+        searched = Ran(0, "", "", False)
         if ran.truncated:
             texts.pop()
-        newest = next((reader.stamp(text) for text in texts if text), None)
+            searched = _search_journal(host, command, limit, reader.stamp(texts[-1]))
+        newest = reader.stamp(texts[0]) if texts else None
         if newest is None:
             last = host.run(["journalctl", "--lines=1", *select], limit_bytes=100_000)
             newest = reader.stamp(last.out.strip())
     except (HostError, ValueError) as exc:
         return Observation(JOURNAL, error=str(exc))
-    for text in reversed(texts):
-        if text:
-            reader.take(text)
+    for text in reversed([*texts, *(text for text in searched.out.split("\n") if text)]):
+        reader.take(text)
     reader.attempts.finish()
     return observation(
         JOURNAL,
@@ -248,12 +312,29 @@ def observe_journal(params: dict[str, Any], host: Host) -> Observation:
         since,
         now,
         newest_at=iso_utc(newest),
-        truncated=ran.truncated,
+        truncated=searched.truncated,
+        over_limit=searched.truncated,
+        searched_bytes=len(searched.out),
         cut_lines=0,
         half_line=False,
-        read_bytes=len(ran.out),
+        read_bytes=len(ran.out) + len(searched.out),
         files=1,
     )
+
+
+def _search_journal(host: Host, command: list[str], limit: int, oldest: float | None) -> Ran:
+    """Return the entries before the oldest that was read, as far as they may tell of a login."""
+    words = "|".join(word.decode("ascii").strip() for word in WORDS)
+    until = f"--until=@{(oldest or 0) - 1e-6:.6f}"
+    try:
+        ran = host.run(
+            [*command, until, "--case-sensitive=yes", f"--grep={words}"], limit_bytes=limit
+        )
+    except HostError as exc:
+        return Ran(1, "", str(exc), True)
+    # It ends with 1 where nothing matches, and says why where it cannot search.
+    searched = ran.status == 0 or not ran.err.strip() or "No entries" in ran.out + ran.err
+    return ran if searched else Ran(ran.status, "", ran.err, True)
 
 
 def journal_refused(said: str) -> str:
@@ -277,6 +358,8 @@ def observation(
         "lines": reader.lines,
         "unparsed": reader.unread,
         "untold": reader.untold,
+        "doubted_program": reader.doubted[0],
+        "doubted_sample": reader.doubted[1],
         **reader.attempts.data(since, until),
         **met,
     }

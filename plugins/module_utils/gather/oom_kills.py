@@ -30,10 +30,11 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         return [Observation("out of memory", error=str(exc))]
     counted = re.search(r"^oom_kill (\d+)$", statistics, re.MULTILINE)
     since = host.now() - params["window_hours"] * 3600
+    since_boot = int(counted.group(1)) if counted else None
     log, lines, reasons = "", [], []
     for name, read in (("journal", _journal), ("kernel ring buffer", _ring_buffer)):
         try:
-            lines = read(host, since, uptime)
+            lines = read(host, since, uptime, since_boot)
         except HostError as exc:
             reasons.append(str(exc))
             continue
@@ -43,7 +44,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     data = {
         "window_hours": params["window_hours"],
         "uptime_seconds": uptime,
-        "since_boot": int(counted.group(1)) if counted else None,
+        "since_boot": since_boot,
         "log": log,
         "log_unreadable": "; ".join(reasons) if not log else "",
         "in_window": len(kills) if log else None,
@@ -55,21 +56,21 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     return [Observation("out of memory", data, raw=raw)]
 
 
-def _journal(host: Host, since: float, uptime: float) -> list[tuple[str, str]]:
+def _journal(
+    host: Host, since: float, uptime: float, since_boot: int | None
+) -> list[tuple[str, str]]:
     """Read the journal, which reaches over boots; raise HostError where it is not shown to us."""
     # --grep came late (237) and is not always compiled in; systemd-oomd and kernel lines of a day are bearable without.
-    ran = host.run(
-        [
-            "journalctl",
-            "--no-pager",
-            "--output=short-unix",
-            f"--since=@{int(since)}",
-            "_TRANSPORT=kernel",
-            "+",
-            "_SYSTEMD_UNIT=systemd-oomd.service",
-        ],
-        timeout_seconds=LOG_SECONDS,
-    )
+    command = [
+        *("journalctl", "--no-pager", "--output=short-unix", f"--since=@{int(since)}"),
+        *("_TRANSPORT=kernel", "+", "_SYSTEMD_UNIT=systemd-oomd.service"),
+    ]
+    ran = host.run(command, timeout_seconds=LOG_SECONDS)
+    if ran.truncated:
+        # A firewall logs a line for each packet that somebody sends it.
+        ran = host.run([*command, "--grep=Killed .* due to|Killed process"], LOG_SECONDS)
+        if ran.status == 1 and not ran.err.replace("-- No entries --", "").strip():
+            return []
     hint = ran.err.lower()
     if ran.status != 0 or "insufficient permissions" in hint or "not seeing messages" in hint:
         raise HostError(f"journalctl: {ran.err.strip()[:200] or f'ended with {ran.status}'}")
@@ -83,27 +84,35 @@ def _journal(host: Host, since: float, uptime: float) -> list[tuple[str, str]]:
 def parse_journal(text: str) -> list[tuple[str, str]]:
     """Return time and text of each line that tells of a kill, from `journalctl --output=short-unix`."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = re.match(r"(\d+)\.\d+ ", line)
         if match and KILLED.search(line):
             found.append((_iso(int(match.group(1))), line[match.end() :][:400]))
     return found
 
 
-def _ring_buffer(host: Host, since: float, uptime: float) -> list[tuple[str, str]]:
-    """Read the kernel's ring buffer; raise HostError where that is not allowed."""
+def _ring_buffer(
+    host: Host, since: float, uptime: float, since_boot: int | None
+) -> list[tuple[str, str]]:
+    """Read the kernel's ring buffer; raise HostError if that is not allowed, or kills may be lost."""
     ran = host.run(["dmesg"], timeout_seconds=LOG_SECONDS)
     if ran.status != 0:
         raise HostError(ran.err.strip()[:200] or f"dmesg: ended with {ran.status}")
-    return [
-        (_iso(at), text) for at, text in parse_dmesg(ran.out, host.now() - uptime) if at >= since
-    ]
+    booted = host.now() - uptime
+    found = parse_dmesg(ran.out, booted)
+    lines = [(_iso(at), text) for at, text in found if at >= since]
+    oldest = re.search(r"^\[\s*(\d+\.\d+)\] ", ran.out, re.MULTILINE)
+    begins = booted + float(oldest.group(1)) if oldest else host.now()
+    if not lines and begins > since and (since_boot or 0) > len(found):
+        # Whoever can make the kernel write, as a firewall does for each packet, pushes out what was there.
+        raise HostError(f"dmesg: begins at {_iso(begins)}, after {since_boot} kills")
+    return lines
 
 
 def parse_dmesg(text: str, booted: float) -> list[tuple[float, str]]:
     """Return time (seconds since 1970) and text of each line that tells of a kill; its stamp counts from the boot."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = re.match(r"\[\s*(\d+\.\d+)\] ", line)
         if match and KILLED.search(line):
             found.append((booted + float(match.group(1)), line[match.end() :][:400]))

@@ -232,6 +232,7 @@ class _Desk:
             to = alerts.recipients(self.db, alert.id) or [f"team:{alert.team}"]
         elif alert.worst <= 2 and alert.kind == INCIDENT and not alert.silenced:
             to = self._responders(alert.team)
+            outbox.withdraw_recoveries(self.db, alert.id, alert.group_key, self.now)
         else:
             return
         members = alerts.members(self.db, [alert.id], everything=True)

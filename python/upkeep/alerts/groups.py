@@ -7,7 +7,7 @@ store writes that down in the same transaction in which the transitions are mark
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,12 +32,16 @@ from upkeep.alerts.model import (
 )
 
 CAUSES_APART = 3
-CAUSES_APART_FOR = timedelta(hours=1)
-"""So many causes of one check open alerts of their own within that time; what comes then is one alert."""
-FLAPPING = 3
+FLAPPING = 2
 FLAPPING_FOR = timedelta(hours=24)
-"""A group that opens so often in that time flaps: its recovery has to last before it is told."""
-SETTLES_FOR = timedelta(hours=1)
+"""A group that opens so often in that time flaps: its recovery has to last before it is told.
+
+So many causes of one check open alerts of their own within that time; what comes then is one alert.
+"""
+TELLS_EVERY = timedelta(hours=1)
+"""How often a group that flaps, or one of many causes, says at most that something came back or joined."""
+SETTLES_FOR = 2 * TELLS_EVERY
+"""A recovery and the opening after it are two messages: it has to last so long for one an hour."""
 NOT_PASSED = {"retired": UNWATCHED, "waived": ACCEPTED}
 """How an alert closes when its last finding leaves so, without having been seen to pass."""
 LEAVING = ("resolved", *NOT_PASSED)
@@ -76,10 +80,17 @@ class Board:
         alerts: Iterable[Alert],
         members: Iterable[Member],
         past: Callable[[str], Past],
+        causes_of_late: Callable[[str, str], Collection[str]] = lambda _check, _team: (),
     ) -> None:
+        """Begin with the open alerts and their members.
+
+        past: of a group, by its key; causes_of_late: keys of the groups that a check has opened of late, by check and
+        team.
+        """
         self.site = site
         self.now = now
         self.past = past
+        self.causes_of_late = causes_of_late
         self.alerts = {one.id: one for one in alerts}
         self.by_key = {one.group_key: one.id for one in self.alerts.values()}
         self.members: dict[int, dict[int, Member]] = {number: {} for number in self.alerts}
@@ -144,18 +155,19 @@ class Board:
         own = Group(self.site, INCIDENT, seen.check, seen.subject, team)
         if own.key in self.by_key:
             return own
-        many = replace(own, cause=MANY)
-        if many.key in self.by_key:
-            return many
-        since = self.now - CAUSES_APART_FOR
-        beside = [
-            one
+        opened = {
+            one.group_key
             for one in self.alerts.values()
             if (one.kind, one.check_id, one.team) == (INCIDENT, seen.check, team)
-            and one.status != CLOSED
-            and one.opened_at >= since
-        ]
-        return many if len(beside) >= CAUSES_APART else own
+            and one.opened_at >= self.now - FLAPPING_FOR
+        }
+        # Closed ones count too: a check that comes and goes with one cause after the other is one trouble.
+        opened |= set(self.causes_of_late(seen.check, team))
+        if own.key in opened:
+            return own
+        many = replace(own, cause=MANY)
+        apart = len(opened - {many.key}) < CAUSES_APART and many.key not in self.by_key
+        return own if apart else many
 
     def _open(self, group: Group, seen: Transition, severity: int) -> int:
         number = min(0, *self.alerts, 0) - 1
@@ -190,16 +202,27 @@ class Board:
         if alert.settles_at is not None:
             self._change(number, settles_at=None, returns=alert.returns + 1)
             self._note(number, "came back", seen.host)
-            if member.severity <= 2:
-                # One incident, but an opening of 1 and 2 is always told. Who has acknowledged it still has it.
-                self._restart(number, "came back", keep=True)
+            self._tell_again(number, "came back", member)
         elif self.members[number]:
             self._note(number, "joined", seen.host)
+            if alert.cause == MANY or alert.returns:
+                # What keeps an alert open by coming and going silences nothing else that joins it.
+                self._tell_again(number, "joined", member)
         self._put(member)
         if seen.judgement:
             self._judging(seen, alert.team).opened += 1
             self._judging(seen, alert.team).alert_id = number
         self._weigh(number)
+
+    def _tell_again(self, number: int, why: str, member: Member) -> None:
+        """Let people hear of it an hour after they did last, if it is bad and still there then.
+
+        Until then they know it as failing, for no recovery was told. Who has acknowledged it still has it.
+        """
+        alert = self.alerts[number]
+        if member.severity <= 2 and alert.told_round == alert.round:
+            self._restart(number, why, keep=True)
+            self._change(number, round_at=max(self.now, alert.round_at + TELLS_EVERY))
 
     def _put(self, member: Member) -> None:
         self.members[member.alert_id][member.finding_id] = member

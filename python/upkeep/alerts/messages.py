@@ -34,6 +34,7 @@ WHY = {
     "opened": "",
     "raised": "It got worse. ",
     "came back": "It came back. ",
+    "joined": "More of it fails. ",
     "lapsed": "The acknowledgement has lapsed, and it still fails. ",
     "still fails": "It was kept quiet, and still fails. ",
 }

@@ -11,8 +11,17 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import listed, misread, number, short, silent
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.log_verdicts import (
+    doubtful,
+    listed,
+    misread,
+    number,
+    partly_read,
+    searched,
+    short,
+    silent,
+)
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
 
 
 @dataclass(frozen=True)
@@ -42,14 +51,19 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         named = ", ".join(short(item.get("source") or "no address told", 45) for item in over[:3])
         more = f" and {len(over) - 3} more" if len(over) > 3 else ""
         return failed(Severity.HIGH, f"{text}: {named}{more}", measure)
-    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
-        data, params.quiet_hours
+    if data.get("forgotten"):
+        return failed(
+            Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
+        )
+    possible = data.get("possible_failures", 0)
+    unclear = (
+        doubtful(seen, most + possible, params.max_in_burst)
+        or misread(data, number(data, "lines") - number(data, "unparsed"))
+        or silent(data, params.quiet_hours)
     )
     if unclear is not None:
         return unclear
-    if data.get("truncated"):
-        return unknown(f"{text}, but only a part of the log could be read", measure)
-    return passed(text, measure)
+    return partly_read(data, text, measure) or passed(text + searched(data), measure)
 
 
 CHECK = Check(

@@ -12,8 +12,17 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import items, misread, number, short, silent
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.log_verdicts import (
+    doubtful,
+    items,
+    misread,
+    number,
+    partly_read,
+    searched,
+    short,
+    silent,
+)
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
 
 
 @dataclass(frozen=True)
@@ -41,14 +50,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         ]
         more = f"; most from {', '.join(sources)}" if sources else ""
         return failed(Severity.HIGH, text + more, measure)
-    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
-        data, params.quiet_hours
+    possibly = data.get("most_possible_in_an_hour", 0)
+    unclear = (
+        doubtful(seen, possibly, params.max_per_hour)
+        or misread(data, number(data, "lines") - number(data, "unparsed"))
+        or silent(data, params.quiet_hours)
     )
     if unclear is not None:
         return unclear
-    if data.get("truncated"):
-        return unknown(f"{text}, but only a part of the log could be read", measure)
-    return passed(text, measure)
+    return partly_read(data, text, measure) or passed(text + searched(data), measure)
 
 
 CHECK = Check(

@@ -11,8 +11,17 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import listed, misread, number, short, silent
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.log_verdicts import (
+    doubtful,
+    listed,
+    misread,
+    number,
+    partly_read,
+    searched,
+    short,
+    silent,
+)
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
 
 
 @dataclass(frozen=True)
@@ -45,15 +54,22 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             f"{short(login.get('at'), 25)} after {most:.0f} failures, suspect from {params.min_failures_before}",
             measure,
         )
-    unclear = misread(data, number(data, "lines") - number(data, "unparsed")) or silent(
-        data, params.quiet_hours
+    if data.get("forgotten") and data.get("successes"):
+        return failed(
+            Severity.HIGH,
+            f"{number(data, 'successes'):.0f} logins amid failures from more sources than can be counted",
+            measure,
+        )
+    possible = data.get("possible_failures", 0) if data.get("successes") else 0
+    unclear = (
+        doubtful(seen, most + possible, params.min_failures_before - 1)
+        or misread(data, number(data, "lines") - number(data, "unparsed"))
+        or silent(data, params.quiet_hours)
     )
     if unclear is not None:
         return unclear
     text = f"no login after {params.min_failures_before} or more failures from its source (most: {most:.0f})"
-    if data.get("truncated"):
-        return unknown(f"{text}, but only a part of the log could be read", measure)
-    return passed(text, measure)
+    return partly_read(data, text, measure) or passed(text + searched(data), measure)
 
 
 CHECK = Check(

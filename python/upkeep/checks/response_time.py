@@ -2,19 +2,24 @@
 
 Looks at the request times in an access log: their mean and their 95th percentile. nginx logs none in its default
 format: add `$request_time` to it, or `%D` to Apache's and `time_unit: us` to the site. A slow client's download counts.
+Of lines that were not understood nobody knows how long they took: where they are more than one in twenty, the 95th
+percentile may be theirs, and what would pass is unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import items, misread, number, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.log_verdicts import ACCESS_FORMAT, items, number, sample, short, unread_share
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
+
+FEW_LINES = 5
+"""Fewer lines that were not understood are said, and change nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,13 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     data = seen.data
     requests = number(data, "requests")
     window = number(data, "window_seconds")
-    unclear = misread(data, requests)
-    if unclear is not None:
-        return unclear
+    unread = number(data, "unparsed")
+    if unread and not requests:
+        return unknown(
+            f"none of {unread:.0f} lines was understood as a request{sample(data)}",
+            *unread_share(data, requests),
+            remedy=ACCESS_FORMAT,
+        )
     if not requests:
         if data.get("declared") is False:
             return None
@@ -52,7 +61,16 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             remedy="add $request_time to nginx's log_format, or %D to Apache's LogFormat "
             "and time_unit: us to the site",
         )
-    return judge_times(times, timed, params, items(data, "slow_routes"))
+    verdict = judge_times(times, timed, params, items(data, "slow_routes"))
+    if not unread:
+        return verdict
+    text = f"{verdict.message}; {unread:.0f} lines were not understood{sample(data)}"
+    measures = (*verdict.measures, *unread_share(data, requests))
+    if verdict.status is Status.PASS and unread >= FEW_LINES and unread * 20 > timed + unread:
+        return unknown(
+            f"{text}: more than one in twenty may be slow", *measures, remedy=ACCESS_FORMAT
+        )
+    return replace(verdict, message=text, measures=measures)
 
 
 def judge_times(

@@ -4,6 +4,10 @@ Looks at the responses with status 500 to 599 among all requests of the window i
 few requests: below the minimum sample, no error at all passes, a handful is unknown, and `few_errors` or more fail. A
 declared log without any request is unknown, for a site nobody reaches has no error either; a log that was only found
 in its usual place, and is not in use, gives no result.
+
+A line that was not understood may be an error: fewer than `few_errors` of them are said, from there on what would pass
+is unknown if they could make it fail, and what fails does. No client can write such a line where its text is escaped,
+and a request that was cut off before its status is none: so nobody hides an error, or blinds the check, from outside.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import items, misread, number, short
+from upkeep.log_verdicts import ACCESS_FORMAT, items, number, sample, short, unread_share
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -39,7 +43,12 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     requests, errors = number(data, "requests"), number(data, "server_errors")
     window = number(data, "window_seconds")
     share = 100 * errors / requests if requests else 0.0
-    measures = (Measure("requests", requests), Measure("server_error_share", share, "%"))
+    unread = number(data, "unparsed")
+    measures = (
+        Measure("requests", requests),
+        Measure("server_error_share", share, "%"),
+        *unread_share(data, requests),
+    )
     text = (
         f"server errors: {errors:.0f} of {requests:.0f} requests in {window:g} s"
         f" ({share:.3g} %, at most {params.max_error_percent:g} %)"
@@ -48,9 +57,11 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if share > params.max_error_percent and (enough or errors >= params.few_errors):
         worst = Severity.CRITICAL if share >= params.critical_error_percent else Severity.HIGH
         return failed(worst, text + blamed(seen), *measures)
-    unclear = misread(data, requests)
-    if unclear is not None:
-        return unclear
+    doubtful = 100 * (errors + unread) > (requests + unread) * params.max_error_percent
+    if unread:
+        text += f"; {unread:.0f} lines were not understood and may be errors{sample(data)}"
+    if unread and (not requests or (unread >= params.few_errors and doubtful)):
+        return unknown(text, *measures, remedy=ACCESS_FORMAT)
     if not requests:
         if data.get("declared") is False:
             return None

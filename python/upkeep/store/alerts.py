@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select,
 from sqlalchemy import insert as new_row
 
 from upkeep.alerts.groups import FLAPPING_FOR, Board
-from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member, Past, Transition
+from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, Alert, Member, Past, Transition
 from upkeep.errors import UsageError
 from upkeep.store import tables
 from upkeep.store.findings import OPEN as FINDING_OPEN
@@ -124,7 +124,10 @@ def load_board(db: Connection, site: str, now: datetime) -> Board:
             known[key] = _past(db, key, now)
         return known[key]
 
-    return Board(site, now, found, members(db, [one.id for one in found]), past)
+    def causes_of_late(check: str, team: str) -> frozenset[str]:
+        return _causes_of_late(db, site, check, team, now)
+
+    return Board(site, now, found, members(db, [one.id for one in found]), past, causes_of_late)
 
 
 def save(db: Connection, board: Board) -> dict[int, Alert]:
@@ -340,6 +343,21 @@ def _past(db: Connection, key: str, now: datetime) -> Past:
         table.c.group_key == key, table.c.opened_at >= now - FLAPPING_FOR
     )
     return Past(int(db.execute(newest).scalar() or 0), int(db.execute(late).scalar_one()))
+
+
+def _causes_of_late(
+    db: Connection, site: str, check: str, team: str, now: datetime
+) -> frozenset[str]:
+    """Return the groups of one cause each that the check has opened of late, by their keys."""
+    table = tables.alert
+    where = and_(
+        table.c.site == site,
+        table.c.kind == INCIDENT,
+        table.c.check_id == check,
+        table.c.team == team,
+        table.c.opened_at >= now - FLAPPING_FOR,
+    )
+    return frozenset(db.execute(select(table.c.group_key).where(where).distinct()).scalars())
 
 
 def _transition(row: Row[Any]) -> Transition:

@@ -74,3 +74,41 @@ def test_odd_sources_do_not_matter() -> None:
 @pytest.mark.parametrize(("most", "status"), [(10, Status.UNKNOWN), (11, Status.FAIL)])
 def test_lines_that_were_not_understood_as_logins_do_not_pass(most: int, status: Status) -> None:
     assert judge(seen(most, untold=30), Params(), NOW).status is status
+
+
+def test_a_flooded_log_fails() -> None:
+    """A client can write as much: unknown would blind the check, and a pass would hide what was pushed out."""
+    verdict = judge(seen(0, truncated=True, over_limit=True), Params(), NOW)
+
+    assert (verdict.status, verdict.severity) == (Status.FAIL, Severity.MEDIUM)
+    assert "floods the log" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("most", "possible", "status"),
+    [
+        (4, 6, Status.PASS),
+        (4, 7, Status.UNKNOWN),
+        (0, 11, Status.UNKNOWN),
+        (11, 99, Status.FAIL),
+        (10, 0, Status.PASS),
+    ],
+)
+def test_lines_that_may_tell_of_failed_logins_count_against_a_pass(
+    most: int, possible: int, status: Status
+) -> None:
+    more = {
+        "possible_failures": possible,
+        "most_possible_in_an_hour": most + possible,
+        "doubted_program": "dropbear",
+        "doubted_sample": "Bad password attempt",
+    }
+    verdict = judge(seen(most, **more), Params(), NOW)
+
+    assert verdict.status is status
+    if status is Status.UNKNOWN:
+        assert verdict.message == (
+            f"{possible} lines may tell of failed logins and were not understood, such as one of dropbear: "
+            "'Bad password attempt'"
+        )
+        assert verdict.remedy == "read them: grep -i dropbear /var/log/auth.log"

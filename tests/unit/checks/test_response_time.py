@@ -82,8 +82,28 @@ def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_w
     assert judge(seen(requests=0, declared=False), Params(), NOW) is None
 
 
-def test_many_lines_not_understood_are_unknown() -> None:
-    verdict = judge(seen(unparsed=9), Params(), NOW)
+@pytest.mark.parametrize(
+    ("mean", "count", "unread", "status"),
+    [
+        (0.1, 76, 4, Status.PASS),
+        (0.1, 95, 5, Status.PASS),
+        (0.1, 94, 5, Status.UNKNOWN),
+        (9.0, 20, 900, Status.FAIL),
+    ],
+    ids=["a few lines", "one in twenty", "more than that", "what fails does"],
+)
+def test_lines_not_understood_may_be_the_slow_ones(
+    mean: float, count: int, unread: int, status: Status
+) -> None:
+    verdict = judge(seen(mean, mean, count=count, unparsed=unread), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.status is status
+    assert f"{unread} lines were not understood" in verdict.message
+
+
+def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> None:
+    verdict = judge(seen(requests=0, unparsed=9, declared=False), Params(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN

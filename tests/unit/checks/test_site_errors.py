@@ -94,20 +94,62 @@ def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_w
 
 
 @pytest.mark.parametrize(
-    ("unparsed", "status"), [(111, Status.PASS), (112, Status.UNKNOWN)], ids=["at 10 %", "over it"]
+    ("requests", "errors", "unread", "status"),
+    [
+        (190, 0, 4, Status.PASS),
+        (190, 0, 5, Status.UNKNOWN),
+        (100_000, 0, 99, Status.PASS),
+        (100_000, 0, 101, Status.UNKNOWN),
+        (100_000, 60, 41, Status.UNKNOWN),
+        (190, 5, 4, Status.FAIL),
+        (190, 5, 9_000, Status.FAIL),
+        (0, 0, 1, Status.UNKNOWN),
+    ],
+    ids=[
+        "fewer than few errors",
+        "few errors",
+        "a share within the limit",
+        "a share over the limit",
+        "over the limit with the errors that were read",
+        "a fail with a few",
+        "a fail with many",
+        "nothing else",
+    ],
 )
-def test_many_lines_not_understood_are_unknown(unparsed: int, status: Status) -> None:
-    verdict = judge(seen(1000, 0, unparsed=unparsed), Params(), NOW)
+def test_a_line_that_was_not_understood_may_be_an_error(
+    requests: int, errors: int, unread: int, status: Status
+) -> None:
+    verdict = judge(seen(requests, errors, unparsed=unread), Params(), NOW)
 
     assert verdict is not None
     assert verdict.status is status
+    share = 100 * unread / (requests + unread)
+    assert Measure("unread_line_share", share, "%") in verdict.measures
+
+
+def test_lines_not_understood_are_told_of_with_one_of_them() -> None:
+    few, many = (
+        judge(seen(190, 0, unparsed=count, unparsed_sample="x \x1b y"), Params(), NOW)
+        for count in (4, 5)
+    )
+
+    assert few is not None
+    assert few.status is Status.PASS
+    assert "4 lines were not understood and may be errors, such as 'x \\x1b y'" in few.message
+    assert many is not None
+    assert many.message == (
+        "server errors: 0 of 190 requests in 300 s (0 %, at most 0.1 %)"
+        "; 5 lines were not understood and may be errors, such as 'x \\x1b y'"
+    )
+    assert "access_log_info" in many.remedy
 
 
 def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> None:
     verdict = judge(seen(0, 0, unparsed=9, declared=False), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.message == "9 of 9 lines were not understood, at most 10 %"
+    assert verdict.status is Status.UNKNOWN
+    assert "9 lines were not understood" in verdict.message
 
 
 def test_a_truncated_window_is_said() -> None:

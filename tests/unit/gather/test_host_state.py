@@ -204,6 +204,54 @@ def test_kills_are_found_in_the_ring_buffer() -> None:
     ]
 
 
+FLOOD = "[400000.000000] [UFW BLOCK] IN=eth0 OUT= SRC=203.0.113.9 DST=192.0.2.1 LEN=40\n"
+KILLED = "[450000.000000] Out of memory: Killed process 7 (app) total-vm:1kB\n"
+
+
+@pytest.mark.parametrize(
+    ("ring", "counted", "in_window"),
+    [
+        (FLOOD, 2, None),
+        (FLOOD + KILLED, 2, 1),
+        (FLOOD, 0, 0),
+        ("[1.000000] Linux version 6.1\n" + FLOOD, 0, 0),
+    ],
+    ids=["kills were pushed out", "one is still there", "none to push out", "reaches back"],
+)
+def test_what_clients_make_the_kernel_write_hides_no_kill(
+    ring: str, counted: int, in_window: int | None
+) -> None:
+    """A firewall's lines fill the ring buffer: what it does not reach back to is not zero."""
+    host = RecordedHost(
+        {"/proc/vmstat": f"oom_kill {counted}\n", "/proc/uptime": "450001.00 9000.00\n"},
+        {"dmesg": Ran(0, ring)},
+        clock=1_005_000.0,
+    )
+    [seen] = oom_kills.gather({"window_hours": 24}, host)
+
+    assert seen.data["in_window"] == in_window
+
+
+def test_a_flooded_journal_is_searched_for_kills() -> None:
+    since = int(1_005_000.0 - 86400)
+    journal = (
+        f"journalctl --no-pager --output=short-unix --since=@{since} _TRANSPORT=kernel + "
+        "_SYSTEMD_UNIT=systemd-oomd.service"
+    )
+    line = "1000000.5 web1 kernel: Out of memory: Killed process 7 (app) total-vm:1kB\n"
+    host = RecordedHost(
+        {"/proc/vmstat": "oom_kill 1\n", "/proc/uptime": "450001.00 9000.00\n"},
+        {
+            journal: Ran(-9, "1004999.5 web1 kernel: [UFW BLOCK] x\n", truncated=True),
+            f"{journal} --grep=Killed .* due to|Killed process": Ran(0, line),
+        },
+        clock=1_005_000.0,
+    )
+    [seen] = oom_kills.gather({"window_hours": 24}, host)
+
+    assert (seen.data["log"], seen.data["in_window"]) == ("journal", 1)
+
+
 def test_kills_are_found_in_the_journal() -> None:
     [(at, told)] = oom_kills.parse_journal(text("oom_kills/journal.txt"))
 
