@@ -107,7 +107,7 @@ def _answer(child: _Child) -> Answer:
     """Read what the child wrote."""
     try:
         value, error = json.loads(child.taken)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Answer(error=f"ended after {len(child.taken)} bytes of its answer")
     return Answer(value, error)
 

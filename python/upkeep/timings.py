@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 STEPS = {
@@ -24,7 +24,7 @@ class TryTimes:
     mean: float
     p50: float
     p95: float
-    steps: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, float]
 
     @property
     def slowest_step(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from upkeep.alerts.severities import is_security, needs_places, severity_of
+from upkeep.alerts.severities import is_security, needs_places, severity_of, team_of
 from upkeep.inventory import Place
-from upkeep.schedule_file import SeverityRule
+from upkeep.schedule_file import Schedule, SeverityRule
 from upkeep.verdicts import Severity
 
 RULES = [
@@ -65,3 +65,62 @@ def test_only_checks_that_look_for_intruders_are_security() -> None:
     assert is_security("failed_logins")
     assert not is_security("disk_space")
     assert not is_security("no_such_check")
+
+
+def schedule(team: str | None = None, **teams: dict[str, str]) -> Schedule:
+    """Return a site with three procedures, of which one has no owner."""
+    return Schedule.model_validate(
+        {
+            "procedures": {
+                "daily": {"title": "Daily", "owner": "ops", "checks": ["disk_space"]},
+                "databases": {
+                    "title": "D",
+                    "owner": "dba",
+                    "checks": ["database_pool", "disk_space"],
+                },
+                "orphan": {"title": "Orphan", "checks": ["swap_used"]},
+                "everything": {"title": "All", "owner": "dba"},
+            },
+            "teams": teams or {"web": {"title": "W"}, "ops": {"title": "O"}, "dba": {"title": "D"}},
+            "alerts": {"team": team},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("procedure", "check", "team", "expected"),
+    [
+        ("daily", "database_pool", None, "ops"),
+        ("everything", "swap_used", None, "dba"),
+        ("orphan", "disk_space", None, "web"),
+        ("orphan", "disk_space", "dba", "dba"),
+        ("", "database_pool", None, "dba"),
+        ("", "disk_space", None, "ops"),
+        ("gone", "disk_space", "web", "ops"),
+        ("", "swap_used", None, "web"),
+        ("", "swap_used", "dba", "dba"),
+        ("", "memory_available", "dba", "dba"),
+        ("", "memory_available", None, "web"),
+    ],
+    ids=[
+        "its owner's, whatever the check",
+        "its owner's, without a list of checks",
+        "nobody's: the first team",
+        "nobody's: the team of alerts",
+        "by hand: who owns the check",
+        "by hand: the first who owns it",
+        "a procedure that is gone",
+        "by hand, of a procedure that is nobody's",
+        "the same, with a team of alerts",
+        "a check that no procedure names",
+        "the same, without a team of alerts",
+    ],
+)
+def test_who_is_told(procedure: str, check: str, team: str | None, expected: str) -> None:
+    assert team_of(schedule(team), procedure, check) == expected
+
+
+def test_a_site_without_teams_tells_nobody() -> None:
+    empty = Schedule.model_validate({"procedures": {"daily": {"title": "Daily"}}})
+
+    assert team_of(empty, "daily", "disk_space") == ""

@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         ],
     },
 }
+LIMIT_BYTES = 2_000_000  # a host of containers has thousands of mounts, each with its own line
 STATVFS_SECONDS = 5.0
 MOUNTS_LIMIT = 200
 

@@ -51,6 +51,7 @@ STATES = (
     *("/var/lib/logrotate/status", "/var/lib/logrotate/logrotate.status"),
     *("/var/lib/logrotate.status", "/var/lib/misc/logrotate.status"),
 )
+LIMIT_BYTES = 2_000_000  # hundreds of logs, each with its archives
 LOGS_LIMIT = 300
 FILES_LIMIT = 20
 SCAN_SECONDS = 8
