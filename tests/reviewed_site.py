@@ -111,16 +111,17 @@ class Reviewed:
         run_id = runs.start(db, start)
         occurrences.begin(db, one.id, "driver", run_id)
         gone = [host for host, (begins, ends) in self.away.items() if begins <= at < ends]
-        answers = []
-        for host in ("web1", "web2"):
-            outcome = Outcome.UNREACHABLE if host in gone else Outcome.OK
-            seen = [replace(one, host=host, observed_at=at) for one in self.results.get(host, ())]
-            results = () if host in gone else tuple(seen)
-            answers.append(
-                Observed(host, outcome, at, "no route" if host in gone else "", results=results)
-            )
+        answers = [self.answer(host, at, away=host in gone) for host in ("web1", "web2")]
         add_hosts(db, run_id, answers)
         agent.end_run(db, run_id, "partial" if gone else "done", "", at)
+
+    def answer(self, host: str, at: datetime, *, away: bool) -> Observed:
+        """What a host gives to a run."""
+        outcome = Outcome.UNREACHABLE if away else Outcome.OK
+        seen = [replace(one, host=host, observed_at=at) for one in self.results.get(host, ())]
+        return Observed(
+            host, outcome, at, "no route" if away else "", results=() if away else tuple(seen)
+        )
 
     # People.
     def user(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 from service.postgres import Postgres
 
 from upkeep.store import Store, migrate, open_store
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +30,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         migrate(made)
         return made
     server = request.getfixturevalue("postgres")
-    return str(server.create(f"test_{next(_numbers)}", "upkeep_template"))
+    return str(server.fresh("upkeep_template"))
 
 
 @pytest.fixture

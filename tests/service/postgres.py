@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 import left_behind
@@ -66,6 +67,10 @@ class Postgres:
             create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
             db.execute(create.format(sql.Identifier(database), sql.Identifier(template)))
         return self.url(database)
+
+    def fresh(self, template: str = "template1") -> str:
+        """Make a database of a name that nobody else has, and return its URL."""
+        return self.create(f"test_{uuid.uuid4().hex}", template)
 
     @property
     def _control(self) -> list[str]:
