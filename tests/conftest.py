@@ -8,6 +8,8 @@ from pathlib import Path
 
 import left_behind
 import pytest
+import shared
+import skips
 
 TESTS = Path(__file__).parent
 
@@ -20,8 +22,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     left_behind.guard()
+    shared.begin()
+    skips.watch(config)
 
 
 def pytest_unconfigure() -> None:

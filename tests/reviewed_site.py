@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cheap_passwords import PASSWORD, password_hash
 from store_samples import begun
 
 from upkeep import agent
@@ -26,17 +26,10 @@ from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.observed import add_hosts
 from upkeep.store.occurrences import Occurrence
 from upkeep.verdicts import Result
-from upkeep.web import passwords
 
+__all__ = ["PASSWORD", "Reviewed", "password_hash", "write_site"]
 AFTER = timedelta(minutes=15)
 """So long after a due time somebody looks."""
-PASSWORD = "correct horse battery"
-
-
-@cache
-def password_hash() -> str:
-    """What is kept of PASSWORD."""
-    return passwords.hashed(PASSWORD)
 
 
 def write_site(folder: Path, state: Path, schedule: Mapping[str, Any]) -> Path:

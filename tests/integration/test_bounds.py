@@ -11,6 +11,7 @@ import pytest
 from integration.conftest import Sites
 from integration.test_faults import SLOW_CHECK, begin_slow_run, slow_host
 from lab.fleet import Fleet
+from patience import PATIENCE_SECONDS
 
 __all__ = ["slow_host"]
 
@@ -63,7 +64,7 @@ def test_7_a_clock_that_jumps_in_mid_run_ends_nothing_early_or_late(
     started = begin_slow_run(upkeep, fleet)
     fleet.run(host_clock, "sh", "-c", f"echo {hours} > /tmp/jump")
     jump.write_text(str(hours))
-    started.communicate(timeout=90)
+    started.communicate(timeout=PATIENCE_SECONDS)
 
     assert len(jumped.read_text().splitlines()) >= 2  # the driver and Ansible
     document = upkeep.json("show", "1")
