@@ -187,7 +187,8 @@ def test_a_run_has_its_own_time_limit(site: Sites, fleet: Fleet, slow_host: str)
 def test_15_a_host_that_hangs_is_bounded_and_the_others_finish(
     site: Sites, fleet: Fleet, slow_host: str
 ) -> None:
-    upkeep = site({slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}, host_timeout_seconds=2)
+    wanted = {slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}
+    upkeep = site(wanted, host_seconds={slow_host: 2})
 
     document = upkeep.json("run", "daily")
 
@@ -202,7 +203,8 @@ def test_15_a_host_that_hangs_is_bounded_and_the_others_finish(
 
 
 def test_14_a_frozen_host_is_given_up(site: Sites, fleet: Fleet, slow_host: str) -> None:
-    upkeep = site({slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}, host_timeout_seconds=2)
+    wanted = {slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}
+    upkeep = site(wanted, host_seconds={slow_host: 2})
     started = begin_slow_run(upkeep, fleet)
     link = fleet.link(slow_host)
 

@@ -51,8 +51,6 @@ SCHEDULE = {
     "alerts": {"team": "ops"},
 }
 
-pytestmark = pytest.mark.newest
-
 
 @pytest.fixture
 def posts() -> Iterator[tuple[str, Posts]]:

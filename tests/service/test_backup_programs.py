@@ -20,8 +20,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import backup
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
-pytestmark = pytest.mark.newest
-
 
 def needs(*programs: str) -> None:
     for name in programs:

@@ -16,9 +16,6 @@ from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import HostInRun, Tally
 from upkeep.view.report import write_report
 
-pytestmark = pytest.mark.newest
-
-
 # Each of these ran or loaded something in some page of the past.
 ATTACKS = (
     *view_samples.HOSTILE,

@@ -24,9 +24,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log impo
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 
-pytestmark = pytest.mark.newest
-
-
 SSHD = """
 Port {port}
 ListenAddress 127.0.0.1

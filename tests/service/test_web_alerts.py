@@ -20,8 +20,6 @@ NOW = datetime.now(UTC)
 SITE = "/srv/site"
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
 
-pytestmark = pytest.mark.newest
-
 
 @pytest.fixture
 def store(sqlite_url: str) -> Iterator[Store]:

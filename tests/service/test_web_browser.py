@@ -24,9 +24,6 @@ from upkeep.store import Store, open_store, runs
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
-pytestmark = pytest.mark.newest
-
-
 NOW = datetime.now(UTC)
 SCHEDULE = alert_schedule(procedures={
     "daily": {"title": "Daily procedure", "rule": "daily 03:00"},

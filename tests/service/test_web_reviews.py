@@ -32,7 +32,6 @@ from upkeep.web.duty import Coming
 from upkeep.web.reviews import FORM_BYTES
 from upkeep.web.routing import Setting
 
-pytestmark = pytest.mark.newest
 HOSTILE = "</h1><script>alert(1)</script>{{ 7 * 7 }}\x1b[31m"
 
 

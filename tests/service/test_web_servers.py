@@ -20,9 +20,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 
-pytestmark = pytest.mark.newest
-
-
 NGINX = """
 daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1; events {{ }}
 http {{

@@ -25,7 +25,6 @@ from upkeep.waivers import State
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
-pytestmark = pytest.mark.newest
 SCHEDULE: dict[str, Any] = {
     "procedures": {"plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"}},
     "people": {"ann": {"name": "Ann"}, "bob": {"name": "Bob"}},
