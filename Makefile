@@ -9,7 +9,7 @@ WORKERS := 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 # --- first contact -----------------------------------------------------------------------------------------------
 $(VENV)/bin/upkeep: pyproject.toml galaxy.yml hatch_build.py
@@ -22,7 +22,12 @@ daily: $(VENV)/bin/upkeep  ## run the daily procedure on this machine: looks, ch
 	@$(VENV)/bin/upkeep run daily; status=$$?; [ $$status -le 3 ]
 
 # --- tests -------------------------------------------------------------------------------------------------------
-test: packages lint unit oldest service integration sanity  ## all that CI does
+TESTS := lint unit service long integration oldest oldest-integration sanity
+test: packages  ## all that CI does, one after the other; ends with one line
+	@tools/test-all $(TESTS)
+
+test-busy:  ## the same beside two processes that keep two processors busy
+	@tools/beside-busy $(MAKE) test
 
 packages:
 	@tools/install-test-packages
@@ -45,15 +50,21 @@ lint: $(VENV)/dev  ## ruff, mypy --strict, ansible-lint (production)
 unit: $(VENV)/dev  ## the tests without services, in seconds
 	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) tests/unit
 
-oldest: $(OLDEST)/dev  ## unit and service tests on the oldest Python and ansible-core
-	$(OLDEST)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "not long and not newest" tests/unit tests/service
+service: $(VENV)/dev  ## the tests on real daemons, but for the long ones
+	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "not long" tests/service
 
-service: $(VENV)/dev  ## the tests on real daemons
-	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) tests/service
+long: $(VENV)/dev  ## a year by a turned clock, ten thousand runs, drivers that are killed
+	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m long tests/service
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
 	$(VENV)/bin/python $(PYTEST) -n 2 --dist worksteal tests/integration
+
+oldest: $(OLDEST)/dev  ## what depends on versions (tests/oldest.py), on the oldest Python and ansible-core
+	$(OLDEST)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "oldest and not long" tests/unit tests/service
+
+oldest-integration: $(OLDEST)/dev  ## a daily run and a job on the lab, on the oldest Python and ansible-core
+	$(OLDEST)/bin/python $(PYTEST) -m oldest tests/integration
 
 sanity: $(VENV)/dev  ## ansible-test sanity on the collection
 	tools/sanity $(VENV)/bin
@@ -75,4 +86,4 @@ format: $(VENV)/dev
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(OLDEST) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help daily test packages lint unit oldest service integration sanity bench mutate lab format clean
+.PHONY: help daily test test-busy packages bench mutate lab format clean $(TESTS)

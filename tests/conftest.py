@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import left_behind
+import oldest
 import pytest
+import shared
+import skips
 
 TESTS = Path(__file__).parent
 
@@ -20,8 +23,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     left_behind.guard()
+    shared.begin()
+    skips.watch(config)
 
 
 def pytest_unconfigure() -> None:
@@ -29,5 +34,8 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest files begin first, so that in the end no worker waits for one of them."""
+    """Mark what runs on the oldest Python; let the longest begin first, so that no worker waits for one in the end."""
+    for one in items:
+        if oldest.runs(one.nodeid):
+            one.add_marker(pytest.mark.oldest)
     items.sort(key=lambda one: one.get_closest_marker("long") is None)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cheap_passwords import PASSWORD, password_hash
 from store_samples import begun
 
 from upkeep import agent
@@ -26,17 +26,10 @@ from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.observed import add_hosts
 from upkeep.store.occurrences import Occurrence
 from upkeep.verdicts import Result
-from upkeep.web import passwords
 
+__all__ = ["PASSWORD", "Reviewed", "password_hash", "write_site"]
 AFTER = timedelta(minutes=15)
 """So long after a due time somebody looks."""
-PASSWORD = "correct horse battery"
-
-
-@cache
-def password_hash() -> str:
-    """What is kept of PASSWORD."""
-    return passwords.hashed(PASSWORD)
 
 
 def write_site(folder: Path, state: Path, schedule: Mapping[str, Any]) -> Path:
@@ -111,16 +104,17 @@ class Reviewed:
         run_id = runs.start(db, start)
         occurrences.begin(db, one.id, "driver", run_id)
         gone = [host for host, (begins, ends) in self.away.items() if begins <= at < ends]
-        answers = []
-        for host in ("web1", "web2"):
-            outcome = Outcome.UNREACHABLE if host in gone else Outcome.OK
-            seen = [replace(one, host=host, observed_at=at) for one in self.results.get(host, ())]
-            results = () if host in gone else tuple(seen)
-            answers.append(
-                Observed(host, outcome, at, "no route" if host in gone else "", results=results)
-            )
+        answers = [self.answer(host, at, away=host in gone) for host in ("web1", "web2")]
         add_hosts(db, run_id, answers)
         agent.end_run(db, run_id, "partial" if gone else "done", "", at)
+
+    def answer(self, host: str, at: datetime, *, away: bool) -> Observed:
+        """What a host gives to a run."""
+        outcome = Outcome.UNREACHABLE if away else Outcome.OK
+        seen = [replace(one, host=host, observed_at=at) for one in self.results.get(host, ())]
+        return Observed(
+            host, outcome, at, "no route" if away else "", results=() if away else tuple(seen)
+        )
 
     # People.
     def user(

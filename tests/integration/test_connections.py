@@ -14,6 +14,7 @@ import yaml
 from integration.conftest import Sites, Upkeep
 from lab.daily import BASE
 from lab.fleet import Fleet
+from patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def play(upkeep: Upkeep, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
 
 

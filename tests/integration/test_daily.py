@@ -16,6 +16,7 @@ from lab.certificates import Authority
 from lab.daily import BACKUP, BASE, DATABASE, FAULTS, WEB
 from lab.fleet import Fleet, Host
 from lab.site import write_site
+from patience import PATIENCE_SECONDS
 
 GROUPS = {
     "base": {
@@ -57,7 +58,7 @@ def plain_verdicts(upkeep: Upkeep) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
     )
     assert "PLAY RECAP" in done.stdout, done.stdout + done.stderr
     found = re.findall(r"^(\w+): \S+ (fail \w+|unknown) (\w+) ", done.stdout, re.MULTILINE)

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,7 @@ from integration.conftest import Sites, Upkeep
 from lab.fleet import Fleet, Host
 from lab.hosts import plain
 from lab.site import write_site
+from patience import PATIENCE_SECONDS, eventually
 
 from upkeep.store import open_store
 from upkeep.store.observed import observed_in
@@ -31,25 +32,18 @@ SLOW = "/usr/local/sbin/journalctl"
 SLOW_CHECK = {"check": "failed_logins", "paths": ["journal"]}
 
 
-def eventually(what: Callable[[], object], seconds: float = 30) -> None:
-    ends = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < ends, "it did not happen"
-        select.select([], [], [], 0.05)
-
-
 @pytest.fixture
 def slow_host(fleet: Fleet) -> Iterator[str]:
     """plain1, where a gather's command hangs."""
     fleet.run(
-        "plain1", "sh", "-c", f"printf '#!/bin/sh\\nexec sleep 987\\n' > {SLOW}; chmod +x {SLOW}"
+        "plain1", "sh", "-c", f"printf '#!/bin/sh\\nexec sleep 5987\\n' > {SLOW}; chmod +x {SLOW}"
     )
     yield "plain1"
     fleet.run("plain1", "sh", "-c", f"rm -f {SLOW}; pkill sleep", check=False)
 
 
 def hangs(fleet: Fleet, host: str) -> bool:
-    return fleet.run(host, "pgrep", "-f", "sleep 987", check=False).returncode == 0
+    return fleet.run(host, "pgrep", "-f", "sleep 5987", check=False).returncode == 0
 
 
 def children(command: str) -> list[psutil.Process]:
@@ -136,7 +130,7 @@ def test_5_a_full_database_disk_loses_nothing(site: Sites, small_disk: Path) -> 
     eventually(lambda: any(upkeep.workspace.glob("run-*/env")))
     fill(small_disk)
 
-    _out, err = started.communicate(timeout=120)
+    _out, err = started.communicate(timeout=PATIENCE_SECONDS)
 
     assert started.returncode == 3
     assert "disk full" in err
@@ -155,7 +149,7 @@ def test_9_ansible_killed_is_a_failed_run_not_a_failed_check(
     for process in children("ansible-playbook"):
         if str(upkeep.site) in " ".join(process.cmdline()):
             process.kill()
-    started.communicate(timeout=60)
+    started.communicate(timeout=PATIENCE_SECONDS)
 
     assert started.returncode == 3
     run = upkeep.last_run()
@@ -173,7 +167,7 @@ def test_10_and_17_who_asks_to_stop_stops_the_work_on_the_host_too(
     started = begin_slow_run(upkeep, fleet)
 
     started.send_signal(number)
-    out, _err = started.communicate(timeout=60)
+    out, _err = started.communicate(timeout=PATIENCE_SECONDS)
 
     assert started.returncode == 130
     assert number.name in out
@@ -193,7 +187,8 @@ def test_a_run_has_its_own_time_limit(site: Sites, fleet: Fleet, slow_host: str)
 def test_15_a_host_that_hangs_is_bounded_and_the_others_finish(
     site: Sites, fleet: Fleet, slow_host: str
 ) -> None:
-    upkeep = site({slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}, host_timeout_seconds=2)
+    wanted = {slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}
+    upkeep = site(wanted, host_seconds={slow_host: 2})
 
     document = upkeep.json("run", "daily")
 
@@ -208,13 +203,14 @@ def test_15_a_host_that_hangs_is_bounded_and_the_others_finish(
 
 
 def test_14_a_frozen_host_is_given_up(site: Sites, fleet: Fleet, slow_host: str) -> None:
-    upkeep = site({slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}, host_timeout_seconds=2)
+    wanted = {slow_host: [SLOW_CHECK], "web1": ["failed_logins"]}
+    upkeep = site(wanted, host_seconds={slow_host: 2})
     started = begin_slow_run(upkeep, fleet)
     link = fleet.link(slow_host)
 
     subprocess.run(["ip", "link", "set", link, "down"], check=True)
     try:
-        started.communicate(timeout=120)
+        started.communicate(timeout=PATIENCE_SECONDS)
     finally:
         subprocess.run(["ip", "link", "set", link, "up"], check=True)
 
@@ -379,7 +375,7 @@ def test_two_looks_at_once_do_not_disturb_each_other(site: Sites) -> None:
     schedule.write_text("procedures: {look: {title: Look, playbook: astral.upkeep.observe}}\n")
 
     both = [upkeep.start("run", "look") for _ in range(2)]
-    ended = [one.communicate(timeout=120) for one in both]
+    ended = [one.communicate(timeout=PATIENCE_SECONDS) for one in both]
 
     assert [one.returncode for one in both] == [3, 3], ended  # plain1 has no log of logins
     runs = upkeep.json("runs")["runs"]
@@ -398,8 +394,8 @@ def test_a_second_run_that_changes_the_hosts_is_refused_and_the_first_goes_on(
         second = upkeep("run", "daily", status=3)
     finally:
         first.send_signal(signal.SIGCONT)
-    fleet.run(slow_host, "pkill", "-f", "sleep 987", check=False)
-    ended = first.communicate(timeout=120)
+    fleet.run(slow_host, "pkill", "-f", "sleep 5987", check=False)
+    ended = first.communicate(timeout=PATIENCE_SECONDS)
 
     assert "run 1 changes plain1 now; wait for its end: upkeep show 1" in second.stdout
     assert first.returncode == 3, ended  # the journal of plain1 could not be read
@@ -509,7 +505,7 @@ def test_22_an_alias_of_a_host_is_rotated_once(site: Sites, fleet: Fleet) -> Non
 def test_16_a_host_that_goes_down_in_mid_task_is_unknown(tmp_path: Path, fleet: Fleet) -> None:
     def setup() -> None:
         plain()
-        Path(SLOW).write_text("#!/bin/sh\nexec sleep 987\n")
+        Path(SLOW).write_text("#!/bin/sh\nexec sleep 5987\n")
         Path(SLOW).chmod(0o755)
 
     with Fleet([Host("plain1", setup), Host("plain2", plain)]) as own:
@@ -523,7 +519,7 @@ def test_16_a_host_that_goes_down_in_mid_task_is_unknown(tmp_path: Path, fleet: 
         started = begin_slow_run(upkeep, own)
 
         own.kill("plain1")
-        _out, err = started.communicate(timeout=120)
+        _out, err = started.communicate(timeout=PATIENCE_SECONDS)
 
     assert started.returncode == 3, err
     document = upkeep.json("show", "1")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from patience import eventually
+
 from lab.certificates import Authority
 from lab.fleet import Fleet
 
@@ -100,7 +102,20 @@ def _about_to_expire(fleet: Fleet, authority: Authority) -> None:
     _write(fleet, "web1", "/etc/lab/app.pem", issued.certificate.decode())
     _write(fleet, "web1", "/etc/lab/app.key", issued.key.decode())
     fleet.run("web1", "nginx", "-c", "/etc/lab/nginx.conf", "-s", "reload")
-    time.sleep(0.5)  # nginx says that it has the signal, not when the old workers have gone
+    # nginx says that it has the signal, not when the old workers have gone.
+    wanted = _serial(fleet, issued.certificate.decode())
+    eventually(lambda: _serial(fleet, _served(fleet)) == wanted, "the new certificate")
+
+
+def _served(fleet: Fleet) -> str:
+    """Return what web1 gives to somebody who connects: its certificate, among other words."""
+    ask = ["openssl", "s_client", "-connect", "127.0.0.1:443", "-servername", "app.lab.example"]
+    return fleet.run("web1", *ask, check=False).stdout
+
+
+def _serial(fleet: Fleet, certificate: str) -> str:
+    read = ["openssl", "x509", "-noout", "-serial"]
+    return fleet.run("web1", *read, input_text=certificate, check=False).stdout
 
 
 def _guessing(fleet: Fleet, _authority: Authority) -> None:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import PATIENCE_SECONDS
+
 STATE = Path("/run/upkeep-lab")
 # What a host has empty: also the tree that the lab itself lies in.
 OWN = ("tmp", "mnt", "run", "home", "media", "root", "srv", Path(__file__).parts[1])
@@ -28,7 +30,6 @@ DROPPED_CAPABILITIES = (16, 17, 22, 25, 27)  # module, rawio, boot, time, mknod
 NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
 DETACH = 2
-START_SECONDS = 60
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SSHD = """\
 Port 22
@@ -193,7 +194,7 @@ class Fleet:
 
     def _await(self) -> None:
         """Return when every sshd answers."""
-        ends = time.monotonic() + START_SECONDS
+        ends = time.monotonic() + PATIENCE_SECONDS
         for host in self.hosts.values():
             while True:
                 try:
@@ -217,7 +218,7 @@ def take_down(folder: Path) -> None:
     for pid, started in state["pids"]:
         if started and _started(pid) == started:
             os.kill(pid, signal.SIGKILL)  # PID 1 of its namespace: the kernel ends the rest
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + PATIENCE_SECONDS
     while (
         any(_started(pid) == started for pid, started in state["pids"]) and time.monotonic() < ends
     ):

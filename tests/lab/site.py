@@ -31,7 +31,7 @@ def ssh_arguments(fleet: Fleet) -> str:
         "UserKnownHostsFile": str(fleet.known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
         "IdentitiesOnly": "yes",
-        "ConnectTimeout": "5",
+        "ConnectTimeout": "10",
     }
     return " ".join(f"-o {name}={value}" for name, value in options.items())
 

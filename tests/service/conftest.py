@@ -2,38 +2,74 @@
 
 from __future__ import annotations
 
-import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import shared
+from service.browser import chromium
 from service.postgres import Postgres
 
 from upkeep.store import Store, migrate, open_store
 
-_numbers = itertools.count(1)
+TEMPLATE = "upkeep_template"
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A private server; its database `upkeep_template` has the schema."""
+def postgres() -> Postgres:
+    """A server that all processes of the tests share; its database `upkeep_template` has the schema.
+
+    Who stops it, or changes what holds for all of its databases, takes one of its own.
+    """
+    with shared.alone("postgres") as home:
+        ready = home / "ready"
+        if not ready.exists():
+            shutil.rmtree(home, ignore_errors=True)  # of who was killed while it made it
+            home.mkdir()
+        server = Postgres(home=home)
+        if not ready.exists():
+            migrate(server.create(TEMPLATE))
+            ready.touch()
+    return server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A server of the test's own."""
     server = Postgres()
-    try:
-        migrate(server.create("upkeep_template"))
-        yield server
-    finally:
-        server.close()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template() -> Path:
+    """A SQLite file with the schema: to copy it takes a hundredth of the time that the migrations take."""
+    with shared.alone("sqlite") as folder:
+        path, ready = folder / "upkeep.db", folder / "ready"
+        if not ready.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            migrate(f"sqlite:///{path}")
+            ready.touch()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+    """The URL of a fresh file with the schema."""
+    path = tmp_path / "state" / "upkeep.db"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(_sqlite_template, path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh database with the schema, on each of the two."""
     if request.param == "sqlite":
-        made = f"sqlite:///{tmp_path}/state/upkeep.db"
-        migrate(made)
-        return made
-    server = request.getfixturevalue("postgres")
-    return str(server.create(f"test_{next(_numbers)}", "upkeep_template"))
+        return str(request.getfixturevalue("sqlite_url"))
+    return str(request.getfixturevalue("postgres").fresh(TEMPLATE))
 
 
 @pytest.fixture
@@ -42,3 +78,10 @@ def store(url: str) -> Iterator[Store]:
     opened = open_store(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium. Not for longer: while Playwright runs, nothing else in this thread may use asyncio."""
+    with chromium() as running:
+        yield running

@@ -12,19 +12,20 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from cheap_passwords import PASSWORD, password_hash
+from patience import PATIENCE_SECONDS
 
 from upkeep.roles import Role
 from upkeep.store import Store, users
-from upkeep.web import passwords
 from upkeep.web.app import make_app
 from upkeep.web.routing import Setting
 
-PASSWORD = "correct horse battery"
+__all__ = ["PASSWORD", "Visitor", "add_users", "served"]
 
 
 def add_users(store: Store, now: datetime) -> None:
     """Add a user of each role, who is called like it, and a spare one; all have the same password."""
-    kept = passwords.hashed(PASSWORD)
+    kept = password_hash()
     with store.begin() as db:
         for role in Role:
             users.add(db, role.value, role, kept, now)
@@ -43,7 +44,7 @@ def served(setting: Setting, **options: Any) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_SECONDS
     while not server.started:
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -51,7 +52,7 @@ def served(setting: Setting, **options: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
 
 
 class Visitor:
@@ -59,7 +60,7 @@ class Visitor:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client = httpx2.Client(base_url=url, timeout=60)
+        self.client = httpx2.Client(base_url=url, timeout=PATIENCE_SECONDS)
 
     def sign_in(self, name: str, password: str = PASSWORD) -> httpx2.Response:
         return self.post("/sign-in", name=name, password=password)

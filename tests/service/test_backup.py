@@ -259,11 +259,10 @@ def test_without_room_the_old_content_stays(lite: str, tmp_path: Path, small: Pa
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_no_password_is_on_a_command_line(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not url.startswith("postgresql"):
-        pytest.skip("SQLite has no password")
     secret = "swordfish-4711"
     seen = tmp_path / "seen"
     programs = tmp_path / "bin"

@@ -20,13 +20,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import backup
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
-pytestmark = pytest.mark.newest
-
 
 def needs(*programs: str) -> None:
     for name in programs:
         if shutil.which(name) is None:
-            (pytest.fail if "CI" in os.environ else pytest.skip)(f"{name} is not on PATH")
+            pytest.skip(f"{name} is not on PATH")
 
 
 def see(**wanted: Any) -> Observation:

@@ -46,7 +46,6 @@ def used(store: Store, folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 def test_12_ten_thousand_runs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only Ansible is left out: a recorded answer is handed to the listener in its place."""
     memory = Path("/dev/shm")

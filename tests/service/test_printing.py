@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 HOSTS = """
 all:
@@ -26,7 +27,7 @@ def shell(line: str, site: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "UPKEEP_WORKSPACE": str(site.parent / "work")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, payload, transport
 
@@ -34,13 +35,13 @@ class Programs:
         self.folder = folder
         self.gathers: dict[str, Any] = {}
 
-    def add(self, name: str, body: str, timeout_seconds: float = 20, **constants: int) -> None:
+    def add(self, name: str, body: str, timeout_seconds: float = 5000, **constants: int) -> None:
         lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
         text = f"{HEAD}\ndef gather(params, host):\n{lines}"
         (self.folder / "gather" / f"{name}.py").write_text(text)
         self.gathers[name] = SimpleNamespace(TIMEOUT_SECONDS=timeout_seconds, **constants)
 
-    def build(self, *names: str, deadline_seconds: float = 20, **params: Any) -> bytes:
+    def build(self, *names: str, deadline_seconds: float = 5000, **params: Any) -> bytes:
         return payload.build([(name, params) for name in names], deadline_seconds, NONCE)
 
     def read(self, output: bytes, *names: str) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 def wait_for_pid(path: Path) -> psutil.Process:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
         if path.exists() and path.read_text().strip():
             return psutil.Process(int(path.read_text()))
@@ -86,7 +87,8 @@ def wait_for_pid(path: Path) -> psutil.Process:
 
 
 def ends_soon(process: psutil.Process) -> bool:
-    ends = time.monotonic() + 10
+    """Whether it ends, long before its own limit would end it."""
+    ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return True
@@ -130,7 +132,7 @@ def test_time_that_is_up_ends_a_gather_and_all_that_it_started(
     pid = tmp_path / "pid"
     programs.add(
         "hangs",
-        "host.run(['sh', '-c', 'echo $$ > ' + params['pid'] + '; exec sleep 1000'], 100)\nreturn []",
+        "host.run(['sh', '-c', 'echo $$ > ' + params['pid'] + '; exec sleep 5000'], 5000)\nreturn []",
         timeout_seconds=1,
     )
     programs.add("sees", "return [Observation('a')]")
@@ -142,7 +144,7 @@ def test_time_that_is_up_ends_a_gather_and_all_that_it_started(
 
 
 def test_the_deadline_names_what_was_not_done(programs: Programs) -> None:
-    programs.add("hangs", "time.sleep(1000)")
+    programs.add("hangs", "time.sleep(5000)")
     names = ["hangs"] * 9  # one more than run at once
 
     answer = programs.run(*names, deadline_seconds=1)
@@ -161,7 +163,7 @@ def test_the_program_does_not_wait_for_a_child_that_holds_on(
     pid = tmp_path / "pid"
     programs.add(
         "leaves_one_behind",
-        "child = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        "child = subprocess.Popen(['sleep', '5000'], start_new_session=True)\n"
         "open(params['pid'], 'w').write(str(child.pid))\nreturn [Observation('a')]",
     )
 
@@ -174,22 +176,26 @@ def test_the_program_does_not_wait_for_a_child_that_holds_on(
 
 def test_nobody_listens_any_more(programs: Programs, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    programs.add("hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(1000)", 100)
-    process = programs.start("hangs", pid=str(pid), deadline_seconds=100)
+    programs.add(
+        "hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(5000)", 5000
+    )
+    process = programs.start("hangs", pid=str(pid), deadline_seconds=5000)
     gather = wait_for_pid(pid)
     assert process.stdout is not None
 
     process.stdout.close()
 
-    assert process.wait(10) == 1
+    assert process.wait(PATIENCE_SECONDS) == 1
     assert ends_soon(gather)
 
 
 def test_a_killed_parent_ends_the_program(programs: Programs, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    programs.add("hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(1000)", 100)
+    programs.add(
+        "hangs", "open(params['pid'], 'w').write(str(os.getpid()))\ntime.sleep(5000)", 5000
+    )
     program = tmp_path / "program"
-    program.write_bytes(programs.build("hangs", pid=str(pid), deadline_seconds=100))
+    program.write_bytes(programs.build("hangs", pid=str(pid), deadline_seconds=5000))
     reader, writer = os.pipe()  # stays open: only the parent goes
     parent = subprocess.Popen(
         ["sh", "-c", f"{sys.executable} -I - < {program} & wait"], stdout=writer

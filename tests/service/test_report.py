@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,6 @@ from upkeep.observed import Observed, Outcome
 from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import HostInRun, Tally
 from upkeep.view.report import write_report
-
-pytestmark = pytest.mark.newest
-
 
 # Each of these ran or loaded something in some page of the past.
 ATTACKS = (
@@ -50,23 +45,6 @@ def naughty() -> list[str]:
         return []
     strings: list[str] = json.loads(Path(folder, "hostile/blns.json").read_text("utf-8"))
     return strings
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Yield Debian's Chromium."""
-    program = shutil.which("chromium")
-    if program is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("chromium is not on PATH")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        (pytest.fail if "CI" in os.environ else pytest.skip)("playwright is not installed")
-    with sync_playwright() as playwright:
-        # As root, Chromium starts without its sandbox only; what it opens here is ours.
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from jsonschema import validate
+from patience import PATIENCE_SECONDS
 from sqlalchemy import update
 
 from upkeep.scheduler import Child, Scheduler
@@ -50,7 +51,7 @@ class Driven:
         """Turn the clock and take a step; then wait for the runs, and take in their ends."""
         self.now = at(to)
         self.scheduler.step(self.now)
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + PATIENCE_SECONDS
         while wait and self.scheduler.children and time.monotonic() < ends:
             time.sleep(0.05)
             self.scheduler.step(self.now)
@@ -430,7 +431,7 @@ def test_a_run_that_ends_badly_without_its_driver_is_a_finding_too(driven: Make)
     one = driven(daily(), "2099-06-10T02:00", seconds=60)
     one.go("2099-06-10T03:00", wait=False)
     under_way = ("due", "10 03:00", "running")
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_SECONDS
     while run_time(one.all()) != [under_way]:
         assert time.monotonic() < until
         time.sleep(0.05)

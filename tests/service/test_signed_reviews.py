@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from jsonschema import validate
+from patience import PATIENCE_SECONDS
 from reviewed_site import PASSWORD, Reviewed, write_site
 from sqlalchemy import func, select, text
 from store_samples import result
@@ -658,7 +659,9 @@ def test_what_was_signed_outlives_whatever_retention_says(opened: Reviewed) -> N
 def upkeep(site: Reviewed, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", site.site.name]
     environ = os.environ | {"UPKEEP_DATABASE": url}
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
 
 
 def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tuple[int, str]:
@@ -672,7 +675,7 @@ def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tupl
     )  # fmt: skip
     os.close(terminal)
     said = b""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_SECONDS
     asked = False
     while time.monotonic() < until:
         try:
@@ -683,7 +686,7 @@ def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tupl
             os.write(parent, typed.encode() + b"\n")
             asked = True
     os.close(parent)
-    return process.wait(10), said.decode().replace("\r\n", "\n")
+    return process.wait(PATIENCE_SECONDS), said.decode().replace("\r\n", "\n")
 
 
 def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(

@@ -16,15 +16,13 @@ from typing import Any
 
 import paramiko
 import pytest
+from patience import PATIENCE_SECONDS
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     gather,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-
-pytestmark = pytest.mark.newest
-
 
 SSHD = """
 Port {port}
@@ -110,12 +108,12 @@ def sshd(tmp_path: Path) -> Iterator[tuple[int, Path, Path]]:
         yield port, tmp_path / "auth.log", tmp_path
     finally:
         daemon.terminate()
-        daemon.communicate(timeout=10)
+        daemon.communicate(timeout=PATIENCE_SECONDS)
         syslog.close()
 
 
 def wait_for(log: Path, text: str, daemon: Any = None, times: int = 1) -> None:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + PATIENCE_SECONDS
     while (log.read_text(errors="replace") if log.exists() else "").count(text) < times:
         if time.monotonic() > ends or (daemon and daemon.poll() is not None):
             pytest.fail(f"{text!r} was not logged; {daemon.communicate()[1] if daemon else ''}")
@@ -126,7 +124,7 @@ def wait_for(log: Path, text: str, daemon: Any = None, times: int = 1) -> None:
 def transport(port: int) -> Iterator[paramiko.Transport]:
     connection = paramiko.Transport(("127.0.0.1", port))
     try:
-        connection.start_client(timeout=15)
+        connection.start_client(timeout=PATIENCE_SECONDS)
         yield connection
     finally:
         connection.close()

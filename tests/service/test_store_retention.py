@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from alert_samples import site as alert_site
+from patience import PATIENCE_SECONDS
 from sqlalchemy import func, select
 from store_samples import NOW, SITE, answer, begun, result
 
@@ -166,7 +167,7 @@ def test_evidence_that_is_named_again_meanwhile_stays(store: Store) -> None:
             pruned = pool.submit(lambda: prune_on(store, 20))
             with pytest.raises(NotYet):
                 pruned.result(timeout=0.5)
-        assert pruned.result(timeout=30) == Pruned(observations=1)
+        assert pruned.result(timeout=PATIENCE_SECONDS) == Pruned(observations=1)
 
     with store.read() as db:
         assert list(observed_in(db, run_id)) == [new]

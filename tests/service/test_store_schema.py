@@ -114,7 +114,7 @@ def test_a_database_newer_than_the_program_is_left_alone(url: str, store: Store)
 
 
 def test_a_server_without_the_schema_asks_for_the_upgrade(postgres: Postgres) -> None:
-    url = postgres.create("empty")
+    url = postgres.fresh()
 
     message, remedy = problem(url)
 
@@ -125,7 +125,7 @@ def test_a_server_without_the_schema_asks_for_the_upgrade(postgres: Postgres) ->
 
 
 def test_two_upgrades_at_once_are_one_after_the_other(postgres: Postgres) -> None:
-    url = postgres.create("upgraded_twice")
+    url = postgres.fresh()
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(migrate, [url, url])) == [NEWEST, NEWEST]
@@ -142,12 +142,12 @@ def test_a_server_that_is_away_is_named_without_the_password(tmp_path: Path) -> 
     assert remedy.startswith("check that the server runs")
 
 
-def test_a_wrong_password_is_named_without_the_password(postgres: Postgres) -> None:
-    rules = postgres.home / "data" / "pg_hba.conf"
+def test_a_wrong_password_is_named_without_the_password(own_postgres: Postgres) -> None:
+    rules = own_postgres.home / "data" / "pg_hba.conf"
     before = rules.read_text()
     try:
         rules.write_text("local all other scram-sha-256\n" + before)
-        url = postgres.create("guarded")
+        url = own_postgres.fresh()
         with contextlib.closing(Store(*engines.connect(url))) as admin, admin.begin() as db:
             db.execute(text("CREATE ROLE other LOGIN PASSWORD 'right'"))
             db.execute(text("SELECT pg_reload_conf()"))
@@ -215,10 +215,8 @@ KILLED = textwrap.dedent(
 def test_28_a_migration_killed_halfway_leaves_the_old_schema(
     backend: str, statements: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if backend == "sqlite":
-        url = f"sqlite:///{tmp_path}/upkeep.db"
-    else:
-        url = request.getfixturevalue("postgres").create(f"killed_{statements}")
+    lite = backend == "sqlite"
+    url = f"sqlite:///{tmp_path}/upkeep.db" if lite else request.getfixturevalue("postgres").fresh()
 
     killed = subprocess.run([sys.executable, "-c", KILLED, url, str(statements)])
 

@@ -14,9 +14,6 @@ import pytest
 
 import upkeep
 
-pytestmark = pytest.mark.newest
-
-
 UNIT = Path(upkeep.__file__).parent / "data" / "systemd" / "upkeep.service"
 # systemd's scale: below 2 is "OK" and well; the usual service without any setting has 9.6.
 MOST_EXPOSURE = 2.0

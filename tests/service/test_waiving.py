@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from patience import PATIENCE_SECONDS
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
@@ -311,7 +312,9 @@ def test_with_a_site_only_its_own_is_listed(asked: Asked, url: str) -> None:
     def listed(what: str, *site: str) -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "upkeep.cli", what, "--json", *site]
         environ = os.environ | {"UPKEEP_DATABASE": url}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         found: list[dict[str, Any]] = json.loads(done.stdout)[what]
         return found
 

@@ -74,11 +74,11 @@ def visitor(setting: Setting) -> Iterator[Callable[[str], Visitor]]:
 
 
 @pytest.fixture
-def one_store(tmp_path: Any) -> Iterator[Store]:
+def one_store(sqlite_url: str) -> Iterator[Store]:
     """A store on SQLite, where the database makes no difference."""
     from upkeep.store import open_store
 
-    opened = open_store(f"sqlite:///{tmp_path}/one.db")
+    opened = open_store(sqlite_url)
     yield opened
     opened.close()
 

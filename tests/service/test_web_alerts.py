@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from alert_samples import full, run, schedule, seen, site
 from service.page import PASSWORD, Visitor, add_users, served
-from service.test_web_browser import browser as browser
 
 from upkeep.alerts.alerter import Alerter
 from upkeep.store import Store, acts, alerts, open_store, silences
@@ -22,13 +20,11 @@ NOW = datetime.now(UTC)
 SITE = "/srv/site"
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
 
-pytestmark = pytest.mark.newest
-
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(sqlite_url: str) -> Iterator[Store]:
     """A store with an alert of severity 1 on two hosts, told to who is on call."""
-    opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
+    opened = open_store(sqlite_url)
     add_users(opened, NOW)
     alerter = Alerter(opened, site())
     before = NOW - timedelta(hours=2)

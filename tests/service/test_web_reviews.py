@@ -18,7 +18,6 @@ from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
 from service.page import Visitor, served
 from service.test_signed_reviews import SCHEDULE
-from service.test_web_browser import browser as browser
 from service.test_web_browser import violations
 from store_samples import result
 
@@ -33,7 +32,6 @@ from upkeep.web.duty import Coming
 from upkeep.web.reviews import FORM_BYTES
 from upkeep.web.routing import Setting
 
-pytestmark = pytest.mark.newest
 HOSTILE = "</h1><script>alert(1)</script>{{ 7 * 7 }}\x1b[31m"
 
 
@@ -42,8 +40,8 @@ def at(text: str) -> datetime:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
+def store(sqlite_url: str) -> Iterator[Store]:
+    opened = open_store(sqlite_url)
     yield opened
     opened.close()
 

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_SECONDS, eventually
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log import (
     ARGUMENTS,
     gather,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-
-pytestmark = pytest.mark.newest
-
 
 NGINX = """
 daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1; events {{ }}
@@ -71,7 +69,7 @@ def running(folder: Path, text: str, command: list[str]) -> Iterator[int]:
         [part.format(folder=folder) for part in command], stderr=subprocess.PIPE, text=True
     )
     try:
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
@@ -81,11 +79,11 @@ def running(folder: Path, text: str, command: list[str]) -> Iterator[int]:
         yield port
     finally:
         server.terminate()
-        server.communicate(timeout=10)
+        server.communicate(timeout=PATIENCE_SECONDS)
 
 
 def ask(port: int, head: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
         connection.sendall(head)
         while connection.recv(65536):
             pass
@@ -106,11 +104,12 @@ def traffic(port: int) -> None:
 def observe(log: Path, requests: int, **given: Any) -> dict[str, Any]:
     """Return what is observed once all requests are logged: servers write after they answer."""
     params = {name: spec["default"] for name, spec in ARGUMENTS.items()}
-    for _ in range(100):
+
+    def look() -> Any:
         (seen,) = gather({**params, "paths": [str(log)], **given}, Host())
-        if seen.data.get("requests", 0) >= requests:
-            break
-        time.sleep(0.05)
+        return seen if seen.data.get("requests", 0) >= requests else None
+
+    seen = eventually(look, f"{requests} requests in {log.name}")
     assert seen.error == ""
     return seen.data
 
@@ -139,10 +138,7 @@ def test_nginx_rotated_in_the_middle(tmp_path: Path) -> None:
         (tmp_path / "combined.log").rename(tmp_path / "combined.log.1")
         reopen = ["nginx", "-s", "reopen", "-p", str(tmp_path), "-c", str(tmp_path / "conf")]
         subprocess.run(reopen, check=True, capture_output=True)
-        for _ in range(100):
-            if (tmp_path / "combined.log").exists():
-                break
-            time.sleep(0.05)
+        eventually((tmp_path / "combined.log").exists, "a new log")
         get(port, "/")
         data = observe(tmp_path / "combined.log", 2)
 
@@ -159,5 +155,5 @@ def test_apache(tmp_path: Path) -> None:
     assert data["server_errors"] == 1
     assert data["unparsed"] == 0
     assert data["request_time"]["count"] == 9
-    assert data["request_time"]["max"] < 5
+    assert data["request_time"]["max"] < 60  # of µs taken for s, it would be hundreds
     assert data["error_clients"] == [{"client": "127.0.0.1", "errors": 1}]

@@ -12,7 +12,6 @@ import pytest
 from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
 from service.page import Visitor, served
-from service.test_web_browser import browser as browser
 from service.test_web_browser import violations
 from service.test_web_reviews import said_on, sign_in, tab_to
 from store_samples import result
@@ -26,7 +25,6 @@ from upkeep.waivers import State
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
-pytestmark = pytest.mark.newest
 SCHEDULE: dict[str, Any] = {
     "procedures": {"plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"}},
     "people": {"ann": {"name": "Ann"}, "bob": {"name": "Bob"}},
@@ -44,8 +42,8 @@ def at(text: str) -> datetime:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
+def store(sqlite_url: str) -> Iterator[Store]:
+    opened = open_store(sqlite_url)
     yield opened
     opened.close()
 

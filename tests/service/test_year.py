@@ -36,7 +36,7 @@ from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Scope
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("America/New_York")
 MONTHS = [f"2027-{month:02}" for month in range(1, 13)]

@@ -1,0 +1,32 @@
+"""What also runs on the oldest Python and ansible-core that are supported, and why: the one place where that is said.
+
+All unit tests do. Of the tests on services and on the lab, those do that lean on Python's own libraries or on Ansible:
+sqlite3, ssl, processes and what Ansible makes of our plugins differ from version to version. What a page shows, who is
+told of an alert or what a person may sign does not.
+"""
+
+from __future__ import annotations
+
+BECAUSE = {
+    # Ansible: action, module, roles and playbooks of the collection, through ansible-playbook and ansible-runner.
+    "tests/integration/test_daily.py::test_a_healthy_site_passes": "a daily run over SSH, with and without the driver",
+    "tests/integration/test_jobs.py::test_the_job_is_done_and_proved": "a job that changes hosts, and its proof",
+    "tests/service/test_log_rotation_role.py": "a role, in check mode too",
+    "tests/service/test_serve.py": "the program as a service, whose runs are real ones",
+    # Python: what the program of the hosts is made of, and runs on.
+    "tests/service/test_program.py": "the host's program: pickled sources, forks, signals, limits",
+    "tests/service/test_http_servers.py": "ssl and http.client",
+    "tests/service/test_tls_servers.py": "ssl verifies by other rules from 3.13 on",
+    # Python: the store.
+    "tests/service/test_store_faults.py": "sqlite3's errors",
+    "tests/service/test_store_schema.py": "sqlite3 and the migrations",
+    "tests/service/test_store_of_before.py": "a store that an older program wrote",
+    "tests/service/test_backup.py": "sqlite3's backup, and PostgreSQL's programs as children",
+    # Python: the driver.
+    "tests/service/test_scheduler.py": "children of the driver, and their ends",
+}  # fmt: skip
+
+
+def runs(test: str) -> bool:
+    """Whether the test of that id runs on the oldest Python too."""
+    return test.startswith(("tests/unit/", *BECAUSE))

@@ -1,0 +1,98 @@
+"""A store that an older program wrote opens with this one, goes over to its tables, and shows the same."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_store import Recorded, shown
+from sqlalchemy import text
+
+from upkeep.errors import StoreError
+from upkeep.store import MIGRATIONS, migrate, open_store
+
+NEWEST = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+RECORDED = Recorded("0008")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The recorded store, on each database, as its program left it."""
+    if backend == "sqlite":
+        return RECORDED.on_sqlite(tmp_path / "upkeep.db")
+    return RECORDED.on_postgresql(request.getfixturevalue("postgres"))
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return the rows that are not shown as they were."""
+    found = [f"{key}: came or went" for key in before.keys() ^ now.keys()]
+    for key in before.keys() & now.keys():
+        was, given = before[key], now[key]
+        if isinstance(was, list):
+            found += [f"{key}: was shown as {one}" for one in was if one not in given]
+            found += [f"{key}: is shown as {one}" for one in given if one not in was]
+        elif was != given:
+            found += [f"{key}: was {was}", f"{key}: is {given}"]
+    return found
+
+
+def test_it_is_shown_as_it_was(url: str, backend: str) -> None:
+    assert migrate(url) == NEWEST
+
+    with contextlib.closing(open_store(url)) as store:
+        now = shown(store, RECORDED.schedule, RECORDED.trusted(backend))
+        with store.read() as db:
+            assert db.execute(text("SELECT version_num FROM alembic_version")).scalar() == NEWEST
+
+    assert changed(RECORDED.was_shown(), now) == []
+
+
+def test_sqlite_is_brought_up_to_date_by_opening_it_and_postgresql_asks_for_it(
+    url: str, backend: str
+) -> None:
+    if backend == "postgresql" and NEWEST != "0008":
+        with pytest.raises(StoreError, match="its version is 0008"):
+            open_store(url)
+        migrate(url)
+    with contextlib.closing(open_store(url)) as store, store.read() as db:
+        assert db.execute(text("SELECT version_num FROM alembic_version")).scalar() == NEWEST
+
+
+def test_the_record_has_what_a_store_can_have() -> None:
+    """What the test above compares is there at all."""
+    was = RECORDED.was_shown()
+    column = {key: {row[at] for row in was[key]} for key, at in (("findings", 4), ("waivers", 1))}
+
+    assert column == {
+        "findings": {"open", "resolved", "retired"},
+        "waivers": {"holds", "requested", "expired", "revoked"},
+    }
+    waived = [row for row in was["findings"] if row[4] == "open" and row[11]]
+    assert len(waived) == 1
+    assert {row[1] for row in was["findings"]} == {"web1", "web2", "controller"}
+    assert [row[5] for row in was["alerts"] if row[8]] == ["acknowledged"]
+    assert [row[2] for row in was["alerts"] if row[11]] == ["memory_available"]  # silenced
+    assert [row[2] for row in was["alerts"] if row[12]] == ["failed_units"]  # flaps
+    assert [row[9] for row in was["reviews"] if row[11]] == ["signed", "signed", "corrected"]
+    states = {row[5] for row in was["occurrences"]}
+    assert states == {
+        "due", "claimed", "running", "done", "partial", "failed", "missed", "skipped"
+    }  # fmt: skip
+    sent = {one[3] for row in was["alerts"] for one in row[16]}
+    assert sent == {"waiting", "sending", "sent", "failed", "withdrawn"}
+    assert was["completion"]["pending"] == 0
+
+
+def test_the_record_has_secrets_as_that_program_kept_them(tmp_path: Path) -> None:
+    """So that what removes them has something to remove."""
+    path = tmp_path / "upkeep.db"
+    RECORDED.on_sqlite(path)
+
+    assert b"probe:hunter2@" in path.read_bytes()

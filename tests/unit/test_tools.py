@@ -1,0 +1,74 @@
+"""The scripts behind `make test` and `make test-busy`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from patience import PATIENCE_SECONDS, eventually
+
+TOOLS = Path(__file__).parents[2] / "tools"
+BUSY = str(TOOLS / "beside-busy")
+
+
+def spinning(script: int) -> list[psutil.Process]:
+    """The processes that keep the machine busy for a script."""
+    found = psutil.Process(script).children()
+    return [one for one in found if one.cmdline()[3:5] == ["spin", str(script)]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_keeps_the_machine_busy_ends_with_the_script(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    goes_on = tmp_path / "goes on"
+    goes_on.touch()
+    wait = ["sh", "-c", 'while [ -e "$0" ]; do sleep 0.1; done', str(goes_on)]
+    script = subprocess.Popen([BUSY, *wait])
+    busy = eventually(lambda: found if len(found := spinning(script.pid)) >= 2 else [])
+
+    script.send_signal(number)
+    goes_on.unlink()
+    script.wait(PATIENCE_SECONDS)
+
+    _gone, left = psutil.wait_procs(busy, timeout=PATIENCE_SECONDS)
+    assert left == []
+
+
+def test_its_status_is_the_commands(tmp_path: Path) -> None:
+    done = subprocess.run([BUSY, "sh", "-c", "exit 7"], timeout=PATIENCE_SECONDS)
+
+    assert done.returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "end"),
+    [("none", 0, "all tests passed"), ("unit", 1, "FAILED: unit"), ("long", 1, "FAILED: long")],
+)
+def test_all_targets_are_made_and_the_end_says_how_it_went(
+    tmp_path: Path, fails: str, status: int, end: str
+) -> None:
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho made "$2"\n[ "$2" != {fails} ]\n')
+    make.chmod(0o755)
+    done = subprocess.run(
+        [TOOLS / "test-all", "lint", "unit", "long"],
+        env=os.environ | {"MAKE": str(make)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    lines = done.stdout.splitlines()
+    assert done.returncode == status
+    assert [line for line in lines if line.startswith("made")] == [
+        "made lint",
+        "made unit",
+        "made long",
+    ]
+    assert lines[-1] == end
