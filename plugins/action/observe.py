@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -78,8 +79,10 @@ class ActionModule(ActionBase):
             entries = self._entries(variables)
             asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
         due, requests, private = resolve(entries, arguments["checks"])
+        by_hand = arguments["entries"] is not None
+        declared = self._declared(entries, variables if by_hand else {})
         hidden = self._hidden(requests, private, variables)
-        observed = self._observe(host, due, requests, private, timeout, variables, hidden)
+        observed = self._observe(host, due, requests, private, declared, timeout, variables, hidden)
         observed = replace(observed, asked=tuple(asked))
         return self._result(observed, hidden, arguments["fail_on"], variables)
 
@@ -92,6 +95,22 @@ class ActionModule(ActionBase):
             )
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
+
+    def _declared(self, entries: Sequence[Any], variables: dict[str, Any]) -> dict[str, list[str]]:
+        """Return by gather all places that the host's groups declare, whatever is due now.
+
+        variables: the host's if the entries are another's, of a check by hand; the groups' come first then too.
+        """
+        if not any(sign in str(entries) for sign in ("//", "?", "@")):
+            return {}
+        with contextlib.suppress(AnsibleActionFail):  # nobody asked for them
+            entries = [*self._entries(variables), *entries]
+        declared: dict[str, list[str]] = {}
+        for entry in entries:
+            with contextlib.suppress(ParameterError):
+                check = find(entry, load())
+                declared.setdefault(check.gather, []).extend(secrets.places(split(check, entry)[0]))
+        return declared
 
     def _hidden(
         self,
@@ -111,6 +130,7 @@ class ActionModule(ActionBase):
         due: Sequence[Due],
         requests: Sequence[Request],
         private: Sequence[dict[str, Any]],
+        declared: Mapping[str, Sequence[str]],
         timeout: int,
         variables: dict[str, Any],
         hidden: Sequence[str],
@@ -134,7 +154,10 @@ class ActionModule(ActionBase):
         problem, kind = secrets.scrub(carried.problem, hidden), carried.kind
         if not problem:
             try:
-                answer = secrets.scrub(payload.parse(carried.output), hidden)
+                answer = payload.parse(carried.output)
+                asked = [(one.gather, own) for one, own in zip(requests, private, strict=True)]
+                secrets.name_subjects(answer, asked, declared)
+                answer = secrets.scrub(answer, hidden)
                 return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
             except (ValueError, RecursionError) as exc:
                 problem, kind = f"the host's answer cannot be read: {exc}", "failed"

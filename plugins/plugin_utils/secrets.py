@@ -1,13 +1,15 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep secrets out of what is shown and stored: by parameter, and by value."""
+"""Keep secrets out of what is shown and stored: by parameter, by value, and by where they stand in a URL."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils import urls
 
 HIDDEN = "********"
 SHORTEST = 4
@@ -25,7 +27,10 @@ CONNECTION_SECRETS = (
 
 
 def without(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return params with what `arguments` (an argument spec) marks no_log hidden, at any depth."""
+    """Return params with what `arguments` (an argument spec) marks no_log hidden, and URLs masked, at any depth.
+
+    It is what is stored of a request, and what two requests are compared by.
+    """
     return {name: _shown(arguments.get(name, {}), value) for name, value in params.items()}
 
 
@@ -38,11 +43,11 @@ def _shown(spec: Mapping[str, Any], value: Any) -> Any:
             return without(spec["options"], value)
         if isinstance(value, list):
             return [_shown(spec, one) for one in value]
-    return value
+    return urls.masked_deep(value, urls.masked_value)
 
 
 def values(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts of the parameters that `arguments` marks no_log."""
+    """Yield the texts of the parameters that `arguments` marks no_log, and what is secret in the URLs of the others."""
     for name, value in params.items():
         spec = arguments.get(name, {})
         if spec.get("no_log"):
@@ -51,6 +56,9 @@ def values(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, Mapping):
                     yield from values(spec["options"], one)
+        else:
+            for text in _texts(value):
+                yield from urls.secrets_in(text)
 
 
 def of_connection(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -65,13 +73,11 @@ def worth_hiding(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def scrub(value: Any, hidden: Sequence[str]) -> Any:
-    """Return value without the hidden texts, at any depth, keys too."""
-    if not hidden:
-        return value
+    """Return value without the hidden texts, and with all URLs masked, at any depth, keys too."""
     if isinstance(value, str):
         for text in hidden:
             value = value.replace(text, HIDDEN)
-        return value
+        return urls.masked(value)
     if isinstance(value, Mapping):
         return {
             scrub(key, hidden): _scrub_bytes(one, hidden)
@@ -87,9 +93,51 @@ def scrub(value: Any, hidden: Sequence[str]) -> Any:
 def _scrub_bytes(encoded: Any, hidden: Sequence[str]) -> str:
     """Return base64 of the bytes without the hidden texts; ValueError if it is no base64."""
     data = base64.b64decode(encoded, validate=True)
-    for text in hidden:
-        data = data.replace(text.encode(), HIDDEN.encode())
-    return base64.b64encode(data).decode("ascii")
+    text = scrub(data.decode("utf-8", "surrogateescape"), hidden)
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+
+
+def places(params: Mapping[str, Any]) -> list[str]:
+    """Return what a request asks to look at: the texts of its lists, of which gathers make subjects."""
+    return [
+        text
+        for value in params.values()
+        if isinstance(value, list)
+        for text in value
+        if isinstance(text, str)
+    ]
+
+
+def name_subjects(
+    answer: Any,
+    asked: Sequence[tuple[str, Mapping[str, Any]]],
+    declared: Mapping[str, Sequence[str]],
+) -> None:
+    """Give each observation of an answer the subject that its host knows it by, without secrets.
+
+    Two URLs that differ only in a secret are two subjects, numbered in the order in which the host's groups declare
+    them, whatever part of them is due now. asked: each request's gather and parameters; declared: the places by gather.
+    What has not the agreed shape stays: it is refused later.
+    """
+    taken: dict[str, dict[str, str]] = {}
+    parts = answer.get("answers") if isinstance(answer, dict) else None
+    for (gather, params), part in zip(
+        asked, parts if isinstance(parts, list) else (), strict=False
+    ):
+        own = urls.labels(places(params))
+        whole = urls.labels([*declared.get(gather, ()), *own])
+        names = {label: (whole[place], place) for place, label in own.items()}
+        known = taken.setdefault(gather, {})
+        seen = part.get("observations") if isinstance(part, dict) else None
+        for one in seen if isinstance(seen, list) else ():
+            if not isinstance(one, dict) or not isinstance(one.get("subject"), str):
+                continue
+            name, place = names.get(one["subject"]) or (urls.masked(one["subject"]), one["subject"])
+            base, number = name, 1
+            while known.setdefault(name, place) != place:
+                number += 1
+                name = f"{base} ({number})"
+            one["subject"] = name
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep import clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.installation import load_installation
@@ -479,5 +480,5 @@ def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) ->
 def note(text: str, *, plain: bool = False) -> None:
     """Print a line on standard error, where systemd's journal takes it up."""
     screen = Screen(sys.stderr)
-    screen.line(screen.text(text if plain else f"upkeep: {text}", 1_000))
+    screen.line(screen.text(masked(text if plain else f"upkeep: {text}"), 1_000))
     screen.flush()
