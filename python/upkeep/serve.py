@@ -400,7 +400,12 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path |
     settings = load_settings(given)
     folder = given or EMBEDDED
     path = folder / SCHEDULE
-    schedule = load_schedule(path, []) if path.is_file() else None
+    schedule = None
+    if path.is_file():
+        try:
+            schedule = load_schedule(path, [])
+        except ConfigurationError as exc:  # what is stored can be shown all the same
+            note(f"the schedule is not used: {str(exc).splitlines()[0]}")
     return settings, key_of(inventory), _Schedules(path, schedule), folder
 
 
