@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -81,8 +82,10 @@ class ActionModule(ActionBase):
             entries = self._entries(variables)
             asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
         due, requests, private = resolve(entries, arguments["checks"])
+        by_hand = arguments["entries"] is not None
+        declared = self._declared(entries, variables if by_hand else {})
         hidden = self._hidden(requests, private, variables)
-        observed = self._observe(host, due, requests, private, timeout, variables, hidden)
+        observed = self._observe(host, due, requests, private, declared, timeout, variables, hidden)
         observed = replace(observed, asked=tuple(asked))
         return self._result(observed, hidden, arguments["fail_on"], variables)
 
@@ -95,6 +98,22 @@ class ActionModule(ActionBase):
             )
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
+
+    def _declared(self, entries: Sequence[Any], variables: dict[str, Any]) -> dict[str, list[str]]:
+        """Return by gather all places that the host's groups declare, whatever is due now.
+
+        variables: the host's if the entries are another's, of a check by hand; the groups' come first then too.
+        """
+        if not any(sign in str(entries) for sign in ("//", "?", "@")):
+            return {}
+        with contextlib.suppress(AnsibleActionFail):  # nobody asked for them
+            entries = [*self._entries(variables), *entries]
+        declared: dict[str, list[str]] = {}
+        for entry in entries:
+            with contextlib.suppress(ParameterError):
+                check = find(entry, load())
+                declared.setdefault(check.gather, []).extend(secrets.places(split(check, entry)[0]))
+        return declared
 
     def _hidden(
         self,
@@ -114,6 +133,7 @@ class ActionModule(ActionBase):
         due: Sequence[Due],
         requests: Sequence[Request],
         private: Sequence[dict[str, Any]],
+        declared: Mapping[str, Sequence[str]],
         timeout: int,
         variables: dict[str, Any],
         hidden: Sequence[str],
@@ -141,7 +161,9 @@ class ActionModule(ActionBase):
             timeout + CONNECTION_SECONDS,
             partial(clean, hidden),
         )
-        return taken(carried, host, due, requests, hidden, datetime.now(UTC))
+        asked = [(one.gather, own) for one, own in zip(requests, private, strict=True)]
+        name = partial(secrets.name_subjects, asked=asked, declared=declared)
+        return taken(carried, host, due, requests, hidden, datetime.now(UTC), name)
 
     def _result(
         self,
@@ -180,13 +202,18 @@ def taken(
     requests: Sequence[Request],
     hidden: Sequence[str],
     now: datetime,
+    name: Callable[[dict[str, Any]], None] = lambda _answer: None,
 ) -> Observed:
-    """Return what the host gave, judged; whatever that is, there is a verdict for each check that is due."""
+    """Return what the host gave, judged; whatever that is, there is a verdict for each check that is due.
+
+    name: gives the subjects of an answer the names by which they are known here.
+    """
     checks = load()
     problem, kind = clean(hidden, carried.problem), carried.kind
     if not problem:
         try:
             answer = payload.parse(carried.answer, [request.gather for request in requests])
+            name(answer)
             answer = secrets.scrub(answer, hidden)
             return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
         except Exception as exc:

@@ -20,6 +20,7 @@ import warnings
 from typing import Any, Callable, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_value
 
 AT_ONCE = 8
 LINE_LIMIT_BYTES = 4096
@@ -375,5 +376,5 @@ def split_place(place: str, default_port: int = 0) -> tuple[str, int]:
     else:
         name, port = "", 0
     if not name or not 0 < port < 65536:
-        raise ValueError(f"{place[:80]!r}: expected host:port")
+        raise ValueError(f"{masked_value(place)[:80]!r}: expected host:port")
     return name, port

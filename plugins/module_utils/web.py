@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
 from typing import Any
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     Connection,
@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     split_place,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked, masked_value
 
 PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -63,26 +64,17 @@ class Answer:
 
 def split_url(url: str) -> SplitResult:
     """Return the URL's parts; raise ValueError if it is no http(s) URL that can be asked for."""
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname:
-        raise ValueError(f"{shown(url)!r}: expected http:// or https:// and a host")
-    if any(ord(character) <= 32 or ord(character) == 127 for character in url):
-        raise ValueError(f"{shown(url)!r}: has a space or a control character")
-    if parts.port == 0:
-        raise ValueError(f"{shown(url)!r}: port 0")
-    return parts
-
-
-def shown(url: str) -> str:
-    """Return the URL without what may be secret: user, password, the values of its query, the fragment."""
     try:
         parts = urlsplit(url)
-        place = parts.netloc.rpartition("@")[2]
-        names = [one.partition("=") for one in parts.query.split("&")] if parts.query else []
-        query = "&".join(name + sign + ("*" if value else "") for name, sign, value in names)
-        return urlunsplit((parts.scheme, place, parts.path, query, ""))
-    except ValueError:
-        return "(a URL that cannot be read)"
+    except ValueError as exc:  # its text may quote the URL
+        raise ValueError(f"{masked_value(url)!r}: no URL") from exc
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ValueError(f"{masked_value(url)!r}: expected http:// or https:// and a host")
+    if any(ord(character) <= 32 or ord(character) == 127 for character in url):
+        raise ValueError(f"{masked_value(url)!r}: has a space or a control character")
+    if parts.port == 0:
+        raise ValueError(f"{masked_value(url)!r}: port 0")
+    return parts
 
 
 def fetch(host: Host, ask: Ask) -> Answer:
@@ -104,7 +96,7 @@ def fetch(host: Host, ask: Ask) -> Answer:
             stopped = _why_not(ask, target, len(redirected))
         if not target or stopped:
             return replace(answer, seconds=seconds, redirected=redirected, stopped=stopped)
-        redirected.append(shown(target))
+        redirected.append(masked_value(target))
         ask = _redirected(ask, target, answer.status)
 
 
@@ -125,12 +117,12 @@ def _why_not(ask: Ask, target: str, followed: int) -> str:
     try:
         new = split_url(target)
     except ValueError:
-        return f"redirected to {shown(target)[:200]!r}, which is no web address"
+        return f"redirected to {masked_value(target)[:200]!r}, which is no web address"
     if urlsplit(ask.url).scheme == "https" and new.scheme == "http":
-        return f"redirected from https to {shown(target)[:200]}"
+        return f"redirected from https to {masked_value(target)[:200]}"
     if followed >= ask.redirects:
         return (
-            f"redirected to {shown(target)[:200]}"
+            f"redirected to {masked_value(target)[:200]}"
             if not ask.redirects
             else (f"redirected more than {ask.redirects} times")
         )
@@ -196,7 +188,7 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
         body=body[: ask.limit_bytes],
         truncated=len(body) > ask.limit_bytes,
         seconds=seconds,
-        url=shown(ask.url),
+        url=masked_value(ask.url),
         redirected=[],
         protocol=protocol,
     )
@@ -247,5 +239,5 @@ def _reason(exc: BaseException) -> str:
         return f"TLS: {exc.reason or exc}"
     if isinstance(exc, OSError) and "timed out" in str(exc):
         return "no answer in time"
-    text = " ".join(str(exc).split())[:200]
+    text = masked(" ".join(str(exc).split()))[:200]
     return f"{type(exc).__name__}: {text}" if isinstance(exc, HTTPException) else text

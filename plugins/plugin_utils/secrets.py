@@ -1,13 +1,16 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep secrets out of what is shown and stored: by parameter, and by value."""
+"""Keep secrets out of what is shown and stored: by parameter, by value, and by where they stand in a URL."""
 
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils import urls
 
 HIDDEN = "********"
 SHORTEST = 4
@@ -25,7 +28,10 @@ CONNECTION_SECRETS = (
 
 
 def without(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return params with what `arguments` (an argument spec) marks no_log hidden, at any depth."""
+    """Return params with what `arguments` (an argument spec) marks no_log hidden, and URLs masked, at any depth.
+
+    It is what is stored of a request, and what two requests are compared by.
+    """
     return {name: _shown(arguments.get(name, {}), value) for name, value in params.items()}
 
 
@@ -38,11 +44,11 @@ def _shown(spec: Mapping[str, Any], value: Any) -> Any:
             return without(spec["options"], value)
         if isinstance(value, list):
             return [_shown(spec, one) for one in value]
-    return value
+    return urls.masked_deep(value, urls.masked_value)
 
 
 def values(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts of the parameters that `arguments` marks no_log."""
+    """Yield the texts of the parameters that `arguments` marks no_log, and what is secret in the URLs of the others."""
     for name, value in params.items():
         spec = arguments.get(name, {})
         if spec.get("no_log"):
@@ -51,6 +57,9 @@ def values(arguments: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, Mapping):
                     yield from values(spec["options"], one)
+        else:
+            for text in _texts(value):
+                yield from urls.secrets_in(text)
 
 
 def of_connection(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -65,13 +74,11 @@ def worth_hiding(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def scrub(value: Any, hidden: Sequence[str]) -> Any:
-    """Return value without the hidden texts, at any depth, keys too."""
-    if not hidden:
-        return value
+    """Return value without the hidden texts, and with all URLs masked, at any depth, keys too."""
     if isinstance(value, str):
         for text in hidden:
             value = value.replace(text, HIDDEN)
-        return value
+        return urls.masked(value)
     if isinstance(value, Mapping):
         return {
             scrub(key, hidden): _scrub_bytes(one, hidden)
@@ -90,9 +97,67 @@ def _scrub_bytes(encoded: str, hidden: Sequence[str]) -> str:
         data = base64.b64decode(encoded, validate=True)
     except ValueError:
         return str(scrub(encoded, hidden))
-    for text in hidden:
-        data = data.replace(text.encode("utf-8", "surrogateescape"), HIDDEN.encode())
-    return base64.b64encode(data).decode("ascii")
+    text = scrub(data.decode("utf-8", "surrogateescape"), hidden)
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+
+
+def places(params: Mapping[str, Any]) -> list[str]:
+    """Return what a request asks to look at: the texts of its lists, of which gathers make subjects."""
+    return [
+        text
+        for value in params.values()
+        if isinstance(value, list)
+        for text in value
+        if isinstance(text, str)
+    ]
+
+
+def name_subjects(
+    answer: Any,
+    asked: Sequence[tuple[str, Mapping[str, Any]]],
+    declared: Mapping[str, Sequence[str]],
+) -> None:
+    """Give each observation of an answer the subject that its host knows it by, without secrets.
+
+    Two URLs that differ only in a secret are two subjects, numbered in the order in which the host's groups declare
+    them, whatever part of them is due now. asked: each request's gather and parameters; declared: the places by gather.
+    What has not the agreed shape stays: it is refused later.
+    """
+    known: dict[str, Names] = {}
+    parts = answer.get("answers") if isinstance(answer, dict) else None
+    for (gather, params), part in zip(
+        asked, parts if isinstance(parts, list) else (), strict=False
+    ):
+        own = urls.labels(places(params))
+        whole = urls.labels([*declared.get(gather, ()), *own])
+        declared_as = {label: (whole[place], place) for place, label in own.items()}
+        names = known.setdefault(gather, Names())
+        seen = part.get("observations") if isinstance(part, dict) else None
+        for one in seen if isinstance(seen, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("subject"), str):
+                subject = one["subject"]
+                base, place = declared_as.get(subject) or (urls.masked(subject), subject)
+                one["subject"] = names.of(place, base)
+
+
+class Names:
+    """The names of one gather's places: where two have the same, the later ones are numbered."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._numbers: Counter[str] = Counter()  # a host may give twenty thousand of the same
+
+    def of(self, place: str, base: str) -> str:
+        """Return the place's name: base, with a number if another place has it."""
+        if place not in self._by_place:
+            name = base
+            while name in self._taken:
+                self._numbers[base] += 1
+                name = f"{base} ({self._numbers[base] + 1})"
+            self._taken.add(name)
+            self._by_place[place] = name
+        return self._by_place[place]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep import child, clock, runner
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
@@ -289,20 +290,20 @@ class _Intake:
     def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
         """Write down that the host gave nothing, unless it has already given something."""
         if self.outcomes.get(host) is not Outcome.OK:
-            self._take(Observed(host, outcome, clock.now(), " ".join(message.split())))
+            self._take(Observed(host, outcome, clock.now(), masked(" ".join(message.split()))))
 
     def failed(self, host: str, task: str, message: str) -> None:
         """Remember that a job failed on a host; one that could not even be observed has given nothing."""
-        text = f"{task}: {' '.join(message.split())}"[:500]
+        text = masked(f"{task}: {' '.join(message.split())}")[:500]
         if self.outcomes.get(host) is Outcome.OK:
             self.job_failures[host] = text
-            self._note(runs.Change(host, task, "failed", message))
+            self._note(runs.Change(host, task, "failed", masked(message)))
         else:
             self.lost(host, text, Outcome.FAILED)
 
     def changed(self, host: str, task: str, diff: str) -> None:
         """Write down what a job changed, or would have, and show it."""
-        self._note(runs.Change(host, task, "changed", diff))
+        self._note(runs.Change(host, task, "changed", masked(diff)))
 
     def refused(self, host: str, why: str) -> None:
         """Count what was not believed; it is told at the end."""

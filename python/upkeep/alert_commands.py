@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,10 +18,11 @@ from upkeep.alerts.model import Alert
 from upkeep.document import alert_document, dumps, plain
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.fields import seconds_of
+from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.roles import Role
-from upkeep.site import Site, load_site
-from upkeep.store import Store, alerts, open_store, outbox, silences
+from upkeep.site import Site
+from upkeep.store import alerts, outbox, silences
 from upkeep.store.texts import name
 from upkeep.view import alerts as view
 from upkeep.view.screen import Screen
@@ -33,7 +33,7 @@ CLOSED_SHOWN = 50
 # --- alerts ----------------------------------------------------------------------------------------------------------
 def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
     """Print the open alerts, worst first, or the newest ones; return 2, 1 or 0 as the worst open one is bad."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         key = name(site.key)
         found = alerts.recent(db, CLOSED_SHOWN, key) if everything else alerts.open_alerts(db, key)
         members = alerts.members(db, [one.id for one in found], everything=everything)
@@ -52,7 +52,7 @@ def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
 
 def show_alert(inventory: str, number: int, *, as_json: bool) -> None:
     """Print one alert: what it is about, what happened to it, who was told and what became of that."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         found = _alert(alerts.get(db, number), site, number)
         members = alerts.members(db, [number], everything=found.closed_at is not None)
         history, sent = alerts.history(db, number), outbox.of_alert(db, number)
@@ -68,7 +68,7 @@ def show_alert(inventory: str, number: int, *, as_json: bool) -> None:
 
 def acknowledge(inventory: str, numbers: list[int], note: str, lasts: str) -> None:
     """Write down that whoever calls this has the alerts, for a time."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         for number in numbers:
             with store.read() as db:
                 _alert(alerts.get(db, number), site, number)
@@ -87,7 +87,7 @@ def acknowledge(inventory: str, numbers: list[int], note: str, lasts: str) -> No
 
 def test_channel(inventory: str, channel: str) -> None:
     """Send a message over a channel now, and say what became of it; raise UpkeepError if it was not taken."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         known = site.schedule.channels.get(channel)
         if known is None:
             near = nearest(channel, site.schedule.channels)
@@ -113,7 +113,7 @@ def add_silence(
     """Keep findings quiet for a time."""
     if bool(lasts) == bool(ends):
         raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         now = clock.now()
         zone = ZoneInfo(site.schedule.time_zone)
         until = (
@@ -143,7 +143,7 @@ def add_silence(
 
 def list_silences(inventory: str, *, as_json: bool) -> None:
     """Print the silences that last, and those that are planned."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         found = silences.lasting(db, name(site.key), now, planned=True)
     if as_json:
@@ -154,7 +154,7 @@ def list_silences(inventory: str, *, as_json: bool) -> None:
 
 def end_silence(inventory: str, number: int) -> None:
     """End a silence before its time."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         who = acting.record(store, site.schedule, "end silence", str(number), least=Role.OPERATOR)
         with store.begin() as db:
             silences.end(db, number, who.name, clock.now())
@@ -164,7 +164,7 @@ def end_silence(inventory: str, number: int) -> None:
 # --- who is on call --------------------------------------------------------------------------------------------------
 def list_on_call(inventory: str, at: str, *, as_json: bool) -> None:
     """Print who of each team is called, then who is next."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         zone = ZoneInfo(site.schedule.time_zone)
         when = _time(at, zone, "--at") if at else clock.now()
         overrides = silences.overrides(db, name(site.key), clock.now() - timedelta(days=1))
@@ -186,7 +186,7 @@ def list_on_call(inventory: str, at: str, *, as_json: bool) -> None:
 
 def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) -> None:
     """Let somebody take a team's calls for a time, instead of who the rota says."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         schedule = site.schedule
         _known(team, schedule.teams, "team")
         _known(person, schedule.people, "person")
@@ -212,7 +212,7 @@ def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) 
 
 def end_on_call(inventory: str, number: int) -> None:
     """End such an override before its time."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         who = acting.record(store, site.schedule, "end override", str(number), least=Role.OPERATOR)
         with store.begin() as db:
             silences.end_override(db, number, who.name, clock.now())
@@ -220,13 +220,6 @@ def end_on_call(inventory: str, number: int) -> None:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-@contextmanager
-def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
-    site = load_site(inventory, [])
-    with closing(open_store(site.settings.database_url)) as store:
-        yield site, store
-
-
 def _alert(found: Alert | None, site: Site, number: int) -> Alert:
     """Return the alert; raise UsageError if the site has none of that number."""
     if found is None or found.site != name(site.key):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,10 +13,10 @@ from upkeep.baselines import Better, Proposal, Series, compared
 from upkeep.document import dumps, plain
 from upkeep.errors import UsageError
 from upkeep.installation import load_installation
+from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.review_commands import by_password
-from upkeep.site import Site, load_site
-from upkeep.store import Store, baselines, open_store
+from upkeep.store import baselines
 from upkeep.view import baselines as view
 from upkeep.view.screen import Screen
 
@@ -27,7 +26,7 @@ Names = tuple[str, str, str, str]
 
 def list_baselines(inventory: str, *, as_json: bool) -> None:
     """Print the accepted baselines, each with its newest value and whether a better one could be accepted."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         rows = [
             view.Row(
@@ -45,7 +44,7 @@ def list_baselines(inventory: str, *, as_json: bool) -> None:
 
 def propose(inventory: str, names: Names, better: str, *, as_json: bool) -> int:
     """Print what the series' values propose, with the evidence; return 1 if they propose nothing."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         series = baselines.series_of(site.key, *names)
         proposal = baselines.proposal_for(db, series, _better(better), clock.now())
     if as_json:
@@ -58,7 +57,7 @@ def propose(inventory: str, names: Names, better: str, *, as_json: bool) -> int:
 
 def accept(inventory: str, names: Names, better: str, reason: str) -> None:
     """Accept what is proposed, after asking for the password."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         series = baselines.series_of(site.key, *names)
         now, way = clock.now(), _better(better)
         with store.read() as db:
@@ -70,13 +69,6 @@ def accept(inventory: str, names: Names, better: str, reason: str) -> None:
         by = by_password(site, store, "", f"to accept {seen.level.median:.4g} as the baseline")
         made = baselining.accept(store, installation, series, way, seen, reason, by, now)
     _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
-
-
-@contextmanager
-def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
-    site = load_site(inventory, [])
-    with closing(open_store(site.settings.database_url)) as store:
-        yield site, store
 
 
 def _better(text: str) -> Better | None:

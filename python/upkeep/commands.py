@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,7 +19,8 @@ from upkeep.document import dumps, finding_document, run_document
 from upkeep.documentation import options_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.judge import judge_again
-from upkeep.observed import Due, Observed
+from upkeep.limits import limits_now
+from upkeep.observed import Observed
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings
@@ -181,10 +182,16 @@ def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
     again: list[Observed] = []
     with store.begin() as db:
         run = _stored_run(db, run_id)
-        wanted = _wanted_now(load_site(inventory)) if inventory else {}
+        wanted = _wanted_now(load_site(inventory)) if inventory else None
         number = stored.begin_judgement(db, run_id, clock.now())
         for observed in stored.observed_in(db, run_id):
-            due = [_due_now(one, observed, wanted.get(observed.host)) for one in observed.due]
+            due = observed.due
+            if wanted is not None:
+                due, kept = limits_now(observed, wanted.get(observed.host, ()))
+                if kept:
+                    _note(
+                        f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}"
+                    )
             judged = judge_again(observed, load(), due)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
@@ -380,20 +387,6 @@ def _wanted_now(site: Site) -> dict[str, list[Any]]:
         }
         wanted[host] = parameters.merge_entries(asked, load())
     return wanted
-
-
-def _due_now(due: Due, observed: Observed, entries: Iterable[Any] | None) -> Due:
-    """Return the due check with the limits that the site sets today for the same check of the same things."""
-    for entry in entries or ():
-        try:
-            check = parameters.find(entry, load())
-            params, limits = parameters.split(check, entry)
-            valid = parameters.validate(check, params)
-        except ParameterError:
-            continue  # a template, which only a run can resolve: the limits of then stay
-        if check.id == due.check and valid == observed.requests[due.request].params:
-            return dataclasses.replace(due, limits=limits)
-    return due
 
 
 def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool) -> int:

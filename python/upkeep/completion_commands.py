@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from zoneinfo import ZoneInfo
 
 from upkeep import clock
 from upkeep.completion import month_before
 from upkeep.document import completion_document, dumps
 from upkeep.errors import UsageError
-from upkeep.site import load_site
-from upkeep.store import open_store
+from upkeep.opened import opened
 from upkeep.store.completion import completion
 from upkeep.view.completion import print_completion, write_csv
 from upkeep.view.screen import Screen
@@ -21,10 +19,10 @@ def show_completion(inventory: str, month: str, *, as_json: bool, as_csv: bool) 
     """Print a month's completion; the last one that has ended, if none is named."""
     if as_json and as_csv:
         raise UsageError("--json or --csv, not both")
-    site = load_site(inventory, [])
-    now = clock.now()
-    month = month or month_before(now, site.schedule.time_zone)
-    with closing(open_store(site.settings.database_url)) as store, store.read() as db:
+    # Without the procedures it is not known what was due to be signed: the rate would be too good.
+    with opened(inventory, needs="procedures") as (site, store), store.read() as db:
+        now = clock.now()
+        month = month or month_before(now, site.schedule.time_zone)
         found = completion(db, site.key, site.schedule, month, now)
     if as_json:
         sys.stdout.write(dumps(completion_document(found)) + "\n")

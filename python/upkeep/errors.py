@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+
 INTERRUPTED = 130
 """The exit status of what Ctrl-C or SIGTERM has ended."""
 
@@ -9,14 +11,14 @@ INTERRUPTED = 130
 class UpkeepError(Exception):
     """Something that the reader can mend; the text names the thing, what was found and what was expected.
 
-    remedy: what to do next, shown on a line of its own.
+    remedy: what to do next, shown on a line of its own. URLs in both are masked, whatever they quote.
     """
 
     exit_status = 3
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
+        super().__init__(masked(message))
+        self.remedy = masked(remedy)
 
 
 class UsageError(UpkeepError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from upkeep import clock
 from upkeep.document import dumps
-from upkeep.site import load_site
-from upkeep.store import occurrences, open_store
+from upkeep.opened import opened
+from upkeep.store import occurrences
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import Screen
 from upkeep.view.text import ago, exact
@@ -23,9 +22,8 @@ AHEAD = timedelta(days=1)
 
 def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) -> None:
     """Print what was due in the last days, newest first, and what hosts owe."""
-    site = load_site(inventory, [])
     now = clock.now()
-    with closing(open_store(site.settings.database_url)) as store, store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         key = site.key
         found = occurrences.between(db, key, now - timedelta(days=days), now + AHEAD, count)
         owed = occurrences.debts(db, key)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.check import CONNECTION, Check
 
@@ -28,7 +29,7 @@ class ParameterError(ValueError):
     """
 
     def __init__(self, message: str, key: str = "", entry: Any = None) -> None:
-        super().__init__(message)
+        super().__init__(masked(message))  # it quotes what was found
         self.key = key
         self.entry = entry
 

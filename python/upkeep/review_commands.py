@@ -7,8 +7,7 @@ import getpass
 import json
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,12 @@ from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.installation import load_installation, trusted_keys
+from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.reviewing import By, Given
 from upkeep.reviews import FollowUp, Form, Verdict
-from upkeep.site import Site, load_site
-from upkeep.store import Store, acts, files, open_store, records
+from upkeep.site import Site
+from upkeep.store import Store, acts, files, records
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
@@ -36,7 +36,7 @@ COUNT = 50
 # --- looking ---------------------------------------------------------------------------------------------------------
 def list_reviews(inventory: str, team: str, *, due: bool, everything: bool, as_json: bool) -> int:
     """Print what must be signed, the soonest due first; return 1 if anything is overdue."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         _known_team(site, team)
         now = clock.now()
         with store.read() as db:
@@ -63,7 +63,7 @@ def list_reviews(inventory: str, team: str, *, due: bool, everything: bool, as_j
 
 def show_review(inventory: str, number: int, *, as_json: bool) -> None:
     """Print a review: what it asks, what was collected for it, how it stands, who has signed."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         found = _review(stored.get(db, site.key, number), number)
         signed = stored.signatures_of(db, number)
         follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
@@ -83,7 +83,7 @@ def show_review(inventory: str, number: int, *, as_json: bool) -> None:
 
 def save_attachment(inventory: str, number: int, sha256: str, out: Path) -> None:
     """Write a file that was attached to a signature of a review to a new file."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         _review(stored.get(db, site.key, number), number)
         names = {
             file.sha256: file.name
@@ -133,7 +133,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
         corrects=words.corrects,
     )
     given = [_file(path) for path in words.attach]
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
         evidence = words.evidence or found.evidence_sha256
@@ -168,7 +168,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
 
 def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         by = by_password(site, store, "", f"to hand review {number} over")
         reviewing.hand_over(store, site.key, site.schedule, number, owner, reason, by, clock.now())
     _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
@@ -176,7 +176,7 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
 
 def renew(inventory: str, number: int) -> None:
     """Collect what there is now for a review that is not signed."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
         acting.record(
@@ -192,7 +192,7 @@ def verify(inventory: str, export: Path | None) -> int:
 
     export: a new folder for the records and their signatures, as `ssh-keygen -Y verify` takes them.
     """
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         trusted = trusted_keys(site.settings)
         with store.read() as db:
             problems = list(reviewing.problems_of(db, trusted))
@@ -227,13 +227,6 @@ def _export(folder: Path, signed: Sequence[signatures.Signed], trusted: frozense
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-@contextmanager
-def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
-    site = load_site(inventory, [])
-    with closing(open_store(site.settings.database_url)) as store:
-        yield site, store
-
-
 def by_password(site: Site, store: Store, user: str, what: str) -> By:
     """Return who acts, after asking for their password on the terminal."""
     with store.read() as db:

@@ -445,6 +445,37 @@ def parse_schedule(path: Path, text: str, dropped: list[str] | None = None) -> S
         value = {**value, "procedures": left}
 
 
+def readable_parts(path: Path, text: str) -> tuple[Schedule, frozenset[str]]:
+    """Return what can be read of a schedule, each part for itself, and the names of the parts that cannot be.
+
+    To look at what is stored; nothing may be run by it.
+    """
+    try:
+        return parse_schedule(path, text, []), frozenset()
+    except ConfigurationError:
+        pass
+    try:
+        value = parse(path, text).value
+    except ConfigurationError:
+        value = None
+    parts = value if isinstance(value, Mapping) else {}
+    stub: dict[str, Any] = {"procedures": {"none": {"title": "none"}}}
+    known: dict[str, Any] = {}
+    missing = set() if parts else {"procedures"}
+    for name in Schedule.model_fields:
+        if name not in parts:
+            continue
+        try:
+            one = Schedule.model_validate(
+                stub | {name: parts[name]}, context={"folder": path.parent}
+            )
+            known[name] = getattr(one, name)
+        except ValidationError:
+            missing.add(name)
+    known.setdefault("procedures", {})
+    return Schedule.model_construct(**known), frozenset(missing)
+
+
 def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
     """Yield the places that name a team, a person or a channel that is not there."""
 

@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep import child, clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.installation import load_installation
@@ -413,7 +414,12 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path |
     settings = load_settings(given)
     folder = given or EMBEDDED
     path = folder / SCHEDULE
-    schedule = load_schedule(path, []) if path.is_file() else None
+    schedule = None
+    if path.is_file():
+        try:
+            schedule = load_schedule(path, [])
+        except ConfigurationError as exc:  # what is stored can be shown all the same
+            note(f"the schedule is not used: {str(exc).splitlines()[0]}")
     return settings, key_of(inventory), _Schedules(path, schedule), folder
 
 
@@ -493,5 +499,5 @@ def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) ->
 def note(text: str, *, plain: bool = False) -> None:
     """Print a line on standard error, where systemd's journal takes it up."""
     screen = Screen(sys.stderr)
-    screen.line(screen.text(text if plain else f"upkeep: {text}", 1_000))
+    screen.line(screen.text(masked(text if plain else f"upkeep: {text}"), 1_000))
     screen.flush()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,9 +11,10 @@ from upkeep import acting, clock, waiving
 from upkeep.document import dumps, waiver_document
 from upkeep.errors import UsageError
 from upkeep.fields import seconds_of
+from upkeep.opened import opened
 from upkeep.parameters import nearest
-from upkeep.site import Site, load_site
-from upkeep.store import Store, acts, findings, open_store
+from upkeep.site import Site
+from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity
@@ -28,7 +27,7 @@ from upkeep.waiving import By
 
 def list_waivers(inventory: str, *, everything: bool, unused: bool, as_json: bool) -> None:
     """Print the waivers that hold or wait for approval, with what each covers now."""
-    with _opened(inventory) as (site, store), store.read() as db:
+    with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         found = stored.of_site(db, site.key, now, everything=everything)
         covered = findings.waived_by(db, name(site.key))
@@ -51,7 +50,7 @@ def request(
 ) -> None:
     """Ask for a waiver. scope: check, host pattern, subject glob, the worst severity that it accepts."""
     check, host, subject, severity = scope
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _end(lasts, ends, now, zone)
         asked = Scope(check.strip(), host.strip(), subject.strip(), _severity(severity))
@@ -62,7 +61,7 @@ def request(
 
 def approve(inventory: str, number: int) -> None:
     """Approve a waiver that somebody else has asked for."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         made, changed = waiving.approve(store, site, number, _by(site, store), clock.now())
         until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
     _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
@@ -70,16 +69,9 @@ def approve(inventory: str, number: int) -> None:
 
 def revoke(inventory: str, number: int, why: str) -> None:
     """End a waiver, or withdraw its request."""
-    with _opened(inventory) as (site, store):
+    with opened(inventory) as (site, store):
         changed = waiving.revoke(store, site, number, why, _by(site, store), clock.now())
     _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
-
-
-@contextmanager
-def _opened(inventory: str) -> Iterator[tuple[Site, Store]]:
-    site = load_site(inventory, [])
-    with closing(open_store(site.settings.database_url)) as store:
-        yield site, store
 
 
 def _by(site: Site, store: Store) -> By:

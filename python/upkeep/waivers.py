@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from fnmatch import fnmatchcase
 
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep.roles import Role
 from upkeep.verdicts import Severity
 
@@ -209,6 +210,11 @@ def _refuse_scope(scope: Scope) -> str:
         return f"a pattern is longer than {MOST_PATTERN} or {MOST_SUBJECT} characters"
     if _fits_all(scope.host_pattern) and _fits_all(scope.subject_glob):
         return "a waiver of all subjects on all hosts would turn the check off; name a host or a subject"
+    known_as = masked(scope.subject_glob)
+    if known_as != scope.subject_glob:  # masked by us, its wildcards might fit more than was meant
+        return (
+            f"the subject holds what may be a secret; subjects are stored without, as {known_as!r}"
+        )
     return ""
 
 

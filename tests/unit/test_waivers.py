@@ -146,6 +146,11 @@ NARROWER = (
         ({"scope": replace(SCOPE, host_pattern="[]a]?*", subject_glob="*[!]]")}, NARROWER),
         ({"scope": replace(SCOPE, host_pattern="*", subject_glob="*[0-9]db")}, ""),
         ({"scope": replace(SCOPE, host_pattern="web[12]", subject_glob="*")}, ""),
+        ({"scope": replace(SCOPE, subject_glob="https://h/?token=*")}, ""),
+        (
+            {"scope": replace(SCOPE, subject_glob="https://u:pw@h/?token=abc")},
+            "the subject holds what may be a secret; subjects are stored without, as 'https://h/?token=*'",
+        ),
         ({"scope": replace(SCOPE, host_pattern="*")}, ""),
         ({"scope": replace(SCOPE, subject_glob="*")}, ""),
         (

@@ -16,11 +16,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import labels, masked
 from ansible_collections.astral.upkeep.plugins.module_utils.web import (
     Answer,
     Ask,
     fetch,
-    shown,
     split_url,
 )
 
@@ -44,6 +44,7 @@ TIMEOUT_SECONDS = 75
 OWN_SECONDS = 70.0
 MOST_TRIES = 20
 RAW_LIMIT_CHARACTERS = 16_000
+RAW_LIMIT_BYTES = 17_000
 COMPONENTS = 100
 TEXT_CHARACTERS = 200
 DEPTH = 6
@@ -69,7 +70,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         Observation(subject, _data(one), one["raw"], one["error"])
         if isinstance(one, dict)
         else Observation(subject, error=_why(one))
-        for subject, one in zip(_subjects(urls), tried)
+        for subject, one in zip(labels(urls).values(), tried)
     ]
 
 
@@ -82,19 +83,6 @@ def _why(one: Any) -> str:
     if one is None:
         return f"not looked at in {OWN_SECONDS:g} s"
     return str(one) or type(one).__name__
-
-
-def _subjects(urls: list[str]) -> list[str]:
-    """Return the URLs without their secrets; two that are then the same are numbered."""
-    subjects: list[str] = []
-    for url in urls:
-        subject = base = shown(url)
-        number = 1
-        while subject in subjects:
-            number += 1
-            subject = f"{base} ({number})"
-        subjects.append(subject)
-    return subjects
 
 
 def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -141,8 +129,9 @@ def _raw(answer: Answer) -> str:
     lines += [
         f"{name}: {value}" for name, value in answer.headers if name.lower() not in HIDDEN_HEADERS
     ]
-    body = answer.body[:RAW_LIMIT_CHARACTERS].decode("utf-8", "surrogateescape")
-    return "\n".join(lines)[:RAW_LIMIT_CHARACTERS] + "\n\n" + body
+    body = answer.body[:RAW_LIMIT_BYTES].decode("utf-8", "surrogateescape")
+    # Masked before it is cut: half a URL does not tell what was its password.
+    return "\n\n".join(masked(text)[:RAW_LIMIT_CHARACTERS] for text in ("\n".join(lines), body))
 
 
 def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
@@ -169,10 +158,22 @@ def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
             data["components"] = components(document)
             data["components_cut"] = len(data["components"]) >= COMPONENTS
             data["json"] = [
-                {"path": str(path), "wanted": wanted, **find(document, str(path))}
+                {
+                    "path": str(path),
+                    "wanted": wanted,
+                    **_compared(find(document, str(path)), wanted),
+                }
                 for path, wanted in params["json"].items()
             ]
     return data
+
+
+def _compared(found: dict[str, Any], wanted: Any) -> dict[str, Any]:
+    """Return what was found; of a URL, whether it is the one that is wanted: masked, others look the same."""
+    value = found.get("value")
+    if not isinstance(value, str) or masked(value) == value:
+        return found
+    return {**found, "same": value in (wanted if isinstance(wanted, list) else [wanted])}
 
 
 def parse_json(body: bytes, truncated: bool = False) -> Any:

@@ -25,7 +25,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch, shown, split_url
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import labels, masked_value
+from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch, split_url
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "services": {"type": "list", "elements": "str", "default": []},
@@ -59,10 +60,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     places = list(dict.fromkeys(params["services"]))
     seen = side_by_side(lambda place: _observe(place, params, host), places, OWN_SECONDS)
     observations: dict[str, Observation] = {}
-    for place, one in zip(places, seen):
-        subject = shown(place) if place.startswith("http") else place
-        while subject in observations:
-            subject += " (again)"
+    for subject, one in zip(labels(places).values(), seen):
         if isinstance(one, dict):
             observations[subject] = Observation(subject, one)
         else:
@@ -85,7 +83,7 @@ def _observe(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
         look = _line
     else:
         known = ", ".join(["tcp", "tls", "http", "https", "dns", *STARTTLS])
-        raise ValueError(f"{place[:80]!r}: expected a URL of {known}")
+        raise ValueError(f"{masked_value(place)[:80]!r}: expected a URL of {known}")
     tries = []
     for _number in range(min(max(params["tries"], 1), MOST_TRIES)):
         started = time.monotonic()
@@ -157,11 +155,11 @@ def parse_dns(place: str) -> tuple[str, int, str, str]:
     kind = parse_qs(parts.query.replace(";", "&")).get("type", ["A"])[0].upper()
     if kind not in TYPES or (not server and kind not in ("A", "AAAA")):
         raise ValueError(
-            f"{place[:80]!r}: type {kind[:20]!r}; expected "
+            f"{masked_value(place)[:80]!r}: type {kind[:20]!r}; expected "
             + (", ".join(TYPES) if server else "none without a server: dns://SERVER/NAME?type=MX")
         )
     if not re.fullmatch(r"[^\s/]{1,253}", name):
-        raise ValueError(f"{place[:80]!r}: expected dns:NAME or dns://SERVER/NAME")
+        raise ValueError(f"{masked_value(place)[:80]!r}: expected dns:NAME or dns://SERVER/NAME")
     return server, port, name, kind
 
 

@@ -135,7 +135,7 @@ def _unmet(data: Mapping[str, Any], params: Params) -> list[str]:
         declared.add(path)
         if one.get("found") is not True:
             unmet.append(f"{short(path, 80)} is not there; expected {short(wanted, 60)!r}")
-        elif not _same(one.get("value"), wanted):
+        elif not one.get("same", _same(one.get("value"), wanted)):
             unmet.append(
                 f"{short(path, 80)} is {short(one.get('value'), 60)!r}; expected {short(wanted, 60)!r}"
             )

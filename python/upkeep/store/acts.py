@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from upkeep.store import tables
-from upkeep.store.texts import shown
+from upkeep.store.texts import shown, told
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 WEB, CLI = "web", "cli"
@@ -44,7 +44,7 @@ def record(db: Connection, act: Act) -> None:
             way=act.way,
             address=shown(act.address, 64),
             what=shown(act.what, 100),
-            target=shown(act.target, 500),
+            target=told(act.target, 500),
             outcome=act.outcome,
             detail=shown(act.detail, 1_000),
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
@@ -32,14 +34,30 @@ def of_series(db: Connection, series: Series) -> Baseline | None:
 
 def history(db: Connection, series: Series) -> list[Baseline]:
     """Return all that was ever accepted for a series, the newest first."""
-    return [baseline_of(one) for one in records.of(db, KIND, _about(series))][::-1]
+    found = records.of(db, KIND, _about(series))
+    return [_known(one) for one in found or _before_masking(db, series)][::-1]
+
+
+def _before_masking(db: Connection, series: Series) -> list[dict[str, Any]]:
+    """Return the records of a series that was signed when subjects could still hold secrets; a record never changes.
+
+    None if two series then are one by that name now: nobody knows which of them was meant.
+    """
+    found = [one for one in records.of(db, KIND) if _known(one).series == series]
+    return found if len({one["subject"] for one in found}) == 1 else []
+
+
+def _known(record: dict[str, Any]) -> Baseline:
+    """Return the baseline of a record, its series by the names that the store has now."""
+    kept = baseline_of(record)
+    return replace(kept, series=replace(kept.series, subject=name(kept.series.subject)))
 
 
 def of_site(db: Connection, site: str) -> list[Baseline]:
     """Return the baselines that hold, one for each series."""
     newest = {
         one.series: one
-        for one in map(baseline_of, records.of(db, KIND))
+        for one in map(_known, records.of(db, KIND))
         if one.series.site == name(site)
     }
     return sorted(newest.values(), key=lambda one: tuple(vars(one.series).values()))

@@ -23,7 +23,7 @@ from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
-from upkeep.store.texts import fingerprint, name, number, packed, shown
+from upkeep.store.texts import fingerprint, name, number, packed, shown, told
 from upkeep.verdicts import Measure, Result, Severity, Status
 from upkeep.waivers import Waiver, covering
 
@@ -303,7 +303,7 @@ def _connection_rows(
             "status": Status.FAIL.value,
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
-            "message": shown(answer.message),
+            "message": told(answer.message),
             "remedy": f"upkeep doctor{f' -i {site}' if site else ''} --limit {host}",
             "observed_at": answer.observed_at,
         }
@@ -431,7 +431,7 @@ def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> 
             "run_id": run_id,
             "host": name(one.host, 255),
             "outcome": one.outcome.value,
-            "message": shown(one.message),
+            "message": told(one.message),
             "observed_at": one.observed_at,
             "seconds": one.seconds,
             "python": shown(one.python, 40),
@@ -470,7 +470,7 @@ def _add_observations(db: Connection, answers: Sequence[tuple[int, Observed]]) -
             "request": one.request,
             "subject": name(one.observation.subject),
             "data": packed(one.observation.data),
-            "error": shown(one.observation.error),
+            "error": told(one.observation.error),
             "evidence_sha256": one.sha256,
         }
         for report_id, answer in answers
@@ -500,8 +500,8 @@ def _result_rows(
             "status": result.status.value,
             "severity": result.severity.value if result.severity else None,
             "severity_rank": result.severity.rank if result.severity else None,
-            "message": shown(result.message),
-            "remedy": shown(result.remedy),
+            "message": told(result.message),
+            "remedy": told(result.remedy),
             "measures": packed([asdict(measure) for measure in result.measures]),
             "controls": packed(list(result.controls)),
             "observed_at": result.observed_at or observed.observed_at,

@@ -24,7 +24,7 @@ from upkeep.clock import STEP_SECONDS
 from upkeep.observed import Outcome
 from upkeep.store import tables
 from upkeep.store.statements import insert, insert_new, upsert
-from upkeep.store.texts import name, shown
+from upkeep.store.texts import name, told
 
 DUE, CATCH_UP, DEBT = "due", "catch_up", "debt"
 CLAIMED, RUNNING = "claimed", "running"
@@ -196,7 +196,7 @@ def make(db: Connection, new: Sequence[New]) -> None:
     rows = []
     for one in new:
         values = asdict(one) | {"site": name(one.site), "host": name(one.host, 255)}
-        values |= {"lacks": shown(one.lacks), "cause": shown(one.cause), "driver_id": ""}
+        values |= {"lacks": told(one.lacks), "cause": told(one.cause), "driver_id": ""}
         values["finished_at"] = None if one.state in OPEN else one.begins_at
         rows.append(values)
     insert_new(db, tables.occurrence, rows)
@@ -307,7 +307,7 @@ def end(
     """Bring an occurrence without a run to its end; False if it has come to one."""
     table = tables.occurrence
     where = (table.c.id == occurrence_id, table.c.state.in_(states))
-    values = {"state": state, "cause": shown(cause), "finished_at": now}
+    values = {"state": state, "cause": told(cause), "finished_at": now}
     return db.execute(update(table).where(*where).values(values)).rowcount == 1
 
 

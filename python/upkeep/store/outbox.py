@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from upkeep.store import tables
 from upkeep.store.statements import Values, insert, upsert
-from upkeep.store.texts import shown
+from upkeep.store.texts import shown, told
 
 WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
 SPARE, WITHDRAWN = "spare", "withdrawn"
@@ -196,7 +196,7 @@ def failed(db: Connection, due: Due, error: str, now: datetime) -> str:
     """Mark that a channel did not take it, and let the next one; return the next, empty if all is over."""
     table = tables.outbox
     mine = and_(table.c.id == due.id, table.c.lease == due.lease, table.c.state == SENDING)
-    values = {"state": FAILED, "leased_until": None, "error": shown(error, ERROR_CHARACTERS)}
+    values = {"state": FAILED, "leased_until": None, "error": told(error, ERROR_CHARACTERS)}
     if not db.execute(update(table).where(mine).values(values)).rowcount:
         return due.channel  # somebody else has it, or had more luck
     return _next(db, due, now)
@@ -231,7 +231,7 @@ def channel_failed(db: Connection, site: str, channel: str, error: str, now: dat
         "failing_since": since,
         "failures": failures,
     }
-    values |= {"retry_at": now + timedelta(seconds=wait), "error": shown(error, ERROR_CHARACTERS)}
+    values |= {"retry_at": now + timedelta(seconds=wait), "error": told(error, ERROR_CHARACTERS)}
     values["sent_at"] = known.sent_at if known else None
     upsert(db, table, [values], ["site", "channel"])
     del values["site"]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from upkeep.store import findings, occurrences, tables
 from upkeep.store.occurrences import Debt, Occurrence
 from upkeep.store.statements import upsert
-from upkeep.store.texts import fingerprint, name, shown
+from upkeep.store.texts import fingerprint, name, told
 from upkeep.verdicts import Severity, Status
 
 HOST = findings.OWN_HOST
@@ -49,14 +49,14 @@ def tell(
         "subject": name(subject),
         "status": status.value,
         "severity": severity.value if severity else None,
-        "message": shown(message),
+        "message": told(message),
         "observed_at": now,
         "run_id": NO_RUN,
     }
     # What is said last holds, also where the clock has gone back since.
     upsert(db, tables.latest_result, [{"site": name(site), **row}], ["fingerprint"])
     rank = severity.rank if severity else None
-    findings.move(db, NO_RUN, name(site), [row | {"severity_rank": rank, "remedy": shown(remedy)}])
+    findings.move(db, NO_RUN, name(site), [row | {"severity_rank": rank, "remedy": told(remedy)}])
 
 
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:

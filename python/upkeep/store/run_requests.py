@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 
 from upkeep.store import tables
-from upkeep.store.texts import name, shown
+from upkeep.store.texts import name, shown, told
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def take(db: Connection, request_id: int, at: datetime) -> bool:
 def became(db: Connection, request_id: int, run_id: int | None, message: str = "") -> None:
     """Write down which run it became, or why none."""
     table = tables.run_request
-    values = {"run_id": run_id, "message": shown(message, 1_000)}
+    values = {"run_id": run_id, "message": told(message, 1_000)}
     db.execute(update(table).where(table.c.id == request_id).values(values))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.observed import Outcome
 from upkeep.store import tables, waivers
-from upkeep.store.texts import name, packed, shown
+from upkeep.store.texts import name, packed, shown, told
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import covering
 
@@ -77,7 +77,7 @@ def start(db: Connection, begun: RunStart) -> int:
     values["host_limit"] = values.pop("limit")
     values |= {"status": RUNNING, "cause": "", "version": version(), "observations_kept": True}
     values |= {key: shown(values[key], 200) for key in ("procedure", "started_by")}
-    values |= {key: shown(values[key]) for key in ("title", "playbook", "inventory", "host_limit")}
+    values |= {key: told(values[key]) for key in ("title", "playbook", "inventory", "host_limit")}
     values |= {"site": name(values["site"]), "driver_host": shown(values["driver_host"], 255)}
     made = db.execute(insert(tables.run).values(values).returning(tables.run.c.id))
     return int(made.scalar_one())
@@ -88,7 +88,7 @@ def finish(db: Connection, run_id: int, status: str, cause: str, ended_at: datet
     ended = db.execute(
         update(tables.run)
         .where(tables.run.c.id == run_id, tables.run.c.status == RUNNING)
-        .values(status=status, cause=shown(cause), ended_at=ended_at)
+        .values(status=status, cause=told(cause), ended_at=ended_at)
     )
     if ended.rowcount == 1:
         counted = packed(_to_json(count(db, run_id)))
@@ -151,7 +151,7 @@ class Change:
 def add_change(db: Connection, run_id: int, change: Change, at: datetime) -> None:
     """Write down what a job changed, would have changed, or failed at."""
     values = {"run_id": run_id, "kind": change.kind, "at": at, "host": shown(change.host, 255)}
-    values |= {"task": shown(change.task), "text": shown(change.text, CHANGE_CHARACTERS)}
+    values |= {"task": told(change.task), "text": told(change.text, CHANGE_CHARACTERS)}
     db.execute(insert(tables.change).values(values))
 
 

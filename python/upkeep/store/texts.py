@@ -1,4 +1,4 @@
-"""Texts that came from a host, as they may stand in a database: no NUL, no lone surrogate, bounded."""
+"""Texts that came from a host, as they may stand in a database: no NUL, no lone surrogate, no secret URL, bounded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import math
 import re
 from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked, masked_deep
 
 LIMIT_CHARACTERS = 4_000
 # PostgreSQL takes no NUL; the other controls are of no use to a reader and of much to an attacker.
@@ -19,11 +21,18 @@ def shown(text: str, limit: int = LIMIT_CHARACTERS) -> str:
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
+def told(text: str, limit: int = LIMIT_CHARACTERS) -> str:
+    """Return what a host or a program says: as shown, and with its URLs masked. What people write stays as it is."""
+    return shown(masked(text), limit)
+
+
 def name(text: str, limit: int = LIMIT_CHARACTERS) -> str:
     """Return what stands for a thing's name: as shown, and still another for another name.
 
-    A name that had to be changed carries a hash of what it was. A name from the store stays as it is.
+    A name that had to be changed carries a hash of what it was, except for what was secret in it: that could be
+    guessed by its hash. A name from the store stays as it is.
     """
+    text = masked(text)
     safe = shown(text, limit)
     if safe == text:
         return text
@@ -40,7 +49,7 @@ def fingerprint(site: str, check: str, host: str, subject: str) -> str:
 def packed(value: Any) -> str:
     """Return JSON in ASCII: what a host says stands in it to the letter, whatever the database takes."""
     try:
-        return json.dumps(value)
+        return json.dumps(masked_deep(value))
     except RecursionError:
         return json.dumps({"upkeep": "nested too deeply to be kept"})
 

@@ -72,7 +72,7 @@ def check(observed: Observed) -> None:
     text = json.dumps(to_json(observed), allow_nan=False)
     text.encode("ascii")
     json.dumps(to_json(observed), ensure_ascii=False).encode("utf-8")
-    assert from_json(json.loads(text)) == observed
+    assert from_json(json.loads(text), observed.host) == observed
     assert SECRET not in text
     assert observed.message.isprintable()
     if observed.outcome is not Outcome.OK:

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils.secrets import (
     HIDDEN,
+    name_subjects,
     of_connection,
     scrub,
     values,
@@ -85,3 +86,70 @@ def test_a_secret_within_another_does_not_uncover_it() -> None:
 
 def test_short_values_are_not_looked_for() -> None:
     assert worth_hiding(["abc", "1"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("see http://u:pw@h/?a=1", "see http://h/?a=*"),
+        (
+            {"raw_base64": base64.b64encode(b"\xff\nLocation: /x?t=1").decode()},
+            {"raw_base64": base64.b64encode(b"\xff\nLocation: /x?t=*").decode()},
+        ),
+    ],
+    ids=["in a text", "in bytes"],
+)
+def test_urls_are_masked_though_nothing_is_declared_secret(value: Any, expected: Any) -> None:
+    assert scrub(value, ()) == expected
+
+
+def test_what_is_stored_of_a_url_holds_no_secret_and_is_looked_for() -> None:
+    params = {"urls": ["https://ada:hunter22@h/?token=t0ken#x"], "databases": [], "headers": {}}
+
+    assert without(ARGUMENTS, params)["urls"] == ["https://h/?token=*"]
+    assert set(worth_hiding(values(ARGUMENTS, params))) == {"hunter22", "t0ken"}
+
+
+A, B, C = "http://h/?t=a", "http://h/?t=b", "http://h/?t=c"
+
+
+def named(
+    requests: list[list[str]], subjects: list[list[str]], declared: list[str]
+) -> list[list[str]]:
+    """The subjects of an answer to requests for URLs, once they have their names."""
+    answer = {
+        "answers": [{"observations": [{"subject": one} for one in part]} for part in subjects]
+    }
+    asked = [("http_health", {"urls": urls, "headers": {"x": "y"}}) for urls in requests]
+    name_subjects(answer, asked, {"http_health": declared})
+    return [[one["subject"] for one in part["observations"]] for part in answer["answers"]]
+
+
+@pytest.mark.parametrize(
+    ("requests", "subjects", "declared", "expected"),
+    [
+        ([[A]], [["http://h/?t=*"]], [A], [["http://h/?t=*"]]),
+        ([[A, B]], [["http://h/?t=*", "http://h/?t=* (2)"]], [A, B], [["http://h/?t=*", "http://h/?t=* (2)"]]),
+        ([[A], [B]], [["http://h/?t=*"], ["http://h/?t=*"]], [A, B], [["http://h/?t=*"], ["http://h/?t=* (2)"]]),
+        ([[B]], [["http://h/?t=*"]], [A, B], [["http://h/?t=* (2)"]]),
+        ([[A], [A]], [["http://h/?t=*"], ["http://h/?t=*"]], [A, A], [["http://h/?t=*"], ["http://h/?t=*"]]),
+        ([[C]], [["http://h/?t=*"]], [A, B], [["http://h/?t=* (3)"]]),
+        ([[]], [["/x?a=1", "/x?a=2", "/x?a=1"]], [], [["/x?a=*", "/x?a=* (2)", "/x?a=*"]]),
+    ],
+    ids=["one", "in one request", "in two", "the second alone", "twice the same", "by hand", "of the host"],
+)  # fmt: skip
+def test_a_subject_is_named_alike_whatever_is_due(
+    requests: list[list[str]],
+    subjects: list[list[str]],
+    declared: list[str],
+    expected: list[list[str]],
+) -> None:
+    assert named(requests, subjects, declared) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, [], {"answers": None}, {"answers": [None, {"observations": [1, {"subject": 2}]}]}],
+)
+def test_an_answer_of_another_shape_is_left_for_others_to_refuse(answer: Any) -> None:
+    name_subjects(answer, [("http_health", {"urls": [A]})] * 2, {})
