@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,6 +43,11 @@ CONNECTION_SECONDS = 15
 
 VARIABLES = "upkeep_checks_"
 MESSAGE_LIMIT_CHARACTERS = 4_000
+# In ASCII JSON, where a backslash is two: control characters, and those that change the direction of a text or take no
+# room. Ansible shows a failed task's whole result, and escapes only some of them.
+UNSEEN = re.compile(
+    r"\\(?:\\|u(?:00[0189][0-9a-f]|007f|00ad|061c|180e|200[b-f]|202[89a-e]|206[0-9a-f]|feff))"
+)
 
 
 class ActionModule(ActionBase):
@@ -173,14 +179,16 @@ class ActionModule(ActionBase):
         variables: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the task's result, and show the verdicts unless the driver does."""
+        # Through JSON: plain values, without Ansible's tags of origin and trust.
+        text = json.dumps(to_json(observed))
+        if secrets.mentioned(text, hidden):
+            text = json.dumps(secrets.scrub(json.loads(text), hidden))
         if os.environ.get("UPKEEP_DRIVER") != "1":
             for line in _lines(observed):
                 Display().display(line)
-        # Through JSON: plain values, without Ansible's tags of origin and trust.
-        result: dict[str, Any] = {
-            "changed": False,
-            "upkeep": json.loads(json.dumps(secrets.scrub(to_json(observed), hidden))),
-        }
+            # The driver keeps what hosts say to the letter; here Ansible shows it on a terminal.
+            text = spelled_out(text)
+        result: dict[str, Any] = {"changed": False, "upkeep": json.loads(text)}
         # The driver cannot know otherwise how many hosts a pattern matches.
         result["upkeep"]["play_hosts"] = len(variables.get("ansible_play_hosts_all", ()))
         if observed.outcome in (Outcome.UNREACHABLE, Outcome.TIMED_OUT):
@@ -228,6 +236,11 @@ def clean(hidden: Sequence[str], text: str) -> str:
     Secrets first: half of one, or one that is spelled in another way, would not be found again.
     """
     return safe(" ".join(secrets.scrub(text, hidden).split()), MESSAGE_LIMIT_CHARACTERS)
+
+
+def spelled_out(text: str) -> str:
+    r"""Return ASCII JSON in whose texts each character of UNSEEN is the six of its escape, such as `\u009b`."""
+    return UNSEEN.sub(lambda found: found[0] if len(found[0]) == 2 else "\\" + found[0], text)
 
 
 def resolve(

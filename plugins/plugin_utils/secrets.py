@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -71,6 +72,13 @@ def of_connection(variables: Mapping[str, Any]) -> Iterator[str]:
 def worth_hiding(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the texts to look for, longest first, so that a part never uncovers the whole."""
     return tuple(sorted({text for text in texts if len(text) >= SHORTEST}, key=len, reverse=True))
+
+
+def mentioned(text: str, hidden: Sequence[str]) -> bool:
+    """Return whether `scrub` might find something in what the ASCII JSON stands for."""
+    return bool(hidden) and (
+        '"raw_base64"' in text or any(json.dumps(one)[1:-1] in text for one in hidden)
+    )
 
 
 def scrub(value: Any, hidden: Sequence[str]) -> Any:
