@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import psutil
 
 MARK = "STARTED_BY_TESTS"
 PATIENCE_SECONDS = 3
+REMOVING_SECONDS = 60
 
 _guards: list[subprocess.Popen[str]] = []
 
@@ -69,11 +71,20 @@ def main() -> None:
         with contextlib.suppress(psutil.Error):
             process.terminate()
     psutil.wait_procs(left, timeout=PATIENCE_SECONDS)
-    for process in marked(mark):
+    for process in (left := marked(mark)):
         with contextlib.suppress(psutil.Error):
             process.kill()
+    psutil.wait_procs(left, timeout=REMOVING_SECONDS)
     for folder in folders:
+        remove(Path(folder))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder; again while somebody who is about to end still writes there, as a server's children do."""
+    ends = time.monotonic() + REMOVING_SECONDS
+    while folder.exists() and time.monotonic() < ends:
         shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":
