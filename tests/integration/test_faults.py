@@ -31,7 +31,7 @@ SLOW = "/usr/local/sbin/journalctl"
 SLOW_CHECK = {"check": "failed_logins", "paths": ["journal"]}
 
 
-def eventually(what: Callable[[], object], seconds: float = 30) -> None:
+def eventually(what: Callable[[], object], seconds: float = 180) -> None:
     ends = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < ends, "it did not happen"

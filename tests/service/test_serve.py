@@ -109,7 +109,7 @@ def serving(
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while True:
             with contextlib.suppress(httpx2.HTTPError):
                 if httpx2.get(f"{url}/healthz", timeout=5).status_code == 200:
@@ -424,7 +424,7 @@ def test_what_is_asked_for_is_in_the_schedule_as_it_stands_now(site: Path) -> No
     for procedure in ("added", "gone", "--help"):
         with store.begin() as db:
             number = run_requests.ask(db, loaded.key, procedure, "ann", datetime.now(UTC))
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while procedure not in answers:
             worker.step(datetime.now(UTC))
             with store.read() as db:
