@@ -18,7 +18,7 @@ from typing import Any
 
 from service.postgres import Postgres, program
 
-from ansible_collections.astral.upkeep.plugins.module_utils.web import shown as without_secrets
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_value
 from upkeep.completion import COUNTS
 from upkeep.installation import trusted_keys
 from upkeep.reviewing import problems_of
@@ -132,7 +132,7 @@ def shown(store: Store, schedule: Schedule, trusted: frozenset[str]) -> dict[str
 def _findings(db: Any) -> Iterator[list[Any]]:
     for one in sorted(findings.open_ones(db, True, site=SITE), key=lambda one: one.id):
         story = [[at, kind] for at, kind, _text in findings.history(db, one.id)]
-        subject = without_secrets(one.subject) if "://" in one.subject else one.subject
+        subject = masked_value(one.subject)
         yield [
             one.id, one.host, one.check_id, subject, one.status, one.severity, one.opening, one.count,
             one.opened_at, one.last_seen_at, one.resolved_at, one.waiver_id, story,

@@ -23,6 +23,7 @@ from lab import hosts
 from lab.fleet import Fleet, Host
 from lab.hostile import INTERPRETER, answer, behave, event, frame, install, passed
 from lab.site import write_site
+from patience import PATIENCE_SECONDS
 
 EVIL, GOOD = "evil", ("good1", "good2")
 FAILING = {"check": "file_handles", "critical_percent": 1e-9, "medium_percent": 1e-9}
@@ -47,7 +48,7 @@ SCHEDULE = {
         for name, playbook in (("daily", "job.yml"), ("look", "astral.upkeep.observe"))
     }
 }
-WAIT_SECONDS = 120
+WAIT_SECONDS = PATIENCE_SECONDS
 BYTES_86_MB = 86_000_000
 UNSEEN = {"failed", "timed_out", "unreachable"}
 
@@ -249,7 +250,7 @@ def test_3_a_frame_with_a_real_number_is_the_event_that_ansible_wrote(lab: Lab) 
     files = "run-*/artifacts/run/job_events/*-partial.json"
     numbers = until(lambda: [path.name[:36] for path in lab.upkeep.workspace.glob(files)])
     lab.fleet.run(EVIL, "sh", "-c", "cat > /tmp/n; mv /tmp/n /tmp/number", input_text=numbers[0])
-    out, err = started.communicate(timeout=240)
+    out, err = started.communicate(timeout=PATIENCE_SECONDS)
 
     document = json.loads(out or err)
     the_others_are_right(lab, document, before)
@@ -403,7 +404,7 @@ def test_7_a_dead_worker_of_ansible_does_not_end_the_run_of_all(lab: Lab) -> Non
     worker = connection.parent()
     assert worker is not None
     worker.kill()
-    out, err = started.communicate(timeout=300)
+    out, err = started.communicate(timeout=PATIENCE_SECONDS)
 
     document = json.loads(out or err)
     assert document["run"]["id"] == number + 1

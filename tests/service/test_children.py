@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import PATIENCE_SECONDS
 
 from upkeep import agent, child, inventory, keeper
 from upkeep.alerts import channels
@@ -28,7 +29,6 @@ from upkeep.errors import ConfigurationError
 from upkeep.schedule_file import Channel
 from upkeep.store import Store, leases, migrate, occurrences, open_store, run_requests, runs
 
-PATIENCE_SECONDS = 120
 MARK = "MARK_OF_THIS_TEST"
 # What a program may leave behind, each for an hour unless somebody ends it.
 LEAVES = {
@@ -521,7 +521,7 @@ def test_serve_leaves_nothing_of_its_runs(mark: str, site: Path, number: signal.
         eventually(lambda: len(sleepers(mark)) >= 5)
 
         process.send_signal(number)
-        process.communicate(timeout=300)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
         eventually(lambda: not marked(mark))
     assert last_run(site)["status"] in ("interrupted", "crashed")
@@ -543,7 +543,7 @@ def test_serve_that_waits_for_an_inventory_hears_that_it_shall_end(mark: str, si
 
         begun = time.monotonic()
         process.terminate()
-        process.communicate(timeout=300)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
         assert time.monotonic() - begun < 60
     assert marked(mark) == []
@@ -690,7 +690,7 @@ def test_nothing_of_the_working_folder_is_run(
     channel = {"UPKEEP_CHANNEL_OPS": "json://127.0.0.1:9/"}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "upkeep.cli", *command, "-i", str(site)],
-        capture_output=True, text=True, cwd=folder, env=os.environ | channel, timeout=300,
+        capture_output=True, text=True, cwd=folder, env=os.environ | channel, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
 
     assert "planted" not in done.stdout + done.stderr
@@ -722,7 +722,7 @@ def test_serve_runs_nothing_of_its_working_folder(
         store.close()
     finally:
         begun.terminate()
-        begun.communicate(timeout=300)
+        begun.communicate(timeout=PATIENCE_SECONDS)
     assert last_run(site)["status"] == "done"
     assert not used.exists()
     assert marked(mark) == []

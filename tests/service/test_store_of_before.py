@@ -51,7 +51,8 @@ def test_it_is_shown_as_it_was(url: str, backend: str) -> None:
         with store.read() as db:
             assert db.execute(text("SELECT version_num FROM alembic_version")).scalar() == NEWEST
 
-    assert changed(RECORDED.was_shown(), now) == []
+    found = changed(RECORDED.was_shown(), now)
+    assert found == [], "\n".join(found)
 
 
 def test_sqlite_is_brought_up_to_date_by_opening_it_and_postgresql_asks_for_it(
