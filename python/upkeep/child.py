@@ -39,7 +39,7 @@ STEP_SECONDS = 0.5
 WITHOUT_PIDFD_SECONDS = 0.05
 END_SECONDS = keeper.TERMINATE_SECONDS + keeper.KILL_SECONDS + 5.0
 OUTPUT_BYTES = 256_000_000
-LAST_CHARACTERS = 500
+LAST_BYTES = 4_000
 
 _lock = threading.Lock()
 _living: set[int] = set()
@@ -225,9 +225,8 @@ class Child:
         return _content(self._complaint)
 
     def last_words(self) -> str:
-        """Return the end of what it has said on standard error, in one line."""
-        said = self.complaint()[-4 * LAST_CHARACTERS :].decode("utf-8", "replace")
-        return " ".join(said.split())[-LAST_CHARACTERS:]
+        """Return the end of what it has said on standard error."""
+        return self.complaint()[-LAST_BYTES:].decode("utf-8", "replace").strip()
 
     def close(self) -> None:
         """End it if it runs, and let go of what it was given and what it has said."""

@@ -41,6 +41,7 @@ SPREADS_WITHIN = timedelta(minutes=1)
 EVER = datetime.min.replace(tzinfo=UTC)
 ENTRY, REVISION, MISSED = "schedule_entry", "site_revision", "occurrence_missed"
 LINE = re.compile(r":\d+(?=: )")
+LAST_WORDS = 500
 TERMINATE_SECONDS = 15.0
 
 
@@ -391,7 +392,8 @@ class Scheduler:
                 continue
             agent.recover(self.store)  # a run whose process was killed has no end yet
             with self.store.begin() as db:
-                said = child.last_words() or f"its process ended with status {status}"
+                said = " ".join(child.last_words().split())[-LAST_WORDS:]
+                said = said or f"its process ended with status {status}"
                 still = (occurrences.CLAIMED, occurrences.RUNNING)
                 if occurrences.end(db, occurrence_id, occurrences.FAILED, said, now, still):
                     self._tell_failed(db, occurrence_id, now)
