@@ -132,7 +132,9 @@ def shown(store: Store, schedule: Schedule, trusted: frozenset[str]) -> dict[str
 def _findings(db: Any) -> Iterator[list[Any]]:
     for one in sorted(findings.open_ones(db, True, site=SITE), key=lambda one: one.id):
         story = [[at, kind] for at, kind, _text in findings.history(db, one.id)]
-        subject = masked_value(one.subject)
+        # The program of then told a scheme in small letters where it masked a URL.
+        scheme, sign, rest = masked_value(one.subject).partition("://")
+        subject = f"{scheme.lower()}{sign}{rest}" if sign else one.subject
         yield [
             one.id, one.host, one.check_id, subject, one.status, one.severity, one.opening, one.count,
             one.opened_at, one.last_seen_at, one.resolved_at, one.waiver_id, story,
