@@ -248,6 +248,7 @@ def collecting(command: list[str], started: list[subprocess.Popen[bytes]]) -> An
             while chunk := stream.read(1 << 16):
                 chunks.append(chunk)
         data = b"".join(chunks)
+        chunks.clear()
         text = data.decode("ascii")
         lines = text.strip().splitlines()
         return {"stdout": text, "stdout_lines": lines, "stderr": "", "rc": process.wait()}
