@@ -185,3 +185,11 @@ def _held(sample: Sample, known: Known, step: float, others: Sequence[Witness]) 
         sure = sample.line if step <= SURE_SECONDS else known.sure
         return Trust(_on_line(sample, sure), why=LASTED)
     return Trust(replace(known, held=sample.line, back=None, since=since), step=step)
+
+
+def span(seconds: float) -> str:
+    """Return about how long it is: `5 min`, `3 h`, `26,663 days`."""
+    for unit, length in (("day", 86400), ("h", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}{'s' if unit == 'day' else ''}"
+    return f"{seconds / 60:.0f} min"

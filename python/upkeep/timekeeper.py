@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from upkeep import agent, clock
-from upkeep.clock import STEP_SECONDS, SURE_SECONDS, Known, Sample, Trust, Witness, believe
+from upkeep.clock import STEP_SECONDS, SURE_SECONDS, Known, Sample, Trust, Witness, believe, span
 from upkeep.store import Store, clocks, findings, own
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity
@@ -131,7 +131,7 @@ class Timekeeper:
         severity = Severity.HIGH
         if size < MEDIUM_SECONDS:
             severity = Severity.LOW if size < LOW_SECONDS else Severity.MEDIUM
-        by = _span(size)
+        by = span(size)
         if trust.held:
             way = "ahead of" if trust.step > 0 else "behind"
             message = (
@@ -145,7 +145,7 @@ class Timekeeper:
         own.tell(db, self.site, CHECK, self.host, trust.now, level, message, remedy)
 
     def _tell_waiting(self, db: Connection, trust: Trust, *, waits: bool) -> None:
-        by = _span(trust.known.line - trust.known.sure)
+        by = span(trust.known.line - trust.known.sure)
         message = (
             f"the clock of {self.host} has gone forward by {by}, and only time itself says that this is right:"
             " nothing that this would make old is removed"
@@ -168,14 +168,6 @@ def _stepped_to(known: Known | None) -> float | None:
 
 def _is_unsure(known: Known) -> bool:
     return known.line - known.sure > SURE_SECONDS
-
-
-def _span(seconds: float) -> str:
-    """Return about how long it is: `5 min`, `3 h`, `26,663 days`."""
-    for unit, length in (("day", 86400), ("h", 3600)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.0f} {unit}{'s' if unit == 'day' else ''}"
-    return f"{seconds / 60:.0f} min"
 
 
 def _time(wall: float) -> datetime:

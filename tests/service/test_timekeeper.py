@@ -15,9 +15,22 @@ from sqlalchemy import select, text, update
 
 from upkeep import clock, timekeeper
 from upkeep.clock import Sample, Witness
+from upkeep.roles import Role
 from upkeep.site import key_of
-from upkeep.store import Store, acts, clocks, findings, occurrences, own, tables
+from upkeep.store import (
+    Store,
+    acts,
+    clocks,
+    findings,
+    occurrences,
+    outbox,
+    own,
+    sessions,
+    tables,
+    users,
+)
 from upkeep.timekeeper import Timekeeper
+from upkeep.verdicts import Severity
 
 BEGIN = "2030-06-10T02:00:30"
 EACH_MINUTE = {
@@ -397,3 +410,89 @@ def test_what_the_kernel_says_is_of_its_own_clock() -> None:
     assert [round(one.ahead / 10) for one in here] == [0] * len(here)
     assert [round(one.ahead / 10) for one in turned] == [-360] * len(turned)
     assert not any(one.refutes for one in (*here, *turned))
+
+
+# --- what waits for a time that a wrong clock has set ----------------------------------------------------------------
+NOW = datetime(2030, 6, 10, 2, tzinfo=UTC)
+AHEAD = [HOUR, timedelta(days=26_000)]
+by_how_much = pytest.mark.parametrize("ahead", AHEAD, ids=["an hour", "2098"])
+
+
+@by_how_much
+def test_a_message_that_failed_is_sent_again_soon(store: Store, ahead: timedelta) -> None:
+    letter = outbox.Letter("team:ops", "mail", 0, "t", "b")
+    keys: dict[str, Any] = {"kind": "alert", "severity": 1, "dedupe": "", "alert_id": None}
+    with store.begin() as db:
+        outbox.put(db, "s", "m", [letter], due_at=NOW, now=NOW, **keys)
+        [due] = outbox.claim(db, "s", NOW, 60, 9)
+        outbox.failed(db, due, "no", NOW)
+        db.execute(update(tables.outbox).values(due_at=NOW + ahead))
+
+        [again] = outbox.claim(db, "s", NOW + timedelta(minutes=1), 60, 9)
+        assert again.id == due.id
+        # … nor is one that was claimed then, by what has been killed since, kept for long.
+        db.execute(update(tables.outbox).values(leased_until=NOW + ahead))
+        assert len(outbox.claim(db, "s", NOW + timedelta(minutes=2), 60, 9)) == 1
+        assert outbox.claim(db, "s", NOW + timedelta(minutes=2), 60, 9) == []
+
+
+@by_how_much
+def test_a_password_waits_no_longer_than_it_would_have(store: Store, ahead: timedelta) -> None:
+    with store.begin() as db:
+        for _ in range(4):
+            sessions.try_password(db, "ann", "10.0.0.1", NOW + ahead)
+
+        assert 0 < sessions.try_password(db, "ann", "10.0.0.1", NOW) <= 2
+        assert sessions.try_password(db, "ann", "10.0.0.1", NOW + timedelta(seconds=3)) == 0
+
+
+@by_how_much
+def test_a_session_of_a_clock_that_was_ahead_is_over(store: Store, ahead: timedelta) -> None:
+    with store.begin() as db:
+        users.add(db, "ann", Role.VIEWER, "hash", NOW)
+        user = users.get(db, "ann")
+        assert user is not None
+        token = sessions.begin(db, user, NOW + ahead, "10.0.0.1")
+
+        assert sessions.find(db, token, NOW + ahead) is not None
+        assert sessions.find(db, token, NOW) is None
+
+
+@by_how_much
+def test_what_hosts_owe_is_tried_again_soon(machine: Turned, ahead: timedelta) -> None:
+    at = machine.true
+    key = machine.scheduler.key
+    debt = occurrences.Debt(key, "often", "web1", at, at + ahead + HOUR, "not seen", at + ahead)
+    procedures = machine.scheduler.site.schedule.procedures
+    procedures["often"] = procedures["often"].model_copy(update={"missed": "run"})
+    with machine.store.begin() as db:
+        db.execute(tables.debt.insert().values(vars(debt)))
+
+    machine.go(10)
+
+    assert [one[0] for one in machine.rows()] == ["debt"]
+
+
+def test_what_was_struck_out_too_early_is_owed_again(machine: Turned) -> None:
+    at, key = machine.true, machine.scheduler.key
+    with machine.store.begin() as db:
+        late = at + HOUR
+        one = occurrences.New(
+            key, "often", at, late, late, late, kind="debt", host="web1", state="missed"
+        )
+        occurrences.make(db, [one])
+
+        assert occurrences.is_any_early(db, key, at)
+        assert occurrences.reopen(db, key, at) == {("often", "web1")}
+        assert [one.host for one in occurrences.debts(db, key)] == ["web1"]
+        assert not occurrences.is_any_early(db, key, at)
+
+
+@by_how_much
+def test_what_the_product_says_itself_is_what_it_said_last(store: Store, ahead: timedelta) -> None:
+    with store.begin() as db:
+        own.tell(db, "s", "channel", "mail", NOW + ahead, Severity.HIGH, "down")
+        own.tell(db, "s", "channel", "mail", NOW)
+        query = select(tables.latest_result.c.status)
+        assert db.execute(query).scalar() == "pass"
+        assert findings.open_ones(db) == []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from upkeep import clock
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
 from upkeep.site import Site
@@ -40,6 +40,7 @@ class Sender:
         self.store = store
         self.environ = environ
         self.seconds = seconds
+        self._now, self._began = datetime.min.replace(tzinfo=UTC), 0.0
         self.use(site)
 
     def use(self, site: Site) -> None:
@@ -50,12 +51,13 @@ class Sender:
     def step(self, now: datetime) -> float:
         """Send what is due; return in how many seconds to look again."""
         limit = self.seconds or channels.time_limit(AT_ONCE_PER_CHANNEL)
+        self._now, self._began = now, time.monotonic()
         with self.store.begin() as db:
             claimed = outbox.claim(db, self.key, now, limit + LEASE_MARGIN_SECONDS, AT_ONCE)
             dead = {
                 one.channel: one.error
                 for one in outbox.channels(db, self.key)
-                if one.retry_at is not None and one.retry_at > now
+                if one.retry_at is not None and now < one.retry_at <= now + outbox.FAR
             }
             rest = [
                 one
@@ -94,7 +96,8 @@ class Sender:
 
     def _mark(self, channel: str, some: list[Due], errors: list[str]) -> None:
         """Write down what became of the messages: sent, or on to the next channel."""
-        now = clock.now()
+        # By the time of the step, which stands still while a clock is not believed.
+        now = self._now + timedelta(seconds=time.monotonic() - self._began)
         with self.store.begin() as db:
             failing = {one.channel for one in outbox.channels(db, self.key) if one.failing_since}
             for one, error in zip(some, errors, strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy import insert as new_row
 
-from upkeep.alerts.groups import FLAPPING_FOR, Board
+from upkeep.alerts.groups import FLAPPING_FOR, SETTLES_FOR, Board
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, Alert, Member, Past, Transition
 from upkeep.errors import UsageError
 from upkeep.store import tables
@@ -50,6 +50,7 @@ def begin(db: Connection, site: str, now: datetime) -> None:
     if made is None:
         where = tables.alerting.c.site == site
         db.execute(select(tables.alerting).where(where).with_for_update())
+        _bring_back(db, site, now)
         return
     event, finding = tables.finding_event, tables.finding
     of_site = select(finding.c.id).where(finding.c.site == site)
@@ -62,6 +63,16 @@ def begin(db: Connection, site: str, now: datetime) -> None:
     )
     db.execute(update(event).where(to_do, event.c.id.in_(newest)).values(first=True))
     db.execute(update(event).where(to_do, event.c.id.not_in(newest)).values(handled_at=now))
+
+
+def _bring_back(db: Connection, site: str, now: datetime) -> None:
+    """Let begin now what a clock that was ahead has begun, or it would wait until that time comes."""
+    table = tables.alert
+    ours = (table.c.site == site, table.c.closed_at.is_(None))
+    db.execute(update(table).where(*ours, table.c.round_at > now).values(round_at=now))
+    settles_at = now + SETTLES_FOR
+    late = update(table).where(*ours, table.c.settles_at > settles_at)
+    db.execute(late.values(settles_at=settles_at))
 
 
 def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text, update
 
-from upkeep.clock import STEP_SECONDS, Known, Sample, Witness
+from upkeep.clock import STEP_SECONDS, Known, Sample, Witness, span
 from upkeep.store import tables
 from upkeep.store.drivers import STALE_SECONDS, database_time
 from upkeep.store.statements import insert, upsert
@@ -171,6 +171,15 @@ def wrong_times(db: Connection) -> Sequence[Wrong]:
         )
         for row in rows
     ]
+
+
+def mark(wrong: Sequence[Wrong], table: str, number: int, at: datetime) -> str:
+    """Return what to say of a row that was written under a clock that was wrong; empty if none was."""
+    for one in wrong:
+        if one.covers(table, number, at):
+            way = "ahead" if one.seconds > 0 else "behind"
+            return f"the clock of {one.host} was {span(abs(one.seconds))} {way}"
+    return ""
 
 
 def _numbers(db: Connection) -> str:

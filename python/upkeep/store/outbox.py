@@ -24,6 +24,8 @@ GIVEN_UP_AFTER = timedelta(days=1)
 BACKOFF_SECONDS = (30.0, 60.0, 120.0, 300.0, 900.0)
 CHANNEL_BACKOFF_SECONDS = (60.0, 120.0, 300.0, 900.0)
 """How long a channel that failed so often in a row is passed over by what can go another way."""
+FAR = timedelta(seconds=2 * BACKOFF_SECONDS[-1])
+"""Nothing is tried again or leased later than this: what is comes from a clock that was ahead, and is due."""
 ERROR_CHARACTERS = 500
 
 
@@ -140,9 +142,12 @@ def put(
 def claim(db: Connection, site: str, now: datetime, lease_seconds: float, count: int) -> list[Due]:
     """Claim what is due, the most severe first; what somebody claimed and did not mark in time is due again."""
     table = tables.outbox
+    far = now + FAR
     ready = or_(
         and_(table.c.state == WAITING, table.c.due_at <= now),
+        and_(table.c.state == WAITING, table.c.tries > 0, table.c.due_at > far),
         and_(table.c.state == SENDING, table.c.leased_until <= now),
+        and_(table.c.state == SENDING, table.c.leased_until > far),
     )
     some = (
         select(table.c.id)

@@ -90,6 +90,13 @@ def try_password(db: Connection, account: str, address: str, now: datetime) -> f
     insert_new(db, table, rows)
     query = select(table).where(table.c.key.in_(limits)).order_by(table.c.key).with_for_update()
     known = db.execute(query).all()
+    if any(row.last_at > now for row in known):
+        # From a clock that was ahead: nobody waits for it longer than they would have.
+        for row in known:
+            ahead = max(row.last_at - now, timedelta())
+            values = {"last_at": row.last_at - ahead, "next_at": row.next_at - ahead}
+            db.execute(update(table).where(table.c.key == row.key).values(values))
+        known = db.execute(query).all()
     wait: float = max((row.next_at - now).total_seconds() for row in known)
     if wait > 0:
         return wait
@@ -120,8 +127,10 @@ def _keys(account: str, address: str) -> dict[str, int]:
 
 
 def _is_over(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for what is over; what was seen later than now would last until a wrong clock's time."""
     table = tables.session
-    return or_(table.c.seen_at <= now - IDLE, table.c.created_at <= now - ABSOLUTE)
+    ahead = table.c.seen_at > now + SEEN_EACH
+    return or_(table.c.seen_at <= now - IDLE, table.c.created_at <= now - ABSOLUTE, ahead)
 
 
 def _hash(token: str) -> str:

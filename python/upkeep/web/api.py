@@ -17,7 +17,7 @@ from upkeep.document import (
     whole_review_document,
 )
 from upkeep.roles import Role
-from upkeep.store import acts, observed, run_requests, runs
+from upkeep.store import acts, clocks, observed, run_requests, runs
 from upkeep.store import alerts as stored_alerts
 from upkeep.store.texts import name
 from upkeep.view.stored import hosts_of, of_run
@@ -146,8 +146,13 @@ def show_acts(ask: Ask) -> Response:
     """Give what people did, newest first."""
     with ask.store.read() as db:
         found = acts.recent(db, pages.ROWS, ask.number("before"))
+        wrong = clocks.wrong_times(db)
     more = f"?before={found[-1].id}" if len(found) == pages.ROWS else ""
-    return _json({"acts": [vars(one) | {"at": one.at.isoformat()} for one in found]}, more)
+    shown = [
+        vars(one) | {"at": one.at.isoformat(), "clock": clocks.mark(wrong, "act", one.id, one.at)}
+        for one in found
+    ]
+    return _json({"acts": shown}, more)
 
 
 def _json(document: Mapping[str, Any], more: str = "", status: int = 200) -> Response:

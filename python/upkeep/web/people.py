@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from upkeep.roles import Role
-from upkeep.store import acts, users
+from upkeep.store import acts, clocks, users
 from upkeep.web import passwords
 from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -107,8 +107,10 @@ def show_acts(ask: Ask) -> Response:
     """Show what people did, newest first."""
     with ask.store.read() as db:
         found = acts.recent(db, ROWS + 1, ask.number("before"))
+        wrong = clocks.wrong_times(db)
+    marks = {one.id: clocks.mark(wrong, "act", one.id, one.at) for one in found}
     older = link("", before=found[ROWS - 1].id) if len(found) > ROWS else ""
-    return page(ask, "acts.html", acts=found[:ROWS], older=older)
+    return page(ask, "acts.html", acts=found[:ROWS], marks=marks, older=older)
 
 
 def _user(found: users.User | None) -> users.User:
