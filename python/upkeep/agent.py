@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import clock, runner
+from upkeep import clock, kept_files, runner
 from upkeep.errors import RunError, StoreError, UsageError
 from upkeep.observed import Observed, Outcome, from_json
 from upkeep.store import Store, findings, leases, occurrences, own, runs
@@ -87,10 +87,12 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     the workspace for the next start.
     """
     workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
-    with store.begin() as db:
-        run_id = runs.start(db, begun(task, workspace))
-        if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
-            raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
+    try:
+        kept_files.claim_workspace(workspace, store, boot_id())
+        run_id = _begin(task, store, workspace)
+    except BaseException:  # there is no run that could have an end
+        shutil.rmtree(workspace, ignore_errors=True)
+        raise
     with _Intake(run_id, store, workspace, progress) as intake:
         order = _order(task, workspace)
         try:
@@ -107,6 +109,15 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     return run_id
 
 
+def _begin(task: Task, store: Store, workspace: Path) -> int:
+    """Write down that the run begins, and that it fulfils its occurrence; return its number."""
+    with store.begin() as db:
+        run_id = runs.start(db, begun(task, workspace))
+        if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
+            raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
+        return run_id
+
+
 def recover(store: Store) -> list[str]:
     """Bring every run that a killed driver has left to its end; return a sentence for each.
 
@@ -119,21 +130,22 @@ def recover(store: Store) -> list[str]:
         left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
-        taken = Spool(workspace / "spool").load(store)
+        taken = set(Spool(workspace / "spool").load(store))
         for _host, upkeep in runner.leftovers(workspace):
             try:
                 observed = from_json(upkeep)
             except (KeyError, TypeError, ValueError):
                 continue
             with store.begin() as db:
-                add_host(db, one.id, observed)
-            taken += 1
+                if add_host(db, one.id, observed):
+                    taken.add(observed.host)
         crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
         status, cause, ended_at = Spool(workspace / "spool").end() or crash
         with store.begin() as db:
             end_run(db, one.id, status, cause, max(one.started_at, ended_at))
         shutil.rmtree(workspace, ignore_errors=True)
-        more = f"; results of {taken} hosts were still taken in" if taken else ""
+        hosts = "1 host" if len(taken) == 1 else f"{len(taken)} hosts"
+        more = f"; results of {hosts} were still taken in" if taken else ""
         found.append(f"run {one.id} had no end: {status}, {cause}{more}")
     return found
 

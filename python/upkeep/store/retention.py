@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -47,10 +47,16 @@ class Pruned:
     occurrences: int = 0
 
 
-def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
+def prune(
+    store: Store,
+    policy: Policy,
+    now: datetime,
+    forget: Callable[[Sequence[int]], object] = lambda _runs: None,
+) -> Pruned:
     """Remove what is older than the policy asks for; return how much that was.
 
     In many short transactions, so that writers never wait for long. A run that has not ended stays.
+    forget: is told the runs that have gone, for what is kept of them elsewhere.
     """
     runs = observations = evidence = 0
     run = tables.run
@@ -67,6 +73,7 @@ def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
         with store.begin() as db:
             some = _some_runs(db, old_run)
             db.execute(delete(run).where(run.c.id.in_(some)))
+        forget(some)
         runs += len(some)
         if not some:
             break

@@ -52,15 +52,17 @@ class Spool:
         finally:
             os.close(folder)
 
-    def load(self, store: Store) -> int:
-        """Write down all that waits, oldest first; return how much. Raises StoreError, and keeps the rest.
+    def load(self, store: Store) -> list[str]:
+        """Write down all that waits, oldest first; return whose answers were new. Raises StoreError, keeps the rest.
 
         The store knows an answer that it has already: a crash between writing and removing doubles nothing.
         """
-        taken = 0
+        taken = []
         for path in sorted(self.folder.glob("0*.json")):
             kept = json.loads(path.read_text(encoding="ascii"))
+            observed = from_json(kept["observed"])
             with store.begin() as db:
-                taken += add_host(db, kept["run_id"], from_json(kept["observed"]))
+                if add_host(db, kept["run_id"], observed):
+                    taken.append(observed.host)
             path.unlink()
         return taken
