@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -125,7 +126,7 @@ def list_procedures(inventory: str, *, as_json: bool) -> None:
 def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
     """Print the newest runs."""
     store = _store(settings_of(inventory))
-    with store.read() as db:
+    with closing(store), store.read() as db:
         found = runs.recent(db, count + 1, site=key_of(inventory))
         more = len(found) > count
         summaries = [of_run(db, one) for one in found[:count]]
@@ -143,7 +144,7 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
     """Print a stored run; return the exit status that it had."""
     settings = settings_of(inventory)
     store = _store(settings)
-    with store.read() as db:
+    with closing(store), store.read() as db:
         summary = of_run(db, _stored_run(db, run_id))
         hosts = [one for one in hosts_of(db, run_id) if host in ("", one.name)]
         if host and not hosts:
@@ -169,7 +170,7 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
 def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     """Print what is wrong now; return the exit status that the open ones have."""
     store = _store(settings_of(inventory))
-    with store.read() as db:
+    with closing(store), store.read() as db:
         site = key_of(inventory)
         rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
         last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
