@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import child, clock, runner
+from upkeep import child, clock, kept_files, runner
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
@@ -96,10 +96,12 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     # The run's time is that of all that follows: listing hosts, waiting for them, Ansible, and the account at the end.
     stop = child.Stop(task.run_timeout_seconds)
     workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
-    with store.begin() as db:
-        run_id = runs.start(db, begun(task, workspace))
-        if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
-            raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
+    try:
+        kept_files.claim_workspace(workspace, store, boot_id())
+        run_id = _begin(task, store, workspace)
+    except BaseException:  # there is no run that could have an end
+        shutil.rmtree(workspace, ignore_errors=True)
+        raise
     with _Intake(run_id, store, workspace, progress, stop) as intake:
         order = _order(task, workspace)
         listed: list[str] = []
@@ -118,6 +120,15 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
         whole = ended.complete and not ended.stopped and not ended.no_hosts
         intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
     return run_id
+
+
+def _begin(task: Task, store: Store, workspace: Path) -> int:
+    """Write down that the run begins, and that it fulfils its occurrence; return its number."""
+    with store.begin() as db:
+        run_id = runs.start(db, begun(task, workspace))
+        if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
+            raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
+        return run_id
 
 
 def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> runner.Ended:
@@ -180,18 +191,19 @@ def recover(store: Store) -> list[str]:
         workspace = Path(one.workspace)
         runner.end_leftovers(workspace)
         spool = Spool(workspace / "spool")
-        taken = spool.load(store, one.id)
+        taken = set(spool.load(store, one.id))
         left_over = LeftOver(one.id, store)
         runner.leftovers(workspace, left_over)
-        taken += left_over.finish()
+        taken |= left_over.finish()
         crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
         status, cause, ended_at = spool.end() or crash
         with store.begin() as db:
             end_run(db, one.id, status, cause, max(one.started_at, ended_at))
         shutil.rmtree(workspace, ignore_errors=True)
-        more = f"; results of {taken} hosts were still taken in" if taken else ""
+        hosts = "1 host" if len(taken) == 1 else f"{len(taken)} hosts"
+        more = f"; results of {hosts} were still taken in" if taken else ""
         unreadable = spool.unreadable + left_over.unreadable
-        more += f"; results of {unreadable} hosts cannot be read" if unreadable else ""
+        more += f"; {unreadable} results cannot be read" if unreadable else ""
         found.append(f"run {one.id} had no end: {status}, {cause}{more}")
     return found
 

@@ -25,27 +25,30 @@ from upkeep.site import Site
 from upkeep.store import alerts, outbox, silences
 from upkeep.store.texts import name
 from upkeep.view import alerts as view
+from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
-
-CLOSED_SHOWN = 50
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
-def list_alerts(inventory: str, *, everything: bool, as_json: bool) -> int:
+def list_alerts(inventory: str, count: int, *, everything: bool, as_json: bool) -> int:
     """Print the open alerts, worst first, or the newest ones; return 2, 1 or 0 as the worst open one is bad."""
     with opened(inventory) as (site, store), store.read() as db:
         key = name(site.key)
-        found = alerts.recent(db, CLOSED_SHOWN, key) if everything else alerts.open_alerts(db, key)
+        found = alerts.recent(db, count + 1, key) if everything else alerts.open_alerts(db, key)
+        more = everything and len(found) > count
+        found = found[:count] if more else found
         members = alerts.members(db, [one.id for one in found], everything=everything)
         health = outbox.channels(db, key)
     rows = [(one, [member for member in members if member.alert_id == one.id]) for one in found]
     if as_json:
         documents = [alert_document(one, mine) for one, mine in rows]
         failing = [asdict(one) for one in health if one.failing_since]
-        _print_json({"alerts": documents, "failing_channels": failing})
+        _print_json({"alerts": documents, "failing_channels": failing, "more": more})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
         view.print_alerts(_out(), rows, health, zone, clock.now(), inventory)
+    if more:
+        say_older()
     worst = min((one.severity for one in found if one.closed_at is None), default=None)
     return 0 if worst is None else 2 if worst <= 2 else 1
 

@@ -531,7 +531,12 @@ def user_password(
 def alerts_(
     context: typer.Context,
     inventory: SiteOption = "",
-    everything: Annotated[bool, typer.Option("--all", help="Closed ones of late too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Closed ones too, newest first.")
+    ] = False,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """List the open alerts, worst first; exit status 2 if one is of severity 1 or 2, 1 if of 3 or 4."""
@@ -539,7 +544,7 @@ def alerts_(
         return
     from upkeep.alert_commands import list_alerts
 
-    raise typer.Exit(list_alerts(inventory, everything=everything, as_json=as_json))
+    raise typer.Exit(list_alerts(inventory, count, everything=everything, as_json=as_json))
 
 
 AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")]
@@ -673,12 +678,17 @@ def reviews_(
     ] = "",
     due: Annotated[bool, typer.Option("--due", help="Only what is due within a week.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="The newest, signed or not.")] = False,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """List what people must sign, the soonest due first; exit status 1 if anything is overdue."""
     from upkeep.review_commands import list_reviews
 
-    raise typer.Exit(list_reviews(inventory, team, due=due, everything=everything, as_json=as_json))
+    raise typer.Exit(
+        list_reviews(inventory, team, count, due=due, everything=everything, as_json=as_json)
+    )
 
 
 @review.command("show")

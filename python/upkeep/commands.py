@@ -6,6 +6,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +19,14 @@ from upkeep.check import Check, load
 from upkeep.document import dumps, finding_document, run_document
 from upkeep.documentation import options_of
 from upkeep.errors import UpkeepError, UsageError
+from upkeep.host_limit import absolute_limit
 from upkeep.judge import judge_again
+from upkeep.kept_files import (
+    remove_reports,
+    remove_stray_reports,
+    report_path,
+    sweep_workspaces,
+)
 from upkeep.limits import limits_now
 from upkeep.observed import Observed
 from upkeep.parameters import ParameterError, nearest
@@ -31,6 +39,7 @@ from upkeep.timekeeper import Timekeeper
 from upkeep.verdicts import Status
 from upkeep.view import lists
 from upkeep.view import model as shown
+from upkeep.view.left_out import say_older
 from upkeep.view.report import write_report
 from upkeep.view.result import print_result
 from upkeep.view.screen import Lasting, Screen
@@ -118,21 +127,25 @@ def list_procedures(inventory: str, *, as_json: bool) -> None:
 def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
     """Print the newest runs."""
     store = _store(settings_of(inventory))
-    with store.read() as db:
-        found = runs.recent(db, count, site=key_of(inventory))
-        summaries = [of_run(db, one) for one in found]
+    with closing(store), store.read() as db:
+        found = runs.recent(db, count + 1, site=key_of(inventory))
+        more = len(found) > count
+        summaries = [of_run(db, one) for one in found[:count]]
     if as_json:
         documents = [run_document(one, (), ()) for one in summaries]
-        _print_json({"runs": [one["run"] | {"counts": one["counts"]} for one in documents]})
+        listed = [one["run"] | {"counts": one["counts"]} for one in documents]
+        _print_json({"runs": listed, "more": more})
     else:
         lists.print_runs(_out(), summaries, clock.now(), inventory)
+    if more:
+        say_older()
 
 
 def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool) -> int:
     """Print a stored run; return the exit status that it had."""
     settings = settings_of(inventory)
     store = _store(settings)
-    with store.read() as db:
+    with closing(store), store.read() as db:
         summary = of_run(db, _stored_run(db, run_id))
         hosts = [one for one in hosts_of(db, run_id) if host in ("", one.name)]
         if host and not hosts:
@@ -146,7 +159,7 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
                 for one in stored.results_of(db, run_id, host)
                 if everything or one.status is not Status.PASS
             ]
-            report = _report_path(settings, run_id)
+            report = report_path(settings.state, run_id)
             where = str(report) if report.exists() else ""
             out = _out()
             for change in _changes(db, run_id, host):
@@ -158,13 +171,13 @@ def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_jso
 def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
     """Print what is wrong now; return the exit status that the open ones have."""
     store = _store(settings_of(inventory))
-    with store.read() as db:
+    with closing(store), store.read() as db:
         site = key_of(inventory)
         rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
         last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
     found = [one for one, _waiver in rows]
     if as_json:
-        _print_json({"findings": [finding_document(one) for one in found]})
+        _print_json({"findings": [finding_document(one) for one in found], "more": False})
     else:
         shown_findings = [finding_of(*row) for row in rows]
         lists.print_findings(_out(), shown_findings, clock.now(), last=last, site=inventory)
@@ -203,7 +216,7 @@ def run_doctor(inventory: str, limit: str, *, as_json: bool) -> int:
     """Examine the controller and all hosts; return 0 if nothing stands in the way, 1 or 2 otherwise."""
     from upkeep.doctor import examine
 
-    lines = examine(load_site(inventory), limit)
+    lines = examine(load_site(inventory), absolute_limit(limit))
     if as_json:
         _print_json({"lines": [dataclasses.asdict(line) for line in lines]})
     else:
@@ -241,9 +254,9 @@ def prune_database(inventory: str) -> None:
             f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=inventory)}"
         )
         raise UsageError("the clock has stepped, and nothing confirms it yet", remedy=remedy)
-    gone = retention.prune(store, _policy(settings), now)
-    counts = ", ".join(f"{count} {name}" for name, count in dataclasses.asdict(gone).items())
-    _out().line(f"removed {counts}")
+    gone, reports = _prune(store, settings, now)
+    counts = dataclasses.asdict(gone) | {"reports": reports}
+    _out().line("removed " + ", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------
@@ -274,7 +287,7 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
         errors.flush()
     until = keeper.look().prune_at
     if until is not None:
-        retention.prune(store, _policy(site.settings), until)
+        _prune(store, site.settings, until)
     return exit_status.of_run(summary)
 
 
@@ -298,7 +311,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         inventory=str(site.inventory),
         site=site.key,
         hosts=procedure.hosts,
-        limit=limit,
+        limit=absolute_limit(limit),
         forks=settings.forks,
         host_timeout_seconds=settings.host_timeout_seconds,
         run_timeout_seconds=min(settings.run_timeout_seconds, procedure.duration),
@@ -331,7 +344,7 @@ def _claim_by_hand(site: Site, task: agent.Task, due: str) -> tuple[int, str]:
 
 def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:
     """Write the run's report; a report that cannot be written costs a line, not the run."""
-    path = _report_path(settings, summary.id or 0)
+    path = report_path(settings.state, summary.id or 0)
     checks = load()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -360,10 +373,6 @@ def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | N
     only_host = names[0] if len(names) == 1 else ""
     where = str(report) if report else ""
     print_result(out, summary, troubles, report=where, only_host=only_host)
-
-
-def _report_path(settings: Settings, run_id: int) -> Path:
-    return settings.state.absolute() / "reports" / f"run-{run_id}.html"
 
 
 def _evidence_text(db: Any, sha256: str) -> str:
@@ -439,7 +448,20 @@ def _store(settings: Settings) -> Store:
     store = open_store(settings.database_url)
     for sentence in agent.recover(store):
         _note(sentence)
+    sweep_workspaces(store, settings.workspace, agent.boot_id())
     return store
+
+
+def _prune(store: Store, settings: Settings, now: datetime) -> tuple[retention.Pruned, int]:
+    """Remove what the settings no longer ask for, in the store and beside it; return what, and how many reports."""
+    removed = 0
+
+    def forget(run_ids: Sequence[int]) -> None:
+        nonlocal removed
+        removed += remove_reports(settings.state, run_ids)
+
+    gone = retention.prune(store, _policy(settings), now, forget)
+    return gone, removed + remove_stray_reports(store, settings.state, settings.keep_runs_days, now)
 
 
 def _policy(settings: Settings) -> retention.Policy:

@@ -19,7 +19,8 @@ class LeftOver:
         self.run_id = run_id
         self.store = store
         self.refusals = Refusals()
-        self.taken = self.unreadable = 0
+        self.taken: set[str] = set()
+        self.unreadable = 0
 
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
         """Write down what the host gave."""
@@ -29,14 +30,15 @@ class LeftOver:
             self.unreadable += 1
             return
         with self.store.begin() as db:
-            self.taken += add_host(db, self.run_id, observed)
+            if add_host(db, self.run_id, observed):
+                self.taken.add(host)
 
     def refused(self, host: str, why: str) -> None:
         """Count what was not believed."""
         self.refusals.add(host, why)
 
-    def finish(self) -> int:
-        """Write down what was refused; return how many answers were taken in."""
+    def finish(self) -> set[str]:
+        """Write down what was refused; return the hosts whose answers were taken in."""
         with self.store.begin() as db:
             known = {one.host: Observed(**vars(one)) for one in runs.hosts(db, self.run_id)}
             for host in self.refusals.hosts():

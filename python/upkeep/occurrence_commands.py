@@ -13,6 +13,7 @@ from upkeep import clock
 from upkeep.document import dumps
 from upkeep.opened import opened
 from upkeep.store import occurrences
+from upkeep.view.left_out import say_older
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import Screen
 from upkeep.view.text import ago, exact
@@ -25,15 +26,20 @@ def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) ->
     now = clock.now()
     with opened(inventory) as (site, store), store.read() as db:
         key = site.key
-        found = occurrences.between(db, key, now - timedelta(days=days), now + AHEAD, count)
+        found = occurrences.between(db, key, now - timedelta(days=days), now + AHEAD, count + 1)
+        more = len(found) > count
+        found = found[:count]
         owed = occurrences.debts(db, key)
     if as_json:
         document = {
             "version": 1,
             "occurrences": [_document(asdict(one)) for one in found],
             "debts": [_document(asdict(one)) for one in owed],
+            "more": more,
         }
         sys.stdout.write(dumps(document) + "\n")
+        if more:
+            say_older()
         return
     screen = Screen(sys.stdout)
     if not found and not owed:
@@ -71,6 +77,8 @@ def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) ->
         )
         screen.line(screen.text(line, 300))
     screen.flush()
+    if more:
+        say_older()
 
 
 def _document(values: Mapping[str, Any]) -> dict[str, Any]:

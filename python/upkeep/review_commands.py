@@ -27,37 +27,42 @@ from upkeep.store import Store, acts, files, records
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
+from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
 
 SOON = timedelta(days=7)
-COUNT = 50
+EVERY = 1_000_000
+"""Of a team's reviews nobody knows before they are read which they are."""
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
-def list_reviews(inventory: str, team: str, *, due: bool, everything: bool, as_json: bool) -> int:
+def list_reviews(
+    inventory: str, team: str, count: int, *, due: bool, everything: bool, as_json: bool
+) -> int:
     """Print what must be signed, the soonest due first; return 1 if anything is overdue."""
     with opened(inventory) as (site, store):
         _known_team(site, team)
         now = clock.now()
         with store.read() as db:
             found = (
-                stored.newest(db, site.key, COUNT)
+                stored.newest(db, site.key, count + 1 if not team else EVERY)
                 if everything
                 else stored.open_ones(db, site.key, now + SOON if due else None)
             )
+            found = [one for one in found if not team or team in (one.owner, *one.parties)]
+            more = everything and len(found) > count
+            found = found[:count] if more else found
             signed = stored.signatures(db, (one.id for one in found))
-    rows = [
-        (one, reviews.standing(one.asked, signed[one.id], now))
-        for one in found
-        if not team or team in (one.owner, *one.parties)
-    ]
+    rows = [(one, reviews.standing(one.asked, signed[one.id], now)) for one in found]
     if as_json:
         documents = [review_document(one, standing) for one, standing in rows]
-        _print_json({"reviews": documents})
+        _print_json({"reviews": documents, "more": more})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
         titles = {one: reviews.title_of(site.schedule, one) for one in site.schedule.teams}
         view.print_reviews(Screen(sys.stdout), rows, titles, zone, now, site.name)
+    if more:
+        say_older()
     return 1 if any(standing.overdue for _one, standing in rows) else 0
 
 

@@ -20,7 +20,10 @@ from upkeep.schedule_lint import lint
 from upkeep.simulate import simulate
 from upkeep.site import Site, load_site
 from upkeep.view import schedule as view
+from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
+
+MOST_COUNTED = 10_000
 
 
 def list_schedule(inventory: str, *, as_json: bool) -> None:
@@ -47,14 +50,14 @@ def list_next(inventory: str, begins: str, ends: str, count: int, *, as_json: bo
     if begins:
         after -= timedelta(microseconds=1)  # what is due at that very time, too
     every = between(calendars, after, until) if until else next_of_each(calendars, after)
-    rows = list(islice(every, count + 1))
-    more = len(rows) > count
-    rows = rows[:count]
+    rows = list(islice(every, count))
+    left = sum(1 for _one in islice(every, MOST_COUNTED))
     if as_json:
-        document = {"time_zone": site.schedule.time_zone, "more": more}
+        document = {"time_zone": site.schedule.time_zone, "more": left > 0}
         _print_json({**document, "occurrences": _documents(rows)})
     else:
-        view.print_next(_out(), rows, zone, now, inventory, more=more)
+        view.print_next(_out(), rows, zone, now, inventory)
+    say_left_out(left, len(rows) + left, most=MOST_COUNTED)
 
 
 def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:

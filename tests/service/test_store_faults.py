@@ -245,7 +245,7 @@ def test_25_a_lock_without_end_is_told_and_the_answer_waits_in_the_spool(
         holder.kill()
 
     assert str(caught.value) == f"{hasty.place}: another process holds it"
-    assert Spool(tmp_path / "spool").load(hasty) == 1
+    assert len(Spool(tmp_path / "spool").load(hasty)) == 1
     assert given(sqlite_store, run_id) == [one("a")]
     hasty.close()
 
@@ -281,10 +281,10 @@ def test_26_a_server_that_stops_in_mid_run_gets_each_answer_once(
     server.start()
     kept = tmp_path / "kept"
     shutil.copytree(spool.folder, kept)
-    assert spool.load(store) == 2
-    assert spool.load(store) == 0
+    assert len(spool.load(store)) == 2
+    assert len(spool.load(store)) == 0
     # A crash between writing and removing: the same once more.
-    assert Spool(kept).load(store) == 0
+    assert len(Spool(kept).load(store)) == 0
     assert given(store, run_id) == [one("a"), one("b"), one("c")]
     with store.read() as db:
         assert [each.count for each in findings.open_ones(db)] == [1, 1, 1]
@@ -315,7 +315,7 @@ def test_the_spool_is_private_and_in_order(sqlite_store: Store, tmp_path: Path) 
     files = sorted(spool.folder.iterdir())
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600] * 12
     assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
-    assert spool.load(sqlite_store) == 12
+    assert len(spool.load(sqlite_store)) == 12
     assert list(spool.folder.iterdir()) == []
     with sqlite_store.read() as db:
         order = (
@@ -335,7 +335,7 @@ def test_the_spool_overwrites_nothing_after_it_was_loaded_in_part(
 
     spool.put(run_id, one("d"))
 
-    assert spool.load(sqlite_store) == 3
+    assert len(spool.load(sqlite_store)) == 3
     assert [each.host for each in given(sqlite_store, run_id)] == ["b", "c", "d"]
 
 
@@ -356,4 +356,4 @@ def test_a_file_cut_off_by_a_crash_is_as_good_as_not_written(
     spool.put(run_id, one("a"))
     (spool.folder / "00000002.part").write_text('{"run_id": 1, "obse')
 
-    assert spool.load(sqlite_store) == 1
+    assert len(spool.load(sqlite_store)) == 1

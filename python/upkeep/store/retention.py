@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,12 +68,17 @@ class _Old:
     alerts: alerts.Before
 
 
-def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
+def prune(
+    store: Store,
+    policy: Policy,
+    now: datetime,
+    forget: Callable[[Sequence[int]], object] = lambda _runs: None,
+) -> Pruned:
     """Remove what is older than the policy asks for; return how much that was.
 
     Days are counted back from the newest run, and never from later than now: a clock that is ahead makes nothing old.
     What is newest goes by number, not by time. In many short transactions, so that writers never wait for long. A
-    run that has not ended stays.
+    run that has not ended stays. forget: is told the runs that have gone, for what is kept of them elsewhere.
     """
     with store.read() as db:
         newest = clocks.newest_at(db)
@@ -81,7 +86,7 @@ def prune(store: Store, policy: Policy, now: datetime) -> Pruned:
             return Pruned()
         old = _what_is_old(db, policy, min(now, newest))
     observations, evidence = _prune_observations(store, max(old.observed, old.runs))
-    runs = _prune_runs(store, old.runs)
+    runs = _prune_runs(store, old.runs, forget)
     measure, latest = tables.measure, tables.latest_result
     measures = _delete(store, measure, measure.c.id, measure.c.id <= old.measures)
     unseen = (latest.c.observed_at < old.seen_at) & (latest.c.run_id < old.young_run)
@@ -157,13 +162,14 @@ def _prune_observations(store: Store, last: int) -> tuple[int, int]:
             return observations, evidence
 
 
-def _prune_runs(store: Store, last: int) -> int:
-    """Remove the runs up to a number; return how many."""
+def _prune_runs(store: Store, last: int, forget: Callable[[Sequence[int]], object]) -> int:
+    """Remove the runs up to a number, and tell which have gone; return how many."""
     count = 0
     while True:
         with store.begin() as db:
             some = _some_runs(db, tables.run.c.id <= last)
             db.execute(delete(tables.run).where(tables.run.c.id.in_(some)))
+        forget(some)
         count += len(some)
         if not some:
             return count

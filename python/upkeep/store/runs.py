@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import metadata
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.observed import Outcome
 from upkeep.store import tables, waivers
+from upkeep.store.statements import batched
 from upkeep.store.texts import name, packed, shown, told
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import covering
@@ -100,6 +101,24 @@ def get(db: Connection, run_id: int) -> Run | None:
     """Return the run, or None."""
     row = db.execute(select(tables.run).where(tables.run.c.id == run_id)).first()
     return of_row(row) if row else None
+
+
+def of_workspace(db: Connection, workspace: str) -> Run | None:
+    """Return the run whose results wait, or waited, in that folder; of several the newest."""
+    table = tables.run
+    query = select(table).where(table.c.workspace == workspace).order_by(table.c.id.desc())
+    row = db.execute(query.limit(1)).first()
+    return of_row(row) if row else None
+
+
+def which_are_there(db: Connection, numbers: Iterable[int]) -> set[int]:
+    """Return those of the numbers that are runs."""
+    table = tables.run
+    return {
+        one
+        for some in batched(numbers)
+        for one in db.execute(select(table.c.id).where(table.c.id.in_(some))).scalars()
+    }
 
 
 def recent(db: Connection, count: int, *, site: str = "") -> list[Run]:

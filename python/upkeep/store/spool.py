@@ -53,13 +53,13 @@ class Spool:
         finally:
             os.close(folder)
 
-    def load(self, store: Store, run_id: int | None = None) -> int:
-        """Write down all that waits, oldest first; return how much. Raises StoreError, and keeps the rest.
+    def load(self, store: Store, run_id: int | None = None) -> list[str]:
+        """Write down all that waits, oldest first; return whose answers were new. Raises StoreError, keeps the rest.
 
         run_id: whose spool it is, whatever its files say. The store knows an answer that it has already: a crash
         between writing and removing doubles nothing. What cannot be read is counted as `unreadable` and left.
         """
-        taken = 0
+        taken = []
         for path in sorted(self.folder.glob("0*.json")):
             try:
                 kept = json.loads(path.read_text(encoding="ascii"))
@@ -70,6 +70,7 @@ class Spool:
                 path.rename(path.with_suffix(".unreadable"))
                 continue
             with store.begin() as db:
-                taken += add_host(db, of_run, observed)
+                if add_host(db, of_run, observed):
+                    taken.append(observed.host)
             path.unlink()
         return taken

@@ -88,8 +88,6 @@ def print_next(
     zone: ZoneInfo,
     now: datetime,
     site: str,
-    *,
-    more: bool,
 ) -> None:
     """Print occurrences, the soonest first."""
     if not rows:
@@ -117,9 +115,6 @@ def print_next(
             line.append(_note(screen, row))
         cells.append(line)
     _print_what_fits(screen, columns, cells)
-    if more and screen.live:
-        screen.line()
-        screen.line(f"There is more: -n {len(rows) * 2}")
     _say_zone(screen, str(zone))
     screen.flush()
 

@@ -56,7 +56,7 @@ def show_runs(ask: Ask) -> Response:
     rows, older = pages.list_runs(ask)
     documents = [run_document(one, (), ()) for one in rows]
     found = [one["run"] | {"counts": one["counts"]} for one in documents]
-    return _json({"runs": found}, older)
+    return _json({"runs": found, "more": bool(older)}, older)
 
 
 def show_run(ask: Ask) -> Response:
@@ -76,16 +76,19 @@ def show_run(ask: Ask) -> Response:
 def show_findings(ask: Ask) -> Response:
     """Give findings, worst first; the header Link says where the next page is."""
     rows, more = pages.list_findings(ask)
-    return _json({"findings": [finding_document(one) for one, _waiver in rows]}, more)
+    documents = [finding_document(one) for one, _waiver in rows]
+    return _json({"findings": documents, "more": bool(more)}, more)
 
 
 def show_alerts(ask: Ask) -> Response:
     """Give the open alerts, worst first."""
     with ask.store.read() as db:
-        found = stored_alerts.open_alerts(db, name(ask.setting.site))[: pages.ROWS]
+        every = stored_alerts.open_alerts(db, name(ask.setting.site))
+        found = every[: pages.ROWS]
         members = stored_alerts.members(db, [one.id for one in found])
     mine = {one.id: [member for member in members if member.alert_id == one.id] for one in found}
-    return _json({"alerts": [alert_document(one, mine[one.id]) for one in found]})
+    documents = [alert_document(one, mine[one.id]) for one in found]
+    return _json({"alerts": documents, "more": len(every) > len(found)})
 
 
 def show_alert(ask: Ask) -> Response:
@@ -105,8 +108,8 @@ def acknowledge(ask: Ask) -> Response:
 
 def show_reviews(ask: Ask) -> Response:
     """Give what must be signed, the soonest due first; with `all`, what was opened last."""
-    found = reviews.list_reviews(ask)
-    return _json({"reviews": [review_document(*one) for one in found]})
+    found, more = reviews.list_reviews(ask)
+    return _json({"reviews": [review_document(*one) for one in found], "more": more})
 
 
 def show_review(ask: Ask) -> Response:

@@ -124,22 +124,25 @@ def _opens(ask: Ask, schedule: Schedule, own: Sequence[str]) -> Iterator[Opens]:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
-def list_reviews(ask: Ask) -> list[tuple[Kept, Standing]]:
-    """Return what must be signed, the soonest due first; with `all`, what was opened last."""
+def list_reviews(ask: Ask) -> tuple[list[tuple[Kept, Standing]], bool]:
+    """Return what must be signed, the soonest due first, with `all` what was opened last; and whether there is more."""
+    more = False
     site, team = _site(ask), ask.query.get("team", "")
     with ask.store.read() as db:
         if ask.query.get("all"):
-            kept = stored.newest(db, site, ROWS)
+            kept = stored.newest(db, site, ROWS + 1)
+            more = len(kept) > ROWS
+            kept = kept[:ROWS]
             found = list(reviewing.standings(db, kept, ask.now))
         else:
             found = list(reviewing.waiting_ones(db, site, ask.now))
-    return [one for one in found if not team or team in _signers(one[0])]
+    return [one for one in found if not team or team in _signers(one[0])], more
 
 
 def show_reviews(ask: Ask) -> Response:
     """Show what must be signed."""
     schedule = ask.schedule
-    rows = [_row(schedule, *one) for one in list_reviews(ask)]
+    rows = [_row(schedule, *one) for one in list_reviews(ask)[0]]
     owners = {owner for row in rows for owner in _signers(row.review)} | set(schedule.teams)
     return page(
         ask, "reviews.html", rows=rows, team=ask.query.get("team", ""), everything=bool(ask.query.get("all")),
