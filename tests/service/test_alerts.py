@@ -210,9 +210,9 @@ def test_40_flapping_is_one_incident_and_told_once_an_hour(store: Store, alerter
     assert kinds.count("alert") == 2 * 2  # two openings, to ada and the team
     assert kinds.count("recovery") == 2  # the first; from then on it has to last
 
-    alerter.step(at + minutes(117))
+    alerter.step(at + minutes(116))
     assert [kind for _to, _channel, kind, _title in messages(store)] == kinds
-    alerter.step(at + minutes(118))
+    alerter.step(at + minutes(117))
     assert now_open(store) == []
     kinds = [kind for _to, _channel, kind, _title in messages(store)]
     assert kinds.count("recovery") == 2 * 2
