@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, event, func, insert, select, text
 from store_samples import NOW, SITE, answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep.errors import StoreError
 from upkeep.judge import evidence_hash
 from upkeep.observed import Observed, Outcome, Seen
@@ -431,7 +432,7 @@ def test_49_texts_of_any_kind_are_kept_and_told_apart(store: Store) -> None:
     (read,) = given(store, run_id)
     with store.read() as db:
         assert len(findings.open_ones(db)) == len(subjects)
-    assert [other.observation.data["text"] for other in read.seen] == subjects
+    assert [other.observation.data["text"] for other in read.seen] == list(map(masked, subjects))
     assert [other.observation.raw for other in read.seen] == [
         other.observation.raw for other in seen
     ]
@@ -439,7 +440,7 @@ def test_49_texts_of_any_kind_are_kept_and_told_apart(store: Store) -> None:
     for other in read.results:
         assert not any(letter < " " and letter not in "\n\t" for letter in other.subject)
         assert len(other.subject) <= 4000
-    harmless = {text for text in subjects if len(text) < 4000 and text.isprintable()}
+    harmless = {masked(text) for text in subjects if len(text) < 4000 and text.isprintable()}
     assert harmless <= {other.subject for other in read.results}
 
 

@@ -175,7 +175,7 @@ def test_a_url_that_names_no_database_of_ours(url: str, message: str) -> None:
     said, _remedy = problem(url)
 
     assert message in said
-    assert "expected sqlite:////path/file.db or postgresql://user@host/name" in said
+    assert "expected sqlite:////path/file.db or postgresql://<user>@host/name" in said
     assert "s3cret" not in said
 
 

@@ -22,7 +22,7 @@ KEEPALIVE = {
     "tcp_user_timeout": 60_000,
 }
 NO_SHARED_MEMORY = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)
-SHAPE = "sqlite:////path/file.db or postgresql://user@host/name"
+SHAPE = "sqlite:////path/file.db or postgresql://<user>@host/name"  # a user without brackets would be masked
 
 
 def connect(url: str) -> tuple[Engine, str]:
