@@ -25,6 +25,7 @@ from typing import Any
 
 import paramiko
 
+from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 from upkeep import parameters
 from upkeep.check import load
@@ -43,13 +44,13 @@ COMMAND_SECONDS = 10.0
 AT_ONCE = 100
 CLOCK_LIMIT_SECONDS = 5.0
 CONTROLLER = OWN_HOST
-NO_PYTHON = "upkeep:no-python"
+NO_PYTHON, MAY = "no-python", "may"
 PROBE = """\
 import importlib.util as u, json, os, shutil, sys, time
 p = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 def there(t):
     return u.find_spec(t[7:]) if t.startswith("python:") else shutil.which(t, path=p)
-print("upkeep:" + json.dumps({"python": sys.version.split()[0], "path": sys.executable, "uid": os.geteuid(),
+print("\\n%(mark)s" + json.dumps({"python": sys.version.split()[0], "path": sys.executable, "uid": os.geteuid(),
 "clock": time.time(), "lacks": [t for t in %(tools)r if not any(map(there, t.split("|")))]}))
 """
 
@@ -233,14 +234,15 @@ def _examine_remote(way: Way, tools: Sequence[str]) -> Iterator[Line]:
 
 def _examine_inside(session: Session, way: Way, tools: Sequence[str]) -> Iterator[Line]:
     """Yield what was found on the host, by one command."""
-    probe = PROBE % {"tools": list(tools)}
+    nonce = transport.new_nonce()
+    probe = PROBE % {"tools": list(tools), "mark": mark(nonce, "")}
     encoded = b64encode(probe.encode()).decode("ascii")
     interpreter = "" if way.interpreter.startswith("auto") else way.interpreter
     candidates = shlex.quote(interpreter) if interpreter else transport.CANDIDATES
     program = f"import base64; exec(base64.b64decode('{encoded}'))"
     script = (
         f'for p in {candidates}; do "$p" {transport.TRY} </dev/null >/dev/null 2>&1 &&'
-        f' exec "$p" -c {shlex.quote(program)}; done; echo {NO_PYTHON}'
+        f' exec "$p" -c {shlex.quote(program)}; done; echo; echo {mark(nonce, NO_PYTHON)}'
     )
     before = time.time()
     try:
@@ -249,8 +251,9 @@ def _examine_inside(session: Session, way: Way, tools: Sequence[str]) -> Iterato
         text = f"no answer to a command: {reason(exc)}"
         yield Line(way.host, "python", "unknown", text, f"{way.command} true")
         return
-    answer = _parse(said)
-    if answer is None and NO_PYTHON not in said:
+    told = _marked(said, nonce)
+    answer = _parse(told)
+    if answer is None and told != NO_PYTHON:
         text = f"something else answers there than a shell: {said.strip()[:80]!r}"
         yield Line(way.host, "python", "unknown", text, f"{way.command} true")
         return
@@ -305,10 +308,12 @@ def _privilege(session: Session, way: Way, uid: int) -> Iterator[Line]:
         yield Line(way.host, "privilege", "ok", f"{way.user} becomes root with a password")
     else:
         try:
-            said = session.run("sudo -n true && echo upkeep:sudo", COMMAND_SECONDS)
+            nonce = transport.new_nonce()
+            ask = f"sudo -n true && echo && echo {mark(nonce, MAY)}"
+            told = _marked(session.run(ask, COMMAND_SECONDS), nonce)
         except (OSError, EOFError, paramiko.SSHException):
-            said = ""
-        if "upkeep:sudo" in said:
+            told = ""
+        if told == MAY:
             yield Line(way.host, "privilege", "ok", f"{way.user} becomes root without a password")
         else:
             text = f"{way.user} may not become root without a password, and none is given"
@@ -316,22 +321,30 @@ def _privilege(session: Session, way: Way, uid: int) -> Iterator[Line]:
             yield Line(way.host, "privilege", "fail", text, remedy)
 
 
-def _parse(said: str) -> dict[str, Any] | None:
-    """Return what the probe said, if it is what it says; hosts are not trusted to keep to it."""
-    for line in said.splitlines():
-        if line.startswith("upkeep:{"):
-            try:
-                answer = json.loads(line.removeprefix("upkeep:"))
-                lacks = [str(tool) for tool in answer["lacks"]]
-                clock = float(answer["clock"])
-                path, python = str(answer["path"])[:200], str(answer["python"])[:50]
-                uid = int(answer["uid"])
-            except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-                return None
-            if not math.isfinite(clock):
-                return None
-            return {"lacks": lacks, "clock": clock, "path": path, "python": python, "uid": uid}
-    return None
+def _marked(said: str, nonce: str) -> str:
+    """Return what stands behind the nonce, on the one line that begins with it; empty if there is not just one.
+
+    Around it is whatever a login says there. The nonce is in the command, which others on the host may read: none of
+    them can write into its answer.
+    """
+    start = mark(nonce, "")
+    told = [line.removeprefix(start) for line in said.split("\n") if line.startswith(start)]
+    return told[0].rstrip("\r") if len(told) == 1 else ""
+
+
+def _parse(told: str) -> dict[str, Any] | None:
+    """Return what the probe told, if it is what it tells; hosts are not trusted to keep to it."""
+    try:
+        answer = json.loads(told)
+        lacks = [str(tool) for tool in answer["lacks"]]
+        clock = float(answer["clock"])
+        path, python = str(answer["path"])[:200], str(answer["python"])[:50]
+        uid = int(answer["uid"])
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
+    if not math.isfinite(clock):
+        return None
+    return {"lacks": lacks, "clock": clock, "path": path, "python": python, "uid": uid}
 
 
 def _file_system(path: Path) -> str:

@@ -22,7 +22,7 @@ import pytest
 from patience import PATIENCE_SECONDS
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.doctor import Line, _clock, _parse, examine, examine_host
+from upkeep.doctor import Line, _clock, _marked, _parse, examine, examine_host
 from upkeep.errors import ConfigurationError
 from upkeep.site import load_site
 from upkeep.ways import Way
@@ -490,19 +490,36 @@ def test_a_clock_that_is_off(clock: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "told",
     [
         "",
-        "upkeep:{",
-        "upkeep:{}",
-        'upkeep:{"python": "3", "path": "/p", "uid": 0, "clock": NaN, "lacks": []}',
-        'upkeep:{"python": "3", "path": "/p", "uid": 0, "clock": 1, "lacks": 7}',
-        'upkeep:{"python": "3", "path": "/p", "uid": 1e999, "clock": 1, "lacks": []}',
-        'upkeep:{"a": ' + "[" * 100_000,
+        "{",
+        "{}",
+        '{"python": "3", "path": "/p", "uid": 0, "clock": NaN, "lacks": []}',
+        '{"python": "3", "path": "/p", "uid": 0, "clock": 1, "lacks": 7}',
+        '{"python": "3", "path": "/p", "uid": 1e999, "clock": 1, "lacks": []}',
+        '{"a": ' + "[" * 100_000,
     ],
 )
-def test_a_host_may_answer_anything(said: str) -> None:
-    assert _parse(said) is None
+def test_a_host_may_answer_anything(told: str) -> None:
+    assert _parse(told) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("upkeep 0a words\n", "words"),
+        ("Welcome\nupkeep 0a words\r\nlogout\n", "words"),
+        ("upkeep 0b words\n", ""),
+        ("Welcome upkeep 0a words\n", ""),
+        ("upkeep 0a words\nupkeep 0a others\n", ""),
+        ("upkeep:no-python\nno-python\n", ""),
+        ("", ""),
+    ],
+    ids=["alone", "in a login", "an old one", "behind a text", "two", "no mark", "nothing"],
+)
+def test_only_what_the_nonce_marks_is_an_answer(said: str, told: str) -> None:
+    assert _marked(said, "0a") == told
 
 
 def test_a_host_that_another_connection_reaches_is_left_to_ansible(sshd: Sshd) -> None:
