@@ -88,7 +88,13 @@ def test_2_what_ansible_had_handed_over_before_the_kill_is_taken_in_once(
 ) -> None:
     upkeep = site({slow_host: [SLOW_CHECK], "web1": ["failed_logins"]})
     started = upkeep.start("run", "daily")
-    eventually(lambda: any(upkeep.workspace.glob("run-*/artifacts")))
+
+    def works() -> bool:
+        """Return whether Ansible works: its folder is made, and its hosts are listed, a moment earlier."""
+        found = children(str(upkeep.site / "inventory"))
+        return any("env/extravars" in part for one in found for part in one.cmdline())
+
+    eventually(works)
     started.send_signal(signal.SIGSTOP)
 
     def handed_over() -> bool:
