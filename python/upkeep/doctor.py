@@ -134,15 +134,13 @@ def examine_controller(site: Site) -> Iterator[Line]:
 
 def _own_clock(site: Site, store: Store) -> Iterator[Line]:
     """Yield if this machine's clock has stepped, and is not believed."""
-    step = Timekeeper(store, site.key, site.name).look().step
-    if step:
-        text = (
-            f"it has stepped by {step:+,.0f} s; what follows the time waits until that is confirmed"
-        )
-        remedy = (
-            f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=site.name)}"
-        )
-        yield Line(CONTROLLER, "clock", "warn", text, remedy)
+    trust = Timekeeper(store, site.key, site.name).look()
+    if trust.step:
+        text = f"it has stepped by {trust.step:+,.0f} s"
+        if trust.held:
+            text += "; nothing becomes due, is missed or removed by it until that is confirmed"
+        accept = command("doctor", "--accept-clock", site=site.name)
+        yield Line(CONTROLLER, "clock", "warn", text, f"timedatectl; if it is right: {accept}")
 
 
 def _folders(site: Site) -> Iterator[Line]:
