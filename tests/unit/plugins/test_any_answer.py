@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from store_samples import begun
 
 from ansible_collections.astral.upkeep.plugins.action import observe
 from ansible_collections.astral.upkeep.plugins.module_utils.program import framed, mark
@@ -21,6 +22,8 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, trans
 from upkeep.check import Check
 from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, from_json, to_json
+from upkeep.store import Store, open_store, runs
+from upkeep.store.observed import add_host
 from upkeep.verdicts import Measure, Status, Verdict, passed
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
@@ -52,11 +55,18 @@ REQUESTS = (Request("clock", {}), Request("reboot", {}))
 DUE = (Due("one", 0, {}), Due("two", 0, {}), Due("three", 1, {}))
 
 
+STORES: list[Store] = []
+
+
 @pytest.fixture(autouse=True, scope="module")
-def only_these_checks() -> Iterator[None]:
+def only_these_checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('any')}/upkeep.db")
+    STORES.append(store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(observe, "load", lambda: CHECKS)
         yield
+    STORES.remove(store)
+    store.close()
 
 
 def take(output: str, error: str = "", status: int = 0) -> Observed:
@@ -72,7 +82,13 @@ def check(observed: Observed) -> None:
     text = json.dumps(to_json(observed), allow_nan=False)
     text.encode("ascii")
     json.dumps(to_json(observed), ensure_ascii=False).encode("utf-8")
-    assert from_json(json.loads(text), observed.host) == observed
+    taken = from_json(json.loads(text), observed.host)
+    assert taken == observed
+    with STORES[0].begin() as db:
+        run_id = runs.start(db, begun())
+        assert add_host(db, run_id, taken)
+        (host,) = runs.hosts(db, run_id)
+    assert (host.host, host.outcome) == (observed.host, observed.outcome)
     assert SECRET not in text
     assert observed.message.isprintable()
     if observed.outcome is not Outcome.OK:
