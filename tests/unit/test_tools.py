@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,8 +18,12 @@ BUSY = str(TOOLS / "beside-busy")
 
 def spinning(script: int) -> list[psutil.Process]:
     """The processes that keep the machine busy for a script."""
-    found = psutil.Process(script).children()
-    return [one for one in found if one.cmdline()[3:5] == ["spin", str(script)]]
+    found = []
+    for one in psutil.Process(script).children():
+        with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
+            if one.cmdline()[3:5] == ["spin", str(script)]:
+                found.append(one)
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -28,12 +33,12 @@ def test_what_keeps_the_machine_busy_ends_with_the_script(
     goes_on = tmp_path / "goes on"
     goes_on.touch()
     wait = ["sh", "-c", 'while [ -e "$0" ]; do sleep 0.1; done', str(goes_on)]
-    script = subprocess.Popen([BUSY, *wait])
-    busy = eventually(lambda: found if len(found := spinning(script.pid)) >= 2 else [])
-
-    script.send_signal(number)
-    goes_on.unlink()
-    script.wait(PATIENCE_SECONDS)
+    with subprocess.Popen([BUSY, *wait]) as script:
+        try:
+            busy = eventually(lambda: found if len(found := spinning(script.pid)) >= 2 else [])
+        finally:
+            script.send_signal(number)
+            goes_on.unlink()
 
     _gone, left = psutil.wait_procs(busy, timeout=PATIENCE_SECONDS)
     assert left == []
