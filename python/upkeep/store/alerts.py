@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy import insert as new_row
 
-from upkeep.alerts.groups import FLAPPING_FOR, SETTLES_FOR, Board
+from upkeep.alerts.groups import FLAPPING_FOR, SETTLES_FOR, TELLS_EVERY, Board
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, Alert, Member, Past, Transition
 from upkeep.errors import UsageError
 from upkeep.store import tables
@@ -66,10 +66,14 @@ def begin(db: Connection, site: str, now: datetime) -> None:
 
 
 def _bring_back(db: Connection, site: str, now: datetime) -> None:
-    """Let begin now what a clock that was ahead has begun, or it would wait until that time comes."""
+    """Let begin soon what a clock that was ahead has begun, or it would wait until that time comes.
+
+    A round may be up to TELLS_EVERY ahead by itself: then it is what a group that flaps tells next.
+    """
     table = tables.alert
     ours = (table.c.site == site, table.c.closed_at.is_(None))
-    db.execute(update(table).where(*ours, table.c.round_at > now).values(round_at=now))
+    latest = now + TELLS_EVERY
+    db.execute(update(table).where(*ours, table.c.round_at > latest).values(round_at=latest))
     settles_at = now + SETTLES_FOR
     late = update(table).where(*ours, table.c.settles_at > settles_at)
     db.execute(late.values(settles_at=settles_at))
