@@ -11,6 +11,7 @@ import oldest
 import pytest
 import shared
 import skips
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 
@@ -21,6 +22,11 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH")])
 )
+
+
+# An example that takes long is no failure: the machine may be busy.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from upkeep import agent
+from upkeep import agent, clock
 from upkeep.observed import Observed, Outcome
 from upkeep.scheduler import Scheduler
 from upkeep.site import Site
@@ -75,7 +75,7 @@ def work(url: str, ledger: str, site: str, one: Occurrence, driver: str) -> None
     store = open_store(url)
     task = agent.Task(one.schedule, one.schedule, "astral.upkeep.observe", "none", site=site)
     with store.begin() as db:
-        run_id = runs.start(db, agent.begun(task, Path("/nonexistent")))
+        run_id = runs.start(db, agent.begun(task, Path("/nonexistent"), clock.now()))
         if not occurrences.begin(db, one.id, driver, run_id):
             return
     with Path(ledger).open("a") as stream:

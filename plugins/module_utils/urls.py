@@ -13,6 +13,7 @@ What is masked already stays as it is, so that a text may be masked at each step
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from typing import Any, Callable, Dict, Iterable, Iterator, Match, Tuple
 from urllib.parse import quote, unquote
 
@@ -128,6 +129,9 @@ def secrets_in(text: str) -> Iterator[str]:
         user, colon, password = (place.group()[:-1] if place else before).partition(":")
         if colon:
             yield from _both(password)
+            # So a client sends them: a server may say it back (RFC 7617).
+            for pair in {f"{user}:{password}", unquote(f"{user}:{password}")}:
+                yield b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
         elif len(user) >= TOKEN_CHARACTERS:
             yield from _both(user)
     query = rest.partition("?")[2].partition("#")[0]

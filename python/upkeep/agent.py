@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,11 @@ from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
 
 LEASE_POLL_SECONDS = 1.0
+OWN_PLAYBOOKS = "astral.upkeep."
+SEVERAL = re.compile(r"[,:&!]")
+"""What makes a pattern of hosts more than one name; in ranges, too, such as web[1:3]."""
+SEPARATE = re.compile(r"[,@]")
+"""Patterns with these are put together by commas, others by colons."""
 GATHERED_SECONDS = 0.4
 GATHERED_ANSWERS = 50
 """For so long, or until so many are there, answers wait to be written down together."""
@@ -87,23 +93,38 @@ class Progress(Protocol):
         """Show how many hosts are in the run."""
 
 
-def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
+def run(
+    task: Task,
+    store: Store,
+    workspaces: Path,
+    progress: Progress,
+    time_of: Callable[[], datetime] = clock.now,
+) -> int:
     """Run the task, write down all that comes, and return the run's number.
 
-    Raises StoreError before anything has run if the store cannot be written; later, what cannot be written waits in
-    the workspace for the next start.
+    time_of: the time by which things are decided, which is not that of a clock that has stepped. Raises StoreError
+    before anything has run if the store or the workspace cannot be written; later, what cannot be written waits in the
+    workspace for the next start.
     """
+    limit = _limit(task)
     # The run's time is that of all that follows: listing hosts, waiting for them, Ansible, and the account at the end.
     stop = child.Stop(task.run_timeout_seconds)
-    workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
     try:
-        kept_files.claim_workspace(workspace, store, boot_id())
-        run_id = _begin(task, store, workspace)
+        workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
+    except OSError as exc:
+        raise _no_workspace(workspaces, exc) from exc
+    began_at = time_of()
+    try:
+        try:
+            kept_files.claim_workspace(workspace, store, boot_id())
+        except OSError as exc:
+            raise _no_workspace(workspaces, exc) from exc
+        run_id = _begin(task, store, workspace, began_at)
     except BaseException:  # there is no run that could have an end
         shutil.rmtree(workspace, ignore_errors=True)
         raise
-    with _Intake(run_id, store, workspace, progress, stop) as intake:
-        order = _order(task, workspace)
+    with _Intake(run_id, store, workspace, progress, stop, began_at) as intake:
+        order = _order(task, workspace, limit)
         listed: list[str] = []
         try:
             if task.changes_hosts and not task.check_mode:
@@ -122,10 +143,10 @@ def run(task: Task, store: Store, workspaces: Path, progress: Progress) -> int:
     return run_id
 
 
-def _begin(task: Task, store: Store, workspace: Path) -> int:
+def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
     """Write down that the run begins, and that it fulfils its occurrence; return its number."""
     with store.begin() as db:
-        run_id = runs.start(db, begun(task, workspace))
+        run_id = runs.start(db, begun(task, workspace, at))
         if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
             raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
         return run_id
@@ -139,7 +160,12 @@ def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) ->
     job has begun is not: nobody knows how far it came.
     """
     ended = runner.run(order, intake)
-    if not ended.started and ended.status > 0 and not ended.stopped and _matches_nothing(task):
+    if (
+        not ended.started
+        and ended.status > 0
+        and not ended.stopped
+        and _matches_nothing(task, order.limit)
+    ):
         return replace(ended, no_hosts=True)
     dead: set[str] = set()
     touched: set[str] = set()
@@ -169,10 +195,10 @@ def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) ->
     return ended
 
 
-def _matches_nothing(task: Task) -> bool:
+def _matches_nothing(task: Task, limit: str) -> bool:
     """Return whether it is the limit that leaves no host: Ansible says so in a sentence only."""
     try:
-        return bool(task.limit) and not read_inventory(task.inventory, task.limit, task.environment)
+        return bool(limit) and not read_inventory(task.inventory, limit, task.environment)
     except ConfigurationError:
         return False
 
@@ -227,7 +253,13 @@ class _Intake:
     """Writes down what hosts give, as it comes, and knows who has given nothing yet."""
 
     def __init__(
-        self, run_id: int, store: Store, workspace: Path, progress: Progress, stop: child.Stop
+        self,
+        run_id: int,
+        store: Store,
+        workspace: Path,
+        progress: Progress,
+        stop: child.Stop,
+        began_at: datetime,
     ) -> None:
         self.run_id = run_id
         self.store = store
@@ -246,7 +278,7 @@ class _Intake:
         self.latest: dict[str, Observed] = {}
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
-        self.began_at, self.began_seconds = clock.now(), time.monotonic()
+        self.began_at, self.began_seconds = began_at, time.monotonic()
         self.waiting: list[Observed] = []
         self.waits_since = 0.0
 
@@ -306,6 +338,7 @@ class _Intake:
 
     def failed(self, host: str, task: str, message: str) -> None:
         """Remember that a job failed on a host; one that could not even be observed has given nothing."""
+        task = masked(task)
         text = masked(f"{task}: {' '.join(message.split())}")[:500]
         if self.outcomes.get(host) is Outcome.OK:
             self.job_failures[host] = text
@@ -315,7 +348,7 @@ class _Intake:
 
     def changed(self, host: str, task: str, diff: str) -> None:
         """Write down what a job changed, or would have, and show it."""
-        self._note(runs.Change(host, task, "changed", masked(diff)))
+        self._note(runs.Change(host, masked(task), "changed", masked(diff)))
 
     def refused(self, host: str, why: str) -> None:
         """Count what was not believed; it is told at the end."""
@@ -481,7 +514,7 @@ def _at_a_time_of(observed: Observed, now: datetime) -> Observed:
     return replace(observed, observed_at=now, results=tuple(results))
 
 
-def _order(task: Task, workspace: Path) -> runner.Order:
+def _order(task: Task, workspace: Path, limit: str) -> runner.Order:
     """Return what Ansible is to do."""
     variables: dict[str, Any] = {
         "upkeep_procedure": task.procedure,
@@ -497,7 +530,7 @@ def _order(task: Task, workspace: Path) -> runner.Order:
         playbook=task.playbook,
         inventory=task.inventory,
         workspace=workspace,
-        limit=task.limit,
+        limit=limit,
         check=task.check_mode,
         diff=task.diff,
         forks=task.forks,
@@ -506,7 +539,28 @@ def _order(task: Task, workspace: Path) -> runner.Order:
     )
 
 
-def begun(task: Task, workspace: Path) -> runs.RunStart:
+def _limit(task: Task) -> str:
+    """Return the pattern of all hosts that the run may reach: those of the limit that are the procedure's.
+
+    Our own playbooks ask for the procedure's hosts themselves; a site's own may say `hosts: all`, and reach no more for
+    that. Raises UsageError if the two cannot be put together: Ansible's patterns have no brackets.
+    """
+    own = task.playbook.startswith(OWN_PLAYBOOKS)
+    if own or task.hosts in ("", "all", "*"):
+        return task.limit
+    if not task.limit:
+        return task.hosts
+    if not SEVERAL.search(task.hosts):
+        return f"{task.limit}{',' if SEPARATE.search(task.limit) else ':'}&{task.hosts}"
+    if not SEVERAL.search(task.limit) and not task.limit.startswith("@"):
+        return f"{task.hosts}{',' if ',' in task.hosts else ':'}&{task.limit}"
+    raise UsageError(
+        f"--limit {task.limit!r} cannot be put together with the procedure's hosts {task.hosts!r}",
+        remedy="limit it to one host or group at a time",
+    )
+
+
+def begun(task: Task, workspace: Path, at: datetime) -> runs.RunStart:
     """Return what is written down before the run begins."""
     driver = psutil.Process()
     return runs.RunStart(
@@ -518,7 +572,7 @@ def begun(task: Task, workspace: Path) -> runs.RunStart:
         limit=task.limit,
         check_mode=task.check_mode,
         diff=task.diff,
-        started_at=clock.now(),
+        started_at=at,
         started_by=getpass.getuser(),
         driver_host=socket.gethostname(),
         driver_pid=driver.pid,
@@ -557,11 +611,15 @@ def _private(folder: Path) -> Path:
             message = f"{folder}: belongs to others too; a run's workspace must be private"
             raise StoreError(message, remedy=f"chmod 700 {folder}")
     except OSError as exc:
-        message = f"{folder}: a run needs a workspace here: {exc.strerror}"
-        raise StoreError(
-            message, remedy="set UPKEEP_WORKSPACE to a folder that can be written"
-        ) from exc
+        raise _no_workspace(folder, exc) from exc
     return folder
+
+
+def _no_workspace(folder: Path, exc: OSError) -> StoreError:
+    message = f"{folder}: a run needs a workspace here: {exc.strerror}"
+    return StoreError(
+        message, remedy="free space there, or set UPKEEP_WORKSPACE to a folder that can be written"
+    )
 
 
 def _cause_of(exc: object) -> str:

@@ -269,7 +269,7 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
     out, errors = Screen(printed), Screen(Lasting(sys.stderr))
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
-        run_id = agent.run(task, store, site.settings.workspace, view)
+        run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
     with store.read() as db:
         summary = of_run(db, _stored_run(db, run_id))
         report = _write_report(db, site.settings, summary)

@@ -24,6 +24,8 @@ from upkeep.events import Ears
 EVENT_LIMIT_CHARACTERS = 64_000_000
 """Over MAX_EVENT_RES (700,000 by default) an event silently becomes empty; hosts' answers are bounded well below."""
 POLL_SECONDS = 0.5
+MARK = "AWX_ISOLATED_DATA_DIR"
+"""What ansible-runner tells Ansible, and Ansible all that it starts: whose they are."""
 CALLBACKS = Path(__file__).parent / "data" / "callback"
 
 
@@ -77,6 +79,7 @@ class Ended:
 def run(order: Order, listener: Listener) -> Ended:
     """Run the order's playbook and return how it ended; raise RunError if it could not be started."""
     import ansible_runner  # half a second, and only runs need it
+    import pexpect
 
     ears = Ears(listener, _artifacts(order.workspace, "job_events"))
     report = order.workspace / "keeper"
@@ -103,7 +106,9 @@ def run(order: Order, listener: Listener) -> Ended:
     runner.config.env = {**told, "ANSIBLE_CALLBACK_PLUGINS": ":".join(filter(None, callbacks))}
     with _umask(0o077), _heard_by(ears):
         try:
-            runner.run()
+            # It ends its work with a wait of 5 s for the rest of the output; who takes in much needs longer.
+            with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
+                runner.run()
         finally:
             stopper.end_all()
     ears.sweep()
@@ -151,8 +156,10 @@ def list_hosts(order: Order, stop: child.Stop) -> list[str]:
     variables.chmod(0o600)
     command += ["-i", order.inventory, "-e", f"@{variables}"]
     command += ["--limit", order.limit] if order.limit else []
+    # By this mark `end_leftovers` finds it, too.
+    environment = _environment(order) | {MARK: str(_artifacts(order.workspace))}
     try:
-        done = child.run(command, seconds=stop.left, environment=_environment(order), stop=stop)
+        done = child.run(command, seconds=stop.left, environment=environment, stop=stop)
     except OSError as exc:
         raise RunError(f"ansible-playbook --list-hosts: {exc}") from exc
     if done.stopped:
@@ -177,7 +184,7 @@ def end_leftovers(workspace: Path) -> int:
 
     Its keeper ends them at once. This is for those whose keeper was killed too.
     """
-    return child.end_marked("AWX_ISOLATED_DATA_DIR", str(_artifacts(workspace)))
+    return child.end_marked(MARK, str(_artifacts(workspace)))
 
 
 def _artifacts(workspace: Path, *names: str) -> Path:

@@ -53,7 +53,10 @@ class Scope:
         return (
             check == self.check_id
             and _fits(host, self.host_pattern)
-            and _fits(subject, self.subject_glob)
+            and (
+                subject == self.subject_glob
+                or fnmatchcase(subject, _without_marks(self.subject_glob))
+            )
         )
 
 
@@ -224,6 +227,17 @@ def _refuse_end(ends_at: datetime, longest: timedelta, now: datetime) -> str:
     if ends_at - now > longest:
         return f"a waiver ends at most {longest.total_seconds() / 86400:g} days from now"
     return ""
+
+
+def _without_marks(pattern: str) -> str:
+    """Return a pattern of subjects in which what masks a URL stands for itself.
+
+    Of a URL that is shown as `…/health?token=*` the `?` and the `*` are no wildcards: whoever writes it down as it is
+    shown means that one, not `…?token=* (2)` or `…?token=*&scope=*`. Elsewhere in it, a `*` is one.
+    """
+    if "://" not in pattern:
+        return pattern
+    return re.sub(r"(?<=[=?&;])\*", "[*]", pattern).replace("?", "[?]")
 
 
 def _fits(text: str, pattern: str) -> bool:

@@ -335,7 +335,7 @@ def test_a_run_whose_time_is_up_leaves_nothing_and_names_the_hosts_it_had_not_be
     assert marked(mark) == []
     assert document["run"]["cause"] == "not done after 20 s"
     assert {one["name"]: one["message"] for one in document["hosts"]} == {
-        "here": "no answer yet: not done after 20 s",
+        "here": "began and gave no answer: not done after 20 s",
         "there": "not begun: not done after 20 s",
     }
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from store_samples import answer, begun, result
 
-from upkeep import child
+from upkeep import child, clock
 from upkeep.agent import _Intake
 from upkeep.events import Ears
 from upkeep.observed import OWN_HOST, Observed, to_json
@@ -193,7 +193,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_any_event_is_taken_in_and_only_its_host_has_rows(
     world: World, kind: Any, data: Any
 ) -> None:
-    intake = _Intake(world.run_id, world.store, world.folder, Nobody(), NEVER)
+    intake = _Intake(world.run_id, world.store, world.folder, Nobody(), NEVER, clock.now())
     ears = Ears(intake, world.folder)
     number = str(uuid.uuid4())
     content = {"uuid": number, "event": kind, "event_data": data}

@@ -241,3 +241,30 @@ def test_who_may_approve(waiver: Waiver, by: Who, requester: Who | None, said: s
 )
 def test_who_may_revoke(waiver: Waiver, by: Who, why: str, said: str) -> None:
     assert refuse_revocation(waiver, by, why, NOW) == said
+
+
+MASKED = "https://h/w?token=*"
+
+
+@pytest.mark.parametrize(
+    ("glob", "subject", "covered"),
+    [
+        (MASKED, MASKED, True),
+        (MASKED, f"{MASKED} (2)", False),
+        (MASKED, f"{MASKED}&scope=*", False),
+        (MASKED, "https://h/wXtoken=*", False),
+        ("https://h/w?*", "https://h/w?*", True),
+        ("https://h/w?*", "https://h/w?a=*", False),
+        ("https://h/w?a=*&b=*", "https://h/w?a=*&b=*", True),
+        ("https://h/w?a=*&b=*", "https://h/w?a=*&c=*&b=*", False),
+        (f"{MASKED}*", f"{MASKED} (2)", True),
+        ("https://h/*", MASKED, True),
+        ("https://[::1]/w?token=*", "https://[::1]/w?token=*", True),
+        ("/var/log/*", "/var/log/a", True),
+        ("/srv/?", "/srv/a", True),
+    ],
+)
+def test_what_masks_a_url_is_no_wildcard(glob: str, subject: str, covered: bool) -> None:
+    scope = Scope("http_health", "web1", glob, Severity.CRITICAL)
+
+    assert scope.names("http_health", "web1", subject) == covered

@@ -101,6 +101,10 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
         why = letters.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
         return "Nothing was looked at" + (f": {why}" if why else "")
     need = summary.hosts_in_need
+    if summary.status != "done" and not need:
+        why = letters.text(summary.cause, 300) if summary.status == "partial" else ""
+        said = "No check failed that needs you" if counts.failing else "No check failed"
+        return said + _to_know(counts) + (f"; not all was done: {why}" if why else "")
     if hosts == 1:
         name = letters.text(only_host or (worst[0].host if worst else ""), 80) or "The host"
         return f"{name} needs you" if need else f"{name} is well" + _to_know(counts)

@@ -130,8 +130,8 @@ def test_urls_that_differ_in_a_secret_are_numbered_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("url", "secrets"),
     [
-        ("http://u:p%40ss@h/", {"p%40ss", "p@ss"}),
-        ("http://u:a@b@h/", {"a@b"}),
+        ("http://u:p%40ss@h/", {"p%40ss", "p@ss", "dTpwJTQwc3M=", "dTpwQHNz"}),
+        ("http://u:a@b@h/", {"a@b", "dTphQGI="}),
         ("http://h/?token=abc&format=json", {"abc"}),
         ("http://h/?q=0123456789abcdefghij", {"0123456789abcdefghij"}),
         ("https://0123456789abcdefghij@h/", {"0123456789abcdefghij"}),

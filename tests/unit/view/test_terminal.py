@@ -166,7 +166,7 @@ def test_the_worst_comes_first_and_unknown_between_high_and_medium():
         (
             [host("a", fine("a"))],
             {"status": "interrupted"},
-            "Interrupted after 1 host. a is well.",
+            "Interrupted after 1 host. No check failed.",
         ),
     ],
 )
