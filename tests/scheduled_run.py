@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from upkeep import agent
+from upkeep import agent, clock
 from upkeep.observed import Observed, Outcome
 from upkeep.store import occurrences, open_store, runs
 from upkeep.store.observed import add_hosts
@@ -24,7 +24,7 @@ def main() -> None:
     number, _colon, driver = claimed.partition(":")
     task = agent.Task(procedure, procedure, "astral.upkeep.observe", "none", site=site)
     with store.begin() as db:
-        run_id = runs.start(db, agent.begun(task, Path("/nonexistent")))
+        run_id = runs.start(db, agent.begun(task, Path("/nonexistent"), clock.now()))
         if not occurrences.begin(db, int(number), driver, run_id):
             raise SystemExit("not claimed")
     time.sleep(float(seconds))

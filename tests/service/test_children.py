@@ -432,12 +432,16 @@ def test_a_run_that_waits_for_a_host_hears_that_it_shall_stop(mark: str, site: P
     (site.parent / "state").mkdir()
     url = f"sqlite:///{site.parent}/state/upkeep.db"
     migrate(url)
-    store = open_store(url)
+    with contextlib.closing(open_store(url)) as store:
+        see_a_run_that_waits(mark, site, store)
+
+
+def see_a_run_that_waits(mark: str, site: Path, store: Store) -> None:
     now = datetime.now(UTC)
     key = os.path.normpath(site)
     holder = agent.Task("change", "Change", "astral.upkeep.observe", "none", site=key)
     with store.begin() as db:
-        holding = runs.start(db, agent.begun(holder, Path("/nonexistent")))
+        holding = runs.start(db, agent.begun(holder, Path("/nonexistent"), now))
         assert not leases.take(db, key, ["here"], holding, now)
         due = occurrences.New(
             site=key, schedule="change", due_at=now, begins_at=now, ends_by=now,
@@ -460,7 +464,6 @@ def test_a_run_that_waits_for_a_host_hears_that_it_shall_stop(mark: str, site: P
     assert process.returncode == 130
     assert str(last_run(site)["cause"]).startswith("interrupted by SIGTERM")
     assert marked(mark) == []
-    store.close()
 
 
 def test_an_inventory_that_hangs_is_given_up_and_leaves_nothing(
