@@ -80,7 +80,7 @@ def doubtful(seen: Observation, most: float, limit: float) -> Verdict | None:
     )
 
 
-def partly_read(data: Mapping[str, Any], text: str, measure: Measure) -> Verdict | None:
+def partly_read(data: Mapping[str, Any], text: str, *measures: Measure) -> Verdict | None:
     """Return what a log is that was not read whole and shows nothing wrong; None if it was.
 
     Clients can make a log grow beyond every limit. Were it unknown then, they could switch the check off; were it what
@@ -90,11 +90,11 @@ def partly_read(data: Mapping[str, Any], text: str, measure: Measure) -> Verdict
         return failed(
             Severity.MEDIUM,
             f"{text}, but something floods the log: there is more in the window than can be searched",
-            measure,
+            *measures,
             remedy="see what it is: journalctl -n 20, or tail -n 20 of the log; block its source; or set limit_bytes",
         )
     if data.get("truncated"):
-        return unknown(f"{text}, but only a part of the log could be read", measure)
+        return unknown(f"{text}, but only a part of the log could be read", *measures)
     return None
 
 

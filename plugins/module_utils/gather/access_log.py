@@ -525,6 +525,7 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
         "newest_at": iso_utc(window.newest_at),
         **summary.data(),
         "truncated": window.truncated,
+        "over_limit": window.over_limit,
         "searched_bytes": window.searched_bytes,
         "cut_lines": window.cut_lines,
         "half_line": window.half_line,

@@ -3,7 +3,7 @@
 Looks at the request times in an access log: their mean and their 95th percentile. nginx logs none in its default
 format: add `$request_time` to it, or `%D` to Apache's and `time_unit: us` to the site. A slow client's download counts.
 Of lines that were not understood nobody knows how long they took: where they are more than one in twenty, the 95th
-percentile may be theirs, and what would pass is unknown.
+percentile may be theirs, and what would pass is unknown. A log of which there is more than can be read fails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import ACCESS_FORMAT, items, number, sample, short, unread_share
+from upkeep.log_verdicts import (
+    ACCESS_FORMAT,
+    items,
+    number,
+    partly_read,
+    sample,
+    short,
+    unread_share,
+)
 from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 FEW_LINES = 5
@@ -49,6 +57,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             remedy=ACCESS_FORMAT,
         )
     if not requests:
+        if partly := partly_read(data, f"no request was read of {window:g} s"):
+            return partly
         if data.get("declared") is False:
             return None
         return unknown(f"no request in {window:g} s, so no request time")
@@ -62,6 +72,9 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             "and time_unit: us to the site",
         )
     verdict = judge_times(times, timed, params, items(data, "slow_routes"))
+    few = timed < params.min_timed_requests
+    if verdict.status is Status.PASS or (few and data.get("over_limit")):
+        verdict = partly_read(data, verdict.message, *verdict.measures) or verdict
     if not unread:
         return verdict
     text = f"{verdict.message}; {unread:.0f} lines were not understood{sample(data)}"

@@ -8,6 +8,7 @@ in its usual place, and is not in use, gives no result.
 A line that was not understood may be an error: fewer than `few_errors` of them are said, from there on what would pass
 is unknown if they could make it fail, and what fails does. No client can write such a line where its text is escaped,
 and a request that was cut off before its status is none: so nobody hides an error, or blinds the check, from outside.
+A log of which there is more than can be read and searched fails, for a flood can hide any error.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import ACCESS_FORMAT, items, number, sample, short, unread_share
+from upkeep.log_verdicts import (
+    ACCESS_FORMAT,
+    items,
+    number,
+    partly_read,
+    sample,
+    short,
+    unread_share,
+)
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -62,12 +71,12 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         text += f"; {unread:.0f} lines were not understood and may be errors{sample(data)}"
     if unread and (not requests or (unread >= params.few_errors and doubtful)):
         return unknown(text, *measures, remedy=ACCESS_FORMAT)
+    if partly := partly_read(data, text, *measures):
+        return partly
     if not requests:
         if data.get("declared") is False:
             return None
         return unknown(f"no request in {window:g} s, so no error rate", measures[0])
-    if data.get("truncated"):
-        text += "; only the newest part of the window was read"
     if enough or not errors:
         return passed(
             text if enough else f"{text}; too few for a rate, at least {params.min_requests}",

@@ -107,3 +107,32 @@ def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> No
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("observation", "status", "severity"),
+    [
+        (seen(over_limit=True, truncated=True), Status.FAIL, Severity.MEDIUM),
+        (seen(count=3, over_limit=True, truncated=True), Status.FAIL, Severity.MEDIUM),
+        (seen(requests=0, over_limit=True, truncated=True), Status.FAIL, Severity.MEDIUM),
+        (seen(9.0, over_limit=True, truncated=True), Status.FAIL, Severity.HIGH),
+        (seen(truncated=True), Status.UNKNOWN, None),
+        (seen(9.0, truncated=True), Status.FAIL, Severity.HIGH),
+    ],
+    ids=[
+        "would pass",
+        "too few",
+        "nothing read",
+        "fails all the same",
+        "a rotated log that cannot be read",
+        "the same, and it fails",
+    ],
+)
+def test_a_window_that_was_not_read_whole_never_passes(
+    observation: Observation, status: Status, severity: Severity | None
+) -> None:
+    verdict = judge(observation, Params(), NOW)
+
+    assert verdict is not None
+    assert (verdict.status, verdict.severity) == (status, severity)
+    assert ("something floods the log" in verdict.message) is (severity is Severity.MEDIUM)

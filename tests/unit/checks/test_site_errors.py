@@ -152,11 +152,39 @@ def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> No
     assert "9 lines were not understood" in verdict.message
 
 
-def test_a_truncated_window_is_said() -> None:
-    verdict = judge(seen(2000, 0, truncated=True), Params(), NOW)
+@pytest.mark.parametrize(
+    ("requests", "errors", "more", "status", "severity"),
+    [
+        (2000, 0, {"over_limit": True}, Status.FAIL, Severity.MEDIUM),
+        (10, 0, {"over_limit": True}, Status.FAIL, Severity.MEDIUM),
+        (10, 1, {"over_limit": True}, Status.FAIL, Severity.MEDIUM),
+        (0, 0, {"over_limit": True}, Status.FAIL, Severity.MEDIUM),
+        (0, 0, {"over_limit": True, "declared": False}, Status.FAIL, Severity.MEDIUM),
+        (2000, 30, {"over_limit": True}, Status.FAIL, Severity.HIGH),
+        (2000, 2000, {"over_limit": True}, Status.FAIL, Severity.CRITICAL),
+        (2000, 0, {}, Status.UNKNOWN, None),
+        (2000, 30, {}, Status.FAIL, Severity.HIGH),
+    ],
+    ids=[
+        "would pass",
+        "no error of few",
+        "too few for a rate",
+        "nothing read",
+        "nothing read of a found log",
+        "fails all the same",
+        "critical all the same",
+        "a rotated log that cannot be read",
+        "the same, and it fails",
+    ],
+)
+def test_a_window_that_was_not_read_whole_never_passes(
+    requests: int, errors: int, more: dict[str, Any], status: Status, severity: Severity | None
+) -> None:
+    verdict = judge(seen(requests, errors, truncated=True, **more), Params(), NOW)
 
     assert verdict is not None
-    assert verdict.message.endswith("; only the newest part of the window was read")
+    assert (verdict.status, verdict.severity) == (status, severity)
+    assert ("something floods the log" in verdict.message) is (severity is Severity.MEDIUM)
 
 
 def test_odd_lists_do_not_matter() -> None:
