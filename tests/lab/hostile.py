@@ -30,12 +30,18 @@ def say(answer):
     sys.stdout.buffer.flush()
 
 def changed(change):
-    # The real answer, with its document changed and all that stands around it as it was.
-    answer = real()
-    start, end = answer.index(b"{"), answer.rindex(b"}") + 1
-    document = json.loads(answer[start:end])
+    # The real answer, with its document changed and a frame around it that is right.
+    nonce = given.split(b"\\n", 1)[0].decode()
+    answer = real().decode()
+    begin = answer.index("\\n", answer.index("upkeep " + nonce + " answer ")) + 1
+    end = answer.index("\\nupkeep " + nonce + " end", begin)
+    head, *parts = answer[begin:end].split("\\n")
+    document = dict(json.loads(head), answers=[json.loads(part) for part in parts if part])
     change(document)
-    say(answer[:start] + json.dumps(document).encode() + answer[end:])
+    answers = document.pop("answers")
+    lines = [document] + (answers if isinstance(answers, list) else [answers])
+    text = "\\n".join(map(json.dumps, lines))
+    say(("\\nupkeep %s answer %d\\n%s\\nupkeep %s end\\n" % (nonce, len(text), text, nonce)).encode())
 
 behaviour = {"observe": lambda: say(real()), "job": lambda: say(b'{"changed": false}')}
 exec(open("/etc/lab/hostile.py").read())
