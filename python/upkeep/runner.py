@@ -83,6 +83,7 @@ def run(order: Order, listener: Listener) -> Ended:
 
     ears = Ears(listener, _artifacts(order.workspace, "job_events"))
     report = order.workspace / "keeper"
+    report.unlink(missing_ok=True)  # of the work before, in the same run
     stopper = _Stopper(listener, report)
     try:
         runner = ansible_runner.interface.init_runner(

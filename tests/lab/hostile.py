@@ -13,7 +13,7 @@ INTERPRETER = "/usr/local/sbin/hostile-python"
 BEHAVIOUR = "/etc/lab/hostile.py"
 PROGRAM = """\
 #!/usr/bin/python3
-import json, os, subprocess, sys, time
+import json, os, re, subprocess, sys, time
 
 arguments = sys.argv[1:]
 if "-c" in arguments:  # whoever asks first if this is a Python
@@ -31,8 +31,8 @@ def say(answer):
 
 def changed(change):
     # The real answer, with its document changed and a frame around it that is right.
-    nonce = given.split(b"\\n", 1)[0].decode()
     answer = real().decode()
+    nonce = re.search("^upkeep ([0-9a-f]+) answer ", answer, re.MULTILINE).group(1)
     begin = answer.index("\\n", answer.index("upkeep " + nonce + " answer ")) + 1
     end = answer.index("\\nupkeep " + nonce + " end", begin)
     head, *parts = answer[begin:end].split("\\n")
