@@ -294,8 +294,8 @@ def test_3_a_frame_with_a_real_number_is_the_event_that_ansible_wrote(lab: Lab) 
             {"ok", *UNSEEN},
         ),
         (
-            "behaviour['observe'] = lambda: changed(lambda d: [o.update(subject='\\ud800\\x1b[2J\\x00'"
-            ", raw='\\udfff\\x9b') for a in d['answers'] for o in a['observations']])",
+            "behaviour['observe'] = lambda: changed(lambda d: [a['observations'].append(dict("
+            "subject='\\ud800\\x1b[2J\\x00', raw='\\udfff\\x9b', data={})) for a in d['answers']])",
             {"ok", *UNSEEN},
         ),
         (
