@@ -130,7 +130,7 @@ def secrets_in(text: str) -> Iterator[str]:
         if colon:
             yield from _both(password)
             # So a client sends them: a server may say it back (RFC 7617).
-            for pair in {f"{user}:{password}", unquote(f"{user}:{password}")}:
+            for pair in (f"{user}:{password}", unquote(f"{user}:{password}")):
                 yield b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
         elif len(user) >= TOKEN_CHARACTERS:
             yield from _both(user)
