@@ -53,7 +53,10 @@ class RecordedHost(Host):
         return sorted(names)
 
     def glob(self, pattern: str, limit: int = 10_000) -> list[str]:
-        return sorted(fnmatch.filter(self.files, pattern))[:limit]
+        found = sorted(fnmatch.filter(self.files, pattern))
+        if len(found) > limit:
+            raise HostError(f"{pattern}: more than {limit} files have such a name")
+        return found
 
     def which(self, program: str) -> str | None:
         return (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import itertools
 import os
 import resource
 import selectors
@@ -132,12 +133,13 @@ class Host:
             raise HostError(_why(path, exc)) from exc
 
     def glob(self, pattern: str, limit: int = GLOB_LIMIT) -> list[str]:
-        """Return the paths that match, sorted, at most limit; `**` is any number of folders."""
-        found = []
-        for path in glob.iglob(pattern, recursive=True):
-            found.append(path)
-            if len(found) >= limit:
-                break
+        """Return the paths that match, sorted; `**` is any number of folders.
+
+        Raise HostError if they are more than limit: what is left out without a word would count as looked at.
+        """
+        found = list(itertools.islice(glob.iglob(pattern, recursive=True), limit + 1))
+        if len(found) > limit:
+            raise HostError(f"{pattern}: more than {limit} files have such a name")
         return sorted(found)
 
     def statvfs(self, path: str) -> os.statvfs_result:

@@ -34,6 +34,9 @@ LATE_BYTES = 262_144
 UNPACK_LIMIT_BYTES = 1_000_000_000
 LZMA_MEMORY_BYTES = 256_000_000
 ROTATED_LIMIT = 100
+LOGS_LIMIT = 1_000
+MATCHES_LIMIT = 100_000
+"""So many logs of one pattern are read, and so many are counted."""
 UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 ROTATED = re.compile(
@@ -452,3 +455,21 @@ def _unpack_xz(stream: IO[bytes]) -> Iterator[bytes]:
         data = b""
         if chunk:
             yield chunk
+
+
+def logs_of(pattern: str, host: Host) -> tuple[list[str], str]:
+    """Return the logs that a pattern or a path names, and what is wrong with the rest; empty if nothing is.
+
+    Where a client names logs, such as by its Host header, it can make more than can be read: those that are read are
+    told, and that there are more is an error of the pattern.
+    """
+    if not re.search(r"[*?\[]", pattern):
+        return [pattern], ""
+    found = host.glob(pattern, MATCHES_LIMIT)
+    if not found:
+        return [], f"{pattern}: no log has such a name"
+    if len(found) > LOGS_LIMIT:
+        return found[
+            :LOGS_LIMIT
+        ], f"{len(found)} logs have such a name, at most {LOGS_LIMIT} are read"
+    return found, ""

@@ -109,7 +109,7 @@ class _Includer:
     def __call__(self, patterns: list[str], block: Block) -> None:
         for pattern in patterns:
             full = pattern if pattern.startswith("/") else f"{self.folder}/{pattern}"
-            for path in self.host.glob(full, MOST_FILES):
+            for path in self.host.glob(full):
                 if path in self.open or self.files >= MOST_FILES:
                     continue
                 self.files += 1

@@ -23,11 +23,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
 from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     SLACK_SECONDS,
     LogWindow,
+    logs_of,
     named_fields,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 TIMEOUT_SECONDS = 60
+LIMIT_BYTES = 6_000_000
+"""A thousand logs of one pattern, each with what stands out in it."""
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "paths": {"type": "list", "elements": "str", "default": []},
@@ -563,8 +566,11 @@ def discover(host: Host) -> Iterable[tuple[str, str]]:
         except HostError as exc:
             yield folder, str(exc)
             continue
-        for path in host.glob(f"{folder}/{pattern}", limit=100):
+        found, problem = logs_of(f"{folder}/{pattern}", host)
+        for path in found:
             yield path, ""
+        if found and problem:
+            yield f"{folder}/{pattern}", problem
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
@@ -578,9 +584,9 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
                 else observe_log(path, params, host, declared=False)
             )
     for pattern in params["paths"]:
-        paths = host.glob(pattern, limit=100) if re.search(r"[*?\[]", pattern) else [pattern]
-        if not paths:
-            seen[pattern] = Observation(pattern, error=f"{pattern}: no log has such a name")
+        paths, problem = logs_of(pattern, host)
+        if problem:
+            seen[pattern] = Observation(pattern, error=problem)
         for path in paths:
             if path not in seen:
                 seen[path] = observe_log(path, params, host, declared=True)

@@ -29,10 +29,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
     parse_offset,
     time_value,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import LogWindow, named_fields
+from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
+    LogWindow,
+    logs_of,
+    named_fields,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 TIMEOUT_SECONDS = 60
+LIMIT_BYTES = 6_000_000
+"""A thousand logs of one pattern, each with what stands out in it."""
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -409,9 +415,9 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         if pattern == JOURNAL:
             seen[JOURNAL] = observe_journal(params, host)
             continue
-        named = host.glob(pattern, limit=100) if re.search(r"[*?\[]", pattern) else [pattern]
-        if not named:
-            seen[pattern] = Observation(pattern, error=f"{pattern}: no log has such a name")
+        named, problem = logs_of(pattern, host)
+        if problem:
+            seen[pattern] = Observation(pattern, error=problem)
         for path in named:
             if path not in seen:
                 seen[path] = observe_file(path, params, host)
