@@ -110,6 +110,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 FIELD_UNITS = {"Duration": "ns", "duration_ms": "ms"}
 CUT = -1
+# They speak of the method and the version that the client chose, not of the server: a client makes Apache answer 501
+# and nginx 505 at will. Source: RFC 9110, sections 15.6.2 and 15.6.6.
+CHOSEN_BY_CLIENTS = (501, 505)
 
 
 class Request(NamedTuple):
@@ -277,6 +280,11 @@ class Parser:
         return "", None
 
 
+def is_server_error(status: int) -> bool:
+    """Return whether the status tells of a fault of the server, which a client does not choose."""
+    return 500 <= status < 600 and status not in CHOSEN_BY_CLIENTS
+
+
 def _from_both_ends(
     text: str, start: int, escaped: re.Match[str] | None
 ) -> tuple[str, str, str, int]:
@@ -294,7 +302,7 @@ def _from_both_ends(
     if not found:
         cut = '"' not in text[start:].replace('\\"', "") and len(text) >= CUT_FROM_CHARACTERS
         return text[start:], str(CUT) if cut else "", "-", len(text)
-    readings = [(int(one.groups()[-2]) >= 500, -one.end(), one) for one in found]
+    readings = [(is_server_error(int(one.groups()[-2])), -one.end(), one) for one in found]
     chosen = max(readings, key=lambda one: one[:2])[2]
     status, sent = chosen.groups()[-2:]
     target = text[start : chosen.start()] if chosen is not escaped else chosen.group(1)
@@ -314,8 +322,8 @@ def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any
     """Return the named fields of a JSON object that is broken somewhere else.
 
     nginx without `escape=json` escapes as JSON does not, and writes nothing where a number should be; loggers cut what
-    is too long. Of a name that is there more than once the first value counts, of a status the largest: so that a
-    client whose quotes are not escaped can accuse itself, but hide nothing.
+    is too long. Of a name that is there more than once the first value counts; of a status a server error, else the
+    largest: so that a client whose quotes are not escaped can accuse itself, but hide nothing.
     """
     found: dict[str, Any] = {}
     for field, names in fields.items():
@@ -326,10 +334,16 @@ def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any
                 for string, bare in _json_field(name.rpartition(".")[2]).findall(text)
             ]
             if field == "status":
-                values = sorted(values, key=lambda value: _integer(value) or 0, reverse=True)
+                values = sorted(values, key=_accusing, reverse=True)
             if values:
                 found[name] = values[0]
     return found
+
+
+def _accusing(value: Any) -> tuple[bool, int]:
+    """Return what sorts the values of a status: those that accuse the server last."""
+    status = _integer(value) or 0
+    return is_server_error(status), status
 
 
 def _json_number(text: str) -> Any:
@@ -438,7 +452,7 @@ class Summary:
             self.route_requests.add(route)
             if request.seconds > self.slowest[0][0]:
                 heapq.heapreplace(self.slowest, (request.seconds, evidence(text, request)))
-        if request.status >= 500:
+        if is_server_error(request.status):
             self.error_routes.add(route_of(request.target))
             self.error_clients.add(request.client[:80])
             self.errors.append(evidence(text, request))
@@ -453,7 +467,7 @@ class Summary:
             "unparsed": self.unparsed,
             "unparsed_sample": masked(self.odd[-1]) if self.odd else "",
             "cut_requests": self.cut,
-            "server_errors": classes["5xx"],
+            "server_errors": sum(n for one, n in self.statuses.items() if is_server_error(one)),
             "client_errors": classes["4xx"],
             "status_classes": dict(sorted(classes.items())),
             "statuses": {str(status): n for status, n in sorted(self.statuses.items())[:100]},

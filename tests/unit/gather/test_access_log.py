@@ -340,3 +340,29 @@ def test_a_public_log_agrees_with_goaccess() -> None:
     assert seen["statuses"] == dict(sorted(expected["status"].items()))
     assert seen["bytes_sent"] == expected["goaccess"]["bandwidth"]
     assert seen["server_errors"] / seen["requests"] == expected["error_rate_5xx"]
+
+
+COMBINED = '198.51.100.7 - - [23/Nov/2026:08:31:50 +0000] "{}" {} 5 "-" "x"'
+JSON_LINE = '{{"time":"2026-11-23T08:31:50+00:00","request":"{}","status":{},"body_bytes_sent":5}}'
+
+
+@pytest.mark.parametrize("line", [COMBINED, JSON_LINE], ids=["combined", "json"])
+@pytest.mark.parametrize(
+    ("status", "errors"),
+    [(499, 0), (500, 1), (501, 0), (502, 1), (504, 1), (505, 0), (507, 1), (599, 1), (600, 0)],
+)
+def test_a_status_that_a_client_can_choose_is_no_server_error(
+    line: str, status: int, errors: int
+) -> None:
+    seen = observe(line.format("GET / HTTP/1.1", status) + "\n")
+
+    assert (seen.data["requests"], seen.data["server_errors"]) == (1, errors)
+
+
+@pytest.mark.parametrize("forged", [501, 505, 600, 999])
+def test_a_forged_status_beside_an_error_does_not_hide_it(forged: int) -> None:
+    combined = COMBINED.format(f'GET /" {forged} 5 "-" "y HTTP/1.1', 500)
+    loose = JSON_LINE.format(f'GET /","status":{forged},"x":" HTTP/1.1', 500)
+
+    for line in (combined, loose, loose.replace('"x"', '"x"y')):
+        assert observe(line + "\n").data["server_errors"] == 1, line
