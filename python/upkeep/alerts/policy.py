@@ -77,16 +77,18 @@ def calls(alert: Alert, step: Step, now: datetime, times: Times) -> list[Call]:
     """Return the calls that are due: of each person and repetition the latest, so that nobody gets what was missed.
 
     The team as a whole is told when it begins; so is who is on call, if it is called at once or in business hours.
-    Until somebody acknowledges, that is repeated, and the next persons of the rota are told too. Of an acknowledged
-    alert that came back, only that is told.
+    Until somebody acknowledges, that is repeated, and the next persons of the rota are told too: of an alert that comes
+    and goes, once it has lasted for an hour. Of an acknowledged alert that came back, only that is told.
     """
     start = begins(step, alert.round_at, times)
     if start > now:
         return []
     found = [Call(start, "", "team")]
     to_people = step.begins in ("at once", "business hours")
-    for index, at in enumerate(_hand_overs(step, start, now, times)):
-        repeat, when = _latest(step, at, now, times)
+    # Each coming back begins a new round, if people were told of the last: within one it lasts.
+    lasts = HOUR_SECONDS if alert.returns else 0
+    for index, at in enumerate(_hand_overs(step, start, now, times, lasts)):
+        repeat, when = _latest(step, at, now, times, 0 if index else lasts)
         people = times.on_call(when) if to_people else ()
         if index >= len(people):
             break
@@ -95,31 +97,35 @@ def calls(alert: Alert, step: Step, now: datetime, times: Times) -> list[Call]:
             break
     if len(found) == 1 and alert.status != ACKNOWLEDGED:
         # Nobody is on call: the team is all there is to be told again.
-        repeat, when = _latest(step, start, now, times)
+        repeat, when = _latest(step, start, now, times, lasts)
         found[0] = Call(when, "", f"team.{repeat}" if repeat else "team")
     return found
 
 
-def _hand_overs(step: Step, start: datetime, now: datetime, times: Times) -> list[datetime]:
-    """Return when the first, second, … person is told for the first time, up to now."""
+def _hand_overs(
+    step: Step, start: datetime, now: datetime, times: Times, lasts: float
+) -> list[datetime]:
+    """Return when the first, second, … person is told for the first time, up to now; the second not before `lasts`."""
     found = [start]
     after = step.next_person_after
     while after is not None and len(found) < 100:
-        at = _later(step, start, after * len(found), times)
+        at = _later(step, start, max(lasts - after, 0) + after * len(found), times)
         if at > now:
             break
         found.append(at)
     return found
 
 
-def _latest(step: Step, start: datetime, now: datetime, times: Times) -> tuple[int, datetime]:
-    """Return the number and the time of the latest repetition; 0 is the first telling."""
+def _latest(
+    step: Step, start: datetime, now: datetime, times: Times, lasts: float
+) -> tuple[int, datetime]:
+    """Return the number and the time of the latest repetition, of which the first is not before `lasts`; 0 if none."""
     repeat = step.repeat
     if repeat is None:
         return 0, start
 
     def repeated(count: int) -> datetime:
-        return _later(step, start, count * repeat, times)
+        return _later(step, start, max(lasts - repeat, 0) + count * repeat, times)
 
     # Hours of work are no shorter than the clock's; a day may be, by one.
     most = int(((now - start).total_seconds() + HOUR_SECONDS) // repeat)
