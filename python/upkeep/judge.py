@@ -135,12 +135,24 @@ def judge(
         if item.request in errors:
             verdict = unknown(errors[item.request])
             _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
+        own: dict[str, Result] = {}
         for index, one in of_request.get(item.request, ()):
             found = _verdict(checks.get(item.check), item, one, now)
             if found is not None:
                 result = _result(host, item, checks, one.observation.subject, found, now)
-                _add(results, replace(result, evidence_sha256=one.sha256, observation=index))
+                result = replace(result, evidence_sha256=one.sha256, observation=index)
+                known = own.setdefault(result.subject, result)
+                if _badness(result) > _badness(known):
+                    own[result.subject] = result
+        for result in own.values():
+            _add(results, result)
     return list(results.values())
+
+
+def _badness(result: Result) -> tuple[int, int]:
+    """Return what is larger for the worse of two results of one subject, which a host has given twice in one answer."""
+    order = (Status.PASS, Status.UNKNOWN, Status.FAIL)
+    return order.index(result.status), -result.severity.rank if result.severity else 0
 
 
 def judge_again(observed: Observed, checks: Mapping[str, Check], due: Sequence[Due]) -> Observed:

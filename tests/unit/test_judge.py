@@ -443,3 +443,21 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
             due=DUE,
             results=expected[:results],
         )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([5, 6], "6, at most 5"),
+        ([6, 5], "6, at most 5"),
+        ([6, 7], "6, at most 5"),
+        ([5, 4], "5, at most 5"),
+        ([5, 6, 5], "6, at most 5"),
+    ],
+)
+def test_of_a_subject_that_is_given_twice_the_worst_holds(numbers: list[int], message: str) -> None:
+    given = answer(*({"subject": "a", "data": {"number": number}} for number in numbers))
+
+    observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
+
+    assert [(one.subject, one.message) for one in observed.results] == [("a", message)]
