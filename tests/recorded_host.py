@@ -28,9 +28,14 @@ class RecordedHost(Host):
         }
         self.commands = commands or {}
         self.clock = clock
+        self.ticks = self.seconds_a_look = 0.0
 
     def now(self) -> float:
         return self.clock
+
+    def monotonic(self) -> float:
+        self.ticks += self.seconds_a_look
+        return self.ticks
 
     def open(self, path: str, follow_links: bool = True) -> IO[bytes]:
         if path not in self.files:

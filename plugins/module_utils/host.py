@@ -63,6 +63,10 @@ class Host:
         """Return the host's clock, in seconds since 1970."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """Return the seconds of a clock that nobody sets."""
+        return time.monotonic()
+
     def read_bytes(
         self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
     ) -> bytes:

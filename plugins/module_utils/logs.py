@@ -37,6 +37,8 @@ ROTATED_LIMIT = 100
 LOGS_LIMIT = 1_000
 MATCHES_LIMIT = 100_000
 """So many logs of one pattern are read, and so many are counted."""
+# Of a gather's time: the rest is for finding the window, and for what is made of it.
+READING_SHARE = 0.6
 UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 ROTATED = re.compile(
@@ -78,7 +80,7 @@ class LogWindow:
     A line without a time has that of the line before it; None if its log has no times at all. When it has been
     iterated over, the attributes say what was met:
     truncated: not all of the window could be read, the oldest part is missing (or a damaged archive's rest).
-    over_limit: that is because there was too much of it.
+    over_limit: that is because there was too much of it, in bytes or for the time that there was.
     searched_bytes: were over the limit, and only searched for the given words; skipped_lines had none of them.
     cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start and the end were given.
     half_line: the last line had no end yet and was left for the next time.
@@ -96,11 +98,13 @@ class LogWindow:
         limit_bytes: int = WINDOW_LIMIT_BYTES,
         words: Sequence[bytes] = (),
         newest_in: Callable[[bytes], float | None] | None = None,
+        ends: float | None = None,
     ) -> None:
         """Find where the window starts; raise HostError if the log cannot be read.
 
         words: one of them is in each line that matters, where there is more than limit_bytes; newest_in: returns the
-        newest time in a block of a log whose lines may be stamped long before they were written.
+        newest time in a block of a log whose lines may be stamped long before they were written; ends: when reading has
+        to end, by the host's monotonic clock: what was found until then stays.
         """
         self.stamp = stamp
         self.since = since
@@ -115,6 +119,8 @@ class LogWindow:
         self._host = host
         self._words = tuple(words)
         self._newest_in = newest_in
+        self._ends = ends
+        self._late = False
         self._begun = False
         self._search_left = SEARCH_LIMIT_BYTES if words else 0
         self._kept_left = limit_bytes
@@ -300,7 +306,7 @@ class LogWindow:
                     yield self._line(part)
             rest = parts[-1][: LINE_LIMIT_BYTES + 1]
             end = parts[-1][LINE_LIMIT_BYTES + 1 :][-LINE_END_BYTES:]
-        if rest and begun:
+        if rest and begun and not self._is_late():  # then it is half of a line
             if piece.live and not piece.packed:
                 self.half_line = True
             else:
@@ -318,7 +324,7 @@ class LogWindow:
             return
         piece.stream.seek(piece.start)
         left = piece.end - piece.start
-        while left > 0:
+        while left > 0 and not self._is_late():
             over = piece.read_from - (piece.end - left)
             chunk = piece.stream.read(min(CHUNK_BYTES, left, over if over > 0 else left))
             if not chunk:
@@ -326,6 +332,12 @@ class LogWindow:
             left -= len(chunk)
             self.read_bytes += len(chunk)
             yield self._matching(chunk) if over > 0 else chunk
+
+    def _is_late(self) -> bool:
+        """Return whether no time is left for this log, and note it."""
+        if not self._late and self._ends is not None and self._host.monotonic() >= self._ends:
+            self._late = self.truncated = self.over_limit = True
+        return self._late
 
     def _matching(self, chunk: bytes) -> bytes:
         """Return the chunk without the whole lines that have none of the words, once the window has begun.
@@ -359,6 +371,8 @@ class LogWindow:
         held = b""
         try:
             for chunk in _unpack(piece.stream, piece.packed):
+                if self._is_late():
+                    return
                 taken += len(chunk)
                 if given == 0:
                     newest = self._newest(chunk[-PROBE_BYTES:], True)
@@ -473,3 +487,17 @@ def logs_of(pattern: str, host: Host) -> tuple[list[str], str]:
             :LOGS_LIMIT
         ], f"{len(found)} logs have such a name, at most {LOGS_LIMIT} are read"
     return found, ""
+
+
+class Shares:
+    """Shares out a gather's time among its logs: who floods one of them takes nothing from the others."""
+
+    def __init__(self, host: Host, timeout_seconds: float) -> None:
+        """Begin now, with READING_SHARE of that time."""
+        self._host = host
+        self._ends = host.monotonic() + READING_SHARE * timeout_seconds
+
+    def end_of(self, logs: int) -> float:
+        """Return when reading the next log has to end, if so many are still to be read, this one too."""
+        now = self._host.monotonic()
+        return now + max(self._ends - now, 0.0) / max(logs, 1)

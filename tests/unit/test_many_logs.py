@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import calendar
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from recorded_host import RecordedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils import logs
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from upkeep.checks import failed_logins, site_errors
+from upkeep.verdicts import Severity, Status
 
 
 @pytest.fixture
@@ -58,3 +63,55 @@ def test_the_pattern_itself_is_unknown_where_not_all_are_read(folder: Path, gath
     assert [one.error for one in seen if one.subject == pattern] == [
         "4 logs have such a name, at most 3 are read"
     ]
+
+
+LINE = '198.51.100.7 - - [23/Nov/2026:08:{}:00 +0000] "GET /{} HTTP/1.1" {} 5 "-" "x"\n'
+NOW = calendar.timegm((2026, 11, 23, 8, 32, 0))
+FLOOD = LINE.format(29, "x" * 900, 200) * 4_000
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (LINE.format(28, "a", 500) * 150 + FLOOD, (Status.FAIL, Severity.CRITICAL)),
+        (FLOOD + LINE.format(30, "a", 500) * 30, (Status.FAIL, Severity.MEDIUM)),
+        (FLOOD, (Status.FAIL, Severity.MEDIUM)),
+    ],
+    ids=["errors before the flood", "after it", "none"],
+)
+def test_who_makes_a_log_too_long_to_read_blinds_neither_it_nor_the_others(
+    text: str, verdict: tuple[Status, Severity]
+) -> None:
+    quiet = LINE.format(30, "b", 200) * 2_000
+    host = RecordedHost({"/flooded.log": text, "/quiet.log": quiet}, clock=NOW)
+    host.seconds_a_look = 3.0  # each quarter of a megabyte takes so long
+    defaults = {name: spec.get("default") for name, spec in access_log.ARGUMENTS.items()}
+
+    flooded, other = access_log.gather(
+        defaults | {"paths": ["/flooded.log", "/quiet.log"], "window_seconds": 300}, host
+    )
+
+    now = datetime.fromtimestamp(NOW, UTC)
+    found = site_errors.judge(flooded, site_errors.Params(), now)
+    assert found is not None
+    assert (found.status, found.severity) == verdict
+    found = site_errors.judge(other, site_errors.Params(), now)
+    assert found is not None
+    assert (found.status, other.data["requests"]) == (Status.PASS, 2_000)
+
+
+def test_failed_logins_before_a_flood_are_counted_though_it_cannot_be_read() -> None:
+    line = "Nov 23 08:{}:00 h sshd[{}]: {} from 198.51.100.7 port 22 ssh2\n"
+    failed = "".join(line.format(10, one, "Failed password for root") for one in range(40))
+    flood = line.format(20, 7, "Failed none for invalid user " + "x" * 200) * 20_000
+    host = RecordedHost({"/a.log": failed + flood}, clock=NOW)
+    host.seconds_a_look = 3.0
+    defaults = {name: spec.get("default") for name, spec in auth_log.ARGUMENTS.items()}
+
+    (seen,) = auth_log.gather(defaults | {"paths": ["/a.log"]}, host)
+
+    assert seen.error == ""
+    found = failed_logins.judge(seen, failed_logins.Params(), datetime.fromtimestamp(NOW, UTC))
+    assert found is not None
+    assert found.severity is not None
+    assert found.severity.rank <= Severity.HIGH.rank

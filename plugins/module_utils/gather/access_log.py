@@ -23,6 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
 from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     SLACK_SECONDS,
     LogWindow,
+    Shares,
     logs_of,
     named_fields,
 )
@@ -511,8 +512,10 @@ def evidence(text: str, request: Request) -> str:
     return masked(text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
 
 
-def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -> Observation:
-    """Return the observation of one log."""
+def observe_log(
+    path: str, params: dict[str, Any], host: Host, declared: bool, ends: float
+) -> Observation:
+    """Return the observation of one log. ends: when reading it has to end."""
     now = host.now()
     since = now - params["window_seconds"]
     try:
@@ -527,6 +530,7 @@ def observe_log(path: str, params: dict[str, Any], host: Host, declared: bool) -
             params["limit_bytes"],
             words=parser.error_words(),
             newest_in=newest_in,
+            ends=ends,
         )
         summary = Summary()
         for _at, text in window:
@@ -589,19 +593,22 @@ def discover(host: Host) -> Iterable[tuple[str, str]]:
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per access log: the declared ones, or those found in the usual places."""
-    seen: dict[str, Observation] = {}
-    if not params["paths"]:
-        for path, error in discover(host):
-            seen[path] = (
-                Observation(path, error=unreadable(error))
-                if error
-                else observe_log(path, params, host, declared=False)
-            )
+    shares = Shares(host, TIMEOUT_SECONDS)
+    # What is wrong with each; nothing with a log that can be read.
+    named: dict[str, str] = {}
     for pattern in params["paths"]:
         paths, problem = logs_of(pattern, host)
+        named.update(dict.fromkeys(paths, ""))
         if problem:
-            seen[pattern] = Observation(pattern, error=problem)
-        for path in paths:
-            if path not in seen:
-                seen[path] = observe_log(path, params, host, declared=True)
-    return list(seen.values())
+            named[pattern] = problem
+    if not params["paths"]:
+        named.update({path: unreadable(error) for path, error in discover(host)})
+    left = sum(not error for error in named.values())
+    seen = []
+    for path, error in named.items():
+        if error:
+            seen.append(Observation(path, error=error))
+            continue
+        seen.append(observe_log(path, params, host, bool(params["paths"]), shares.end_of(left)))
+        left -= 1
+    return seen

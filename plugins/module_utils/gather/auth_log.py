@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import Attempts
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
@@ -31,6 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     LogWindow,
+    Shares,
     logs_of,
     named_fields,
 )
@@ -244,8 +245,8 @@ def journal_line(entry: dict[str, Any]) -> Line | None:
     return line_of(at, host, program, pid, message if isinstance(message, str) else "")
 
 
-def observe_file(path: str, params: dict[str, Any], host: Host) -> Observation:
-    """Return the observation of one log file."""
+def observe_file(path: str, params: dict[str, Any], host: Host, ends: float) -> Observation:
+    """Return the observation of one log file. ends: when reading it has to end."""
     now = host.now()
     since = now - params["window_seconds"]
     try:
@@ -260,6 +261,7 @@ def observe_file(path: str, params: dict[str, Any], host: Host) -> Observation:
             now,
             params["limit_bytes"],
             words=reader.search_words(is_json),
+            ends=ends,
         )
         for _at, text in window:
             reader.take(text)
@@ -409,16 +411,18 @@ def _in_use(host: Host, path: str) -> bool:
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per log: the declared ones (`journal` is the journal), or those that the host writes."""
-    paths: Sequence[str] = params["paths"] or list(discover(host))
-    seen: dict[str, Observation] = {}
-    for pattern in paths:
-        if pattern == JOURNAL:
-            seen[JOURNAL] = observe_journal(params, host)
-            continue
-        named, problem = logs_of(pattern, host)
+    shares = Shares(host, TIMEOUT_SECONDS)
+    seen: list[Observation] = []
+    logs: dict[str, None] = {}
+    for pattern in params["paths"] or list(discover(host)):
+        paths, problem = ([JOURNAL], "") if pattern == JOURNAL else logs_of(pattern, host)
+        logs.update(dict.fromkeys(paths))
         if problem:
-            seen[pattern] = Observation(pattern, error=problem)
-        for path in named:
-            if path not in seen:
-                seen[path] = observe_file(path, params, host)
-    return list(seen.values())
+            seen.append(Observation(pattern, error=problem))
+    for number, path in enumerate(logs):
+        ends = shares.end_of(len(logs) - number)
+        is_journal = path == JOURNAL
+        seen.append(
+            observe_journal(params, host) if is_journal else observe_file(path, params, host, ends)
+        )
+    return seen
