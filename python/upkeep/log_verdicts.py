@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.verdicts import Measure, Severity, Verdict, failed, unknown
+from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 MISREAD_PERCENT = 10.0
 ACCESS_FORMAT = (
@@ -96,6 +96,24 @@ def partly_read(data: Mapping[str, Any], text: str, *measures: Measure) -> Verdi
     if data.get("truncated"):
         return unknown(f"{text}, but only a part of the log could be read", *measures)
     return None
+
+
+def nothing_wrong(
+    seen: Observation, text: str, measure: Measure, *, most: float, limit: float, quiet_hours: float
+) -> Verdict:
+    """Return what a log of logins is in which nothing wrong was found: a pass, if it was seen and understood.
+
+    text: what was found. most: what would be counted if lines that were not understood told of failed logins; limit:
+    how much of that passes. quiet_hours: from which age of its newest line on nobody may be writing the log.
+    """
+    data = seen.data
+    return (
+        doubtful(seen, most, limit)
+        or misread(data, number(data, "lines") - number(data, "unparsed"))
+        or silent(data, quiet_hours)
+        or partly_read(data, text, measure)
+        or passed(text + searched(data), measure)
+    )
 
 
 def searched(data: Mapping[str, Any]) -> str:

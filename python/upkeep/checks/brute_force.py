@@ -11,17 +11,8 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import (
-    doubtful,
-    listed,
-    misread,
-    number,
-    partly_read,
-    searched,
-    short,
-    silent,
-)
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
+from upkeep.log_verdicts import listed, nothing_wrong, number, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -56,14 +47,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
         )
     possible = data.get("possible_failures", 0)
-    unclear = (
-        doubtful(seen, most + possible, params.max_in_burst)
-        or misread(data, number(data, "lines") - number(data, "unparsed"))
-        or silent(data, params.quiet_hours)
+    return nothing_wrong(
+        seen,
+        text,
+        measure,
+        most=most + possible,
+        limit=params.max_in_burst,
+        quiet_hours=params.quiet_hours,
     )
-    if unclear is not None:
-        return unclear
-    return partly_read(data, text, measure) or passed(text + searched(data), measure)
 
 
 CHECK = Check(

@@ -12,17 +12,8 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import (
-    doubtful,
-    items,
-    misread,
-    number,
-    partly_read,
-    searched,
-    short,
-    silent,
-)
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
+from upkeep.log_verdicts import items, nothing_wrong, number, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -51,14 +42,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         more = f"; most from {', '.join(sources)}" if sources else ""
         return failed(Severity.HIGH, text + more, measure)
     possibly = data.get("most_possible_in_an_hour", 0)
-    unclear = (
-        doubtful(seen, possibly, params.max_per_hour)
-        or misread(data, number(data, "lines") - number(data, "unparsed"))
-        or silent(data, params.quiet_hours)
+    return nothing_wrong(
+        seen,
+        text,
+        measure,
+        most=possibly,
+        limit=params.max_per_hour,
+        quiet_hours=params.quiet_hours,
     )
-    if unclear is not None:
-        return unclear
-    return partly_read(data, text, measure) or passed(text + searched(data), measure)
 
 
 CHECK = Check(

@@ -11,17 +11,8 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.log_verdicts import (
-    doubtful,
-    listed,
-    misread,
-    number,
-    partly_read,
-    searched,
-    short,
-    silent,
-)
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
+from upkeep.log_verdicts import listed, nothing_wrong, number, short
+from upkeep.verdicts import Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -61,15 +52,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             measure,
         )
     possible = data.get("possible_failures", 0) if data.get("successes") else 0
-    unclear = (
-        doubtful(seen, most + possible, params.min_failures_before - 1)
-        or misread(data, number(data, "lines") - number(data, "unparsed"))
-        or silent(data, params.quiet_hours)
-    )
-    if unclear is not None:
-        return unclear
     text = f"no login after {params.min_failures_before} or more failures from its source (most: {most:.0f})"
-    return partly_read(data, text, measure) or passed(text + searched(data), measure)
+    return nothing_wrong(
+        seen,
+        text,
+        measure,
+        most=most + possible,
+        limit=params.min_failures_before - 1,
+        quiet_hours=params.quiet_hours,
+    )
 
 
 CHECK = Check(
