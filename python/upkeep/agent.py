@@ -6,6 +6,7 @@ written is what is shown. A driver that was killed leaves a run without an end, 
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import re
@@ -108,39 +109,36 @@ def run(
     """
     limit = _limit(task)
     # The run's time is that of all that follows: listing hosts, waiting for them, Ansible, and the account at the end.
-    stop = child.Stop(task.run_timeout_seconds)
-    try:
-        workspace = Path(tempfile.mkdtemp(prefix="run-", dir=_private(workspaces)))
-    except OSError as exc:
-        raise _no_workspace(workspaces, exc) from exc
-    began_at = time_of()
-    try:
+    with contextlib.closing(child.Stop(task.run_timeout_seconds)) as stop:
+        began_at = time_of()
+        workspace = _new_workspace(workspaces, store)
         try:
-            kept_files.claim_workspace(workspace, store, boot_id())
-        except OSError as exc:
-            raise _no_workspace(workspaces, exc) from exc
-        run_id = _begin(task, store, workspace, began_at)
-    except BaseException:  # there is no run that could have an end
-        shutil.rmtree(workspace, ignore_errors=True)
-        raise
-    with _Intake(run_id, store, workspace, progress, stop, began_at) as intake:
-        order = _order(task, workspace, limit)
-        listed: list[str] = []
-        try:
-            if task.changes_hosts and not task.check_mode:
-                listed = runner.list_hosts(order, stop)
-                intake.take_hosts(task.site, listed, wait=bool(task.occurrence))
-            ended = _work(task, order, intake, stop)
-        except (RunError, OSError) as exc:
-            ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
-        intake.account_for_begun(ended)
-        if not ended.complete and not ended.no_hosts:
-            hosts = listed or runner.hosts_of(order)
-            intake.account_for(hosts, ended.stopped or ENDED_EARLY)
-        status, cause = intake.verdict(ended)
-        whole = ended.complete and not ended.stopped and not ended.no_hosts
-        intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
+            run_id = _begin(task, store, workspace, began_at)
+        except BaseException:  # there is no run that could have an end
+            shutil.rmtree(workspace, ignore_errors=True)
+            raise
+        with _Intake(run_id, store, workspace, progress, stop, began_at) as intake:
+            _run(task, _order(task, workspace, limit), intake, stop)
     return run_id
+
+
+def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> None:
+    """Let Ansible work, and write down the end and whoever gave nothing."""
+    listed: list[str] = []
+    try:
+        if task.changes_hosts and not task.check_mode:
+            listed = runner.list_hosts(order, stop)
+            intake.take_hosts(task.site, listed, wait=bool(task.occurrence))
+        ended = _work(task, order, intake, stop)
+    except (RunError, OSError) as exc:
+        ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
+    intake.account_for_begun(ended)
+    if not ended.complete and not ended.no_hosts:
+        hosts = listed or runner.hosts_of(order)
+        intake.account_for(hosts, ended.stopped or ENDED_EARLY)
+    status, cause = intake.verdict(ended)
+    whole = ended.complete and not ended.stopped and not ended.no_hosts
+    intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
@@ -293,7 +291,6 @@ class _Intake:
     def __exit__(self, *_error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self.stopping.close()
         if not self.ended:  # an exception of ours: the run still ends
             self.finish("failed", _cause_of(_error[1]))
 
@@ -613,6 +610,19 @@ def _private(folder: Path) -> Path:
     except OSError as exc:
         raise _no_workspace(folder, exc) from exc
     return folder
+
+
+def _new_workspace(folder: Path, store: Store) -> Path:
+    """Return a new folder there with our name on it; raise StoreError if there can be none."""
+    private, made = _private(folder), None
+    try:
+        made = Path(tempfile.mkdtemp(prefix="run-", dir=private))
+        kept_files.claim_workspace(made, store, boot_id())
+    except OSError as exc:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+        raise _no_workspace(folder, exc) from exc
+    return made
 
 
 def _no_workspace(folder: Path, exc: OSError) -> StoreError:

@@ -83,9 +83,8 @@ def tell(number: int, began: int, signum: int) -> None:
     """Send a signal to the process of that number that began then, and to no later one of the same number."""
     try:
         descriptor = os.pidfd_open(number)
-    except (
-        OSError
-    ):  # an old kernel, or a filter of system calls: what is left is a moment between look and act
+    except OSError:
+        # An old kernel, or a filter of system calls: what is left is a moment between look and act.
         descriptor = -1
     seen = _stat(number)
     try:
