@@ -65,7 +65,6 @@ def test_12_ten_thousand_runs_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
         return runner.Ended(complete=True, status=0)
 
     monkeypatch.setattr(runner, "run", ansible)
-    monkeypatch.setattr(clock, "now", lambda: now)
     task = agent.Task("daily", "Daily", "astral.upkeep.observe", "hosts")
     other = workspaces / "run-of-somebody-else"
     other.mkdir(mode=0o700, parents=True)
@@ -74,7 +73,7 @@ def test_12_ten_thousand_runs_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     seen = []
     try:
         for number in range(RUNS):
-            agent.run(task, store, workspaces, Silent())
+            agent.run(task, store, workspaces, Silent(), time_of=lambda: now)
             now += HOUR
             if number % 100 == 99:
                 retention.prune(store, POLICY, now)

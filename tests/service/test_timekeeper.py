@@ -322,12 +322,11 @@ def between_them(machine: Turned, other: Second, seconds: float) -> None:
                 db.execute(update(tables.machine_clock).values(seen_at=text("CURRENT_TIMESTAMP")))
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite is of one machine
 @pytest.mark.parametrize("off", [HOUR, -HOUR], ids=["ahead", "behind"])
 def test_the_one_of_two_drivers_that_is_wrong_decides_nothing(
     machine: Turned, monkeypatch: pytest.MonkeyPatch, off: timedelta
 ) -> None:
-    if machine.store.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite is of one machine")
     other = Second(machine, monkeypatch, timedelta())
     between_them(machine, other, 30)
     assert not other.keeper.look().held
@@ -346,9 +345,8 @@ def test_the_one_of_two_drivers_that_is_wrong_decides_nothing(
     assert not new.keeper.look().held
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite is of one machine
 def test_two_that_agree_end_it_at_once(machine: Turned, monkeypatch: pytest.MonkeyPatch) -> None:
-    if machine.store.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite is of one machine")
     other = Second(machine, monkeypatch, timedelta())
     between_them(machine, other, 30)
     machine.off = other.off = HOUR  # as where both were stopped, and set by the network

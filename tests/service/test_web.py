@@ -691,9 +691,9 @@ def test_health_says_what_stands_still_and_no_more(one_store: Store) -> None:
         }
 
 
-def test_a_store_that_is_gone_is_said_in_one_line(tmp_path: Any, one_store: Store) -> None:
+def test_a_store_that_is_gone_is_said_in_one_line(one_store: Store) -> None:
     with served(Setting(one_store, SITE)) as where:
-        (tmp_path / "one.db").write_bytes(b"no database any more" * 500)
+        Path(one_store.place).write_bytes(b"no database any more" * 500)
         one_store.close()
         asked = httpx2.get(f"{where}/healthz")
         page = httpx2.get(f"{where}/", cookies={"upkeep": "x" * 43})
