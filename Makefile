@@ -21,6 +21,9 @@ $(VENV)/bin/upkeep: pyproject.toml galaxy.yml hatch_build.py
 daily: $(VENV)/bin/upkeep  ## run the daily procedure on this machine: looks, changes nothing
 	@$(VENV)/bin/upkeep run daily; status=$$?; [ $$status -le 3 ]
 
+# What Python has compiled is kept, wherever the variable is set: the tests start it some thousand times.
+unexport PYTHONDONTWRITEBYTECODE
+
 # --- tests -------------------------------------------------------------------------------------------------------
 TESTS := lint unit service long integration oldest oldest-integration sanity
 test: packages  ## all that CI does, one after the other; ends with one line

@@ -11,6 +11,7 @@ import oldest
 import pytest
 import shared
 import skips
+import warm
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
+    warm.end()
     left_behind.relieve()
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from lab import hosts
 from lab.certificates import Authority
 from lab.fleet import Fleet, Host
 from lab.site import write_site
-from patience import PATIENCE_SECONDS
 
 COMMAND = [sys.executable, "-m", "upkeep.cli"]
 
@@ -69,20 +69,16 @@ class Upkeep:
         self, *arguments: str, status: int | None = None, site: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run `upkeep ARGUMENTS -i SITE`; check its exit status."""
-        done = subprocess.run(
-            self.command(*arguments, site=site),
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_SECONDS,
-        )
+        done = warm.run([*arguments, *self._where(site=site)], env=self.environ)
         if status is not None:
             assert done.returncode == status, done.stdout + done.stderr
         return done
 
     def command(self, *arguments: str, site: bool = True) -> list[str]:
-        return [*COMMAND, *arguments, *(["-i", str(self.site)] if site else [])]
+        return [*COMMAND, *arguments, *self._where(site=site)]
+
+    def _where(self, *, site: bool = True) -> list[str]:
+        return ["-i", str(self.site)] if site else []
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command and do not wait."""

@@ -14,8 +14,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+import warm
 import yaml
-from patience import PATIENCE_SECONDS, eventually
+from patience import eventually
 from service.receivers import Posts, http_server
 from service.test_serve import serving, stored
 
@@ -74,10 +75,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def upkeep(site: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", str(site)]
-    return subprocess.run(
-        command, env=os.environ | environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-    )
+    return warm.run([*arguments, "-i", str(site)], env=os.environ | environ)
 
 
 def document(site: Path, *arguments: str) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 import yaml
 
 CHECKS = ["memory_available", "reboot_pending"]
@@ -114,8 +114,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("hostile")
     site = write_site(folder)
     environ = {**os.environ, "UPKEEP_WORKSPACE": str(folder / "work")}
-    command = [sys.executable, "-m", "upkeep.cli", "run", "daily", "-i", str(site), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    done = warm.run(["run", "daily", "-i", str(site), "--json"], env=environ)
     assert done.returncode == 3, done.stdout[-3000:] + done.stderr[-3000:]
     made: dict[str, Any] = json.loads(done.stdout)
     return made

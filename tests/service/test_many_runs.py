@@ -13,7 +13,7 @@ import psutil
 import pytest
 from store_samples import NOW, answer, result
 
-from upkeep import agent, clock, runner
+from upkeep import agent, runner
 from upkeep.observed import Observed, to_json
 from upkeep.store import Store, open_store, retention
 from upkeep.verdicts import Severity
@@ -73,7 +73,7 @@ def test_12_ten_thousand_runs_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     seen = []
     try:
         for number in range(RUNS):
-            agent.run(task, store, workspaces, Silent(), time_of=lambda: now)
+            agent.run(task, store, workspaces, Silent(), time_of=lambda now=now: now)
             now += HOUR
             if number % 100 == 99:
                 retention.prune(store, POLICY, now)

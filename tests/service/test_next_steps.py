@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from upkeep.init import write_site
 
@@ -26,9 +27,7 @@ def test_the_program_tells_its_version() -> None:
 
 @pytest.mark.parametrize("words", [(), ("db",), ("user",)])
 def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "upkeep.cli", *words], capture_output=True, text=True, check=False
-    )
+    done = warm.run(words)
 
     assert done.returncode == 64
     assert "\nCommands:\n" in done.stderr
@@ -46,12 +45,10 @@ def test_it_names_the_site(words: str, tmp_path: Path) -> None:
     site = tmp_path / "site"
     write_site(site)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "upkeep.cli", *words.split(), "-i", str(site)],
+    done = warm.run(
+        [*words.split(), "-i", str(site)],
         env=os.environ | {"UPKEEP_STATE": str(tmp_path / "state")},
-        capture_output=True,
-        text=True,
-        check=True,
     )
+    assert not done.returncode, done.stderr
 
     assert re.search(rf"\bupkeep [a-zA-Z0-9' -]+ -i {site}$", done.stdout), done.stdout

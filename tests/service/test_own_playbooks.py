@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE_SECONDS
+import warm
 
 HOSTS = ("a", "b", "c")
 
@@ -65,8 +64,7 @@ def site(tmp_path: Path) -> Path:
 def test_no_other_host_is_reached(
     site: Path, arguments: list[str], refused: bool, reached: set[str]
 ) -> None:
-    command = [sys.executable, "-m", "upkeep.cli", "run", *arguments, "-i", str(site), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = warm.run(["run", *arguments, "-i", str(site), "--json"])
 
     assert (done.returncode == 64) == refused, done.stderr
     assert "cannot be put together" in done.stderr or not refused

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import warm
 from patience import PATIENCE_SECONDS, eventually
 from service.page import PASSWORD, Visitor
 
@@ -75,10 +76,7 @@ def _account() -> str:
 
 
 def upkeep(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "upkeep.cli", *arguments]
-    return subprocess.run(
-        command, input=given, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-    )
+    return warm.run(arguments, given=given)
 
 
 def stored(site: Path) -> Store:

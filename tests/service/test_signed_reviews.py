@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from jsonschema import validate
 from patience import PATIENCE_SECONDS
 from reviewed_site import PASSWORD, Reviewed, write_site
@@ -657,11 +658,8 @@ def test_what_was_signed_outlives_whatever_retention_says(opened: Reviewed) -> N
 
 # --- the commands ----------------------------------------------------------------------------------------------------
 def upkeep(site: Reviewed, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", site.site.name]
     environ = os.environ | {"UPKEEP_DATABASE": url}
-    return subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-    )
+    return warm.run([*arguments, "-i", site.site.name], env=environ)
 
 
 def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 
 from upkeep.store import open_store, tables
@@ -97,9 +98,7 @@ def test_no_part_of_a_url_that_may_be_secret_is_stored_or_shown(site: Path, tmp_
     command = [sys.executable, "-m", "upkeep.cli"]
 
     def upkeep(*arguments: str) -> str:
-        done = subprocess.run(
-            [*command, *arguments, "-i", str(site)], env=environ, capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
+        done = warm.run([*arguments, "-i", str(site)], env=environ)
         return done.stdout + done.stderr
 
     started = subprocess.Popen(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from patience import PATIENCE_SECONDS
+import warm
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
@@ -310,11 +308,7 @@ def test_with_a_site_only_its_own_is_listed(asked: Asked, url: str) -> None:
         runs.finish(db, run, "done", "", NOW)
 
     def listed(what: str, *site: str) -> list[dict[str, Any]]:
-        command = [sys.executable, "-m", "upkeep.cli", what, "--json", *site]
-        environ = os.environ | {"UPKEEP_DATABASE": url}
-        done = subprocess.run(
-            command, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
-        )
+        done = warm.run([what, "--json", *site], env=os.environ | {"UPKEEP_DATABASE": url})
         found: list[dict[str, Any]] = json.loads(done.stdout)[what]
         return found
 

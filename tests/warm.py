@@ -1,0 +1,165 @@
+"""The command as a process of its own, without loading it anew each time: it is forked from one that has loaded it.
+
+Most of a second of each `upkeep …` goes into importing its libraries, and tests call it a thousand times. What is
+forked has the arguments, variables, folder and three streams of the call, as a new process would; it ends as one, too.
+Tests of how the program begins (its signals, its terminal, Python's own options) start it anew.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from patience import PATIENCE_SECONDS
+
+LOADED = (
+    "alembic.command",
+    "pydantic.type_adapter",
+    "upkeep.alert_commands",
+    "upkeep.cli",
+    "upkeep.commands",
+    "upkeep.occurrence_commands",
+    "upkeep.review_commands",
+    "upkeep.schedule_commands",
+    "upkeep.store",
+    "upkeep.user_commands",
+    "upkeep.view.lists",
+    "upkeep.waiver_commands",
+)
+
+_servers: dict[int, tuple[bytes, subprocess.Popen[bytes]]] = {}
+_starting = threading.Lock()
+
+
+def run(
+    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run `upkeep ARGUMENTS` to its end. env: all of its variables, those of the tests if not said."""
+    with contextlib.ExitStack() as stack:
+        reads, says, complains = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        reads.write(given.encode())
+        reads.seek(0)
+        server = stack.enter_context(socket.socket(socket.AF_UNIX))
+        server.settimeout(PATIENCE_SECONDS)
+        server.connect(_server())
+        socket.send_fds(server, [b"!"], [one.fileno() for one in (reads, says, complains)])
+        call = {
+            "arguments": list(arguments),
+            "env": dict(os.environ if env is None else env),
+            "folder": os.getcwd(),  # noqa: PTH109
+        }
+        server.sendall(json.dumps(call).encode())
+        server.shutdown(socket.SHUT_WR)
+        status = b"".join(iter(lambda: server.recv(100), b""))
+        for one in (says, complains):
+            one.seek(0)
+        output, complaint = (one.read().decode() for one in (says, complains))
+    return subprocess.CompletedProcess(["upkeep", *arguments], int(status), output, complaint)
+
+
+def _server() -> bytes:
+    """Return the address of this process's server, which ends with this process."""
+    with _starting:
+        if os.getpid() not in _servers:
+            _servers[os.getpid()] = _start_server()
+        return _servers[os.getpid()][0]
+
+
+def end() -> None:
+    """Stop this process's server."""
+    if os.getpid() in _servers:
+        _, process = _servers.pop(os.getpid())
+        process.kill()
+        process.wait()
+
+
+def _start_server() -> tuple[bytes, subprocess.Popen[bytes]]:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("")  # a name that the kernel chooses, in no folder
+        listening.listen(16)
+        command = [sys.executable, __file__, str(listening.fileno()), str(os.getpid())]
+        process = subprocess.Popen(command, pass_fds=[listening.fileno()], start_new_session=True)
+        return listening.getsockname(), process
+
+
+# --- the server ------------------------------------------------------------------------------------------------------
+def main() -> None:
+    """Take calls until who has started this one is gone. Single-threaded, as what forks must be."""
+    for name in LOADED:
+        __import__(name)
+    gc.freeze()  # so that what is forked does not copy what it shares
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    listening.settimeout(1)
+    while os.getppid() == int(sys.argv[2]):
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        try:
+            asked, _ = listening.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            listening.close()
+            asked.setblocking(True)
+            _answer(asked)
+        asked.close()
+
+
+def _answer(asked: socket.socket) -> None:
+    """Fork the command and say how it has ended; only the command itself returns from here."""
+    _, streams, _, _ = socket.recv_fds(asked, 1, 3)
+    call = json.loads(b"".join(iter(lambda: asked.recv(1 << 16), b"")))
+    command = os.fork()
+    if command:
+        for one in streams:
+            os.close(one)
+        _, status = os.waitpid(command, 0)
+        asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    asked.close()
+    for number, one in enumerate(streams):
+        os.dup2(one, number)
+        os.close(one)
+    _become(call["arguments"], call["env"], call["folder"])
+
+
+def _become(arguments: list[str], env: dict[str, str], folder: str) -> NoReturn:
+    """Be the command, as `python -m upkeep.cli` would be, and end as it does."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
+    sys.argv = ["upkeep", *arguments]
+    from upkeep import cli
+
+    status = 1
+    try:
+        cli.main()
+    except SystemExit as exc:
+        status = exc.code if isinstance(exc.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    # What Python does at its end, but for taking apart all that was loaded.
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    for one in (sys.stdout, sys.stderr):
+        one.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
