@@ -56,7 +56,7 @@ unit: $(VENV)/dev  ## the tests without services, in seconds
 service: $(VENV)/dev  ## the tests on real daemons, but for the long ones
 	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "not long" tests/service
 
-long: $(VENV)/dev  ## a year by a turned clock, ten thousand runs, drivers that are killed
+long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that are killed
 	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m long tests/service
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.

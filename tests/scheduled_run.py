@@ -13,14 +13,26 @@ from pathlib import Path
 
 from upkeep import agent, clock
 from upkeep.observed import Observed, Outcome
-from upkeep.store import occurrences, open_store, runs
+from upkeep.store import Store, occurrences, open_store, runs
 from upkeep.store.observed import add_hosts
 
 
 def main() -> None:
     """Begin, work, end."""
-    url, site, procedure, claimed, seconds, time_of_day, *hosts = sys.argv[1:]
-    store = open_store(url)
+    url, *what = sys.argv[1:]
+    work(open_store(url), *what)
+
+
+def work(
+    store: Store,
+    site: str,
+    procedure: str,
+    claimed: str,
+    seconds: str,
+    time_of_day: str,
+    *hosts: str,
+) -> None:
+    """Do what a run does to the store."""
     number, _colon, driver = claimed.partition(":")
     task = agent.Task(procedure, procedure, "astral.upkeep.observe", "none", site=site)
     with store.begin() as db:
