@@ -23,12 +23,16 @@ DNS = ("type", "class")
 TOKEN_CHARACTERS = 20
 """A value of a query, or a user without a password, that is as long is looked for wherever it comes back."""
 
-_SLASHES = r"(?:(?<=[A-Za-z0-9+.-]:)\\?/\\?/|(?<![\w/.~:-])//(?=[^\s/?#\"<>`@]*:[^\s/?#\"<>`]*@))"
+_SLASHES = (
+    r"(?:(?<=[A-Za-z0-9+.-]:)\\{0,8}/\\{0,8}/|(?<![\w/.~:-])//(?=[^\s/?#\"<>`@]*:[^\s/?#\"<>`]*@))"
+)
 _USER = re.compile(rf"(?P<start>{_SLASHES})[^\s/?#\"<>`]*@")
-_NO_USER = re.compile(r"(?P<start>(?<=[A-Za-z0-9+.-]:)\\?/\\?/)(?P<place>[^\s/?#\"'<>`\[\]@\\]*)")
+_NO_USER = re.compile(
+    r"(?P<start>(?<=[A-Za-z0-9+.-]:)\\{0,8}/\\{0,8}/)(?P<place>[^\s/?#\"'<>`\[\]@\\]*)"
+)
 _UP_TO_AT = re.compile(r"[^\s\"<>`]{0,512}@")
 _RUN = re.compile(r"[^\s\"'<>`]+")
-_ABSOLUTE = re.compile(r"(?<=[A-Za-z0-9+.-]:)\\?/\\?/")
+_ABSOLUTE = re.compile(r"(?<=[A-Za-z0-9+.-]:)\\{0,8}/\\{0,8}/")
 _ENCODED = re.compile(r"[A-Za-z0-9+.-]%3A%2F%2F", re.IGNORECASE)
 _TAIL = re.compile(r"[.,;:!)\]}\\]{0,20}\Z")
 _BETWEEN = re.compile(r"(&amp;|\\u0026|&|;)")
@@ -38,18 +42,20 @@ _HEADER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SETTING = re.compile(
-    r"(?P<name>(?<![A-Za-z0-9])(?:ssl|db|pg|mysql_|redis_)?(?:password|passwd|passphrase|pwd)"
-    r"|(?:api|access|account|shared_?access|secret|private)_?-?key|client_?secret)"
-    r"(?P<is>\s{0,3}=\s{0,3})(?P<value>'[^']{0,200}'|\"[^\"]{0,200}\"|[^\s&;,\"'<>`]+)",
+    r"(?P<name>(?<![A-Za-z0-9])(?:(?:ssl|db|pg|mysql_|redis_)?(?:password|passwd|passphrase|pwd)"
+    r"|(?:api|access|account|shared_?access|secret|private)_?-?key|(?:client_?)?secret"
+    r"|(?:(?:access|api|auth|bearer|id|refresh|session)[_-]?)?token))"
+    r"(?P<is>\s{0,3}=\s{0,3}|(?<=[\s\"'`]--password)\s{1,3}|(?<=[\s\"'`]--token)\s{1,3})"
+    r"(?P<value>'[^']{0,200}'|\"[^\"]{0,200}\"|[^\s&;,\"'<>`]+)",
     re.IGNORECASE,
 )
 _GO = re.compile(r"(?<![^\s\"'=(,])[^\s\"'@/:]{1,64}:[^\s\"'@]{0,256}@(?=(?:tcp|tcp6|unix|udp)\()")
 _LOGIN = re.compile(r"[^\s/@:]+:[^\s@]*@(?!sha\d)(?=[^\s@]+\Z)")
-_WHOLE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.:-]*:)?\\?/\\?/")
+_WHOLE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.:-]*:)?\\{0,8}/\\{0,8}/")
 _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|key|auth|sig|session|jwt|code|credential", re.IGNORECASE
 )
-_SIGNS = ("//", "/\\/", "?", "=", "@", "%3A", "%3a", "ocation", "OCATION", "efresh", "REFRESH")
+_SIGNS = ("//", "/\\", "?", "=", "@", "--", "%3A", "%3a", "ocation", "OCATION", "efresh", "REFRESH")
 
 
 def masked(text: str) -> str:
@@ -157,7 +163,7 @@ def _both(text: str) -> Iterator[str]:
 
 def _at_slashes(text: str) -> Tuple[str, str, str]:
     """Return what stands before the first two slashes, these, and the rest."""
-    found = re.search(r"\\?/\\?/", text)
+    found = re.search(r"\\{0,8}/\\{0,8}/", text)
     if found is None:
         return "", "", text
     return text[: found.start()], found.group(), text[found.end() :]
@@ -202,7 +208,7 @@ def _reference(text: str, *, absolute: bool) -> str:
     """Return a reference without its fragment, and with the values of its query masked."""
     begins = 0
     if absolute:
-        found = re.search(r"\\?/\\?/", text)
+        found = re.search(r"\\{0,8}/\\{0,8}/", text)
         begins = found.end() if found else 0
     mark = text.find("?", begins)
     sharp = text.find("#", begins)

@@ -46,6 +46,14 @@ TEXTS = {
     "two": ("http://a:b@h/ and ftp://c:d@i/", "http://h/ and ftp://i/"),
     "in JSON": ('{"next": "https://u:pw@h/?a=1", "n": 1}', '{"next": "https://h/?a=*", "n": 1}'),
     "in escaped JSON": (r"https:\/\/u:pw@h\/x?t=1\u0026b=2", r"https:\/\/h\/x?t=*\u0026b=*"),
+    "JSON in JSON": (
+        r'{"a": "{\"b\": \"https:\\/\\/u:pw@h\\/x\"}"}',
+        r'{"a": "{\"b\": \"https:\\/\\/h\\/x\"}"}',
+    ),
+    "a token alone": ("access_token=abc; x=1", "access_token=*; x=1"),
+    "a secret alone": ("secret = abc", "secret = *"),
+    "an option of a command": ("tool --password 'a b' -v", "tool --password '*' -v"),
+    "an option with an equals sign": ("tool --token=abc -v", "tool --token=* -v"),
     "in markup": ('<a href="http://u:p@h/?a=1&amp;b=2">', '<a href="http://h/?a=*&amp;b=*">'),
     "encoded as a whole": ("next https%3A%2F%2Fu%3Apw%40h%2Fp end", "next https%3A%2F%2Fh%2Fp end"),
     "a redirect": ("Location: https://u:pw@h/?a=1#f\r\nX: y", "Location: https://h/?a=*\r\nX: y"),
@@ -65,6 +73,8 @@ TEXTS = {
 }
 PLAIN = {
     "an endpoint": "https://h:8443/p/q",
+    "words about a password": "the option --passwords takes names; its token is hidden",
+    "a name of a secret": "secret name in /etc/token/x",
     "a place with a port": "see http://h:80, then",
     "IPv6 with a port": "http://[::1]:8080/",
     "a scope of a registry": "https://registry/@scope/name",
