@@ -11,8 +11,10 @@ BECAUSE = {
     # Ansible: action, module, roles and playbooks of the collection, through ansible-playbook and ansible-runner.
     "tests/integration/test_daily.py::test_a_healthy_site_passes": "a daily run over SSH, with and without the driver",
     "tests/integration/test_jobs.py::test_the_job_is_done_and_proved": "a job that changes hosts, and its proof",
-    "tests/service/test_log_rotation_role.py": "a role, in check mode too",
-    "tests/service/test_serve.py": "the program as a service, whose runs are real ones",
+    "tests/service/test_log_rotation_role.py::test_check_and_diff_show_the_plan_and_change_nothing": "a role's check mode",
+    "tests/service/test_log_rotation_role.py::test_a_log_is_rotated_once_and_the_second_run_changes_nothing": "a role",
+    "tests/service/test_serve.py::test_it_ends_when_it_is_asked_to": "signals, threads and their end",
+    "tests/service/test_serve.py::test_a_run_of_the_schedule_may_end_after_the_program_was_asked_to": "a run as a child",
     # Python: what the program of the hosts is made of, and runs on.
     "tests/service/test_program.py": "the host's program: pickled sources, forks, signals, limits",
     "tests/service/test_http_servers.py": "ssl and http.client",
@@ -21,9 +23,10 @@ BECAUSE = {
     "tests/service/test_store_faults.py": "sqlite3's errors",
     "tests/service/test_store_schema.py": "sqlite3 and the migrations",
     "tests/service/test_store_of_before.py": "a store that an older program wrote",
-    "tests/service/test_backup.py": "sqlite3's backup, and PostgreSQL's programs as children",
+    "tests/service/test_backup.py::test_what_was_backed_up_comes_back": "sqlite3's backup, PostgreSQL's programs",
+    "tests/service/test_backup.py::test_killed_in_the_middle_the_old_or_the_new_is_there": "os.replace and locks",
     # Python: the driver.
-    "tests/service/test_scheduler.py": "children of the driver, and their ends",
+    "tests/service/test_scheduler.py::test_a_run_that_ends_badly_without_its_driver_is_a_finding_too": "its children",
 }  # fmt: skip
 
 

@@ -8,11 +8,13 @@ import signal
 import subprocess
 from pathlib import Path
 
+import oldest
 import psutil
 import pytest
 from patience import PATIENCE_SECONDS, eventually
 
-TOOLS = Path(__file__).parents[2] / "tools"
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "tools"
 BUSY = str(TOOLS / "beside-busy")
 
 
@@ -77,3 +79,10 @@ def test_all_targets_are_made_and_the_end_says_how_it_went(
         "made long",
     ]
     assert lines[-1] == end
+
+
+@pytest.mark.parametrize("named", oldest.BECAUSE)
+def test_what_runs_on_the_oldest_python_is_there(named: str) -> None:
+    path, _colons, test = named.partition("::")
+
+    assert f"def {test}(" in (ROOT / path).read_text() if test else (ROOT / path).is_file()
