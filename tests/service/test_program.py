@@ -396,7 +396,13 @@ def test_no_python_is_told_apart(
 def test_the_nonce_is_on_no_command_line(programs: Programs, tmp_path: Path) -> None:
     programs.add(
         "looks",
-        "import glob\nlines = [open(path, 'rb').read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
+        "import glob\n"
+        "lines = []\n"
+        "for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
+        "    try:\n"
+        "        lines.append(open(path, 'rb').read())\n"
+        "    except OSError:  # it has ended\n"
+        "        pass\n"
         "return [Observation('a', {'count': len(lines), 'text': repr(lines)})]",
     )
 
