@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from service.test_scheduler import Driven, write
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 
 from upkeep import clock, timekeeper
 from upkeep.clock import Sample, Witness
@@ -25,6 +25,7 @@ from upkeep.store import (
     occurrences,
     outbox,
     own,
+    retention,
     sessions,
     tables,
     users,
@@ -392,6 +393,23 @@ def replace_keeper(machine: Turned) -> Timekeeper:
     made.boot_id = machine.boot
     made.look()
     return made
+
+
+def test_a_machine_that_is_gone_is_forgotten_as_runs_are(machine: Turned) -> None:
+    def known() -> list[str]:
+        with machine.store.read() as db:
+            return list(db.execute(select(tables.machine_clock.c.host)).scalars())
+
+    with machine.store.begin() as db:
+        row = dict(db.execute(select(tables.machine_clock)).one()._mapping)
+        gone = {"host": "container-1", "seen_at": row["seen_at"] - timedelta(days=500)}
+        db.execute(insert(tables.machine_clock).values({**row, **gone}))
+    machine.go(60)
+    assert "container-1" in known()
+
+    retention.prune(machine.store, retention.Policy(), machine.true)
+
+    assert known() == [machine.keeper.host]
 
 
 def test_a_socket_is_no_other_machine(machine: Turned) -> None:

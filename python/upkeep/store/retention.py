@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, update
 
 from upkeep.store import Store, alerts, clocks, tables
 from upkeep.store.findings import OPEN
@@ -91,6 +91,7 @@ def prune(
     measures = _delete(store, measure, measure.c.id, measure.c.id <= old.measures)
     unseen = (latest.c.observed_at < old.seen_at) & (latest.c.run_id < old.young_run)
     _delete(store, latest, latest.c.fingerprint, unseen)
+    _forget_machines(store, policy)
     event, finding = tables.finding_event, tables.finding
     lately = exists().where(event.c.finding_id == finding.c.id, event.c.id > old.events)
     resolved = (finding.c.status != OPEN) & (finding.c.resolved_at < old.resolved_at) & ~lately
@@ -200,6 +201,19 @@ def _forget_observations(db: Connection, runs: Sequence[int]) -> tuple[int, int]
     )
     db.execute(update(tables.run).where(tables.run.c.id.in_(runs)).values(observations_kept=False))
     return observations, evidence
+
+
+def _forget_machines(store: Store, policy: Policy) -> None:
+    """Forget the clocks of machines that are gone: a container has another name each time.
+
+    When they were seen is by the clock of the database's server, so it is compared with what is newest by that clock.
+    """
+    machine = tables.machine_clock
+    with store.begin() as db:
+        newest = db.execute(select(func.max(machine.c.seen_at))).scalar()
+        if newest is not None:
+            gone = machine.c.seen_at < newest - timedelta(days=policy.runs_days)
+            db.execute(delete(machine).where(gone))
 
 
 def _delete(
