@@ -22,8 +22,10 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+import left_behind
 from patience import PATIENCE_SECONDS
 
+KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", left_behind.MARK)
 LOADED = (
     "alembic.command",
     "pydantic.type_adapter",
@@ -90,7 +92,13 @@ def _start_server() -> tuple[bytes, subprocess.Popen[bytes]]:
         listening.bind("")  # a name that the kernel chooses, in no folder
         listening.listen(16)
         command = [sys.executable, __file__, str(listening.fileno()), str(os.getpid())]
-        process = subprocess.Popen(command, pass_fds=[listening.fileno()], start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,
+            # Not what a single test has set: the server is there for all of them.
+            env={name: os.environ[name] for name in KEPT if name in os.environ},
+        )
         return listening.getsockname(), process
 
 

@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 import warm
 import yaml
+from alert_samples import full, run, seen
 from patience import eventually
 from service.receivers import Posts, http_server
 from service.test_serve import serving, stored
@@ -60,7 +61,7 @@ def posts() -> Iterator[tuple[str, Posts]]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
+def site(tmp_path: Path, sqlite_url: str) -> Path:
     """A site of this machine, with a check that fails, a team and channels."""
     folder = tmp_path / "site"
     (folder / "inventory").mkdir(parents=True)
@@ -87,8 +88,10 @@ def open_one(site: Path) -> Any:
     from upkeep.alerts.alerter import Alerter
     from upkeep.site import load_site
 
-    upkeep(site, "run", "look")
+    now = clock.now()
     with closing(stored(site)) as store:
+        bad = seen(full(), host="here", at=now)
+        run(store, now, bad, site=str(site), procedure="look", title="Look at this machine")
         Alerter(store, load_site(str(site))).step(clock.now())
         with store.read() as db:
             (one,) = alerts.open_alerts(db)

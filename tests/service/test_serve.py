@@ -54,7 +54,7 @@ people:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
+def site(tmp_path: Path, sqlite_url: str) -> Path:
     """A site of this machine."""
     folder = tmp_path / "site"
     (folder / "inventory").mkdir(parents=True)
@@ -410,7 +410,7 @@ def test_a_run_of_the_schedule_may_end_after_the_program_was_asked_to(site: Path
 
 
 def test_what_is_asked_for_is_in_the_schedule_as_it_stands_now(site: Path) -> None:
-    (site.parent / "state").mkdir()
+    (site.parent / "state").mkdir(exist_ok=True)
     migrate(f"sqlite:///{site.parent}/state/upkeep.db")
     store = stored(site)
     loaded = load_site(str(site))
@@ -447,7 +447,7 @@ def test_what_is_asked_for_is_in_the_schedule_as_it_stands_now(site: Path) -> No
 def test_runs_go_by_the_schedule_that_was_last_right(site: Path, broken: str | None) -> None:
     path = site / "schedule.yml"
     path.write_text(path.read_text().replace("    checks:", "    rule: daily 03:00\n    checks:"))
-    (site.parent / "state").mkdir()
+    (site.parent / "state").mkdir(exist_ok=True)
     migrate(f"sqlite:///{site.parent}/state/upkeep.db")
     store = stored(site)
     scheduler = Scheduler(str(site), store)
