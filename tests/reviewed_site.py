@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -64,6 +65,15 @@ class Reviewed:
         self.reviews.step(now)
         self.installation = load_installation(self.site.settings)
         self.users: dict[str, users.User] = {}
+
+    def on(self, store: Store) -> Reviewed:
+        """Return the same on a copy of its store."""
+        other = copy.copy(self)
+        for name in ("away", "down", "results", "apart", "users"):
+            setattr(other, name, copy.copy(getattr(self, name)))
+        other.store = store
+        other.reviews = Reviews(store, other)
+        return other
 
     # Machines.
     def go(self, to: datetime) -> None:

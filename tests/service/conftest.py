@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shared
 from service.browser import chromium
+from service.copies import Copies, T
 from service.postgres import Postgres
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine.default import DefaultDialect
 
 from upkeep.store import Store, migrate, open_store
 
 TEMPLATE = "upkeep_template"
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+"""For tests of what is above the store's statements: one database is enough, and those of the commands and of the page
+have SQLite."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Let a statement that one engine has compiled serve all: each test opens its own, of the same two kinds."""
+    kept: dict[Any, Any] = {}
+
+    def create(*arguments: Any, **options: Any) -> Engine:
+        engine = create_engine(*arguments, **options)
+        engine.update_execution_options(compiled_cache=kept)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("upkeep.store.engines.create_engine", create)
+        patch.setattr(DefaultDialect, "__eq__", lambda one, other: type(one) is type(other))
+        patch.setattr(DefaultDialect, "__hash__", lambda one: hash(type(one)))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +94,27 @@ def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
     return str(request.getfixturevalue("postgres").fresh(TEMPLATE))
+
+
+@pytest.fixture(scope="module")
+def copies(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Callable[[Store], T]], Copies[T]]:
+    """Return a function that takes what fills a store, and gives copies of it."""
+    folder = tmp_path_factory.mktemp("copies")
+
+    def postgres() -> Postgres:
+        found: Postgres = request.getfixturevalue("postgres")
+        return found
+
+    def fresh(kind: str) -> str:
+        if kind == "postgresql":
+            return postgres().fresh(TEMPLATE)
+        path = folder / f"{uuid.uuid4().hex}.db"
+        shutil.copy(request.getfixturevalue("_sqlite_template"), path)
+        return f"sqlite:///{path}"
+
+    return lambda fill: Copies(fill, fresh, postgres, folder)
 
 
 @pytest.fixture

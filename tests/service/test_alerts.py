@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from alert_samples import MONDAY, SCHEDULE, full, minutes, run, seen, site
+from service.conftest import on_postgresql
 from sqlalchemy import select
 from store_samples import result
 
@@ -87,6 +88,7 @@ def test_a_failure_is_told_once_to_who_is_on_call_and_the_team(
     ]
 
 
+@on_postgresql
 def test_later_hosts_join_silently_and_a_worse_one_does_not(store: Store, alerter: Alerter) -> None:
     fails(store, MONDAY)
     alerter.step(MONDAY + minutes(1))
@@ -155,6 +157,7 @@ def test_severity_one_repeats_and_reaches_the_next_person_until_somebody_acknowl
     assert len(messages(store)) == 10
 
 
+@on_postgresql
 def test_one_channel_for_all_is_told_once_at_a_time_and_again_all_the_same(store: Store) -> None:
     people = {who: {"name": who, "channels": ["chat"]} for who in ("ada", "bob")}
     one = Alerter(store, site(people=people))
@@ -170,6 +173,7 @@ def test_one_channel_for_all_is_told_once_at_a_time_and_again_all_the_same(store
     assert told == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]
 
 
+@on_postgresql
 def test_what_an_alerter_has_missed_is_not_caught_up_call_by_call(
     store: Store, alerter: Alerter
 ) -> None:
@@ -180,6 +184,7 @@ def test_what_an_alerter_has_missed_is_not_caught_up_call_by_call(
     assert len(messages(store)) == 4  # ada and bob, once each
 
 
+@on_postgresql
 def test_a_closed_alert_cannot_be_acknowledged(store: Store, alerter: Alerter) -> None:
     fails(store, MONDAY)
     alerter.step(MONDAY)
@@ -193,6 +198,7 @@ def test_a_closed_alert_cannot_be_acknowledged(store: Store, alerter: Alerter) -
         alerts.acknowledge(db, 99, "ada", MONDAY, MONDAY + minutes(9))
 
 
+@on_postgresql
 def test_40_flapping_is_one_incident_and_told_once_an_hour(store: Store, alerter: Alerter) -> None:
     at = MONDAY
     for _turn in range(8):
@@ -218,16 +224,17 @@ def test_40_flapping_is_one_incident_and_told_once_an_hour(store: Store, alerter
     assert kinds.count("recovery") == 2 * 2
 
 
+@on_postgresql
 @pytest.mark.parametrize("minutes_apart", [2, 7], ids=["every 2 minutes", "every 7 minutes"])
 def test_what_comes_and_goes_for_a_day_is_told_once_an_hour_and_hides_nothing_else(
     store: Store, alerter: Alerter, minutes_apart: int
 ) -> None:
     """Severity 2, as too many failed logins are; in the middle another subject and another check fail for good."""
-    hours = 6 if minutes_apart == 2 else 10
+    hours = 3 if minutes_apart == 2 else 6
     turns = hours * 60 // minutes_apart
     told: dict[datetime, list[str]] = {}
     for turn in range(turns):
-        at = MONDAY - timedelta(hours=3) + minutes(turn * minutes_apart)
+        at = MONDAY - timedelta(hours=2) + minutes(turn * minutes_apart)
         before = len(titles(store))
         (mends if turn % 2 else fails)(store, at)
         if turn == turns // 2:
@@ -246,6 +253,7 @@ def test_what_comes_and_goes_for_a_day_is_told_once_an_hour_and_hides_nothing_el
     assert all(len(new) == 2 for new in told.values() if new)  # ada and the team
 
 
+@on_postgresql
 def test_flapping_of_severity_three_is_told_as_one(store: Store, alerter: Alerter) -> None:
     at = MONDAY
     for _turn in range(8):
@@ -258,6 +266,7 @@ def test_flapping_of_severity_three_is_told_as_one(store: Store, alerter: Alerte
     assert messages(store) == []  # over before the next business day began
 
 
+@on_postgresql
 def test_the_first_look_at_a_site_is_one_summary_and_one_page(store: Store) -> None:
     alerter = Alerter(store, site())
     hosts = [f"web{number}" for number in range(20)]
@@ -282,6 +291,7 @@ def test_the_first_look_at_a_site_is_one_summary_and_one_page(store: Store) -> N
     )
 
 
+@on_postgresql
 def test_a_check_that_is_new_on_a_host_is_a_first_look_and_a_new_subject_is_not(
     store: Store, alerter: Alerter
 ) -> None:
@@ -300,6 +310,7 @@ def test_a_check_that_is_new_on_a_host_is_a_first_look_and_a_new_subject_is_not(
     ]
 
 
+@on_postgresql
 def test_history_wakes_nobody_when_alerts_begin(store: Store) -> None:
     for day in range(3):
         fails(store, MONDAY - timedelta(days=9 - day), host="old")
@@ -311,6 +322,7 @@ def test_history_wakes_nobody_when_alerts_begin(store: Store) -> None:
     assert titles(store) == ["[2] first look at still: 1 of severity 2"] * 2
 
 
+@on_postgresql
 @pytest.mark.parametrize("outcome", [Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED])
 def test_a_host_that_cannot_be_looked_at_is_one_transition_and_resolves_nothing(
     store: Store, alerter: Alerter, outcome: Outcome
@@ -331,6 +343,7 @@ def test_a_host_that_cannot_be_looked_at_is_one_transition_and_resolves_nothing(
     assert "[2] FAILS: The host can be looked at (web1)" in titles(store)
 
 
+@on_postgresql
 def test_a_run_that_ended_before_it_asked_a_host_says_nothing_of_the_way_to_it(
     store: Store, alerter: Alerter
 ) -> None:
@@ -346,6 +359,7 @@ def test_a_run_that_ended_before_it_asked_a_host_says_nothing_of_the_way_to_it(
     assert now_open(store) == []
 
 
+@on_postgresql
 def test_a_way_whose_fault_is_known_is_one_finding(store: Store) -> None:
     key = result(HIGH, check="host_key", subject="connection", message="its key has changed")
     away = replace(seen(at=MONDAY, outcome=Outcome.UNREACHABLE), results=(key,))
@@ -355,6 +369,7 @@ def test_a_way_whose_fault_is_known_is_one_finding(store: Store) -> None:
         assert [one.check_id for one in findings.open_ones(db)] == ["host_key"]
 
 
+@on_postgresql
 def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
     store: Store, alerter: Alerter
 ) -> None:
@@ -406,6 +421,7 @@ def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(
     assert [one.opening for one in now_open(store)] == [2]
 
 
+@on_postgresql
 def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_ends(
     store: Store, alerter: Alerter
 ) -> None:
@@ -445,6 +461,7 @@ def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_end
     assert [one.opening for one in now_open(store)] == [2]
 
 
+@on_postgresql
 def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
     store: Store, tmp_path: Path
 ) -> None:
@@ -473,6 +490,7 @@ def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
     ]
 
 
+@on_postgresql
 @pytest.mark.parametrize(
     ("other", "limit"),
     [
@@ -496,6 +514,7 @@ def test_what_did_not_look_retires_nothing(
     assert one.status == "open"
 
 
+@on_postgresql
 def test_an_unknown_of_the_same_check_retires_nothing_of_it(store: Store) -> None:
     run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
 
@@ -506,6 +525,7 @@ def test_an_unknown_of_the_same_check_retires_nothing_of_it(store: Store) -> Non
         assert [one.subject for one in findings.open_ones(db)] == ["/data"]
 
 
+@on_postgresql
 def test_a_check_that_the_host_does_not_ask_for_any_more_is_retired(store: Store) -> None:
     run(store, MONDAY, seen(full(HIGH), at=MONDAY))
 
@@ -516,6 +536,7 @@ def test_a_check_that_the_host_does_not_ask_for_any_more_is_retired(store: Store
         assert [one.status for one in findings.open_ones(db, everything=True)] == ["retired"]
 
 
+@on_postgresql
 def test_a_check_that_no_procedure_names_any_more_is_retired(store: Store) -> None:
     fails(store, MONDAY)
     one = {"title": "Daily", "owner": "ops", "checks": ["swap_used"]}
@@ -563,6 +584,7 @@ def test_judging_again_moves_the_newest_and_leaves_as_one_digest(
     assert titles(store)[before:] == [f"run {old} was judged again: 0 fail now, 2 do not any more"]
 
 
+@on_postgresql
 def test_judging_again_opens_one_alert_for_all_that_it_finds(
     store: Store, alerter: Alerter
 ) -> None:
@@ -603,6 +625,7 @@ def test_a_silence_ends_and_then_what_still_fails_is_sent_once(
     assert titles(store) == ["[2] FAILS: File systems have space left (web1)"] * 2
 
 
+@on_postgresql
 def test_a_silence_has_an_end_and_a_reason(store: Store) -> None:
     values = {"check": "*", "host": "*", "severity": 2, "by": "ada", "at": MONDAY, "begins": MONDAY}
     with store.begin() as db, pytest.raises(UsageError, match="has to end later"):
@@ -611,6 +634,7 @@ def test_a_silence_has_an_end_and_a_reason(store: Store) -> None:
         silences.add(db, SITE, reason=" ", ends=MONDAY + minutes(1), **values)  # type: ignore[arg-type]
 
 
+@on_postgresql
 def test_severity_one_of_security_is_silenced_by_its_name_only(
     store: Store, alerter: Alerter
 ) -> None:
@@ -655,6 +679,7 @@ def test_severity_one_of_security_is_silenced_by_its_name_only(
     assert alert.silenced
 
 
+@on_postgresql
 def test_severity_four_waits_for_the_window_and_leaves_as_a_digest(
     store: Store, alerter: Alerter
 ) -> None:
@@ -677,6 +702,7 @@ def test_severity_four_waits_for_the_window_and_leaves_as_a_digest(
     assert messages(store) == [("team:ops", "chat", "digest", "[4] 4 alerts on 4 hosts")]
 
 
+@on_postgresql
 def test_a_maintenance_window_keeps_two_and_three_quiet_and_never_one(
     store: Store, alerter: Alerter
 ) -> None:
@@ -688,6 +714,7 @@ def test_a_maintenance_window_keeps_two_and_three_quiet_and_never_one(
     assert set(titles(store)) == {"[1] FAILS: File systems have space left (web1)"}
 
 
+@on_postgresql
 def test_what_was_bad_and_over_before_anybody_was_told_is_told_still(
     store: Store, alerter: Alerter
 ) -> None:
@@ -698,6 +725,7 @@ def test_what_was_bad_and_over_before_anybody_was_told_is_told_still(
     assert titles(store) == ["recovered: [1] FAILS: File systems have space left (web1)"] * 2
 
 
+@on_postgresql
 def test_many_causes_of_one_check_are_a_few_alerts(store: Store, alerter: Alerter) -> None:
     full_ones = [full(HIGH, f"/disk{number}") for number in range(40)]
     run(store, MONDAY, seen(*full_ones, full(Status.PASS), at=MONDAY))
@@ -753,6 +781,7 @@ def test_an_acknowledgement_is_not_lost_to_an_alerter_at_work(
     assert (alert.status, alert.acknowledged_by) == ("acknowledged", "ada")
 
 
+@on_postgresql
 def test_a_site_without_teams_keeps_alerts_and_tells_nobody(store: Store) -> None:
     alone = Alerter(store, site(teams={}, alerts={}, procedures={"daily": {"title": "Daily"}}))
     fails(store, MONDAY)

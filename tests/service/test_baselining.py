@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from service.conftest import on_postgresql
 from sqlalchemy import text
 from store_samples import NOW, SITE, answer, begun, result
 
@@ -95,6 +96,7 @@ def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
     assert proposal(store, 21).refused.startswith("nothing was measured")
 
 
+@on_postgresql
 @pytest.mark.parametrize(
     ("user", "reason", "said"),
     [
@@ -117,6 +119,7 @@ def test_who_may_not(
         assert [one.outcome for one in acts.recent(db, 1)] == ["refused"]
 
 
+@on_postgresql
 def test_only_what_was_shown_is_accepted(store: Store, installation: Installation) -> None:
     measured(store, *[80.0] * 20)
     seen = proposal(store)
@@ -163,6 +166,7 @@ def test_a_record_is_never_changed(
         db.execute(text("UPDATE signature SET text = '{}'"))
 
 
+@on_postgresql
 def test_from_the_command_line(
     tmp_path: Path,
     url: str,

@@ -10,6 +10,7 @@ import pty
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ import warm
 from jsonschema import validate
 from patience import PATIENCE_SECONDS
 from reviewed_site import PASSWORD, Reviewed, write_site
+from service.conftest import on_postgresql
+from service.copies import Copies
 from sqlalchemy import func, select, text
 from store_samples import result
 
@@ -31,7 +34,17 @@ from upkeep.reviewing import MOST_FILE_BYTES, Given, file_name, hand_over, probl
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.roles import Role
 from upkeep.site import load_site
-from upkeep.store import Store, acts, files, findings, own, records, reviews, tables
+from upkeep.store import (
+    Store,
+    acts,
+    files,
+    findings,
+    open_store,
+    own,
+    records,
+    reviews,
+    tables,
+)
 from upkeep.store.retention import Policy, prune
 from upkeep.verdicts import Measure, Severity
 from upkeep.waivers import Scope
@@ -75,10 +88,9 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.fixture
-def site(tmp_path: Path, store: Store) -> Reviewed:
-    folder = write_site(tmp_path / "site", tmp_path / "signing state", SCHEDULE)
-    made = Reviewed(folder, store, at("2027-01-02 12:00"))
+def begin(folder: Path, store: Store) -> Reviewed:
+    written = write_site(folder / "site", folder / "signing state", SCHEDULE)
+    made = Reviewed(written, store, at("2027-01-02 12:00"))
     for person in ("ann", "bob", "cat", "dan"):
         made.user(person, person)
     made.user("eve", "ann", Role.OPERATOR)
@@ -87,10 +99,35 @@ def site(tmp_path: Path, store: Store) -> Reviewed:
 
 
 @pytest.fixture
-def opened(site: Reviewed) -> Reviewed:
-    """The reviews of Monday, 4 January."""
-    site.go(at("2027-01-04 10:00"))
-    return site
+def site(tmp_path: Path, store: Store) -> Reviewed:
+    return begin(tmp_path, store)
+
+
+@pytest.fixture(scope="module")
+def monday(copies: Any, tmp_path_factory: pytest.TempPathFactory) -> Copies[Reviewed]:
+    """The reviews of Monday, 4 January, have opened. All tests share the site's folder, so none changes it."""
+
+    def fill(store: Store) -> Reviewed:
+        made = begin(tmp_path_factory.mktemp("monday"), store)
+        made.go(at("2027-01-04 10:00"))
+        return made
+
+    filled: Copies[Reviewed] = copies(fill)
+    return filled
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def opened(request: pytest.FixtureRequest, monday: Copies[Reviewed]) -> Iterator[Reviewed]:
+    """A copy of that Monday, on each database."""
+    made, url = monday.copy(request.param)
+    store = open_store(url)
+    yield made.on(store)
+    store.close()
+
+
+opened_on_postgresql = pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+opened_on_sqlite = pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
+"""For tests of what is above the store's statements: commands on SQLite, the others on PostgreSQL."""
 
 
 def standings(site: Reviewed) -> dict[str, State]:
@@ -112,6 +149,7 @@ def test_reviews_open_once_after_their_run(opened: Reviewed) -> None:
     ]
 
 
+@on_postgresql
 def test_what_was_due_before_the_schedule_asked_opens_nothing(tmp_path: Path, store: Store) -> None:
     without = {
         **SCHEDULE,
@@ -129,6 +167,7 @@ def test_what_was_due_before_the_schedule_asked_opens_nothing(tmp_path: Path, st
     assert len(site.all()) == len(REVIEWS)
 
 
+@on_postgresql
 def test_a_mistake_in_the_schedule_while_the_run_goes_on_loses_no_review(site: Reviewed) -> None:
     site.apart.add("audit")
     site.go(at("2027-01-04 09:00"))
@@ -149,6 +188,7 @@ def test_a_mistake_in_the_schedule_while_the_run_goes_on_loses_no_review(site: R
     assert [review.item for review, _standing in site.all()] == [one["id"] for one in REVIEWS]
 
 
+@on_postgresql
 def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Reviewed) -> None:
     from upkeep.due import occurrences_of
     from upkeep.schedule import timing_of
@@ -180,6 +220,7 @@ def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Revi
     assert site.one("fires").evidence_sha256 != before
 
 
+@on_postgresql
 def test_what_no_driver_ran_is_reviewed_all_the_same_and_says_so(site: Reviewed) -> None:
     site.down = [(at("2027-01-04 00:00"), at("2027-01-18 12:00"))]
     site.go(at("2027-01-04 08:00"))
@@ -195,6 +236,7 @@ def test_what_no_driver_ran_is_reviewed_all_the_same_and_says_so(site: Reviewed)
     assert len(found) == len(REVIEWS)
 
 
+@opened_on_postgresql
 def test_reminders_and_overdue_reviews_are_the_products_own_findings(opened: Reviewed) -> None:
     def told() -> list[tuple[str, str, str, str]]:
         with opened.store.read() as db:
@@ -281,6 +323,7 @@ def test_evidence_is_bounded_and_says_what_is_left_out(site: Reviewed) -> None:
     assert (len(seen["measures"][0]["series"]), seen["measures"][0]["left_out"]) == (40, 210)
 
 
+@opened_on_postgresql
 def test_evidence_that_was_renewed_must_be_looked_at_again(opened: Reviewed) -> None:
     review = opened.one("fires")
     opened.now += timedelta(minutes=5)
@@ -292,19 +335,21 @@ def test_evidence_that_was_renewed_must_be_looked_at_again(opened: Reviewed) -> 
     assert opened.sign(review.id, "ann", evidence=renewed).evidence_sha256 == renewed
 
 
-def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed, url: str) -> None:
+@opened_on_postgresql
+def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed) -> None:
     review = opened.one("keys")
     opened.sign(review.id, "ann")
 
     opened.now += timedelta(minutes=5)
     with pytest.raises(UsageError, match="what was shown stays"):
         renew(opened.store, review, opened.now)
-    said = upkeep(opened, url, "review", "renew", str(review.id)).stderr
+    said = upkeep(opened, "review", "renew", str(review.id)).stderr
     assert f"review {review.id} is signed: what was shown stays" in said
     assert opened.one("keys").evidence_sha256 == review.evidence_sha256
 
 
 # --- signing ---------------------------------------------------------------------------------------------------------
+@opened_on_postgresql
 def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed) -> None:
     review = opened.one("fires")
     follow_up = FollowUp("legal", date(2027, 1, 9), "ask the landlord")
@@ -344,6 +389,7 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
     assert standings(opened)["fires follow-up 1.1"] is State.SIGNED
 
 
+@opened_on_postgresql
 @pytest.mark.parametrize(
     ("item", "user", "said"),
     [
@@ -366,6 +412,7 @@ def test_who_may_not_sign_is_refused_and_that_is_written_down(
         assert files.content_of(db, signatures.digest("kept by nobody")) is None
 
 
+@opened_on_postgresql
 def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
     keys, till = opened.one("keys").id, opened.one("till").id
     opened.sign(keys, "ann")
@@ -405,6 +452,7 @@ def test_two_who_sign_at_once_come_one_after_the_other(opened: Reviewed) -> None
         assert list(problems_of(db, opened.installation.trusted)) == []
 
 
+@opened_on_postgresql
 def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
     review = opened.one("fires").id
     opened.sign(review, "ann")
@@ -419,6 +467,7 @@ def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
         ]
 
 
+@opened_on_postgresql
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -455,6 +504,7 @@ def test_a_files_name_is_harmless(given: str, kept: str) -> None:
     assert file_name(given) == kept
 
 
+@opened_on_postgresql
 def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
     from upkeep.reviewing import By
 
@@ -555,6 +605,7 @@ def forced(store: Store, *statements: str) -> None:
             db.execute(text(statement))
 
 
+@opened_on_postgresql
 def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
     opened: Reviewed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -595,6 +646,7 @@ def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
         ]
 
 
+@opened_on_postgresql
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -616,9 +668,12 @@ def test_what_is_moved_or_removed_is_named(opened: Reviewed, statement: str, sai
         assert next(problems_of(db, opened.installation.trusted)).startswith(said)
 
 
-def test_a_second_installation_is_trusted_when_its_key_is(tmp_path: Path, opened: Reviewed) -> None:
+@on_postgresql
+def test_a_second_installation_is_trusted_when_its_key_is(tmp_path: Path, site: Reviewed) -> None:
     from upkeep.settings import Settings
 
+    opened = site
+    opened.go(at("2027-01-04 10:00"))
     other = load_installation(Settings(state=tmp_path / "other"))
     opened.sign(opened.one("fires").id, "ann")
     mine, opened.installation = opened.installation, other
@@ -657,16 +712,21 @@ def test_what_was_signed_outlives_whatever_retention_says(opened: Reviewed) -> N
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------
-def upkeep(site: Reviewed, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | {"UPKEEP_DATABASE": url}
+def environment(site: Reviewed) -> dict[str, str]:
+    url = site.store.engine.url.render_as_string(hide_password=False)
+    return os.environ | {"UPKEEP_DATABASE": url}
+
+
+def upkeep(site: Reviewed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = environment(site)
     return warm.run([*arguments, "-i", site.site.name], env=environ)
 
 
-def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tuple[int, str]:
+def on_a_terminal(site: Reviewed, typed: str, *arguments: str) -> tuple[int, str]:
     """Run a command on a terminal of its own, and type something when it asks; return status and what was shown."""
     command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", site.site.name]
     parent, terminal = pty.openpty()
-    environ = os.environ | {"UPKEEP_DATABASE": url, "TERM": "dumb"}
+    environ = environment(site) | {"TERM": "dumb"}
     process = subprocess.Popen(
         command, env=environ, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
         preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
@@ -687,15 +747,16 @@ def on_a_terminal(site: Reviewed, url: str, typed: str, *arguments: str) -> tupl
     return process.wait(PATIENCE_SECONDS), said.decode().replace("\r\n", "\n")
 
 
+@opened_on_sqlite
 def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
-    opened: Reviewed, url: str, tmp_path: Path
+    opened: Reviewed, tmp_path: Path
 ) -> None:
-    listed = upkeep(opened, url, "reviews", "--team", "legal", "--json")
+    listed = upkeep(opened, "reviews", "--team", "legal", "--json")
     validate(json.loads(listed.stdout), schema("reviews"))
     (one,) = json.loads(listed.stdout)["reviews"]
     assert (one["item"], one["waits_for"]) == ("deeds", ["legal", "compliance"])
     number = str(opened.one("fires").id)
-    shown = upkeep(opened, url, "review", "show", number)
+    shown = upkeep(opened, "review", "show", number)
     assert shown.returncode == 0, shown.stderr
     assert "no machine collects yet: the pressure of each" in shown.stdout
     report = tmp_path / "report.html"
@@ -714,12 +775,12 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
         "ann",
     )
     command += ("--follow-up", f"ops {date.today() + timedelta(days=30)} fill it up")
-    status, said = on_a_terminal(opened, url, PASSWORD, *command)
+    status, said = on_a_terminal(opened, PASSWORD, *command)
     assert status == 0, said
     assert f"signature 1: ann says fail of review {number}" in said
     assert "follows, of ops: fill it up" in said
     assert PASSWORD not in said
-    whole = json.loads(upkeep(opened, url, "review", "show", number, "--json").stdout)
+    whole = json.loads(upkeep(opened, "review", "show", number, "--json").stdout)
     validate(whole, schema("review"))
     document = whole["review"]
     (signature,) = document["signatures"]
@@ -728,25 +789,24 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     sha256 = signature["attachments"][0]["sha256"]
     saved = tmp_path / "saved"
     assert (
-        upkeep(
-            opened, url, "review", "attachment", number, sha256[:8], "--out", str(saved)
-        ).returncode
+        upkeep(opened, "review", "attachment", number, sha256[:8], "--out", str(saved)).returncode
         == 0
     )
     assert saved.read_text() == report.read_text()
 
-    verified = upkeep(opened, url, "review", "verify")
+    verified = upkeep(opened, "review", "verify")
     assert verified.stdout.startswith("1 record holds; the last is number 1, hash ")
     forced(opened.store, "UPDATE signature SET text = replace(text, 'red', 'reD')")
-    verified = upkeep(opened, url, "review", "verify")
+    verified = upkeep(opened, "review", "verify")
     assert (verified.returncode, verified.stdout) == (
         2,
         "✗ record 1: its content is not what was signed\n",
     )
 
 
+@on_postgresql
 def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
-    site: Reviewed, url: str
+    site: Reviewed,
 ) -> None:
     site.results = {"web1": [result(Severity.HIGH)]}
     site.go(at("2027-01-04 03:30"))  # the daily run finds it
@@ -757,7 +817,7 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     waiving.approve(site.store, site.site, made.id, approver, site.now)
     site.go(at("2027-01-04 10:00"))
 
-    shown = upkeep(site, url, "review", "show", str(site.one("fires").id)).stdout
+    shown = upkeep(site, "review", "show", str(site.one("fires").id)).stdout
 
     assert "Open findings\n" in shown
     assert "and is no finding" not in shown
@@ -766,12 +826,11 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tpartial\t" in shown
 
 
-def test_a_month_is_printed_for_people_programs_and_spreadsheets(
-    opened: Reviewed, url: str
-) -> None:
+@opened_on_sqlite
+def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewed) -> None:
     opened.sign(opened.one("till").id, "ann", alone="bob is ill")
 
-    found = json.loads(upkeep(opened, url, "completion", "--month", "2027-01", "--json").stdout)
+    found = json.loads(upkeep(opened, "completion", "--month", "2027-01", "--json").stdout)
     validate(found, schema("completion"))
     # How the three other reviews count depends on when this test is run.
     (audit, plain) = found["procedures"]
@@ -779,24 +838,23 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(
     assert (plain["done"], plain["rate"]) == (2, 1.0)
     assert [one["why"] for one in found["signed_alone"]] == ["bob is ill"]
     rows = list(
-        csv.reader(
-            upkeep(opened, url, "completion", "--month", "2027-01", "--csv").stdout.splitlines()
-        )
+        csv.reader(upkeep(opened, "completion", "--month", "2027-01", "--csv").stdout.splitlines())
     )
     assert [row[:4] for row in rows[1:]] == [
         ["2027-01", "audit", "Audit", "ops"],
         ["2027-01", "plain", "Plain", "ops"],
     ]
-    lines = upkeep(opened, url, "completion", "--month", "2027-01").stdout.splitlines()
+    lines = upkeep(opened, "completion", "--month", "2027-01").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines if "\t" in line] == ["audit", "plain"]
     assert lines[0].startswith("2027-01: ")
     assert lines[-2:] == ["Signed by one alone", "audit, till: The till, 2027-01-04: bob is ill"]
-    wrong = upkeep(opened, url, "completion", "--month", "January")
+    wrong = upkeep(opened, "completion", "--month", "January")
     assert (wrong.returncode, "'January' is no month" in wrong.stderr) == (64, True)
 
 
-def test_a_month_in_which_nothing_counts_says_so(site: Reviewed, url: str) -> None:
-    said = upkeep(site, url, "completion", "--month", "2026-12").stdout
+@on_postgresql
+def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
+    said = upkeep(site, "completion", "--month", "2026-12").stdout
     listed = f"upkeep schedule list -i {site.site.name}"
     assert said == f"Nothing was due in 2026-12. What is due: {listed}\n"
 
@@ -807,15 +865,16 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed, url: str) -> No
         )  # fmt: skip
         reviews.open_one(db, review)
     month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
-    said = upkeep(site, url, "completion", "--month", month).stdout
+    said = upkeep(site, "completion", "--month", month).stdout
     assert said.startswith(f"{month}: nothing that was due counts.\n1 thing still in time")
 
 
-def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
+@opened_on_sqlite
+def test_a_wrong_password_signs_nothing(opened: Reviewed) -> None:
     number = str(opened.one("fires").id)
 
     status, said = on_a_terminal(
-        opened, url, "wrong", "sign", number, "--verdict", "pass", "--user", "ann"
+        opened, "wrong", "sign", number, "--verdict", "pass", "--user", "ann"
     )
 
     assert status == 64
@@ -826,6 +885,7 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
         assert list(records.chain(db)) == []
 
 
+@opened_on_sqlite
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -839,25 +899,25 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed, url: str) -> None:
         (("--verdict", "pass", "--evidence", "abc"), "the evidence has changed since it was shown"),
     ],
 )
-def test_wrong_usage_is_named(
-    opened: Reviewed, url: str, arguments: tuple[str, ...], said: str
-) -> None:
-    done = upkeep(opened, url, "sign", str(opened.one("fires").id), *arguments)
+def test_wrong_usage_is_named(opened: Reviewed, arguments: tuple[str, ...], said: str) -> None:
+    done = upkeep(opened, "sign", str(opened.one("fires").id), *arguments)
 
     assert done.returncode == 64
     assert said in done.stderr
 
 
-def test_reviews_that_are_not_there(opened: Reviewed, url: str) -> None:
+@opened_on_sqlite
+def test_reviews_that_are_not_there(opened: Reviewed) -> None:
     for number in ("999", str(2**63)):
-        said = upkeep(opened, url, "review", "show", number).stderr
+        said = upkeep(opened, "review", "show", number).stderr
         assert f"there is no review {number}" in said
-    said = upkeep(opened, url, "reviews", "--team", "oops").stderr
+    said = upkeep(opened, "reviews", "--team", "oops").stderr
     assert "there is no team 'oops'; did you mean 'ops'?" in said
 
 
+@opened_on_sqlite
 def test_the_reviews_of_another_site_in_the_database_are_not_there(
-    opened: Reviewed, url: str, tmp_path: Path
+    opened: Reviewed, tmp_path: Path
 ) -> None:
     folder = write_site(tmp_path / "other", tmp_path / "other state", SCHEDULE)
     other = Reviewed(folder, opened.store, opened.now)
@@ -865,9 +925,9 @@ def test_the_reviews_of_another_site_in_the_database_are_not_there(
     there_is_none = f"there is no review {number}"
 
     signing = ("sign", number, "--verdict", "pass", "--user", "ann")
-    assert there_is_none in on_a_terminal(other, url, PASSWORD, *signing)[1]
+    assert there_is_none in upkeep(other, *signing).stderr
     for command in (("show", number), ("renew", number), ("attachment", number, "a", "--out", "a")):
-        assert there_is_none in upkeep(other, url, "review", *command).stderr
+        assert there_is_none in upkeep(other, "review", *command).stderr
     other.users = opened.users
     with pytest.raises(UsageError, match=there_is_none):
         other.sign(int(number), "ann")

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 import warm
+from service.conftest import on_postgresql
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
@@ -146,6 +147,7 @@ def test_what_opens_under_a_waiver_is_written_down_and_told_to_nobody(asked: Ask
     assert asked.history()[-2:] == ["reopened", "waived"]
 
 
+@on_postgresql
 def test_what_rises_above_the_ceiling_alerts_as_new_and_is_covered_again_below_it(
     asked: Asked,
 ) -> None:
@@ -195,6 +197,7 @@ def test_revoking_brings_findings_back(asked: Asked) -> None:
     assert said.endswith(f"(waiver {number} was revoked by ann: the disk is here)")
 
 
+@on_postgresql
 def test_unknown_moves_nothing(asked: Asked) -> None:
     number = asked.waive()
     asked.looks(Severity.MEDIUM)
@@ -217,6 +220,7 @@ def test_another_waiver_that_holds_longer_takes_over_quietly(asked: Asked) -> No
 
 
 # --- unused ----------------------------------------------------------------------------------------------------------
+@on_postgresql
 def test_an_unused_waiver_is_told_of_until_it_is_used_or_gone(asked: Asked) -> None:
     number = asked.waive(lasts=timedelta(days=80))
     worker = Waivers(asked.store, asked)
@@ -245,6 +249,7 @@ def test_an_unused_waiver_is_told_of_until_it_is_used_or_gone(asked: Asked) -> N
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------
+@on_postgresql
 def test_each_act_is_recorded_also_what_is_refused(asked: Asked) -> None:
     made = waiving.request(
         asked.store, asked.site, SCOPE, "moves in July", NOW + LASTS, asked.by("ann"), NOW
@@ -267,6 +272,7 @@ def test_each_act_is_recorded_also_what_is_refused(asked: Asked) -> None:
     ]
 
 
+@on_postgresql
 def test_nobody_approves_their_own_not_even_as_another_user(asked: Asked) -> None:
     with asked.store.begin() as db:
         users.add(db, "root", Role.ADMIN, "no password", NOW, person="ann")
@@ -278,6 +284,7 @@ def test_nobody_approves_their_own_not_even_as_another_user(asked: Asked) -> Non
         waiving.approve(asked.store, asked.site, made.id, asked.by("root"), NOW)
 
 
+@on_postgresql
 def test_a_check_that_is_not_there_cannot_be_waived(asked: Asked) -> None:
     scope = replace(SCOPE, check_id="disk_spaces")
 
@@ -286,6 +293,7 @@ def test_a_check_that_is_not_there_cannot_be_waived(asked: Asked) -> None:
     assert caught.value.remedy == "upkeep checks"
 
 
+@on_postgresql
 def test_the_site_may_allow_longer_ones(asked: Asked) -> None:
     until = NOW + timedelta(days=100)
     arguments = (SCOPE, "moves in July", until, asked.by("ann"), NOW)
@@ -365,6 +373,7 @@ def accounts(asked: Asked, **of: list[str]) -> None:
     (asked.folder / "schedule.yml").write_text(json.dumps({**SCHEDULE, "people": people}))
 
 
+@on_postgresql
 def test_from_the_command_line_by_two_people(
     asked: Asked, person: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -431,6 +440,7 @@ def test_from_the_command_line_by_two_people(
     assert "\trevoked\t" in capsys.readouterr().out
 
 
+@on_postgresql
 @pytest.mark.parametrize(("lasts", "ends"), [("", ""), ("1 d", "2030-06-02"), ("soon", "")])
 def test_a_waiver_always_ends(asked: Asked, person: str, lasts: str, ends: str) -> None:
     accounts(asked, ann=[person])

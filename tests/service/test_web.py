@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import time_machine
 from alert_samples import site as alert_site
+from service.copies import Copies
 from service.page import PASSWORD, Visitor, add_users, served
 from sqlalchemy import func, select, text
 from store_samples import answer, begun, result
@@ -25,7 +26,17 @@ from upkeep.document import schema
 from upkeep.errors import StoreError
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
-from upkeep.store import Store, acts, occurrences, run_requests, runs, sessions, tables, users
+from upkeep.store import (
+    Store,
+    acts,
+    occurrences,
+    open_store,
+    run_requests,
+    runs,
+    sessions,
+    tables,
+    users,
+)
 from upkeep.store.observed import add_host
 from upkeep.verdicts import Severity, Status
 from upkeep.web import passwords
@@ -76,26 +87,37 @@ def visitor(setting: Setting) -> Iterator[Callable[[str], Visitor]]:
 @pytest.fixture
 def one_store(sqlite_url: str) -> Iterator[Store]:
     """A store on SQLite, where the database makes no difference."""
-    from upkeep.store import open_store
-
     opened = open_store(sqlite_url)
     yield opened
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def filled(copies: Any) -> Copies[None]:
+    """A store with users, a run and its alerts."""
+
+    def make(store: Store) -> None:
+        add_users(store, NOW)
+        fill(store)
+        Alerter(store, alert_site()).step(NOW + timedelta(minutes=3))
+
+    made: Copies[None] = copies(make)
+    return made
+
+
 @pytest.fixture
-def setting(one_store: Store) -> Setting:
-    add_users(one_store, NOW)
-    fill(one_store)
-    Alerter(one_store, alert_site()).step(NOW + timedelta(minutes=3))
-    return Setting(
-        one_store,
+def setting(filled: Copies[None]) -> Iterator[Setting]:
+    """The page of a copy of that, on SQLite."""
+    store = open_store(filled.copy("sqlite")[1])
+    yield Setting(
+        store,
         SITE,
         lambda: SCHEDULE,
         Coming(lambda: SCHEDULE, None),
         metrics=lambda _now: b"# EOF\n",
         metrics_token="t0ken",
     )
+    store.close()
 
 
 # --- who may what ----------------------------------------------------------------------------------------------------

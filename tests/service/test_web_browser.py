@@ -16,7 +16,8 @@ import pytest
 from alert_samples import schedule as alert_schedule
 from alert_samples import site as alert_site
 from bench.pages import fill
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, eventually
+from service.copies import Copies
 from service.page import PASSWORD, add_users, served
 
 from upkeep.alerts.alerter import Alerter
@@ -35,13 +36,23 @@ PAGES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
+@pytest.fixture(scope="module")
+def filled(copies: Any) -> Copies[None]:
     """A store with users, and a run of 120 hosts."""
-    opened = open_store(sqlite_url)
-    add_users(opened, NOW)
-    fill(opened, 120, 1, NOW)
-    Alerter(opened, alert_site()).step(NOW)
+
+    def make(store: Store) -> None:
+        add_users(store, NOW)
+        fill(store, 120, 1, NOW)
+        Alerter(store, alert_site()).step(NOW)
+
+    made: Copies[None] = copies(make)
+    return made
+
+
+@pytest.fixture
+def store(filled: Copies[None]) -> Iterator[Store]:
+    """A copy of that."""
+    opened = open_store(filled.copy("sqlite")[1])
     yield opened
     opened.close()
 
@@ -179,8 +190,7 @@ def test_the_keyboard_is_enough(browser: Any, where: str) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
 def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
     opened: Any, where: str, width: int, scheme: str
 ) -> None:
@@ -211,13 +221,12 @@ WORDS_IN_PIECES = """cells => cells.flatMap(cell => {
 })"""
 
 
-@pytest.mark.parametrize("path", ["/findings/1", "/alerts/1", "/acts", "/runs", "/schedule"])
-def test_on_a_narrow_screen_tables_keep_their_words_whole(
-    opened: Any, where: str, path: str
-) -> None:
-    page = opened(viewport={"width": 390, "height": 900}, to=path)
+def test_on_a_narrow_screen_tables_keep_their_words_whole(opened: Any, where: str) -> None:
+    page = opened(viewport={"width": 390, "height": 900})
 
-    assert page.eval_on_selector_all(".scroll th, .scroll td", WORDS_IN_PIECES) == []
+    for path in ("/findings/1", "/alerts/1", "/acts", "/runs", "/schedule"):
+        page.goto(where + path)
+        assert page.eval_on_selector_all(".scroll th, .scroll td", WORDS_IN_PIECES) == [], path
 
 
 def test_without_scripts_everything_can_be_read(opened: Any, where: str) -> None:
@@ -245,18 +254,20 @@ def test_a_run_is_watched_to_its_end_without_touching_the_page(
     page = opened("viewer", to="/")
     command = [sys.executable, "-m", "upkeep.cli", "run", "look", "-i", str(site)]
     environ = os.environ | {
+        "UPKEEP_DATABASE": str(store.engine.url),
         "UPKEEP_STATE": str(tmp_path / "state"),
         "UPKEEP_WORKSPACE": str(tmp_path / "work"),
     }
     process = subprocess.Popen(
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    run = None
-    while run is None:
+
+    def running() -> int | None:
+        assert process.poll() is None, process.communicate()
         with store.read() as db:
-            running = runs.unfinished(db)
-        run = running[0].id if running else None
-        assert process.poll() is None or run, process.stderr
+            return next((one.id for one in runs.unfinished(db)), None)
+
+    run = eventually(running, "a run")
     page.goto(f"{where}/runs/{run}")
     assert "running" in page.inner_text(".facts")
     assert page.inner_text("h1").startswith("Runs; ")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
+from service.copies import Copies
 from service.page import Visitor, served
 from service.test_signed_reviews import SCHEDULE
 from service.test_web_browser import violations
@@ -39,28 +40,37 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module")
+def monday(copies: Any, tmp_path_factory: pytest.TempPathFactory) -> Copies[Reviewed]:
+    """A site on Monday, 4 January, at ten; each review has just opened."""
+
+    def fill(store: Store) -> Reviewed:
+        folder = tmp_path_factory.mktemp("monday")
+        written = write_site(folder / "site", folder / "signing", SCHEDULE)
+        made = Reviewed(written, store, at("2027-01-02 12:00"))
+        for person in ("ann", "bob", "cat", "dan"):
+            made.user(person, person)
+        made.user("eve", "ann", Role.OPERATOR)
+        made.user("night", "bob", Role.APPROVER, shared=True)
+        made.user("vic", "", Role.VIEWER)
+        full = result(Severity.HIGH, message=f"91 % used {HOSTILE}")
+        made.results["web1"] = [replace(full, measures=(Measure("used", 91.0, "%"),))]
+        made.go(at("2027-01-04 10:00"))
+        return made
+
+    filled: Copies[Reviewed] = copies(fill)
+    return filled
 
 
 @pytest.fixture
-def site(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Reviewed:
-    """A site on Monday, 4 January, at ten, by whose clock the page goes too; each review has just opened."""
-    folder = write_site(tmp_path / "site", tmp_path / "signing", SCHEDULE)
-    made = Reviewed(folder, store, at("2027-01-02 12:00"))
-    for person in ("ann", "bob", "cat", "dan"):
-        made.user(person, person)
-    made.user("eve", "ann", Role.OPERATOR)
-    made.user("night", "bob", Role.APPROVER, shared=True)
-    made.user("vic", "", Role.VIEWER)
-    full = result(Severity.HIGH, message=f"91 % used {HOSTILE}")
-    made.results["web1"] = [replace(full, measures=(Measure("used", 91.0, "%"),))]
-    made.go(at("2027-01-04 10:00"))
+def site(monday: Copies[Reviewed], monkeypatch: pytest.MonkeyPatch) -> Iterator[Reviewed]:
+    """A copy of that Monday, by whose clock the page goes too."""
+    kept, url = monday.copy("sqlite")
+    store = open_store(url)
+    made = kept.on(store)
     monkeypatch.setattr(clock, "now", lambda: made.now)
-    return made
+    yield made
+    store.close()
 
 
 @pytest.fixture
@@ -368,9 +378,10 @@ def zip_slip() -> bytes:
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_kept_to_the_letter_and_only_ever_downloaded(
-    site: Reviewed, ann: Visitor, tmp_path: Path, name: str, content: bytes, kept: str
+    site: Reviewed, ann: Visitor, name: str, content: bytes, kept: str
 ) -> None:
-    before = sorted(str(one) for one in tmp_path.rglob("*"))
+    folder = Path(site.site.name).parent
+    before = sorted(str(one) for one in folder.rglob("*"))
 
     assert send(ann, site, "fires", [(name, content)]).status_code == 303
 
@@ -383,7 +394,7 @@ def test_a_hostile_file_is_kept_to_the_letter_and_only_ever_downloaded(
     assert "\n" not in given.headers["content-disposition"]
     assert "sandbox" in given.headers["content-security-policy"]
     assert given.headers["x-content-type-options"] == "nosniff"
-    assert sorted(str(one) for one in tmp_path.rglob("*")) == before
+    assert sorted(str(one) for one in folder.rglob("*")) == before
 
 
 def test_only_files_of_the_review_are_given(site: Reviewed, ann: Visitor) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
+from service.copies import Copies
 from service.page import Visitor, served
 from service.test_web_browser import violations
 from service.test_web_reviews import said_on, sign_in, tab_to
@@ -41,28 +41,37 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def site(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Reviewed:
+@pytest.fixture(scope="module")
+def january(copies: Any, tmp_path_factory: pytest.TempPathFactory) -> Copies[Reviewed]:
     """A site whose web1 has failed daily for a month, of severity medium, its disk a little fuller each day."""
-    folder = write_site(tmp_path / "site", tmp_path / "signing", SCHEDULE)
-    made = Reviewed(folder, store, at("2027-01-01 12:00"))
-    made.user("ann", "ann", Role.OPERATOR)
-    made.user("anna", "ann", Role.APPROVER)
-    made.user("bob", "bob", Role.APPROVER)
-    made.user("vic", "", Role.VIEWER)
-    for day in range(2, 30):
-        measures = (Measure("used", 70.0 + day % 3, "%"),)
-        made.results["web1"] = [result(Severity.MEDIUM, measures=measures)]
-        made.go(at(f"2027-01-{day:02} 12:00"))
+
+    def fill(store: Store) -> Reviewed:
+        folder = tmp_path_factory.mktemp("january")
+        written = write_site(folder / "site", folder / "signing", SCHEDULE)
+        made = Reviewed(written, store, at("2027-01-01 12:00"))
+        made.user("ann", "ann", Role.OPERATOR)
+        made.user("anna", "ann", Role.APPROVER)
+        made.user("bob", "bob", Role.APPROVER)
+        made.user("vic", "", Role.VIEWER)
+        for day in range(2, 30):
+            measures = (Measure("used", 70.0 + day % 3, "%"),)
+            made.results["web1"] = [result(Severity.MEDIUM, measures=measures)]
+            made.go(at(f"2027-01-{day:02} 12:00"))
+        return made
+
+    filled: Copies[Reviewed] = copies(fill)
+    return filled
+
+
+@pytest.fixture
+def site(january: Copies[Reviewed], monkeypatch: pytest.MonkeyPatch) -> Iterator[Reviewed]:
+    """A copy of that month, by whose clock the page goes too."""
+    kept, url = january.copy("sqlite")
+    store = open_store(url)
+    made = kept.on(store)
     monkeypatch.setattr(clock, "now", lambda: made.now)
-    return made
+    yield made
+    store.close()
 
 
 @pytest.fixture

@@ -61,7 +61,9 @@ PIECES = st.sampled_from(
 )
 TEXT = st.one_of(
     st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=4).map("".join),
-    st.tuples(PIECES, st.sampled_from([900, 4_000, 20_000])).map(lambda one: one[0] * one[1]),
+    st.tuples(PIECES, st.sampled_from([900, 4_000, 20_000])).map(
+        lambda one: (one[0] * one[1])[:70_000]  # no server takes more
+    ),
 ).map(lambda text: text.replace("\n", "\\n"))
 
 
@@ -221,26 +223,23 @@ def slow(seconds: float, errors: int = 0, count: int = 40) -> list[Ask]:
 
 @pytest.mark.parametrize("logger", ACCESS)
 @pytest.mark.parametrize(
-    ("check", "base", "status"),
-    [
-        (site_errors, slow(0.01, errors=8), Status.FAIL),
-        (site_errors, slow(0.01), Status.PASS),
-        (response_time, slow(9.0), Status.FAIL),
-        (response_time, slow(0.01), Status.PASS),
-    ],
-    ids=["errors", "no errors", "slow", "fast"],
+    ("base", "status"),
+    [(slow(9.0, errors=8), Status.FAIL), (slow(0.01), Status.PASS)],
+    ids=["errors, and slow", "no errors, and fast"],
 )
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(sent=st.lists(asks(), min_size=1, max_size=8))
 def test_no_request_hides_what_fails_or_blinds_what_passes(
-    check: Any, base: list[Ask], status: Status, logger: str, sent: list[Ask]
+    base: list[Ask], status: Status, logger: str, sent: list[Ask]
 ) -> None:
     write = ACCESS[logger]
 
-    verdict = access_verdict(check, [write(ask) for ask in between(base, sent)])
+    seen = access_seen([write(ask) for ask in between(base, sent)])
 
-    assert verdict is not None
-    assert verdict.status is status, verdict.message
+    for check in (site_errors, response_time):
+        verdict = check.judge(seen, check.Params(), AT)
+        assert verdict is not None
+        assert verdict.status is status, verdict.message
 
 
 HOSTILE = {
@@ -269,15 +268,15 @@ HOSTILE = {
 @pytest.mark.parametrize("part", ["path", "user", "agent"])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_an_error_is_counted_whatever_its_client_wrote(part: str, text: str, logger: str) -> None:
-    """Ten of 200 requests are server errors, and each of these holds the text: hidden, it would pass."""
-    sent = [Ask(NOW - 100 + n, 500, **{part: "/" + text}) for n in range(10)]
-    lines = [ACCESS[logger](ask) for ask in between(slow(0.01, count=190), sent)]
+    """Five of 40 requests are server errors, and each of these holds the text: hidden, it would pass."""
+    sent = [Ask(NOW - 100 + n, 500, **{part: "/" + text}) for n in range(5)]
+    lines = [ACCESS[logger](ask) for ask in between(slow(0.01, count=35), sent)]
 
     verdict = access_verdict(site_errors, lines)
 
     assert verdict is not None
     assert verdict.status is Status.FAIL
-    assert verdict.message.startswith("server errors: 10 of 200 requests"), verdict.message
+    assert verdict.message.startswith("server errors: 5 of 40 requests"), verdict.message
 
 
 @pytest.mark.parametrize("logger", ["combined", "json"])
@@ -287,10 +286,10 @@ def test_where_nothing_is_escaped_an_error_is_not_hidden_either(
     part: str, text: str, logger: str
 ) -> None:
     write = (combined if logger == "combined" else nginx_json)(unescaped)
-    sent = [Ask(NOW - 100 + n, 500, **{part: "/" + text}) for n in range(10)]
+    sent = [Ask(NOW - 100 + n, 500, **{part: "/" + text}) for n in range(5)]
 
     verdict = access_verdict(
-        site_errors, [write(ask) for ask in between(slow(0.01, count=190), sent)]
+        site_errors, [write(ask) for ask in between(slow(0.01, count=35), sent)]
     )
 
     assert verdict is not None

@@ -50,11 +50,11 @@ class _Heard(logging.Handler):
 
 def _service(url: str, *, local: bool) -> tuple[str, Any]:
     """Return why the URL cannot be used, or empty and apprise's service."""
-    import apprise
-
     scheme = url.split(":")[0].strip().lower()
     if scheme in FORBIDDEN:
         return f"refused: {scheme}: reaches nobody", None
+    import apprise
+
     service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     if service is None:
         return "not a URL that apprise knows", None

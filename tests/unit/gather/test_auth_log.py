@@ -423,7 +423,7 @@ def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
 
 def test_very_many_lines_sources_and_accounts_stay_bounded(tmp_path: Path) -> None:
     log = tmp_path / "auth.log"
-    count = 25_000
+    count = 12_000
     with log.open("w") as stream:
         for n in range(count):
             source = f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
@@ -452,7 +452,7 @@ def test_very_many_lines_sources_and_accounts_stay_bounded(tmp_path: Path) -> No
     assert seen.data["sources"][0]["source"] == "192.0.2.7"
     assert seen.data["sources"][0]["most_in_burst"] == 50
     assert len(json.dumps(to_wire(seen))) < 200_000
-    assert peak < 60_000_000
+    assert peak < 30_000_000, peak
 
 
 # --- oracles ---
