@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import left_behind
 import oldest
@@ -13,6 +14,7 @@ import shared
 import skips
 import warm
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 TESTS = Path(__file__).parent
 
@@ -28,6 +30,28 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 # An example that takes long is no failure: the machine may be busy.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+# Their tests wait more than they compute, and share nothing: each goes to whichever process is free.
+APART = (
+    "test_children.py",
+    "test_serve.py",
+    "test_log_rotation_role.py",
+    "test_backup_programs.py",
+)
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests go to one process, for they share what is made for their module; but for those that stand apart."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return nodeid if path.endswith(APART) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests out as above where they are shared out by files."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,4 +70,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for one in items:
         if oldest.runs(one.nodeid):
             one.add_marker(pytest.mark.oldest)
-    items.sort(key=lambda one: one.get_closest_marker("long") is None)
+    items.sort(key=lambda one: (one.get_closest_marker("long") is None, one.path.name not in APART))

@@ -89,11 +89,15 @@ def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a fresh database with the schema, on each of the two."""
     if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    return str(request.getfixturevalue("postgres").fresh(TEMPLATE))
+        yield request.getfixturevalue("sqlite_url")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    fresh = server.fresh(TEMPLATE)
+    yield fresh
+    server.drop(fresh)
 
 
 @pytest.fixture(scope="module")

@@ -73,13 +73,23 @@ class Postgres:
         with psycopg.connect(
             f"host={self.home} user={USER} dbname=postgres", autocommit=True
         ) as db:
-            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            copied = " STRATEGY FILE_COPY" if db.info.server_version >= 15_00_00 else ""
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}" + copied)
             db.execute(create.format(sql.Identifier(database), sql.Identifier(template)))
         return self.url(database)
 
     def fresh(self, template: str = "template1") -> str:
         """Make a database of a name that nobody else has, and return its URL."""
         return self.create(f"test_{uuid.uuid4().hex}", template)
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected with it."""
+        database = url.partition("?")[0].rpartition("/")[2]
+        with psycopg.connect(
+            f"host={self.home} user={USER} dbname=postgres", autocommit=True
+        ) as db:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            db.execute(drop.format(sql.Identifier(database)))
 
     @property
     def _control(self) -> list[str]:
