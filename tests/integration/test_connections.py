@@ -29,79 +29,73 @@ def only_root_reads(fleet: Fleet) -> Iterator[str]:
     fleet.run("plain2", "rm", "-f", "/var/log/auth.log")
 
 
-def look(site: Sites, host: str, variables: dict[str, Any]) -> dict[str, Any]:
+WAYS: dict[str, tuple[dict[str, Any], str]] = {
+    "root": ({"ansible_user": "root"}, "pass"),
+    "a_user": ({"ansible_user": "ops"}, "unknown"),
+    "sudo_without_a_password": ({"ansible_user": "ops", "ansible_become": True}, "pass"),
+    "sudo_with_a_password": (
+        {
+            "ansible_user": "opspw",
+            "ansible_become": True,
+            "ansible_become_password": "lab-secret-opspw",
+        },
+        "pass",
+    ),
+    "su_with_a_password": (
+        {
+            "ansible_user": "ops",
+            "ansible_become": True,
+            "ansible_become_method": "su",
+            "ansible_become_password": "lab-secret-root",
+        },
+        "pass",
+    ),
+    "pipelining_off": (
+        {"ansible_user": "ops", "ansible_become": True, "ansible_pipelining": False},
+        "pass",
+    ),
+    "to_another_user": (
+        {"ansible_user": "root", "ansible_become": True, "ansible_become_user": "nobody"},
+        "unknown",
+    ),
+    "an_interpreter_that_is_set": (
+        {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"},
+        "pass",
+    ),
+    "one_that_ansible_would_look_for": (
+        {"ansible_user": "root", "ansible_python_interpreter": "auto_silent"},
+        "pass",
+    ),
+}
+WRONG = {
+    "ansible_user": "opspw",
+    "ansible_become": True,
+    "ansible_become_password": "not-the-one",
+}
+
+
+def test_become_interpreter_and_a_wrong_password_each_as_a_name_of_one_host(
+    site: Sites, fleet: Fleet, only_root_reads: str
+) -> None:
     entry = {"check": "failed_logins", "paths": ["/var/log/auth.log"]}
-    upkeep = site({host: [entry]})
+    given = {name: variables for name, (variables, _status) in WAYS.items()} | {"wrong": WRONG}
+    upkeep = site({name: [entry] for name in given})
     folder = upkeep.site / "inventory" / "host_vars"
     folder.mkdir()
-    (folder / f"{host}.yml").write_text(yaml.safe_dump(variables))
+    address = {"ansible_host": fleet.hosts[only_root_reads].address}
+    for name, variables in given.items():
+        (folder / f"{name}.yml").write_text(yaml.safe_dump(address | variables))
+
     document = upkeep.json("run", "daily")
-    (host_in_run,) = document["hosts"]
-    (result,) = document["results"]
-    return {"outcome": host_in_run["outcome"], "status": result["status"], **result}
 
-
-@pytest.mark.parametrize(
-    ("variables", "status"),
-    [
-        ({"ansible_user": "root"}, "pass"),
-        ({"ansible_user": "ops"}, "unknown"),
-        ({"ansible_user": "ops", "ansible_become": True}, "pass"),
-        (
-            {
-                "ansible_user": "opspw",
-                "ansible_become": True,
-                "ansible_become_password": "lab-secret-opspw",
-            },
-            "pass",
-        ),
-        (
-            {
-                "ansible_user": "ops",
-                "ansible_become": True,
-                "ansible_become_method": "su",
-                "ansible_become_password": "lab-secret-root",
-            },
-            "pass",
-        ),
-        ({"ansible_user": "ops", "ansible_become": True, "ansible_pipelining": False}, "pass"),
-        (
-            {"ansible_user": "root", "ansible_become": True, "ansible_become_user": "nobody"},
-            "unknown",
-        ),
-        ({"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}, "pass"),
-        ({"ansible_user": "root", "ansible_python_interpreter": "auto_silent"}, "pass"),
-    ],
-    ids=[
-        "root",
-        "a user",
-        "sudo without a password",
-        "sudo with a password",
-        "su with a password",
-        "pipelining off",
-        "to another user",
-        "an interpreter that is set",
-        "one that Ansible would look for",
-    ],
-)
-def test_become_and_interpreter(
-    site: Sites, only_root_reads: str, variables: dict[str, Any], status: str
-) -> None:
-    seen = look(site, only_root_reads, variables)
-
-    assert (seen["outcome"], seen["status"]) == ("ok", status), seen
-
-
-def test_a_wrong_password_is_told_and_every_check_is_unknown(
-    site: Sites, only_root_reads: str
-) -> None:
-    variables = {"ansible_user": "opspw", "ansible_become": True}
-
-    seen = look(site, only_root_reads, {**variables, "ansible_become_password": "not-the-one"})
-
-    assert (seen["outcome"], seen["status"]) == ("failed", "unknown")
-    assert "password" in seen["message"].lower()
-    assert "not-the-one" not in str(seen)
+    outcomes = {host["name"]: host["outcome"] for host in document["hosts"]}
+    assert outcomes == {**dict.fromkeys(WAYS, "ok"), "wrong": "failed"}, document["hosts"]
+    seen = [(one["host"], one["status"]) for one in document["results"]]
+    expected = {name: status for name, (_variables, status) in WAYS.items()}
+    assert sorted(seen) == sorted({**expected, "wrong": "unknown"}.items())
+    told = next(one["message"] for one in document["results"] if one["host"] == "wrong")
+    assert "password" in told.lower()
+    assert "not-the-one" not in str(document)
 
 
 def test_through_a_jump_host(site: Sites, fleet: Fleet, only_root_reads: str) -> None:
