@@ -61,7 +61,7 @@ long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that 
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
-	$(VENV)/bin/python $(PYTEST) -n 2 --dist worksteal tests/integration
+	$(VENV)/bin/python $(PYTEST) -n 3 --dist worksteal tests/integration
 
 oldest: $(OLDEST)/dev  ## what depends on versions (tests/oldest.py), on the oldest Python and ansible-core
 	$(OLDEST)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "oldest and not long" tests/unit tests/service

@@ -207,12 +207,17 @@ def test_1_frames_of_events_in_what_a_jobs_module_says_are_refused_and_told(
     assert told or "sys.stderr.write('\\x1b" in code
     assert document["run"]["status"] == ("partial" if told or job_failed else "done")
     assert document["run"]["cause"] or not (told or job_failed)
+
+
+def test_1_what_was_forged_is_told_until_a_run_in_which_nothing_was(lab: Lab) -> None:
+    lab.evil(job({"changed": False, "warnings": [f"careful {FRAMES}"]}))
+    assert lab.run()["run"]["status"] == "partial"
     lab.evil("")
     assert lab.run()["run"]["status"] == "done"
     assert not {"forged_result", "forged_event"} & {check for _host, check in lab.findings()}
 
 
-@pytest.mark.parametrize("host", [GOOD[0], EVIL, "web9", "controller", []], ids=str)
+@pytest.mark.parametrize("host", [GOOD[0], "controller", []], ids=str)
 def test_2_results_in_what_a_jobs_module_says_are_not_observations(lab: Lab, host: Any) -> None:
     before = lab.findings()
     verdicts = [passed(one, "file_handles", "file handles") for one in (GOOD[0], EVIL, host)]
@@ -351,13 +356,14 @@ def test_4_what_the_host_answers_to_observe_costs_the_others_nothing(
 def test_5_an_answer_that_takes_too_long_is_given_up(lab: Lab, code: str) -> None:
     before = lab.findings()
     lab.evil(code)
-    settings = lab.upkeep.site / "upkeep.toml"
-    usual = settings.read_text()
-    settings.write_text(usual.replace("host_timeout_seconds = 60", "host_timeout_seconds = 5"))
+    # Of this host alone: on a busy machine the others may take longer, and are right to.
+    variables = lab.upkeep.site / "inventory" / "host_vars" / f"{EVIL}.yml"
+    variables.parent.mkdir(exist_ok=True)
+    variables.write_text("upkeep_host_timeout_seconds: 5\n")
     try:
         document = lab.run("look")
     finally:
-        settings.write_text(usual)
+        variables.unlink()
 
     the_others_are_right(lab, document, before)
     assert outcomes(document)[EVIL] in UNSEEN
