@@ -131,6 +131,8 @@ class Fleet:
         STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
         for index in range(1, 200):
             folder = STATE / str(index)
+            if Path(f"/sys/class/net/ulbr{index}").exists():
+                continue  # left behind by a fleet whose guard was killed too
             try:
                 folder.mkdir(mode=0o700)
             except FileExistsError:
@@ -239,9 +241,9 @@ def _guard(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     reader, writer = os.pipe()
     os.set_inheritable(writer, False)
     code = (
-        "import os, sys; from pathlib import Path; os.read(0, 1);"
-        " from lab.fleet import take_down; folder = Path(sys.argv[1]);"
-        " take_down(folder) if folder.exists() else None"
+        # All is read before it waits: the checkout may be removed meanwhile.
+        "import os, sys; from pathlib import Path; from lab.fleet import take_down; os.read(0, 1);"
+        " folder = Path(sys.argv[1]); take_down(folder) if folder.exists() else None"
     )
     guard = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)],
