@@ -4,8 +4,8 @@ SHELL := /bin/sh
 VENV := .venv
 OLDEST := .venv-3.11
 PYTEST := -m pytest -q
-# Files are shared out among so many processes: tests wait as much as they compute.
-WORKERS := 4
+# Files are shared out among so many processes: tests wait more than they compute.
+WORKERS := 6
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:  ## list the targets
