@@ -82,12 +82,14 @@ def mentioned(text: str, hidden: Sequence[str]) -> bool:
 
 
 def scrub(value: Any, hidden: Sequence[str]) -> Any:
-    """Return value without the hidden texts, and with all URLs masked, at any depth, keys too."""
+    """Return JSON types without the hidden texts, and with all URLs masked, at any depth, keys too."""
     if isinstance(value, str):
         for text in hidden:
             value = value.replace(text, HIDDEN)
         return urls.masked(value)
-    if isinstance(value, Mapping):
+    if isinstance(
+        value, dict
+    ):  # not Mapping: to ask an abstract class takes longer than all else here
         return {
             scrub(key, hidden): _scrub_bytes(one, hidden)
             if key == "raw_base64" and isinstance(one, str)

@@ -63,6 +63,8 @@ TEXTS = {
     ),
     "one without a path": ("Location: ?token=abc", "Location: ?token=*"),
     "one without a name": ("location: login?s3cr3t", "location: login?*"),
+    "a fragment in mixed case": ("LoCation: /cb#access_token", "LoCation: /cb"),
+    "a fragment of a page that led here": ("Referer: /cb#abc", "Referer: /cb"),
     "OAuth's implicit": ("Location: /cb#access_token=abc", "Location: /cb"),
     "Refresh": ("Refresh: 5; url=/x?token=abc", "Refresh: 5; url=/x?token=*"),
     "a line of an access log": (
