@@ -11,7 +11,7 @@ from typing import TypeVar
 
 PATIENCE_SECONDS = 600.0
 """For one thing that is waited for; what is ended by it has hung. pytest's own limit for a test is longer."""
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 T = TypeVar("T")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import importlib
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import left_behind
@@ -60,7 +62,7 @@ def run(
         call = {
             "arguments": list(arguments),
             "env": dict(os.environ if env is None else env),
-            "folder": os.getcwd(),  # noqa: PTH109
+            "folder": str(Path.cwd()),
         }
         server.sendall(json.dumps(call).encode())
         server.shutdown(socket.SHUT_WR)
@@ -106,7 +108,7 @@ def _start_server() -> tuple[bytes, subprocess.Popen[bytes]]:
 def main() -> None:
     """Take calls until who has started this one is gone. Single-threaded, as what forks must be."""
     for name in LOADED:
-        __import__(name)
+        importlib.import_module(name)
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))
     listening.settimeout(1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -32,8 +33,16 @@ class Copies(Generic[T]):
         self.fill, self.fresh, self.postgres, self.folder = fill, fresh, postgres, folder
         self._filled: dict[str, tuple[T, str]] = {}
 
-    def copy(self, kind: str) -> tuple[T, str]:
-        """Return what `fill` has returned, and the URL of a copy of what it has filled."""
+    @contextmanager
+    def copy(self, kind: str) -> Iterator[tuple[T, Store]]:
+        """Yield what `fill` has returned, and an open store with a copy of what it has filled."""
+        made, url = self._copy(kind)
+        with closing(open_store(url)) as store:
+            yield made, store
+        if kind == "postgresql":
+            self.postgres().drop(url)
+
+    def _copy(self, kind: str) -> tuple[T, str]:
         if kind not in self._filled:
             url = self.fresh(kind)
             store = open_store(url)

@@ -39,7 +39,6 @@ from upkeep.store import (
     acts,
     files,
     findings,
-    open_store,
     own,
     records,
     reviews,
@@ -119,10 +118,8 @@ def monday(copies: Any, tmp_path_factory: pytest.TempPathFactory) -> Copies[Revi
 @pytest.fixture(params=["sqlite", "postgresql"])
 def opened(request: pytest.FixtureRequest, monday: Copies[Reviewed]) -> Iterator[Reviewed]:
     """A copy of that Monday, on each database."""
-    made, url = monday.copy(request.param)
-    store = open_store(url)
-    yield made.on(store)
-    store.close()
+    with monday.copy(request.param) as (made, store):
+        yield made.on(store)
 
 
 opened_on_postgresql = pytest.mark.parametrize("opened", ["postgresql"], indirect=True)

@@ -108,16 +108,15 @@ def filled(copies: Any) -> Copies[None]:
 @pytest.fixture
 def setting(filled: Copies[None]) -> Iterator[Setting]:
     """The page of a copy of that, on SQLite."""
-    store = open_store(filled.copy("sqlite")[1])
-    yield Setting(
-        store,
-        SITE,
-        lambda: SCHEDULE,
-        Coming(lambda: SCHEDULE, None),
-        metrics=lambda _now: b"# EOF\n",
-        metrics_token="t0ken",
-    )
-    store.close()
+    with filled.copy("sqlite") as (_nothing, store):
+        yield Setting(
+            store,
+            SITE,
+            lambda: SCHEDULE,
+            Coming(lambda: SCHEDULE, None),
+            metrics=lambda _now: b"# EOF\n",
+            metrics_token="t0ken",
+        )
 
 
 # --- who may what ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from service.copies import Copies
 from service.page import PASSWORD, add_users, served
 
 from upkeep.alerts.alerter import Alerter
-from upkeep.store import Store, open_store, runs
+from upkeep.store import Store, runs
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 
@@ -52,9 +52,8 @@ def filled(copies: Any) -> Copies[None]:
 @pytest.fixture
 def store(filled: Copies[None]) -> Iterator[Store]:
     """A copy of that."""
-    opened = open_store(filled.copy("sqlite")[1])
-    yield opened
-    opened.close()
+    with filled.copy("sqlite") as (_nothing, opened):
+        yield opened
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from upkeep.document import schema
 from upkeep.reviewing import renew
 from upkeep.reviews import Verdict
 from upkeep.roles import Role
-from upkeep.store import Store, acts, open_store, records, reviews
+from upkeep.store import Store, acts, records, reviews
 from upkeep.verdicts import Measure, Severity
 from upkeep.web.duty import Coming
 from upkeep.web.reviews import FORM_BYTES
@@ -65,12 +65,10 @@ def monday(copies: Any, tmp_path_factory: pytest.TempPathFactory) -> Copies[Revi
 @pytest.fixture
 def site(monday: Copies[Reviewed], monkeypatch: pytest.MonkeyPatch) -> Iterator[Reviewed]:
     """A copy of that Monday, by whose clock the page goes too."""
-    kept, url = monday.copy("sqlite")
-    store = open_store(url)
-    made = kept.on(store)
-    monkeypatch.setattr(clock, "now", lambda: made.now)
-    yield made
-    store.close()
+    with monday.copy("sqlite") as (kept, store):
+        made = kept.on(store)
+        monkeypatch.setattr(clock, "now", lambda: made.now)
+        yield made
 
 
 @pytest.fixture

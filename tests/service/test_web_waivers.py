@@ -19,7 +19,7 @@ from store_samples import result
 from upkeep import clock
 from upkeep.document import schema
 from upkeep.roles import Role
-from upkeep.store import Store, acts, baselines, findings, open_store, records, waivers
+from upkeep.store import Store, acts, baselines, findings, records, waivers
 from upkeep.verdicts import Measure, Severity
 from upkeep.waivers import State
 from upkeep.web.duty import Coming
@@ -66,12 +66,10 @@ def january(copies: Any, tmp_path_factory: pytest.TempPathFactory) -> Copies[Rev
 @pytest.fixture
 def site(january: Copies[Reviewed], monkeypatch: pytest.MonkeyPatch) -> Iterator[Reviewed]:
     """A copy of that month, by whose clock the page goes too."""
-    kept, url = january.copy("sqlite")
-    store = open_store(url)
-    made = kept.on(store)
-    monkeypatch.setattr(clock, "now", lambda: made.now)
-    yield made
-    store.close()
+    with january.copy("sqlite") as (kept, store):
+        made = kept.on(store)
+        monkeypatch.setattr(clock, "now", lambda: made.now)
+        yield made
 
 
 @pytest.fixture
