@@ -36,7 +36,6 @@ settings.load_profile("patient")
 APART = (
     "test_children.py",
     "test_serve.py",
-    "test_log_rotation_role.py",
     "test_backup_programs.py",
 )
 
