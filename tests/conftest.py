@@ -48,6 +48,7 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
         return nodeid if path.endswith(APART) else path
 
 
+@pytest.hookimpl(optionalhook=True)  # `make mutate` does without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Share the tests out as above where they are shared out by files."""
     return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
