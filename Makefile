@@ -25,9 +25,10 @@ daily: $(VENV)/bin/upkeep  ## run the daily procedure on this machine: looks, ch
 unexport PYTHONDONTWRITEBYTECODE
 
 # --- tests -------------------------------------------------------------------------------------------------------
-TESTS := lint unit service long integration oldest oldest-integration sanity
-test: packages  ## all that CI does, one after the other; ends with one line
-	@tools/test-all $(TESTS)
+# Two rows side by side: in one, tests mostly wait; in the other, they mostly compute.
+ROWS := service,long lint,unit,oldest,oldest-integration,sanity,integration
+test: packages $(VENV)/dev  ## all that CI does; ends with one line
+	@$$(tools/find-python) tools/test-all $(ROWS)
 
 test-busy:  ## the same beside two processes that keep two processors busy
 	@tools/beside-busy $(MAKE) test
@@ -89,4 +90,5 @@ format: $(VENV)/dev
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(OLDEST) dist build .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help daily test test-busy packages bench mutate lab format clean $(TESTS)
+.PHONY: help daily test test-busy packages bench mutate lab format clean
+.PHONY: lint unit service long integration oldest oldest-integration sanity

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import oldest
@@ -63,7 +64,7 @@ def test_all_targets_are_made_and_the_end_says_how_it_went(
     make.write_text(f'#!/bin/sh\necho made "$2"\n[ "$2" != {fails} ]\n')
     make.chmod(0o755)
     done = subprocess.run(
-        [TOOLS / "test-all", "lint", "unit", "long"],
+        [sys.executable, TOOLS / "test-all", "unit,long", "lint"],
         env=os.environ | {"MAKE": str(make)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,12 +74,32 @@ def test_all_targets_are_made_and_the_end_says_how_it_went(
 
     lines = done.stdout.splitlines()
     assert done.returncode == status
-    assert [line for line in lines if line.startswith("made")] == [
-        "made lint",
-        "made unit",
-        "made long",
-    ]
+    made = [line for line in lines if line.startswith("made")]
+    assert sorted(made) == ["made lint", "made long", "made unit"]
+    assert made.index("made unit") < made.index("made long")
     assert lines[-1] == end
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_being_made_ends_when_all_is_to_end(tmp_path: Path, number: signal.Signals) -> None:
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\ntouch "{tmp_path}/$2"\nexec sleep 3600\n')
+    make.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, TOOLS / "test-all", "unit,long", "lint"],
+        env=os.environ | {"MAKE": str(make)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as script:
+        eventually(lambda: {"unit", "lint"} <= {one.name for one in tmp_path.iterdir()})
+        below = psutil.Process(script.pid).children()
+        script.send_signal(number)
+        said, _ = script.communicate(timeout=PATIENCE_SECONDS)
+
+    assert script.returncode == 1
+    assert said.splitlines()[-1].startswith("FAILED: ")
+    assert not (tmp_path / "long").exists()
+    assert not any(one.is_running() for one in below)
 
 
 @pytest.mark.parametrize("named", oldest.BECAUSE)
