@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # --- tests -------------------------------------------------------------------------------------------------------
 # Two rows side by side: in one, tests mostly wait; in the other, they mostly compute.
-ROWS := service,long lint,unit,oldest,oldest-integration,sanity,integration
+ROWS := service,long,sanity lint,unit,oldest,oldest-integration,integration
 test: packages $(VENV)/dev  ## all that CI does; ends with one line
 	@$$(tools/find-python) tools/test-all $(ROWS)
 
