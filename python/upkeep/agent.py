@@ -30,7 +30,7 @@ from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
 from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
-from upkeep.store import Store, findings, leases, occurrences, own, runs
+from upkeep.store import Store, absent, leases, occurrences, own, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
 from upkeep.verdicts import Status
@@ -56,7 +56,8 @@ class Task:
 
     site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
     the hosts ask for. entries: what to check instead of what the hosts ask for. occurrence: which one this fulfils,
-    and the driver that has claimed it.
+    and the driver that has claimed it. absent_percent: when more hosts have left the inventory, what was found on them
+    stays open for now.
     """
 
     procedure: str
@@ -74,6 +75,7 @@ class Task:
     host_timeout_seconds: int = 120
     run_timeout_seconds: float = 3600.0
     changes_hosts: bool = False
+    absent_percent: int = 20
     occurrence: tuple[int, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -132,13 +134,15 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
         ended = _work(task, order, intake, stop)
     except (RunError, OSError) as exc:
         ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
+    intake.unread = runner.unread_sources(order)
     intake.account_for_begun(ended)
     if not ended.complete and not ended.no_hosts:
         hosts = listed or runner.hosts_of(order)
         intake.account_for(hosts, ended.stopped or ENDED_EARLY)
     status, cause = intake.verdict(ended)
-    whole = ended.complete and not ended.stopped and not ended.no_hosts
-    intake.finish(status, cause, whole=whole and not task.limit and task.entries is None)
+    whole = ended.complete and not ended.stopped and not ended.no_hosts and not intake.unread
+    whole = whole and not task.limit and task.entries is None
+    intake.finish(status, cause, absent_percent=task.absent_percent if whole else None)
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
@@ -272,6 +276,7 @@ class _Intake:
         self.stopping = stop
         self.asked_again: set[str] = set()
         self.has_own_name = False
+        self.unread: list[str] = []
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
         self.ended = False
@@ -398,7 +403,7 @@ class _Intake:
         if self.has_own_name:
             return "failed", OWN_NAME
         if ended.no_hosts:
-            return "failed", "no host matches"
+            return "failed", "; ".join(["no host matches", *self._unread()])
         unseen = sum(
             outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in self.outcomes.values()
         )
@@ -414,6 +419,8 @@ class _Intake:
             return "partial", f"a job failed on {host}: {text}"
         if not self.outcomes and not self.begun:
             return "failed", "no host took part: none has opted in to the job (upkeep_jobs)"
+        if self.unread:
+            return "partial", "; ".join(self._unread())
         if unseen:
             return "partial", f"{unseen} of {len(self.outcomes)} hosts not seen"
         if self.refusals.reasons:
@@ -425,10 +432,13 @@ class _Intake:
             return "done", f"{len(self.asked_again)} hosts were asked again: {ENDED_EARLY}"
         return "done", ""
 
-    def finish(self, status: str, cause: str, *, whole: bool = False) -> None:
+    def _unread(self) -> list[str]:
+        return [f"Ansible cannot read the inventory's {one}" for one in self.unread[:SHOWN_REASONS]]
+
+    def finish(self, status: str, cause: str, *, absent_percent: int | None = None) -> None:
         """Write down the run's end, and remove its workspace if nothing waits in it.
 
-        whole: every host of the procedure's pattern is in the run.
+        absent_percent: see absent.py; None if not every host of the procedure's pattern was named.
         """
         self.ended = True
         for host in self.refusals.hosts():
@@ -441,8 +451,9 @@ class _Intake:
             with self.store.begin() as db:
                 end_run(db, self.run_id, status, cause, at)
                 self._settle_refusals(db, at)
-                if whole:
-                    findings.retire_hosts(db, self.run_id, at)
+                self._settle_inventory(db, at)
+                if absent_percent is not None:
+                    absent.settle(db, self.run_id, absent_percent, at)
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, at)
@@ -450,6 +461,11 @@ class _Intake:
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc
         shutil.rmtree(self.workspace, ignore_errors=True)
+
+    def _settle_inventory(self, db: Any, at: datetime) -> None:
+        run = runs.get(db, self.run_id)
+        if run:
+            own.tell_unread(db, run.site, self.unread, run.id, at)
 
     def _settle_refusals(self, db: Any, at: datetime) -> None:
         """Resolve what was said of forged results where there were none, and tell of those of no known host."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -57,6 +58,12 @@ oncall = typer.Typer(
     help="Who is called; lists each team's.", invoke_without_command=True, rich_markup_mode=None
 )
 cli.add_typer(oncall, name="oncall")
+hosts = typer.Typer(
+    help="Hosts that have left the inventory; lists them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(hosts, name="hosts")
 
 SiteOption = Annotated[
     str,
@@ -85,6 +92,7 @@ def main() -> NoReturn:
         sys.argv.remove("--debug")
     child.adopt()
     try:
+        _refuse_empty(sys.argv[1:])
         status = cli(standalone_mode=False) or 0  # what a command's Exit says
     except UpkeepError as exc:
         if debug:
@@ -105,6 +113,18 @@ def main() -> NoReturn:
                 stream.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Raise UsageError if a value is given and empty: an unset variable of a shell shall not mean `all` or `here`."""
+    for before, one in pairwise(["", *arguments]):
+        name = one.removesuffix("=") if one.startswith("--") and one.endswith("=") else ""
+        if name or not one:
+            name = name or (before if before.startswith("-") else "an argument")
+            raise UsageError(
+                f"{name}: found an empty value; expected one, or nothing at all",
+                remedy='look whether a shell variable is unset: echo "$NAME"',
+            )
 
 
 def _unexpected(exc: Exception, *, debug: bool) -> int:
@@ -622,6 +642,30 @@ def silence_end(
     from upkeep.alert_commands import end_silence
 
     end_silence(inventory, number)
+
+
+@hosts.callback()
+def hosts_(context: typer.Context, inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List hosts that have left the inventory, too many at once for what was found on them to end."""
+    if context.invoked_subcommand:
+        return
+    from upkeep.host_commands import list_absent
+
+    list_absent(inventory, as_json=as_json)
+
+
+@hosts.command("accept")
+def hosts_accept(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[HOST]…", help="All that are absent, if not given."),
+    ] = None,
+    inventory: SiteOption = "",
+) -> None:
+    """Say that absent hosts have left for good: what was found on them is retired."""
+    from upkeep.host_commands import accept
+
+    accept(inventory, names or [])
 
 
 @oncall.callback()

@@ -316,6 +316,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         host_timeout_seconds=settings.host_timeout_seconds,
         run_timeout_seconds=min(settings.run_timeout_seconds, procedure.duration),
         changes_hosts=procedure.changes,
+        absent_percent=settings.absent_hosts_percent,
         environment=environment,
     )
 

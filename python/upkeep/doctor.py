@@ -29,7 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 from upkeep import parameters
 from upkeep.check import load
-from upkeep.errors import UpkeepError
+from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.inventory import read_inventory
 from upkeep.login import LoginError, Session, login, reason
 from upkeep.observed import OWN_HOST, OWN_NAME
@@ -74,8 +74,8 @@ def examine(site: Site, limit: str = "") -> list[Line]:
     """
     with _side_by_side(2) as pool:  # each takes Ansible a second to start
         reading = pool.submit(read_defaults, site.environment)
-        hosts = read_inventory(str(site.inventory), limit, site.environment)
-        lines = list(examine_controller(site))
+        hosts, unread = _hosts(site, limit)
+        lines = [*examine_controller(site), *unread]
         defaults = reading.result()
     if not hosts:
         text = (
@@ -96,6 +96,17 @@ def examine(site: Site, limit: str = "") -> list[Line]:
         for done in as_completed(work):
             found[work[done]] = done.result()
     return lines + [line for name in hosts for line in found[name]]
+
+
+def _hosts(site: Site, limit: str) -> tuple[dict[str, dict[str, Any]], list[Line]]:
+    """Return the hosts that Ansible can read, and a line if it goes on without those of a source."""
+    try:
+        return read_inventory(str(site.inventory), limit, site.environment, whole=True), []
+    except ConfigurationError as exc:
+        hosts = read_inventory(str(site.inventory), limit, site.environment)
+        remedy = f"ansible-inventory -i {shlex.quote(str(site.inventory))} --list"
+        text = f"runs go on without the hosts of a source: {exc}"
+        return hosts, [Line(CONTROLLER, "inventory", "fail", text, remedy)]
 
 
 @contextlib.contextmanager

@@ -7,13 +7,35 @@ import re
 from pathlib import Path
 
 from upkeep.errors import UsageError
+from upkeep.store.texts import LIMIT_CHARACTERS, told
 
 _FILE = re.compile(r"(?P<before>(?:^|[,:])\s*@)(?P<file>[^,:]*)")
 
 
 def absolute_limit(limit: str) -> str:
-    """Return a pattern with its files' paths from the working folder; raise UsageError if one cannot be read."""
-    return _FILE.sub(_absolute, limit)
+    """Return a pattern with its files' paths from the working folder.
+
+    Raises UsageError if one cannot be read, or if the pattern cannot be kept as it is: cut or changed, it would name
+    other hosts when the run is made again.
+    """
+    found = _FILE.sub(_absolute, limit)
+    remedy = "write the hosts into a file, one a line, and give --limit @FILE"
+    if len(found) > LIMIT_CHARACTERS:
+        expected = f"expected at most {LIMIT_CHARACTERS:,}"
+        raise UsageError(f"--limit: found {len(found):,} characters; {expected}", remedy=remedy)
+    if told(found) != found:
+        message = f"--limit: found {told(found)[:200]!r}; expected names and patterns of hosts"
+        raise UsageError(message, remedy=remedy)
+    return found
+
+
+def why_not_again(limit: str) -> str:
+    """Return why the hosts of a stored pattern cannot be named by it once more; empty if they can."""
+    if len(limit) >= LIMIT_CHARACTERS:
+        return "Its limit is longer than what is kept of it; run it by hand."
+    if _FILE.search(limit):
+        return "Its hosts were read from a file, which may say something else now; run it by hand."
+    return ""
 
 
 def _absolute(found: re.Match[str]) -> str:

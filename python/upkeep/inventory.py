@@ -18,14 +18,23 @@ ENVIRONMENT = "upkeep_environment"
 """The variable by which hosts of production, staging, … are told apart."""
 
 
+WHOLE = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True"}
+"""Lets Ansible fail where it would go on without the hosts of a source that it cannot read."""
+
+
 def read_inventory(
-    inventory: str, limit: str = "", environment: Mapping[str, str] | None = None
+    inventory: str,
+    limit: str = "",
+    environment: Mapping[str, str] | None = None,
+    *,
+    whole: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Return the variables of each host, by name; templates in them are not resolved.
 
-    Raises ConfigurationError with what Ansible says of an inventory that it cannot read.
+    Raises ConfigurationError with what Ansible says of an inventory that it cannot read; whole: also if it cannot read
+    one of several sources.
     """
-    listed = _list(inventory, limit, environment)
+    listed = _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})})
     variables = listed.pop("_meta", {}).get("hostvars", {})
     names = {name for group in listed.values() for name in group.get("hosts", ())}
     return {name: variables.get(name, {}) for name in sorted(names | set(variables))}

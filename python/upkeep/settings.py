@@ -66,6 +66,12 @@ class Settings(BaseModel):
     host_timeout_seconds: int = Field(
         default=120, ge=1, description="How long the gathers may take on a host."
     )
+    absent_hosts_percent: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="When more of the hosts leave the inventory at once, what was found on them stays open for a day.",
+    )
     run_timeout_seconds: float = Field(default=3600, gt=0, description="How long a run may take.")
     keep_runs_days: int = Field(default=400, ge=1, description="Runs and their results.")
     keep_observations_days: int = Field(

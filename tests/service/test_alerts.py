@@ -21,7 +21,18 @@ from upkeep.alerts.model import Alert
 from upkeep.errors import UsageError
 from upkeep.observed import Observed, Outcome
 from upkeep.roles import Role
-from upkeep.store import Store, alerts, findings, outbox, own, pages, silences, tables, users
+from upkeep.store import (
+    Store,
+    absent,
+    alerts,
+    findings,
+    outbox,
+    own,
+    pages,
+    silences,
+    tables,
+    users,
+)
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Scope
@@ -555,8 +566,8 @@ def test_hosts_that_the_procedures_run_does_not_name_any_more_are_retired(store:
     again = run(store, at, seen(full(HIGH), host="web2", at=at))
 
     with store.begin() as db:
-        assert findings.retire_hosts(db, other, at) == 0
-        assert findings.retire_hosts(db, again, at) == 1
+        assert absent.settle(db, other, 20, at) == []
+        assert absent.settle(db, again, 20, at) == []
     with store.read() as db:
         assert {one.host for one in findings.open_ones(db)} == {"web2", "db1"}
         assert pages.stand(db, SITE).hosts == 2  # of the one that is gone nothing is known now

@@ -378,9 +378,8 @@ def test_of_a_host_that_is_gone_it_is_not_said_any_more_that_it_is_behind(driven
         day = timedelta(days=1)
         there = occurrences.between(db, one.scheduler.key, one.now - day, one.now + day)
         last = max(each.run_id or 0 for each in there)
-        assert (
-            findings.retire_hosts(db, last, one.now) == 2
-        )  # that it is behind, and that it does not answer
+        # That it is behind, and that it does not answer.
+        assert findings.retire_hosts(db, last, ["web2"], one.now) == 2
     assert one.open_findings() == []
 
 

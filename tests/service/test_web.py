@@ -17,7 +17,7 @@ import time_machine
 from alert_samples import site as alert_site
 from service.copies import Copies
 from service.page import PASSWORD, Visitor, add_users, served
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
 from upkeep import clock
@@ -687,6 +687,24 @@ def test_a_run_is_asked_for_once_more(setting: Setting, visitor: Any) -> None:
         "1",
         "done",
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("w" * 3_999 + "…", "longer than what is kept"), ("all,!@/srv/left-out", "from a file")],
+    ids=["cut", "file"],
+)
+def test_a_limit_that_may_name_other_hosts_now_is_not_used_again(
+    setting: Setting, visitor: Any, limit: str, said: str
+) -> None:
+    with setting.store.begin() as db:
+        db.execute(update(tables.run).where(tables.run.c.id == 1).values(host_limit=limit))
+    one = visitor("operator")
+
+    assert said in one.get("/runs/1/restart").text
+    assert one.act("/runs/1/restart").status_code == 409
+    with setting.store.read() as db:
+        assert run_requests.waiting(db, SITE) == []
 
 
 def test_metrics_are_for_who_has_the_token_or_signed_in(visitor: Any) -> None:

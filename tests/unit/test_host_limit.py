@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from upkeep.errors import UsageError
-from upkeep.host_limit import absolute_limit
+from upkeep.host_limit import absolute_limit, why_not_again
 
 
 @pytest.fixture
@@ -50,3 +50,38 @@ def test_a_file_that_is_not_there_is_wrong_usage(here: Path, limit: str, said: s
         absolute_limit(limit)
 
     assert caught.value.exit_status == 64
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("web1," * 801, "found 4,005 characters; expected at most 4,000"),
+        ("web1\x1b[2J", "expected names and patterns"),
+        ("web1\0", "expected names and patterns"),
+        ("https://user:secret@example.org/", "expected names and patterns"),
+    ],
+    ids=["long", "escape", "NUL", "URL"],
+)
+def test_what_cannot_be_kept_as_it_is_is_refused(limit: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        absolute_limit(limit)
+
+    assert "secret" not in str(caught.value)
+    assert "@FILE" in caught.value.remedy
+
+
+def test_as_much_as_is_kept_is_taken() -> None:
+    assert absolute_limit("w" * 4_000) == "w" * 4_000
+
+
+@pytest.mark.parametrize(
+    ("limit", "again"),
+    [
+        ("", True), ("web1,!web2", True), ("user@host", True), ("w" * 3_999, True),
+        ("w" * 3_999 + "…", False), ("@/srv/hosts", False), ("web1,@/srv/hosts", False), ("!web2:@/srv/hosts", False),
+    ],
+)  # fmt: skip
+def test_a_stored_limit_is_used_again_only_if_it_names_the_same_hosts(
+    limit: str, again: bool
+) -> None:
+    assert (why_not_again(limit) == "") is again

@@ -279,29 +279,31 @@ def retire_absent(
     return _retire(db, run_id, at, gone)
 
 
-def retire_hosts(db: Connection, run_id: int, at: datetime) -> int:
-    """Retire what a procedure last saw on hosts that are not in its present run; return how many findings that is.
+def retire_hosts(db: Connection, run_id: int, hosts: Iterable[str], at: datetime) -> int:
+    """Retire what a run's procedure last saw on these hosts; return how many findings that is.
 
-    For a run that was not limited, and named every host of its pattern.
+    For hosts that have left the inventory: absent.py says which.
     """
-    run, host, table, latest = tables.run, tables.run_host, tables.finding, tables.latest_result
+    run, table, latest = tables.run, tables.finding, tables.latest_result
     now = db.execute(select(run.c.site, run.c.procedure).where(run.c.id == run_id)).one()
-    here = select(host.c.host).where(host.c.run_id == run_id)
     before = select(run.c.id).where(run.c.site == now.site, run.c.procedure == now.procedure)
-    gone = _open_on(
-        db,
-        table.c.site == now.site,
-        table.c.host.not_in(here),
-        latest.c.run_id.in_(before),
-        run_id=run_id,
-    )
-    own = _open_own(db, table.c.site == now.site, table.c.check_id == "occurrence_missed")
-    hosts = {on_host(now.procedure, one) for one in db.execute(here).scalars()}
-    of_hosts = f"{now.procedure}{ON}"
-    gone += [one for one in own if one.subject.startswith(of_hosts) and one.subject not in hosts]
-    retired = _retire(db, run_id, at, [(one, "the host is not in the inventory") for one in gone])
-    absent = (latest.c.site == now.site, latest.c.host.not_in(here), latest.c.run_id.in_(before))
-    db.execute(delete(latest).where(*absent))  # nothing is known of it now
+    retired = 0
+    for some in batched(sorted(hosts)):
+        gone = _open_on(
+            db,
+            table.c.site == now.site,
+            table.c.host.in_(some),
+            latest.c.run_id.in_(before),
+            run_id=run_id,
+        )
+        missed = table.c.check_id == "occurrence_missed"
+        subjects = [on_host(now.procedure, one) for one in some]
+        gone += _open_own(db, table.c.site == now.site, missed, table.c.subject.in_(subjects))
+        why = "the host is not in the inventory"
+        retired += _retire(db, run_id, at, [(one, why) for one in gone])
+        mine = (latest.c.site == now.site, latest.c.host.in_(some), latest.c.run_id.in_(before))
+        # Nothing is known of it now; unless a later run has seen it meanwhile.
+        db.execute(delete(latest).where(*mine, latest.c.run_id <= run_id))
     return retired
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -14,10 +16,13 @@ from upkeep.verdicts import Severity, Status
 
 HOST = findings.OWN_HOST
 NO_RUN = 0
+NAMED_HOSTS = 5
 CHECKS = {
     "occurrence_missed": "Every occurrence is run in its time",
     "run_failed": "Every run comes to its end",
     "forged_event": "Every event of a run is Ansible's own",
+    "inventory_source": "Every source of the inventory can be read",
+    "hosts_absent": "Hosts that were observed stay in the inventory",
     "schedule_entry": "Every entry of the schedule can be used",
     "site_revision": "Every driver has read the same site",
     "clock_step": "The controller's clock makes no steps",
@@ -98,3 +103,33 @@ def tell_forged(
         tell(db, site, "forged_event", procedure, now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "forged_event"):
         tell(db, site, "forged_event", procedure, now)
+
+
+def tell_unread(
+    db: Connection, site: str, sources: Sequence[str], run_id: int, now: datetime
+) -> None:
+    """Tell which sources of the inventory a run could not read; of all others, that they can be read again."""
+    for source in sources:
+        message = f"run {run_id} went on without its hosts: Ansible cannot read {source}"
+        remedy = f"ansible-inventory -i {shlex.quote(source)} --list"
+        tell(db, site, "inventory_source", source, now, Severity.HIGH, message, remedy)
+    unread = {name(one) for one in sources}
+    for subject in findings.own_subjects(db, site, "inventory_source") - unread:
+        tell(db, site, "inventory_source", subject, now)
+
+
+def tell_absent(
+    db: Connection, site: str, procedure: str, hosts: Sequence[str], known: int, now: datetime
+) -> None:
+    """Tell of hosts that have left the inventory and are too many to be let go; an empty list: of none."""
+    if hosts:
+        some = ", ".join(hosts[:NAMED_HOSTS]) + (", …" if len(hosts) > NAMED_HOSTS else "")
+        of_all = f" of {known}" if known else ""
+        message = (
+            f"{len(hosts)}{of_all} hosts of {procedure} are not in the inventory any more: {some};"
+            " what was found on them stays open"
+        )
+        remedy = f"look at the inventory; if they have left: upkeep hosts accept -i {site}"
+        tell(db, site, "hosts_absent", procedure, now, Severity.HIGH, message, remedy)
+    elif name(procedure) in findings.own_subjects(db, site, "hosts_absent"):
+        tell(db, site, "hosts_absent", procedure, now)

@@ -474,6 +474,19 @@ driver = Table(
     Column("seen_at", Moment, nullable=False),
 )
 
+absent_host = Table(
+    # A host that a procedure has seen before and that is not in its inventory any more, while nothing of it is retired:
+    # too many have left at once. run_id: the last run of the procedure in which it was missing.
+    "absent_host",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("procedure", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("run_id", Integer, nullable=False),
+    PrimaryKeyConstraint("site", "procedure", "host"),
+)
+
 machine_clock = Table(
     # What is known of the clock of a machine that has written here; clock.py says what the columns mean.
     # server: what the database server's clock is ahead of the machine's time since boot; seen_at: by that clock.

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from upkeep.host_limit import why_not_again
 from upkeep.observed import Outcome
 from upkeep.roles import Role
 from upkeep.store import acts, findings, occurrences, run_requests, runs
@@ -339,7 +340,7 @@ def _cannot_restart(ask: Ask, run: runs.Run) -> str:
         return f"{run.procedure} is not a procedure of the site's schedule; run it by hand."
     if run.site != ask.setting.site:
         return f"It belongs to another site, {run.site or 'the one that comes with the program'}."
-    return ""
+    return why_not_again(run.limit)
 
 
 # --- findings --------------------------------------------------------------------------------------------------------

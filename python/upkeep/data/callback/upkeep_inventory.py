@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write down what Ansible has made of the inventory, as each play begins: only Ansible knows.
+
+Which hosts the run is for: a run that is stopped must name those that it had not begun, and has no time to ask Ansible
+once more. Which sources could not be read: Ansible goes on without their hosts, and its warning is a text among others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ansible.inventory.data import InventoryData
+from ansible.inventory.manager import IGNORED
+from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import inventory_loader
+from ansible.utils.path import unfrackpath
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    """Adds a line of JSON for each play to the file `inventory` beside the run's events."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "upkeep_inventory"
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Add the play's hosts, all batches of a `serial` together, and the sources that could not be read."""
+        folder = os.environ.get("AWX_ISOLATED_DATA_DIR")
+        if not folder:
+            return
+        manager = play.get_variable_manager()._inventory
+        hosts = [host.name for host in manager.get_hosts(play.hosts, ignore_restrictions=True)]
+        told = {"hosts": hosts, "unread": unread(manager)}
+        with open(os.path.join(folder, "inventory"), "a", encoding="utf-8") as stream:  # noqa: PTH118, PTH123
+            stream.write(json.dumps(told) + "\n")
+
+
+def unread(manager: Any) -> list[str]:
+    """Return the sources of an InventoryManager that could not be read as what they are."""
+    read = {str(one) for one in manager._inventory.processed_sources if one}
+    there = list(sources(manager._sources))
+    return [one for one in there if one not in read or failed_script(manager, one)]
+
+
+def failed_script(manager: Any, source: str) -> bool:
+    """Return whether a program has failed, and Ansible has then read its text as a list of hosts in INI.
+
+    `#!/bin/false` is an empty one, and a line with another program's path is a host of that name.
+    """
+    if not os.path.isfile(source) or not os.access(source, os.X_OK):  # noqa: PTH113
+        return False
+    with open(source, "rb") as stream:  # noqa: PTH123
+        if stream.read(2) != b"#!":
+            return False
+    hosts = manager._inventory.hosts.values()
+    given = {host.name for host in hosts if str(host.vars.get("inventory_file")) == source}
+    as_ini = InventoryData()
+    try:
+        inventory_loader.get("ini").parse(as_ini, manager._loader, source)
+    except Exception:  # whatever it is, it is no INI: the program has given what there is
+        return False
+    return set(as_ini.hosts) == given
+
+
+def sources(given: Any) -> Iterator[str]:
+    """Yield each single source, as InventoryManager.parse_source goes through folders."""
+    for one in given or ():
+        source = str(one) if "," in one else str(unfrackpath(one, follow=False))
+        yield from _below(source)
+
+
+def _below(source: str) -> Iterator[str]:
+    if not os.path.isdir(source):  # noqa: PTH112
+        yield source
+        return
+    for name in sorted(os.listdir(source)):  # noqa: PTH208
+        if not IGNORED.search(os.fsencode(name)):
+            yield from _below(os.path.join(source, name))  # noqa: PTH118

@@ -1,0 +1,58 @@
+"""`upkeep hosts`: those that have left the inventory, and a person's word that they have left for good."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from zoneinfo import ZoneInfo
+
+from upkeep import acting, clock
+from upkeep.document import dumps, plain
+from upkeep.errors import UsageError
+from upkeep.opened import opened
+from upkeep.parameters import nearest
+from upkeep.roles import Role
+from upkeep.store import absent
+from upkeep.store.texts import name
+from upkeep.view.absent import print_absent
+from upkeep.view.screen import Screen
+from upkeep.view.text import counted
+
+WHAT = "accept absent hosts"
+
+
+def list_absent(inventory: str, *, as_json: bool) -> None:
+    """Print the hosts that have left the inventory and of which nothing is retired yet."""
+    with opened(inventory) as (site, store), store.read() as db:
+        found = absent.waiting(db, site.key)
+    if as_json:
+        documents = [asdict(one) for one in found]
+        sys.stdout.write(dumps({"version": 1, **plain({"absent_hosts": documents})}) + "\n")
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    print_absent(Screen(sys.stdout), found, zone, clock.now(), inventory)
+
+
+def accept(inventory: str, hosts: Sequence[str]) -> None:
+    """Retire what was found on absent hosts, on all or on these; raise UsageError if one is not absent."""
+    with opened(inventory) as (site, store):
+        with store.read() as db:
+            there = {one.host for one in absent.waiting(db, site.key)}
+        wanted = {name(one) for one in hosts} or there
+        for one in sorted(wanted - there):
+            listed = "upkeep hosts" + (f" -i {inventory}" if inventory else "")
+            message = f"{one} is not among the absent hosts{nearest(one, there)}"
+            raise UsageError(message, remedy=f"{listed} lists them")
+        some = ", ".join(sorted(wanted))
+        acting.record(store, site.schedule, WHAT, some[:200], least=Role.OPERATOR)
+        with store.begin() as db:
+            retired = absent.accept(db, site.key, wanted, clock.now())
+    screen = Screen(sys.stdout)
+    screen.line(
+        screen.text(
+            f"{counted(len(wanted), 'host')} left the inventory;"
+            f" {counted(retired, 'finding')} retired"
+        )
+    )
+    screen.flush()

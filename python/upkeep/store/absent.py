@@ -1,0 +1,111 @@
+"""Hosts that have left an inventory: what was seen on them is retired, unless too many have left at once.
+
+An inventory that comes from elsewhere may be empty for an hour, and an edit may lose a group. What was wrong with those
+hosts must not end because of that. So it stays open until a person says that they are gone for good, until they are
+back, or until they have been absent for a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, select
+
+from upkeep.store import findings, own, tables
+from upkeep.store.statements import batched, upsert
+from upkeep.store.texts import name
+
+AT_LEAST = 2
+"""Fewer than so many may always leave."""
+AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A host that a procedure does not find any more. since: when it was first missing; run_id: when last."""
+
+    procedure: str
+    host: str
+    since: datetime
+    run_id: int
+
+
+def too_many(absent: int, known: int, percent: int) -> bool:
+    """Return whether so many of the known hosts have left that it is rather the inventory that is wrong."""
+    return absent >= AT_LEAST and absent * 100 > known * percent
+
+
+def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]:
+    """Retire what a procedure has seen on hosts that are not in its present run; return those that are kept for now.
+
+    For a run that was not limited, whose inventory could be read, and that named every host of its pattern. percent:
+    more than so many of the hosts that the procedure knows do not leave at once.
+    """
+    run = db.execute(
+        select(tables.run.c.site, tables.run.c.procedure).where(tables.run.c.id == run_id)
+    ).one()
+    host = tables.run_host
+    here = set(db.execute(select(host.c.host).where(host.c.run_id == run_id)).scalars())
+    known = _known(db, run.site, run.procedure, run_id)
+    gone = known - here
+    before = {
+        one.host: one.since for one in waiting(db, run.site) if one.procedure == run.procedure
+    }
+    _forget(db, run.site, run.procedure, set(before) - gone)
+    since = {one: before.get(one, at) for one in gone}
+    fresh = {one for one, then in since.items() if at - then < AFTER}
+    held = sorted(fresh) if too_many(len(fresh), len(known), percent) else []
+    leaving = gone - set(held)
+    findings.retire_hosts(db, run_id, leaving, at)
+    _forget(db, run.site, run.procedure, leaving)
+    key = {"site": run.site, "procedure": run.procedure}
+    rows = [{**key, "host": one, "since": since[one], "run_id": run_id} for one in held]
+    upsert(db, tables.absent_host, rows, ["site", "procedure", "host"])
+    own.tell_absent(db, run.site, run.procedure, held, len(known), at)
+    return held
+
+
+def _known(db: Connection, site: str, procedure: str, run_id: int) -> set[str]:
+    """Return the hosts of which the procedure's runs until this one were the last to say something."""
+    run, latest = tables.run, tables.latest_result
+    runs = select(run.c.id).where(run.c.site == site, run.c.procedure == procedure)
+    query = select(latest.c.host).where(
+        latest.c.site == site,
+        latest.c.host != findings.OWN_HOST,
+        latest.c.run_id.in_(runs),
+        latest.c.run_id <= run_id,
+    )
+    return set(db.execute(query.distinct()).scalars())
+
+
+def waiting(db: Connection, site: str) -> list[Absent]:
+    """Return the hosts of a site that are absent and of which nothing is retired yet."""
+    table = tables.absent_host
+    query = select(table.c.procedure, table.c.host, table.c.since, table.c.run_id)
+    query = query.where(table.c.site == name(site)).order_by(table.c.procedure, table.c.host)
+    return [Absent(*row) for row in db.execute(query)]
+
+
+def accept(db: Connection, site: str, hosts: Collection[str], at: datetime) -> int:
+    """Retire what was seen on absent hosts, for a person says that they have left; return how many findings that is."""
+    retired = 0
+    groups: dict[tuple[str, int], list[str]] = {}
+    for one in waiting(db, site):
+        if one.host in hosts:
+            groups.setdefault((one.procedure, one.run_id), []).append(one.host)
+    for (procedure, run_id), leaving in groups.items():
+        retired += findings.retire_hosts(db, run_id, leaving, at)
+        _forget(db, name(site), procedure, leaving)
+    for procedure in {procedure for procedure, _run in groups}:
+        left = [one.host for one in waiting(db, site) if one.procedure == procedure]
+        own.tell_absent(db, site, procedure, left, 0, at)
+    return retired
+
+
+def _forget(db: Connection, site: str, procedure: str, hosts: Iterable[str]) -> None:
+    table = tables.absent_host
+    for some in batched(sorted(hosts)):
+        mine = (table.c.site == site, table.c.procedure == procedure, table.c.host.in_(some))
+        db.execute(delete(table).where(*mine))

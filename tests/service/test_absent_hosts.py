@@ -1,0 +1,153 @@
+"""Hosts that leave an inventory: few at once have left, many at once have rather been lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from alert_samples import MONDAY, SITE, full, minutes, run, seen
+
+from upkeep.store import Store, absent, findings, own
+from upkeep.store.absent import too_many
+from upkeep.verdicts import Severity, Status
+
+PERCENT = 20
+TEN = [f"web{number}" for number in range(10)]
+
+
+def look(
+    store: Store,
+    at: datetime,
+    hosts: Sequence[str],
+    *,
+    percent: int = PERCENT,
+    procedure: str = "daily",
+) -> list[str]:
+    """Make a whole run in which each host has a critical finding; return those that are kept though they are gone."""
+    answers = [seen(full(Severity.CRITICAL), host=host, at=at) for host in hosts]
+    number = run(store, at, *answers, procedure=procedure)
+    with store.begin() as db:
+        return absent.settle(db, number, percent, at)
+
+
+def still_open(store: Store) -> set[str]:
+    with store.read() as db:
+        return {one.host for one in findings.open_ones(db) if one.host != own.HOST}
+
+
+def told(store: Store) -> dict[str, str]:
+    with store.read() as db:
+        return {
+            one.subject: one.message
+            for one in findings.open_ones(db)
+            if (one.host, one.check_id) == (own.HOST, "hosts_absent")
+        }
+
+
+@pytest.mark.parametrize(
+    ("gone", "known", "percent", "expected"),
+    [
+        (0, 10, 20, False), (1, 1, 20, False), (1, 10, 0, False),
+        (2, 10, 20, False), (3, 10, 20, True), (2, 9, 20, True), (2, 2, 20, True),
+        (2, 1000, 0, True), (200, 1000, 20, False), (201, 1000, 20, True), (10, 10, 100, False),
+    ],
+)  # fmt: skip
+def test_how_many_are_too_many(gone: int, known: int, percent: int, expected: bool) -> None:
+    assert too_many(gone, known, percent) is expected
+
+
+def test_few_leave_at_once(store: Store) -> None:
+    look(store, MONDAY, TEN)
+
+    assert look(store, MONDAY + minutes(60), TEN[2:]) == []
+
+    assert still_open(store) == set(TEN[2:])
+    assert told(store) == {}
+
+
+def test_many_stay_until_they_are_back(store: Store) -> None:
+    look(store, MONDAY, TEN)
+
+    assert look(store, MONDAY + minutes(60), TEN[3:]) == TEN[:3]
+    assert still_open(store) == set(TEN)
+    assert told(store) == {
+        "daily": "3 of 10 hosts of daily are not in the inventory any more: web0, web1, web2; what was found on them stays open"
+    }
+
+    assert look(store, MONDAY + minutes(120), TEN) == []
+    assert still_open(store) == set(TEN)
+    assert told(store) == {}
+    with store.read() as db:
+        assert absent.waiting(db, SITE) == []
+        assert {one.opening for one in findings.open_ones(db)} == {1}
+
+
+def test_many_have_left_when_it_has_been_so_for_a_day(store: Store) -> None:
+    look(store, MONDAY, TEN)
+    for hours in (1, 12, 24):
+        assert look(store, MONDAY + timedelta(hours=hours), TEN[5:]) == TEN[:5]
+
+    assert look(store, MONDAY + timedelta(hours=25), TEN[5:]) == []
+
+    assert still_open(store) == set(TEN[5:])
+    assert told(store) == {}
+
+
+def test_one_that_comes_and_goes_is_missing_since_it_last_went(store: Store) -> None:
+    look(store, MONDAY, TEN)
+    for hours in range(1, 60):
+        look(store, MONDAY + timedelta(hours=hours), TEN if hours % 12 == 0 else TEN[5:])
+
+    assert still_open(store) == set(TEN)
+
+
+def test_those_that_follow_one_by_one_are_counted_with_those_that_wait(store: Store) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + minutes(1), TEN[3:])
+
+    assert look(store, MONDAY + minutes(2), TEN[4:]) == TEN[:4]
+
+    assert still_open(store) == set(TEN)
+
+
+def test_a_person_says_that_they_have_left(store: Store) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + minutes(60), TEN[5:])
+
+    with store.begin() as db:
+        assert absent.accept(db, SITE, {"web0", "web1"}, MONDAY + minutes(61)) == 2
+    assert still_open(store) == set(TEN[2:])
+    assert told(store)["daily"].startswith("3 hosts of daily")
+
+    with store.begin() as db:
+        assert absent.accept(db, SITE, {"web2", "web3", "web4"}, MONDAY + minutes(62)) == 3
+    assert still_open(store) == set(TEN[5:])
+    assert told(store) == {}
+    assert look(store, MONDAY + minutes(63), TEN[5:]) == []
+
+
+def test_what_a_later_run_has_seen_stays_though_somebody_says_that_they_have_left(
+    store: Store,
+) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + minutes(60), TEN[5:])
+    run(store, MONDAY + minutes(70), seen(full(Status.PASS), host="web0", at=MONDAY + minutes(70)))
+    run(
+        store,
+        MONDAY + minutes(71),
+        seen(full(Severity.CRITICAL), host="web1", at=MONDAY + minutes(71)),
+    )
+
+    with store.begin() as db:
+        absent.accept(db, SITE, set(TEN[:5]), MONDAY + minutes(72))
+
+    assert still_open(store) == {"web1", *TEN[5:]}
+
+
+def test_each_procedure_has_its_own_hosts(store: Store) -> None:
+    look(store, MONDAY, TEN[:5])
+    look(store, MONDAY + minutes(1), TEN[5:], procedure="weekly")
+
+    assert look(store, MONDAY + minutes(2), TEN[:5]) == []
+    assert still_open(store) == set(TEN)

@@ -1,0 +1,154 @@
+"""A source of the inventory that cannot be read costs its hosts' results, and never ends what was found on them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import warm
+
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+CHECKS = {"upkeep_checks_all": [{"check": "file_handles", "critical_percent": 1e-9, "medium_percent": 1e-9}]}  # fmt: skip
+CLOUD = ("cloud1", "cloud2", "cloud3")
+GROUP = {"cloud": {"hosts": list(CLOUD)}, "_meta": {"hostvars": dict.fromkeys(CLOUD, LOCAL)}}
+WORKS = f"#!/bin/sh\ncat <<'TEXT'\n{json.dumps(GROUP)}\nTEXT\n"
+# What takes the place of the script: each must cost its hosts, and no more.
+BROKEN = {
+    "fails": "#!/bin/sh\necho 'HTTP 503 from https://user:secret@cloud.example.org/' >&2\nexit 1\n",
+    "no JSON": "#!/bin/sh\necho Service Unavailable\n",
+    "half of it": f"#!/bin/sh\nprintf %s '{json.dumps(GROUP)[:60]}'\n",
+    "a list": "#!/bin/sh\necho '[1, 2]'\n",
+    "says nothing": "#!/bin/sh\n",
+    "no such interpreter": "#!/nonexistent\n",
+    "false": "#!/bin/false\n",
+    "one word": "#!/bin/sh\n/nonexistent/inventory\n",
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of this machine under four names, three of which a script gives; all have been observed."""
+    site = tmp_path_factory.mktemp("sources") / "site"
+    (site / "inventory").mkdir(parents=True)
+    tree = {"all": {"hosts": {"fixed": LOCAL}, "vars": CHECKS}}
+    (site / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    write(site, WORKS)
+    (site / "schedule.yml").write_text("procedures: {daily: {title: Daily}}\n")
+    (site / "upkeep.toml").write_text('state = "../state"\nworkspace = "../work"\n')
+    assert run(site)["run"]["status"] == "done"
+    assert failing(site) == {"fixed", *CLOUD}
+    return site
+
+
+def write(site: Path, text: str) -> Path:
+    script = site / "inventory" / "cloud.sh"
+    script.write_text(text)
+    script.chmod(0o755)
+    return script
+
+
+def upkeep(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return warm.run([*arguments, "-i", str(site)])
+
+
+def run(site: Path, *arguments: str) -> Any:
+    return json.loads(upkeep(site, "run", "daily", "--json", *arguments).stdout)
+
+
+def findings(site: Path) -> list[dict[str, Any]]:
+    return list(json.loads(upkeep(site, "findings", "--json").stdout)["findings"])
+
+
+def failing(site: Path) -> set[str]:
+    return {one["host"] for one in findings(site) if one["check_id"] == "file_handles"}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_source_that_cannot_be_read_is_told_and_retires_nothing(site: Path, text: str) -> None:
+    script = write(site, text)
+    broken = upkeep(site, "run", "daily", "--json")
+    document = json.loads(broken.stdout)
+
+    assert broken.returncode == 2  # as bad as what stays open on its hosts: seen on the fixed one
+    assert document["run"]["status"] == "partial"
+    assert document["run"]["cause"] == f"Ansible cannot read the inventory's {script}"
+    assert {one["name"] for one in document["hosts"]} - {"/nonexistent/inventory"} == {"fixed"}
+    assert failing(site) == {"fixed", *CLOUD}
+    (told,) = [one for one in findings(site) if one["check_id"] == "inventory_source"]
+    assert (told["host"], told["subject"], told["severity"]) == ("controller", str(script), "high")
+    assert "secret" not in json.dumps([document, told])
+
+    write(site, WORKS)
+    assert run(site)["run"]["status"] == "done"
+    assert not [one for one in findings(site) if one["check_id"] == "inventory_source"]
+    assert failing(site) == {"fixed", *CLOUD}
+
+
+def test_without_any_source_no_host_matches_and_the_reason_is_said(site: Path) -> None:
+    hosts = site / "inventory" / "hosts.yml"
+    usual = hosts.read_text()
+    hosts.write_text(json.dumps({"all": {"vars": CHECKS}}))
+    script = write(site, BROKEN["fails"])
+    try:
+        document = run(site)
+    finally:
+        hosts.write_text(usual)
+        write(site, WORKS)
+
+    assert document["run"]["status"] == "failed"
+    assert (
+        document["run"]["cause"] == f"no host matches; Ansible cannot read the inventory's {script}"
+    )
+    assert failing(site) == {"fixed", *CLOUD}
+
+
+def test_a_limited_run_says_so_too(site: Path) -> None:
+    write(site, BROKEN["fails"])
+    try:
+        document = run(site, "--limit", "fixed")
+    finally:
+        write(site, WORKS)
+
+    assert document["run"]["status"] == "partial"
+
+
+def test_doctor_says_so_and_examines_the_other_hosts(site: Path) -> None:
+    script = write(site, BROKEN["fails"])
+    try:
+        done = upkeep(site, "doctor", "--json")
+    finally:
+        write(site, WORKS)
+
+    lines = json.loads(done.stdout)["lines"]
+    (told,) = [one for one in lines if one["topic"] == "inventory" and one["status"] == "fail"]
+    assert str(script) in told["text"]
+    assert "fixed" in {one["host"] for one in lines}
+    assert "secret" not in done.stdout
+
+
+def test_an_inventory_that_loses_most_hosts_is_told_and_a_person_may_accept_it(site: Path) -> None:
+    write(site, "#!/bin/sh\necho '{}'\n")
+    document = run(site)
+
+    assert document["run"]["status"] == "done"
+    assert failing(site) == {"fixed", *CLOUD}
+    (told,) = [one for one in findings(site) if one["check_id"] == "hosts_absent"]
+    assert told["message"].startswith("3 of 4 hosts of daily are not in the inventory any more")
+    assert told["remedy"].endswith(f"upkeep hosts accept -i {site}")
+    listed = json.loads(upkeep(site, "hosts", "--json").stdout)["absent_hosts"]
+    assert [one["host"] for one in listed] == list(CLOUD)
+    assert upkeep(site, "hosts").stdout.splitlines()[0].startswith("cloud1\tdaily\t")
+
+    wrong = upkeep(site, "hosts", "accept", "cluod1")
+    assert wrong.returncode == 64
+    assert "did you mean 'cloud1'?" in wrong.stderr
+    assert upkeep(site, "hosts", "accept", "cloud1").returncode == 0
+    assert failing(site) == {"fixed", "cloud2", "cloud3"}
+    done = upkeep(site, "hosts", "accept")
+    assert done.stdout == "2 hosts left the inventory; 2 findings retired\n"
+    assert failing(site) == {"fixed"}
+    assert not [one for one in findings(site) if one["check_id"] == "hosts_absent"]
