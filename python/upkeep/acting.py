@@ -6,7 +6,6 @@ Whoever can write the database directly is outside of this: its rows are no proo
 from __future__ import annotations
 
 import os
-import pwd
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from upkeep import clock
+from upkeep.account import name_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
@@ -43,11 +43,10 @@ def account() -> str:
         number = UNSET
     for uid in (number, os.getuid()):
         if uid != UNSET:
-            try:
-                return pwd.getpwuid(uid).pw_name
-            except KeyError:
-                continue
-    return f"uid {os.getuid()}"
+            found = name_of(uid)
+            if not found.startswith("uid "):
+                return found
+    return name_of(os.getuid())
 
 
 def actor(db: Connection, schedule: Schedule | None) -> Actor:

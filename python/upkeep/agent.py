@@ -7,7 +7,6 @@ written is what is shown. A driver that was killed leaves a run without an end, 
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import re
 import shutil
@@ -24,12 +23,13 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import child, clock, kept_files, runner
+from upkeep import account, child, clock, kept_files, runner
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
 from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
+from upkeep.settings import why_not_private
 from upkeep.store import Store, absent, leases, occurrences, own, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
@@ -46,6 +46,7 @@ GATHERED_ANSWERS = 50
 """For so long, or until so many are there, answers wait to be written down together."""
 ROUNDS = 5
 """So often Ansible begins again after a worker's death: each round ends, or names a host that is then left out."""
+ELSEWHERE = "set UPKEEP_WORKSPACE to a folder of your own, best in memory"
 STRANGE = timedelta(days=1)
 ENDED_EARLY = "Ansible ended early"
 
@@ -213,7 +214,7 @@ def recover(store: Store) -> list[str]:
     """
     found = []
     with store.read() as db:
-        ours = [one for one in runs.unfinished(db) if one.started_by == getpass.getuser()]
+        ours = [one for one in runs.unfinished(db) if one.started_by == account.own_name()]
         left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
@@ -586,7 +587,7 @@ def begun(task: Task, workspace: Path, at: datetime) -> runs.RunStart:
         check_mode=task.check_mode,
         diff=task.diff,
         started_at=at,
-        started_by=getpass.getuser(),
+        started_by=account.own_name(),
         driver_host=socket.gethostname(),
         driver_pid=driver.pid,
         driver_started=driver.create_time(),
@@ -620,9 +621,10 @@ def _private(folder: Path) -> Path:
     """Return the folder, made for this user alone."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.geteuid() or folder.stat().st_mode & 0o077:
-            message = f"{folder}: belongs to others too; a run's workspace must be private"
-            raise StoreError(message, remedy=f"chmod 700 {folder}")
+        why = why_not_private(folder)
+        if why:
+            remedy = f"chmod 700 {folder}" if folder.stat().st_uid == os.geteuid() else ELSEWHERE
+            raise StoreError(why, remedy=remedy)
     except OSError as exc:
         raise _no_workspace(folder, exc) from exc
     return folder

@@ -31,7 +31,7 @@ from upkeep.limits import limits_now
 from upkeep.observed import Observed
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
-from upkeep.settings import Settings
+from upkeep.settings import Settings, passed_over
 from upkeep.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, migrate, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
@@ -267,6 +267,9 @@ def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
     keeper.look()  # before the run's own time is the newest
     printed = Lasting(sys.stdout)
     out, errors = Screen(printed), Screen(Lasting(sys.stderr))
+    for why in passed_over(site.settings.workspace):
+        errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
+    errors.flush()
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)

@@ -6,7 +6,6 @@ Goes by paramiko and not by Ansible: it wants to know why a connection fails, st
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import math
 import os
@@ -27,7 +26,7 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import parameters
+from upkeep import account, parameters
 from upkeep.check import load
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.inventory import read_inventory
@@ -160,7 +159,7 @@ def _folders(site: Site) -> Iterator[Line]:
     for name, path in (("state", site.settings.state), ("workspace", workspace)):
         there = next(one for one in (path, *path.absolute().parents) if one.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            text = f"{there} cannot be written by {getpass.getuser()}"
+            text = f"{there} cannot be written by {account.own_name()}"
             remedy = f"UPKEEP_{name.upper()}=FOLDER, or {name} in upkeep.toml"
             yield Line(CONTROLLER, name, "fail", text, remedy)
         elif name == "workspace" and _file_system(there) not in ("tmpfs", "ramfs"):
@@ -221,7 +220,7 @@ def _examine_local(way: Way, tools: Sequence[str]) -> Iterator[Line]:
     missing = [one for one in tools if not any(_is_there(name, path) for name in one.split("|"))]
     yield from _lacks(way, missing)
     if os.geteuid() != 0:
-        text = f"looks as {getpass.getuser()}: what only root may read will be unknown"
+        text = f"looks as {account.own_name()}: what only root may read will be unknown"
         yield Line(way.host, "privilege", "warn", text, "run it as root, or live with the unknowns")
 
 

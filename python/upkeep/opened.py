@@ -9,9 +9,9 @@ from pathlib import Path
 
 from upkeep.errors import ConfigurationError
 from upkeep.schedule_file import Schedule, readable_parts
-from upkeep.settings import trusted
 from upkeep.site import EMBEDDED, SCHEDULE, Site, load_site, settings_of
 from upkeep.store import Store, open_store
+from upkeep.trust import trusted
 from upkeep.view.screen import Screen
 from upkeep.yaml_file import read
 

@@ -6,7 +6,6 @@ not begun waits again, what it had begun is brought to its end; nothing runs twi
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import re
 import socket
@@ -19,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from upkeep import agent, clock, settings
+from upkeep import account, agent, clock, settings
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.child import Child, start_upkeep
 from upkeep.due import decide, may_still_run, occurrences_of
@@ -208,7 +207,7 @@ class Scheduler:
         self.told_apart = apart
 
     def _who(self) -> str:
-        return f"{getpass.getuser()} on {self.driver.host}"
+        return f"{account.own_name()} on {self.driver.host}"
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
         """Tell of each entry that cannot be used; and when it can be again, whoever had told of it."""

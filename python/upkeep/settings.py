@@ -6,22 +6,25 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from upkeep import account
 from upkeep.errors import ConfigurationError
 from upkeep.expectations import expected
 from upkeep.parameters import nearest
+from upkeep.trust import GROUPS, trusted
 
 PREFIX = "UPKEEP_"
 FILE = "upkeep.toml"
 FILE_URL = "sqlite:///"
 PATHS = frozenset({"state", "workspace", "vault_password_file"})
-ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES", "UPKEEP_METRICS_TOKEN"})
-"""Variables of this prefix that are no settings: one that the driver sets, one of the tests, a secret of the page."""
+ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES", "UPKEEP_METRICS_TOKEN", GROUPS})
+"""Variables of this prefix that are no settings: one that the driver sets, one of the tests, a secret of the page, and
+what decides if a file of settings is read."""
 URLS = ("UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
 """Nor are these: addresses that a site's schedule names by their variable, for they hold secrets."""
 
@@ -29,18 +32,57 @@ URLS = ("UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
 def _default_state() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/upkeep")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "upkeep"
+    home = account.home()
+    named = os.environ.get("XDG_STATE_HOME") or (home / ".local" / "state" if home else None)
+    if not named:
+        message = f"{account.own_name()}: this account has no home folder to keep the state in"
+        raise ConfigurationError(message, remedy="UPKEEP_STATE=FOLDER UPKEEP_WORKSPACE=FOLDER")
+    return Path(named) / "upkeep"
 
 
 def _default_workspace() -> Path:
     """Return a folder in memory where there is one: what runs write there shall not survive on a disk."""
+    return next(one for one, why in workspaces() if not why)
+
+
+def workspaces() -> Iterator[tuple[Path, str]]:
+    """Yield the folders in which runs may work, the best first, each with why it cannot be taken; the last always can.
+
+    In a folder that everybody can write, anybody may have made ours first.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK):
-        return Path(runtime) / "upkeep"
     shared = Path("/dev/shm")  # noqa: S108 - with this user's number, made 0700 and checked
-    if os.access(shared, os.W_OK):
-        return shared / f"upkeep-{os.geteuid()}"
-    return _default_state() / "work"
+    in_memory = [Path(runtime) / "upkeep"] if runtime else []
+    for path in (*in_memory, shared / f"upkeep-{os.geteuid()}"):
+        if os.access(path.parent, os.W_OK):
+            yield path, why_not_private(path)
+    yield _default_state() / "work", ""
+
+
+def passed_over(workspace: Path) -> list[str]:
+    """Return why the better folders than this one are not taken, if it is one that is taken by itself."""
+    passed: list[str] = []
+    for path, why in workspaces():
+        if path == workspace:
+            return passed
+        if not why:
+            break  # somebody has said which
+        passed.append(why)
+    return []
+
+
+def why_not_private(folder: Path) -> str:
+    """Return why a folder is not this account's alone; empty if it is, or is not there yet."""
+    try:
+        trusted(folder)
+        status = folder.stat() if folder.exists() else None
+    except (ConfigurationError, OSError) as exc:
+        return str(exc)
+    if status and not stat.S_ISDIR(status.st_mode):
+        return f"{folder}: is not a folder"
+    if status and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
+        return f"{folder}: belongs to others too; a run's workspace must be private"
+    return ""
 
 
 class Settings(BaseModel):
@@ -118,9 +160,22 @@ def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None)
             values[name] = _from(Path(), name, value)
             places[name] = f"environment variable {variable}"
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as exc:
         raise ConfigurationError("\n".join(_problems(exc, places))) from exc
+    _refuse_state_of_others(settings.state)
+    return settings
+
+
+def _refuse_state_of_others(state: Path) -> None:
+    """Raise ConfigurationError if others could put another database in the place of ours."""
+    try:
+        trusted(state)
+    except ConfigurationError as exc:
+        owner = account.name_of(state.stat().st_uid) if state.exists() else ""
+        as_owner = f"sudo -u {owner} upkeep …, or " if owner not in ("", account.own_name()) else ""
+        remedy = f"{exc.remedy}; or {as_owner}UPKEEP_STATE=FOLDER"
+        raise ConfigurationError(f"state: {exc}", remedy=remedy) from exc
 
 
 def told(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -143,32 +198,6 @@ def _from(folder: Path, name: str, value: Any) -> Any:
     if name == "database" and value.startswith(FILE_URL) and value != FILE_URL:
         return FILE_URL + str((folder / value.removeprefix(FILE_URL)).absolute())
     return value
-
-
-def trusted_tree(folder: Path) -> None:
-    """Raise ConfigurationError if others can write the folder, its parent, or anything that is in it."""
-    trusted(folder)
-    for path in sorted(folder.rglob("*")):
-        if path.exists():  # a link may lead nowhere
-            _refuse_others(path)
-
-
-def trusted(path: Path) -> None:
-    """Raise ConfigurationError if others than this user and root can write the file or its folder."""
-    for one in (path, path.absolute().parent):
-        _refuse_others(one)
-
-
-def _refuse_others(path: Path) -> None:
-    status = path.stat()
-    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-    if status.st_mode & stat.S_IWOTH and not sticky:
-        message = f"{path}: everybody can write here, so nothing is read from it"
-        raise ConfigurationError(message, remedy=f"chmod o-w {path}")
-    if status.st_uid not in (0, os.geteuid()):
-        owner = f"belongs to another user (uid {status.st_uid})"
-        message = f"{path}: {owner}, so nothing is read from it"
-        raise ConfigurationError(message, remedy=f"chown {os.geteuid()} {path}")
 
 
 def _read_trusted(path: Path) -> str:

@@ -16,7 +16,8 @@ from upkeep.fields import ROLES, is_inside
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
-from upkeep.settings import Settings, load_settings, trusted, trusted_tree
+from upkeep.settings import Settings, load_settings
+from upkeep.trust import trusted_code, trusted_inventory, trusted_tree
 from upkeep.yaml_file import Key, YamlFile, read
 from upkeep.yaml_file import load as load_yaml
 
@@ -62,7 +63,6 @@ class Site:
             raise ConfigurationError(
                 f"{self.folder / SCHEDULE}: no playbook {name!r} within the site"
             )
-        trusted(path)
         return str(path.resolve())
 
     @property
@@ -98,18 +98,19 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
         if "," in name:  # Ansible's list of hosts
             if OWN_HOST in name.split(","):
                 raise ConfigurationError(f"{name}: {OWN_NAME}")
-            return Site(
-                name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), load_settings(None)
-            )
+            settings = load_settings(None)
+            trusted_code(None, settings.vault_password_file)
+            return Site(name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), settings)
         raise _no_such(name)
     if not text and not (folder / SCHEDULE).is_file():
         # An inventory without a schedule: the embedded procedures serve.
-        trusted_tree(folder)
         settings = load_settings(folder if folder.is_dir() else folder.parent)
         schedule = load_schedule(EMBEDDED / SCHEDULE)
         site = Site(name, EMBEDDED, folder.absolute(), schedule, settings)
+        trusted_inventory(folder)
     else:
         site = _load_folder(name, folder, dropped, text)
+    trusted_code(site.config, site.settings.vault_password_file)
     problems = list(lint_entries(Path(site.inventory)))
     if problems:
         raise ConfigurationError("\n".join(problems))
@@ -150,16 +151,12 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
     inventory = folder / "inventory"
     if not inventory.exists():
         raise ConfigurationError(f"{folder}: a site without inventory/", remedy="upkeep init DIR")
-    if name:  # the embedded one is as much to be trusted as this program
-        if not text:
-            trusted(folder / SCHEDULE)
-        trusted_tree(inventory)
     settings = load_settings(folder if name else None)
+    if name:  # the embedded one is as much to be trusted as this program
+        trusted_tree(folder, besides=[settings.state, settings.workspace])
     text = text or read(folder / SCHEDULE)
     schedule = parse_schedule(folder / SCHEDULE, text, dropped)
     site = Site(name, folder, inventory.absolute(), schedule, settings, text)
-    if site.config:
-        trusted(site.config)
     for procedure in schedule.procedures.values():
         site.playbook(procedure)
     return site

@@ -6,7 +6,6 @@ Ansible's connection will have them; `ssh-keygen -F` gives the keys it knows, ha
 
 from __future__ import annotations
 
-import getpass
 import json
 import shlex
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from upkeep import child
+from upkeep import account, child
 from upkeep.errors import UpkeepError
 
 SSH_SECONDS = 10.0
@@ -92,7 +91,7 @@ def read_way(host: str, variables: Mapping[str, Any], defaults: Mapping[str, Any
     said = _Said(host, variables, defaults)
     kind = said.text("ansible_connection") or "ssh"
     if kind in LOCAL:
-        return Way(host, "local", user=getpass.getuser())
+        return Way(host, "local", user=account.own_name())
     if kind not in SSH:
         return Way(host, kind)
     options = _ssh_options(said)
@@ -257,8 +256,8 @@ def _proxy(options: Mapping[str, list[str]], tokens: Mapping[str, str]) -> str:
 
 
 def _path(text: str, tokens: Mapping[str, str]) -> str:
-    home = str(Path.home())
-    return str(Path(_expand(text, {**tokens, "d": home, "u": getpass.getuser()})).expanduser())
+    home = str(account.home() or "~")
+    return str(Path(_expand(text, {**tokens, "d": home, "u": account.own_name()})).expanduser())
 
 
 def _expand(text: str, tokens: Mapping[str, str]) -> str:
