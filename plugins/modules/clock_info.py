@@ -24,18 +24,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 observations:
-  description: The observation C(clock).
+  description: The observations C(time) and C(clock).
   returned: always
   type: list
   elements: dict
   contains:
     subject:
-      description: Always C(clock).
+      description: C(time) or C(clock).
       type: str
       returned: always
       sample: clock
     data:
-      description: Who says so, if it is synchronized, offset in seconds, source and stratum as far as they are known.
+      description:
+        - Of C(time), C(seconds) since 1970 by the host's clock.
+        - Of C(clock), who says so and if it is synchronized; offset in seconds, source and stratum as far as they are
+          known.
       type: dict
       returned: always
       sample: {by: chrony, synchronized: true, source: 192.0.2.1, stratum: 3, offset_seconds: 0.000012,

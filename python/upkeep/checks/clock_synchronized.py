@@ -22,17 +22,21 @@ class Params:
     high_offset_seconds: offset from the time source, in seconds.
     max_stratum: distance from a reference clock.
     max_update_seconds: time since the source was last heard, in seconds.
+    max_controller_seconds: difference from the clock of the controller, in seconds; more than a look at a host takes.
     """
 
     medium_offset_seconds: float = 0.2
     high_offset_seconds: float = 1.0
     max_stratum: int = 10
     max_update_seconds: float = 10_800.0
+    max_controller_seconds: float = 300.0
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
-    """Judge whether the clock is kept, then how well."""
+    """Judge whether the clock is kept, then how well; and if it agrees with the controller's, whoever keeps it."""
     data = seen.data
+    if seen.subject == "time":
+        return _judge_time(data.get("seconds"), params, now)
     if not isinstance(data.get("synchronized"), bool):
         return unknown("the host did not say if its clock is synchronized")
     keeper = short(data.get("by", "?"), 20)
@@ -59,6 +63,27 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return passed(f"synchronized by {keeper}")
     off = f"{offset:.6f} s off, at most {params.medium_offset_seconds:g} s"
     return passed(f"synchronized by {keeper}, {off}", *measures)
+
+
+def _judge_time(seconds: object, params: Params, now: datetime) -> Verdict:
+    """Judge what the host's clock says, as it was when the host was looked at."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return unknown("the host did not say what its clock says")
+    off = seconds - now.timestamp()
+    limit = params.max_controller_seconds
+    if abs(off) <= limit:
+        return passed(f"within {limit:g} s of the controller's")
+    way = "ahead of" if off > 0 else "behind"
+    text = f"{span(abs(off))} {way} the controller's clock, at most {limit:g} s; one of the two is wrong"
+    return failed(Severity.HIGH, text, remedy="date on both; timedatectl; chronyc makestep")
+
+
+def span(seconds: float) -> str:
+    """Return a difference in its one best unit."""
+    for per, unit in ((86_400 * 365.25, "years"), (86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * per:
+            return f"{seconds / per:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 CHECK = Check(

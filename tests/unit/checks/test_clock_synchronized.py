@@ -61,3 +61,47 @@ def test_states(seen: Observation, verdict: object) -> None:
 def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object) -> None:
     with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
         judge(clock(**{name: odd}), Params(), NOW)
+
+
+def time_of(seconds: object) -> Observation:
+    return Observation("time", {"seconds": seconds})
+
+
+SAYS = NOW.timestamp()
+WRONG = "the controller's clock, at most 300 s; one of the two is wrong"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [
+        (SAYS, passed("within 300 s of the controller's")),
+        (SAYS - 300, passed("within 300 s of the controller's")),
+        (SAYS + 300, passed("within 300 s of the controller's")),
+        (SAYS + 300.5, failed(Severity.HIGH, f"5 min ahead of {WRONG}")),
+        (SAYS - 301, failed(Severity.HIGH, f"5 min behind {WRONG}")),
+        (SAYS - 7_200, failed(Severity.HIGH, f"2 h behind {WRONG}")),
+        (SAYS + 5 * 86_400, failed(Severity.HIGH, f"5 days ahead of {WRONG}")),
+        (SAYS - 10 * 365.25 * 86_400, failed(Severity.HIGH, f"10 years behind {WRONG}")),
+        (0.0, failed(Severity.HIGH, f"57 years behind {WRONG}")),
+        (4_102_444_800, failed(Severity.HIGH, f"73 years ahead of {WRONG}")),
+        (None, unknown("the host did not say what its clock says")),
+        (True, unknown("the host did not say what its clock says")),
+        ("2026", unknown("the host did not say what its clock says")),
+    ],
+)
+def test_a_clock_that_nobody_complains_of_may_still_be_years_off(
+    seconds: object, verdict: object
+) -> None:
+    found = judge(time_of(seconds), Params(), NOW)
+
+    assert (found.status, found.severity, found.message) == (
+        verdict.status,
+        verdict.severity,
+        verdict.message,
+    )  # type: ignore[attr-defined]
+
+
+def test_the_limit_is_the_sites() -> None:
+    assert (
+        judge(time_of(SAYS + 90), Params(max_controller_seconds=60), NOW).severity is Severity.HIGH
+    )
