@@ -29,6 +29,7 @@ EVENT_BYTES = 128 << 20
 FRAME_CHARACTERS = 4096
 """A frame of the callback's has about 100: it carries a number and nothing else."""
 LAST_LINES = 12
+NO_ROOM = "its file systems are full or read-only: df -h; findmnt"
 LINE_CHARACTERS = 500
 TASK_CHARACTERS = 300
 MESSAGE_CHARACTERS = 4_000
@@ -132,6 +133,21 @@ def words(value: object, limit: int = MESSAGE_CHARACTERS) -> str:
         return f"({type(value).__name__} instead of a text)"
     line = " ".join(value[: limit + 1].split())
     return line if len(value) <= limit else f"{line[: limit - 1]}…"
+
+
+def why_failed(result: Mapping[str, Any]) -> str:
+    """Return why a task failed: of a module that gave no answer, its last words before what Ansible makes of them.
+
+    `Module result deserialization failed` says nothing; that the host's Python has found no folder to write to does.
+    """
+    message = words(result.get("msg"))
+    for key in ("module_stderr", "module_stdout"):
+        lines = _text(result.get(key))[-MESSAGE_CHARACTERS:].rstrip().splitlines()
+        if lines:
+            last = words(lines[-1], LINE_CHARACTERS)
+            hint = f"; {NO_ROOM}" if "No usable temporary directory" in last else ""
+            return f"{last}{hint} ({message})" if message else f"{last}{hint}"
+    return message
 
 
 def diff_text(diff: object) -> str:
@@ -382,7 +398,7 @@ class Ears:
             self._job_done(event)
 
     def _job_done(self, event: Event) -> None:
-        message = words(event.result.get("msg"))
+        message = why_failed(event.result)
         if event.kind == "runner_on_unreachable":
             self.listener.lost(event.host, message)
         elif event.kind == "runner_on_failed" and not event.ignored:

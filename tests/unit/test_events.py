@@ -13,7 +13,7 @@ import pytest
 
 from upkeep import events
 from upkeep.errors import StoreError
-from upkeep.events import Ears, Event, Frames, diff_text, event_of, read_event, words
+from upkeep.events import Ears, Event, Frames, diff_text, event_of, read_event, why_failed, words
 
 NUMBER = "4ad10f5c-a7b6-44e9-bd6b-9ab9f7f8792b"
 OTHER = "00fba039-6257-4020-9fd8-a2276b74261e"
@@ -602,3 +602,44 @@ def test_a_diff_is_bounded_and_says_so() -> None:
     assert len(text) < events.DIFF_CHARACTERS + 100
     assert "…" in text
     assert "5000 parts" in text
+
+
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "/usr/lib/python3.11/tempfile.py", line 362, in _get_default_tempdir
+    raise FileNotFoundError(_errno.ENOENT,
+FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/']
+"""
+"""Recorded: log_rotate under Ansible 2.21 on a host whose file systems are read-only."""
+ANSIBLES = "Module result deserialization failed: No start of json char found"
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"msg": "no such file"}, "no such file"),
+        ({}, ""),
+        (
+            {"msg": ANSIBLES, "module_stderr": TRACEBACK, "module_stdout": "", "rc": 1},
+            "FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/'];"
+            f" its file systems are full or read-only: df -h; findmnt ({ANSIBLES})",
+        ),
+        (
+            {"msg": "MODULE FAILURE: No start of json char found\nSee stdout/stderr", "module_stderr": "Killed\n"},
+            "Killed (MODULE FAILURE: No start of json char found See stdout/stderr)",
+        ),
+        ({"msg": ANSIBLES, "module_stderr": "\n", "module_stdout": "sudo: a password is required\n"}, f"sudo: a password is required ({ANSIBLES})"),
+        ({"module_stderr": "gone"}, "gone"),
+        ({"msg": 7, "module_stderr": ["a", "list"]}, "(int instead of a text)"),
+    ],
+)  # fmt: skip
+def test_a_module_that_gave_no_answer_fails_with_its_last_words(
+    result: dict[str, Any], expected: str
+) -> None:
+    assert why_failed(result) == expected
+
+
+def test_last_words_are_bounded() -> None:
+    long = why_failed({"msg": "m" * 10**6, "module_stderr": "x" * 10**7})
+
+    assert len(long) <= events.MESSAGE_CHARACTERS + events.LINE_CHARACTERS + 10
