@@ -117,11 +117,14 @@ def run(
         workspace = _new_workspace(workspaces, store)
         try:
             run_id = _begin(task, store, workspace, began_at)
+            with store.read() as db:
+                answered, silent = runs.turns(db, task.site, task.procedure)
         except BaseException:  # there is no run that could have an end
             shutil.rmtree(workspace, ignore_errors=True)
             raise
         with _Intake(run_id, store, workspace, progress, stop, began_at) as intake:
-            _run(task, _order(task, workspace, limit), intake, stop)
+            order = replace(_order(task, workspace, limit), answered=answered, silent=silent)
+            _run(task, order, intake, stop)
     return run_id
 
 
@@ -388,7 +391,7 @@ class _Intake:
             if host in self.begun:
                 self._gave_no_answer(host, "", reason)
             else:
-                self.lost(host, f"not begun: {reason}", Outcome.FAILED)
+                self.lost(host, reason, Outcome.NOT_BEGUN)
 
     def _gave_no_answer(self, host: str, task: str, why: str) -> None:
         text = f"began and gave no answer: {why}"

@@ -42,7 +42,12 @@ class Outcome(Enum):
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed_out"
     FAILED = "failed"
+    NOT_BEGUN = "not_begun"
     SKIPPED = "skipped"
+
+
+UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED, Outcome.NOT_BEGUN)
+"""Those of a host of which nothing is known now."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,8 @@ class Order:
     """What Ansible is to do.
 
     playbook: a collection's (`astral.upkeep.daily`) or an absolute path. variables: without secrets.
-    workspace: an empty private folder, on a tmpfs where there is one; the caller removes it.
+    workspace: an empty private folder, on a tmpfs where there is one; the caller removes it. answered, silent: hosts that
+    go first, for they answered last time, and hosts that go last, in this order; new ones go between them.
     """
 
     playbook: str
@@ -46,6 +47,8 @@ class Order:
     forks: int = 10
     variables: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    answered: Collection[str] = ()
+    silent: Sequence[str] = ()
 
 
 class Listener(events.Listener, Protocol):
@@ -81,6 +84,9 @@ def run(order: Order, listener: Listener) -> Ended:
     import ansible_runner  # half a second, and only runs need it
     import pexpect
 
+    if order.silent:
+        turns = {"answered": sorted(order.answered), "silent": list(order.silent)}
+        (order.workspace / "turns.json").write_text(json.dumps(turns), encoding="utf-8")
     ears = Ears(listener, _artifacts(order.workspace, "job_events"))
     report = order.workspace / "keeper"
     report.unlink(missing_ok=True)  # of the work before, in the same run

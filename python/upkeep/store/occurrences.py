@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from upkeep.clock import STEP_SECONDS
-from upkeep.observed import Outcome
+from upkeep.observed import UNSEEN, Outcome
 from upkeep.store import tables
 from upkeep.store.statements import insert, insert_new, upsert
 from upkeep.store.texts import name, told
@@ -33,7 +33,7 @@ OPEN = (DUE, CLAIMED, RUNNING)
 """States without an end. The state `due` waits for a driver."""
 LATE = "late: "
 """So begins a cause that says nothing but that all was done after its time."""
-UNSEEN = {one.value for one in (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)}
+UNSEEN_VALUES = {one.value for one in UNSEEN}
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ def run_ended(
         one.host: one.outcome
         for one in db.execute(select(tables.run_host).where(tables.run_host.c.run_id == run_id))
     }
-    unseen = sorted(host for host, outcome in outcomes.items() if outcome in UNSEEN)
+    unseen = sorted(host for host, outcome in outcomes.items() if outcome in UNSEEN_VALUES)
     _settle(db, run, executed_on(db, run_id))
     if row is None:
         return None

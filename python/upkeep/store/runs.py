@@ -11,16 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from upkeep.observed import Outcome
+from upkeep.observed import UNSEEN, Outcome
 from upkeep.store import tables, waivers
 from upkeep.store.statements import batched
 from upkeep.store.texts import name, packed, shown, told
 from upkeep.verdicts import Severity, Status
 from upkeep.waivers import covering
 
+LOOKED_BACK = 20
 RUNNING = "running"
 CHANGE_CHARACTERS = 100_000
-UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,26 @@ def start(db: Connection, begun: RunStart) -> int:
     values |= {"site": name(values["site"]), "driver_host": shown(values["driver_host"], 255)}
     made = db.execute(insert(tables.run).values(values).returning(tables.run.c.id))
     return int(made.scalar_one())
+
+
+def turns(db: Connection, site: str, procedure: str) -> tuple[list[str], list[str]]:
+    """Return the hosts that answered a procedure's runs last, and those that did not: who has waited longest first.
+
+    Of the last LOOKED_BACK runs: a host that is in none of these is a new one.
+    """
+    run, host = tables.run, tables.run_host
+    mine = (run.c.site == name(site), run.c.procedure == shown(procedure, 200))
+    last = select(run.c.id).where(*mine).order_by(run.c.id.desc()).limit(LOOKED_BACK)
+    tried = select(host.c.host, host.c.outcome, func.max(host.c.run_id).label("run_id"))
+    tried = tried.where(host.c.run_id.in_(last.scalar_subquery()))
+    known: dict[str, tuple[int, str]] = {}
+    for one in db.execute(tried.group_by(host.c.host, host.c.outcome)):
+        when = 0 if one.outcome == Outcome.NOT_BEGUN.value else one.run_id
+        known[one.host] = max(known.get(one.host, (0, "")), (when, one.outcome))
+    away = {one.value for one in UNSEEN}
+    answered = sorted(one for one, (_run, outcome) in known.items() if outcome not in away)
+    silent = sorted((when, one) for one, (when, outcome) in known.items() if outcome in away)
+    return answered, [one for _when, one in silent]
 
 
 def finish(db: Connection, run_id: int, status: str, cause: str, ended_at: datetime) -> bool:

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from upkeep.observed import Observed, Outcome
+from upkeep.observed import UNSEEN, Observed, Outcome
 from upkeep.verdicts import Result, Severity, Status
-
-UNSEEN = (Outcome.UNREACHABLE, Outcome.TIMED_OUT, Outcome.FAILED)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write down what Ansible has made of the inventory, as each play begins: only Ansible knows.
 
-Which hosts the run is for: a run that is stopped must name those that it had not begun, and has no time to ask Ansible
-once more. Which sources could not be read: Ansible goes on without their hosts, and its warning is a text among others.
+Which hosts the run is for, and in which order: a run that is stopped must name those that it had not begun, and has no
+time to ask Ansible once more. Which sources could not be read: Ansible goes on without their hosts, and its warning is a text among others.
 """
 
 from __future__ import annotations
@@ -34,10 +34,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if not folder:
             return
         manager = play.get_variable_manager()._inventory
+        take_turns(manager, os.path.join(folder, "..", "..", "turns.json"))  # noqa: PTH118
         hosts = [host.name for host in manager.get_hosts(play.hosts, ignore_restrictions=True)]
         told = {"hosts": hosts, "unread": unread(manager)}
         with open(os.path.join(folder, "inventory"), "a", encoding="utf-8") as stream:  # noqa: PTH118, PTH123
             stream.write(json.dumps(told) + "\n")
+
+
+def take_turns(manager: Any, path: str) -> None:
+    """Let an InventoryManager give hosts in another order: first who answered last time, last who did not.
+
+    Ansible knows orders by name only. A live host behind a thousand dead ones would never have its turn.
+    """
+    if not os.path.exists(path) or hasattr(manager, "upkeep_turns"):  # noqa: PTH110
+        return
+    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
+        turns = json.load(stream)
+    answered = set(turns["answered"])
+    place = {name: number for number, name in enumerate(turns["silent"], 2)}
+    usual = manager.get_hosts
+
+    def get_hosts(*arguments: Any, **options: Any) -> list[Any]:
+        hosts = usual(*arguments, **options)
+        return sorted(hosts, key=lambda one: 0 if one.name in answered else place.get(one.name, 1))
+
+    manager.upkeep_turns = turns
+    manager.get_hosts = get_hosts
 
 
 def unread(manager: Any) -> list[str]:
