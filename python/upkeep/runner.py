@@ -34,8 +34,8 @@ class Order:
     """What Ansible is to do.
 
     playbook: a collection's (`astral.upkeep.daily`) or an absolute path. variables: without secrets.
-    workspace: an empty private folder, on a tmpfs where there is one; the caller removes it. answered, silent: hosts that
-    go first, for they answered last time, and hosts that go last, in this order; new ones go between them.
+    workspace: an empty private folder, on a tmpfs where there is one; the caller removes it. answered, silent: hosts
+    that go first, for they answered last time, and hosts that go last, in this order; new ones go between them.
     """
 
     playbook: str

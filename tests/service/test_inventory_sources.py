@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import warm
+from patience import PATIENCE_SECONDS
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 CHECKS = {"upkeep_checks_all": [{"check": "file_handles", "critical_percent": 1e-9, "medium_percent": 1e-9}]}  # fmt: skip
@@ -152,3 +154,61 @@ def test_an_inventory_that_loses_most_hosts_is_told_and_a_person_may_accept_it(s
     assert done.stdout == "2 hosts left the inventory; 2 findings retired\n"
     assert failing(site) == {"fixed"}
     assert not [one for one in findings(site) if one["check_id"] == "hosts_absent"]
+
+
+# --- whose code is run when ------------------------------------------------------------------------------------------
+READS = (
+    "procedures", "schedule lint", "schedule next", "runs", "findings", "occurrences", "alerts", "oncall", "reviews",
+    "waivers", "baselines", "hosts", "silence list", "user list",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [*READS, "doctor"])
+def test_what_only_reads_runs_nothing_of_the_site(site: Path, command: str) -> None:
+    """`doctor` shows that it would be noticed: it is there to try what a run does."""
+    used = site.parent / "used"
+    write(site, f"#!/bin/sh\ntouch {used}\necho '{{}}'\n")
+    (site / "vault.sh").write_text(f"#!/bin/sh\ntouch {used}\necho secret\n")
+    (site / "vault.sh").chmod(0o755)
+    settings = (site / "upkeep.toml").read_text()
+    (site / "upkeep.toml").write_text(f'vault_password_file = "vault.sh"\n{settings}')
+    try:
+        done = upkeep(site, *command.split())
+    finally:
+        (site / "upkeep.toml").write_text(settings)
+        write(site, WORKS)
+
+    assert done.returncode in (0, 1, 2, 3), done.stderr
+    assert used.exists() == (command == "doctor")
+    used.unlink(missing_ok=True)
+
+
+NAMELESS = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    'mount --bind /dev/null /etc/passwd && exec "$0" "$@"',
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to hide the list of users")
+@pytest.mark.parametrize("home", [True, False], ids=["with a home", "without"])
+def test_an_account_without_a_name_runs_and_reads(tmp_path: Path, home: bool) -> None:
+    """As in a container that is given any number: the system has no entry of it, here because it has none at all."""
+    names = ("HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR")
+    environ = {name: value for name, value in os.environ.items() if name not in names}
+    environ |= {"UPKEEP_STATE": f"{tmp_path}/state", "UPKEEP_WORKSPACE": f"{tmp_path}/work"}
+    environ |= {"HOME": str(tmp_path)} if home else {}
+    said = [
+        subprocess.run(
+            [*NAMELESS, sys.executable, "-m", "upkeep.cli", *command.split()],
+            env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        )
+        for command in ("check memory_available", "runs")
+    ]  # fmt: skip
+
+    assert said[0].returncode in (0, 1, 2), said[0].stderr
+    assert said[1].returncode == 0, said[1].stderr
+    assert "check memory_available" in said[1].stdout
+    assert [one.stderr for one in said if "fault of Upkeep" in one.stderr] == []

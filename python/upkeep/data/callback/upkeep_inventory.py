@@ -4,7 +4,8 @@
 """Write down what Ansible has made of the inventory, as each play begins: only Ansible knows.
 
 Which hosts the run is for, and in which order: a run that is stopped must name those that it had not begun, and has no
-time to ask Ansible once more. Which sources could not be read: Ansible goes on without their hosts, and its warning is a text among others.
+time to ask Ansible once more. Which sources could not be read: Ansible goes on without their hosts, and its warning is
+a text among others.
 """
 
 from __future__ import annotations
