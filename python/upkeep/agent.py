@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import account, child, clock, kept_files, runner
+from upkeep import account, child, clock, kept_files, machines, runner
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
@@ -44,6 +44,8 @@ SEPARATE = re.compile(r"[,@]")
 GATHERED_SECONDS = 0.4
 GATHERED_ANSWERS = 50
 """For so long, or until so many are there, answers wait to be written down together."""
+MACHINE = "machine "
+"""Before what stands for a machine, under whatever names, among the hosts that a run has taken."""
 ROUNDS = 5
 """So often Ansible begins again after a worker's death: each round ends, or names a host that is then left out."""
 ELSEWHERE = "set UPKEEP_WORKSPACE to a folder of your own, best in memory"
@@ -134,7 +136,13 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
     try:
         if task.changes_hosts and not task.check_mode:
             listed = runner.list_hosts(order, stop)
-            intake.take_hosts(task.site, listed, wait=bool(task.occurrence))
+            places = _machines(task, stop)
+            intake.twins = machines.twins(listed, places)
+            if intake.twins:
+                listed = [one for one in listed if one not in intake.twins]
+                order = replace(order, limit=_named(order.workspace / "once", listed))
+            taken = [*listed, *{f"{MACHINE}{places[one]}" for one in listed if one in places}]
+            intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
         ended = _work(task, order, intake, stop)
     except (RunError, OSError) as exc:
         ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
@@ -190,15 +198,25 @@ def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) ->
             replace(ended, open={one: ended.open.get(one, "") for one in left})
         )
         intake.asked_again |= set(rest)
-        names = order.workspace / "again"
-        names.write_text("".join(f"{one}\n" for one in rest), encoding="utf-8")
-        again = replace(
-            order,
-            limit=f"@{names}",
-            forks=1 if len(ended.open) > 1 else order.forks,
-        )
+        limit = _named(order.workspace / "again", rest)
+        again = replace(order, limit=limit, forks=1 if len(ended.open) > 1 else order.forks)
         ended = runner.run(again, intake)
     return ended
+
+
+def _named(file: Path, hosts: Sequence[str]) -> str:
+    """Return the pattern of exactly these hosts."""
+    file.write_text("".join(f"{one}\n" for one in hosts), encoding="utf-8")
+    return f"@{file}"
+
+
+def _machines(task: Task, stop: child.Stop) -> dict[str, machines.Machine]:
+    """Return where the inventory's hosts are; none if it cannot be read, of which Ansible tells in the run."""
+    try:
+        hosts = read_inventory(task.inventory, "", task.environment, stop=stop)
+    except ConfigurationError:
+        return {}
+    return machines.machines(hosts, stop)
 
 
 def _matches_nothing(task: Task, limit: str) -> bool:
@@ -281,6 +299,7 @@ class _Intake:
         self.asked_again: set[str] = set()
         self.has_own_name = False
         self.unread: list[str] = []
+        self.twins: dict[str, str] | None = None
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
         self.ended = False
@@ -314,6 +333,7 @@ class _Intake:
             if not held:
                 return
             host, holder = next(iter(held.items()))
+            host = host.removeprefix(MACHINE)
             if not wait or self.stopping.reason:
                 why = f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"
                 raise RunError("; ".join(filter(None, [self.stopping.reason, why])))
@@ -445,6 +465,8 @@ class _Intake:
         absent_percent: see absent.py; None if not every host of the procedure's pattern was named.
         """
         self.ended = True
+        for host, other in (self.twins or {}).items():
+            self.lost(host, f"leads to the same machine as {other}", Outcome.SKIPPED)
         for host in self.refusals.hosts():
             self._take(self.refusals.answer(host, self.latest.get(host), clock.now()))
         self._write()
@@ -455,7 +477,7 @@ class _Intake:
             with self.store.begin() as db:
                 end_run(db, self.run_id, status, cause, at)
                 self._settle_refusals(db, at)
-                self._settle_inventory(db, at)
+                self._settle_inventory(db, at, whole=absent_percent is not None)
                 if absent_percent is not None:
                     absent.settle(db, self.run_id, absent_percent, at)
         except StoreError as exc:
@@ -466,10 +488,12 @@ class _Intake:
             raise StoreError(message, remedy=remedy) from exc
         shutil.rmtree(self.workspace, ignore_errors=True)
 
-    def _settle_inventory(self, db: Any, at: datetime) -> None:
+    def _settle_inventory(self, db: Any, at: datetime, *, whole: bool) -> None:
         run = runs.get(db, self.run_id)
         if run:
             own.tell_unread(db, run.site, self.unread, run.id, at)
+            if self.twins or (whole and self.twins is not None):
+                own.tell_twins(db, run.site, run.procedure, self.twins, at)
 
     def _settle_refusals(self, db: Any, at: datetime) -> None:
         """Resolve what was said of forged results where there were none, and tell of those of no known host."""

@@ -31,6 +31,7 @@ from upkeep.check import load
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.inventory import read_inventory
 from upkeep.login import LoginError, Session, login, reason
+from upkeep.machines import machines, twins
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
 from upkeep.site import Site, without_templates
@@ -94,6 +95,9 @@ def examine(site: Site, limit: str = "") -> list[Line]:
         work = {pool.submit(examine_host, name, hosts[name], defaults): name for name in hosts}
         for done in as_completed(work):
             found[work[done]] = done.result()
+    for host, other in twins(hosts, machines(hosts)).items():
+        text = f"leads to the same machine as {other}; a job runs there once, under that name"
+        found[host].append(Line(host, "machine", "warn", text, "let it have one name"))
     return lines + [line for name in hosts for line in found[name]]
 
 

@@ -28,13 +28,14 @@ def read_inventory(
     environment: Mapping[str, str] | None = None,
     *,
     whole: bool = False,
+    stop: child.Stop | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the variables of each host, by name; templates in them are not resolved.
 
     Raises ConfigurationError with what Ansible says of an inventory that it cannot read; whole: also if it cannot read
     one of several sources.
     """
-    listed = _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})})
+    listed = _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})}, stop)
     variables = listed.pop("_meta", {}).get("hostvars", {})
     names = {name for group in listed.values() for name in group.get("hosts", ())}
     return {name: variables.get(name, {}) for name in sorted(names | set(variables))}

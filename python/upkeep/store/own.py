@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ CHECKS = {
     "run_failed": "Every run comes to its end",
     "forged_event": "Every event of a run is Ansible's own",
     "inventory_source": "Every source of the inventory can be read",
+    "one_machine": "Each host of a job is a machine of its own",
     "hosts_absent": "Hosts that were observed stay in the inventory",
     "schedule_entry": "Every entry of the schedule can be used",
     "site_revision": "Every driver has read the same site",
@@ -133,3 +134,17 @@ def tell_absent(
         tell(db, site, "hosts_absent", procedure, now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "hosts_absent"):
         tell(db, site, "hosts_absent", procedure, now)
+
+
+def tell_twins(
+    db: Connection, site: str, procedure: str, twins: Mapping[str, str], now: datetime
+) -> None:
+    """Tell of hosts that a job has left out, for they lead to the machine of another one; none: that there are none."""
+    if twins:
+        some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
+        some += ", …" if len(twins) > NAMED_HOSTS else ""
+        message = f"{len(twins)} hosts of {procedure} lead to a machine of another name, and were left out: {some}"
+        remedy = "let each machine have one name in the inventory; upkeep doctor lists them"
+        tell(db, site, "one_machine", procedure, now, Severity.MEDIUM, message, remedy)
+    elif name(procedure) in findings.own_subjects(db, site, "one_machine"):
+        tell(db, site, "one_machine", procedure, now)
