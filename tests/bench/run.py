@@ -27,6 +27,7 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
+from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402
 from dateutil.rrule import rrulestr  # noqa: E402
 from lab.fleet import Fleet, Host  # noqa: E402
@@ -342,9 +343,10 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--log-mib", type=int, default=2048)
+    parser.add_argument("--dead", type=int, default=3000)
     parser.add_argument("--many", type=int, default=1000)
     parser.add_argument(
-        "--only", choices=["fan-out", "start", "window", "memory", "calendar", "pages"]
+        "--only", choices=["fan-out", "start", "window", "memory", "calendar", "pages", "dead"]
     )
     asked = parser.parse_args()
     version = platform.python_version()
@@ -359,6 +361,7 @@ def main() -> None:
             "memory": lambda: memory(folder, asked.many),
             "calendar": lambda: calendar(asked.rounds),
             "pages": lambda: pages(folder),
+            "dead": lambda: dead_hosts(folder, asked.dead),
         }
         for part, take in parts.items():
             if asked.only in (None, part):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from alert_samples import MONDAY, SITE, full, minutes, run, seen
+from alert_samples import MONDAY, SITE, full, minutes, run, seen, site
+from service.conftest import on_postgresql
+from sqlalchemy import select
 
-from upkeep.store import Store, absent, findings, own
+from upkeep.alerts.alerter import Alerter
+from upkeep.store import Store, absent, findings, own, tables
 from upkeep.store.absent import too_many
 from upkeep.verdicts import Severity, Status
 
@@ -151,3 +155,44 @@ def test_each_procedure_has_its_own_hosts(store: Store) -> None:
 
     assert look(store, MONDAY + minutes(2), TEN[:5]) == []
     assert still_open(store) == set(TEN)
+
+
+@pytest.mark.long
+@on_postgresql
+def test_a_week_of_an_inventory_that_comes_and_goes_ends_nothing_and_is_told_seldom(
+    store: Store,
+) -> None:
+    """A cloud that answers wholly, in part, not at all or with an error, anew each hour."""
+    chance = random.Random(20261126)
+    alerter = Alerter(store, site())
+    look(store, MONDAY, TEN)
+    alerter.step(MONDAY)
+    for hour in range(1, 7 * 24):
+        at = MONDAY + timedelta(hours=hour)
+        state = chance.choice(["whole", "whole", "half", "empty", "error"])
+        if state == "error":
+            seen_now = [seen(full(Severity.CRITICAL), host="web0", at=at)]
+            number = run(store, at, *seen_now)
+            with store.begin() as db:
+                own.tell_unread(db, SITE, ["/srv/site/inventory/cloud.sh"], number, at)
+        else:
+            there = {"whole": TEN, "half": chance.sample(TEN, 5), "empty": ["web0"]}[state]
+            look(store, at, there)
+            with store.begin() as db:
+                own.tell_unread(db, SITE, [], 0, at)
+        alerter.step(at)
+        assert still_open(store) == set(TEN)
+    end = MONDAY + timedelta(days=7)
+    look(store, end, TEN)
+    alerter.step(end)
+
+    with store.read() as db:
+        assert {one.opening for one in findings.open_ones(db) if one.host != own.HOST} == {1}
+        assert absent.waiting(db, SITE) == []
+        told_of = db.execute(
+            select(tables.outbox.c.title).where(tables.outbox.c.recipient == "team:ops")
+        )
+        titles = [title for (title,) in told_of]
+    assert told(store) == {}
+    # Both come and go with the hours: what is told of them is told again at most once an hour.
+    assert 0 < len([one for one in titles if one.startswith("[")]) <= 7 * 24
