@@ -12,8 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from upkeep.errors import StoreError
 from upkeep.store import engines, errors
+from upkeep.store.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "alembic_version"
 MIGRATION_LOCK = 0x75706B65_6D69  # any number that no other program uses will do
 
 
@@ -101,11 +103,12 @@ def _versions(db: Connection, place: str) -> tuple[str, str]:
         if encoding != "UTF8":
             remedy = "createdb --template=template0 --encoding=UTF8 NAME"
             raise StoreError(f"{place}: its encoding is {encoding}; expected UTF8", remedy=remedy)
+        _refuse_elsewhere(db, place)
     names = inspect(db).get_table_names()
     if not names:
         return "", newest
     current = ""
-    if "alembic_version" in names:
+    if VERSION_TABLE in names:
         current = str(db.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
     if len(current) != len(newest) or not current.isdecimal():
         message = f"{place}: holds another program's tables, such as {min(names)!r}"
@@ -114,3 +117,33 @@ def _versions(db: Connection, place: str) -> tuple[str, str]:
         message = f"{place}: its version is {current}, newer than this program's {newest}"
         raise StoreError(message, remedy="install the newer Upkeep that wrote it")
     return current, newest
+
+
+def _refuse_elsewhere(db: Connection, place: str) -> None:
+    """Raise StoreError if a table of ours, or a view of its name, stands in another schema of the PostgreSQL database.
+
+    Whoever reads it by its bare name, as people and other programs do, would take the one for the other.
+    """
+    found = db.execute(
+        ELSEWHERE, {"schema": engines.SCHEMA, "names": [VERSION_TABLE, *metadata.tables]}
+    )
+    for schema, name, owner in found:
+        message = (
+            f"{place}: {name!r} stands in the schema {schema!r} (of {owner!r});"
+            f" expected it in {engines.SCHEMA!r} only"
+        )
+        remedy = (
+            f'if it is Upkeep\'s own: ALTER TABLE "{schema}"."{name}" SET SCHEMA {engines.SCHEMA};'
+            " if not: give Upkeep a database of its own (UPKEEP_DATABASE)"
+        )
+        raise StoreError(message, remedy=remedy)
+
+
+ELSEWHERE = text(
+    "SELECT n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY(:names) AND n.nspname <> :schema"
+    " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " AND n.nspname !~ '^pg_(temp|toast)' ORDER BY 1, 2 LIMIT 1"
+)
+"""Other sessions' temporary tables are theirs alone."""
