@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from upkeep.errors import StoreError
@@ -58,7 +58,7 @@ def open_store(url: str) -> Store:
     store = Store(*engines.connect(url))
     try:
         with store.read() as db:
-            current, newest = _versions(db, store.place)
+            current, newest = versions(db, store.place)
     except StoreError:
         store.close()
         raise
@@ -74,36 +74,54 @@ def open_store(url: str) -> Store:
 
 def migrate(url: str) -> str:
     """Bring the database to this program's version, in one transaction; return that version."""
+    store = Store(*engines.connect(url))
+    with contextlib.closing(store), store.begin() as db:
+        alone(db)
+        _current, newest = versions(db, store.place)
+        upgrade(db)
+    return newest
+
+
+def alone(db: Connection) -> None:
+    """Wait until nobody else changes the schema, and keep them waiting until the transaction ends."""
+    if db.dialect.name == "postgresql":  # SQLite has one writer anyhow
+        db.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+
+
+def upgrade(db: Connection, revision: str = "head") -> None:
+    """Run the migrations up to a revision, in the transaction of the connection."""
     import logging
 
     from alembic import command
     from alembic.config import Config
 
-    store = Store(*engines.connect(url))
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with contextlib.closing(store), store.begin() as db:
-        if db.dialect.name == "postgresql":
-            db.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-        _current, newest = _versions(db, store.place)
-        config.attributes["connection"] = db
-        command.upgrade(config, "head")
-    return newest
+    config.attributes["connection"] = db
+    command.upgrade(config, revision)
 
 
-def _versions(db: Connection, place: str) -> tuple[str, str]:
+def rows_by_table(db: Connection) -> dict[str, int]:
+    """Return how many rows each table has, whoever's it is."""
+    names = inspect(db).get_table_names()
+    return {
+        one: db.execute(select(func.count()).select_from(table(one))).scalar() or 0 for one in names
+    }
+
+
+def revisions() -> list[str]:
+    """Return the revisions that this program knows, the newest last."""
+    return sorted(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def versions(db: Connection, place: str) -> tuple[str, str]:
     """Return the database's version, empty for an empty one, and this program's.
 
     Raises StoreError if the database is of no use to this program.
     """
-    newest = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-    if db.dialect.name == "postgresql":
-        encoding = db.execute(text("SHOW server_encoding")).scalar()
-        if encoding != "UTF8":
-            remedy = "createdb --template=template0 --encoding=UTF8 NAME"
-            raise StoreError(f"{place}: its encoding is {encoding}; expected UTF8", remedy=remedy)
-        _refuse_elsewhere(db, place)
+    newest = revisions()[-1]
+    refuse_server(db, place)
     names = inspect(db).get_table_names()
     if not names:
         return "", newest
@@ -117,6 +135,16 @@ def _versions(db: Connection, place: str) -> tuple[str, str]:
         message = f"{place}: its version is {current}, newer than this program's {newest}"
         raise StoreError(message, remedy="install the newer Upkeep that wrote it")
     return current, newest
+
+
+def refuse_server(db: Connection, place: str) -> None:
+    """Raise StoreError if a PostgreSQL database is none to keep anything in, whatever is in it."""
+    if db.dialect.name == "postgresql":
+        encoding = db.execute(text("SHOW server_encoding")).scalar()
+        if encoding != "UTF8":
+            remedy = "createdb --template=template0 --encoding=UTF8 NAME"
+            raise StoreError(f"{place}: its encoding is {encoding}; expected UTF8", remedy=remedy)
+        _refuse_elsewhere(db, place)
 
 
 def _refuse_elsewhere(db: Connection, place: str) -> None:
