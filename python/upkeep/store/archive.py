@@ -53,6 +53,7 @@ class Batch:
 
     table: Table
     last: int
+    kinds: list[tuple[str, Kind]]
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -131,7 +132,7 @@ def read(file: Hashed, name: str, tables: Sequence[Table]) -> Iterator[Batch]:
             raise StoreError(f"{name}: line {number}: {exc!s:.200}") from exc
         if batch and (len(batch.rows) >= ROWS or size >= BATCH_BYTES):
             yield batch
-            batch, size = Batch(batch.table, batch.last), 0
+            batch, size = Batch(batch.table, batch.last, batch.kinds), 0
     if batch:
         yield batch
     missing = next(wanted, None)
@@ -177,23 +178,24 @@ def _begun(said: dict[str, Any], table: Table | None) -> Batch:
     last = said.get("last")
     if type(last) is not int or last < 0:
         raise ValueError(f"the last number of {table.name!r}: found {last!r:.40}")
-    return Batch(table, last)
+    return Batch(table, last, [(one.name, _kind(one)) for one in table.columns])
 
 
 def _add(batch: Batch | None, said: Any) -> None:
     """Add a row to the table that has begun."""
     if batch is None:
         raise ValueError("a row of no table")
-    table = batch.table
-    columns = list(table.columns)
-    if not isinstance(said, list) or len(said) != len(columns):
-        raise ValueError(f"found no row of {table.name!r}, which has {len(columns)} values")
-    row = {}
-    for column, value in zip(columns, said, strict=True):
-        kind = _kind(column)
-        if value is not None and type(value) not in kind.json:
-            raise ValueError(f"{table.name}.{column.name}: found {value!r:.60}")
-        row[column.name] = None if value is None else kind.unpack(value)
+    if not isinstance(said, list) or len(said) != len(batch.kinds):
+        count = len(batch.kinds)
+        raise ValueError(f"found no row of {batch.table.name!r}, which has {count} values")
+    row: dict[str, Any] = {}
+    for (name, kind), value in zip(batch.kinds, said, strict=True):
+        if value is None:
+            row[name] = None
+        elif type(value) in kind.json:
+            row[name] = kind.unpack(value)
+        else:
+            raise ValueError(f"{batch.table.name}.{name}: found {value!r:.60}")
     batch.rows.append(row)
 
 
