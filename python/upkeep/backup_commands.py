@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
-from upkeep import clock
+from upkeep import acting, clock
+from upkeep.errors import UsageError
+from upkeep.installation import load_installation, trusted_keys
 from upkeep.site import settings_of
-from upkeep.store import backup
+from upkeep.store import acts, backup
 from upkeep.view.screen import Screen
-from upkeep.view.text import size
+from upkeep.view.text import command, size
+
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 def back_up(file: Path, inventory: str) -> None:
-    """Write a backup and say what is in it."""
-    made = backup.back_up(settings_of(inventory).database_url, file, clock.now())
+    """Write a backup and say what is in it, and with which key it is signed."""
+    settings = settings_of(inventory)
+    key = load_installation(settings).key
+    made, odd = backup.back_up(settings.database_url, file, clock.now(), key)
     _say("wrote", file, made)
+    screen = Screen(sys.stderr)
+    for one in odd:
+        screen.line("the database's own schema is not Upkeep's: ", screen.text(one))
+    if odd:
+        screen.line("The backup holds its rows only, so a restore removes this.")
+    screen.flush()
 
 
-def restore(file: Path, inventory: str, *, replace: bool) -> None:
-    """Put a backup's content into the database and say what is in it now."""
-    made = backup.restore(settings_of(inventory).database_url, file, replace=replace)
-    _say("restored", file, made)
+def restore(file: Path, inventory: str, *, trust_key: str, replace: bool) -> None:
+    """Put a backup's content into the database; say what is in it now, and what went back with it."""
+    if trust_key and not FINGERPRINT.fullmatch(trust_key):
+        message = f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep backup` said"
+        raise UsageError(message, remedy=f"ssh-keygen -lf {_signing(inventory)}")
+    settings = settings_of(inventory)
+    trust = backup.Trust(trusted_keys(settings), trust_key)
+    act = acts.Act(
+        clock.now(), "", "restore backup", file.name, way=acts.CLI, account=acting.account()
+    )
+    done = backup.restore(settings.database_url, file, trust, act, replace=replace)
+    _say("restored", file, done.made)
+    screen = Screen(sys.stdout)
+    for one in done.back or []:
+        screen.line(screen.text(one))
+    users = command("user", "list", site=inventory)
+    if done.back is None:
+        screen.line(f"What was there before was not read: compare the users: {users}")
+    elif not done.back:
+        screen.line("No user is other than before.")
+    screen.line("All sessions have ended: everybody signs in again.")
+    screen.flush()
+
+
+def _signing(inventory: str) -> Path:
+    return settings_of(inventory).state.absolute() / "signing" / "key"
 
 
 def _say(verb: str, file: Path, made: backup.Backup) -> None:
     screen = Screen(sys.stdout)
     rows = sum(made.tables.values())
     what = f"{rows} rows of {len(made.tables)} tables, {size(made.bytes)}, as of {made.made_at}"
-    screen.line(verb, " ", screen.text(str(file)), f": {what}")
+    screen.line(verb, " ", screen.text(str(file)), f": {what}, signed by {made.fingerprint}")
     screen.flush()

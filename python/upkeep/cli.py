@@ -339,7 +339,7 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Write a copy of the database of runs and results, while others go on writing to it."""
+    """Write a signed copy of the database of runs and results, while others go on writing to it."""
     from upkeep.backup_commands import back_up
 
     back_up(file, inventory)
@@ -352,11 +352,19 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Lose what is in the database now.")
     ] = False,
+    trust_key: Annotated[
+        str,
+        typer.Option(
+            "--trust-key",
+            metavar="FINGERPRINT",
+            help="Take a backup that another installation's key has signed; `upkeep backup` says which.",
+        ),
+    ] = "",
 ) -> None:
     """Put a backup's content into the database; stop `upkeep serve` first."""
     from upkeep.backup_commands import restore as put_back
 
-    put_back(file, inventory, replace=replace)
+    put_back(file, inventory, trust_key=trust_key, replace=replace)
 
 
 @database.command("upgrade")

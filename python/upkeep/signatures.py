@@ -30,6 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 from upkeep.errors import ConfigurationError, StoreError
 
 NAMESPACE = "record@upkeep"
+BACKUP = "backup@upkeep"
+"""What is signed for one purpose holds for no other."""
 SIGNER = "upkeep"
 FIRST = "0" * 64
 """What the first record names as the one before it."""
@@ -92,15 +94,24 @@ def allowed_signers(keys: Iterable[str]) -> str:
     return "".join(f'{SIGNER} namespaces="{NAMESPACE}" {key}\n' for key in keys)
 
 
-def sign(key: Ed25519PrivateKey, text: str) -> str:
+def fingerprint(key: str) -> str:
+    """Return a public key's fingerprint as `ssh-keygen -l` writes it; raise ValueError if it is no key."""
+    try:
+        hashed = hashlib.sha256(_wire(key)).digest()
+    except IndexError as exc:
+        raise ValueError("no public key in OpenSSH's format") from exc
+    return "SHA256:" + base64.b64encode(hashed).decode("ascii").rstrip("=")
+
+
+def sign(key: Ed25519PrivateKey, text: str, namespace: str = NAMESPACE) -> str:
     """Return the armoured signature of a canonical record."""
-    signature = key.sign(_to_be_signed(text.encode("ascii")))
+    signature = key.sign(_to_be_signed(text.encode("ascii"), namespace))
     blob = b"".join(
         [
             _MAGIC,
             struct.pack(">I", 1),
             _string(_wire(public_text(key))),
-            _string(NAMESPACE.encode()),
+            _string(namespace.encode()),
             _string(b""),
             _string(_HASH.encode()),
             _string(_string(b"ssh-ed25519") + _string(signature)),
@@ -108,6 +119,17 @@ def sign(key: Ed25519PrivateKey, text: str) -> str:
     )
     body = "\n".join(textwrap.wrap(base64.b64encode(blob).decode("ascii"), _LINE))
     return f"{_BEGIN}\n{body}\n{_END}\n"
+
+
+def holds(key: str, text: str, armoured: str, namespace: str = NAMESPACE) -> bool:
+    """Return whether it is the signature of that text by that public key, for that purpose."""
+    try:
+        public = Ed25519PublicKey.from_public_bytes(_strings(_wire(key))[1])
+        signed = _to_be_signed(text.encode("ascii"), namespace)
+        public.verify(_signature_in(armoured, namespace), signed)
+    except (InvalidSignature, ValueError, IndexError, struct.error, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def append(key: Ed25519PrivateKey, before: Signed | None, record: Mapping[str, Any]) -> Signed:
@@ -144,10 +166,7 @@ def _problems(one: Signed, previous: str, known: set[str]) -> Iterator[str]:
     if one.key not in known:
         yield "signed with a key that is not this installation's"
         return
-    try:
-        public = Ed25519PublicKey.from_public_bytes(_strings(_wire(one.key))[1])
-        public.verify(_signature_in(one.signature), _to_be_signed(one.text.encode("ascii")))
-    except (InvalidSignature, ValueError, struct.error, UnsupportedAlgorithm):
+    if not holds(one.key, one.text, one.signature):
         yield "its content is not what was signed"
         return
     record = json.loads(one.text)
@@ -177,7 +196,7 @@ def _make_key(path: Path) -> None:
         new.unlink()
 
 
-def _signature_in(armoured: str) -> bytes:
+def _signature_in(armoured: str, purpose: str) -> bytes:
     """Return the raw signature; raise ValueError or struct.error if it is none of ours."""
     lines = armoured.strip().splitlines()
     if len(lines) < 3 or (lines[0], lines[-1]) != (_BEGIN, _END):
@@ -186,7 +205,7 @@ def _signature_in(armoured: str) -> bytes:
     if blob[:6] != _MAGIC or blob[6:10] != struct.pack(">I", 1):
         raise ValueError("another version of SSHSIG")
     _key, namespace, _reserved, name, signature = _strings(blob[10:])
-    if namespace != NAMESPACE.encode() or name != _HASH.encode():
+    if namespace != purpose.encode() or name != _HASH.encode():
         raise ValueError("signed for another purpose")
     kind, raw = _strings(signature)
     if kind != b"ssh-ed25519":
@@ -194,8 +213,8 @@ def _signature_in(armoured: str) -> bytes:
     return raw
 
 
-def _to_be_signed(message: bytes) -> bytes:
-    parts = [NAMESPACE.encode(), b"", _HASH.encode(), hashlib.sha512(message).digest()]
+def _to_be_signed(message: bytes, namespace: str) -> bytes:
+    parts = [namespace.encode(), b"", _HASH.encode(), hashlib.sha512(message).digest()]
     return _MAGIC + b"".join(_string(part) for part in parts)
 
 

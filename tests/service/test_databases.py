@@ -169,6 +169,33 @@ def test_postgresql_answers(postgresql: Server, way: str) -> None:
     assert pool(seen).message.startswith("1 of 5 connections in use (20.0 %)")
 
 
+def test_no_view_of_the_databases_owner_answers_for_the_server(
+    postgresql: Server, way: str
+) -> None:
+    if psycopg is None:
+        pytest.skip("psycopg is not installed")
+    declared = postgresql.database
+    settings = {"host": declared["address"], "port": declared["port"], "user": "shop",
+                "password": PASSWORD, "dbname": "postgres"}  # fmt: skip
+    lie = "SELECT 'client backend' AS backend_type, 1 AS datid, 'idle' AS state FROM generate_series(1, 99)"
+    with psycopg.connect(**settings, autocommit=True) as db:
+        db.execute("ALTER ROLE clerk SET search_path = public, pg_catalog")
+        db.execute(f"CREATE VIEW public.pg_stat_activity AS {lie}")
+        db.execute("GRANT SELECT ON public.pg_stat_activity TO PUBLIC")
+        try:
+            db.execute("SET search_path = public, pg_catalog")
+            found = db.execute("SELECT count(*) FROM pg_stat_activity").fetchone()
+            assert found == (99,)
+
+            [seen] = see(declared)
+        finally:
+            db.execute("DROP VIEW public.pg_stat_activity")
+            db.execute("ALTER ROLE clerk RESET search_path")
+
+    assert seen.error == ""
+    assert seen.data["connections"] == 2
+
+
 def test_postgresql_refuses_a_wrong_password(postgresql: Server, way: str) -> None:
     [seen] = see({**postgresql.database, "password": "wrong-canary-word"})
 

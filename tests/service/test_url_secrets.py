@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import select
 import subprocess
@@ -124,7 +125,8 @@ def test_no_part_of_a_url_that_may_be_secret_is_stored_or_shown(site: Path, tmp_
         shown.append(upkeep(*arguments))
     assert not [one for one in shown if CANARY in one]
     assert "limits of the run" not in shown[5]
-    for path in [*state.rglob("*"), *work.rglob("*"), tmp_path / "copy.db"]:
+    assert CANARY.encode() not in gzip.decompress((tmp_path / "copy.db").read_bytes())
+    for path in [*state.rglob("*"), *work.rglob("*"), tmp_path / "copy.db.json"]:
         if path.is_file():
             assert CANARY.encode() not in path.read_bytes(), path
     with closing(open_store(f"sqlite:///{state}/upkeep.db")) as store, store.read() as db:

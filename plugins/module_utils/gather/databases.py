@@ -208,7 +208,9 @@ def _postgresql(host: Host, database: dict[str, Any], seconds: int) -> dict[str,
         "sslmode": "require" if database.get("tls") else "",
         "connect_timeout": str(max(2, seconds)),
         "application_name": "upkeep",
-        "options": f"-c statement_timeout={seconds * 1000} -c default_transaction_read_only=on",
+        # Without the path, a view of the role or of the database's owner could answer for the server's own.
+        "options": f"-c statement_timeout={seconds * 1000} -c default_transaction_read_only=on"
+        " -c search_path=pg_catalog,pg_temp",
     }
     settings = {name: value for name, value in settings.items() if value}
     try:

@@ -1,8 +1,9 @@
-"""A copy of the store's database, and the way back.
+"""A copy of what the store holds, and the way back.
 
-A backup is one file and a manifest beside it, FILE.json: the database's kind and version, the rows of each table, and
-the file's size and SHA-256. The file gets its name last, so a backup that has its name is whole. Restoring replaces
-everything in one transaction of the database: whatever interrupts it, the old content is there, or the new.
+A backup is an archive of data (archive.py) and a manifest beside it, FILE.json: the revision, the rows of each table,
+the file's size and SHA-256, and the signature of the installation that wrote it over all of that. Restoring makes the
+tables by our own migrations, puts the data into them and compares the result with what ours are; nothing that stands in
+the file is ever a statement. It replaces everything in one transaction.
 """
 
 from __future__ import annotations
@@ -13,32 +14,86 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 
-from sqlalchemy import URL
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import URL, Connection, Table
 
+from upkeep import signatures
 from upkeep.errors import StoreError, UsageError
-from upkeep.store import MIGRATIONS, engines, errors, migrate, postgresql_programs
+from upkeep.store import (
+    VERSION_TABLE,
+    Store,
+    acts,
+    alone,
+    archive,
+    engines,
+    errors,
+    layout,
+    postgresql,
+    refuse_server,
+    revisions,
+    rows_by_table,
+    upgrade,
+    versions,
+    went_back,
+)
 from upkeep.store.engines import BUSY_SECONDS
 
-BLOCK_BYTES = 1 << 20
-VERSION_TABLE = "alembic_version"
+FORMAT = 2
 MANIFEST_BYTES = 1 << 20
+OF_BEFORE = frozenset({"database", "schema", "made_at", "tables", "bytes", "sha256"})
+"""What a manifest had that no key has signed."""
+OTHER = "take another backup; nothing was changed"
+CONVERT = (
+    "restore it with the Upkeep that wrote it, then make a new backup: docs/install-service.md,"
+    " 'Backups of an older Upkeep'"
+)
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds. tables: rows by name. schema: the database's version."""
+    """What a backup holds. database: of which kind it came; schema: its revision; tables: rows by name.
 
+    key: the public key of who signed it, as OpenSSH writes it.
+    """
+
+    format: int
     database: str
     schema: str
     made_at: str
     tables: dict[str, int]
     bytes: int
     sha256: str
+    key: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its key."""
+        return signatures.fingerprint(self.key)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose backups are restored: those of these public keys, and of the key with this fingerprint, if there is one."""
+
+    keys: Collection[str]
+    fingerprint: str = ""
+
+    def __contains__(self, made: Backup) -> bool:
+        return made.key in self.keys or made.fingerprint == self.fingerprint
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored. back: what went back with it, a line each; None if what was there before could not be read."""
+
+    made: Backup
+    back: list[str] | None
 
 
 def manifest_of(file: Path) -> Path:
@@ -47,114 +102,181 @@ def manifest_of(file: Path) -> Path:
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
-def back_up(url: str, file: Path, now: datetime) -> Backup:
+def back_up(
+    url: str, file: Path, now: datetime, key: Ed25519PrivateKey
+) -> tuple[Backup, list[str]]:
     """Write a backup that has been read back to its end; others may go on writing to the database.
 
-    Raises UsageError if the file is there already, StoreError if database or folder do not allow it.
+    Return it with what is odd about the database's own tables and triggers. Raises UsageError if the file is there
+    already, StoreError if database or folder do not allow it.
     """
     place = engines.parse(url)
     if file.exists():
         raise UsageError(
             f"{file}: is there already", remedy="name a new file, such as one with today's date"
         )
+    if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
+        raise StoreError(f"{place.database}: there is no database", remedy="upkeep run makes it")
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    kind = place.get_backend_name()
-    with _private(part), _told(file):
-        if kind == "sqlite":
-            tables, schema = _copy_out(Path(place.database or ""), part)
-        else:
-            tables, schema = postgresql_programs.dump(place, part)
+    store = Store(*engines.connect(url))
+    with _private(part), _told(file), contextlib.closing(store):
+        with store.read() as db:
+            current, _newest = versions(db, store.place)
+            if not current:
+                raise StoreError(f"{store.place}: is empty or not a database of Upkeep's")
+            odd = layout.differences(db, current)
+            tables = archive.kept(layout.layout_of(current).tables)
+            counted = archive.write(db, tables, part)
+        with part.open("rb") as written:
+            hashed = archive.Hashed(written)
+            if _counted(hashed, part, tables) != counted:
+                raise StoreError(f"{part}: reads back other than it was written")
         made = Backup(
-            database=kind,
-            schema=schema,
+            format=FORMAT,
+            database=place.get_backend_name(),
+            schema=current,
             made_at=now.astimezone(UTC).isoformat(timespec="seconds"),
-            tables=dict(sorted(tables.items())),
+            tables=counted,
             bytes=part.stat().st_size,
-            sha256=_sha256(part),
+            sha256=hashed.hash.hexdigest(),
+            key=signatures.public_text(key),
         )
         _sync(part)
-        _write_private(manifest_of(file), json.dumps(asdict(made), indent=2) + "\n")
+        _write_private(manifest_of(file), _signed(made, key))
         part.rename(file)
         _sync(file.parent)
-    return made
+    return made, odd
 
 
-def _copy_out(path: Path, part: Path) -> tuple[dict[str, int], str]:
-    if not path.is_file():
-        raise StoreError(f"{path}: there is no database", remedy="upkeep run makes it")
-    with _sqlite(path) as source, _sqlite(part) as copy:
-        _copy_pages(source, copy, path)
-        # One file, and no other process will ever look for its log.
-        copy.execute("PRAGMA journal_mode=DELETE")
-        return _look_over(copy, part)
+def _counted(file: archive.Hashed, name: Path, tables: list[Table]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for batch in archive.read(file, str(name), tables):
+        counted[batch.table.name] = counted.get(batch.table.name, 0) + len(batch.rows)
+    return counted
+
+
+def _signed(made: Backup, key: Ed25519PrivateKey) -> str:
+    said = asdict(made)
+    signature = signatures.sign(key, signatures.canonical(said), signatures.BACKUP)
+    return json.dumps({**said, "signature": signature}, indent=2) + "\n"
 
 
 # --- and back --------------------------------------------------------------------------------------------------------
-def restore(url: str, file: Path, *, replace: bool = False) -> Backup:
-    """Put a backup's content into the database, and bring it to this program's version.
+def restore(
+    url: str, file: Path, trust: Trust, act: acts.Act, *, replace: bool = False
+) -> Restored:
+    """Put a backup's content into the database, as this program's tables, and write the act down in it.
 
-    Raises StoreError if the backup is not whole, is newer than this program or of the other kind of database;
-    UsageError if there is something in the database and `replace` is not said.
+    Nothing is touched before signature, size and SHA-256 are right. Raises StoreError if the backup is not whole, not
+    signed by a key that is trusted, or of a revision that this program does not know; UsageError if there is
+    something in the database and `replace` is not said.
     """
     place = engines.parse(url)
-    made = read_manifest(file)
-    _refuse_what_does_not_fit(place, file, made)
-    if place.get_backend_name() == "sqlite":
-        with _told(Path(place.database or "")):
-            _restore_sqlite(Path(place.database or ""), file, made, replace=replace)
-    else:
-        rows = postgresql_programs.rows(place)
-        _refuse_replacing(postgresql_programs.name(place), rows, replace=replace)
-        postgresql_programs.load(place, file, made.tables)
-    migrate(url)
-    return made
+    made = read_manifest(file, trust)
+    with _told(file), file.open("rb") as stream:
+        _refuse_changed(file, stream, made)
+        filling = _Filling(file, stream, made, act)
+        if place.get_backend_name() == "sqlite":
+            path = Path(place.database or "")
+            with _told(path):
+                back = _restore_sqlite(path, filling, replace=replace)
+        else:
+            back = _restore_postgresql(place, filling, replace=replace)
+    return Restored(made, back)
 
 
-def read_manifest(file: Path) -> Backup:
-    """Return what the backup holds; raise StoreError if it is not what its manifest says."""
+def read_manifest(file: Path, trust: Trust) -> Backup:
+    """Return what the backup holds; raise StoreError if nobody who is trusted says so."""
     path = manifest_of(file)
     try:
-        size = file.stat().st_size
         with path.open("rb") as stream:
             said = json.loads(stream.read(MANIFEST_BYTES))
+        if isinstance(said, dict) and said.keys() == OF_BEFORE:
+            message = f"{file}: an older Upkeep wrote it: nobody has signed it, and it may hold statements"
+            raise StoreError(message, remedy=CONVERT)
+        signature = said.pop("signature")
         made = Backup(**said)
         _refuse_odd(made)
+        text = signatures.canonical(said)
     except OSError as exc:
         raise StoreError(f"{exc.filename}: {(exc.strerror or str(exc)).lower()}") from exc
-    except (ValueError, TypeError) as exc:
-        raise StoreError(f"{path}: not a manifest that `upkeep backup` wrote") from exc
-    if size != made.bytes:
-        raise StoreError(f"{file}: has {size} bytes; its manifest says {made.bytes}", remedy=OTHER)
-    with _told(file):
-        found = _sha256(file)
-    if found != made.sha256:
-        raise StoreError(f"{file}: its SHA-256 is not the one of its manifest", remedy=OTHER)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+        message = f"{path}: not a manifest that `upkeep backup` wrote"
+        raise StoreError(message, remedy=OTHER) from exc
+    if not isinstance(signature, str) or not signatures.holds(
+        made.key, text, signature, signatures.BACKUP
+    ):
+        raise StoreError(f"{path}: its content is not what was signed", remedy=OTHER)
+    if made not in trust:
+        message = f"{file}: signed with a key that is not trusted here: {made.fingerprint}"
+        remedy = (
+            "compare it with what `upkeep backup` said when it was made, then:"
+            f" upkeep restore {file} --trust-key {made.fingerprint}"
+        )
+        raise StoreError(message, remedy=remedy)
+    if made.schema not in revisions():
+        message = (
+            f"{file}: its version is {made.schema}, newer than this program's {revisions()[-1]}"
+        )
+        raise StoreError(message, remedy="install the newer Upkeep that wrote it")
     return made
-
-
-OTHER = "take another backup; nothing was changed"
 
 
 def _refuse_odd(made: Backup) -> None:
-    texts = (made.database, made.schema, made.made_at, made.sha256)
+    texts = (made.database, made.schema, made.made_at, made.sha256, made.key)
     counts = made.tables.values() if isinstance(made.tables, dict) else [None]
     if not all(isinstance(one, str) for one in texts) or not all(
-        isinstance(one, int) for one in (*counts, made.bytes)
+        type(one) is int for one in (*counts, made.bytes, made.format)
     ):
         raise TypeError("a field of another type")
-    if not made.schema.isdecimal():
-        raise ValueError("no version")
+    if made.format != FORMAT or not made.schema.isdecimal():
+        raise ValueError("another format, or no version")
+    signatures.fingerprint(made.key)
 
 
-def _refuse_what_does_not_fit(place: URL, file: Path, made: Backup) -> None:
-    kind = place.get_backend_name()
-    if made.database != kind:
-        message = f"{file}: is of a {made.database} database; this one is {kind}"
-        raise StoreError(message, remedy="set UPKEEP_DATABASE to a database of its kind")
-    newest = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-    if made.schema > newest:
-        message = f"{file}: its version is {made.schema}, newer than this program's {newest}"
-        raise StoreError(message, remedy="install the newer Upkeep that wrote it")
+def _refuse_changed(file: Path, stream: BufferedReader, made: Backup) -> None:
+    size = os.fstat(stream.fileno()).st_size
+    if size != made.bytes:
+        raise StoreError(f"{file}: has {size} bytes; its manifest says {made.bytes}", remedy=OTHER)
+    if hashlib.file_digest(stream, "sha256").hexdigest() != made.sha256:
+        raise StoreError(f"{file}: its SHA-256 is not the one of its manifest", remedy=OTHER)
+    stream.seek(0)
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """A backup that is about to be put into an empty database."""
+
+    file: Path
+    stream: BufferedReader
+    made: Backup
+    act: acts.Act
+
+    def fill(self, db: Connection) -> None:
+        """Make the tables, put the data in, and raise StoreError unless all of it and nothing else is there."""
+        upgrade(db, self.made.schema)
+        hashed = archive.Hashed(self.stream)
+        tables = archive.kept(layout.layout_of(self.made.schema).tables)
+        counted = archive.load(db, hashed, str(self.file), tables)
+        while hashed.read(1 << 20):
+            pass
+        if hashed.hash.hexdigest() != self.made.sha256:
+            raise StoreError(f"{self.file}: was changed while it was read")
+        if counted != self.made.tables:
+            raise StoreError(f"{self.file}: its rows are not those of its manifest")
+        upgrade(db)
+        different = layout.differences(db, revisions()[-1])
+        if different:
+            more = f", and {len(different) - 1} more" if different[1:] else ""
+            raise StoreError(f"the restored tables are not ours: {different[0]}{more}")
+        acts.record(db, self.act)
+
+    def went_back(self, db: Connection, before: went_back.Stand | None) -> list[str] | None:
+        """Return what the backup takes back."""
+        after = went_back.stand(db)
+        if before is None or after is None:
+            return None
+        return went_back.lines(before, after) + went_back.again(db, before, self.act.at)
 
 
 def _refuse_replacing(name: str, rows: Mapping[str, int], *, replace: bool) -> None:
@@ -165,10 +287,51 @@ def _refuse_replacing(name: str, rows: Mapping[str, int], *, replace: bool) -> N
         raise UsageError(message, remedy="upkeep restore --replace, to lose what is in it now")
 
 
-def _restore_sqlite(path: Path, file: Path, made: Backup, *, replace: bool) -> None:
-    with _sqlite(file, "mode=ro&immutable=1") as source:
-        if _look_over(source, file) != (made.tables, made.schema):
-            raise StoreError(f"{file}: its rows are not those of its manifest", remedy=OTHER)
+def _looked_again(store: Store, before: Mapping[str, int]) -> str:
+    """Return what is known of the database after a restore that has failed: only what is seen there."""
+    try:
+        with store.read() as db:
+            now = rows_by_table(db)
+    except StoreError as exc:
+        return f"what is in the database now is not known: {exc}"
+    if not now and not before:
+        return "looked again: the database is empty, as it was"
+    if now == before:
+        return f"looked again: the old content is still there ({sum(now.values())} rows)"
+    return (
+        f"looked again: there are {sum(now.values())} rows of {len(now)} tables now, and there were"
+        f" {sum(before.values())} of {len(before)}"
+    )
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+def _restore_postgresql(place: URL, filling: _Filling, *, replace: bool) -> list[str] | None:
+    """Replace all that is in our schema, in one transaction."""
+    store = Store(*engines.connect(place.render_as_string(hide_password=False)))
+    with contextlib.closing(store):
+        with store.read() as db:
+            refuse_server(db, store.place)
+            rows = rows_by_table(db)
+        _refuse_replacing(store.place, rows, replace=replace)
+        with store.read() as db:
+            before = went_back.stand(db) if rows else None
+        try:
+            with store.begin() as db:
+                alone(db)
+                postgresql.clear(db)
+                filling.fill(db)
+                return filling.went_back(db, before)
+        except StoreError as exc:
+            store.close()
+            known = _looked_again(store, rows)
+            message = str(exc) if store.place in str(exc) else f"{store.place}: {exc}"
+            raise StoreError(message, remedy=known) from exc
+
+
+# --- SQLite ----------------------------------------------------------------------------------------------------------
+def _restore_sqlite(path: Path, filling: _Filling, *, replace: bool) -> list[str] | None:
+    """Make a new file beside the database, and copy its pages over the old ones in one transaction."""
+    damaged = False
     try:
         rows = _rows_of(path) if path.exists() else {}
     except sqlite3.DatabaseError as exc:
@@ -176,26 +339,55 @@ def _restore_sqlite(path: Path, file: Path, made: Backup, *, replace: bool) -> N
             raise
         # Nothing can be read of it, so there is nothing to replace in a transaction.
         _refuse_replacing(str(path), {"a damaged file": path.stat().st_size}, replace=replace)
-        _move_aside(path)
-        rows = {}
+        damaged, rows = True, {}
     _refuse_replacing(str(path), rows, replace=replace)
-    engines.make_private(path)
-    aside = path.with_name(f"{path.name}.before-restore")
-    with _sqlite(path) as target, contextlib.ExitStack() as stack:
-        if rows:
-            aside.unlink(missing_ok=True)
-            _write_private(aside, "")
-            with _sqlite(aside) as old:
-                _copy_pages(target, old, path)
-        source = stack.enter_context(_sqlite(file, "mode=ro&immutable=1"))
-        target.execute("PRAGMA synchronous=FULL")
-        _copy_pages(source, target, path)
-        if _look_over(target, path) != (made.tables, made.schema):
-            if rows:
-                with _sqlite(aside) as old:
-                    _copy_pages(old, target, path)
-            raise StoreError(f"{path}: reads back other than it was written; the old one is back")
-    aside.unlink(missing_ok=True)
+    before = None
+    if rows:
+        with _store_of(path) as store, store.read() as db:
+            before = went_back.stand(db)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with _private(part):
+        try:
+            with _store_of(part) as store, store.begin() as db:
+                filling.fill(db)
+                back = filling.went_back(db, before)
+                expected = rows_by_table(db)
+        except StoreError as exc:
+            # Not a byte of it was written to: this made a file of its own.
+            message = str(exc).replace(str(part), str(path))
+            raise StoreError(message, remedy=exc.remedy or "nothing was changed") from exc
+        if damaged:
+            _move_aside(path)
+        engines.make_private(path)
+        _put_in_place(part, path, rows)
+    with _store_of(path) as store, store.read() as db:
+        if layout.differences(db, revisions()[-1]) or rows_by_table(db) != expected:
+            raise StoreError(
+                f"{path}: reads back other than it was written",
+                remedy="what was there before is gone; restore again, onto another disk",
+            )
+    return back
+
+
+def _put_in_place(part: Path, path: Path, rows: Mapping[str, int]) -> None:
+    try:
+        with _told(path), _sqlite(part) as source, _sqlite(path) as target:
+            _look_over(source, part)
+            target.execute("PRAGMA synchronous=FULL")
+            _copy_pages(source, target, path)
+            _look_over(target, path)
+    except StoreError as exc:
+        with _store_of(path) as store:
+            known = _looked_again(store, rows)
+        raise StoreError(str(exc), remedy="; ".join(filter(None, (exc.remedy, known)))) from exc
+
+
+@contextlib.contextmanager
+def _store_of(path: Path) -> Iterator[Store]:
+    url = URL.create("sqlite", database=str(path.absolute()))
+    with contextlib.closing(Store(*engines.connect(url.render_as_string()))) as store:
+        yield store
 
 
 def _move_aside(path: Path) -> None:
@@ -207,11 +399,10 @@ def _move_aside(path: Path) -> None:
             one.rename(path.with_name(f"{path.name}.{mark}{suffix}"))
 
 
-# --- SQLite ----------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _sqlite(path: Path, how: str = "mode=rw") -> Iterator[sqlite3.Connection]:
+def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection to a file that is there."""
-    address = f"{path.absolute().as_uri()}?{how}"
+    address = f"{path.absolute().as_uri()}?mode=rw"
     with contextlib.closing(
         sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     ) as db:
@@ -235,32 +426,23 @@ def _give_up_after(path: Path, seconds: float) -> Callable[[int, int, int], None
     return step
 
 
-def _look_over(db: sqlite3.Connection, path: Path) -> tuple[dict[str, int], str]:
-    """Return rows by table and the version, once every page has been read and is in order."""
+def _look_over(db: sqlite3.Connection, path: Path) -> None:
+    """Read every page; raise StoreError if one is not in order."""
     said = [row[0] for row in db.execute("PRAGMA integrity_check(3)")]
     if said != ["ok"]:
-        raise StoreError(f"{path}: damaged: {said[0]!s:.200}", remedy="take another backup")
-    rows = _rows(db)
-    if VERSION_TABLE not in rows:
-        raise StoreError(f"{path}: not a database of Upkeep's")
-    versions = db.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()  # noqa: S608 - ours
-    return rows, str(versions[0][0]) if versions else ""
+        raise StoreError(f"{path}: damaged: {said[0]!s:.200}")
 
 
 def _rows_of(path: Path) -> dict[str, int]:
     with _sqlite(path) as db:
-        return _rows(db)
-
-
-def _rows(db: sqlite3.Connection) -> dict[str, int]:
-    found = db.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    ).fetchall()
-    names = {str(row[0]): str(row[0]).replace('"', '""') for row in found}
-    return {
-        name: int(db.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])  # noqa: S608
-        for name, quoted in sorted(names.items())
-    }
+        found = db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        ).fetchall()
+        names = {str(row[0]): str(row[0]).replace('"', '""') for row in found}
+        return {
+            name: int(db.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])  # noqa: S608
+            for name, quoted in sorted(names.items())
+        }
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -296,11 +478,6 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from upkeep.errors import ConfigurationError, StoreError
 from upkeep.store.errors import ELSEWHERE
@@ -21,6 +24,9 @@ KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+SCHEMA = "public"
+"""Where our tables stand in PostgreSQL. Its default would look into a schema of the role's own name first."""
+SEARCH_PATH = f"{SCHEMA}, pg_temp"  # temporary tables come first where they are not named
 NO_SHARED_MEMORY = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)
 SHAPE = "sqlite:////path/file.db or postgresql://<user>@host/name"  # a user without brackets would be masked
 
@@ -82,6 +88,8 @@ def _connect_postgresql(url: URL) -> tuple[Engine, str]:
     except ModuleNotFoundError as exc:
         message = f"{place}: the Python package {exc.name} is not installed"
         raise ConfigurationError(message, remedy="pip install 'upkeep[postgres]'") from exc
+    # First of all: SQLAlchemy asks a new connection at once in which schema it is.
+    event.listen(engine, "connect", _on_postgresql_connect, insert=True)
     event.listen(engine, "begin", _on_postgresql_begin)
     return engine, place
 
@@ -133,5 +141,14 @@ def _on_sqlite_begin(db: Connection) -> None:
     db.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
+def _on_postgresql_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute(f"SET search_path = {SEARCH_PATH}")
+    connection.commit()
+
+
 def _on_postgresql_begin(db: Connection) -> None:
-    db.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+    # The path once more: a pooler may hand each transaction to another session of the server.
+    db.exec_driver_sql(
+        f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'; SET LOCAL search_path = {SEARCH_PATH}"
+    )

@@ -26,6 +26,7 @@ POSTGRESQL = {
     "55P03": ("another session holds it", "end what holds it, then try again"),
     "42703": ("", LAYOUT),  # undefined column
     "42P01": ("", LAYOUT),  # undefined table
+    "3F000": ("", "CREATE SCHEMA public, where Upkeep's tables stand"),
     "42501": ("", "let the user own the database: ALTER DATABASE … OWNER TO …"),
     "25006": ("", "name the primary server in UPKEEP_DATABASE, not a standby"),
 }
