@@ -379,7 +379,8 @@ alert_event = Table(
 )
 
 silence = Table(
-    # severity: the worst that it keeps quiet. It always ends.
+    # severity: the worst that it keeps quiet. It always ends. needs_approval: one that is wide holds when somebody else
+    # has said yes.
     "silence",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -393,6 +394,9 @@ silence = Table(
     Column("begins_at", Moment, nullable=False),
     Column("ends_at", Moment, nullable=False),
     Column("ended_by", String(200), nullable=False),
+    Column("needs_approval", Boolean, nullable=False, default=False, server_default=false()),
+    Column("approved_by", String(200), nullable=False, default="", server_default=text("''")),
+    Column("approved_at", Moment),
     Index(None, "site", "ends_at"),
     sqlite_autoincrement=True,
 )
