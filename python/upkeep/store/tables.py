@@ -555,7 +555,7 @@ timing = Table(
 )
 
 occurrence = Table(
-    # kind: due by the schedule, catch_up for those that were missed, debt of one host.
+    # kind: due by the schedule, catch_up for those that were missed, debt of hosts.
     "occurrence",
     metadata,
     Column("id", Number, primary_key=True),
@@ -563,7 +563,7 @@ occurrence = Table(
     Column("schedule", String(100), nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("kind", String(10), nullable=False),
-    Column("host", String(255), nullable=False),  # of a debt; empty for all
+    Column("host", String(255), nullable=False),  # of a debt, the first of several; empty for all
     Column("begins_at", Moment, nullable=False),
     Column("ends_by", Moment, nullable=False),
     Column("next_due_at", Moment),
@@ -576,6 +576,8 @@ occurrence = Table(
     Column("claimed_at", Moment),
     Column("run_id", Integer),
     Column("finished_at", Moment),
+    # Of debts of several hosts, all of them.
+    Column("hosts", Text, nullable=False, default="", server_default=text("''")),
     UniqueConstraint("site", "schedule", "due_at", "kind", "host"),
     Index(None, "state", "begins_at"),
     Index(None, "site", "due_at", "id"),

@@ -1,4 +1,4 @@
-"""Wide silences take a second person; those that there are hold as they were made."""
+"""Wide silences take a second person; a try to pay debts has several hosts. What is there holds as it was made."""
 
 from __future__ import annotations
 
@@ -20,3 +20,5 @@ def upgrade() -> None:
     ]
     for one in columns:
         op.add_column("silence", one)
+    hosts = sa.Column("hosts", sa.Text(), nullable=False, server_default=sa.text("''"))
+    op.add_column("occurrence", hosts)
