@@ -52,9 +52,9 @@ def add(
         by_pattern = [one for one, by_name in checks.items() if not by_name]
         wide = silences.needs_another(scope, alone, together, by_pattern)
         if wide and not who.person:
+            message = f"a silence of so much ({together}) takes a second person, and nobody knows who {who.name} is"
             raise UsageError(
-                f"a silence of so much ({together}) takes a second person, and nobody knows who {who.name} is",
-                remedy="name fewer hosts or checks; or: upkeep user person USER PERSON",
+                message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
             )
         number = stored.add(
             db, key, check=scope.check_pattern, host=scope.host_pattern, severity=scope.severity,
@@ -144,6 +144,15 @@ def _alone_before(db: Connection, key: str, by: By, limit: timedelta, now: datet
     same = {one.name for one in users.everyone(db) if person and one.person == person} | {by.name}
     found = stored.lasting(db, key, now, longest=limit)
     return [one.scope for one in found if one.made_by in same and not one.needs_approval]
+
+
+def _becomes_known(by: By) -> str:
+    """Return how somebody becomes a person of the schedule."""
+    if by.user:
+        return f"upkeep user person {by.name} PERSON"
+    return (
+        f"people.<id>.accounts: [{by.account}] in schedule.yml, and upkeep user add --person <id>"
+    )
 
 
 def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:

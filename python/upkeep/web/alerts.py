@@ -106,10 +106,11 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         sent = outbox.of_alert(db, number)
     schedule = ask.setting.schedule()
     lasts = (schedule.alerts if schedule else Alerts()).acknowledged_for
+    longest = within(silencing.longest(ask.schedule).total_seconds())
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
         alert=found, members=members[:MEMBERS], hidden=max(len(members) - MEMBERS, 0), history=history,
-        sent=sent, lasts=within(lasts), message=message, form=ask.form, titles=title_of,
+        sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form, titles=title_of,
         pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
     )  # fmt: skip
 
