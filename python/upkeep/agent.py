@@ -580,14 +580,23 @@ def _order(task: Task, workspace: Path, limit: str) -> runner.Order:
     )
 
 
+def takes_several(playbook: str, hosts: str) -> bool:
+    """Say if a limit of several hosts can be put together with a procedure's hosts."""
+    return _asks_itself(playbook, hosts) or not SEVERAL.search(hosts)
+
+
+def _asks_itself(playbook: str, hosts: str) -> bool:
+    """Say if a playbook reaches no more hosts than the procedure's, whatever the limit."""
+    return playbook.startswith(OWN_PLAYBOOKS) or hosts in ("", "all", "*")
+
+
 def _limit(task: Task) -> str:
     """Return the pattern of all hosts that the run may reach: those of the limit that are the procedure's.
 
     Our own playbooks ask for the procedure's hosts themselves; a site's own may say `hosts: all`, and reach no more for
     that. Raises UsageError if the two cannot be put together: Ansible's patterns have no brackets.
     """
-    own = task.playbook.startswith(OWN_PLAYBOOKS)
-    if own or task.hosts in ("", "all", "*"):
+    if _asks_itself(task.playbook, task.hosts):
         return task.limit
     if not task.limit:
         return task.hosts

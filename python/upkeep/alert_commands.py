@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, clock
+from upkeep import acting, clock, silencing
 from upkeep.alerts import channels, messages
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.channels import Parcel
@@ -21,12 +21,14 @@ from upkeep.fields import seconds_of
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.roles import Role
+from upkeep.silences import Scope
 from upkeep.site import Site
-from upkeep.store import alerts, outbox, silences
+from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.store.texts import name
 from upkeep.view import alerts as view
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
+from upkeep.waiving import By
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
@@ -75,17 +77,13 @@ def acknowledge(inventory: str, numbers: list[int], note: str, lasts: str) -> No
         for number in numbers:
             with store.read() as db:
                 _alert(alerts.get(db, number), site, number)
-        seconds = _seconds(lasts, "--for") if lasts else site.schedule.alerts.acknowledged_for
         now = clock.now()
-        until = now + timedelta(seconds=seconds)
+        usual = timedelta(seconds=site.schedule.alerts.acknowledged_for)
+        until = _later(now, lasts, "--for") if lasts else now + usual
+        by = _by(site, store)
         for number in numbers:
-            what, target = "acknowledge alert", str(number)
-            who = acting.record(
-                store, site.schedule, what, target, least=Role.OPERATOR, detail=note
-            )
-            with store.begin() as db:
-                alerts.acknowledge(db, number, who.name, now, until, note)
-            view.say_acknowledged(_err(), number, who.name, until, site.schedule.time_zone)
+            silencing.acknowledge(store, site, number, until, note, by, now)
+            view.say_acknowledged(_err(), number, by.name, until, site.schedule.time_zone)
 
 
 def test_channel(inventory: str, channel: str) -> None:
@@ -117,50 +115,36 @@ def add_silence(
     if bool(lasts) == bool(ends):
         raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
     with opened(inventory) as (site, store):
-        now = clock.now()
-        zone = ZoneInfo(site.schedule.time_zone)
-        until = (
-            now + timedelta(seconds=_seconds(lasts, "--for"))
-            if lasts
-            else _time(ends, zone, "--until")
-        )
-        target = f"{check} on {host}"
-        who = acting.record(
-            store, site.schedule, "silence", target, least=Role.OPERATOR, detail=reason
-        )
-        with store.begin() as db:
-            number = silences.add(
-                db,
-                name(site.key),
-                check=check,
-                host=host,
-                severity=severity,
-                reason=reason,
-                by=who.name,
-                at=now,
-                begins=now,
-                ends=until,
-            )
-        view.say_silenced(_err(), number, target, until, site.schedule.time_zone)
+        now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
+        until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
+        scope = Scope(check.strip(), host.strip(), severity)
+        made, width = silencing.add(store, site, scope, reason, until, _by(site, store), now)
+    view.say_silenced(_err(), made, width, zone, inventory)
 
 
 def list_silences(inventory: str, *, as_json: bool) -> None:
     """Print the silences that last, and those that are planned."""
     with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
-        found = silences.lasting(db, name(site.key), now, planned=True)
+        longest = silencing.longest(site.schedule)
+        found = silences.lasting(db, name(site.key), now, planned=True, longest=longest)
     if as_json:
         _print_json({"silences": [_without_site(asdict(one)) for one in found]})
         return
     view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now, inventory)
 
 
+def approve_silence(inventory: str, number: int) -> None:
+    """Say yes to a wide silence that somebody else has made."""
+    with opened(inventory) as (site, store):
+        made = silencing.approve(store, site, number, _by(site, store), clock.now())
+    view.say_silenced(_err(), made, None, ZoneInfo(site.schedule.time_zone), inventory)
+
+
 def end_silence(inventory: str, number: int) -> None:
     """End a silence before its time."""
     with opened(inventory) as (site, store):
-        who = acting.record(store, site.schedule, "end silence", str(number), least=Role.OPERATOR)
-        with store.begin() as db:
-            silences.end(db, number, who.name, clock.now())
+        silencing.end(store, site, number, _by(site, store), clock.now())
     _say(f"silence {number} has ended; what still fails is told once")
 
 
@@ -237,10 +221,18 @@ def _known(given: str, known: Mapping[str, Any], what: str) -> None:
         raise UsageError(message, remedy=f"the schedule has: {there}")
 
 
-def _seconds(text: str, option: str) -> float:
+def _by(site: Site, store: Store) -> By:
+    """Return who acts on the command line."""
+    with store.read() as db:
+        known = acting.actor(db, site.schedule)
+    return By(known.user, acts.CLI, known.account)
+
+
+def _later(now: datetime, text: str, option: str) -> datetime:
+    """Return the time that is so much later."""
     try:
-        return seconds_of(text)
-    except ValueError as exc:
+        return now + timedelta(seconds=seconds_of(text))
+    except (ValueError, OverflowError) as exc:
         raise UsageError(f"{option}: found {text!r:.80}; expected {exc}") from None
 
 

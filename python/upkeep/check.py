@@ -29,6 +29,7 @@ class Check:
     source: what the rule rests on (RFC, manual page, peer tool).
     remedy: the first step when it fails, a command where there is one.
     controls: such as `45 CFR 164.312(b)`.
+    detects_intruders: whoever broke in would want it quiet; so no pattern silences it, nor does a maintenance window.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Check:
     source: str
     remedy: str
     controls: tuple[str, ...] = ()
+    detects_intruders: bool = False
     id: str = ""
     description: str = ""
 

@@ -544,6 +544,18 @@ def user_role(
     user_commands.set_role(inventory, name, role)
 
 
+@user.command("person")
+def user_person(
+    name: UserName,
+    person: Annotated[str, typer.Argument(help="Id of a person in schedule.yml.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Say which person of the schedule a user is; two users of one person are one."""
+    from upkeep import user_commands
+
+    user_commands.set_person(inventory, name, person)
+
+
 @user.command("password")
 def user_password(
     name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
@@ -627,7 +639,11 @@ def silence_add(
         int, typer.Option("--severity", min=1, max=4, help="The worst that it keeps quiet.")
     ] = 2,
 ) -> None:
-    """Keep findings quiet; when it ends, what still fails is told once."""
+    """Keep findings quiet; when it ends, what still fails is told once.
+
+    It ends within 7 days, unless the site allows more. What detects intruders takes its exact name and host. A silence
+    of more than a fifth of what is watched waits until somebody else approves it.
+    """
     from upkeep.alert_commands import add_silence
 
     add_silence(inventory, check, host, lasts, ends, reason, severity)
@@ -639,6 +655,17 @@ def silence_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     from upkeep.alert_commands import list_silences
 
     list_silences(inventory, as_json=as_json)
+
+
+@silence.command("approve")
+def silence_approve(
+    number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Say yes to a silence of much that somebody else has made."""
+    from upkeep.alert_commands import approve_silence
+
+    approve_silence(inventory, number)
 
 
 @silence.command("end")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,10 +12,13 @@ from upkeep.calendars import Calendars
 from upkeep.schedule import Timing, begins_at, due_times, next_due
 from upkeep.schedule_file import Procedure
 from upkeep.store import occurrences
-from upkeep.store.occurrences import New, Occurrence
+from upkeep.store.occurrences import Debt, New, Occurrence
+from upkeep.store.texts import LIMIT_CHARACTERS
 
 GRACE_SECONDS = 60.0
 """What is found later than this was missed: no driver was there."""
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""A name of a host that Ansible does not read as a pattern of several."""
 MISSES_KEPT = 1000
 """So many misses are written down one by one; of those before them, the number."""
 
@@ -78,6 +83,45 @@ def may_still_run(procedure: Procedure, due_at: datetime, now: datetime) -> bool
     if isinstance(procedure.missed, float):
         return (now - due_at).total_seconds() <= procedure.missed
     return procedure.missed == "run"
+
+
+def together(debts: Sequence[Debt]) -> list[list[Debt]]:
+    """Return debts of one procedure as they are tried to be paid, those of a list in one run.
+
+    As many as a limit of Ansible's can name exactly, and as a run keeps. A host with a name that a pattern may read
+    otherwise is tried alone.
+    """
+    found: list[list[Debt]] = []
+    alone = [[one] for one in debts if not PLAIN.fullmatch(one.host)]
+    room = 0
+    for one in debts:
+        if not PLAIN.fullmatch(one.host):
+            continue
+        if len(one.host) + 1 > room:
+            found.append([])
+            room = LIMIT_CHARACTERS
+        found[-1].append(one)
+        room -= len(one.host) + 1
+    return found + alone
+
+
+def attempt(debts: Sequence[Debt], procedure: Procedure, now: datetime) -> New:
+    """Return the occurrence in which hosts are to pay what they owe of a procedure."""
+    first = debts[0]
+    expire = [one.expires_at for one in debts if one.expires_at is not None]
+    return New(
+        site=first.site,
+        schedule=first.schedule,
+        due_at=now,
+        begins_at=now,
+        ends_by=now + timedelta(seconds=procedure.duration),
+        next_due_at=min(expire, default=None),
+        priority=procedure.priority,
+        kind=occurrences.DEBT,
+        host=first.host,
+        hosts=",".join(one.host for one in debts) if len(debts) > 1 else "",
+        cause=first.reason if len(debts) == 1 else f"owed by {len(debts)} hosts",
+    )
 
 
 def _catch_up(

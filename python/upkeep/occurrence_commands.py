@@ -61,7 +61,7 @@ def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) ->
     rows = [
         [
             ago(one.due_at, now) if screen.live else exact(one.due_at, zone),
-            one.schedule + (f" on {one.host}" if one.host else ""),
+            one.schedule + (f" on {one.named}" if one.host else ""),
             one.kind.replace("_", "-"),
             one.state,
             str(one.run_id or ""),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -40,6 +41,7 @@ from upkeep.parameters import nearest
 from upkeep.yaml_file import Key, YamlFile, parse, read
 
 HOUR, DAY = 3600.0, 86400.0
+MOST_SILENCE_DAYS = 30
 FourEyes = Literal["required", "alone_with_reason", "no"]
 
 
@@ -352,6 +354,12 @@ class Heartbeat(Part):
     every: Seconds = Field(default=300.0)
 
 
+def _no_longer_silence(seconds: float) -> float:
+    if seconds > MOST_SILENCE_DAYS * DAY:
+        raise ValueError(f"at most {MOST_SILENCE_DAYS} d")
+    return seconds
+
+
 class Alerts(Part):
     """What becomes of transitions."""
 
@@ -363,6 +371,11 @@ class Alerts(Part):
         Field(default={}, validate_default=True, description="By severity, 1 to 4.")
     )
     acknowledged_for: Seconds = Field(default=DAY, description="Then an acknowledgement lapses.")
+    longest_silence: Annotated[Seconds, AfterValidator(_no_longer_silence)] = Field(
+        default=7 * DAY,
+        description="How far away a silence's end may be, such as 14 d; at most 30 d.",
+        json_schema_extra={"default": "7 d"},
+    )
     heartbeat: Heartbeat | None = Field(default=None)
     page: str = Field(default="", description="Where the web page stands, for links in messages.")
 

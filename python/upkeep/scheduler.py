@@ -12,6 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,13 @@ import psutil
 from upkeep import account, agent, clock, settings
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.child import Child, start_upkeep
-from upkeep.due import decide, may_still_run, occurrences_of
+from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
 from upkeep.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own, runs, texts
-from upkeep.store.occurrences import New, Occurrence
+from upkeep.store.occurrences import Debt, New, Occurrence
 from upkeep.verdicts import Severity
 
 STEP_SECONDS = 1.0
@@ -48,7 +49,7 @@ def start_run(site: Site, one: Occurrence, driver_id: str) -> Child:
     """Begin the run of an occurrence, by the schedule as the driver has read it."""
     arguments = ["run", one.schedule, "-i", absolute(site.name)]
     arguments += ["--occurrence", f"{one.id}:{driver_id}"]
-    arguments += ["--limit", one.host] if one.host else []
+    arguments += ["--limit", one.limit] if one.limit else []
     given = site.text.encode()
     return start_upkeep(arguments, settings.told(), given=given, grace=TERMINATE_SECONDS)
 
@@ -315,38 +316,44 @@ class Scheduler:
         """Let hosts that owe something catch up, now and then, until the next one is due."""
         with self.store.read() as db:
             owed = occurrences.debts(db, self.key)
+            trying = occurrences.being_tried(db, self.key) if owed else set()
+        due: dict[str, list[Debt]] = {}
         for one in owed:
             procedure = self.site.schedule.procedures.get(one.schedule)
             if procedure is None:
                 continue
-            expired = one.expires_at is not None and one.expires_at <= now
-            if not expired and timedelta() <= now - one.tried_at < DEBT_RETRY:
-                continue  # a time ahead of now comes from a clock that was wrong
-            if not expired and not may_still_run(procedure, one.due_at, now):
-                continue
-            if not expired and procedure.changes and self.calendars.blackout(now):
-                continue
-            attempt = New(
-                site=self.key,
-                schedule=one.schedule,
-                due_at=one.due_at if expired else now,
-                begins_at=now,
-                ends_by=now + timedelta(seconds=procedure.duration),
-                next_due_at=one.expires_at,
-                priority=procedure.priority,
-                kind=occurrences.DEBT,
-                host=one.host,
-                state=occurrences.MISSED if expired else occurrences.DUE,
-                cause="the host was away until the next one was due" if expired else one.reason,
-            )
+            if one.expires_at is not None and one.expires_at <= now:
+                self._strike_out(one, procedure, now)
+            elif self._is_for_a_try(one, procedure, now) and (one.schedule, one.host) not in trying:
+                due.setdefault(one.schedule, []).append(one)
+        for schedule, debts in due.items():
+            procedure = self.site.schedule.procedures[schedule]
+            several = agent.takes_several(self.site.playbook(procedure), procedure.hosts)
             with self.store.begin() as db:
-                if expired and occurrences.strike_out(db, one):
-                    occurrences.make(db, [attempt])
-                    remedy = f"upkeep run {one.schedule} -i {self.site_name} --limit {one.host}"
-                    own.tell_behind(db, one, procedure.title, remedy, now)
-                elif not expired:
-                    occurrences.tried(db, one, now)
-                    occurrences.make(db, [attempt])
+                for those in together(debts) if several else [[one] for one in debts]:
+                    occurrences.tried(db, those, now)
+                    occurrences.make(db, [attempt(those, procedure, now)])
+
+    def _is_for_a_try(self, one: Debt, procedure: Procedure, now: datetime) -> bool:
+        if timedelta() <= now - one.tried_at < DEBT_RETRY:
+            return False  # a time ahead of now comes from a clock that was wrong
+        if procedure.changes and self.calendars.blackout(now):
+            return False
+        return may_still_run(procedure, one.due_at, now)
+
+    def _strike_out(self, one: Debt, procedure: Procedure, now: datetime) -> None:
+        """Let a debt go that the next occurrence replaces, and tell of it."""
+        missed = replace(
+            attempt([one], procedure, now),
+            due_at=one.due_at,
+            state=occurrences.MISSED,
+            cause="the host was away until the next one was due",
+        )
+        with self.store.begin() as db:
+            if occurrences.strike_out(db, one):
+                occurrences.make(db, [missed])
+                remedy = f"upkeep run {one.schedule} -i {self.site_name} --limit {one.host}"
+                own.tell_behind(db, one, procedure.title, remedy, now)
 
     def _begin(self, now: datetime) -> None:
         """Claim what waits, the most urgent first, as long as there is room, and begin it."""

@@ -27,9 +27,7 @@ def add(
     name, level = name.strip().lower(), _role(role)
     if not users.NAME.fullmatch(name):
         raise UsageError(f"{name!r}; a name is letters, digits and . _ @ -")
-    if person and schedule and person not in schedule.people:
-        near = nearest(person, schedule.people)
-        raise UsageError(f"there is no person {person!r} in the schedule{near}")
+    _known_person(schedule, person)
     with store.read() as db:
         if users.get(db, name):
             raise UsageError(
@@ -113,6 +111,18 @@ def set_role(inventory: str, name: str, role: str) -> None:
     _say(f"{user.name} is {level.value}")
 
 
+def set_person(inventory: str, name: str, person: str) -> None:
+    """Say which person of the schedule a user is."""
+    store, schedule = _open(inventory)
+    user = _user(store, name)
+    _known_person(schedule, person)
+    detail = f"{user.person or 'nobody'} to {person}"
+    acting.record(store, schedule, "set person", user.name, least=Role.ADMIN, detail=detail)
+    with store.begin() as db:
+        users.set_person(db, user.name, person)
+    _say(f"{user.name} is {person}")
+
+
 def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
     """Give a user another password; all their sessions end."""
     store, schedule = _open(inventory)
@@ -137,6 +147,12 @@ def _open(inventory: str) -> tuple[Store, Schedule | None]:
             # A user must be turned off also while the schedule is broken.
             _say(f"the schedule is not used: {str(exc).splitlines()[0]}")
     return store, schedule
+
+
+def _known_person(schedule: Schedule | None, person: str) -> None:
+    if person and schedule and person not in schedule.people:
+        near = nearest(person, schedule.people)
+        raise UsageError(f"there is no person {person!r} in the schedule{near}")
 
 
 def _user(store: Store, name: str) -> users.User:

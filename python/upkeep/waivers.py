@@ -15,11 +15,13 @@ from fnmatch import fnmatchcase
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep.roles import Role
 from upkeep.verdicts import Severity
+from upkeep.width import Watched, Width, is_exact, measure, names_nothing
 
 LONGEST = timedelta(days=90)
 UNUSED_AFTER = timedelta(days=30)
 MAY_REQUEST, MAY_APPROVE, MAY_REVOKE = Role.OPERATOR, Role.APPROVER, Role.OPERATOR
-CLASSES = re.compile(r"\[!?]?[^]]*]")
+MOST = 0.5
+"""The share of what a check watches that a waiver may cover at most: with more, the check is as good as off."""
 MOST_PATTERN = 255
 MOST_SUBJECT = 1_000
 MOST_REASON = 4_000
@@ -99,17 +101,13 @@ class Waiver:
 
 @dataclass(frozen=True)
 class Who:
-    """Somebody as far as waivers go. person: their id in the schedule, which two users may share."""
+    """Somebody as far as waivers and silences go. person: their id in the schedule, which two users may share."""
 
     name: str
     role: Role
     person: str = ""
     shared: bool = False
     off: bool = False
-
-    def is_same(self, other: Who) -> bool:
-        """Say if both are one human being, as far as is known."""
-        return self.name == other.name or (bool(self.person) and self.person == other.person)
 
 
 def covering(
@@ -142,36 +140,57 @@ def why_not_any_more(waiver: Waiver, now: datetime) -> str:
 def refuse_request(
     scope: Scope, reason: str, ends_at: datetime, by: Who, longest: timedelta, now: datetime
 ) -> str:
-    """Return why such a waiver cannot be asked for, or nothing."""
+    """Return why such a waiver cannot be asked for, or nothing; how wide it is comes after that."""
     return (
-        _refuse_actor(by, MAY_REQUEST, "request a waiver")
+        refuse_actor(by, MAY_REQUEST, "request a waiver")
         or _refuse_scope(scope)
         or ("a waiver needs a reason" if not reason.strip() else "")
         or _refuse_end(ends_at, longest, now)
     )
 
 
+def width(watched: Iterable[Watched], scope: Scope) -> Width:
+    """Return how much a waiver would cover of what is watched of its check."""
+    return measure(watched, lambda one: scope.names(one.check, one.host, one.subject))
+
+
+def refuse_width(scope: Scope, found: Width, *, by_name: bool) -> str:
+    """Return why a waiver is too wide, or nothing. by_name: what detects intruders, or blindness, names its host."""
+    if by_name and not is_exact(scope.host_pattern):
+        return (
+            f"{scope.check_id} detects intruders, or says that hosts or Upkeep itself cannot be seen;"
+            " a waiver of it names one host"
+        )
+    wide = found.hosts > 1 or names_nothing(scope.host_pattern)
+    if not wide or found.share <= MOST:
+        return ""
+    return (
+        f"a waiver of more than {MOST:.0%} of what {scope.check_id} watches would turn the check off"
+        f" ({found}); name a host or fewer subjects"
+    )
+
+
 def refuse_approval(
     waiver: Waiver, requester: Who | None, by: Who, longest: timedelta, now: datetime
 ) -> str:
-    """Return why somebody may not approve a waiver, or nothing.
+    """Return why somebody may not approve a waiver, or nothing; how wide it is comes after that.
 
     requester: who asked for it, None if there is no such user any more.
     """
-    said = _refuse_actor(by, MAY_APPROVE, "approve a waiver")
+    said = refuse_actor(by, MAY_APPROVE, "approve a waiver")
     if said:
         return said
     state = waiver.state(now)
     if state is not State.REQUESTED:
         return f"waiver {waiver.id} waits for no approval: it {_STANDS[state]}"
-    if by.name == waiver.requested_by or (requester is not None and by.is_same(requester)):
-        return "nobody approves a waiver that they have asked for"
-    return _refuse_end(waiver.ends_at, longest, now)
+    return refuse_other("a waiver", waiver.requested_by, requester, by) or _refuse_end(
+        waiver.ends_at, longest, now
+    )
 
 
 def refuse_revocation(waiver: Waiver, by: Who, why: str, now: datetime) -> str:
     """Return why somebody may not revoke a waiver, or withdraw its request; or nothing."""
-    said = _refuse_actor(by, MAY_REVOKE, "revoke a waiver")
+    said = refuse_actor(by, MAY_REVOKE, "revoke a waiver")
     if said:
         return said
     state = waiver.state(now)
@@ -189,18 +208,33 @@ _STANDS = {
 }
 
 
-def _refuse_actor(by: Who, least: Role, what: str) -> str:
+def refuse_actor(by: Who, least: Role, what: str, *, own: bool = True) -> str:
+    """Return why somebody may not do something, or nothing. own: it takes a user of one's own."""
     if by.off:
         return f"{by.name} is turned off"
-    if by.shared:
+    if own and by.shared:
         return f"{by.name} is shared by several people; to {what} takes a user of one's own"
     if not by.role.may(least):
         return f"to {what} needs the role {least.value}; {by.name} is {by.role.value}"
     return ""
 
 
+def refuse_other(what: str, requested_by: str, requester: Who | None, by: Who) -> str:
+    """Return why it is not known that somebody else than who asked says yes, or nothing.
+
+    Two users of one person are one. Whoever has no person may be anybody, so also the other one.
+    """
+    person = requester.person if requester else ""
+    if by.name == requested_by or (person and person == by.person):
+        return f"nobody approves {what} that they have asked for"
+    for name, known in ((by.name, by.person), (requested_by, person)):
+        if not known:
+            return f"{name} is no person of the schedule, so nobody knows that two people say yes to {what}"
+    return ""
+
+
 def _refuse_scope(scope: Scope) -> str:
-    """Return what is wrong with a scope: each part must say something, and host or subject must narrow it."""
+    """Return what is wrong with a scope: each part must say something."""
     parts = {
         "check": scope.check_id,
         "host pattern": scope.host_pattern,
@@ -211,8 +245,6 @@ def _refuse_scope(scope: Scope) -> str:
             return f"a waiver without a {name} would cover too much"
     if len(scope.host_pattern) > MOST_PATTERN or len(scope.subject_glob) > MOST_SUBJECT:
         return f"a pattern is longer than {MOST_PATTERN} or {MOST_SUBJECT} characters"
-    if _fits_all(scope.host_pattern) and _fits_all(scope.subject_glob):
-        return "a waiver of all subjects on all hosts would turn the check off; name a host or a subject"
     known_as = masked(scope.subject_glob)
     if known_as != scope.subject_glob:  # masked by us, its wildcards might fit more than was meant
         return (
@@ -243,8 +275,3 @@ def _without_marks(pattern: str) -> str:
 def _fits(text: str, pattern: str) -> bool:
     """Say if a name fits a pattern; it always fits itself, whatever brackets are in it."""
     return text == pattern or fnmatchcase(text, pattern)
-
-
-def _fits_all(pattern: str) -> bool:
-    """Say if a pattern names nothing: `*`, and `[!~]*`, which fits all but a few."""
-    return "*" in pattern and not CLASSES.sub("", pattern).strip("*?")

@@ -13,8 +13,10 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from upkeep import check, waivers
+from upkeep.alerts.severities import by_name_only
 from upkeep.errors import UsageError
 from upkeep.parameters import nearest
+from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.site import Site
 from upkeep.store import Store, acts, findings, own, users
@@ -51,22 +53,42 @@ class HasSchedule(Protocol):
 
 @dataclass(frozen=True)
 class By:
-    """Who acts. way, account, address: as acts have them."""
+    """Who acts. user: None for an account of this machine that is nobody's.
 
-    user: User
+    way, account, address: as acts have them.
+    """
+
+    user: User | None
     way: str = acts.WEB
     account: str = ""
     address: str = ""
 
     @property
-    def who(self) -> Who:
-        """The user, as far as waivers go."""
-        return who_of(self.user)
+    def name(self) -> str:
+        """What to call them: the user's name or, if the account is nobody's, the account."""
+        return self.user.name if self.user else self.account
+
+    def who(self, schedule: Schedule) -> Who:
+        """Return them as far as waivers and silences go.
+
+        An account that is nobody's is not held up in what an operator may: it can read our keys and database anyhow.
+        """
+        return who_of(self.user, schedule) if self.user else Who(self.account, Role.OPERATOR)
 
 
-def who_of(user: User) -> Who:
-    """Return a user as far as waivers go."""
-    return Who(user.name, user.role, user.person, user.shared, user.disabled_at is not None)
+def who_of(user: User, schedule: Schedule) -> Who:
+    """Return a user as far as waivers and silences go.
+
+    One that is shared is no person, nor is one whose person the schedule does not know.
+    """
+    person = "" if user.shared or user.person not in schedule.people else user.person
+    return Who(user.name, user.role, person, user.shared, user.disabled_at is not None)
+
+
+def known_as(db: Connection, user: str, schedule: Schedule) -> Who | None:
+    """Return the user of that name as far as waivers and silences go; None if there is no such one."""
+    found = users.get(db, user)
+    return who_of(found, schedule) if found else None
 
 
 def request(
@@ -81,15 +103,15 @@ def request(
     """Ask for a waiver. Raises UsageError, and writes that down, if it cannot be asked for."""
 
     def do(db: Connection) -> tuple[Waiver, str]:
-        _refuse(waivers.refuse_request(scope, reason, ends_at, by.who, longest(site.schedule), now))
+        who, limit = by.who(site.schedule), longest(site.schedule)
+        refuse(waivers.refuse_request(scope, reason, ends_at, who, limit, now))
         _known_check(scope.check_id)
-        number = stored.request(
-            db, site.key, scope, reason.strip(), ends_at, by=by.user.name, now=now
-        )
+        refuse(refuse_width(db, site, scope))
+        number = stored.request(db, site.key, scope, reason.strip(), ends_at, by=by.name, now=now)
         return _waiver(db, site, number), f"waiver {number}, until {ends_at.isoformat()}: {reason}"
 
     target = f"{scope.check_id} of {scope.subject_glob} on {scope.host_pattern}"
-    return _act(store, by, now, "request waiver", target, do)
+    return act(store, by, now, "request waiver", target, do)
 
 
 def approve(
@@ -99,15 +121,28 @@ def approve(
 
     def do(db: Connection) -> tuple[tuple[Waiver, int], str]:
         waiver = _waiver(db, site, number, lock=True)
-        user = users.get(db, waiver.requested_by)
-        requester = who_of(user) if user else None
-        limit = longest(site.schedule)
-        _refuse(waivers.refuse_approval(waiver, requester, by.who, limit, now))
-        stored.approve(db, number, by.user.name, now)
+        refuse(why_not_approved(db, site, waiver, by, now))
+        stored.approve(db, number, by.name, now)
         changed = findings.settle_waivers(db, name(site.key), now)
         return (_waiver(db, site, number), changed), f"asked for by {waiver.requested_by}"
 
-    return _act(store, by, now, "approve waiver", f"waiver {number}", do)
+    return act(store, by, now, "approve waiver", f"waiver {number}", do)
+
+
+def why_not_approved(
+    db: Connection, site: HasSchedule, waiver: Waiver, by: By, now: datetime
+) -> str:
+    """Return why somebody may not approve a waiver as it stands, or nothing."""
+    requester = known_as(db, waiver.requested_by, site.schedule)
+    who, limit = by.who(site.schedule), longest(site.schedule)
+    said = waivers.refuse_approval(waiver, requester, who, limit, now)
+    return said or refuse_width(db, site, waiver.scope)
+
+
+def refuse_width(db: Connection, site: HasSchedule, scope: Scope) -> str:
+    """Return why a waiver is too wide for what the site watches now, or nothing."""
+    found = waivers.width(stored.watched(db, site.key, scope.check_id), scope)
+    return waivers.refuse_width(scope, found, by_name=by_name_only(scope.check_id))
 
 
 def revoke(store: Store, site: HasSchedule, number: int, why: str, by: By, now: datetime) -> int:
@@ -118,11 +153,11 @@ def revoke(store: Store, site: HasSchedule, number: int, why: str, by: By, now: 
 
     def do(db: Connection) -> tuple[None, str]:
         waiver = _waiver(db, site, number, lock=True)
-        _refuse(waivers.refuse_revocation(waiver, by.who, why, now))
-        stored.revoke(db, number, by.user.name, why.strip(), now)
+        refuse(waivers.refuse_revocation(waiver, by.who(site.schedule), why, now))
+        stored.revoke(db, number, by.name, why.strip(), now)
         return None, why
 
-    _act(store, by, now, "revoke waiver", f"waiver {number}", do)
+    act(store, by, now, "revoke waiver", f"waiver {number}", do)
     # A transaction of its own: who takes in an answer locks findings first, then waivers.
     return settle(store, site.key, now)
 
@@ -213,12 +248,13 @@ def _waiver(db: Connection, site: HasSchedule, number: int, *, lock: bool = Fals
     return found
 
 
-def _refuse(said: str) -> None:
+def refuse(said: str, remedy: str = "") -> None:
+    """Raise UsageError if something is said against it."""
     if said:
-        raise UsageError(said)
+        raise UsageError(said, remedy=remedy)
 
 
-def _act(
+def act(
     store: Store,
     by: By,
     now: datetime,
@@ -228,16 +264,16 @@ def _act(
 ) -> T:
     """Do it and write down who did, in one transaction; or write down that it was refused, and raise that."""
 
-    def act(outcome: str, detail: str) -> acts.Act:
-        name = by.user.name
+    def told(outcome: str, detail: str) -> acts.Act:
+        name = by.user.name if by.user else ""
         return acts.Act(now, name, what, target, outcome, detail, by.way, by.account, by.address)
 
     try:
         with store.begin() as db:
             made, detail = do(db)
-            acts.record(db, act(acts.DONE, detail))
+            acts.record(db, told(acts.DONE, detail))
             return made
     except UsageError as exc:
         with store.begin() as db:
-            acts.record(db, act(acts.REFUSED, str(exc)))
+            acts.record(db, told(acts.REFUSED, str(exc)))
         raise

@@ -242,6 +242,83 @@ def test_a_silence_is_added_listed_and_ended(site: Path) -> None:
     assert document(site, "silence", "list")["silences"] == []
 
 
+def test_one_person_does_not_silence_everything_for_good(site: Path) -> None:
+    open_one(site)
+    with closing(stored(site)) as store, store.begin() as db:
+        users.add(db, "kim", Role.OPERATOR, "x", clock.now(), person="kim")
+
+    forever = upkeep(site, "silence", "add", "*", "*", "--until", "9999-01-01", "--reason", "x")
+    year = upkeep(site, "silence", "add", "disk_space", "here", "--for", "52 w", "--reason", "x")
+    intruders = upkeep(site, "silence", "add", "brute_*", "*", "--for", "1 h", "--reason", "x")
+    wide = upkeep(site, "silence", "add", "*", "*", "--for", "7 d", "--reason", "x")
+    own = upkeep(site, "silence", "approve", "1")
+
+    for one in (forever, year):
+        assert one.returncode == 64
+        assert "a silence ends at most 7 days from now" in one.stderr
+        assert "upkeep waive request" in one.stderr
+    assert intruders.returncode == 64
+    assert "brute_force: what detects intruders" in intruders.stderr
+    assert wide.returncode == 0
+    assert "silence 1, * on *, waits for a second person" in wide.stderr
+    assert f"upkeep silence approve 1 -i {site}" in wide.stderr
+    assert own.returncode == 64
+    assert "to approve a silence needs the role approver; kim is operator" in own.stderr
+    assert "waits for approval" in upkeep(site, "silence", "list").stdout
+    with closing(stored(site)) as store, store.read() as db:
+        assert [one.outcome for one in acts.recent(db, 9) if one.what == "silence"] == [
+            "done", "refused", "refused", "refused",
+        ]  # fmt: skip
+
+
+def test_an_account_that_is_nobodys_silences_little(site: Path) -> None:
+    open_one(site)
+
+    little = upkeep(
+        site, "silence", "add", "disk_space", "here", "--for", "1 h", "--reason", "moving"
+    )
+    much = upkeep(site, "silence", "add", "*", "*", "--for", "1 h", "--reason", "x")
+
+    assert little.returncode == 0, little.stderr
+    assert much.returncode == 64
+    assert "takes a second person, and nobody knows who" in much.stderr
+
+
+def test_the_site_may_allow_longer_silences(site: Path) -> None:
+    plan = {**SCHEDULE, "alerts": {"team": "ops", "longest_silence": "30 d"}}
+    (site / "schedule.yml").write_text(yaml.safe_dump(plan))
+
+    words = ("silence", "add", "disk_space", "here", "--reason", "moving")
+    assert upkeep(site, *words, "--for", "30 d").returncode == 0
+    assert "at most 30 days from now" in upkeep(site, *words, "--for", "31 d").stderr
+
+
+@pytest.mark.parametrize("lasts", ["8 d", "52 w", "9999999999999 w"])
+def test_an_acknowledgement_is_no_longer_than_a_silence(site: Path, lasts: str) -> None:
+    one = open_one(site)
+
+    taken = upkeep(site, "ack", str(one.id), "--for", lasts)
+
+    assert taken.returncode == 64
+    (still,) = document(site, "alerts")["alerts"]
+    assert still["status"] == "open"
+
+
+def test_a_user_becomes_a_person_of_the_schedule(site: Path) -> None:
+    with closing(stored(site)) as store, store.begin() as db:
+        users.add(db, "lee2", Role.APPROVER, "x", clock.now())
+
+    wrong = upkeep(site, "user", "person", "lee2", "leo")
+    right = upkeep(site, "user", "person", "lee2", "lee")
+
+    assert "there is no person 'leo' in the schedule; did you mean 'lee'?" in wrong.stderr
+    assert (right.returncode, right.stderr) == (0, "lee2 is lee\n")
+    with closing(stored(site)) as store, store.read() as db:
+        found = users.get(db, "lee2")
+    assert found
+    assert found.person == "lee"
+
+
 def test_an_override_takes_a_teams_calls(site: Path) -> None:
     until = (clock.now() + timedelta(days=1)).isoformat()
 

@@ -342,6 +342,75 @@ def test_13_a_host_that_was_away_owes_it_and_catches_up(driven: Make) -> None:
         assert occurrences.debts(db, one.scheduler.key) == []
 
 
+def test_three_hundred_hosts_that_were_away_catch_up_in_a_few_runs(driven: Make) -> None:
+    names = [f"web{number}.rack.example.org" for number in range(300)]
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = [f"{name}=unreachable" for name in names]
+    one.go("2099-06-10T03:00")
+    begun: list[str] = []
+
+    def start(_site: Site, what: Occurrence, driver: str) -> Child:
+        begun.append(what.limit)
+        away = {"web7.rack.example.org": "unreachable"}
+        hosts = [f"{host}={away.get(host, 'ok')}" for host in what.limit.split(",")]
+        claimed = [one.scheduler.key, what.schedule, f"{what.id}:{driver}"]
+        return one.begin([*claimed, "0", one.now.isoformat(), *hosts])
+
+    one.scheduler.start = start
+    one.go("2099-06-10T03:10:01")
+    one.go("2099-06-10T03:10:30")
+
+    assert sorted(",".join(begun).split(",")) == sorted(names)
+    assert len(begun) == 2
+    assert all(len(limit) < 4_000 for limit in begun)
+    with one.store.read() as db:
+        owed = occurrences.debts(db, one.scheduler.key)
+    assert [each.host for each in owed] == ["web7.rack.example.org"]
+    tries = [each for each in one.all() if each[0] == "debt"]
+    assert sorted(each[2:] for each in tries) == [
+        ("done", ""),
+        ("partial", "not seen: web7.rack.example.org"),
+    ]
+
+    one.go("2099-06-10T03:20:31")
+    assert begun[2:] == ["web7.rack.example.org"]
+
+
+def test_what_is_being_tried_is_not_tried_beside_that(driven: Make) -> None:
+    one = driven(daily(owed=True), "2099-06-10T02:00", seconds=PATIENCE_SECONDS)
+    key, due = one.scheduler.key, at("2099-06-10T03:00")
+    hosts = ("web1", "web2", "web3")
+    with one.store.begin() as db:
+        for host in hosts:
+            debt = occurrences.Debt(key, "daily", host, due, None, "not seen", due)
+            db.execute(tables.debt.insert().values(vars(debt)))
+
+    for each in ("2099-06-10T02:30", "2099-06-10T02:41", "2099-06-10T02:52"):
+        one.go(each, wait=False)
+
+    assert [each[:2] for each in one.all()] == [("debt", "10 02:30")]
+
+
+def test_hosts_of_a_playbook_whose_pattern_takes_one_at_a_time_are_tried_alone(
+    driven: Make, tmp_path: Path
+) -> None:
+    """Ansible's patterns have no brackets: `web:db` and a list of hosts cannot be put together."""
+    (tmp_path / "site" / "playbooks").mkdir(parents=True)
+    (tmp_path / "site" / "playbooks" / "own.yml").write_text("- hosts: all\n  tasks: []\n")
+    one = driven(
+        daily(owed=True, playbook="playbooks/own.yml", hosts="web1:web2"), "2099-06-10T02:00"
+    )
+    one.hosts[""] = ["web1=unreachable", "web2=unreachable"]
+    one.hosts["web1"], one.hosts["web2"] = ["web1=ok"], ["web2=ok"]
+    one.go("2099-06-10T03:00")
+    one.go("2099-06-10T03:10:01")
+    one.go("2099-06-10T03:10:30")
+
+    assert [each[0] for each in one.all()] == ["due", "debt", "debt"]
+    with one.store.read() as db:
+        assert occurrences.debts(db, one.scheduler.key) == []
+
+
 def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
     one = driven(daily(owed=True), "2099-06-10T02:00")
     one.hosts[""] = ["web1=ok", "web2=unreachable"]

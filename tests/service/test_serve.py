@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ import pytest
 import warm
 from patience import PATIENCE_SECONDS, eventually
 from service.page import PASSWORD, Visitor
+from sqlalchemy import select
 
+from upkeep import clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.requested import Requested
 from upkeep.schedule_file import load_schedule
@@ -40,6 +43,7 @@ from upkeep.store import (
     open_store,
     own,
     run_requests,
+    tables,
     users,
 )
 
@@ -345,6 +349,40 @@ def test_it_ends_when_it_is_asked_to(site: Path, number: signal.Signals) -> None
     with serving(site) as (_url, process):
         process.send_signal(number)
         assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_hosts_that_owe_catch_up_in_one_run_that_reaches_no_other(site: Path) -> None:
+    tree = json.loads((site / "inventory" / "hosts.yml").read_text())
+    (variables,) = tree["all"]["hosts"].values()
+    tree["all"]["hosts"] = dict.fromkeys(("one", "two", "three", "two.more"), variables)
+    (site / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    rule = (
+        "    owed: true\n    missed: run\n    rule: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=1;BYHOUR=3\n"
+    )
+    plan = (site / "schedule.yml").read_text().replace("people:\n", f"{rule}people:\n")
+    (site / "schedule.yml").write_text(plan)
+    past = clock.now() - timedelta(hours=1)
+
+    with closing(stored(site)) as store:
+        with store.begin() as db:
+            for host in ("one", "two", "gone"):
+                debt = occurrences.Debt(str(site), "look", host, past, None, "not seen", past)
+                db.execute(tables.debt.insert().values(vars(debt)))
+
+        def paid() -> bool:
+            with store.read() as db:
+                owed = [one.host for one in occurrences.debts(db, str(site))]
+            return owed == ["gone"]
+
+        with serving(site):
+            eventually(paid)
+        with store.read() as db:
+            (run,) = db.execute(select(tables.run.c.id, tables.run.c.host_limit))
+            reached = db.execute(
+                select(tables.run_host.c.host).where(tables.run_host.c.run_id == run.id)
+            )
+            assert set(reached.scalars()) == {"one", "two"}
+    assert run.host_limit == "gone,one,two"
 
 
 def test_what_is_asked_for_on_the_page_is_run_and_known_by_its_number(site: Path) -> None:

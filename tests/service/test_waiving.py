@@ -284,6 +284,49 @@ def test_nobody_approves_their_own_not_even_as_another_user(asked: Asked) -> Non
         waiving.approve(asked.store, asked.site, made.id, asked.by("root"), NOW)
 
 
+WIDE = "a waiver of more than 50% of what disk_space watches would turn the check off"
+
+
+@on_postgresql
+@pytest.mark.parametrize("host", ["*", "web*", "*[0-9]"])
+def test_a_pattern_that_covers_what_is_watched_is_refused(asked: Asked, host: str) -> None:
+    with asked.store.begin() as db:
+        run = runs.start(db, begun(1, site=asked.site.key))
+        seen = [result(Status.PASS, subject=one, host="web2", minutes=1) for one in ("/", "/srv")]
+        add_host(db, run, answer(*seen, host="web2", minutes=1))
+        runs.finish(db, run, "done", "", NOW)
+    scope, until = replace(SCOPE, host_pattern=host), NOW + LASTS
+
+    with pytest.raises(UsageError, match=f"{WIDE} .3 of 3 results, on 2 of 2 hosts"):
+        waiving.request(asked.store, asked.site, scope, "why", until, asked.by("ann"), NOW)
+    narrow = replace(scope, subject_glob="/s*")
+    made = waiving.request(asked.store, asked.site, narrow, "why", until, asked.by("ann"), NOW)
+    assert made.state(NOW) is State.REQUESTED
+
+
+@on_postgresql
+def test_its_width_is_measured_again_when_it_is_approved(asked: Asked) -> None:
+    made = waiving.request(asked.store, asked.site, SCOPE, "why", NOW + LASTS, asked.by("ann"), NOW)
+    with asked.store.begin() as db:
+        run = runs.start(db, begun(1, site=asked.site.key))
+        add_host(db, run, answer(result(Status.PASS, host="web2"), host="web2", minutes=1))
+        runs.finish(db, run, "done", "", NOW)
+
+    with pytest.raises(UsageError, match=WIDE):
+        waiving.approve(asked.store, asked.site, made.id, asked.by("bob"), NOW)
+
+
+@on_postgresql
+@pytest.mark.parametrize("who", ["ann", "bob"])
+def test_two_people_are_needed_not_two_users(asked: Asked, who: str) -> None:
+    with asked.store.begin() as db:
+        users.set_person(db, who, "")
+    made = waiving.request(asked.store, asked.site, SCOPE, "why", NOW + LASTS, asked.by("ann"), NOW)
+
+    with pytest.raises(UsageError, match=f"{who} is no person of the schedule"):
+        waiving.approve(asked.store, asked.site, made.id, asked.by("bob"), NOW)
+
+
 @on_postgresql
 def test_a_check_that_is_not_there_cannot_be_waived(asked: Asked) -> None:
     scope = replace(SCOPE, check_id="disk_spaces")

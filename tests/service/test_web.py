@@ -151,7 +151,7 @@ FOR_ADMINS = {
 FOR_APPROVERS = {
     ("GET", "/acts"), ("GET", "/api/acts"),
     ("POST", "/reviews/{id:int}/sign"), ("POST", "/reviews/{id:int}/hand-over"), ("POST", "/reviews/{id:int}/renew"),
-    ("POST", "/waivers/{id:int}/approve"), ("POST", "/baselines/series"),
+    ("POST", "/waivers/{id:int}/approve"), ("POST", "/silences/{id:int}/approve"), ("POST", "/baselines/series"),
 }  # fmt: skip
 FOR_OPERATORS = {
     ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from upkeep.calendars import Calendars, calendars_of
-from upkeep.due import Decision, decide, occurrences_of
+from upkeep.due import Decision, attempt, decide, occurrences_of, together
 from upkeep.schedule import timing_of
 from upkeep.schedule_file import Schedule
-from upkeep.store.occurrences import Occurrence
+from upkeep.store.occurrences import Debt, Occurrence
 
 FREEZE = {"title": "Freeze", "from": "2026-12-20", "to": "2027-01-02"}
 
@@ -140,3 +140,53 @@ def test_what_waits_begins_or_ends_or_goes_on_waiting(
     )
 
     assert decision == expected
+
+
+# --- debts -----------------------------------------------------------------------------------------------------------
+def debts(*hosts: str, expires: datetime | None = None) -> list[Debt]:
+    due = at("2026-06-10T03:00")
+    return [Debt("s", "daily", host, due, expires, "not seen in run 1", due) for host in hosts]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "limits"),
+    [
+        ([], []),
+        (["web1"], ["web1"]),
+        (["web1", "web2", "db-1.example.org"], ["web1,web2,db-1.example.org"]),
+        (["web1", "web*", "web2"], ["web1,web2", "web*"]),
+        (["web1", "web[1:3]", "!web2", "&db", "~web.", "@/etc/hosts", "a,b", "2001:db8::1", "-i"],
+         ["web1", "web[1:3]", "!web2", "&db", "~web.", "@/etc/hosts", "a,b", "2001:db8::1", "-i"]),
+        (["web1", "näme", "cut #12ab34cd56ef", ""], ["web1", "näme", "cut #12ab34cd56ef", ""]),
+    ],
+    ids=["none", "one", "several", "a pattern", "what Ansible reads otherwise", "other letters"],
+)  # fmt: skip
+def test_debts_are_paid_together_by_hosts_that_can_be_named_exactly(
+    hosts: list[str], limits: list[str]
+) -> None:
+    procedure = schedule()[0].procedures["daily"]
+
+    made = [attempt(those, procedure, at("2026-06-10T04:00")) for those in together(debts(*hosts))]
+
+    assert [one.limit for one in made] == limits
+
+
+@pytest.mark.parametrize(("length", "count"), [(10, 300), (10, 3_000), (250, 100), (3_999, 2)])
+def test_as_many_as_fit_into_what_is_kept_of_a_limit(length: int, count: int) -> None:
+    names = [f"{number:04}".ljust(length, "x") for number in range(count)]
+
+    found = [",".join(one.host for one in those) for those in together(debts(*names))]
+
+    assert ",".join(found).split(",") == names
+    assert max(map(len, found)) < 4_000  # a limit as long as what is kept may have been cut
+    assert len(found) == -(-count // (4_000 // (length + 1)))
+
+
+def test_a_try_ends_with_the_first_debt_of_it_that_expires() -> None:
+    first, later = at("2026-06-11T03:00"), at("2026-06-12T03:00")
+    owed = [*debts("a"), *debts("b", expires=later), *debts("c", expires=first)]
+
+    one = attempt(owed, schedule()[0].procedures["daily"], at("2026-06-10T04:00"))
+
+    assert (one.kind, one.host, one.hosts, one.named) == ("debt", "a", "a,b,c", "a and 2 more")
+    assert (one.next_due_at, one.cause) == (first, "owed by 3 hosts")

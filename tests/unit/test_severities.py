@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from upkeep.alerts.severities import is_security, needs_places, severity_of, team_of
+from upkeep.alerts.severities import by_name_only, is_security, needs_places, severity_of, team_of
+from upkeep.check import CONNECTION, load
 from upkeep.inventory import Place
 from upkeep.schedule_file import Schedule, SeverityRule
+from upkeep.store import own
 from upkeep.verdicts import Severity
 
 RULES = [
@@ -65,6 +67,46 @@ def test_only_checks_that_look_for_intruders_are_security() -> None:
     assert is_security("failed_logins")
     assert not is_security("disk_space")
     assert not is_security("no_such_check")
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ("brute_force", True),
+        ("failed_logins", True),
+        ("login_after_failures", True),
+        ("password_spraying", True),
+        ("host_key", True),
+        ("host_unreachable", True),
+        ("forged_result", True),
+        ("occurrence_missed", True),
+        ("inventory_source", True),
+        ("channel", True),
+        ("blind", True),
+        ("of_a_later_version", True),
+        ("disk_space", False),
+        ("certificate_expiry", False),
+        ("review_overdue", False),
+    ],
+)
+def test_only_its_name_silences_what_detects_intruders_or_blindness(
+    check: str, expected: bool
+) -> None:
+    assert by_name_only(check) is expected
+
+
+@pytest.mark.parametrize("name", sorted(load()))
+def test_each_check_that_looks_for_intruders_says_so(name: str) -> None:
+    """By what it reads, and by the control that it is for: log-in monitoring, and response to incidents."""
+    check = load()[name]
+    controls = {"45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.308(a)(6)(ii)"}
+
+    looks = check.gather in ("auth_log", CONNECTION) or bool(controls & set(check.controls))
+    assert check.detects_intruders is looks
+
+
+def test_what_a_pattern_may_silence_of_our_own_is_there() -> None:
+    assert set(own.CHECKS) > own.QUIET_BY_PATTERN
 
 
 def schedule(team: str | None = None, **teams: dict[str, str]) -> Schedule:

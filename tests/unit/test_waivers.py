@@ -20,7 +20,10 @@ from upkeep.waivers import (
     refuse_approval,
     refuse_request,
     refuse_revocation,
+    refuse_width,
+    width,
 )
+from upkeep.width import Watched
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -112,11 +115,6 @@ def test_unused(waiver: Waiver, unused: bool) -> None:
     assert waiver.unused(NOW) is unused
 
 
-NARROWER = (
-    "a waiver of all subjects on all hosts would turn the check off; name a host or a subject"
-)
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -140,10 +138,6 @@ NARROWER = (
             {"scope": replace(SCOPE, subject_glob="")},
             "a waiver without a subject glob would cover too much",
         ),
-        ({"scope": replace(SCOPE, host_pattern="*", subject_glob="*")}, NARROWER),
-        ({"scope": replace(SCOPE, host_pattern="?*", subject_glob="**")}, NARROWER),
-        ({"scope": replace(SCOPE, host_pattern="*", subject_glob="[!~]*")}, NARROWER),
-        ({"scope": replace(SCOPE, host_pattern="[]a]?*", subject_glob="*[!]]")}, NARROWER),
         ({"scope": replace(SCOPE, host_pattern="*", subject_glob="*[0-9]db")}, ""),
         ({"scope": replace(SCOPE, host_pattern="web[12]", subject_glob="*")}, ""),
         ({"scope": replace(SCOPE, subject_glob="https://h/?token=*")}, ""),
@@ -171,6 +165,70 @@ def test_what_can_be_asked_for(change: dict[str, Any], said: str) -> None:
     assert refuse_request(**(asked | change)) == said
 
 
+def watched(*subjects: str) -> list[Watched]:
+    return [
+        Watched("disk_space", *(part.strip() for part in one.split(":", 1))) for one in subjects
+    ]
+
+
+SITE = watched(
+    *(f"{host}:{path}" for host in ("web1", "web2", "db1") for path in ("/", "/var", "/m"))
+)
+ONE = watched("web1:/")
+URLS = [Watched("disk_space", "web1", f"https://a{n}.example.com/") for n in range(9)]
+TOO_WIDE = "a waiver of more than 50% of what disk_space watches would turn the check off"
+
+
+@pytest.mark.parametrize(
+    ("seen", "host", "subject", "refused"),
+    [
+        (SITE, "*", "*", True),
+        (SITE, "*", "/*", True),
+        (SITE, "?*", "**", True),
+        (SITE, "*[0-9]", "/*", True),
+        (SITE, "[a-z]*", "[!~]*", True),
+        (SITE, "*b*", "/*", True),
+        (SITE, "web*", "*", True),
+        (SITE, "*", "/?*", True),
+        (SITE, "*", "/var", False),
+        (SITE, "web*", "/v*", False),
+        (SITE, "web*", "/?*", False),
+        (SITE, "web1", "*", False),
+        (SITE, "*1", "/m", False),
+        (URLS, "*", "*m*", True),
+        (URLS, "web1", "*m*", False),
+        (ONE, "*", "/*", True),
+        (ONE, "*", "/", True),
+        (ONE, "web*", "/*", False),
+        ([], "*", "*", True),
+        ([], "*", "/*", True),
+        ([], "[!~]*", "/var", True),
+        ([], "web*", "/*", False),
+        ([], "web1", "/", False),
+    ],
+    ids=lambda one: str(len(one)) if isinstance(one, list) else None,
+)
+def test_its_width_is_measured_on_what_is_watched(
+    seen: list[Watched], host: str, subject: str, refused: bool
+) -> None:
+    scope = Scope("disk_space", host, subject, Severity.MEDIUM)
+
+    said = refuse_width(scope, width(seen, scope), by_name=False)
+
+    assert said.startswith(TOO_WIDE) if refused else not said
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"), [("web1", False), ("web*", True), ("web[1]", True), ("*", True)]
+)
+def test_what_detects_intruders_is_waived_host_by_host(host: str, refused: bool) -> None:
+    scope = Scope("brute_force", host, "auth", Severity.HIGH)
+
+    said = refuse_width(scope, width([], scope), by_name=True)
+
+    assert ("a waiver of it names one host" in said) is refused
+
+
 OWN = "nobody approves a waiver that they have asked for"
 
 
@@ -179,7 +237,24 @@ OWN = "nobody approves a waiver that they have asked for"
     [
         (ASKED, BOB, ANN, ""),
         (ASKED, replace(BOB, role=Role.ADMIN), ANN, ""),
-        (ASKED, BOB, None, ""),
+        (
+            ASKED,
+            BOB,
+            None,
+            "ann is no person of the schedule, so nobody knows that two people say yes to a waiver",
+        ),
+        (
+            ASKED,
+            replace(BOB, person=""),
+            ANN,
+            "bob is no person of the schedule, so nobody knows that two people say yes to a waiver",
+        ),
+        (
+            ASKED,
+            BOB,
+            replace(ANN, person=""),
+            "ann is no person of the schedule, so nobody knows that two people say yes to a waiver",
+        ),
         (
             ASKED,
             replace(BOB, role=Role.OPERATOR),
@@ -189,7 +264,12 @@ OWN = "nobody approves a waiver that they have asked for"
         (ASKED, Who("ann", Role.ADMIN), Who("ann", Role.ADMIN), OWN),
         (ASKED, Who("ann", Role.ADMIN), None, OWN),
         (ASKED, Who("ann-admin", Role.ADMIN, "ann"), ANN, OWN),
-        (ASKED, Who("x", Role.ADMIN), Who("ann", Role.OPERATOR), ""),
+        (
+            ASKED,
+            Who("x", Role.ADMIN),
+            Who("ann", Role.OPERATOR),
+            "x is no person of the schedule, so nobody knows that two people say yes to a waiver",
+        ),
         (HELD, BOB, ANN, "waiver 3 waits for no approval: it is approved already"),
         (
             replace(ASKED, revoked_at=NOW),
@@ -211,7 +291,7 @@ OWN = "nobody approves a waiver that they have asked for"
         ),
     ],
     ids=[
-        "by an approver", "by an admin", "who asked is gone", "by an operator", "their own", "their own, gone",
+        "by an approver", "by an admin", "who asked is gone", "by no person", "asked for by no person", "by an operator", "their own", "their own, gone",
         "their own as another user", "two without a person", "twice", "a revoked one", "too late", "too long by now",
     ],
 )  # fmt: skip

@@ -23,6 +23,7 @@ from upkeep.alerts.policy import Times
 from upkeep.errors import ConfigurationError
 from upkeep.inventory import Place, read_places
 from upkeep.schedule_file import Schedule, Step
+from upkeep.silences import Silence
 from upkeep.site import Site
 from upkeep.store import Store, alerts, findings, outbox, silences
 from upkeep.store.outbox import Letter
@@ -87,7 +88,8 @@ class Alerter:
 
     def _quiet(self, db: Any, now: datetime) -> _Quiet:
         window = self.calendar.window(now) is not None
-        return _Quiet(tuple(silences.lasting(db, self.key, now)), window)
+        longest = timedelta(seconds=self.site.schedule.alerts.longest_silence)
+        return _Quiet(tuple(silences.lasting(db, self.key, now, longest=longest)), window)
 
     def _retire_unscheduled(self, db: Any, now: datetime) -> None:
         """Retire findings of checks that no procedure asks for any more, once per revision of the schedule."""
@@ -146,16 +148,17 @@ class Alerter:
 class _Quiet:
     """What is kept quiet now."""
 
-    silences: tuple[silences.Silence, ...]
+    silences: tuple[Silence, ...]
     in_window: bool
 
     def covers(self, _alert: Alert, member: Member) -> bool:
         """Say if nobody is told of the finding for now."""
-        security = severities.is_security(member.check)
-        if self.in_window and member.severity in policy.SILENT_IN_WINDOWS and not security:
+        waits = member.severity in policy.SILENT_IN_WINDOWS
+        if self.in_window and waits and not severities.is_security(member.check):
             return True
+        by_name = severities.by_name_only(member.check)
         return any(
-            one.covers(member.check, member.host, member.severity, security=security)
+            one.covers(member.check, member.host, member.severity, by_name=by_name)
             for one in self.silences
         )
 

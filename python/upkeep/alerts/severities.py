@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from upkeep.check import load
 from upkeep.inventory import Place
 from upkeep.schedule_file import Schedule, SeverityRule
+from upkeep.store import own
 from upkeep.verdicts import Severity
 
 DEFAULTS = (
@@ -15,8 +16,6 @@ DEFAULTS = (
     SeverityRule.model_validate({"check": "failed_logins", "is": 2}),
 )
 """After the site's own rules: a success after brute force is the worst, failed logins over the threshold are 2."""
-SECURITY = ("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.308(a)(6)(ii)")
-"""Controls of checks that look for intruders: log-in monitoring, and response to incidents."""
 
 
 def severity_of(
@@ -42,9 +41,18 @@ def needs_places(rules: Sequence[SeverityRule]) -> bool:
 
 
 def is_security(check: str) -> bool:
-    """Say if the check looks for intruders: then severity 1 is silenced by its exact name only."""
+    """Say if the check detects intruders: it is told in a maintenance window too."""
     found = load().get(check)
-    return found is not None and any(control in SECURITY for control in found.controls)
+    return found is not None and found.detects_intruders
+
+
+def by_name_only(check: str) -> bool:
+    """Say if only its exact name on one host silences it: it detects intruders, or says that we cannot see.
+
+    So it is with all that is not known to be harmless: hosts that cannot be reached, our own troubles, what is new.
+    """
+    found = load().get(check)
+    return found.detects_intruders if found else check not in own.QUIET_BY_PATTERN
 
 
 def team_of(schedule: Schedule, procedure: str, check: str) -> str:

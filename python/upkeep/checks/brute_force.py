@@ -67,4 +67,5 @@ CHECK = Check(
     remedy="block the source: nft add rule inet filter input ip saddr ADDRESS drop; "
     "and let sshd take keys only (PasswordAuthentication no)",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
+    detects_intruders=True,
 )

@@ -61,4 +61,5 @@ CHECK = Check(
     remedy="see who it was: journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'; "
     "then block the source, or lock the account",
     controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
+    detects_intruders=True,
 )

@@ -41,4 +41,5 @@ CHECK = Check(
     remedy="compare the host's key by another way (on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub);"
     " only if it is right: ssh-keygen -R HOST, then ssh HOST",
     controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
+    detects_intruders=True,
 )

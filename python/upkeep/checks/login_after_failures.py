@@ -73,4 +73,5 @@ CHECK = Check(
     remedy="ask the account's owner; if it was not them: upkeep incident open, then lock the account (usermod -L NAME) "
     "and end its sessions (loginctl terminate-user NAME)",
     controls=("45 CFR 164.308(a)(6)(ii)", "45 CFR 164.308(a)(5)(ii)(C)"),
+    detects_intruders=True,
 )

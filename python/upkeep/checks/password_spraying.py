@@ -69,4 +69,5 @@ CHECK = Check(
     source="MITRE ATT&CK T1110.003",
     remedy="block the source, and see whether any of the accounts let it in: last -i | grep ADDRESS",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
+    detects_intruders=True,
 )

@@ -40,8 +40,9 @@ UNSEEN_VALUES = {one.value for one in UNSEEN}
 class New:
     """An occurrence to be made.
 
-    kind: due, catch_up or debt. host: of a debt, else empty. ends_by: done later is late. next_due_at: when a debt of
-    it expires. owed: whether a host that is not seen owes it. lacks: what it should do and cannot.
+    kind: due, catch_up or debt. host: of a debt, else empty. hosts: all of them, with commas between, where several
+    hosts pay their debts together; host is then the first. ends_by: done later is late. next_due_at: when a debt of it
+    expires. owed: whether a host that is not seen owes it. lacks: what it should do and cannot.
     """
 
     site: str
@@ -57,6 +58,18 @@ class New:
     host: str = ""
     state: str = DUE
     cause: str = ""
+    hosts: str = ""
+
+    @property
+    def limit(self) -> str:
+        """The hosts that it is for, as a pattern of Ansible; empty for all."""
+        return self.hosts or self.host
+
+    @property
+    def named(self) -> str:
+        """The hosts that it is for, as people are told: the first, and how many more."""
+        more = self.hosts.count(",")
+        return f"{self.host} and {more} more" if more else self.host
 
 
 @dataclass(frozen=True)
@@ -375,9 +388,18 @@ def debts(db: Connection, site: str) -> list[Debt]:
     return [Debt(**row._mapping) for row in rows]
 
 
-def tried(db: Connection, one: Debt, now: datetime) -> None:
-    """Note that a debt is tried to be paid."""
-    db.execute(update(tables.debt).where(_of_debt(one)).values(tried_at=now))
+def tried(db: Connection, those: Collection[Debt], now: datetime) -> None:
+    """Note that debts are tried to be paid."""
+    for one in those:
+        db.execute(update(tables.debt).where(_of_debt(one)).values(tried_at=now))
+
+
+def being_tried(db: Connection, site: str) -> set[tuple[str, str]]:
+    """Return the schedules and hosts of debts for which a try waits or runs."""
+    table = tables.occurrence
+    where = (table.c.site == name(site), table.c.kind == DEBT, table.c.state.in_(OPEN))
+    rows = db.execute(select(table.c.schedule, table.c.host, table.c.hosts).where(*where))
+    return {(row.schedule, host) for row in rows for host in (row.hosts or row.host).split(",")}
 
 
 def strike_out(db: Connection, one: Debt) -> bool:

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from fnmatch import fnmatchcase
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from upkeep.errors import UsageError
+from upkeep.silences import Silence
 from upkeep.store import tables
 from upkeep.store.statements import Values
 from upkeep.store.texts import shown
-
-
-@dataclass(frozen=True)
-class Silence:
-    """What is kept quiet, until when. severity: the worst that it keeps quiet, 1 to 4."""
-
-    id: int
-    site: str
-    check_pattern: str
-    host_pattern: str
-    severity: int
-    reason: str
-    made_by: str
-    made_at: datetime
-    begins_at: datetime
-    ends_at: datetime
-    ended_by: str
-
-    def covers(self, check: str, host: str, severity: int, *, security: bool) -> bool:
-        """Say if it keeps such a finding quiet; security of severity 1 only if it names check and host exactly."""
-        if severity < self.severity:
-            return False
-        if security and severity == 1:
-            return (check, host) == (self.check_pattern, self.host_pattern)
-        return fnmatchcase(check, self.check_pattern) and fnmatchcase(host, self.host_pattern)
+from upkeep.width import Watched
 
 
 @dataclass(frozen=True)
@@ -64,6 +40,7 @@ def add(
     at: datetime,
     begins: datetime,
     ends: datetime,
+    needs_approval: bool = False,
 ) -> int:
     """Write down a silence; return its number; raise UsageError if it does not end later, or has no reason."""
     if ends <= max(begins, at):
@@ -81,9 +58,17 @@ def add(
         "begins_at": begins,
         "ends_at": ends,
         "ended_by": "",
+        "needs_approval": needs_approval,
     }
     made = db.execute(insert(tables.silence).values(values).returning(tables.silence.c.id))
     return int(made.scalar_one())
+
+
+def approve(db: Connection, silence_id: int, by: str, at: datetime) -> None:
+    """Write down that somebody else says yes to a silence."""
+    table = tables.silence
+    changed = update(table).where(table.c.id == silence_id, table.c.approved_at.is_(None))
+    db.execute(changed.values(approved_by=shown(by, 200), approved_at=at))
 
 
 def end(db: Connection, silence_id: int, by: str, at: datetime) -> None:
@@ -96,13 +81,48 @@ def end(db: Connection, silence_id: int, by: str, at: datetime) -> None:
         raise UsageError(message, remedy="upkeep silence list")
 
 
-def lasting(db: Connection, site: str, at: datetime, *, planned: bool = False) -> list[Silence]:
-    """Return the silences that last at a time, those that end first first; with those that begin later, if planned."""
+def get(db: Connection, site: str, silence_id: int, *, lock: bool = False) -> Silence | None:
+    """Return the silence of the site, or None; lock: nobody else moves it until the transaction ends."""
+    table = tables.silence
+    query = select(table).where(table.c.id == silence_id, table.c.site == site)
+    row = db.execute(query.with_for_update() if lock else query).first()
+    return _of_row(row) if row else None
+
+
+def lasting(
+    db: Connection,
+    site: str,
+    at: datetime,
+    *,
+    planned: bool = False,
+    longest: timedelta | None = None,
+) -> list[Silence]:
+    """Return the silences that hold at a time, those that end first first.
+
+    planned: also those that begin later, and those that wait for a second person. longest: what the site allows now;
+    none lasts longer, whatever was written down when there was no limit.
+    """
     table = tables.silence
     query = select(table).where(table.c.site == site, table.c.ends_at > at)
     if not planned:
         query = query.where(table.c.begins_at <= at)
-    return [Silence(**row._mapping) for row in db.execute(query.order_by(table.c.ends_at))]
+    found = [_of_row(row) for row in db.execute(query.order_by(table.c.id))]
+    if longest is not None:
+        found = [one.within(longest) for one in found]
+    holding = [one for one in found if one.ends_at > at and (planned or not one.waits)]
+    return sorted(holding, key=lambda one: one.ends_at)
+
+
+def watched(db: Connection, site: str) -> list[Watched]:
+    """Return how many results are known now, by check and host."""
+    table = tables.latest_result
+    query = select(table.c.check_id, table.c.host, func.count().label("results"))
+    query = query.where(table.c.site == site).group_by(table.c.check_id, table.c.host)
+    return [Watched(row.check_id, row.host, results=row.results) for row in db.execute(query)]
+
+
+def _of_row(row: Row[tuple[object, ...]]) -> Silence:
+    return Silence(**row._mapping)
 
 
 def add_override(

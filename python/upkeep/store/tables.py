@@ -379,7 +379,8 @@ alert_event = Table(
 )
 
 silence = Table(
-    # severity: the worst that it keeps quiet. It always ends.
+    # severity: the worst that it keeps quiet. It always ends. needs_approval: one that is wide holds when somebody else
+    # has said yes.
     "silence",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -393,6 +394,9 @@ silence = Table(
     Column("begins_at", Moment, nullable=False),
     Column("ends_at", Moment, nullable=False),
     Column("ended_by", String(200), nullable=False),
+    Column("needs_approval", Boolean, nullable=False, default=False, server_default=false()),
+    Column("approved_by", String(200), nullable=False, default="", server_default=text("''")),
+    Column("approved_at", Moment),
     Index(None, "site", "ends_at"),
     sqlite_autoincrement=True,
 )
@@ -551,7 +555,7 @@ timing = Table(
 )
 
 occurrence = Table(
-    # kind: due by the schedule, catch_up for those that were missed, debt of one host.
+    # kind: due by the schedule, catch_up for those that were missed, debt of hosts.
     "occurrence",
     metadata,
     Column("id", Number, primary_key=True),
@@ -559,7 +563,7 @@ occurrence = Table(
     Column("schedule", String(100), nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("kind", String(10), nullable=False),
-    Column("host", String(255), nullable=False),  # of a debt; empty for all
+    Column("host", String(255), nullable=False),  # of a debt, the first of several; empty for all
     Column("begins_at", Moment, nullable=False),
     Column("ends_by", Moment, nullable=False),
     Column("next_due_at", Moment),
@@ -572,6 +576,8 @@ occurrence = Table(
     Column("claimed_at", Moment),
     Column("run_id", Integer),
     Column("finished_at", Moment),
+    # Of debts of several hosts, all of them.
+    Column("hosts", Text, nullable=False, default="", server_default=text("''")),
     UniqueConstraint("site", "schedule", "due_at", "kind", "host"),
     Index(None, "state", "begins_at"),
     Index(None, "site", "due_at", "id"),

@@ -13,6 +13,7 @@ from upkeep.store.statements import batched
 from upkeep.store.texts import name, shown
 from upkeep.verdicts import Severity
 from upkeep.waivers import MOST_REASON, Scope, Waiver
+from upkeep.width import Watched
 
 SEEN_BEFORE = timedelta(days=1)
 """A host's clock, or an answer that is judged again, may put an observation that long before its run."""
@@ -110,6 +111,14 @@ def of_run(db: Connection, run_id: int) -> list[Waiver]:
     run = tables.run
     row = db.execute(select(run.c.site, run.c.started_at).where(run.c.id == run_id)).first()
     return approved(db, row.site, row.started_at - SEEN_BEFORE) if row else []
+
+
+def watched(db: Connection, site: str, check: str) -> list[Watched]:
+    """Return what is known now of what a check watches."""
+    table = tables.latest_result
+    where = (table.c.site == name(site), table.c.check_id == check)
+    query = select(table.c.check_id, table.c.host, table.c.subject).where(*where)
+    return [Watched(row.check_id, row.host, row.subject) for row in db.execute(query)]
 
 
 def in_force(db: Connection, site: str, at: datetime) -> list[Waiver]:

@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 
 from upkeep.alerts.messages import headline, title_of
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.silences import Silence
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
-from upkeep.store.silences import Override, Silence
+from upkeep.store.silences import Override
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.text import ago, command, counted, exact
 from upkeep.view.troubles import Row, print_rows
+from upkeep.width import Width
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ def print_silences(
     cells: list[list[Piece]] = []
     for one in found:
         ends = exact(one.ends_at, zone) + (f" ({ago(one.ends_at, now)})" if screen.live else "")
-        if one.begins_at > now:
+        if one.waits:
+            ends = f"waits for approval, {ends}"
+        elif one.begins_at > now:
             ends = f"begins {exact(one.begins_at, zone)}, {ends}"
         up_to = str(one.severity)
         cells.append(
@@ -184,7 +188,7 @@ def print_silences(
                 one.host_pattern,
                 up_to,
                 ends,
-                one.made_by,
+                f"{one.made_by}, {one.approved_by}" if one.approved_by else one.made_by,
                 one.reason,
             ]
         )
@@ -229,8 +233,19 @@ def say_acknowledged(screen: Screen, number: int, by: str, until: datetime, time
     screen.flush()
 
 
-def say_silenced(screen: Screen, number: int, what: str, until: datetime, time_zone: str) -> None:
-    """Say what is quiet until when."""
-    when = exact(until, ZoneInfo(time_zone))
-    screen.line(screen.text(f"silence {number}: {what} is quiet until {when}"))
+def say_silenced(
+    screen: Screen, made: Silence, width: Width | None, zone: ZoneInfo, site: str
+) -> None:
+    """Say what is quiet until when, or that it waits for a second person. width: with what is quiet already."""
+    what, until = f"{made.check_pattern} on {made.host_pattern}", exact(made.ends_at, zone)
+    if not made.waits:
+        screen.line(screen.text(f"silence {made.id}: {what} is quiet until {until}"))
+    else:
+        much = f" ({width})" if width else ""
+        text = (
+            f"silence {made.id}, {what}, waits for a second person: it is more than one may keep quiet alone{much};"
+            f" until {until}, when an approver says so:"
+        )
+        screen.line(screen.text(text, 500))
+        screen.line(screen.text(f"  {command('silence', 'approve', str(made.id), site=site)}"))
     screen.flush()

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from upkeep import silencing
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.messages import headline, title_of
 from upkeep.alerts.model import OPEN, Alert, Member
@@ -18,15 +19,16 @@ from upkeep.errors import ConfigurationError, UsageError
 from upkeep.fields import seconds_of, within
 from upkeep.roles import Role
 from upkeep.schedule_file import Alerts, Schedule
+from upkeep.silences import MAY_APPROVE, MAY_SILENCE, Scope
 from upkeep.store import acts, alerts, outbox, silences
 from upkeep.store.texts import name
+from upkeep.waiving import By, Place
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 ROWS = 50
 MEMBERS = 100
 NOTE_CHARACTERS = 1_000
-NAMES = 255
 LONGEST = timedelta(days=366)
 
 
@@ -79,7 +81,14 @@ def show_alerts(ask: Ask) -> Response:
         rows = rows_of(db, opened[:ROWS])
         late = [one for one in alerts.recent(db, ROWS, site) if one.closed_at is not None]
         closed = rows_of(db, late, everything=True)
-        quiet = silences.lasting(db, site, ask.now, planned=True)
+        longest, by = silencing.longest(ask.schedule), _by(ask)
+        quiet = [
+            (
+                one,
+                silencing.why_not_approved(db, _place(ask), one, by, ask.now) if one.waits else "",
+            )
+            for one in silences.lasting(db, site, ask.now, planned=True, longest=longest)
+        ]
         failing = [one for one in outbox.channels(db, site) if one.failing_since]
     return page(
         ask, "alerts.html", alerts=rows, more=max(len(opened) - ROWS, 0), closed=closed, quiet=quiet,
@@ -97,10 +106,11 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         sent = outbox.of_alert(db, number)
     schedule = ask.setting.schedule()
     lasts = (schedule.alerts if schedule else Alerts()).acknowledged_for
+    longest = within(silencing.longest(ask.schedule).total_seconds())
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
         alert=found, members=members[:MEMBERS], hidden=max(len(members) - MEMBERS, 0), history=history,
-        sent=sent, lasts=within(lasts), message=message, form=ask.form, titles=title_of,
+        sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form, titles=title_of,
         pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
     )  # fmt: skip
 
@@ -108,44 +118,43 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
 def acknowledge(ask: Ask) -> Response:
     """Write down that who asks has the alert, for a time."""
     number = int(ask.path["id"])
-    seconds = _seconds(ask, "lasts")
-    with ask.store.begin() as db:
+    until = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
+    with ask.store.read() as db:
         the_alert(ask, db, number)
-        note = ask.form.get("note", "").strip()[:NOTE_CHARACTERS]
-        until = ask.now + timedelta(seconds=seconds)
-        _try(lambda: alerts.acknowledge(db, number, ask.user, ask.now, until, note))
-        acts.record(db, ask.act("acknowledge alert", str(number), detail=note))
+    note = ask.form.get("note", "").strip()[:NOTE_CHARACTERS]
+    _try(
+        lambda: silencing.acknowledge(
+            ask.store, _place(ask), number, until, note, _by(ask), ask.now
+        )
+    )
     return go_to(f"/alerts/{number}")
 
 
 # --- silences --------------------------------------------------------------------------------------------------------
 def silence(ask: Ask) -> Response:
     """Keep findings quiet for a time."""
-    check, host = (ask.form.get(one, "").strip()[:NAMES] for one in ("check", "host"))
     reason = ask.form.get("reason", "").strip()[:NOTE_CHARACTERS]
-    if not check or not host:
-        raise PageError(422, "A silence names a check and a host, or patterns of them.")
     text = ask.form.get("severity", "2")
     if text not in ("1", "2", "3", "4"):
         raise PageError(422, "A severity is a number from 1 to 4.")
+    check, host = (ask.form.get(one, "").strip() for one in ("check", "host"))
     ends = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
-    with ask.store.begin() as db:
-        _try(
-            lambda: silences.add(
-                db, _site(ask), check=check, host=host, severity=int(text), reason=reason,
-                by=ask.user, at=ask.now, begins=ask.now, ends=ends,
-            )
-        )  # fmt: skip
-        acts.record(db, ask.act("silence", f"{check} on {host}", detail=reason))
+    scope = Scope(check, host, int(text))
+    _try(lambda: silencing.add(ask.store, _place(ask), scope, reason, ends, _by(ask), ask.now))
+    return go_to("/alerts")
+
+
+def approve_silence(ask: Ask) -> Response:
+    """Say yes to a wide silence that somebody else has made."""
+    number = _number(ask)
+    _try(lambda: silencing.approve(ask.store, _place(ask), number, _by(ask), ask.now))
     return go_to("/alerts")
 
 
 def end_silence(ask: Ask) -> Response:
     """End a silence before its time."""
     number = _number(ask)
-    with ask.store.begin() as db:
-        _try(lambda: silences.end(db, number, ask.user, ask.now), 404)
-        acts.record(db, ask.act("end silence", str(number)))
+    _try(lambda: silencing.end(ask.store, _place(ask), number, _by(ask), ask.now), 404)
     return go_to("/alerts")
 
 
@@ -226,6 +235,16 @@ def _site(ask: Ask) -> str:
     return name(ask.setting.site)
 
 
+def _place(ask: Ask) -> Place:
+    return Place(ask.setting.site, ask.schedule)
+
+
+def _by(ask: Ask) -> By:
+    if ask.session is None:
+        raise PageError(401, "Sign in first.")
+    return By(ask.session.user, acts.WEB, address=ask.address)
+
+
 def _number(ask: Ask) -> int:
     number = int(ask.path["id"])
     if number >= 2**31:
@@ -273,8 +292,9 @@ ROUTES = (
     Route(GET, "/alerts", Role.VIEWER, show_alerts),
     Route(GET, "/alerts/{id:int}", Role.VIEWER, show_alert),
     Route(POST, "/alerts/{id:int}/acknowledge", Role.OPERATOR, acknowledge, "acknowledge alert"),
-    Route(POST, "/silences", Role.OPERATOR, silence, "silence"),
-    Route(POST, "/silences/{id:int}/end", Role.OPERATOR, end_silence, "end silence"),
+    Route(POST, "/silences", MAY_SILENCE, silence, "silence"),
+    Route(POST, "/silences/{id:int}/approve", MAY_APPROVE, approve_silence, "approve silence"),
+    Route(POST, "/silences/{id:int}/end", MAY_SILENCE, end_silence, "end silence"),
     Route(GET, "/oncall", Role.VIEWER, show_on_call),
     Route(POST, "/oncall", Role.OPERATOR, set_on_call, "override rota"),
     Route(POST, "/oncall/{id:int}/end", Role.OPERATOR, end_on_call, "end override"),

@@ -12,7 +12,7 @@ from upkeep.document import waiver_document
 from upkeep.errors import UsageError
 from upkeep.fields import seconds_of, within
 from upkeep.roles import Role
-from upkeep.store import acts, findings, users
+from upkeep.store import acts, findings
 from upkeep.store import pages as queries
 from upkeep.store import waivers as stored
 from upkeep.store.texts import name
@@ -61,10 +61,8 @@ def show_waiver(ask: Ask, *, message: str = "", status: int = 200) -> Response:
             if one.waiver_id == found.id
         ]  # fmt: skip
         number = findings.waived_by(db, name(found.site)).get(found.id, 0)
-        user = users.get(db, found.requested_by)
-    by, requester = _by(ask).who, waiving.who_of(user) if user else None
-    longest = waiving.longest(ask.schedule)
-    no_approval = waivers.refuse_approval(found, requester, by, longest, ask.now)
+        no_approval = waiving.why_not_approved(db, _place(ask), found, _by(ask), ask.now)
+    by = _by(ask).who(ask.schedule)
     return page(
         ask, "waiver.html", status=status, waiver=found, state=found.state(ask.now),
         covered=covered, more=number - len(covered), message=message, no_approval=no_approval,

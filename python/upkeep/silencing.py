@@ -1,0 +1,163 @@
+"""Silences and acknowledgements as they happen, from the command line and from the page alike.
+
+What is decided is in silences.py; what is kept, in store/silences.py and store/alerts.py.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from upkeep import silences, waiving
+from upkeep.alerts.severities import by_name_only
+from upkeep.errors import UsageError
+from upkeep.roles import Role
+from upkeep.schedule_file import Schedule
+from upkeep.silences import Scope, Silence
+from upkeep.store import Store, alerts, users
+from upkeep.store import silences as stored
+from upkeep.store.texts import name
+from upkeep.waiving import By, HasSchedule
+from upkeep.width import Width
+
+WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"
+
+
+def add(
+    store: Store,
+    site: HasSchedule,
+    scope: Scope,
+    reason: str,
+    ends_at: datetime,
+    by: By,
+    now: datetime,
+) -> tuple[Silence, Width]:
+    """Make a silence; return it, and how wide it is with what the same person keeps quiet already.
+
+    One that is too wide for one person waits until another says yes. Raises UsageError, and writes that down, if it
+    cannot be made.
+    """
+    key = name(site.key)
+
+    def do(db: Connection) -> tuple[tuple[Silence, Width], str]:
+        who, limit = by.who(site.schedule), longest(site.schedule)
+        checks = {one: by_name_only(one) for one in waiving.known_checks()}
+        said = silences.refuse(scope, reason, ends_at, who, limit, now, checks)
+        waiving.refuse(said, WAY if ends_at - now > limit else "")
+        watched = stored.watched(db, key)
+        alone = silences.width(watched, [scope], by_name_only)
+        others = _alone_before(db, key, by, limit, now)
+        together = silences.width(watched, [scope, *others], by_name_only)
+        by_pattern = [one for one, by_name in checks.items() if not by_name]
+        wide = silences.needs_another(scope, alone, together, by_pattern)
+        if wide and not who.person:
+            message = f"a silence of so much ({together}) takes a second person, and nobody knows who {who.name} is"
+            raise UsageError(
+                message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
+            )
+        number = stored.add(
+            db, key, check=scope.check_pattern, host=scope.host_pattern, severity=scope.severity,
+            reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide,
+        )  # fmt: skip
+        waits = ", waits for a second person" if wide else ""
+        detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
+        return (_silence(db, key, number), together), detail
+
+    return waiving.act(
+        store, by, now, "silence", f"{scope.check_pattern} on {scope.host_pattern}", do
+    )
+
+
+def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> Silence:
+    """Say yes to a wide silence that somebody else has made. Raises UsageError if that cannot be."""
+    key = name(site.key)
+
+    def do(db: Connection) -> tuple[Silence, str]:
+        found = _silence(db, key, number, lock=True)
+        waiving.refuse(why_not_approved(db, site, found, by, now))
+        stored.approve(db, number, by.name, now)
+        return _silence(db, key, number), f"made by {found.made_by}"
+
+    return waiving.act(store, by, now, "approve silence", f"silence {number}", do)
+
+
+def why_not_approved(
+    db: Connection, site: HasSchedule, silence: Silence, by: By, now: datetime
+) -> str:
+    """Return why somebody may not say yes to a silence as it stands, or nothing."""
+    maker = waiving.known_as(db, silence.made_by, site.schedule)
+    who, limit = by.who(site.schedule), longest(site.schedule)
+    return silences.refuse_approval(silence, maker, who, limit, now)
+
+
+def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> None:
+    """End a silence before its time. Raises UsageError if that cannot be."""
+
+    def do(db: Connection) -> tuple[None, str]:
+        who = by.who(site.schedule)
+        waiving.refuse(silences.refuse_actor(who, silences.MAY_SILENCE, "end silence", own=False))
+        _silence(db, name(site.key), number, lock=True)
+        stored.end(db, number, by.name, now)
+        return None, ""
+
+    waiving.act(store, by, now, "end silence", str(number), do)
+
+
+def acknowledge(
+    store: Store,
+    site: HasSchedule,
+    number: int,
+    until: datetime,
+    note: str,
+    by: By,
+    now: datetime,
+) -> None:
+    """Write down that somebody has an alert, for no longer than a silence may last.
+
+    Raises UsageError, and writes that down, if that cannot be.
+    """
+
+    def do(db: Connection) -> tuple[None, str]:
+        who = by.who(site.schedule)
+        limit = max(
+            longest(site.schedule), timedelta(seconds=site.schedule.alerts.acknowledged_for)
+        )
+        waiving.refuse(
+            silences.refuse_actor(who, Role.OPERATOR, "acknowledge alert", own=False)
+            or silences.refuse_end("an acknowledgement", until, limit, now)
+        )
+        alerts.acknowledge(db, number, by.name, now, until, note)
+        return None, note
+
+    waiving.act(store, by, now, "acknowledge alert", str(number), do)
+
+
+def longest(schedule: Schedule) -> timedelta:
+    """Return how far away the end of a silence may be."""
+    return timedelta(seconds=schedule.alerts.longest_silence)
+
+
+def _alone_before(db: Connection, key: str, by: By, limit: timedelta, now: datetime) -> list[Scope]:
+    """Return what the same person keeps quiet already without a second one, as whichever user."""
+    person = by.user.person if by.user else ""
+    same = {one.name for one in users.everyone(db) if person and one.person == person} | {by.name}
+    found = stored.lasting(db, key, now, longest=limit)
+    return [one.scope for one in found if one.made_by in same and not one.needs_approval]
+
+
+def _becomes_known(by: By) -> str:
+    """Return how somebody becomes a person of the schedule."""
+    if by.user:
+        return f"upkeep user person {by.name} PERSON"
+    return (
+        f"people.<id>.accounts: [{by.account}] in schedule.yml, and upkeep user add --person <id>"
+    )
+
+
+def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:
+    found = stored.get(db, key, number, lock=lock) if number < 2**31 else None
+    if found is None:
+        message = f"there is no silence {number} that still lasts"
+        raise UsageError(message, remedy="upkeep silence list")
+    return found
