@@ -50,7 +50,7 @@ def test_the_document_says_how_the_run_stands():
     assert document["version"] == 1
     assert document["run"]["exit_status"] == 3
     assert document["counts"]["hosts"] == {
-        "ok": 7, "unreachable": 1, "timed_out": 0, "failed": 0, "skipped": 0,
+        "ok": 7, "unreachable": 1, "timed_out": 0, "failed": 0, "not_begun": 0, "skipped": 0,
     }  # fmt: skip
     assert document["counts"]["hosts_in_need"] == 5
     assert document["counts"]["results"]["pass"] == sum(

@@ -28,7 +28,7 @@ def test_chrony_is_believed_first() -> None:
     host = RecordedHost(
         commands={"chronyc -n -c tracking": Ran(0, text("clock/chrony.txt"))}, clock=1795423587.0
     )
-    [seen] = clock.gather({}, host)
+    _time, seen = clock.gather({}, host)
 
     assert seen.data == {
         "by": "chrony",
@@ -61,8 +61,9 @@ def test_without_any_answer_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -
         raise HostError("adjtimex: error 1")
 
     monkeypatch.setattr(clock, "host_timex", refuse)
-    [seen] = clock.gather({}, RecordedHost())
+    time, seen = clock.gather({}, RecordedHost(clock=1_790_000_000.1234))
 
+    assert time.data == {"seconds": 1_790_000_000.123}
     assert seen.error == (
         "chronyc: no such program; ntpq: no such program; adjtimex: error 1; timedatectl: no such program"
     )
