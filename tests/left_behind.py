@@ -54,6 +54,14 @@ def relieve() -> None:
         _guards.pop().communicate()
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Return a process's command line; an empty one if it has ended meanwhile, as any may that was found a moment ago."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
 def marked(mark: str) -> list[psutil.Process]:
     """Return the processes that have the mark."""
     found = []

@@ -23,6 +23,7 @@ from integration.conftest import Sites, Upkeep
 from lab.fleet import Fleet, Host
 from lab.hosts import plain
 from lab.site import write_site
+from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
 from upkeep.store import open_store
@@ -92,7 +93,7 @@ def test_2_what_ansible_had_handed_over_before_the_kill_is_taken_in_once(
     def works() -> bool:
         """Return whether Ansible works: its folder is made, and its hosts are listed, a moment earlier."""
         found = children(str(upkeep.site / "inventory"))
-        return any("env/extravars" in part for one in found for part in one.cmdline())
+        return any("env/extravars" in part for one in found for part in words_of(one))
 
     eventually(works)
     started.send_signal(signal.SIGSTOP)
@@ -153,7 +154,7 @@ def test_9_ansible_killed_is_a_failed_run_not_a_failed_check(
     started = begin_slow_run(upkeep, fleet)
 
     for process in children("ansible-playbook"):
-        if str(upkeep.site) in " ".join(process.cmdline()):
+        if str(upkeep.site) in " ".join(words_of(process)):
             process.kill()
     started.communicate(timeout=PATIENCE_SECONDS)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 import warm
+from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
 from upkeep import agent, child, inventory, keeper
@@ -466,7 +467,7 @@ def see_a_run_that_waits(mark: str, site: Path, store: Store) -> None:
             return len(runs.unfinished(db)) == 2
 
     eventually(waits)
-    eventually(lambda: not any("ansible" in " ".join(one.cmdline()) for one in marked(mark)))
+    eventually(lambda: not any("ansible" in " ".join(words_of(one)) for one in marked(mark)))
     process.terminate()
     ended(process)
 
@@ -657,8 +658,8 @@ def test_a_run_of_serve_is_told_the_settings_and_no_secret(mark: str, site: Path
         (environ,) = [
             one.environ()
             for one in marked(mark)
-            if "upkeep.cli" in one.cmdline() and "run" in one.cmdline()
-            if keeper.__file__ not in one.cmdline()
+            if {"upkeep.cli", "run"} <= set(words_of(one))
+            if keeper.__file__ not in words_of(one)
         ]
         secret = [one for one in marked(mark) if "secret-of" in " ".join(one.environ().values())]
 
