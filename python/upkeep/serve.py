@@ -38,6 +38,7 @@ from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
+from upkeep.store.probe import prove_writable
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
 
@@ -155,8 +156,7 @@ class Heartbeat:
         steps = {worker.name: worker.steps for worker in self.workers}
         if any(count <= self._steps.get(name, 0) for name, count in steps.items()):
             return
-        with self.store.read() as db:
-            db.exec_driver_sql("SELECT 1")
+        prove_writable(self.store, clock.now())
         self._next = time.monotonic() + self.every_seconds
         self._steps = steps
         self._call()
