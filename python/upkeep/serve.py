@@ -49,7 +49,6 @@ STANDS_STILL_SECONDS = 150.0
 CLOSE_SECONDS = 5
 HEARTBEAT_SECONDS = 10.0
 STOP_SECONDS = 90.0
-CONNECTIONS = 200
 MISSING = "pip install 'upkeep[web]'"
 
 
@@ -271,6 +270,7 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
     try:
         import uvicorn
 
+        from upkeep.web import connections
         from upkeep.web.app import make_app
     except ModuleNotFoundError as exc:
         raise UpkeepError(f"serve needs the package {exc.name}", remedy=MISSING) from exc
@@ -295,7 +295,8 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
         date_header=True,
         access_log=False,
         log_level="warning",
-        limit_concurrency=CONNECTIONS,
+        http=connections.Connection,
+        limit_concurrency=2 * connections.MOST,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
     server = _server(config, stopping, [Watch(workers, _beat(schedule_of(), workers, store))])

@@ -512,6 +512,23 @@ def test_a_port_in_use_ends_it(site: Path) -> None:
     assert "address already in use" in ended.stderr.lower()
 
 
+def test_what_clients_break_off_is_one_line_of_the_log(site: Path) -> None:
+    with serving(site, "--web-only") as (url, process):
+        port = int(url.rpartition(":")[2])
+        for _number in range(45):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as one:
+                one.sendall(
+                    b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\nname="
+                )
+        assert httpx2.get(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+        process.terminate()
+        said = process.communicate(timeout=PATIENCE_SECONDS)[1]
+
+    assert [line for line in said.splitlines() if "the page is at" not in line] == [
+        "a client has broken off its request"
+    ]
+
+
 # --- workers and heartbeat -------------------------------------------------------------------------------------------
 class Counted:
     """A step that fails when it is told to."""

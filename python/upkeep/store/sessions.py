@@ -33,7 +33,7 @@ ACCOUNT_WAIT_SECONDS = 60
 ADDRESS_WAIT_SECONDS = 900
 FORGOTTEN_AFTER = timedelta(hours=2)
 MOST_KEPT = 10_000
-"""Rows of attempts. Who was last heard of longest ago is forgotten first."""
+"""Rows of attempts. Whoever may try again for the longest time is forgotten first."""
 KNOWN_FOR = timedelta(days=90)
 MOST_KNOWN = 20
 """Addresses that are known of each user."""
@@ -233,7 +233,7 @@ def _remember(db: Connection, account: str, network: str, now: datetime) -> None
 
 
 def _forget(db: Connection, now: datetime, coming: int) -> None:
-    """Remove attempts that are old, and those heard of longest ago if they are too many with those that come."""
+    """Remove attempts that are old, and of too many with those that come the ones that wait for nothing any more."""
     table = tables.sign_in_attempt
     _tell_unwritten(db, acts.Act(now, "", "sign in", outcome=acts.REFUSED))
     counted = ~table.c.key.startswith(UNWRITTEN, autoescape=True)
@@ -242,7 +242,7 @@ def _forget(db: Connection, now: datetime, coming: int) -> None:
     more = count + coming - MOST_KEPT
     if more <= 0:
         return
-    oldest = select(table.c.key).where(counted).order_by(table.c.last_at).limit(more)
+    oldest = select(table.c.key).where(counted).order_by(table.c.next_at).limit(more)
     # Two who do this at once take others each, and wait for nobody.
     keys = list(db.execute(oldest.with_for_update(skip_locked=True)).scalars())
     db.execute(delete(table).where(table.c.key.in_(keys)))

@@ -152,7 +152,10 @@ class Gate:
         if route.probes:
             await self.probe.ask()
         call = partial(self._guarded, route, request, body, partial(self._answer, body))
-        response = await self._in_turn(route, request, call)
+        if body.late or body.too_large or body.wrong:  # no password is looked at
+            response = await to_thread.run_sync(call, limiter=self.threads)
+        else:
+            response = await self._in_turn(route, request, call)
         if not body.whole:
             response.headers["Connection"] = "close"  # what still comes is read by nobody
         return response

@@ -8,7 +8,7 @@ import time
 
 EACH_SECONDS = 60.0
 MOST_KINDS = 1000
-LOGGERS = ("uvicorn.error", "uvicorn.asgi", "upkeep.web.app")
+LOGGERS = ("uvicorn.error", "uvicorn.asgi", "upkeep.web.app", "upkeep.web.connections")
 
 
 class Seldom(logging.Filter):
