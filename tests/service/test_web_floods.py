@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -24,6 +25,8 @@ from service.page import PASSWORD, Visitor, add_users, served
 from service.postgres import Postgres
 from sqlalchemy import func, select
 
+from upkeep.errors import StoreError
+from upkeep.serve import Heartbeat, Worker
 from upkeep.store import Store, acts, migrate, open_store, sessions, tables
 from upkeep.store.probe import prove_writable
 from upkeep.web import connections, forms, passwords, queues
@@ -147,7 +150,7 @@ def test_who_has_not_failed_goes_before_those_who_have(where: str, held: Held) -
 @pytest.mark.parametrize(
     ("asking", "running", "away"),
     [
-        ([("a", 0)] * 9, 1, queues.EACH_WAITING),
+        ([("a", 0)] * 9, 1, 5),
         ([(f"n{number}", 0) for number in range(30)], 1, 20),
         ([(f"n{number}", number) for number in range(30)], 1, 20),
     ],
@@ -156,7 +159,7 @@ def test_who_has_not_failed_goes_before_those_who_have(where: str, held: Held) -
 def test_so_many_wait_and_no_more(asking: list[tuple[str, int]], running: int, away: int) -> None:
     import anyio
 
-    queue = queues.Queue(1, 20)
+    queue = queues.Queue(1, 20, 5)
     order: list[int] = []
     busy: list[int] = []
     go_on = threading.Event()
@@ -251,7 +254,10 @@ def test_an_account_that_others_try_does_not_wait_where_it_is_known(store: Store
         assert sessions.try_password(db, "alice", "192.0.2.1", NOW) == 0
         sessions.password_was_right(db, "alice", "192.0.2.1", NOW)
         for number in range(30):  # from everywhere else
-            sessions.try_password(db, "alice", f"198.18.0.{number}", NOW + timedelta(hours=number))
+            then = NOW + timedelta(hours=number)
+            sessions.try_password(db, "alice", f"198.18.0.{number}", then)
+            for name in ("alice at 192.0.2.1", "192.0.2.1 alice", "known 192.0.2.1 alice"):
+                sessions.try_password(db, name, f"198.18.1.{number}", then)
     at = NOW + timedelta(hours=29, seconds=1)
     with store.begin() as db:
         assert sessions.try_password(db, "alice", "198.19.0.1", at) > 0
@@ -514,6 +520,23 @@ def test_health_says_that_a_file_that_is_protected_cannot_be_written(sqlite_url:
             store.close()
             subprocess.run(["chattr", "-i", str(path)], check=True)
         assert health(where) == (200, [])
+
+
+def test_the_heart_does_not_beat_when_nothing_can_be_kept(disk: Path) -> None:
+    url = f"sqlite:///{disk}/upkeep.db"
+    migrate(url)
+    worker = Worker(SimpleNamespace(name="scheduler"), threading.Event())  # type: ignore[arg-type]
+    with (
+        contextlib.closing(open_store(url)) as store,
+        socket.create_server(("127.0.0.1", 0)) as there,
+    ):
+        there.settimeout(0.2)
+        beat = Heartbeat(f"http://127.0.0.1:{there.getsockname()[1]}/", 0, [worker], store)
+        worker.steps = 1
+        with full(disk), pytest.raises(StoreError):
+            beat.step(NOW)
+        with pytest.raises(TimeoutError):
+            there.accept()
 
 
 def test_health_says_that_another_writer_has_not_ended(

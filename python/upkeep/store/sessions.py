@@ -204,12 +204,12 @@ def _tell_unwritten(db: Connection, act: acts.Act) -> None:
 def _keys(db: Connection, account: str, address: str, now: datetime) -> dict[str, int]:
     """Return the keys of an account and of an address, with how long each may have to wait.
 
-    An account that is known at the address has a key of its own there.
+    An account that is known at the address has a key of its own there, which no name that is tried elsewhere makes.
     """
     network, account = network_of(address), shown(account, 100)
     own = f"account {account}"
     if _known_at(db, account, network, now):
-        own += f" at {network}"
+        own = f"known {network} {account}"
     return {own: ACCOUNT_WAIT_SECONDS, f"address {network}": ADDRESS_WAIT_SECONDS}
 
 

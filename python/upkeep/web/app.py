@@ -113,8 +113,9 @@ class Gate:
             setting, health=lambda: {**setting.health(), "store": self.probe.writable}
         )
         self.threads = CapacityLimiter(THREADS)
-        self.strangers = Queue(STRANGERS_AT_ONCE, MOST_WAITING)
-        self.known = Queue(KNOWN_AT_ONCE, MOST_WAITING)
+        self.strangers = Queue(STRANGERS_AT_ONCE, MOST_WAITING, MOST_WAITING // 4)
+        # Many people may come from one address, such as an office's.
+        self.known = Queue(KNOWN_AT_ONCE, 2 * MOST_WAITING, MOST_WAITING)
         self.files = CapacityLimiter(FILES_AT_ONCE)
 
     def behind(self, route: Route) -> Callable[[Request], Awaitable[Response]]:

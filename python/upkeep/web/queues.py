@@ -13,9 +13,6 @@ from anyio import CapacityLimiter, to_thread
 
 T = TypeVar("T")
 
-EACH_WAITING = 5
-"""How many of one address may wait."""
-
 
 class BusyError(Exception):
     """So many wait already that one more is not let in."""
@@ -31,14 +28,15 @@ class _Waiting:
 
 
 class Queue:
-    """Calls `at_once` functions at once, each in a thread, and lets `most` others wait.
+    """Calls `at_once` functions at once, each in a thread, and lets `most` others wait, `each` of one address.
 
     The lowest rank goes first, and the highest is sent away where too many wait. All of it happens in one event loop.
     """
 
-    def __init__(self, at_once: int, most: int) -> None:
+    def __init__(self, at_once: int, most: int, each: int) -> None:
         self._free = at_once
         self._most = most
+        self._each = each
         self._threads = CapacityLimiter(at_once)
         self._numbers = itertools.count()
         self._waiting: list[_Waiting] = []
@@ -55,7 +53,7 @@ class Queue:
         if self._free:
             self._free -= 1
             return
-        if sum(one.network == network for one in self._waiting) >= EACH_WAITING:
+        if sum(one.network == network for one in self._waiting) >= self._each:
             raise BusyError
         mine = _Waiting(rank, next(self._numbers), network)
         bisect.insort(self._waiting, mine)
