@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import httpx2
 import psycopg
 import pytest
@@ -157,8 +158,6 @@ def test_who_has_not_failed_goes_before_those_who_have(where: str, held: Held) -
     ids=["one address", "many addresses", "many with failures"],
 )
 def test_so_many_wait_and_no_more(asking: list[tuple[str, int]], running: int, away: int) -> None:
-    import anyio
-
     queue = queues.Queue(1, 20, 5)
     order: list[int] = []
     busy: list[int] = []
@@ -186,6 +185,33 @@ def test_so_many_wait_and_no_more(asking: list[tuple[str, int]], running: int, a
     assert len(busy) == len(asking) - running - away
     ranks = [asking[number][1] for number in order[1:]]
     assert ranks == sorted(ranks)
+
+
+def test_whoever_has_asked_before_waits_behind_who_comes_for_the_first_time() -> None:
+    queue = queues.Queue(1, 5, 5)
+    order: list[str] = []
+    go_on = threading.Event()
+
+    async def one(network: str) -> None:
+        with contextlib.suppress(queues.BusyError):
+            await queue.run(lambda: (go_on.wait(PATIENCE_SECONDS), order.append(network)), network)
+
+    async def all_of_them() -> None:
+        for number in range(40):
+            await queue.run(lambda: None, f"n{number}")
+        async with anyio.create_task_group() as tasks:
+            for number in range(200):
+                tasks.start_soon(one, f"n{number % 40}")
+                await anyio.sleep(0)
+            tasks.start_soon(one, "good")
+            await anyio.sleep(0)
+            await anyio.sleep(0)
+            go_on.set()
+
+    anyio.run(all_of_them)
+
+    assert "good" in order
+    assert len(order) == 6
 
 
 def test_attempts_are_so_many_rows_and_no_more(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +14,8 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 T = TypeVar("T")
+LATELY_SECONDS = 600.0
+MOST_ADDRESSES = 10_000
 
 
 class BusyError(Exception):
@@ -30,7 +34,8 @@ class _Waiting:
 class Queue:
     """Calls `at_once` functions at once, each in a thread, and lets `most` others wait, `each` of one address.
 
-    The lowest rank goes first, and the highest is sent away where too many wait. All of it happens in one event loop.
+    The lowest rank goes first, and the highest is sent away where too many wait. Whoever has asked often lately ranks
+    higher for it, let in or not. All of it happens in one event loop.
     """
 
     def __init__(self, at_once: int, most: int, each: int) -> None:
@@ -40,10 +45,11 @@ class Queue:
         self._threads = CapacityLimiter(at_once)
         self._numbers = itertools.count()
         self._waiting: list[_Waiting] = []
+        self._asked: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     async def run(self, call: Callable[[], T], network: str, rank: int = 0) -> T:
         """Return what the function returns; raise BusyError. rank: how much there is against who asks."""
-        await self._turn(network, rank)
+        await self._turn(network, rank + self._times_asked(network))
         try:
             return await to_thread.run_sync(call, limiter=self._threads)
         finally:
@@ -71,6 +77,17 @@ class Queue:
             raise
         if mine.sent_away:
             raise BusyError
+
+    def _times_asked(self, network: str) -> int:
+        """Return how often an address has asked before, lately; count this time."""
+        now = time.monotonic()
+        times, last = self._asked.pop(network, (0, now))
+        if now - last > LATELY_SECONDS:
+            times = 0
+        self._asked[network] = (times + 1, now)
+        if len(self._asked) > MOST_ADDRESSES:
+            self._asked.popitem(last=False)
+        return times
 
     def _next(self) -> None:
         if self._waiting:
