@@ -34,7 +34,7 @@ class NoAnswerError(Exception):
     """How far a connection came, and why no further.
 
     stage: `resolver` (it did not answer, so that nothing is known of the service), `name` (there is none such),
-    `connect`, `upgrade` (STARTTLS), `tls`, `answer`.
+    `refused` (we may not go there), `connect`, `upgrade` (STARTTLS), `tls`, `answer`.
     """
 
     def __init__(self, stage: str, reason: str) -> None:
@@ -42,14 +42,27 @@ class NoAnswerError(Exception):
         self.stage = stage
 
 
+def anywhere(_address: str) -> str:
+    """Refuse no address: what the site itself has named is asked wherever it is."""
+    return ""
+
+
 class Connection(io.RawIOBase):
     """A TCP connection, later perhaps TLS, that is over when its time is.
 
-    seconds: how long each step took: dns, tcp, upgrade, tls. It reads as a raw stream; `first_byte_at` is the
-    monotonic time of the first byte that came after `expect`.
+    refuse: says of an address why it is not connected to. The name is looked up once, and what was found is both
+    asked about and connected to. seconds: how long each step took: dns, tcp, upgrade, tls. It reads as a raw stream;
+    `first_byte_at` is the monotonic time of the first byte that came after `expect`.
     """
 
-    def __init__(self, host: Host, name: str, port: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        port: int,
+        timeout_seconds: float,
+        refuse: Callable[[str], str] = anywhere,
+    ) -> None:
         super().__init__()
         self.ends = time.monotonic() + timeout_seconds
         self.seconds: dict[str, float] = {}
@@ -63,8 +76,28 @@ class Connection(io.RawIOBase):
             raise NoAnswerError("resolver" if silent else "name", str(exc)) from exc
         self.seconds["dns"] = time.monotonic() - started
         started = time.monotonic()
-        self.socket = self._reach(host, addresses, port)
+        self.socket = self._reach(host, self._allowed(addresses, refuse), port)
+        self._look_again(refuse)
         self.seconds["tcp"] = time.monotonic() - started
+
+    def _allowed(self, addresses: Sequence[str], refuse: Callable[[str], str]) -> list[str]:
+        """Return the addresses that may be connected to; raise NoAnswerError if there are none."""
+        reasons = {address: refuse(address) for address in addresses}
+        allowed = [address for address, reason in reasons.items() if not reason]
+        if reasons and not allowed:
+            raise NoAnswerError("refused", next(iter(reasons.values())))
+        return allowed
+
+    def _look_again(self, refuse: Callable[[str], str]) -> None:
+        """Raise NoAnswerError if the other end is not where we may be, whatever the system made of the address."""
+        try:
+            reason = refuse(str(self.socket.getpeername()[0]))
+        except OSError as exc:
+            self.socket.close()
+            raise NoAnswerError("connect", _reason(exc)) from exc
+        if reason:
+            self.socket.close()
+            raise NoAnswerError("refused", reason)
 
     def _reach(self, host: Host, addresses: Sequence[str], port: int) -> socket.socket:
         """Try the addresses in turn, each with its share of the time: one may be silent where the next answers."""

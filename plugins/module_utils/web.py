@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import time
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from ansible_collections.astral.upkeep.plugins.module_utils.addresses import (
+    ANY,
+    PUBLIC,
+    refused,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     Connection,
     NoAnswerError,
+    anywhere,
     split_place,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
@@ -32,6 +39,8 @@ class Ask:
 
     server_name: asked for in TLS, in Host and in the certificate, instead of the URL's host.
     connect_to: `host:port` to connect to, instead of the URL's.
+    hosts: those that redirects may lead to wherever they are, besides the URL's own; others are at public addresses.
+    refuse: says of an address why the first request does not go there.
     """
 
     url: str
@@ -44,6 +53,8 @@ class Ask:
     redirects: int = 0
     server_name: str = ""
     connect_to: str = ""
+    hosts: tuple[str, ...] = ()
+    refuse: Callable[[str], str] = anywhere
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,18 @@ def fetch(host: Host, ask: Ask) -> Answer:
     ends = time.monotonic() + ask.timeout_seconds
     seconds: dict[str, float] = {}
     redirected: list[str] = []
+    once = _Once(host)
+    hosts = _declared(ask)
+    answer: Answer | None = None
     while True:
         left = max(0.0, ends - time.monotonic())
-        answer = _fetch_once(host, replace(ask, timeout_seconds=left))
+        try:
+            answer = _fetch_once(once, replace(ask, timeout_seconds=left))
+        except NoAnswerError as exc:
+            if exc.stage != "refused" or answer is None:
+                raise
+            stopped = f"redirected to {redirected.pop()[:200]}, {exc}: not followed"
+            return replace(answer, seconds=seconds, redirected=redirected, stopped=stopped)
         for step, spent in answer.seconds.items():
             seconds[step] = seconds.get(step, 0.0) + spent
         stopped = ""
@@ -98,6 +118,55 @@ def fetch(host: Host, ask: Ask) -> Answer:
             return replace(answer, seconds=seconds, redirected=redirected, stopped=stopped)
         redirected.append(masked_value(target))
         ask = _redirected(ask, target, answer.status)
+        if not ask.connect_to:
+            ask = replace(ask, refuse=_beyond(_host_of(target), hosts))
+
+
+class _Once(Host):
+    """The host, on which a name that was looked up stands for the same addresses until the last redirect."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._found: dict[str, list[str]] = {}
+
+    def resolve(self, name: str, port: int = 0) -> list[str]:
+        """Return the name's addresses, looked up at most once."""
+        if name not in self._found:
+            self._found[name] = self._host.resolve(name, port)
+        return self._found[name]
+
+    def connect(self, address: str, port: int, timeout_seconds: float = 10.0) -> socket.socket:
+        """Return a connection of the host."""
+        return self._host.connect(address, port, timeout_seconds)
+
+
+def _host_of(url: str) -> str:
+    return (urlsplit(url).hostname or "").rstrip(".")
+
+
+def _declared(ask: Ask) -> frozenset[str]:
+    """Return the hosts that the site has named, as URLs spell them."""
+    named = [_host_of(ask.url), *ask.hosts, ask.server_name]
+    if ask.connect_to:
+        named.append(split_place(ask.connect_to, 1)[0])
+    return frozenset(name.strip("[]").rstrip(".").lower() for name in named if name)
+
+
+def _beyond(name: str, declared: frozenset[str]) -> Callable[[str], str]:
+    """Return what refuses addresses to a redirect to a host.
+
+    A host that was named may be at a private address, and nowhere else where no site looks; another one is public.
+    Where an address itself was named, it is what was meant.
+    """
+    reach = ANY if name in declared else PUBLIC
+
+    def refuse(address: str) -> str:
+        if name in declared and address.partition("%")[0] == name.partition("%")[0]:
+            return ""
+        reason = refused(address, reach)
+        return f"which leads to {reason}" if reason else ""
+
+    return refuse
 
 
 def _target(url: str, answer: Answer) -> str:
@@ -158,7 +227,7 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
     if ask.connect_to:
         name, port = split_place(ask.connect_to, port)
     started = time.monotonic()
-    connection = Connection(host, name, port, ask.timeout_seconds)
+    connection = Connection(host, name, port, ask.timeout_seconds, ask.refuse)
     try:
         protocol = ""
         if parts.scheme == "https":

@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Asks each URL a few times, on a new connection each time, and times the look-up of the name, connecting, TLS, the
     first byte and the whole.
-  - Of a JSON answer it takes the values asked for and the states of components; of any answer it keeps the beginning.
+  - Of a JSON answer it takes the values asked for and the states of components. Of its body nothing else is kept,
+    unless O(keep_body) says so.
   - Never changes the host; check mode makes no difference. With a method other than GET or HEAD the endpoint may
     change something.
 options:
@@ -53,9 +54,22 @@ options:
     type: float
     default: 10.0
   redirects:
-    description: How many redirects to follow. One from https to http is never followed.
+    description:
+      - How many redirects to follow. One from https to http is never followed.
+      - They lead to the hosts of O(urls) and O(redirect_hosts), and otherwise to public addresses only; never to a
+        cloud's metadata or a link-local address that is not itself named there.
+      - What counts is the address that is connected to.
     type: int
     default: 0
+  redirect_hosts:
+    description: Other hosts that redirects may lead to, also at a private address, such as that of the single sign-on.
+    type: list
+    elements: str
+    default: []
+  keep_body:
+    description: Whether the beginning of the answer's body is kept as evidence, for all who may look at evidence.
+    type: bool
+    default: false
   verify:
     description: Whether the certificate must be one that the host trusts, and for the name.
     type: bool
@@ -116,7 +130,7 @@ observations:
       returned: always
       sample: {tries: [{status: 200, dns_seconds: 0.001, first_byte_seconds: 0.02, total_seconds: 0.04}]}
     raw:
-      description: The last answer's status, headers without cookies, and the beginning of its body.
+      description: The last answer's status, headers without secrets, and what was asked for; its body by O(keep_body).
       type: str
       returned: when there was an answer
     error:

@@ -127,7 +127,7 @@ def prove(
         user = users.get(db, name)
         proved = right and user is not None and not user.disabled_at and user.password_hash == kept
         if proved:
-            sessions.password_was_right(db, name, address)
+            sessions.password_was_right(db, name, address, now)
         else:
             act = acts.Act(now, name, "authenticate", name, acts.REFUSED, "", way, account, address)
             acts.record(db, act)

@@ -23,7 +23,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible_collections.astral.upkeep.plugins.module_utils.addresses import ANY, refused
+from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
+    NoAnswerError,
+    client_context,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch
 from upkeep import child, clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.installation import load_installation
@@ -31,6 +38,7 @@ from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
+from upkeep.store.probe import prove_writable
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
 
@@ -39,8 +47,8 @@ WAIT_AFTER_FAULT_SECONDS = 5.0
 # A step may wait a minute for a lock of the database; what takes longer stands still.
 STANDS_STILL_SECONDS = 150.0
 CLOSE_SECONDS = 5
+HEARTBEAT_SECONDS = 10.0
 STOP_SECONDS = 90.0
-CONNECTIONS = 200
 MISSING = "pip install 'upkeep[web]'"
 
 
@@ -147,40 +155,37 @@ class Heartbeat:
         steps = {worker.name: worker.steps for worker in self.workers}
         if any(count <= self._steps.get(name, 0) for name, count in steps.items()):
             return
-        with self.store.read() as db:
-            db.exec_driver_sql("SELECT 1")
+        prove_writable(self.store, clock.now())
         self._next = time.monotonic() + self.every_seconds
         self._steps = steps
         self._call()
 
     def _call(self) -> None:
-        import httpx2
-
-        refuse_inward(self.url)
-        answer = httpx2.get(self.url, timeout=10, follow_redirects=False)
-        if answer.status_code >= 400:
-            raise UpkeepError(f"heartbeat: answered with {answer.status_code}")
+        call_heartbeat(self.url)
 
 
-def refuse_inward(url: str) -> None:
-    """Raise UpkeepError if the URL is no web address, or leads to this link's services, such as a cloud's metadata.
+def call_heartbeat(url: str) -> None:
+    """Ask the URL; raise UpkeepError if it leads to this link's services or a cloud's metadata, or is answered badly.
 
-    The URL may hold a secret, so no message repeats it.
+    Its name is looked up once; what it stands for then is looked at, and connected to. No redirect is followed, and no
+    proxy asked. The URL may hold a secret, so no message repeats it.
     """
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UpkeepError("heartbeat: its URL is none of http or https")
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-    except OSError as exc:
-        raise UpkeepError(f"heartbeat: its host is not found ({exc.strerror or exc})") from exc
-    for *_rest, address in found:
-        at = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        mapped = getattr(at, "ipv4_mapped", None) or at
-        if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
-            raise UpkeepError("heartbeat: its URL leads to a link-local address")
+        ask = Ask(url, client_context(), timeout_seconds=HEARTBEAT_SECONDS, refuse=_inward)
+        answer = fetch(Host(), ask)
+    except NoAnswerError as exc:
+        if exc.stage == "refused":
+            raise UpkeepError(f"heartbeat: its URL leads to {exc}") from exc
+        raise UpkeepError(f"heartbeat: no answer at the stage {exc.stage}") from exc
+    except ValueError as exc:
+        raise UpkeepError("heartbeat: its URL is none of http or https") from exc
+    if answer.status >= 400:
+        raise UpkeepError(f"heartbeat: answered with {answer.status}")
+
+
+def _inward(address: str) -> str:
+    """Return why the heartbeat does not go to an address; a listener on this machine is no harm."""
+    return refused(address, ANY)
 
 
 # --- systemd ---------------------------------------------------------------------------------------------------------
@@ -265,6 +270,7 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
     try:
         import uvicorn
 
+        from upkeep.web import connections
         from upkeep.web.app import make_app
     except ModuleNotFoundError as exc:
         raise UpkeepError(f"serve needs the package {exc.name}", remedy=MISSING) from exc
@@ -289,7 +295,8 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
         date_header=True,
         access_log=False,
         log_level="warning",
-        limit_concurrency=CONNECTIONS,
+        http=connections.Connection,
+        limit_concurrency=2 * connections.MOST,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
     server = _server(config, stopping, [Watch(workers, _beat(schedule_of(), workers, store))])

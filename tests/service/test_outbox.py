@@ -342,6 +342,11 @@ EACH_BY_A_FORK = textwrap.dedent(
     """
 )
 REFUSED = [
+    ("json://100.100.100.200/x", "a cloud's metadata address"),
+    ("json://168.63.129.16/x", "a cloud's metadata address"),
+    ("json://[64:ff9b::a9fe:a9fe]/x", "a cloud's metadata address"),
+    ("json://[2002:a9fe:a9fe::1]/x", "a cloud's metadata address"),
+    ("json://[64:ff9b::7f00:1]:9/x", "an address of this machine"),
     ("json://169.254.169.254/latest/meta-data", "a cloud's metadata address"),
     ("json://[fd00:ec2::254]/x", "a cloud's metadata address"),
     ("json://169.254.7.7/x", "a link-local address"),
@@ -377,6 +382,55 @@ def test_60_an_address_of_no_person_is_refused() -> None:
         assert reason in error, url
     url, reason = REFUSED[-4]
     assert reason in deliver(url, local=False)  # in a process of its own, as ever
+
+
+OWN = textwrap.dedent(
+    """
+    import json, socket, subprocess, sys
+    from upkeep.alerts import guard
+
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for place, length in (("10.7.7.7", "32"), ("203.0.113.7", "32"), ("fd12::7", "128")):
+        subprocess.run(["ip", "addr", "add", f"{place}/{length}", "dev", "lo"], check=True)
+    for place in ("0.0.0.0", "::"):
+        family = socket.AF_INET6 if ":" in place else socket.AF_INET
+        globals()["server" + str(family)] = socket.create_server((place, 9), family=family)
+    reasons = guard.watch_connections(local=sys.argv[1] == "local")
+    for place in ("10.7.7.7", "203.0.113.7", "fd12::7", "::ffff:10.7.7.7", "127.0.0.1", "169.254.169.254"):
+        kind = socket.AF_INET6 if ":" in place else socket.AF_INET
+        with socket.socket(kind, socket.SOCK_STREAM) as one, socket.socket(kind, socket.SOCK_DGRAM) as two:
+            said = []
+            for go in (lambda: one.connect((place, 9)), lambda: two.sendmsg([b"x"], [], 0, (place, 9))):
+                try:
+                    go()
+                    said.append("")
+                except guard.AddressRefusedError as exc:
+                    said.append(str(exc))
+                except OSError:
+                    said.append("")
+            print(json.dumps(said))
+    """
+)
+
+
+@pytest.mark.parametrize("local", [False, True], ids=["others only", "local: true"])
+def test_60_this_machines_other_addresses_are_refused_unless_it_is_meant(local: bool) -> None:
+    here = ["unshare", "--net"]
+    if os.geteuid() or subprocess.run([*here, "true"], capture_output=True).returncode:
+        pytest.skip("a network of its own needs root and network namespaces")
+    done = subprocess.run(
+        [*here, sys.executable, "-c", OWN, "local" if local else "others"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    ours = (
+        "" if local else "refused: an address of this machine (set `local: true` for a relay here)"
+    )
+    cloud = "refused: a cloud's metadata address"
+    assert said == [[ours] * 2] * 5 + [[cloud] * 2], done.stderr
 
 
 def test_60_a_redirect_does_not_lead_where_the_url_may_not(posts: tuple[str, Posts]) -> None:

@@ -7,7 +7,6 @@ import http.server
 import json
 import os
 import pty
-import re
 import signal
 import socket
 import subprocess
@@ -32,7 +31,7 @@ from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.requested import Requested
 from upkeep.schedule_file import load_schedule
 from upkeep.scheduler import Scheduler
-from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, listening, refuse_inward
+from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, call_heartbeat, listening
 from upkeep.site import load_site
 from upkeep.store import (
     Store,
@@ -551,6 +550,23 @@ def test_a_port_in_use_ends_it(site: Path) -> None:
     assert "address already in use" in ended.stderr.lower()
 
 
+def test_what_clients_break_off_is_one_line_of_the_log(site: Path) -> None:
+    with serving(site, "--web-only") as (url, process):
+        port = int(url.rpartition(":")[2])
+        for _number in range(45):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as one:
+                one.sendall(
+                    b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\nname="
+                )
+        assert httpx2.get(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+        process.terminate()
+        said = process.communicate(timeout=PATIENCE_SECONDS)[1]
+
+    assert [line for line in said.splitlines() if "the page is at" not in line] == [
+        "a client has broken off its request"
+    ]
+
+
 # --- workers and heartbeat -------------------------------------------------------------------------------------------
 class Counted:
     """A step that fails when it is told to."""
@@ -628,15 +644,59 @@ def test_the_heart_beats_only_when_all_have_got_on_since(listener: Any, tmp_path
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["file:///etc/passwd", "ftp://example.org/", "http://169.254.169.254/latest", "http://[fe80::1]/", "http://0.0.0.0/",
-     "http://[::ffff:169.254.169.254]/", "gopher://x", "http:///x"],
-)  # fmt: skip
-def test_the_heartbeat_goes_to_the_web_only(url: str) -> None:
+    ("url", "why"),
+    [
+        ("file:///etc/passwd", "none of http or https"),
+        ("ftp://example.org/", "none of http or https"),
+        ("gopher://x", "none of http or https"),
+        ("http:///x", "none of http or https"),
+        ("http://[fe80::1", "none of http or https"),
+        ("http://x:99999/", "none of http or https"),
+        ("http://169.254.169.254/latest", "a cloud's metadata address"),
+        ("http://2852039166/latest", "a cloud's metadata address"),
+        ("http://0xa9.0xfe.0xa9fe/latest", "a cloud's metadata address"),
+        ("http://[::ffff:169.254.169.254]/", "a cloud's metadata address"),
+        ("http://[64:ff9b::a9fe:a9fe]/", "a cloud's metadata address"),
+        ("http://[2002:a9fe:a9fe::1]/", "a cloud's metadata address"),
+        ("http://100.100.100.200/", "a cloud's metadata address"),
+        ("http://168.63.129.16/", "a cloud's metadata address"),
+        ("http://[64:ff9b::a83f:8110]/", "a cloud's metadata address"),
+        ("http://[fd00:ec2::254]/", "a cloud's metadata address"),
+        ("http://169.254.7.7/", "a link-local address"),
+        ("http://[fe80::1]/", "a link-local address"),
+        ("http://0.0.0.0/", "no address of a single machine"),
+        ("http://224.0.0.1/", "no address of a single machine"),
+    ],
+)
+def test_the_heartbeat_goes_to_the_web_only(url: str, why: str) -> None:
     with pytest.raises(UpkeepError) as caught:
-        refuse_inward(url)
-    assert "169.254" not in re.sub("link-local", "", str(caught.value))
+        call_heartbeat(url)
+    assert why in str(caught.value)
+    assert "169.254" not in str(caught.value)
     assert "passwd" not in str(caught.value)
+
+
+def test_the_heartbeats_name_is_looked_up_once_and_that_is_where_it_goes(
+    listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that stands for another address each time it is looked up."""
+    url, heard = listener
+    real, asked = socket.getaddrinfo, []
+
+    def changing(host: Any, *rest: Any, **named: Any) -> Any:
+        if host == "beat.example":
+            asked.append(host)
+            host = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
+        return real(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", changing)
+    call_heartbeat(url.replace("127.0.0.1", "beat.example"))
+
+    assert asked == ["beat.example"]
+    assert heard == ["/beat"]
+    with pytest.raises(UpkeepError, match="a cloud's metadata address"):
+        call_heartbeat(url.replace("127.0.0.1", "beat.example"))
+    assert heard == ["/beat"]
 
 
 def test_listen_is_plain_data() -> None:

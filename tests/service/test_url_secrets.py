@@ -75,7 +75,7 @@ def site(tmp_path: Path, port: int) -> Path:
         f"tcp://{login}@{place}",
     ]
     checks = [
-        {"check": "http_health", "urls": urls, "tries": 1, "redirects": 1},
+        {"check": "http_health", "urls": urls, "tries": 1, "redirects": 1, "keep_body": True},
         {"check": "external_service", "services": services, "tries": 1},
     ]
     variables = {

@@ -691,7 +691,10 @@ def test_a_run_is_asked_for_once_more(setting: Setting, visitor: Any) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "said"),
-    [("w" * 3_999 + "…", "longer than what is kept"), ("all,!@/srv/left-out", "from a file")],
+    [
+        ("w" * 3_999 + "…", "longer than what is kept"),
+        ("all,!@/srv/left-out", "were read from a file"),
+    ],
     ids=["cut", "file"],
 )
 def test_a_limit_that_may_name_other_hosts_now_is_not_used_again(

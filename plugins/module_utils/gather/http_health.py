@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from typing import Any
+import re
+from typing import Any, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     NoAnswerError,
@@ -34,6 +36,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "tries": {"type": "int", "default": 3},
     "timeout_seconds": {"type": "float", "default": 10.0},
     "redirects": {"type": "int", "default": 0},
+    "redirect_hosts": {"type": "list", "elements": "str", "default": []},
+    "keep_body": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": True},
     "ca_file": {"type": "path", "default": ""},
     "server_name": {"type": "str", "default": ""},
@@ -49,13 +53,12 @@ COMPONENTS = 100
 TEXT_CHARACTERS = 200
 DEPTH = 6
 NUMBER_DIGITS = 300
-HIDDEN_HEADERS = (
-    "set-cookie",
-    "set-cookie2",
-    "authorization",
-    "www-authenticate",
-    "proxy-authenticate",
+HIDDEN_HEADERS = re.compile(
+    r"cookie|auth|token|secret|passw|key|session|credential|signature|csrf|xsrf|jwt|nonce",
+    re.IGNORECASE,
 )
+"""In the names of headers whose values may let somebody in."""
+PLAIN_STATE = re.compile(r"[A-Za-z][A-Za-z _-]{0,29}")
 
 
 class UnreadableError(ValueError):
@@ -65,7 +68,8 @@ class UnreadableError(ValueError):
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per URL: a try's outcome and times for each try, the document's values for the last."""
     urls = list(dict.fromkeys(params["urls"]))
-    tried = side_by_side(lambda url: _observe(url, params, host), urls, OWN_SECONDS)
+    hosts = (*_hosts(urls), *params["redirect_hosts"])
+    tried = side_by_side(lambda url: _observe(url, params, hosts, host), urls, OWN_SECONDS)
     return [
         Observation(subject, _data(one), one["raw"], one["error"])
         if isinstance(one, dict)
@@ -85,7 +89,16 @@ def _why(one: Any) -> str:
     return str(one) or type(one).__name__
 
 
-def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
+def _hosts(urls: list[str]) -> Iterator[str]:
+    """Yield the hosts of the URLs that are any."""
+    for url in urls:
+        with contextlib.suppress(ValueError):
+            yield split_url(url).hostname or ""
+
+
+def _observe(
+    url: str, params: dict[str, Any], hosts: tuple[str, ...], host: Host
+) -> dict[str, Any]:
     """Return data, raw and error of one endpoint; raise NoAnswerError or ValueError if it cannot be asked at all."""
     split_url(url)
     ask = Ask(
@@ -99,6 +112,7 @@ def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
         redirects=params["redirects"],
         server_name=params["server_name"],
         connect_to=params["connect_to"],
+        hosts=hosts,
     )
     tries: list[dict[str, Any]] = []
     last: Answer | None = None
@@ -118,20 +132,32 @@ def _observe(url: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
     data: dict[str, Any] = {"tries": tries, "verified": bool(params["verify"])}
     raw = ""
     if last is not None:
-        raw = _raw(last)
         data.update(_content(last, params))
+        raw = _raw(last, data, params["keep_body"])
     return {"data": data, "raw": raw, "error": ""}
 
 
-def _raw(answer: Answer) -> str:
-    """Return the last answer as evidence: without cookies, bounded."""
+def _raw(answer: Answer, data: dict[str, Any], keep_body: bool) -> str:
+    """Return the last answer as evidence: its headers without secrets, and what was asked of its body.
+
+    The body itself only where the site asks for it: what an endpoint tells a program is not for all who read evidence.
+    """
     lines = [f"{answer.status} {answer.reason}"]
     lines += [
-        f"{name}: {value}" for name, value in answer.headers if name.lower() not in HIDDEN_HEADERS
+        f"{name}: {value}" for name, value in answer.headers if not HIDDEN_HEADERS.search(name)
     ]
-    body = answer.body[:RAW_LIMIT_BYTES].decode("utf-8", "surrogateescape")
+    asked = [
+        f"{one['path']} = {json.dumps(one['value']) if one['found'] else 'not there'}"
+        for one in data.get("json", [])
+    ]
+    if "contains" in data:
+        found = "is there" if data["contains"]["found"] else "is not there"
+        asked.append(f"{json.dumps(data['contains']['wanted'])} {found}")
+    texts = ["\n".join(lines), "\n".join(asked)]
+    if keep_body:
+        texts.append(answer.body[:RAW_LIMIT_BYTES].decode("utf-8", "surrogateescape"))
     # Masked before it is cut: half a URL does not tell what was its password.
-    return "\n\n".join(masked(text)[:RAW_LIMIT_CHARACTERS] for text in ("\n".join(lines), body))
+    return "\n\n".join(masked(text)[:RAW_LIMIT_CHARACTERS] for text in texts if text)
 
 
 def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
@@ -285,7 +311,7 @@ def components(document: Any) -> list[dict[str, Any]]:
             name = name[:80]
             place = f"{path}.{name}" if path else name
             told = name.lower() in ("status", "state", "health", "healthy")
-            if isinstance(one, (str, bool)) and (told or plain) and len(found) < COMPONENTS:
+            if _is_state(one, told, plain) and len(found) < COMPONENTS:
                 found.append({"path": place, "state": _bounded(one)})
             elif isinstance(one, (dict, list)) and depth < DEPTH and len(waiting) < 1000:
                 group = name.lower() in (
@@ -298,3 +324,10 @@ def components(document: Any) -> list[dict[str, Any]]:
                 )
                 waiting.append((place, one, group))
     return found
+
+
+def _is_state(value: Any, told: bool, plain: bool) -> bool:
+    """Return whether a value is a component's state: by its name, or because it is a plain word among components."""
+    if isinstance(value, bool):
+        return told or plain
+    return isinstance(value, str) and (told or (plain and bool(PLAIN_STATE.fullmatch(value))))

@@ -6,11 +6,15 @@ later nor a redirect leads elsewhere.
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 import sys
 from typing import Any
 
-METADATA = ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16")
+import psutil
+
+from ansible_collections.astral.upkeep.plugins.module_utils import addresses
+
+WATCHED = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 
 class AddressRefusedError(OSError):
@@ -18,38 +22,44 @@ class AddressRefusedError(OSError):
 
 
 def refused(host: str, *, local: bool) -> str:
-    """Return why nothing is sent to an address, empty if it may be. local: this machine is allowed."""
-    try:
-        address: Any = ipaddress.ip_address(host.strip("[]").split("%")[0])
-    except ValueError:
-        return ""  # a name: what it stands for is looked at when it is connected to
-    address = getattr(address, "ipv4_mapped", None) or address
-    if str(address) in METADATA:
-        return "a cloud's metadata address"
-    if address.is_link_local:
-        return "a link-local address"
-    if address.is_loopback or address.is_unspecified:
-        return "" if local else "an address of this machine (set `local: true` for a relay here)"
-    if address.is_multicast or (address.is_reserved and not address.is_private):
-        return "no address of a single machine"
-    return ""
+    """Return why nothing is sent to an address, empty if it may be, or is a name. local: this machine is allowed."""
+    return _refused(host, local=local, own=frozenset() if local else own_addresses())
+
+
+def _refused(host: str, *, local: bool, own: frozenset[str]) -> str:
+    reason = addresses.refused(host, addresses.ANY if local else addresses.OTHERS, own)
+    hint = " (set `local: true` for a relay here)" if reason == addresses.HERE else ""
+    return reason + hint
+
+
+def own_addresses() -> frozenset[str]:
+    """Return the addresses of this machine's interfaces."""
+    inward = (socket.AF_INET, socket.AF_INET6)
+    every = (one for those in psutil.net_if_addrs().values() for one in those)
+    return frozenset(one.address.partition("%")[0] for one in every if one.family in inward)
 
 
 def watch_connections(*, local: bool) -> list[str]:
     """Refuse, in this process and for good, connections that messages shall not make; return where the reasons come."""
     reasons: list[str] = []
+    # Asked for once: the process lives for a few messages, and within the hook nothing else may be opened.
+    own = own_addresses()
 
     def refuse(reason: str) -> None:
         reasons.append(f"refused: {reason}")
         raise AddressRefusedError(reasons[-1])
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in ("socket.connect", "socket.sendto"):
+        if event not in WATCHED:
             return
         address = arguments[1]
+        if (
+            address is None and event == "socket.sendmsg"
+        ):  # where it is connected to has been looked at
+            return
         if not isinstance(address, tuple):
             refuse("a socket of this machine")
-        reason = refused(str(address[0]), local=local)
+        reason = _refused(str(address[0]), local=local, own=own)
         if reason:
             refuse(reason)
 

@@ -651,6 +651,25 @@ sign_in_attempt = Table(
     Index(None, "last_at"),
 )
 
+known_address = Table(
+    # Where a user has signed in from, and when last.
+    "known_address",
+    metadata,
+    Column("account", String(100), nullable=False),
+    Column("network", String(64), nullable=False),  # an IPv4 address, or the /64 of an IPv6 one
+    Column("last_at", Moment, nullable=False),
+    PrimaryKeyConstraint("account", "network"),
+    Index(None, "network"),
+)
+
+write_probe = Table(
+    # One row, which is written to see that it can be.
+    "write_probe",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
 act = Table(
     # What people did. Rows are only added: triggers of the migration refuse all else.
     "act",

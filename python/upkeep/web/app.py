@@ -9,13 +9,14 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Way
 
@@ -40,12 +41,19 @@ from upkeep.web import (
 )
 from upkeep.web.forms import Body
 from upkeep.web.html import page
+from upkeep.web.probe import Probe
+from upkeep.web.queues import BusyError, Queue
 from upkeep.web.routing import GET, POST, Ask, PageError, Route, Setting
+from upkeep.web.seldom import write_seldom
 
+LOG = logging.getLogger(__name__)
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 THREADS = 20
-# Each password that is looked at takes 64 MiB and a core for a moment.
-PASSWORDS_AT_ONCE = 2
+# Each password that is looked at takes 64 MiB and a core for a moment. Those of strangers leave the most to the others.
+STRANGERS_AT_ONCE = 1
+KNOWN_AT_ONCE = 2
+MOST_WAITING = 20
+BUSY_SECONDS = 5
 # Files are held in memory while they are looked at.
 FILES_AT_ONCE = 2
 
@@ -80,6 +88,7 @@ ROUTES: tuple[Route, ...] = (
 def make_app(setting: Setting) -> Starlette:
     """Return the application."""
     html.warm_up()
+    write_seldom()
     gate = Gate(setting)
     ways = [Way(one.path, gate.behind(one), methods=[one.method]) for one in ROUTES]
     ways.append(
@@ -99,24 +108,25 @@ class Gate:
     """Lets through who may, and nothing else."""
 
     def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+        self.probe = Probe(setting.store)
+        self.setting = replace(
+            setting, health=lambda: {**setting.health(), "store": self.probe.writable}
+        )
         self.threads = CapacityLimiter(THREADS)
-        self.passwords = CapacityLimiter(PASSWORDS_AT_ONCE)
+        self.strangers = Queue(STRANGERS_AT_ONCE, MOST_WAITING, MOST_WAITING // 4)
+        # Many people may come from one address, such as an office's.
+        self.known = Queue(KNOWN_AT_ONCE, 2 * MOST_WAITING, MOST_WAITING)
         self.files = CapacityLimiter(FILES_AT_ONCE)
 
     def behind(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """Return what answers for the route."""
 
         async def answer(request: Request) -> Response:
-            if not route.files_bytes:
-                response = await self._answered(route, request, forms.FORM_BYTES)
-            else:
-                # Who may not is told so before anything large is read.
-                early = partial(self._guarded, route, request, Body(), self._early)
-                response = await to_thread.run_sync(early, limiter=self.threads)
-                if response.status_code < 400:
-                    async with self.files:
-                        response = await self._answered(route, request, route.files_bytes)
+            try:
+                response = await self._response(route, request)
+            except ClientDisconnect:
+                LOG.warning("a client has broken off its request")
+                response = Response(status_code=400)  # nobody gets it
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             if self.setting.secure:
@@ -125,12 +135,63 @@ class Gate:
 
         return answer
 
+    async def _response(self, route: Route, request: Request) -> Response:
+        takes_long = route.files_bytes > 0 or "password" in route.what
+        if takes_long:
+            # Who may not is told so before anything large is read, and before anybody waits for their turn.
+            early = partial(self._guarded, route, request, Body(), self._early)
+            response = await to_thread.run_sync(early, limiter=self.threads)
+            if response.status_code >= 400:
+                return response
+        if not route.files_bytes:
+            return await self._answered(route, request, forms.FORM_BYTES)
+        async with self.files:
+            return await self._answered(route, request, route.files_bytes)
+
     async def _answered(self, route: Route, request: Request, most_bytes: int) -> Response:
         body = await forms.read(request, most_bytes, files=route.files_bytes > 0)
-        slow = "password" in route.what or route.what == "sign in"
+        if route.probes:
+            await self.probe.ask()
         call = partial(self._guarded, route, request, body, partial(self._answer, body))
-        limiter = self.passwords if slow else self.threads
-        return await to_thread.run_sync(call, limiter=limiter)
+        if body.late or body.too_large or body.wrong:  # no password is looked at
+            response = await to_thread.run_sync(call, limiter=self.threads)
+        else:
+            response = await self._in_turn(route, request, call)
+        if not body.whole:
+            response.headers["Connection"] = "close"  # what still comes is read by nobody
+        return response
+
+    async def _in_turn(
+        self, route: Route, request: Request, call: Callable[[], Response]
+    ) -> Response:
+        """Return the answer; where passwords are looked at, in the turn of who asks."""
+        address = _address(request)
+        try:
+            if route.what == "sign in":
+                look = partial(self._standing, address)
+                there = await to_thread.run_sync(look, limiter=self.threads)
+                queue = self.known if there.known else self.strangers
+                return await queue.run(call, there.network, there.failures)
+            if "password" in route.what:
+                return await self.known.run(call, sessions.network_of(address))
+        except BusyError:
+            return self._busy(route, request)
+        return await to_thread.run_sync(call, limiter=self.threads)
+
+    def _standing(self, address: str) -> sessions.Standing:
+        """Return what is known of an address; nothing, if the store does not say."""
+        try:
+            with self.setting.store.read() as db:
+                return sessions.standing(db, address, clock.now())
+        except StoreError:
+            return sessions.Standing(sessions.network_of(address))
+
+    def _busy(self, route: Route, request: Request) -> Response:
+        ask = _ask(self.setting, request, Body(), clock.now())
+        why = "Too many try to sign in now."
+        response = _problem(route, ask, PageError(503, why, remedy="Try again in some seconds."))
+        response.headers["Retry-After"] = str(BUSY_SECONDS)
+        return response
 
     def _guarded(
         self, route: Route, request: Request, body: Body, do: Callable[[Route, Ask], Response]
@@ -149,7 +210,7 @@ class Gate:
         except UpkeepError as exc:
             return _problem(route, ask, PageError(409, str(exc), remedy=exc.remedy))
         except Exception:
-            logging.getLogger(__name__).exception("%s %s", route.method, route.path)
+            LOG.exception("%s %s", route.method, route.path)
             why = "This is a fault of Upkeep; its log says more."
             return _problem(route, ask, PageError(500, "That did not work.", remedy=why))
 
@@ -159,6 +220,8 @@ class Gate:
     def _answer(self, body: Body, route: Route, ask: Ask) -> Response:
         """Answer who may ask, if the form is from our page and could be read."""
         most = route.files_bytes or forms.FORM_BYTES
+        if body.late:
+            raise PageError(408, f"The form took longer than {body.late:.0f} s to arrive.")
         if body.too_large:
             shown = f"{most // 1_000_000} MB" if route.files_bytes else f"{most // 1024} KiB"
             raise PageError(413, f"The form is larger than {shown}.")
@@ -229,10 +292,14 @@ def _ask(setting: Setting, request: Request, body: Body, now: datetime) -> Ask:
         files=body.files,
         headers=request.headers,
         cookies=request.cookies,
-        address=request.client.host if request.client else "",
+        address=_address(request),
         url=request.url.path + (f"?{query}" if query else ""),
         session=None,
     )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _from_here(request: Request) -> bool:

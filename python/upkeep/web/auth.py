@@ -55,9 +55,11 @@ def sign_in(ask: Ask) -> Response:
         # Read again: the user may have been turned off while the password was looked at.
         user = users.get(db, name)
         if not right or user is None or user.disabled_at or user.password_hash != kept:
-            acts.record(db, ask.act("sign in", name, acts.REFUSED))
+            # What is no user's name may be a password in the wrong field.
+            of, why = (name, "") if user else ("", "there is no such user")
+            sessions.record_refusal(db, ask.act("sign in", of, acts.REFUSED, why))
             return sign_in_form(ask, status=401, message=WRONG, to=to)
-        sessions.password_was_right(db, name, ask.address)
+        sessions.password_was_right(db, name, ask.address, ask.now)
         old = ask.cookies.get(cookie_name(secure=ask.setting.secure))
         if old:
             sessions.end(db, old)
@@ -117,7 +119,7 @@ def change_password(ask: Ask) -> Response:
         problem = "the two new passwords differ"
     kept = "" if problem else passwords.hashed(new)
     with ask.store.begin() as db:
-        sessions.password_was_right(db, user.name, ask.address)
+        sessions.password_was_right(db, user.name, ask.address, ask.now)
         if kept:
             users.set_password(db, user.name, kept)
             acts.record(db, ask.act("change password", user.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
 import anyio
@@ -15,9 +15,11 @@ from starlette.requests import Request
 FORM_BYTES = 64 * 1024
 MOST_FIELDS = 100
 MOST_FILES = 20
+FORM_SECONDS = 20.0
 FILES_SECONDS = 300.0
 # What is too large is read to its end all the same, and dropped, so that browsers show why; up to here.
 DROPPED_BYTES = 250_000_000
+DROPPED_FORM_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -30,37 +32,46 @@ class Upload:
 
 @dataclass(frozen=True)
 class Body:
-    """What was sent. too_large: it was dropped for that; wrong: why it could not be read."""
+    """What was sent.
+
+    too_large: it was dropped for that; late: it did not arrive in its time; wrong: why it could not be read. whole:
+    whether all of it has been read, so that the connection can be used again.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     files: tuple[Upload, ...] = ()
     too_large: bool = False
+    late: float = 0.0
     wrong: str = ""
+    whole: bool = True
 
 
 async def read(request: Request, most_bytes: int, *, files: bool = False) -> Body:
-    """Return what was sent. files: whether a form with files is read."""
+    """Return what was sent, as far as it arrives in its time. files: whether a form with files is read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data" and files:
-        try:
-            with anyio.fail_after(FILES_SECONDS):
-                return await _with_files(request, most_bytes)
-        except TimeoutError:
-            return Body(wrong=f"it took longer than {FILES_SECONDS:.0f} s to arrive")
-    sent = b""
-    async for chunk in request.stream():
-        sent += chunk
-        if len(sent) > most_bytes:
-            return Body(too_large=True)
+    with_files = files and kind == "multipart/form-data"
+    seconds = FILES_SECONDS if with_files else FORM_SECONDS
+    stream = _Stream(request, most_bytes, DROPPED_BYTES if files else DROPPED_FORM_BYTES)
+    body = Body(late=seconds)
+    with anyio.move_on_after(seconds):
+        body = await (_with_files(request, stream) if with_files else _plain(stream, kind))
+    return replace(body, whole=stream.ended)
+
+
+async def _plain(stream: _Stream, kind: str) -> Body:
+    try:
+        sent = b"".join([chunk async for chunk in stream])
+    except _TooLargeError:
+        return Body(too_large=True)
     if kind != "application/x-www-form-urlencoded":
         return Body()
     return Body(dict(parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True)))
 
 
-async def _with_files(request: Request, most_bytes: int) -> Body:
+async def _with_files(request: Request, stream: _Stream) -> Body:
     parser = MultiPartParser(
         request.headers,
-        _at_most(request, most_bytes),
+        aiter(stream),
         max_files=MOST_FILES,
         max_fields=MOST_FIELDS,
         max_part_size=FORM_BYTES,
@@ -88,13 +99,23 @@ class _TooLargeError(MultiPartException):
     """So that the parser closes what it has opened."""
 
 
-async def _at_most(request: Request, most_bytes: int) -> AsyncGenerator[bytes]:
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > DROPPED_BYTES:
-            break
-        if received <= most_bytes:
-            yield chunk
-    if received > most_bytes:
-        raise _TooLargeError("too large")
+class _Stream:
+    """What a client sends, at most so much of it; what is more is read too, up to a limit, and dropped."""
+
+    def __init__(self, request: Request, most_bytes: int, dropped_bytes: int) -> None:
+        self._request = request
+        self._most_bytes = most_bytes
+        self._dropped_bytes = dropped_bytes
+        self.ended = False
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        received = 0
+        async for chunk in self._request.stream():
+            received += len(chunk)
+            if received > self._dropped_bytes:
+                raise _TooLargeError("too large")
+            if received <= self._most_bytes:
+                yield chunk
+        self.ended = True
+        if received > self._most_bytes:
+            raise _TooLargeError("too large")

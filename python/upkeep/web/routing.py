@@ -117,7 +117,8 @@ class Route:
     """A way to ask.
 
     least: who may; None: anybody, also who has not signed in. what: for the record, if it acts; with `password` in it,
-    few are answered at once. files_bytes: how large a form with files may be, where it takes files.
+    few are answered at once. files_bytes: how large a form with files may be, where it takes files. probes: whether the
+    database is written to before it is answered.
     """
 
     method: str
@@ -126,6 +127,7 @@ class Route:
     answer: Callable[[Ask], Response]
     what: str = ""
     files_bytes: int = 0
+    probes: bool = False
 
     @property
     def is_api(self) -> bool:

@@ -9,12 +9,13 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.http_health import (
     UnreadableError,
+    _raw,
     components,
     find,
     parse_json,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import labels, masked_value
-from ansible_collections.astral.upkeep.plugins.module_utils.web import split_url
+from ansible_collections.astral.upkeep.plugins.module_utils.web import Answer, split_url
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,61 @@ def test_two_urls_that_look_the_same_are_numbered() -> None:
 def test_what_is_no_web_address(url: str) -> None:
     with pytest.raises(ValueError):
         split_url(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Content-Type", True),
+        ("Server", True),
+        ("Keep-Alive", True),
+        ("Cache-Control", True),
+        ("Location", True),
+        ("Set-Cookie", False),
+        ("SET-COOKIE2", False),
+        ("WWW-Authenticate", False),
+        ("Authorization", False),
+        ("Authentication-Info", False),
+        ("X-Auth-Token", False),
+        ("X-Api-Key", False),
+        ("X-CSRF-Token", False),
+        ("X-Amz-Security-Token", False),
+        ("X-Session-Id", False),
+        ("X-Vault-Secret", False),
+        ("Signature-Input", False),
+    ],
+)
+def test_headers_that_may_let_somebody_in_are_no_evidence(name: str, kept: bool) -> None:
+    answer = Answer(200, "OK", [(name, "hidden-or-not")], b'{"a": "body"}', False, {}, "", [])
+
+    assert ("hidden-or-not" in _raw(answer, {}, keep_body=False)) is kept
+    assert "body" not in _raw(answer, {}, keep_body=False)
+    assert "body" in _raw(answer, {}, keep_body=True)
+
+
+def test_what_was_asked_for_is_evidence() -> None:
+    answer = Answer(200, "OK", [], b"", False, {}, "", [])
+    asked = [
+        {"path": "status", "wanted": "ok", "found": True, "value": "down"},
+        {"path": "db.0", "wanted": "ok", "found": False},
+    ]
+    data = {"json": asked, "contains": {"wanted": "well", "found": False}}
+
+    said = _raw(answer, data, keep_body=False)
+
+    assert said == '200 OK\n\nstatus = "down"\ndb.0 = not there\n"well" is not there'
+
+
+@pytest.mark.parametrize(
+    ("document", "states"),
+    [
+        ({"components": {"db": "up"}}, ["up"]),
+        ({"checks": {"db": "out of service"}}, ["out of service"]),
+        ({"checks": {"db": True}}, [True]),
+        ({"details": {"password": "hunter2", "dsn": "db://u@h/x", "id": "a" * 40}}, []),
+        ({"status": "UP 2.1 (build 7)"}, ["UP 2.1 (build 7)"]),
+        ({"token": "ok"}, []),
+    ],
+)
+def test_only_what_looks_like_a_state_is_one(document: Any, states: list[Any]) -> None:
+    assert [one["state"] for one in components(document)] == states
