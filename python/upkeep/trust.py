@@ -14,6 +14,7 @@ import os
 import pwd
 import re
 import stat
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,12 +23,15 @@ from upkeep.errors import ConfigurationError
 
 GROUPS = "UPKEEP_TRUSTED_GROUPS"
 MOST_LINKS = 40
+# acl(5), linux/posix_acl_xattr.h
+ACL_USER, ACL_GROUP, ACL_WRITE = 0x02, 0x08, 0x02
 NOT_READ = frozenset({".git", ".hg", ".svn", "__pycache__"})
 """Folders in a site that neither we nor Ansible read."""
-CODE = re.compile(
-    r"roles_path|collections_paths?|library|module_utils|inventory|vault_password_file|.*_plugins"
-)
-"""Settings of an ansible.cfg that name what is run or read."""
+TREES = re.compile(r"roles_path|collections_paths?|library|module_utils|inventory|.*_plugins")
+"""Settings of an ansible.cfg whose folders are read and run as a whole."""
+OF_TARGETS = re.compile(r".*interpreter.*|remote_.*|become_exe|.*become.*|sudo_.*|su_.*")
+"""Those that name what is on the hosts."""
+PATH = re.compile(r"(?:^|(?<=[\s=:,@\"']))[/~][^\s:,\"']*")
 OF_ANSIBLE = ("roles", "collections", "plugins", "ansible.cfg")
 """What Ansible looks for in ~/.ansible and /etc/ansible, whatever the site says."""
 INSTALLED_DEPTH = 4
@@ -55,8 +59,9 @@ def trusted_tree(folder: Path, besides: Iterable[Path] = (), depth: int = 1000) 
             continue
         seen.add(real)
         trusted(path)
-        if levels and path.is_dir():
-            waiting += [(one, levels - 1) for one in _within(path)]
+        if path.is_dir():
+            _refuse(path, path.stat(), path, listed=True)
+            waiting += [(one, levels - 1) for one in _within(path)] if levels else []
 
 
 def _within(folder: Path) -> Iterator[Path]:
@@ -75,6 +80,7 @@ def trusted_inventory(inventory: Path) -> None:
     """Raise ConfigurationError if others can write an inventory, or the variables that Ansible finds beside a file."""
     trusted_tree(inventory)
     if inventory.is_file():
+        _refuse(inventory.parent, inventory.parent.stat(), inventory, listed=True)
         for name in ("group_vars", "host_vars"):
             if (inventory.parent / name).exists():
                 trusted_tree(inventory.parent / name)
@@ -91,8 +97,8 @@ def trusted_code(config: Path | None, *more: Path | None) -> None:
     found = _config_of(config)
     if found:
         trusted(found)
-    for path in _named_in(found):
-        trusted_tree(path, depth=INSTALLED_DEPTH)
+    for path, whole in _named_in(found):
+        trusted_tree(path, depth=INSTALLED_DEPTH) if whole else trusted(path)
     for path in _of_ansible():
         if path.exists():
             trusted_tree(path, depth=INSTALLED_DEPTH)
@@ -116,29 +122,36 @@ def _config_of(site: Path | None) -> Path | None:
     return next((one for one in candidates if one and one.is_file()), None)
 
 
-def _named_in(config: Path | None) -> Iterator[Path]:
-    """Yield what an ansible.cfg, or Ansible's variables, name to be read or run, as far as it is there."""
-    named: list[tuple[str, Path]] = []
+def _named_in(config: Path | None) -> Iterator[tuple[Path, bool]]:
+    """Yield what an ansible.cfg, or Ansible's variables, name on this machine; and if it is read as a whole.
+
+    Not only what is known to be code: any setting may name a program, and plugins have settings of their own.
+    """
+    named: list[tuple[str, str, Path]] = []
     if config:
         parser = configparser.ConfigParser(interpolation=None, strict=False)
         try:
             parser.read_string(config.read_text(encoding="utf-8"))
         except (configparser.Error, OSError, ValueError):
             return  # Ansible says better what is wrong with it
-        named = [
-            (value, config.parent)
-            for section in parser.sections()
-            for key, value in parser.items(section)
-            if CODE.fullmatch(key)
-        ]
+        for section in parser.sections():
+            named += [(key, value, config.parent) for key, value in parser.items(section) if value]
     for variable, value in os.environ.items():
-        if variable.startswith("ANSIBLE_") and CODE.fullmatch(variable[8:].lower()):
-            named.append((value, Path()))
-    for value, folder in named:
-        for part in re.split("[:,]", value.strip("\"'")):
-            path = folder / Path(os.path.expandvars(part.strip())).expanduser()
-            if part.strip() and path.exists():
-                yield path
+        if variable.startswith("ANSIBLE_") and variable != "ANSIBLE_CONFIG":
+            named.append((variable[8:].lower(), value, Path()))
+    for key, value, folder in named:
+        if OF_TARGETS.fullmatch(key):
+            continue
+        expanded = os.path.expandvars(value)
+        whole = bool(TREES.fullmatch(key))
+        parts = re.split("[:,]", expanded.strip("\"'")) if whole else PATH.findall(expanded)
+        for part in parts:
+            path = folder / Path(part.strip()).expanduser()
+            if not part.strip() or not (path.is_file() or path.is_dir()):
+                continue
+            yield path, whole
+            if key == "home":
+                yield from ((path / one, True) for one in OF_ANSIBLE if (path / one).exists())
 
 
 def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -172,24 +185,47 @@ def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
         at = one
 
 
-def _refuse(path: Path, status: os.stat_result, meant: Path) -> None:
-    """Raise ConfigurationError if others own or can write a folder or file on the way to what is meant."""
+def _refuse(path: Path, status: os.stat_result, meant: Path, *, listed: bool = False) -> None:
+    """Raise ConfigurationError if others own or can write a folder or file on the way to what is meant.
+
+    listed: it is a folder of which everything is read, so that nobody else may even add to it.
+    """
     through = "" if path == meant else f" (on the way to {meant})"
     if status.st_uid not in (0, os.geteuid()):
         owner = f"belongs to another user ({account.name_of(status.st_uid)})"
         message = f"{path}: {owner}, so nothing is read from it{through}"
-        raise ConfigurationError(message, remedy=f"chown {os.geteuid()} {path}")
-    if stat.S_ISLNK(status.st_mode) or _is_sticky(status):
+        remedy = f"look at it: ls -ld {path}; remove it if it was planted, or move what is read elsewhere"
+        raise ConfigurationError(message, remedy=remedy)
+    if stat.S_ISLNK(status.st_mode) or (_is_sticky(status) and not listed):
         return
     if status.st_mode & stat.S_IWOTH:
         message = f"{path}: everybody can write here, so nothing is read from it{through}"
         raise ConfigurationError(message, remedy=f"chmod o-w {path}")
-    if status.st_mode & stat.S_IWGRP and not _trusted_group(status.st_gid):
+    if not status.st_mode & stat.S_IWGRP:
+        return  # then no access control list lets anybody else write, either
+    if not _trusted_group(status.st_gid):
         group = _group(status.st_gid)
         message = f"{path}: its group {group} can write here, so nothing is read from it{through}"
         raise ConfigurationError(
             message, remedy=f"chmod g-w {path}; or, if all of it are trusted: {GROUPS}={group}"
         )
+    for who in _in_access_list(path):
+        message = f"{path}: {who} can write here, so nothing is read from it{through}"
+        raise ConfigurationError(message, remedy=f"getfacl {path}; setfacl -b {path}")
+
+
+def _in_access_list(path: Path) -> Iterator[str]:
+    """Yield who else can write by a POSIX access control list; its mask is then the group's part of the mode."""
+    try:
+        packed = os.getxattr(path, "system.posix_acl_access")
+    except OSError:  # none, or a file system that has none
+        return
+    for tag, permissions, number in struct.iter_unpack("<HHI", packed[4:]):
+        if permissions & ACL_WRITE:
+            if tag == ACL_USER and number not in (0, os.geteuid()):
+                yield f"the user {account.name_of(number)}"
+            elif tag == ACL_GROUP and not _trusted_group(number):
+                yield f"the group {_group(number)}"
 
 
 def _is_sticky(status: os.stat_result) -> bool:

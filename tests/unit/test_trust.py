@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,85 @@ def test_what_an_ansible_cfg_names_is_looked_at_as_well(
     (elsewhere / "code.py").chmod(0o666)
 
     assert "code.py: everybody can write here" in refused(site)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[defaults]\nexecutable = {0}\n", "[defaults]\nvault_identity_list = a@prompt, b@{0}\n", "[ssh_connection]\nssh_executable={0}\n",
+        "[ssh_connection]\nssh_args = -o ControlMaster=no -F {0}\n", "[defaults]\nprivate_key_file = {0}\n", "[some_plugin]\noption = {0}\n",
+        "[defaults]\nconnection_password_file = '{0}'\n", "[inventory]\ncache_connection = {0}\n", "[defaults]\nexecutable = $ELSE\n",
+    ],
+    ids=lambda text: text.split("\n")[1].partition("=")[0].strip() + ("" if "$" not in text else " by a variable"),
+)  # fmt: skip
+def test_any_setting_may_name_a_program(
+    site: Path, tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    program.write_text("")
+    monkeypatch.setenv("ELSE", str(program))
+    (site / "ansible.cfg").write_text(text.format(program))
+    load_site(str(site))
+
+    os.chown(program, OTHER, -1)
+
+    assert refused(site).startswith(f"{program}: belongs to another user")
+
+
+def test_what_a_setting_names_on_the_hosts_may_be_anybodys_here(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("")
+    os.chown(tmp_path / "python", OTHER, -1)
+    settings = "[defaults]\ninterpreter_python = {0}\nremote_tmp = {0}\n[privilege_escalation]\nbecome_exe = {0}\n"
+    (site / "ansible.cfg").write_text(settings.format(tmp_path / "python"))
+
+    load_site(str(site))
+
+
+def test_ansibles_home_is_looked_at(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "theirs" / "plugins" / "vars" / "v.py"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("")
+    monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "theirs"))
+    load_site(str(site))
+
+    os.chown(plugin, OTHER, -1)
+
+    assert refused(site).startswith(f"{plugin}: belongs to another user")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [("u:54321:rw", "the user uid 54321 can write here"), ("g:54321:rwx", "the group 54321 can write here"),
+     ("u:54321:r", ""), ("u:0:rw", ""), ("u:54321:rw,m::r", "")],
+)  # fmt: skip
+@pytest.mark.parametrize("part", ["playbooks/own.yml", "playbooks"])
+def test_an_access_control_list_counts(site: Path, part: str, entry: str, said: str) -> None:
+    done = subprocess.run(["setfacl", "-m", entry, site / part], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"setfacl: {done.stderr}")
+
+    if said:
+        assert refused(site).startswith(f"{site / part}: {said}")
+    else:
+        load_site(str(site))
+
+
+@pytest.mark.parametrize("folder", ["", "inventory", "roles", "inventory/group_vars"])
+def test_a_folder_like_tmp_is_no_place_for_what_is_read_as_a_whole(site: Path, folder: str) -> None:
+    (site / folder).chmod(0o1777)
+
+    assert refused(site).startswith(f"{site / folder}: everybody can write here")
+
+
+def test_an_inventory_in_a_folder_like_tmp_is_refused_for_the_variables_beside_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "hosts.ini").write_text("web1\n")
+    tmp_path.chmod(0o1777)
+
+    assert refused(tmp_path / "hosts.ini").startswith(f"{tmp_path}: everybody can write here")
 
 
 @pytest.mark.parametrize("variable", ["ANSIBLE_ROLES_PATH", "ANSIBLE_LIBRARY", "ANSIBLE_ACTION_PLUGINS"])  # fmt: skip
