@@ -98,9 +98,13 @@ def needs_another(scope: Scope, alone: Width, together: Width, by_pattern: Colle
 
     alone: what it covers itself; together: with all that the same person keeps quiet already. One check on one host
     is never too much. by_pattern: all checks that a pattern may cover; of a host that is still to come, all of them.
+    A pattern of hosts that covers nothing yet may cover all of them tomorrow.
     """
-    if is_exact(scope.check_pattern) and is_exact(scope.host_pattern) and together.things < 2:
+    one_host = is_exact(scope.host_pattern)
+    if is_exact(scope.check_pattern) and one_host and together.things < 2:
         return False
+    if not one_host and not alone.results:
+        return True
     many = together.things > 1 and together.share > ALONE
     many_hosts = alone.hosts > 1 and alone.host_share > ALONE
     fitting = sum(_fits(check, scope.check_pattern) for check in by_pattern)

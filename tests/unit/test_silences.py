@@ -154,7 +154,7 @@ def test_what_can_be_made(change: dict[str, Any], said: str) -> None:
         (1, "cert_0", "web0", [Scope("disk_0", "web0"), Scope("disk_1", "web0")], True),
         (0, "*", "*", [], True),
         (0, "[a-z]*", "[!~]*", [], True),
-        (0, "disk_0", "*", [], False),
+        (0, "disk_0", "*", [], True),
         (0, "disk_*", "web0", [], False),
         (0, "*", "web0", [], False),
     ],
@@ -167,6 +167,18 @@ def test_how_wide_it_may_be_for_one_person(
     together = width(watched, [scope, *before], is_by_name)
 
     assert needs_another(scope, alone, together, PLAIN) is another
+
+
+@pytest.mark.parametrize("host", ["*", "web[0-9]*", "?*", "[!~]*[!~]"])
+@pytest.mark.parametrize("check", ["disk_0", "disk_*"])
+@pytest.mark.parametrize("watched", [[], site(3, ["cert_0", "cert_1"])], ids=["nothing", "others"])
+def test_a_pattern_of_hosts_that_covers_nothing_yet_takes_a_second_person(
+    check: str, host: str, watched: list[Watched]
+) -> None:
+    scope = Scope(check, host)
+    found = width(watched, [scope], is_by_name)
+
+    assert needs_another(scope, found, found, PLAIN)
 
 
 def test_one_check_on_one_host_is_never_too_wide() -> None:
