@@ -90,7 +90,7 @@ def plan(root: dict[str, Any], now: float) -> Plan:
     finally:
         os.close(opened)
     for members in series.values():
-        members.sort(key=lambda one: -one[0].mtime)
+        members.sort(key=lambda one: (-one[0].mtime, _place_in_series(one[0].path)))
         for archive, links in members[root["keep_newest"] :]:
             if now - archive.mtime <= root["keep_days"] * 86400:
                 continue
@@ -100,6 +100,17 @@ def plan(root: dict[str, Any], now: float) -> Plan:
                 made.doomed.append(archive)
     made.doomed.sort(key=lambda one: one.path)
     return made
+
+
+def _place_in_series(path: str) -> tuple[int, ...]:
+    """Return what is smaller for the newer of two archives of a log by their names, where a copy has made them one age.
+
+    `.1` is newer than `.2`, and `-20260102` than `-20260101`; what logrotate counts stays below a thousand.
+    """
+    name = os.path.basename(path)
+    numbers = [int(one) for one in re.findall(r"[0-9]+", name[len(log_name(name)) :])]
+    is_date = bool(numbers) and numbers[0] >= 1000
+    return tuple(-one if is_date else one for one in numbers)
 
 
 def carry_out(made: Plan) -> tuple[list[Archive], list[tuple[str, str]]]:

@@ -147,7 +147,7 @@ def why_failed(result: Mapping[str, Any]) -> str:
             last = words(lines[-1], LINE_CHARACTERS)
             hint = f"; {NO_ROOM}" if "No usable temporary directory" in last else ""
             return f"{last}{hint} ({message})" if message else f"{last}{hint}"
-    return message
+    return message or "Ansible gave no reason; what the module said may have been too long"
 
 
 def diff_text(diff: object) -> str:

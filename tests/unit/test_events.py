@@ -618,7 +618,7 @@ ANSIBLES = "Module result deserialization failed: No start of json char found"
     ("result", "expected"),
     [
         ({"msg": "no such file"}, "no such file"),
-        ({}, ""),
+        ({}, "Ansible gave no reason; what the module said may have been too long"),
         (
             {"msg": ANSIBLES, "module_stderr": TRACEBACK, "module_stdout": "", "rc": 1},
             "FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/'];"

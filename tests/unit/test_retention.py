@@ -47,6 +47,27 @@ def test_the_newest_of_each_log_stay_whatever_the_clock_says(tmp_path: Path) -> 
     assert [Path(one.path).name for one in doomed] == ["a.log.3.gz", "a.log.4.gz"]
 
 
+@pytest.mark.parametrize(
+    ("names", "stay"),
+    [
+        (["a.log.1.gz", "a.log.2.gz", "a.log.10.gz"], {"a.log.1.gz"}),
+        (["a.log-20200101", "a.log-20200102", "a.log-20191231"], {"a.log-20200102"}),
+        (["a.log-20200101-10", "a.log-20200101-09"], {"a.log-20200101-10"}),
+        (["a.log-2020-01-31.gz", "a.log-2020-02-01.gz"], {"a.log-2020-02-01.gz"}),
+        (["a.log-1577836800.gz", "a.log-1577836900.gz"], {"a.log-1577836900.gz"}),
+    ],
+)
+def test_of_one_age_the_name_says_which_is_newest(
+    names: list[str], stay: set[str], tmp_path: Path
+) -> None:
+    for name in names:
+        old(tmp_path / name)
+
+    doomed = {Path(one.path).name for one in plan(root(tmp_path, keep_newest=1), NOW).doomed}
+
+    assert set(names) - doomed == stay
+
+
 def test_a_log_itself_never_goes(tmp_path: Path) -> None:
     old(tmp_path / "a.log", 900)
 
