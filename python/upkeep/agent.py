@@ -133,17 +133,24 @@ def run(
 def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> None:
     """Let Ansible work, and write down the end and whoever gave nothing."""
     listed: list[str] = []
+    turns: list[list[str]] = []
+    ended = runner.Ended(complete=False, status=-1)
     try:
         if task.changes_hosts and not task.check_mode:
             listed = runner.list_hosts(order, stop)
             places = _machines(task, stop)
             intake.twins = machines.twins(listed, places)
-            if intake.twins:
-                listed = [one for one in listed if one not in intake.twins]
-                order = replace(order, limit=_named(order.workspace / "once", listed))
+            turns = machines.turns(listed, places) if intake.twins else []
             taken = [*listed, *{f"{MACHINE}{places[one]}" for one in listed if one in places}]
             intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
-        ended = _work(task, order, intake, stop)
+        if not turns:
+            ended = _work(task, order, intake, stop)
+        for number, hosts in enumerate(turns):
+            limited = replace(order, limit=_named(order.workspace / f"turn-{number}", hosts))
+            ended = _work(task, limited, intake, stop, hosts)
+            if not ended.complete or ended.stopped or stop.reason:
+                break
+            intake.account_for_begun(ended)
     except (RunError, OSError) as exc:
         ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
     intake.unread = runner.unread_sources(order)
@@ -166,8 +173,14 @@ def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
         return run_id
 
 
-def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> runner.Ended:
-    """Let Ansible work until every host had its turn, and return how it ended.
+def _work(
+    task: Task,
+    order: runner.Order,
+    intake: _Intake,
+    stop: child.Stop,
+    hosts: Sequence[str] | None = None,
+) -> runner.Ended:
+    """Let Ansible work until every host had its turn, and return how it ended. hosts: those of the order, if not all.
 
     Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
     are then asked again, one at a time if more than one was in work: so the next death has a name. A host on which a
@@ -190,7 +203,8 @@ def _work(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) ->
         if len(ended.open) == 1:
             dead |= set(ended.open)
         done = set() if task.changes_hosts else set(intake.outcomes)
-        rest = [one for one in runner.hosts_of(order) if one not in dead | touched | done]
+        there = runner.hosts_of(order) if hosts is None else hosts
+        rest = [one for one in there if one not in dead | touched | done]
         if not rest or stop.reason:
             break
         left = ended.touched | (dead & set(ended.open))
@@ -465,8 +479,6 @@ class _Intake:
         absent_percent: see absent.py; None if not every host of the procedure's pattern was named.
         """
         self.ended = True
-        for host, other in (self.twins or {}).items():
-            self.lost(host, f"leads to the same machine as {other}", Outcome.SKIPPED)
         for host in self.refusals.hosts():
             self._take(self.refusals.answer(host, self.latest.get(host), clock.now()))
         self._write()

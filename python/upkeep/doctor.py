@@ -96,7 +96,7 @@ def examine(site: Site, limit: str = "") -> list[Line]:
         for done in as_completed(work):
             found[work[done]] = done.result()
     for host, other in twins(hosts, machines(hosts)).items():
-        text = f"leads to the same machine as {other}; a job runs there once, under that name"
+        text = f"leads to the same machine as {other}; what changes hosts works on the two one after the other"
         found[host].append(Line(host, "machine", "warn", text, "let it have one name"))
     return lines + [line for name in hosts for line in found[name]]
 

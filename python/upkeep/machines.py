@@ -1,4 +1,4 @@
-"""Names of an inventory that lead to one machine: a job on both would run twice there, at the same time.
+"""Names of an inventory that lead to one machine: a job on both would run there twice at the same time.
 
 Only what the inventory says is believed, and the names of addresses: what a host says of itself (its machine-id) could
 be another's, and keep that one from its maintenance.
@@ -108,6 +108,21 @@ def twins(hosts: Iterable[str], known: Mapping[str, Machine]) -> dict[str, str]:
         if machine is not None and first.setdefault(machine, host) != host:
             found[host] = first[machine]
     return found
+
+
+def turns(hosts: Iterable[str], known: Mapping[str, Machine]) -> list[list[str]]:
+    """Return the hosts in groups, each with a machine once: one group after the other meets none twice at once."""
+    groups: list[list[str]] = []
+    times: dict[Machine, int] = {}
+    for host in hosts:
+        machine = known.get(host)
+        number = 0 if machine is None else times.get(machine, 0)
+        if machine is not None:
+            times[machine] = number + 1
+        while len(groups) <= number:
+            groups.append([])
+        groups[number].append(host)
+    return groups
 
 
 def _is_address(text: str) -> bool:

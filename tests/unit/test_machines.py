@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.machines import machines, resolve, twins
+from upkeep.machines import machines, resolve, turns, twins
 
 JUMP = {"ansible_ssh_common_args": "-J gate"}
 
@@ -45,3 +45,24 @@ def test_a_name_and_its_address_are_one() -> None:
 def test_a_name_that_nobody_knows_stays_a_name() -> None:
     assert resolve(["no-such-name.invalid"]) == {}
     assert twins(["a", "b"], machines({"a": {"ansible_host": "no-such.invalid"}, "b": {"ansible_host": "no-such.invalid"}})) == {"b": "a"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        ({}, []),
+        ({"a": "1", "b": "2"}, [["a", "b"]]),
+        ({"a": "1", "b": "1", "c": "2"}, [["a", "c"], ["b"]]),
+        ({"a": "1", "b": "1", "c": "1", "d": "2", "e": "2"}, [["a", "d"], ["b", "e"], ["c"]]),
+        ({"a": "1", "b": "{{ lookup('x') }}", "c": "1"}, [["a", "b"], ["c"]]),
+    ],
+)
+def test_in_each_turn_a_machine_is_once(
+    addresses: dict[str, str], expected: list[list[str]]
+) -> None:
+    hosts = {
+        name: {"ansible_host": f"192.0.2.{end}" if end.isdigit() else end}
+        for name, end in addresses.items()
+    }
+
+    assert turns(hosts, machines(hosts)) == expected

@@ -141,11 +141,11 @@ def tell_absent(
 def tell_twins(
     db: Connection, site: str, procedure: str, twins: Mapping[str, str], now: datetime
 ) -> None:
-    """Tell of hosts that a job has left out, for they lead to the machine of another one; none: that there are none."""
+    """Tell of hosts that lead to the machine of another one, and so wait in a job; none: that there are none."""
     if twins:
         some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
         some += ", …" if len(twins) > NAMED_HOSTS else ""
-        message = f"{len(twins)} hosts of {procedure} lead to a machine of another name, and were left out: {some}"
+        message = f"{len(twins)} hosts of {procedure} lead to a machine of another name, and wait for each other: {some}"
         remedy = "let each machine have one name in the inventory; upkeep doctor lists them"
         tell(db, site, "one_machine", procedure, now, Severity.MEDIUM, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "one_machine"):
