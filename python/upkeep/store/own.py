@@ -145,7 +145,8 @@ def tell_twins(
     if twins:
         some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
         some += ", …" if len(twins) > NAMED_HOSTS else ""
-        message = f"{len(twins)} hosts of {procedure} lead to a machine of another name, and wait for each other: {some}"
+        count = f"{len(twins)} hosts of {procedure}"
+        message = f"{count} lead to a machine of another name, and wait for each other: {some}"
         remedy = "let each machine have one name in the inventory; upkeep doctor lists them"
         tell(db, site, "one_machine", procedure, now, Severity.MEDIUM, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "one_machine"):
