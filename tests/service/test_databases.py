@@ -51,6 +51,18 @@ def see(*declared: dict[str, Any], seconds: int = 30) -> list[Observation]:
     return databases.gather(params, Host())
 
 
+def see_alone(declared: dict[str, Any]) -> Observation:
+    """See a server of which nobody else has a connection; those of the test before take a moment to go."""
+
+    def look() -> Observation | None:
+        [seen] = see(declared)
+        return seen if seen.data.get("connections") == 1 else None
+
+    found = eventually(look)
+    assert found is not None
+    return found
+
+
 def connect(seen: Observation) -> Verdict:
     return database_connect.judge(seen, database_connect.Params(), NOW)
 
@@ -157,7 +169,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_postgresql_answers(postgresql: Server, way: str) -> None:
-    [seen] = see(postgresql.database)
+    seen = see_alone(postgresql.database)
 
     assert seen.error == ""
     assert seen.subject == f"postgresql clerk@127.0.0.1:{postgresql.database['port']}/postgres"
@@ -227,6 +239,7 @@ def test_postgresql_is_full(postgresql: Server, way: str) -> None:
     declared = postgresql.database
     settings = {"host": declared["address"], "port": declared["port"], "user": "clerk",
                 "password": PASSWORD, "dbname": "postgres"}  # fmt: skip
+    see_alone(declared)
     with ExitStack() as held:
         for _number in range(4):
             connection = held.enter_context(psycopg.connect(**settings))
