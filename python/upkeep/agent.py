@@ -346,7 +346,10 @@ class _Intake:
                 held = leases.take(db, site, hosts, self.run_id, clock.now())
             if not held:
                 return
-            host, holder = next(iter(held.items()))
+            host = min(
+                held, key=lambda one: one.startswith(MACHINE)
+            )  # by its name, if that is taken
+            holder = held[host]
             host = host.removeprefix(MACHINE)
             if not wait or self.stopping.reason:
                 why = f"run {holder} changes {host} now; wait for its end: upkeep show {holder}"

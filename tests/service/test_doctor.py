@@ -388,7 +388,11 @@ def test_dead_addresses_are_given_up_side_by_side(
                 one.connect(full.getsockname())
         host = variables(sshd, ansible_port=full.getsockname()[1])
         folder = site(sshd, {f"web{number}": host for number in range(20)})
-        lines = [line for line in examine(load_site(str(folder))) if line.host != "controller"]
+        lines = [
+            line
+            for line in examine(load_site(str(folder)))
+            if line.host != "controller" and line.topic != "machine"  # they are all one
+        ]
         for one in waiting:
             one.close()
 

@@ -123,7 +123,7 @@ def test_the_next_start_removes_what_nobody_needs_and_nothing_else(
 def test_hosts_are_counted_whose_results_are_taken_in(sqlite_store: Store, tmp_path: Path) -> None:
     workspace = tmp_path / "run-x"
     with sqlite_store.begin() as db:
-        start = begun(workspace=str(workspace), started_by=agent.getpass.getuser(),
+        start = begun(workspace=str(workspace), started_by=agent.account.own_name(),
                       driver_host=agent.socket.gethostname(), boot_id=BOOT, driver_pid=killed_process()["pid"])  # fmt: skip
         run_id = runs.start(db, start)
         add_host(db, run_id, answer(result(), host="web3"))
