@@ -693,7 +693,7 @@ def test_a_run_is_asked_for_once_more(setting: Setting, visitor: Any) -> None:
     ("limit", "said"),
     [
         ("w" * 3_999 + "…", "longer than what is kept"),
-        ("all,!@/srv/left-out", "may say something else now"),
+        ("all,@/srv/hosts", "may say something else now"),
     ],
     ids=["cut", "file"],
 )
