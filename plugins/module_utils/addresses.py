@@ -42,6 +42,15 @@ _SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")  # RFC 5214, section 6.1
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is an address, and no name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def refused(text: str, reach: str, own: Collection[str] = ()) -> str:
     """Return why an address is not connected to; empty if it may be, or is no address but a name.
 

@@ -7,12 +7,17 @@ import pwd
 from pathlib import Path
 
 
-def name_of(number: int) -> str:
-    """Return an account's name, or `uid 1234` where it has none."""
+def known_name(number: int) -> str | None:
+    """Return an account's name; None where it has none."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"uid {number}"
+        return None
+
+
+def name_of(number: int) -> str:
+    """Return an account's name, or `uid 1234` where it has none."""
+    return known_name(number) or f"uid {number}"
 
 
 def own_name() -> str:

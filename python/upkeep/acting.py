@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from upkeep import clock
-from upkeep.account import name_of
+from upkeep.account import known_name, name_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
@@ -43,8 +43,8 @@ def account() -> str:
         number = UNSET
     for uid in (number, os.getuid()):
         if uid != UNSET:
-            found = name_of(uid)
-            if not found.startswith("uid "):
+            found = known_name(uid)
+            if found:
                 return found
     return name_of(os.getuid())
 

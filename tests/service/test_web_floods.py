@@ -21,6 +21,7 @@ import httpx2
 import psycopg
 import pytest
 from patience import PATIENCE_SECONDS
+from service import disks
 from service.copies import Copies
 from service.page import PASSWORD, Visitor, add_users, served
 from service.postgres import Postgres
@@ -482,15 +483,8 @@ def health(where: str) -> tuple[int, list[str]]:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("a small file system needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "upkeep-test", str(folder)]
-    if subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("this root may not mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disks.small(tmp_path / "disk", 4) as folder:
+        yield folder
 
 
 @contextlib.contextmanager

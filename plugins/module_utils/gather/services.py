@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import socket
@@ -14,6 +13,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ansible_collections.astral.upkeep.plugins.module_utils.addresses import is_address
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     STARTTLS,
     Connection,
@@ -170,7 +170,7 @@ def _ask_server(
     number = int.from_bytes(os.urandom(2), "big")
     question = encode_question(number, name, TYPES[kind])
     try:
-        address = server if _is_address(server) else host.resolve(server, port)[0]
+        address = server if is_address(server) else host.resolve(server, port)[0]
         with host.connect_udp(address, port, timeout_seconds) as connection:
             connection.send(question)
             ends = time.monotonic() + timeout_seconds
@@ -192,14 +192,6 @@ def _ask_server(
     if answers == 0:
         raise NoAnswerError("name", f"{server}: no {kind} of {name}")
     return told
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def encode_question(number: int, name: str, kind: int) -> bytes:

@@ -136,8 +136,7 @@ class Gate:
         return answer
 
     async def _response(self, route: Route, request: Request) -> Response:
-        takes_long = route.files_bytes > 0 or "password" in route.what
-        if takes_long:
+        if route.files_bytes or (route.hashes and route.least is not None):
             # Who may not is told so before anything large is read, and before anybody waits for their turn.
             early = partial(self._guarded, route, request, Body(), self._early)
             response = await to_thread.run_sync(early, limiter=self.threads)
@@ -167,12 +166,12 @@ class Gate:
         """Return the answer; where passwords are looked at, in the turn of who asks."""
         address = _address(request)
         try:
-            if route.what == "sign in":
+            if route.hashes and route.least is None:
                 look = partial(self._standing, address)
                 there = await to_thread.run_sync(look, limiter=self.threads)
                 queue = self.known if there.known else self.strangers
                 return await queue.run(call, there.network, there.failures)
-            if "password" in route.what:
+            if route.hashes:
                 return await self.known.run(call, sessions.network_of(address))
         except BusyError:
             return self._busy(route, request)

@@ -138,8 +138,8 @@ def _inside(path: str) -> str:
 
 ROUTES = (
     Route(GET, "/sign-in", None, show_sign_in),
-    Route(POST, "/sign-in", None, sign_in, "sign in"),
+    Route(POST, "/sign-in", None, sign_in, "sign in", hashes=True),
     Route(POST, "/sign-out", Role.VIEWER, sign_out, "sign out"),
     Route(GET, "/me", Role.VIEWER, show_me),
-    Route(POST, "/me/password", Role.VIEWER, change_password, "change password"),
+    Route(POST, "/me/password", Role.VIEWER, change_password, "change password", hashes=True),
 )

@@ -111,5 +111,7 @@ def _path(series: Series) -> str:
 ROUTES = (
     Route(GET, "/baselines", Role.VIEWER, show_baselines),
     Route(GET, "/baselines/series", Role.VIEWER, show_series),
-    Route(POST, "/baselines/series", MAY_ACCEPT, accept, "accept baseline with password"),
+    Route(
+        POST, "/baselines/series", MAY_ACCEPT, accept, "accept baseline with password", hashes=True
+    ),
 )

@@ -133,11 +133,11 @@ def _keep_an_admin(others: int) -> None:
 
 ROUTES = (
     Route(GET, "/users", Role.ADMIN, show_users, "look at users"),
-    Route(POST, "/users", Role.ADMIN, add_user, "add user with password"),
+    Route(POST, "/users", Role.ADMIN, add_user, "add user with password", hashes=True),
     Route(GET, "/users/{name}", Role.ADMIN, show_user, "look at users"),
     Route(POST, "/users/{name}/role", Role.ADMIN, set_role, "set role"),
     Route(POST, "/users/{name}/off", Role.ADMIN, turn_off, "turn user off"),
     Route(POST, "/users/{name}/on", Role.ADMIN, turn_on, "turn user on"),
-    Route(POST, "/users/{name}/password", Role.ADMIN, set_password, "set password"),
+    Route(POST, "/users/{name}/password", Role.ADMIN, set_password, "set password", hashes=True),
     Route(GET, "/acts", Role.APPROVER, show_acts, "look at acts"),
 )

@@ -365,10 +365,21 @@ ROUTES = (
         GET, "/reviews/{id:int}/files/{sha256}", Role.VIEWER, download, "download file of review"
     ),
     Route(
-        POST, "/reviews/{id:int}/sign", LEAST_ROLE, sign, "sign review with password", FORM_BYTES
+        POST,
+        "/reviews/{id:int}/sign",
+        LEAST_ROLE,
+        sign,
+        "sign review with password",
+        FORM_BYTES,
+        hashes=True,
     ),
     Route(
-        POST, "/reviews/{id:int}/hand-over", LEAST_ROLE, hand_over, "hand review over with password"
+        POST,
+        "/reviews/{id:int}/hand-over",
+        LEAST_ROLE,
+        hand_over,
+        "hand review over with password",
+        hashes=True,
     ),
     Route(POST, "/reviews/{id:int}/renew", LEAST_ROLE, renew, "renew review"),
 )

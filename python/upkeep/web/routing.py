@@ -116,9 +116,9 @@ class Ask:
 class Route:
     """A way to ask.
 
-    least: who may; None: anybody, also who has not signed in. what: for the record, if it acts; with `password` in it,
-    few are answered at once. files_bytes: how large a form with files may be, where it takes files. probes: whether the
-    database is written to before it is answered.
+    least: who may; None: anybody, also who has not signed in. what: for the record, if it acts. files_bytes: how large
+    a form with files may be, where it takes files. probes: whether the database is written to before it is answered.
+    hashes: whether a password is looked at or kept, which takes so long that few are answered at once.
     """
 
     method: str
@@ -128,6 +128,7 @@ class Route:
     what: str = ""
     files_bytes: int = 0
     probes: bool = False
+    hashes: bool = False
 
     @property
     def is_api(self) -> bool:
