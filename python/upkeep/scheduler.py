@@ -347,7 +347,7 @@ class Scheduler:
             attempt([one], procedure, now),
             due_at=one.due_at,
             state=occurrences.MISSED,
-            cause="the host was away until the next one was due",
+            cause="the host had not caught up when the next one was due",
         )
         with self.store.begin() as db:
             if occurrences.strike_out(db, one):

@@ -8,6 +8,7 @@ trusted, in the environment and not in a file: such a file would be the group's 
 from __future__ import annotations
 
 import configparser
+import contextlib
 import functools
 import grp
 import os
@@ -59,9 +60,11 @@ def trusted_tree(folder: Path, besides: Iterable[Path] = (), depth: int = 1000) 
             continue
         seen.add(real)
         trusted(path)
-        if path.is_dir():
-            _refuse(path, path.stat(), path, listed=True)
-            waiting += [(one, levels - 1) for one in _within(path)] if levels else []
+        # What this account cannot list, Ansible cannot read for it; and what is gone meanwhile is read by nobody.
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            if path.is_dir():
+                _refuse(path, path.stat(), path, listed=True)
+                waiting += [(one, levels - 1) for one in _within(path)] if levels else []
 
 
 def _within(folder: Path) -> Iterator[Path]:

@@ -423,7 +423,7 @@ def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
         "debt",
         "10 03:00",
         "missed",
-        "the host was away until the next one was due",
+        "the host had not caught up when the next one was due",
     ) in one.all()
     assert one.open_findings() == [("occurrence_missed", "daily on web2")]
 

@@ -272,6 +272,25 @@ def test_what_nobody_reads_may_be_anybodys(site: Path) -> None:
     load_site(str(site))
 
 
+@pytest.mark.parametrize("gone", [PermissionError, FileNotFoundError])
+def test_what_this_account_cannot_list_is_passed_over(
+    site: Path, gone: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = os.scandir
+
+    def scandir(path: Path) -> object:
+        if Path(path).name == "roles":
+            raise gone(path)
+        return usual(path)
+
+    monkeypatch.setattr(trust.os, "scandir", scandir)
+    load_site(str(site))
+
+    (site / "vars" / "secrets.yml").chmod(0o666)
+
+    assert "secrets.yml: everybody can write here" in refused(site)
+
+
 def test_a_state_within_the_site_is_no_part_of_it(site: Path) -> None:
     (site / "upkeep.toml").write_text('state = "var"\n')
     os.environ.pop("UPKEEP_STATE")

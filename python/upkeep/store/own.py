@@ -80,8 +80,9 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
 
 
 def tell_behind(db: Connection, one: Debt, title: str, remedy: str, now: datetime) -> None:
-    """Tell that a host has not caught up with what it owed before the next one was due."""
-    message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.host} was away until the next one was due"
+    """Tell that a host has not caught up with what it owed: it was away, or its turn did not come."""
+    due = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC"
+    message = f"{due}: {one.host} had not caught up when the next one was due"
     subject = findings.on_host(one.schedule, one.host)
     tell(db, one.site, "occurrence_missed", subject, now, Severity.MEDIUM, message, remedy)
 

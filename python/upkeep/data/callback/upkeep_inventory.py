@@ -77,9 +77,12 @@ def failed_script(manager: Any, source: str) -> bool:
     """
     if not os.path.isfile(source) or not os.access(source, os.X_OK):  # noqa: PTH113
         return False
-    with open(source, "rb") as stream:  # noqa: PTH123
-        if stream.read(2) != b"#!":
-            return False
+    try:
+        with open(source, "rb") as stream:  # noqa: PTH123
+            if stream.read(2) != b"#!":
+                return False
+    except OSError:  # who may run it and not read it has read no INI
+        return False
     hosts = manager._inventory.hosts.values()
     given = {host.name for host in hosts if str(host.vars.get("inventory_file")) == source}
     as_ini = InventoryData()
