@@ -283,7 +283,7 @@ def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None
         if one and run:
             own.tell_end(db, one, run.title, at)
         if run:
-            own.tell_caught_up(db, run.site, run.procedure, run_id, at)
+            own.tell_caught_up(db, run, at)
         leases.release(db, run_id)
 
 
@@ -592,6 +592,7 @@ def _order(task: Task, workspace: Path, limit: str) -> runner.Order:
         forks=task.forks,
         variables=variables,
         environment=task.environment,
+        seconds=task.run_timeout_seconds,
     )
 
 

@@ -36,6 +36,7 @@ class Order:
     playbook: a collection's (`astral.upkeep.daily`) or an absolute path. variables: without secrets.
     workspace: an empty private folder, on a tmpfs where there is one; the caller removes it. answered, silent: hosts
     that go first, for they answered last time, and hosts that go last, in this order; new ones go between them.
+    seconds: how long the run may take.
     """
 
     playbook: str
@@ -49,6 +50,7 @@ class Order:
     environment: Mapping[str, str] = field(default_factory=dict)
     answered: Collection[str] = ()
     silent: Sequence[str] = ()
+    seconds: float = 3600.0
 
 
 class Listener(events.Listener, Protocol):
@@ -84,9 +86,13 @@ def run(order: Order, listener: Listener) -> Ended:
     import ansible_runner  # half a second, and only runs need it
     import pexpect
 
-    if order.silent:
-        turns = {"answered": sorted(order.answered), "silent": list(order.silent)}
-        (order.workspace / "turns.json").write_text(json.dumps(turns), encoding="utf-8")
+    turns = {
+        "answered": sorted(order.answered),
+        "silent": list(order.silent),
+        "seconds": order.seconds,
+        "forks": order.forks,
+    }
+    (order.workspace / "turns.json").write_text(json.dumps(turns), encoding="utf-8")
     ears = Ears(listener, _artifacts(order.workspace, "job_events"))
     report = order.workspace / "keeper"
     report.unlink(missing_ok=True)  # of the work before, in the same run

@@ -271,6 +271,8 @@ class Scheduler:
                 told = findings.own_subjects(db, self.key, MISSED)
                 if subject in told and last != occurrences.MISSED:
                     own.tell(db, self.key, MISSED, subject, now)
+                if host and findings.on_host(name, own.MANY_HOSTS) in told:
+                    own.tell_no_more_behind(db, self.key, name, now)
 
     def _make(self, now: datetime) -> None:
         """Turn due times into occurrences."""
@@ -318,14 +320,17 @@ class Scheduler:
             owed = occurrences.debts(db, self.key)
             trying = occurrences.being_tried(db, self.key) if owed else set()
         due: dict[str, list[Debt]] = {}
+        late: dict[str, list[Debt]] = {}
         for one in owed:
             procedure = self.site.schedule.procedures.get(one.schedule)
             if procedure is None:
                 continue
             if one.expires_at is not None and one.expires_at <= now:
-                self._strike_out(one, procedure, now)
+                late.setdefault(one.schedule, []).append(one)
             elif self._is_for_a_try(one, procedure, now) and (one.schedule, one.host) not in trying:
                 due.setdefault(one.schedule, []).append(one)
+        for schedule, debts in late.items():
+            self._strike_out(debts, self.site.schedule.procedures[schedule], now)
         for schedule, debts in due.items():
             procedure = self.site.schedule.procedures[schedule]
             several = agent.takes_several(self.site.playbook(procedure), procedure.hosts)
@@ -341,19 +346,23 @@ class Scheduler:
             return False
         return may_still_run(procedure, one.due_at, now)
 
-    def _strike_out(self, one: Debt, procedure: Procedure, now: datetime) -> None:
-        """Let a debt go that the next occurrence replaces, and tell of it."""
-        missed = replace(
-            attempt([one], procedure, now),
-            due_at=one.due_at,
-            state=occurrences.MISSED,
-            cause="the host had not caught up when the next one was due",
-        )
+    def _strike_out(self, those: list[Debt], procedure: Procedure, now: datetime) -> None:
+        """Let debts of a procedure go that the next occurrence replaces, and tell of it."""
         with self.store.begin() as db:
-            if occurrences.strike_out(db, one):
-                occurrences.make(db, [missed])
-                remedy = f"upkeep run {one.schedule} -i {self.site_name} --limit {one.host}"
-                own.tell_behind(db, one, procedure.title, remedy, now)
+            struck = [one for one in those if occurrences.strike_out(db, one)]
+            if struck:
+                why = "the host had not caught up when the next one was due"
+                missed = [
+                    replace(
+                        attempt([one], procedure, now),
+                        due_at=one.due_at,
+                        state=occurrences.MISSED,
+                        cause=why,
+                    )
+                    for one in struck
+                ]
+                occurrences.make(db, missed)
+                own.tell_behind(db, struck, procedure.title, self.site_name, now)
 
     def _begin(self, now: datetime) -> None:
         """Claim what waits, the most urgent first, as long as there is room, and begin it."""

@@ -27,10 +27,10 @@ MIB = 1 << 20
 
 @contextlib.contextmanager
 def dead_network() -> Iterator[None]:
-    """Lead a network to an interface that drops all."""
+    """Lead a network to an interface that drops all: a bridge without ports, that asks nobody for an address."""
     for command in (
-        f"ip link add {INTERFACE} type dummy",
-        f"ip link set {INTERFACE} up",
+        f"ip link add {INTERFACE} type bridge",
+        f"ip link set {INTERFACE} arp off up",
         f"ip route add {NETWORK} dev {INTERFACE}",
     ):
         subprocess.run(command.split(), check=True)

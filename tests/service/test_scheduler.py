@@ -435,6 +435,34 @@ def test_a_debt_expires_when_the_next_one_is_due(driven: Make) -> None:
     assert one.open_findings() == []
 
 
+def test_many_hosts_that_are_behind_are_one_finding_until_none_is(driven: Make) -> None:
+    hosts = [f"web{number}" for number in range(1, 9)]
+    away, there = [f"{one}=unreachable" for one in hosts], [f"{one}=ok" for one in hosts]
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = away
+    one.go("2099-06-10T03:00")
+    one.go("2099-06-11T03:00")
+
+    assert one.open_findings() == [("occurrence_missed", "daily on many hosts")]
+    with one.store.read() as db:
+        [told] = [each for each in findings.open_ones(db) if each.host == own.HOST]
+    assert "8 hosts (web1, web2, web3, web4, web5, …) had not caught up" in told.message
+
+    one.hosts[""] = [*there[:6], *away[6:]]
+    one.go("2099-06-12T03:00")
+    assert one.open_findings() == [("occurrence_missed", "daily on many hosts")]
+
+    one.hosts[""] = [*there[:6], away[6]]  # web8 has left the inventory
+    one.go("2099-06-13T03:00")  # of a few, each is told
+    many, web7, web8 = [
+        ("occurrence_missed", f"daily on {who}") for who in ("many hosts", "web7", "web8")
+    ]
+    assert one.open_findings() == [many, web7, web8]
+    one.hosts[""] = there[:7]
+    one.go("2099-06-14T03:00")
+    assert one.open_findings() == [web8]  # which is gone, and too many are gone at once
+
+
 def test_of_a_host_that_is_gone_it_is_not_said_any_more_that_it_is_behind(driven: Make) -> None:
     one = driven(daily(owed=True), "2099-06-10T02:00")
     one.hosts[""] = ["web1=ok", "web2=unreachable"]

@@ -14,6 +14,7 @@ import pytest
 import warm
 from alert_samples import MONDAY, SITE, full, run, seen
 
+from upkeep.data.callback import upkeep_inventory
 from upkeep.observed import Observed, Outcome
 from upkeep.store import Store, runs
 from upkeep.verdicts import Status
@@ -94,3 +95,58 @@ def test_the_live_one_is_first_the_next_time_and_the_others_take_turns(
 
     assert found["live"] == "ok"
     assert outcomes()["live"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "forks", "seconds", "expected"),
+    [
+        (1, 10, 3600, 10),
+        (0, 10, 3600, 10),
+        (3003, 50, 240, 6),
+        (3003, 50, 3600, 10),
+        (10_000, 10, 60, 5),
+        (1090, 50, 240, 10),
+    ],
+)
+def test_two_runs_reach_all_where_that_can_be(
+    hosts: int, forks: int, seconds: float, expected: int
+) -> None:
+    assert upkeep_inventory.connect_seconds(hosts, forks, seconds) == expected
+
+
+SSH = """#!/bin/sh
+# Says how long it was told to wait for a connection, and makes none.
+for word; do case $word in ConnectTimeout=*) echo "${word#*=}" >> "%s";; esac; done
+exit 255
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "configured", "own", "expected"),
+    [
+        (600, "", {}, {"10"}),
+        (120, "", {"ansible_ssh_timeout": 20}, {"20", "7"}),
+        (75, "[defaults]\ntimeout = 30\n", {}, {"30"}),
+    ],
+    ids=["usual", "many hosts, and one of its own", "the site's own"],
+)
+def test_a_connection_is_given_less_time_where_hosts_are_many_for_the_time_of_the_run(
+    tmp_path: Path, seconds: int, configured: str, own: dict[str, Any], expected: set[str]
+) -> None:
+    site = tmp_path / "site"
+    (site / "inventory").mkdir(parents=True)
+    said = tmp_path / "said"
+    ssh = tmp_path / "ssh"
+    ssh.write_text(SSH % said)
+    ssh.chmod(0o755)
+    variables = {"upkeep_checks_all": ["memory_available"], "ansible_ssh_executable": str(ssh)}
+    hosts = {"h0": own, **{f"h{number}": {} for number in range(1, 30)}}
+    tree = {"all": {"hosts": hosts, "vars": variables}}
+    (site / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    (site / "ansible.cfg").write_text(configured)
+    (site / "schedule.yml").write_text("procedures: {daily: {title: Daily}}\n")
+    (site / "upkeep.toml").write_text(f'state = "../state"\nworkspace = "../work"\nforks = 1\nrun_timeout_seconds = {seconds}\n')  # fmt: skip
+
+    warm.run(["run", "daily", "-i", str(site)])
+
+    assert set(said.read_text().split()) == expected

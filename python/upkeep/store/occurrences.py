@@ -440,6 +440,34 @@ def executed_on(db: Connection, run_id: int) -> set[str]:
     return set(found.scalars())
 
 
+def behind(db: Connection, site: str, schedule: str) -> set[str]:
+    """Return the hosts that have not caught up with what they owed, and have not executed the procedure since."""
+    table, run, host, change = tables.occurrence, tables.run, tables.run_host, tables.change
+    missed = db.execute(
+        select(table.c.host, func.max(table.c.due_at))
+        .where(table.c.site == name(site), table.c.schedule == schedule, table.c.host != "")
+        .where(table.c.state == MISSED)
+        .group_by(table.c.host)
+    )
+    owed = {one.host: one[1] for one in missed}
+    if not owed:
+        return set()
+    failed = exists().where(
+        change.c.run_id == run.c.id, change.c.host == host.c.host, change.c.kind == "failed"
+    )
+    executed = db.execute(
+        select(host.c.host, func.max(host.c.observed_at))
+        .join(run, run.c.id == host.c.run_id)
+        .where(run.c.site == name(site), run.c.procedure == schedule, run.c.check_mode.is_(False))
+        .where(
+            host.c.observed_at >= min(owed.values()), host.c.outcome == Outcome.OK.value, ~failed
+        )
+        .group_by(host.c.host)
+    )
+    since = {one.host: one[1] for one in executed}
+    return {host for host, due in owed.items() if host not in since or since[host] < due}
+
+
 def _settle(db: Connection, run: Row[tuple[object, ...]], hosts: Collection[str]) -> None:
     """Strike out what the hosts owed of the run's procedure."""
     if not hosts:

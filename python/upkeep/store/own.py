@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from upkeep.store import findings, occurrences, tables
+from upkeep.store import findings, occurrences, runs, tables
 from upkeep.store.occurrences import Debt, Occurrence
+from upkeep.store.runs import Run
 from upkeep.store.statements import upsert
 from upkeep.store.texts import fingerprint, name, told
 from upkeep.verdicts import Severity, Status
@@ -17,6 +18,8 @@ from upkeep.verdicts import Severity, Status
 HOST = findings.OWN_HOST
 NO_RUN = 0
 NAMED_HOSTS = 5
+MANY_HOSTS = "many hosts"
+"""In a host's place, where there are more than can be named; no host of Ansible's has a blank in its name."""
 CHECKS = {
     "occurrence_missed": "Every occurrence is run in its time",
     "run_failed": "Every run comes to its end",
@@ -79,22 +82,56 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
         tell(db, one.site, "occurrence_missed", one.schedule, now)
 
 
-def tell_behind(db: Connection, one: Debt, title: str, remedy: str, now: datetime) -> None:
-    """Tell that a host has not caught up with what it owed: it was away, or its turn did not come."""
-    due = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC"
-    message = f"{due}: {one.host} had not caught up when the next one was due"
-    subject = findings.on_host(one.schedule, one.host)
-    tell(db, one.site, "occurrence_missed", subject, now, Severity.MEDIUM, message, remedy)
+def tell_behind(
+    db: Connection, those: Sequence[Debt], title: str, site_name: str, now: datetime
+) -> None:
+    """Tell that hosts have not caught up with what they owed of a procedure: they were away, or had no turn.
+
+    Each of a few is a finding; many are one, or a network that is down would be thousands.
+    """
+    first = min(those, key=lambda one: (one.due_at, one.host))
+    due = f"{title}, due {first.due_at:%Y-%m-%d %H:%M} UTC"
+    run = f"upkeep run {first.schedule} -i {site_name}"
+
+    def say(subject: str, who: str, remedy: str) -> None:
+        message = f"{due}: {who} had not caught up when the next one was due"
+        tell(db, first.site, "occurrence_missed", subject, now, Severity.MEDIUM, message, remedy)
+
+    if len(those) > NAMED_HOSTS:
+        say(findings.on_host(first.schedule, MANY_HOSTS), _counted([o.host for o in those]), run)
+        return
+    for one in those:
+        subject = findings.on_host(one.schedule, one.host)
+        say(subject, one.host, f"{run} --limit {shlex.quote(one.host)}")
 
 
-def tell_caught_up(db: Connection, site: str, procedure: str, run_id: int, now: datetime) -> None:
-    """Take back what is said of hosts that are behind with the procedure, where the run has executed it."""
-    behind = findings.own_subjects(db, site, "occurrence_missed")
+def _counted(hosts: Sequence[str]) -> str:
+    some = ", ".join(sorted(hosts)[:NAMED_HOSTS])
+    return f"{len(hosts)} hosts ({some}{', …' if len(hosts) > NAMED_HOSTS else ''})"
+
+
+def tell_caught_up(db: Connection, run: Run, now: datetime) -> None:
+    """Take back what is said of hosts that are behind with the run's procedure, where it has been executed."""
+    behind = findings.own_subjects(db, run.site, "occurrence_missed")
     if behind:
-        for host in sorted(occurrences.executed_on(db, run_id)):
-            subject = findings.on_host(procedure, host)
+        for host in sorted(occurrences.executed_on(db, run.id)):
+            subject = findings.on_host(run.procedure, host)
             if subject in behind:
-                tell(db, site, "occurrence_missed", subject, now)
+                tell(db, run.site, "occurrence_missed", subject, now)
+        if findings.on_host(run.procedure, MANY_HOSTS) in behind:
+            # Who is not in a run for all hosts is not in the inventory any more.
+            whole = not run.limit and run.status in ("done", "partial")
+            there = {one.host for one in runs.hosts(db, run.id)} if whole else None
+            tell_no_more_behind(db, run.site, run.procedure, now, there)
+
+
+def tell_no_more_behind(
+    db: Connection, site: str, procedure: str, now: datetime, there: Collection[str] | None = None
+) -> None:
+    """Take back that many hosts are behind, if none of them is any more. there: the only ones that count."""
+    behind = occurrences.behind(db, site, procedure)
+    if not (behind if there is None else behind.intersection(there)):
+        tell(db, site, "occurrence_missed", findings.on_host(procedure, MANY_HOSTS), now)
 
 
 def tell_forged(

@@ -15,11 +15,18 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from ansible import constants as C  # noqa: N812
 from ansible.inventory.data import InventoryData
 from ansible.inventory.manager import IGNORED
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import inventory_loader
 from ansible.utils.path import unfrackpath
+
+CONNECT_VARIABLE = "ansible_ssh_timeout"
+CONNECT_SECONDS = 10
+"""Ansible's own default."""
+CONNECT_SECONDS_LEAST = 5
+"""What a host far away on a busy machine may need for the first bytes of SSH."""
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -35,22 +42,37 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if not folder:
             return
         manager = play.get_variable_manager()._inventory
-        take_turns(manager, os.path.join(folder, "..", "..", "turns.json"))  # noqa: PTH118
+        with open(os.path.join(folder, "..", "..", "turns.json"), encoding="utf-8") as stream:  # noqa: PTH118, PTH123
+            turns = json.load(stream)
+        take_turns(manager, turns)
         hosts = [host.name for host in manager.get_hosts(play.hosts, ignore_restrictions=True)]
+        seconds = connect_seconds(len(hosts), turns["forks"], turns["seconds"])
+        own = C.config.get_config_value_and_origin("DEFAULT_TIMEOUT")[1] != "default"
+        everybody = manager._inventory.groups["all"]
+        if seconds < CONNECT_SECONDS and not own and CONNECT_VARIABLE not in everybody.vars:
+            # As a variable of the group `all`, of which any other of the inventory takes precedence.
+            everybody.set_variable(CONNECT_VARIABLE, seconds)
         told = {"hosts": hosts, "unread": unread(manager)}
         with open(os.path.join(folder, "inventory"), "a", encoding="utf-8") as stream:  # noqa: PTH118, PTH123
             stream.write(json.dumps(told) + "\n")
 
 
-def take_turns(manager: Any, path: str) -> None:
+def connect_seconds(hosts: int, forks: int, seconds: float) -> int:
+    """Return how long a connection may take to be made: as usual, or less where hosts are many for the run's time.
+
+    If none of them answers, two runs shall reach each of them once. A second of each turn is Ansible's.
+    """
+    fits = int(2 * seconds * forks / max(hosts, 1)) - 1
+    return max(CONNECT_SECONDS_LEAST, min(CONNECT_SECONDS, fits))
+
+
+def take_turns(manager: Any, turns: dict[str, Any]) -> None:
     """Let an InventoryManager give hosts in another order: first who answered last time, last who did not.
 
     Ansible knows orders by name only. A live host behind a thousand dead ones would never have its turn.
     """
-    if not os.path.exists(path) or hasattr(manager, "upkeep_turns"):  # noqa: PTH110
+    if not turns["silent"] or hasattr(manager, "upkeep_turns"):
         return
-    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
-        turns = json.load(stream)
     answered = set(turns["answered"])
     place = {name: number for number, name in enumerate(turns["silent"], 2)}
     usual = manager.get_hosts
