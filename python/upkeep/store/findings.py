@@ -1,16 +1,12 @@
-"""Findings: what is wrong with a subject over time. Opened by a fail, resolved by a pass; unknown moves nothing.
+"""Findings as they are kept: what `upkeep.finding` says of each is loaded, moved and saved here.
 
-What is not watched any more (its subject, check or host is gone) is retired, which is not resolved. Each move is a
-row of finding_event, a transition: the only thing that alerts look at.
-
-A finding that a waiver covers is open all the same. That it is covered, is not any more, or has got worse than the
-waiver accepts are transitions too; what happens below a waiver's ceiling is written down and kept from alerts.
+Each move is a row of finding_event, a transition: the only thing that alerts look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,16 +23,16 @@ from sqlalchemy import (
 )
 
 from upkeep.check import CONNECTION
+from upkeep.finding import Finding as Finding
+from upkeep.finding import Seen, State, Transition, covered_anew, next_state, retired
 from upkeep.observed import OWN_HOST as OWN_HOST
 from upkeep.store import tables, waivers
 from upkeep.store.statements import Values, batched
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity, Status
-from upkeep.waivers import Waiver, covering, why_not_any_more
+from upkeep.waivers import Waiver, covering
 
-OPEN, RESOLVED, RETIRED = "open", "resolved", "retired"
-WAIVED, WAIVER_ENDED, WAIVER_EXCEEDED = "waived", "waiver_ended", "waiver_exceeded"
-"""What waivers do to a finding that is open: transitions, beside opened, reopened, severity and the two above."""
+OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
 ON = " on "
 """Stands between a procedure and a host in the subject of what the product says of the two."""
 HOST_UNREACHABLE = "host_unreachable"
@@ -49,32 +45,6 @@ FORGED_RESULT = "forged_result"
 
 It follows from no list of what is due on a host, and so is not retired with one.
 """
-SHOWN = ("host", "check_id", "subject", "severity", "severity_rank", "message", "remedy")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A finding as it is now. opening: how often it was opened; count: in how many answers it failed.
-
-    waiver_id: the waiver that was found to cover it last; it may have ended since.
-    """
-
-    id: int
-    fingerprint: str
-    site: str
-    host: str
-    check_id: str
-    subject: str
-    status: str
-    severity: Severity
-    message: str
-    remedy: str
-    opening: int
-    count: int
-    opened_at: datetime
-    last_seen_at: datetime
-    resolved_at: datetime | None
-    waiver_id: int | None = None
 
 
 def move(
@@ -92,44 +62,100 @@ def move(
     that row's lock makes two runs that see the same subject come here one after the other.
     first: hosts and checks of which there was no answer before. judgement: the number of the judging again.
     """
-    table = tables.finding
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
-    known: dict[str, Any] = {}
-    for keys in batched(by_key):
-        found = db.execute(select(table).where(table.c.fingerprint.in_(keys)))
-        known |= {one.fingerprint: one for one in found}
-    fails = Status.FAIL.value
-    covered = _covered(db, site, [row for row in by_key.values() if row["status"] == fails])
-    opened = [row for key, row in by_key.items() if key not in known and row["status"] == fails]
-    moves = []
-    for key, one in known.items():
-        row = by_key[key]
-        again = 0 if judgement else 1
-        if row["status"] == fails:
-            move: tuple[Values, str] | None = _still_there(one, row, again, covered.get(key))
-        else:
-            move = _resolved(one, row)
-        if move:
-            moves.append(move)
+    known = _known(db, by_key)
+    failing = [row for row in by_key.values() if row["status"] == Status.FAIL.value]
+    covered = _covered(db, site, failing)
+    told: dict[str, tuple[Transition, ...]] = {}
+    opened, changed = [], []
+    for key, row in by_key.items():
+        before = known.get(key)
+        seen = _seen(row, site, again=not judgement)
+        after, told[key] = next_state(before, seen, covered.get(key))
+        if after is not None and before is None:
+            opened.append(after)
+        elif after is not None and after != before:
+            changed.append(after)
+    ids = {one.fingerprint: one.id for one in changed} | _insert(db, opened)
+    _update(db, changed)
+    new = {one.fingerprint for one in opened}
     events = []
-    for key, event in _open(db, site, opened, covered).items():
-        first_seen = (by_key[key]["host"], by_key[key]["check_id"]) in first
-        events += _under(covered.get(key), event | {"first": first_seen})
-    for values, kind in moves:
-        key = values["fingerprint"]
-        if kind:
-            event = _event(values["key"], kind, by_key[key]) | {"first": False}
-            event["message"] += _about_waiver(kind, known[key].waiver_id, covered.get(key))
-            events += _under(covered.get(key), event)
-    if moves:
-        changed: Values = {name: bindparam(name) for name in moves[0][0] if name != "key"}
-        db.execute(
-            update(table).where(table.c.id == bindparam("key")).values(changed),
-            [values for values, _kind in moves],
-        )
+    for key, transitions in told.items():
+        row = by_key[key]
+        is_first = key in new and (row["host"], row["check_id"]) in first
+        for one in transitions:
+            same = {"first": is_first, "judgement": judgement}
+            events.append(_event(ids[key], run_id, one) | same)
     if events:
-        same = {"run_id": run_id, "judgement": judgement}
-        db.execute(insert(tables.finding_event), [one | same for one in events])
+        db.execute(insert(tables.finding_event), events)
+
+
+def _known(db: Connection, keys: Iterable[str]) -> dict[str, Finding]:
+    table = tables.finding
+    known = {}
+    for some in batched(keys):
+        for row in db.execute(select(table).where(table.c.fingerprint.in_(some))):
+            known[row.fingerprint] = of_row(row)
+    return known
+
+
+def _seen(row: Values, site: str, *, again: bool) -> Seen:
+    return Seen(
+        fingerprint=row["fingerprint"],
+        site=site,
+        host=row["host"],
+        check_id=row["check_id"],
+        subject=row["subject"],
+        status=Status(row["status"]),
+        severity=Severity(row["severity"]) if row["severity"] else None,
+        message=row["message"],
+        remedy=row["remedy"],
+        at=row["observed_at"],
+        again=again,
+    )
+
+
+def _insert(db: Connection, opened: Sequence[Finding]) -> dict[str, int]:
+    """Keep new findings; return their numbers, by fingerprint."""
+    if not opened:
+        return {}
+    table = tables.finding
+    values = [_values(one) for one in opened]
+    for one in values:
+        del one["id"]
+    made = db.execute(insert(table).returning(table.c.id, table.c.fingerprint), values)
+    return {one.fingerprint: one.id for one in made}
+
+
+def _update(db: Connection, changed: Sequence[Finding]) -> None:
+    if not changed:
+        return
+    values = [_values(one) for one in changed]
+    for one in values:
+        one["key"] = one.pop("id")
+    columns: Values = {column: bindparam(column) for column in values[0] if column != "key"}
+    table = tables.finding
+    db.execute(update(table).where(table.c.id == bindparam("key")).values(columns), values)
+
+
+def _values(one: Finding) -> Values:
+    return vars(one) | {
+        "status": str(one.status),
+        "severity": one.severity.value,
+        "severity_rank": one.severity.rank,
+    }
+
+
+def _event(finding_id: int, run_id: int, one: Transition) -> Values:
+    return {
+        "finding_id": finding_id,
+        "run_id": run_id,
+        "kind": one.kind.value,
+        "at": one.at,
+        "severity": one.severity.value if one.severity else None,
+        "message": one.message,
+        "handled_at": one.at if one.quiet else None,
+    }
 
 
 # --- waivers ---------------------------------------------------------------------------------------------------------
@@ -153,26 +179,20 @@ def settle_waivers(db: Connection, site: str, now: datetime) -> int:
     rows = db.execute(query.order_by(table.c.fingerprint)).all()
     before = waivers.by_number(db, [one.waiver_id for one in rows if one.waiver_id])
     changed = 0
-    for one in rows:
-        level = Severity(one.severity)
-        waiver = covering(holding, one.check_id, one.host, one.subject, level, now)
-        number = waiver.id if waiver else None
-        if number == one.waiver_id:
+    for row in rows:
+        values = dict(row._mapping)
+        run_id = values.pop("run_id") or 0
+        one = of_values(values)
+        waiver = covering(holding, one.check_id, one.host, one.subject, one.severity, now)
+        after, told = covered_anew(one, waiver, before.get(one.waiver_id or 0), now)
+        if after is None or after == one:
             continue
-        where = (table.c.id == one.id, table.c.status == OPEN, table.c.severity == one.severity)
-        if not db.execute(update(table).where(*where).values(waiver_id=number)).rowcount:
+        same = (table.c.status == OPEN, table.c.severity == one.severity.value)
+        moved = update(table).where(table.c.id == one.id, *same).values(waiver_id=after.waiver_id)
+        if not db.execute(moved).rowcount:
             continue  # it has moved meanwhile, and was looked at then
         changed += 1
-        event = {"finding_id": one.id, "at": now, "severity": one.severity}
-        event |= {"run_id": one.run_id or 0, "message": one.message}
-        if waiver is None:
-            why = why_not_any_more(before[one.waiver_id], now)
-            event |= {"kind": WAIVER_ENDED, "message": f"{one.message} ({why})"}
-        elif one.waiver_id is None:
-            event |= {"kind": WAIVED, "message": _by_whom(waiver)}
-        else:  # from one waiver to another: nothing that anybody must be told of
-            event |= {"kind": WAIVED, "message": _by_whom(waiver), "handled_at": now}
-        db.execute(insert(tables.finding_event).values(event))
+        db.execute(insert(tables.finding_event), [_event(one.id, run_id, each) for each in told])
     used = {one.id for one in holding if one.id in _numbers(db, site)}
     waivers.used(db, used, now)
     return changed
@@ -213,31 +233,6 @@ def _covered(db: Connection, site: str, failing: Sequence[Values]) -> dict[str, 
     for number in sorted(seen):
         waivers.used(db, [number], seen[number])
     return covered
-
-
-def _under(waiver: Waiver | None, event: Values) -> list[Values]:
-    """Return what is written down of an event. Alerts skip what is handled: what a waiver covers is told to nobody."""
-    told: Values = {"handled_at": None, **event}
-    if waiver is None or event["kind"] == WAIVED:
-        return [told]
-    quiet = event | {"handled_at": event["at"]}
-    if event["kind"] == "severity":
-        return [quiet]
-    return [quiet, told | {"kind": WAIVED, "message": _by_whom(waiver)}]
-
-
-def _about_waiver(kind: str, was: int | None, waiver: Waiver | None) -> str:
-    """Return what a transition's message says of waivers, behind what is wrong."""
-    if kind == WAIVED and waiver:
-        return f" ({_by_whom(waiver)})"
-    if kind == WAIVER_EXCEEDED:
-        return f" (worse than waiver {was} accepts)"
-    return f" (waiver {was} does not hold any more)" if kind == WAIVER_ENDED else ""
-
-
-def _by_whom(waiver: Waiver) -> str:
-    until = f"{waiver.ends_at:%Y-%m-%d %H:%M} UTC"
-    return f"waiver {waiver.id}, approved by {waiver.approved_by}, until {until}: {waiver.reason}"
 
 
 def on_hosts(db: Connection, run_id: int, site: str, hosts: Sequence[str]) -> dict[str, list[Any]]:
@@ -378,21 +373,23 @@ def _open_on(db: Connection, *where: ColumnElement[bool], run_id: int | None = N
 def _retire(db: Connection, run_id: int, at: datetime, gone: Sequence[tuple[Any, str]]) -> int:
     """Retire findings, each for a reason; what is known of them now goes with them."""
     table, latest = tables.finding, tables.latest_result
-    retired = 0
+    number = 0
     for one, why in gone:
         # Whoever sees the subject again waits for this row, or has it already: then it is there after all.
         known = delete(latest).where(latest.c.fingerprint == one.fingerprint)
         if run_id:
             known = known.where(latest.c.run_id <= run_id)
         db.execute(known)
-        values: Values = {"status": RETIRED, "resolved_at": at, "waiver_id": None}
+        after, told = retired(of_row(one), why, at)
+        if after is None or not told:
+            continue
+        values = {"status": RETIRED, "resolved_at": at, "waiver_id": None}
         mine = (table.c.id == one.id, table.c.status == OPEN, table.c.count == one.count)
         if not db.execute(update(table).where(*mine).values(values)).rowcount:
             continue
-        event = {"finding_id": one.id, "kind": RETIRED, "at": at, "severity": None}
-        db.execute(insert(tables.finding_event).values(event | {"message": why, "run_id": run_id}))
-        retired += 1
-    return retired
+        db.execute(insert(tables.finding_event), [_event(one.id, run_id, each) for each in told])
+        number += 1
+    return number
 
 
 def waived_by(db: Connection, site: str) -> dict[int, int]:
@@ -437,78 +434,12 @@ def history(db: Connection, finding_id: int) -> list[tuple[datetime, str, str]]:
     return [(row.at, row.kind, row.message) for row in rows]
 
 
-def _open(
-    db: Connection, site: str, rows: Sequence[Values], covered: Mapping[str, Waiver]
-) -> dict[str, Values]:
-    """Open a finding for each row; return what happened, by fingerprint."""
-    if not rows:
-        return {}
-    table = tables.finding
-    values = []
-    for row in rows:
-        at = row["observed_at"]
-        same = {"site": site, "status": OPEN, "opening": 1, "count": 1}
-        same |= {"opened_at": at, "last_seen_at": at}
-        waiver = covered.get(row["fingerprint"])
-        same["waiver_id"] = waiver.id if waiver else None
-        values.append({name: row[name] for name in (*SHOWN, "fingerprint")} | same)
-    made = db.execute(insert(table).returning(table.c.id, table.c.fingerprint), values)
-    ids = {one.fingerprint: one.id for one in made}
-    return {row["fingerprint"]: _event(ids[row["fingerprint"]], "opened", row) for row in rows}
-
-
-def _still_there(found: Any, row: Values, again: int, waiver: Waiver | None) -> tuple[Values, str]:
-    """Return what becomes of a finding that fails again, and what to call that if it is worth telling.
-
-    again: 1 if it was seen again, 0 if it was only judged again.
-    """
-    at = row["observed_at"]
-    values = _as_it_is(found) | {name: row[name] for name in SHOWN}
-    values |= {"status": OPEN, "last_seen_at": at, "count": found.count + again}
-    values["waiver_id"] = waiver.id if waiver else None
-    if found.status != OPEN:
-        values |= {"opening": found.opening + 1, "opened_at": at, "resolved_at": None}
-        return values, "reopened"
-    if found.waiver_id and not waiver:
-        worse = row["severity_rank"] < found.severity_rank
-        return values, WAIVER_EXCEEDED if worse else WAIVER_ENDED
-    if waiver and not found.waiver_id:
-        return values, WAIVED
-    return values, "severity" if found.severity != row["severity"] else ""
-
-
-def _resolved(found: Any, row: Values) -> tuple[Values, str] | None:
-    """Return what becomes of a finding that passes; None if it was resolved, or retired, before."""
-    if found.status != OPEN:
-        return None
-    at = row["observed_at"]
-    return _as_it_is(found) | {
-        "status": RESOLVED,
-        "resolved_at": at,
-        "last_seen_at": at,
-        "waiver_id": None,
-    }, "resolved"
-
-
-def _as_it_is(found: Any) -> Values:
-    values = dict(found._mapping)
-    return values | {"key": values.pop("id")}
-
-
-def _event(finding_id: int, kind: str, row: Values) -> Values:
-    """Return what happened to a finding, with the message of that time."""
-    return {
-        "finding_id": finding_id,
-        "kind": kind,
-        "at": row["observed_at"],
-        "severity": row["severity"],
-        "message": row["message"],
-    }
-
-
 def of_row(row: Any) -> Finding:
     """Return the finding of a row of the table."""
-    values = dict(row._mapping)
-    del values["severity_rank"]
-    values["severity"] = Severity(values["severity"])
-    return Finding(**values)
+    return of_values(dict(row._mapping))
+
+
+def of_values(values: Values) -> Finding:
+    """Return the finding of the table's columns."""
+    values = {column: value for column, value in values.items() if column != "severity_rank"}
+    return Finding(**{**values, "severity": Severity(values["severity"])})

@@ -1,0 +1,218 @@
+"""The life of a finding: what is wrong with a subject over time. Pure; the store loads and saves.
+
+A fail opens it, a pass resolves it, an unknown moves nothing. What is not watched any more (its subject, check or host
+is gone) is retired, which is not resolved. What changes is a transition: the only thing that alerts look at.
+
+A finding that a waiver covers is open all the same. That it is covered, is not any more, or has got worse than the
+waiver accepts are transitions too; what happens below a waiver's ceiling is quiet: written down, and told to nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from upkeep.verdicts import Severity, Status
+from upkeep.waivers import Waiver, why_not_any_more
+
+
+class State(StrEnum):
+    """How it stands with a finding."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    RETIRED = "retired"
+
+
+class Kind(StrEnum):
+    """What a transition is. severity: another one, of a finding that stays open."""
+
+    OPENED = "opened"
+    REOPENED = "reopened"
+    SEVERITY = "severity"
+    RESOLVED = "resolved"
+    RETIRED = "retired"
+    WAIVED = "waived"
+    WAIVER_ENDED = "waiver_ended"
+    WAIVER_EXCEEDED = "waiver_exceeded"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding as it is now. opening: how often it was opened; count: in how many answers it failed.
+
+    id: 0 until it is kept. waiver_id: the waiver that was found to cover it last; it may have ended since.
+    """
+
+    id: int
+    fingerprint: str
+    site: str
+    host: str
+    check_id: str
+    subject: str
+    status: str
+    severity: Severity
+    message: str
+    remedy: str
+    opening: int
+    count: int
+    opened_at: datetime
+    last_seen_at: datetime
+    resolved_at: datetime | None
+    waiver_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The newest result of a subject. again: False if an answer was only judged again."""
+
+    fingerprint: str
+    site: str
+    host: str
+    check_id: str
+    subject: str
+    status: Status
+    severity: Severity | None
+    message: str
+    remedy: str
+    at: datetime
+    again: bool = True
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What happened to a finding, with the message of that time. quiet: alerts pass over it."""
+
+    kind: Kind
+    at: datetime
+    severity: Severity | None
+    message: str
+    quiet: bool = False
+
+
+Moved = tuple[Finding | None, tuple[Transition, ...]]
+
+
+def next_state(known: Finding | None, seen: Seen, waiver: Waiver | None = None) -> Moved:
+    """Return the finding after a result, None if there is none, and what happened to it.
+
+    waiver: the one that covers the result, if it fails.
+    """
+    if seen.status is Status.FAIL and seen.severity is not None:
+        return _failed(known, seen, seen.severity, waiver)
+    if seen.status is Status.PASS and known is not None and known.status == State.OPEN:
+        ended = replace(
+            known,
+            status=State.RESOLVED,
+            resolved_at=seen.at,
+            last_seen_at=seen.at,
+            waiver_id=None,
+        )
+        return ended, (Transition(Kind.RESOLVED, seen.at, None, seen.message),)
+    return known, ()
+
+
+def retired(known: Finding, why: str, at: datetime) -> Moved:
+    """Return an open finding whose subject is not watched any more, and why; others stay as they are."""
+    if known.status != State.OPEN:
+        return known, ()
+    ended = replace(known, status=State.RETIRED, resolved_at=at, waiver_id=None)
+    return ended, (Transition(Kind.RETIRED, at, None, why),)
+
+
+def covered_anew(
+    known: Finding, waiver: Waiver | None, before: Waiver | None, now: datetime
+) -> Moved:
+    """Return an open finding that another waiver covers now, or none, without a new result.
+
+    before: the waiver that covered it until now.
+    """
+    number = waiver.id if waiver else None
+    if known.status != State.OPEN or number == known.waiver_id:
+        return known, ()
+    changed = replace(known, waiver_id=number)
+    if waiver is not None:
+        # From one waiver to another: nothing that anybody must be told of.
+        quiet = known.waiver_id is not None
+        told = Transition(Kind.WAIVED, now, known.severity, by_whom(waiver), quiet)
+        return changed, (told,)
+    why = why_not_any_more(before, now) if before else f"waiver {known.waiver_id} is not there"
+    message = f"{known.message} ({why})"
+    return changed, (Transition(Kind.WAIVER_ENDED, now, known.severity, message),)
+
+
+def by_whom(waiver: Waiver) -> str:
+    """Return which waiver it is, by whom, until when and why."""
+    until = f"{waiver.ends_at:%Y-%m-%d %H:%M} UTC"
+    return f"waiver {waiver.id}, approved by {waiver.approved_by}, until {until}: {waiver.reason}"
+
+
+def _failed(
+    known: Finding | None, seen: Seen, severity: Severity, waiver: Waiver | None
+) -> tuple[Finding, tuple[Transition, ...]]:
+    number = waiver.id if waiver else None
+    if known is None:
+        opened = Finding(
+            id=0,
+            fingerprint=seen.fingerprint,
+            site=seen.site,
+            host=seen.host,
+            check_id=seen.check_id,
+            subject=seen.subject,
+            status=State.OPEN,
+            severity=severity,
+            message=seen.message,
+            remedy=seen.remedy,
+            opening=1,
+            count=1,
+            opened_at=seen.at,
+            last_seen_at=seen.at,
+            resolved_at=None,
+            waiver_id=number,
+        )
+        return opened, _told(Kind.OPENED, seen, severity, seen.message, waiver)
+    still = replace(
+        known,
+        host=seen.host,
+        check_id=seen.check_id,
+        subject=seen.subject,
+        status=State.OPEN,
+        severity=severity,
+        message=seen.message,
+        remedy=seen.remedy,
+        count=known.count + (1 if seen.again else 0),
+        last_seen_at=seen.at,
+        waiver_id=number,
+    )
+    if known.status != State.OPEN:
+        still = replace(still, opening=known.opening + 1, opened_at=seen.at, resolved_at=None)
+        return still, _told(Kind.REOPENED, seen, severity, seen.message, waiver)
+    kind, about = _while_open(known, severity, waiver)
+    return still, _told(kind, seen, severity, seen.message + about, waiver) if kind else ()
+
+
+def _while_open(
+    known: Finding, severity: Severity, waiver: Waiver | None
+) -> tuple[Kind | None, str]:
+    """Return what happens to an open finding that fails again, and what its message says of waivers."""
+    if known.waiver_id and not waiver:
+        if severity.rank < known.severity.rank:
+            return Kind.WAIVER_EXCEEDED, f" (worse than waiver {known.waiver_id} accepts)"
+        return Kind.WAIVER_ENDED, f" (waiver {known.waiver_id} does not hold any more)"
+    if waiver and not known.waiver_id:
+        return Kind.WAIVED, f" ({by_whom(waiver)})"
+    return Kind.SEVERITY if known.severity is not severity else None, ""
+
+
+def _told(
+    kind: Kind, seen: Seen, severity: Severity, message: str, waiver: Waiver | None
+) -> tuple[Transition, ...]:
+    """Return what happened; what a waiver covers is quiet, and that it is covered is told where it was not open."""
+    told = Transition(kind, seen.at, severity, message)
+    if waiver is None or kind is Kind.WAIVED:
+        return (told,)
+    quiet = replace(told, quiet=True)
+    if kind is Kind.SEVERITY:
+        return (quiet,)
+    return (quiet, Transition(Kind.WAIVED, seen.at, severity, by_whom(waiver)))
