@@ -197,6 +197,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
         (("oncall", "set", "opps", "lee", "--to", "2099-01-01"), "did you mean 'ops'?"),
         (("oncall", "set", "ops", "leo", "--to", "2099-01-01"), "did you mean 'lee'?"),
         (("oncall", "set", "ops", "lee", "--to", "Friday"), "--to: found 'Friday'"),
+        (("oncall", "set", "ops", "lee", "--to", "9999-01-01"), "it may last 31 days"),
         (("oncall", "end", "9"), "there is no override 9"),
     ],
 )

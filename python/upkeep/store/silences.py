@@ -14,6 +14,8 @@ from upkeep.store.statements import Values
 from upkeep.store.texts import shown
 from upkeep.width import Watched
 
+LONGEST_OVERRIDE = timedelta(days=31)
+
 
 @dataclass(frozen=True)
 class Override:
@@ -136,9 +138,17 @@ def add_override(
     by: str,
     at: datetime,
 ) -> int:
-    """Write down that another person is on call from … to …; return its number."""
+    """Write down that another person is on call from … to …; return its number.
+
+    Raises UsageError if it would have ended, or would last longer than a change of the rota should wait for.
+    """
     if ends <= max(begins, at):
         raise UsageError("an override has to end later than it begins, and later than now")
+    if ends > max(begins, at) + LONGEST_OVERRIDE:
+        raise UsageError(
+            f"the override would end on {ends:%Y-%m-%d}; it may last {LONGEST_OVERRIDE.days} days",
+            remedy=f"for longer than that, change the rota of {team} in the site's schedule.yml",
+        )
     table = tables.rota_override
     values: Values = {"site": site, "team": team, "person": person, "made_by": shown(by, 200)}
     values |= {"begins_at": begins, "ends_at": ends, "made_at": at, "ended_by": ""}
