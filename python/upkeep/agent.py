@@ -29,6 +29,7 @@ from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
 from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
+from upkeep.run_end import Reason
 from upkeep.settings import why_not_private
 from upkeep.store import Store, absent, leases, occurrences, own, runs
 from upkeep.store.observed import add_hosts, settle_forged
@@ -158,10 +159,11 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
     if not ended.complete and not ended.no_hosts:
         hosts = listed or runner.hosts_of(order)
         intake.account_for(hosts, ended.stopped or ENDED_EARLY)
-    status, cause = intake.verdict(ended)
+    status, cause, reason = intake.verdict(ended)
     whole = ended.complete and not ended.stopped and not ended.no_hosts and not intake.unread
     whole = whole and not task.limit and task.entries is None
-    intake.finish(status, cause, absent_percent=task.absent_percent if whole else None)
+    percent = task.absent_percent if whole else None
+    intake.finish(status, cause, reason, absent_percent=percent)
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
@@ -259,10 +261,10 @@ def recover(store: Store) -> list[str]:
         left_over = LeftOver(one.id, store)
         runner.leftovers(workspace, left_over)
         taken |= left_over.finish()
-        crash = ("crashed", "its driver was killed, or the machine went down", clock.now())
-        status, cause, ended_at = spool.end() or crash
+        crash = ("crashed", "its driver was killed, or the machine went down", clock.now(), None)
+        status, cause, ended_at, reason = spool.end() or crash
         with store.begin() as db:
-            end_run(db, one.id, status, cause, max(one.started_at, ended_at))
+            end_run(db, one.id, status, cause, max(one.started_at, ended_at), reason)
         shutil.rmtree(workspace, ignore_errors=True)
         hosts = "1 host" if len(taken) == 1 else f"{len(taken)} hosts"
         more = f"; results of {hosts} were still taken in" if taken else ""
@@ -272,13 +274,15 @@ def recover(store: Store) -> list[str]:
     return found
 
 
-def end_run(db: Any, run_id: int, status: str, cause: str, at: datetime) -> None:
+def end_run(
+    db: Any, run_id: int, status: str, cause: str, at: datetime, reason: Reason | None = None
+) -> None:
     """Write down a run's end, what it means for its occurrence, and give back the hosts that it held.
 
     Whoever writes it down tells of it too: the driver that began the run may be dead.
     """
     if runs.finish(db, run_id, status, cause, at):
-        one = occurrences.run_ended(db, run_id, status, cause, at)
+        one = occurrences.run_ended(db, run_id, status, cause, at, reason)
         run = runs.get(db, run_id)
         if one and run:
             own.tell_end(db, one, run.title, at)
@@ -437,8 +441,14 @@ class _Intake:
         else:
             self.lost(host, text, Outcome.FAILED)
 
-    def verdict(self, ended: runner.Ended) -> tuple[str, str]:
-        """Return the run's status and its cause."""
+    def verdict(self, ended: runner.Ended) -> tuple[str, str, Reason | None]:
+        """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
+        status, cause = self._verdict(ended)
+        if status == "done" and self.unknown:
+            return "partial", "some checks could not see what they judge", Reason.BLIND
+        return status, cause, None
+
+    def _verdict(self, ended: runner.Ended) -> tuple[str, str]:
         if self.stopping.asked:
             return "interrupted", self.stopping.asked
         if self.has_own_name:
@@ -467,8 +477,6 @@ class _Intake:
         if self.refusals.reasons:
             hosts = ", ".join(self.refusals.hosts()[:SHOWN_REASONS]) or "an unknown host"
             return "partial", f"forged results or events of {hosts} were refused"
-        if self.unknown:
-            return "partial", "some checks could not see what they judge"
         if self.asked_again:
             return "done", f"{len(self.asked_again)} hosts were asked again: {ENDED_EARLY}"
         return "done", ""
@@ -476,7 +484,14 @@ class _Intake:
     def _unread(self) -> list[str]:
         return [f"Ansible cannot read the inventory's {one}" for one in self.unread[:SHOWN_REASONS]]
 
-    def finish(self, status: str, cause: str, *, absent_percent: int | None = None) -> None:
+    def finish(
+        self,
+        status: str,
+        cause: str,
+        reason: Reason | None = None,
+        *,
+        absent_percent: int | None = None,
+    ) -> None:
         """Write down the run's end, and remove its workspace if nothing waits in it.
 
         absent_percent: see absent.py; None if not every host of the procedure's pattern was named.
@@ -490,14 +505,14 @@ class _Intake:
         try:
             self.spool.load(self.store, self.run_id)
             with self.store.begin() as db:
-                end_run(db, self.run_id, status, cause, at)
+                end_run(db, self.run_id, status, cause, at, reason)
                 self._settle_refusals(db, at)
                 self._settle_inventory(db, at, whole=absent_percent is not None)
                 if absent_percent is not None:
                     absent.settle(db, self.run_id, absent_percent, at)
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
-            self.spool.put_end(status, cause, at)
+            self.spool.put_end(status, cause, at, reason)
             message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
             remedy = "results wait in memory; free space or start the database, then: upkeep runs"
             raise StoreError(message, remedy=remedy) from exc

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from upkeep.errors import UsageError
 from upkeep.reviews import Standing, Verdict
+from upkeep.run_end import Reason
 from upkeep.schedule_file import Schedule
 from upkeep.store import occurrences
 
-BLACKOUT = "blackout: "
 Count = Literal[
     "done", "partial", "late", "failed", "missed", "skipped", "signed", "overdue", "pending", "left_out"
 ]  # fmt: skip
@@ -44,6 +44,7 @@ class Ended:
     first: datetime
     last: datetime
     caught_up: bool = False
+    reasons: frozenset[Reason] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,9 @@ def kind_of(those: Ended) -> Count:
         return "pending"
     if those.caught_up:
         return _of_catch_up(those.state)
-    if those.state == occurrences.SKIPPED and those.cause.startswith(BLACKOUT):
+    if those.state == occurrences.SKIPPED and Reason.BLACKOUT in those.reasons:
         return "left_out"
-    if those.state == occurrences.PARTIAL and those.cause.startswith(occurrences.LATE):
+    if those.state == occurrences.PARTIAL and those.reasons == {Reason.LATE}:
         return "late"
     kinds: Mapping[str, Count] = {
         occurrences.DONE: "done",

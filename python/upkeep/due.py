@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from upkeep.calendars import Calendars
+from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, begins_at, due_times, next_due
 from upkeep.schedule_file import Procedure
 from upkeep.store import occurrences
@@ -72,10 +73,12 @@ def _occurrence(
     )
     blackout = calendars.blackout(due) if procedure.changes else None
     if blackout:
-        return replace(new, state=occurrences.SKIPPED, cause=f"blackout: {blackout.title}")
+        cause = f"blackout: {blackout.title}"
+        return replace(new, state=occurrences.SKIPPED, cause=cause, reasons=Reason.BLACKOUT.value)
     if (now - begins).total_seconds() <= GRACE_SECONDS:
         return new
-    return replace(new, state=occurrences.MISSED, cause="no driver was there")
+    cause = "no driver was there"
+    return replace(new, state=occurrences.MISSED, cause=cause, reasons=Reason.NO_DRIVER.value)
 
 
 def may_still_run(procedure: Procedure, due_at: datetime, now: datetime) -> bool:
@@ -152,10 +155,10 @@ def _catch_up(
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do with an occurrence that waits. state: in which it ends now, for why; else begin says if it begins."""
+    """What to do with an occurrence that waits. ended: how it ends now; else begin says if it begins."""
 
     begin: bool = False
-    state: str = ""
+    ended: Ending | None = None
     why: str = ""
 
 
@@ -170,25 +173,27 @@ def decide(
 ) -> Decision:
     """Decide on an occurrence that may begin. running: of the same schedule; newer: whether a later one waits too."""
     if newer:
-        return Decision(state=occurrences.MISSED, why="the next one was due before it could begin")
+        return _ends(occurrences.MISSED, "the next one was due before it could begin", Reason.NEWER)
     blackout = calendars.blackout(now) if procedure.changes else None
     if blackout:
         if one.kind == occurrences.DUE:
-            return Decision(state=occurrences.SKIPPED, why=f"blackout: {blackout.title}")
+            return _ends(occurrences.SKIPPED, f"blackout: {blackout.title}", Reason.BLACKOUT)
         if one.next_due_at and blackout.ends >= one.next_due_at:
-            return Decision(
-                state=occurrences.MISSED,
-                why=f"blackout: {blackout.title}, until the next one is due",
-            )
+            why = f"blackout: {blackout.title}, until the next one is due"
+            return _ends(occurrences.MISSED, why, Reason.BLACKOUT)
         return Decision(why=f"waits for the end of the blackout: {blackout.title}")
     if running:
         what = f"the one due at {running.due_at:%Y-%m-%d %H:%M} UTC still runs"
         if procedure.overlap == "skip" and one.kind == occurrences.DUE:
-            return Decision(state=occurrences.SKIPPED, why=what)
+            return _ends(occurrences.SKIPPED, what, Reason.OVERLAP)
         return Decision(why=f"queued: {what}")
     late = (now - one.begins_at).total_seconds()
     if one.kind == occurrences.DUE and late > GRACE_SECONDS:
         waited = f"waited {late / 60:.0f} min behind other runs"
         if not may_still_run(procedure, one.begins_at, now):
-            return Decision(state=occurrences.MISSED, why=waited)
+            return _ends(occurrences.MISSED, waited, Reason.WAITED)
     return Decision(begin=True)
+
+
+def _ends(state: str, cause: str, reason: Reason) -> Decision:
+    return Decision(ended=Ending(state, cause, (reason,)))

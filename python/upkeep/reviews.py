@@ -16,6 +16,7 @@ from typing import Any
 from upkeep.calendars import BusinessHours
 from upkeep.fields import within
 from upkeep.roles import Role
+from upkeep.run_end import Reason
 from upkeep.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
 from upkeep.store import occurrences
 from upkeep.store.occurrences import Occurrence
@@ -175,13 +176,8 @@ def gap_of(those: Iterable[Occurrence], now: datetime, run_timeout_seconds: floa
         )
     if last.state == occurrences.MISSED:
         return f"nothing was collected: {last.cause}"
-    # What came late is there all the same.
-    lacks = f"lacks {last.lacks}" if last.lacks else ""
-    return "; ".join(
-        part
-        for part in last.cause.split("; ")
-        if part and part not in lacks and not part.startswith(occurrences.LATE)
-    )
+    # What came late is there all the same, and a gap of the schedule is told beside it.
+    return "" if last.why and last.why <= {Reason.LATE, Reason.LACKS} else last.cause
 
 
 def terms(

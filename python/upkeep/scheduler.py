@@ -24,6 +24,7 @@ from upkeep.calendars import Calendars, calendars_of
 from upkeep.child import Child, start_upkeep
 from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
 from upkeep.site import SCHEDULE, Site, absolute, load_site
@@ -358,6 +359,7 @@ class Scheduler:
                         due_at=one.due_at,
                         state=occurrences.MISSED,
                         cause=why,
+                        reasons=Reason.BEHIND.value,
                     )
                     for one in struck
                 ]
@@ -382,13 +384,11 @@ class Scheduler:
             running = next((each for each in under_way if each.schedule == one.schedule), None)
             newer = not one.host and newest[one.schedule] > one.due_at
             decision = decide(one, procedure, self.calendars, now, running=running, newer=newer)
-            if decision.state:
+            if decision.ended:
                 with self.store.begin() as db:
-                    occurrences.end(
-                        db, one.id, decision.state, decision.why, now, (occurrences.DUE,)
-                    )
-                    if decision.state == occurrences.MISSED:
-                        self._tell_late(db, one, procedure, decision.why, now)
+                    occurrences.end(db, one.id, decision.ended, now, (occurrences.DUE,))
+                    if decision.ended.state == occurrences.MISSED:
+                        self._tell_late(db, one, procedure, decision.ended.cause, now)
                 continue
             if not decision.begin or room <= 0:
                 continue
@@ -410,7 +410,8 @@ class Scheduler:
                 said = " ".join(child.last_words().split())[-LAST_WORDS:]
                 said = said or f"its process ended with status {status}"
                 still = (occurrences.CLAIMED, occurrences.RUNNING)
-                if occurrences.end(db, occurrence_id, occurrences.FAILED, said, now, still):
+                failed = Ending(occurrences.FAILED, said, (Reason.NO_END,))
+                if occurrences.end(db, occurrence_id, failed, now, still):
                     self._tell_failed(db, occurrence_id, now)
             child.close()
             del self.children[occurrence_id]

@@ -339,7 +339,7 @@ def test_the_spool_keeps_the_end_of_a_run(tmp_path: Path) -> None:
 
     spool.put_end("partial", "disk full", NOW)
 
-    assert spool.end() == ("partial", "disk full", NOW)
+    assert spool.end() == ("partial", "disk full", NOW, None)
 
 
 def test_a_file_cut_off_by_a_crash_is_as_good_as_not_written(

@@ -24,6 +24,7 @@ from upkeep.completion import (
 )
 from upkeep.errors import UsageError
 from upkeep.reviews import Standing, State, Verdict
+from upkeep.run_end import Reason
 from upkeep.schedule_file import Schedule
 
 SCHEDULE = Schedule.model_validate(
@@ -40,9 +41,12 @@ DAY = datetime(2027, 1, 5, 14, 0, tzinfo=UTC)
 NOW = datetime(2027, 2, 2, tzinfo=UTC)
 
 
-def run(state: str, cause: str = "", name: str = "often", day: int = 0, times: int = 1) -> Ended:
+def run(
+    state: str, cause: str = "", *why: Reason, name: str = "often", day: int = 0, times: int = 1
+) -> Ended:
     first = DAY + timedelta(days=day)
-    return Ended(name, state, cause, times, first, first + timedelta(days=times - 1))
+    last = first + timedelta(days=times - 1)
+    return Ended(name, state, cause, times, first, last, reasons=frozenset(why))
 
 
 def again(state: str, cause: str = "for the one missed") -> Ended:
@@ -53,12 +57,14 @@ def again(state: str, cause: str = "for the one missed") -> Ended:
     ("those", "kind"),
     [
         (run("done"), "done"),
-        (run("partial", "not seen: web2"), "partial"),
-        (run("partial", "lacks A; late: ended 5 min after its time"), "partial"),
-        (run("partial", "late: ended 5 min after its time"), "late"),
+        (run("partial", "not seen: web2", Reason.UNSEEN), "partial"),
+        (run("partial", "lacks A; late", Reason.LACKS, Reason.LATE), "partial"),
+        (run("partial", "late: what it says decides nothing", Reason.OTHER), "partial"),
+        (run("partial", "x", Reason.LATE), "late"),
         (run("failed", "run failed: no host matches"), "failed"),
         (run("missed", "no driver was there"), "missed"),
-        (run("skipped", "blackout: Year's end"), "left_out"),
+        (run("skipped", "x", Reason.BLACKOUT), "left_out"),
+        (run("skipped", "blackout: what it says decides nothing", Reason.OVERLAP), "skipped"),
         (run("skipped", "the one due at 14:00 still runs"), "skipped"),
         (run("due"), "pending"),
         (run("running"), "pending"),
@@ -143,7 +149,7 @@ def test_a_procedure_of_two_teams_is_one_procedure() -> None:
 
 def test_what_does_not_count_is_left_out_and_listed() -> None:
     runs = [
-        run("skipped", "blackout: Year's end", times=3),
+        run("skipped", "blackout: Year's end", Reason.BLACKOUT, times=3),
         run("skipped", "the other one still runs", day=4),
         run("done", day=5),
     ]

@@ -10,9 +10,15 @@ import pytest
 
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.due import Decision, attempt, decide, occurrences_of, together
+from upkeep.run_end import Ending, Reason
 from upkeep.schedule import timing_of
 from upkeep.schedule_file import Schedule
 from upkeep.store.occurrences import Debt, Occurrence
+
+
+def ended(state: str, cause: str, reason: Reason) -> Decision:
+    return Decision(ended=Ending(state, cause, (reason,)))
+
 
 FREEZE = {"title": "Freeze", "from": "2026-12-20", "to": "2027-01-02"}
 
@@ -112,16 +118,16 @@ def waiting(kind: str = "due", **other: Any) -> Occurrence:
     ("keys", "one", "now", "running", "newer", "expected"),
     [
         ({}, waiting(), "2026-06-10T03:00:01", False, False, Decision(begin=True)),
-        ({}, waiting(), "2026-06-10T03:00:01", False, True, Decision(state="missed", why="the next one was due before it could begin")),
-        ({}, waiting(), "2026-06-10T03:00:01", True, False, Decision(state="skipped", why="the one due at 2026-06-10 03:00 UTC still runs")),
+        ({}, waiting(), "2026-06-10T03:00:01", False, True, ended("missed", "the next one was due before it could begin", Reason.NEWER)),
+        ({}, waiting(), "2026-06-10T03:00:01", True, False, ended("skipped", "the one due at 2026-06-10 03:00 UTC still runs", Reason.OVERLAP)),
         ({"overlap": "queue"}, waiting(), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC still runs")),
         ({}, waiting("catch_up"), "2026-06-10T03:00:01", True, False, Decision(why="queued: the one due at 2026-06-10 03:00 UTC still runs")),
         ({}, waiting(), "2026-06-10T04:00", False, False, Decision(begin=True)),
-        ({"missed": "skip"}, waiting(), "2026-06-10T04:00", False, False, Decision(state="missed", why="waited 60 min behind other runs")),
-        ({"missed": "59 min"}, waiting(), "2026-06-10T04:00", False, False, Decision(state="missed", why="waited 60 min behind other runs")),
+        ({"missed": "skip"}, waiting(), "2026-06-10T04:00", False, False, ended("missed", "waited 60 min behind other runs", Reason.WAITED)),
+        ({"missed": "59 min"}, waiting(), "2026-06-10T04:00", False, False, ended("missed", "waited 60 min behind other runs", Reason.WAITED)),
         ({"missed": "1 h"}, waiting(), "2026-06-10T04:00", False, False, Decision(begin=True)),
-        ({"changes_hosts": True}, waiting(), "2026-12-24T03:00", False, False, Decision(state="skipped", why="blackout: Freeze")),
-        ({"changes_hosts": True}, waiting("debt"), "2026-12-24T03:00", False, False, Decision(state="missed", why="blackout: Freeze, until the next one is due")),
+        ({"changes_hosts": True}, waiting(), "2026-12-24T03:00", False, False, ended("skipped", "blackout: Freeze", Reason.BLACKOUT)),
+        ({"changes_hosts": True}, waiting("debt"), "2026-12-24T03:00", False, False, ended("missed", "blackout: Freeze, until the next one is due", Reason.BLACKOUT)),
         ({}, waiting("debt"), "2026-12-24T03:00", False, False, Decision(begin=True)),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from upkeep.completion import Completion, Ended, Looked, Unopened, complete, month_of
 from upkeep.reviews import Verdict, in_force, standing
+from upkeep.run_end import read
 from upkeep.schedule_file import Schedule
 from upkeep.store import occurrences, reviews, tables
 from upkeep.store.reviews import Item, Kept
@@ -91,7 +92,7 @@ def _ended(db: Connection, site: str, begins: datetime, ends: datetime) -> Itera
         again.c.site == table.c.site, again.c.schedule == table.c.schedule,
         again.c.due_at == table.c.due_at, again.c.kind == occurrences.CATCH_UP,
     )  # fmt: skip
-    alike = (table.c.schedule, table.c.kind, table.c.state, table.c.cause)
+    alike = (table.c.schedule, table.c.kind, table.c.state, table.c.cause, table.c.reasons)
     first, last = func.min(table.c.due_at), func.max(table.c.due_at)
     query = (
         select(*alike, func.count().label("times"), first.label("first"), last.label("last"))
@@ -102,7 +103,10 @@ def _ended(db: Connection, site: str, begins: datetime, ends: datetime) -> Itera
     )
     for row in db.execute(query):
         is_again = row.kind == occurrences.CATCH_UP
-        yield Ended(row.schedule, row.state, row.cause, row.times, row.first, row.last, is_again)
+        why = read(row.reasons)
+        yield Ended(
+            row.schedule, row.state, row.cause, row.times, row.first, row.last, is_again, why
+        )
 
 
 _IS_MISSED = (tables.occurrence.c.kind == occurrences.DUE) & (

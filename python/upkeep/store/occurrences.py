@@ -22,17 +22,19 @@ from sqlalchemy import (
 
 from upkeep.clock import STEP_SECONDS
 from upkeep.observed import UNSEEN, Outcome
+from upkeep.run_end import DONE as DONE
+from upkeep.run_end import FAILED as FAILED
+from upkeep.run_end import PARTIAL as PARTIAL
+from upkeep.run_end import Ending, Reason, ending, kept, read
 from upkeep.store import tables
 from upkeep.store.statements import insert, insert_new, upsert
 from upkeep.store.texts import name, told
 
 DUE, CATCH_UP, DEBT = "due", "catch_up", "debt"
 CLAIMED, RUNNING = "claimed", "running"
-DONE, PARTIAL, FAILED, MISSED, SKIPPED = "done", "partial", "failed", "missed", "skipped"
+MISSED, SKIPPED = "missed", "skipped"
 OPEN = (DUE, CLAIMED, RUNNING)
 """States without an end. The state `due` waits for a driver."""
-LATE = "late: "
-"""So begins a cause that says nothing but that all was done after its time."""
 UNSEEN_VALUES = {one.value for one in UNSEEN}
 
 
@@ -42,7 +44,8 @@ class New:
 
     kind: due, catch_up or debt. host: of a debt, else empty. hosts: all of them, with commas between, where several
     hosts pay their debts together; host is then the first. ends_by: done later is late. next_due_at: when a debt of it
-    expires. owed: whether a host that is not seen owes it. lacks: what it should do and cannot.
+    expires. owed: whether a host that is not seen owes it. lacks: what it should do and cannot. cause: why it ended as
+    it did, for people; reasons: the same for the program, as run_end.kept gives them.
     """
 
     site: str
@@ -59,11 +62,17 @@ class New:
     state: str = DUE
     cause: str = ""
     hosts: str = ""
+    reasons: str = ""
 
     @property
     def limit(self) -> str:
         """The hosts that it is for, as a pattern of Ansible; empty for all."""
         return self.hosts or self.host
+
+    @property
+    def why(self) -> frozenset[Reason]:
+        """Why it ended as it did."""
+        return read(self.reasons)
 
     @property
     def named(self) -> str:
@@ -137,6 +146,7 @@ def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datet
     table = tables.occurrence
     gone = and_(table.c.site == name(site), table.c.schedule.not_in(list(there)))
     values = {"state": SKIPPED, "cause": "its procedure was removed", "finished_at": now}
+    values["reasons"] = Reason.REMOVED.value
     db.execute(update(table).where(gone, table.c.state == DUE).values(values))
     for one in (tables.debt, tables.timing):
         where = (one.c.site == name(site), one.c.schedule.not_in(list(there)))
@@ -168,7 +178,8 @@ def reopen(db: Connection, site: str, now: datetime) -> set[tuple[str, str]]:
     besides = (table.c.site == name(site), table.c.kind != DUE, table.c.due_at > now, unbegun)
     reviewed = exists().where(review.c.occurrence_id == table.c.id)
     db.execute(delete(table).where(*besides, ~reviewed))
-    values = {"state": DUE, "cause": "", "driver_id": "", "claimed_at": None, "finished_at": None}
+    values = {"state": DUE, "cause": "", "reasons": "", "driver_id": "", "claimed_at": None}
+    values["finished_at"] = None
     early = update(table).where(_early(site, now), table.c.kind == DUE).values(values)
     again |= {(one, "") for one in db.execute(early.returning(table.c.schedule)).scalars()}
     return again
@@ -284,6 +295,7 @@ def claim(
         "driver_id": driver_id,
         "claimed_at": now,
         "cause": "",
+        "reasons": "",
         "finished_at": None,
     }
     return db.execute(update(table).where(*where).values(values)).rowcount == 1
@@ -312,20 +324,25 @@ def begin(db: Connection, occurrence_id: int, driver_id: str, run_id: int) -> bo
 def end(
     db: Connection,
     occurrence_id: int,
-    state: str,
-    cause: str,
+    ended: Ending,
     now: datetime,
     states: Sequence[str] = OPEN,
 ) -> bool:
-    """Bring an occurrence without a run to its end; False if it has come to one."""
+    """Bring an occurrence to its end; False if it has come to one."""
     table = tables.occurrence
     where = (table.c.id == occurrence_id, table.c.state.in_(states))
-    values = {"state": state, "cause": told(cause), "finished_at": now}
+    values = {"state": ended.state, "cause": told(ended.cause), "finished_at": now}
+    values["reasons"] = kept(ended.reasons)
     return db.execute(update(table).where(*where).values(values)).rowcount == 1
 
 
 def run_ended(
-    db: Connection, run_id: int, status: str, cause: str, now: datetime
+    db: Connection,
+    run_id: int,
+    status: str,
+    cause: str,
+    now: datetime,
+    reason: Reason | None = None,
 ) -> Occurrence | None:
     """Bring a run's occurrence to its end, if it has one, and return it; write up or strike out what hosts owe.
 
@@ -345,31 +362,17 @@ def run_ended(
     one = of_row(row)
     if one.owed and status not in ("interrupted", "crashed"):
         _owe(db, one, unseen, now)
-    state, why = _verdict(one, status, cause, unseen, _failed_jobs(db, run_id), now)
-    end(db, one.id, state, why, now, (CLAIMED, RUNNING))
+    ended = ending(
+        status,
+        cause,
+        reason,
+        unseen=unseen,
+        failed_jobs=_failed_jobs(db, run_id),
+        lacks=one.lacks,
+        late=now - one.ends_by,
+    )
+    end(db, one.id, ended, now, (CLAIMED, RUNNING))
     return get(db, one.id)
-
-
-def _verdict(
-    one: Occurrence, status: str, cause: str, unseen: Sequence[str], jobs: int, now: datetime
-) -> tuple[str, str]:
-    """Return the state in which an occurrence ends, and why."""
-    if status in ("failed", "interrupted", "crashed"):
-        return FAILED, f"run {status}: {cause}" if cause else f"run {status}"
-    reasons = []
-    if unseen:
-        reasons.append(f"not seen: {', '.join(unseen[:5])}{' …' if len(unseen) > 5 else ''}")
-    if jobs:
-        reasons.append(f"a job failed on {jobs} host{'s' if jobs > 1 else ''}")
-    if status == "partial" and not reasons and "could not see" not in cause:
-        reasons.append(cause)
-    if one.lacks:
-        reasons.append(f"lacks {one.lacks}")
-    if now > one.ends_by:
-        reasons.append(
-            f"{LATE}ended {(now - one.ends_by).total_seconds() / 60:.0f} min after its time"
-        )
-    return (PARTIAL, "; ".join(reasons)) if reasons else (DONE, "")
 
 
 def _failed_jobs(db: Connection, run_id: int) -> int:

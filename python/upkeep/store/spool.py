@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep.observed import Observed, from_json, to_json
+from upkeep.run_end import Reason
 from upkeep.store import Store
 from upkeep.store.observed import add_host
 
@@ -25,15 +26,19 @@ class Spool:
         last = max((path.stem for path in self.folder.glob("0*.json")), default="0")
         self._write(f"{int(last) + 1:08}", {"run_id": run_id, "observed": to_json(observed)})
 
-    def put_end(self, status: str, cause: str, ended_at: datetime) -> None:
+    def put_end(
+        self, status: str, cause: str, ended_at: datetime, reason: Reason | None = None
+    ) -> None:
         """Keep how the run ended; raise OSError if not even that can be written."""
-        self._write("end", {"status": status, "cause": cause, "ended_at": ended_at.isoformat()})
+        end = {"status": status, "cause": cause, "ended_at": ended_at.isoformat()}
+        self._write("end", end | ({"reason": reason.value} if reason else {}))
 
-    def end(self) -> tuple[str, str, datetime] | None:
-        """Return the status, cause and time of an end that was kept, or None."""
+    def end(self) -> tuple[str, str, datetime, Reason | None] | None:
+        """Return the status, cause, time and reason of an end that was kept, or None."""
         try:
             kept = json.loads((self.folder / "end.json").read_text(encoding="ascii"))
-            return kept["status"], kept["cause"], datetime.fromisoformat(kept["ended_at"])
+            reason = Reason(kept["reason"]) if "reason" in kept else None
+            return kept["status"], kept["cause"], datetime.fromisoformat(kept["ended_at"]), reason
         except (OSError, ValueError, LookupError, TypeError):
             return None
 

@@ -578,6 +578,8 @@ occurrence = Table(
     Column("finished_at", Moment),
     # Of debts of several hosts, all of them.
     Column("hosts", Text, nullable=False, default="", server_default=text("''")),
+    # Why it ended as it did, for programs: see run_end.py.
+    Column("reasons", String(200), nullable=False, default="", server_default=text("''")),
     UniqueConstraint("site", "schedule", "due_at", "kind", "host"),
     Index(None, "state", "begins_at"),
     Index(None, "site", "due_at", "id"),
