@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import socket
@@ -109,6 +111,8 @@ def main() -> None:
     """Take calls until who has started this one is gone. Single-threaded, as what forks must be."""
     for name in LOADED:
         importlib.import_module(name)
+    _make_the_parser_once()
+    importlib.metadata.version("upkeep")
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))
     listening.settimeout(1)
@@ -125,6 +129,16 @@ def main() -> None:
             asked.setblocking(True)
             _answer(asked)
         asked.close()
+
+
+def _make_the_parser_once() -> None:
+    """Keep what Typer makes of all commands: it costs more than most of them do."""
+    from typer import main as typer
+
+    from upkeep import cli
+
+    typer.get_command = functools.cache(typer.get_command)
+    typer.get_command(cli.cli)
 
 
 def _answer(asked: socket.socket) -> None:
