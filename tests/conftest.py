@@ -31,7 +31,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 
 # An example that takes long is no failure: the machine may be busy.
-settings.register_profile("patient", deadline=None)
+settings.register_profile(
+    "patient", deadline=None, max_examples=oldest.examples(settings().max_examples)
+)
 settings.load_profile("patient")
 
 
