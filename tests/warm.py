@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import gc
 import importlib
 import importlib.metadata
@@ -26,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import command_runner
 import left_behind
 from patience import PATIENCE_SECONDS
 
@@ -111,7 +111,7 @@ def main() -> None:
     """Take calls until who has started this one is gone. Single-threaded, as what forks must be."""
     for name in LOADED:
         importlib.import_module(name)
-    _make_the_parser_once()
+    command_runner.get_command(importlib.import_module("upkeep.cli").cli)
     importlib.metadata.version("upkeep")
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))
@@ -129,16 +129,6 @@ def main() -> None:
             asked.setblocking(True)
             _answer(asked)
         asked.close()
-
-
-def _make_the_parser_once() -> None:
-    """Keep what Typer makes of all commands: it costs more than most of them do."""
-    from typer import main as typer
-
-    from upkeep import cli
-
-    typer.get_command = functools.cache(typer.get_command)
-    typer.get_command(cli.cli)
 
 
 def _answer(asked: socket.socket) -> None:
