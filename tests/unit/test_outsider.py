@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import oldest
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -227,7 +228,12 @@ def slow(seconds: float, errors: int = 0, count: int = 40) -> list[Ask]:
     [(slow(9.0, errors=8), Status.FAIL), (slow(0.01), Status.PASS)],
     ids=["errors, and slow", "no errors, and fast"],
 )
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=oldest.examples(10),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 @given(sent=st.lists(asks(), min_size=1, max_size=8))
 def test_no_request_hides_what_fails_or_blinds_what_passes(
     base: list[Ask], status: Status, logger: str, sent: list[Ask]
@@ -425,7 +431,12 @@ def auth_verdict(check: Any, lines: list[str], **given: Any) -> Verdict:
 
 @pytest.mark.parametrize("logger", AUTH)
 @pytest.mark.parametrize("name", AUTH_CHECKS)
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=oldest.examples(10),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 @given(sent=st.lists(connections(), min_size=1, max_size=40))
 def test_no_connection_hides_failed_logins_or_blinds_a_check_on_them(
     name: str, logger: str, sent: list[list[tuple[float, str, str]]]
@@ -439,7 +450,12 @@ def test_no_connection_hides_failed_logins_or_blinds_a_check_on_them(
 
 
 @pytest.mark.parametrize("name", AUTH_CHECKS)
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=oldest.examples(10),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 @given(users=st.lists(TEXT, min_size=1, max_size=6))
 def test_a_few_failed_logins_under_any_name_are_a_few_failed_logins(
     name: str, users: list[str]

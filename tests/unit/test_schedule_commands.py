@@ -14,8 +14,8 @@ import icalendar
 import ics
 import jsonschema
 import pytest
+from command_runner import CliRunner
 from dateutil.rrule import rrulestr
-from typer.testing import CliRunner
 
 from upkeep import clock
 from upkeep.calendars import Calendars, calendars_of
