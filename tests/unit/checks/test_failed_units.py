@@ -89,6 +89,10 @@ def test_odd_data_is_unknown(units: object) -> None:
     )
 
 
+def test_a_list_that_was_not_counted_is_whole() -> None:
+    assert judge(Observation("systemd", {"units": []}), Params(), NOW).status is Status.PASS
+
+
 def test_units_beyond_those_that_were_told_do_not_pass() -> None:
     few = Observation("systemd", {"units": [MOTD], "count": 2})
     ignored = Params(ignore_units=("motd-*",))
