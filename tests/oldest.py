@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 HERE = sys.version_info < (3, 12)
-EXAMPLES = 5
+EXAMPLES = 25
 BECAUSE = {
     # Ansible: action, module, roles and playbooks of the collection, through ansible-playbook and ansible-runner.
     "tests/integration/test_daily.py::test_a_healthy_site_passes": "a daily run over SSH, with and without the driver",
