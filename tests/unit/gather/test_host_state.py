@@ -131,7 +131,10 @@ class HostWithLists(RecordedHost):
     def __init__(self, files: dict[str, str], changed: dict[str, float]) -> None:
         super().__init__(
             {"/var/lib/dpkg/status": "", **files},
-            {" ".join(package_updates.APT): Ran(0, "")},
+            {
+                " ".join(package_updates.APT): Ran(0, ""),
+                " ".join(package_updates.INSTALLED): Ran(0, ""),
+            },
             clock=1_000_000.0,
         )
         self.changed = changed
