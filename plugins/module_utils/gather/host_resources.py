@@ -164,7 +164,7 @@ def parse_meminfo(text: str) -> dict[str, int]:
 
 def parse_swaps(text: str) -> list[tuple[str, int, int]]:
     """Return name, size and use in bytes of each swap in /proc/swaps. Source: proc_swaps(5)."""
-    rows = re.findall(r"^(\S+)\s+(?:\S+\s+)+?(\d+)\s+(\d+)\s+-?\d+$", text, re.MULTILINE)
+    rows = re.findall(r"^(\S+)[ \t].*?\b(\d+)\s+(\d+)\s+-?\d+$", text, re.MULTILINE)
     return [(name, int(size) * 1024, int(used) * 1024) for name, size, used in rows]
 
 

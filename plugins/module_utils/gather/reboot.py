@@ -107,7 +107,7 @@ def _newest(
     kind, newest = packages[running]
     newer = None
     for release, (its_kind, version) in sorted(packages.items()):
-        if its_kind == kind and is_newer(version, newest):
+        if release != running and its_kind == kind and is_newer(version, newest):
             newer, newest = release, version
     return newer
 

@@ -100,7 +100,7 @@ def _told(stale: list[dict[str, Any]], max_days: float) -> str:
     name, age = short(oldest.get("name", "?"), 60), ages[id(oldest)]
     more = f"; {len(stale) - 1} more are too old" if len(stale) > 1 else ""
     if age is None:
-        return f"there is no list of {name}{more}"
+        return f"there is no list of {name} whose age is known{more}"
     return f"the list of {name} is {age / 86400:.0f} d old, at most {max_days:g} d{more}"
 
 

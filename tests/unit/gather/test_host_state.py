@@ -45,6 +45,39 @@ def test_chrony_without_a_source_is_not_synchronized() -> None:
     assert clock.parse_chrony(text("clock/chrony_unset.txt"), 0.0)["synchronized"] is False
 
 
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("chrony", False), ("chrony_unset", False), ("chrony_local", True), ("chrony_orphan", True)],
+)
+def test_chrony_with_its_own_clock_as_source(name: str, own: bool) -> None:
+    assert clock.parse_chrony(text(f"clock/{name}.txt"), 0.0)["own_clock"] is own
+
+
+@pytest.mark.parametrize(
+    ("reference", "own"),
+    [
+        ("127.127.1.0", True),
+        ("127.127.1.1", True),
+        ("127.0.0.1", True),
+        ("LOCAL(0)", True),
+        (".LOCL.", True),
+        ("LCL", True),
+        ("ORPH", True),
+        ("GPS", False),
+        ("PPS", False),
+        ("127.127.20.0", False),
+        ("127.127.10.1", False),
+        ("192.0.2.7", False),
+        ("INIT", False),
+        ("", False),
+    ],
+)
+def test_ntpd_with_its_own_clock_as_source(reference: str, own: bool) -> None:
+    told = f"leap=00, stratum=9, refid={reference}, offset=0.0, sys_jitter=0.0\n"
+
+    assert clock.parse_ntpq(told)["own_clock"] is own
+
+
 def test_a_kernel_that_nobody_keeps_the_time_of() -> None:
     # Linux 6.18's answer in a virtual machine without a time service.
     told = "00" * 24 + "0024f40000000000" * 2 + "40000000"

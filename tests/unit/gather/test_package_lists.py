@@ -399,13 +399,13 @@ BASE, SEC = cache("base", number="41c342764261b40b"), cache("sec")
             "0 security updates pending, at most 0; lists 0.0 d old",
         ),
         ({BASE: 0, cache("sec", "repomd.xml"): 60}, "the list of sec is 60 d old, at most 7 d"),
-        ({BASE: 0}, "there is no list of sec"),
+        ({BASE: 0}, "there is no list of sec whose age is known"),
         # A repository that is switched off keeps its cache; one of a longer name is another.
         (
             {BASE: 0, SEC: 0, cache("off"): 400, cache("sec-debug"): 400},
             "0 security updates pending, at most 0; lists 0.0 d old",
         ),
-        ({BASE: 0, cache("sec-debug"): 0}, "there is no list of sec"),
+        ({BASE: 0, cache("sec-debug"): 0}, "there is no list of sec whose age is known"),
         (
             {BASE: 0, SEC.replace("/dnf/", "/libdnf5/"): 2},
             "0 security updates pending, at most 0; lists 2.0 d old",
