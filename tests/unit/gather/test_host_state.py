@@ -273,6 +273,33 @@ def test_a_flooded_journal_is_searched_for_kills() -> None:
     assert (seen.data["log"], seen.data["in_window"]) == ("journal", 1)
 
 
+@pytest.mark.parametrize(
+    ("dmesg", "log", "in_window"),
+    [
+        (Ran(0, "[1.000000] Linux version 6.1\n" + KILLED), "kernel ring buffer", 1),
+        (Ran(0, "[1.000000] Linux version 6.1\n"), "journal", 0),
+        (Ran(1, "", "dmesg: read kernel buffer failed: Operation not permitted\n"), "journal", 0),
+    ],
+    ids=["there", "not there either", "not allowed"],
+)
+def test_a_journal_without_the_kernels_messages_is_not_the_only_log(
+    dmesg: Ran, log: str, in_window: int
+) -> None:
+    since = int(1_005_000.0 - 86400)
+    journal = (
+        f"journalctl --no-pager --output=short-unix --since=@{since} _TRANSPORT=kernel + "
+        "_SYSTEMD_UNIT=systemd-oomd.service"
+    )
+    host = RecordedHost(
+        {"/proc/vmstat": "oom_kill 1\n", "/proc/uptime": "450001.00 9000.00\n"},
+        {journal: Ran(0, "-- No entries --\n"), "dmesg": dmesg},
+        clock=1_005_000.0,
+    )
+    [seen] = oom_kills.gather({"window_hours": 24}, host)
+
+    assert (seen.data["log"], seen.data["in_window"]) == (log, in_window)
+
+
 def test_kills_are_found_in_the_journal() -> None:
     [(at, told)] = oom_kills.parse_journal(text("oom_kills/journal.txt"))
 
