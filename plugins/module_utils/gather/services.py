@@ -247,12 +247,11 @@ def parse_answer(data: bytes, kind: int) -> tuple[int, int]:
             at = _after_name(data, at)
             its_kind, _class, _ttl, length = struct.unpack("!HHIH", data[at : at + 10])
             at += 10 + length
-            if at > len(data):
-                raise IndexError(at)
             found += its_kind == kind
-    except (IndexError, struct.error) as exc:
-        if not is_cut:
-            raise NoAnswerError("answer", "an answer that ends within a record") from exc
+    except (IndexError, struct.error):
+        at = len(data) + 1
+    if at > len(data) and not is_cut:
+        raise NoAnswerError("answer", "an answer that ends within a record")
     return code, max(found, int(is_cut and records > 0))
 
 
