@@ -52,8 +52,8 @@ FOLLOWED = 500  # apt's priority of an archive that nobody has set back
 # From what was downloaded last; -C asks no network, so an old cache is possible and its age is seen.
 DNF = ["dnf", "--quiet", "--cacheonly"]
 ADVISORIES = ["updateinfo", "list", "--security"]
-# The words of dnf 4, then those of dnf 5.
-NO_EXCLUDES = ["--setopt=disable_excludes=all,*", "--disableplugin=versionlock"]
+# The word of dnf 4, then that of dnf 5. Packages locked by dnf 4's versionlock are listed anyway.
+NO_EXCLUDES = ["--setopt=disable_excludes=all,*"]
 DNF_CACHES = ("/var/cache/dnf", "/var/cache/libdnf5")
 DNF_OWN = "_dnf_local"  # dnf's plugin `local` makes it of what this host has downloaded
 
