@@ -31,15 +31,19 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     counted = re.search(r"^oom_kill (\d+)$", statistics, re.MULTILINE)
     since = host.now() - params["window_hours"] * 3600
     since_boot = int(counted.group(1)) if counted else None
-    log, lines, reasons = "", [], []
+    log, reasons = "", []
+    lines: list[tuple[str, str]] = []
     for name, read in (("journal", _journal), ("kernel ring buffer", _ring_buffer)):
         try:
-            lines = read(host, since, uptime, since_boot)
+            found = read(host, since, uptime, since_boot)
         except HostError as exc:
             reasons.append(str(exc))
             continue
-        log = name
-        break
+        if not log or len(found) > len(lines):
+            log, lines = name, found
+        # A journal that does not take the kernel's messages has none, and says no more.
+        if lines or not since_boot:
+            break
     kills = [kill for kill in map(_kill, lines) if kill is not None]
     data = {
         "window_hours": params["window_hours"],

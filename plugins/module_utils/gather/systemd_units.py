@@ -13,7 +13,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TOOLS = ("systemctl",)
-UNITS_LIMIT = 50
+UNITS_LIMIT = 500
+SHOWN_LIMIT = 50  # with their reasons
 PROPERTIES = "Id,ActiveState,SubState,Result,ExecMainStatus,NRestarts,StateChangeTimestamp"
 # `auto-restart` is where a unit waits that dies again and again; it never counts as failed.
 LIST = [
@@ -42,7 +43,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     units = parse_units(listed.out)
     raw = listed.out
     if units:
-        names = [unit["unit"] for unit in units[:UNITS_LIMIT]]
+        names = [unit["unit"] for unit in units[:SHOWN_LIMIT]]
         try:
             shown = host.run(
                 ["systemctl", "show", "--no-pager", f"--property={PROPERTIES}", "--", *names]
