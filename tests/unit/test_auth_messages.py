@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import Line, parse_line
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
     Event,
-    Line,
     parse_event,
-    parse_line,
     parse_sshd,
 )
 
@@ -225,7 +224,9 @@ def test_what_only_looks_like_a_login_is_none(message: str) -> None:
 def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
     pam = "pam_unix(vsftpd:auth): authentication failure; ruser= rhost=192.0.2.7 user=x rhost=192.0.2.66"
 
-    assert parse_event(Line(0.0, "", "vsftpd", "", pam)) == Event("pam", method="pam_unix")
+    assert parse_event(Line(0.0, "", "vsftpd", "", pam)) == Event(
+        "pam", method="pam_unix", joined="ftp "
+    )
 
 
 @pytest.mark.parametrize(

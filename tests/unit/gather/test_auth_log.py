@@ -19,10 +19,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import
     hours,
     most_in_an_hour,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
-    parse_event,
-    parse_line,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import parse_line
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import parse_event
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     JOURNAL_FIELDS,
