@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The head of a line in a log of logins: its time, host, program and process, in the ways in which they are written.
 
-The usual head is tried first. What follows it are heads that sites and programs make of their own; a head that is none of
-these leaves a line without a program, which counts as not understood unless what it says is known.
+The usual head is tried first, then those that sites and programs make of their own. A head that is none of these leaves
+a line without a program, which counts as not understood unless what it says is known.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import PROGRAMS
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import syslog_time
 
 REPEATED_LIMIT = 100_000
@@ -29,7 +30,7 @@ class Line(NamedTuple):
 
 
 PRIORITY = re.compile(r"<\d{1,3}>")
-RFC5424 = re.compile(r"<\d{1,3}>1 (?=\d)")
+RFC5424 = re.compile(r"(?:<\d{1,3}>)?1 (?=\d{4}-)")
 RFC5424_REST = re.compile(
     r" (\S+) (\S+) (\S+) \S+ (?:-|(?:\[[^\]\"]*(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"[^\]\"]*)*\])+) *(.*)",
     re.DOTALL,
@@ -43,7 +44,7 @@ _FACILITY = (
     "auth(?:priv)?|security|daemon|user|local[0-7]|mail|ftp|cron|kern|syslog|lpr|news|uucp|console"
 )
 _SEVERITY = "emerg|panic|alert|crit|err(?:or)?|warn(?:ing)?|notice|info|debug|none"
-_LEVEL = rf"(?:[<\[(]?(?:(?:{_FACILITY})(?:[.:|/](?:{_SEVERITY}))?|{_SEVERITY}|\d{{1,2}}[.:]\d)[>\])]?:? )"
+_LEVEL = rf"(?:[<\[(]?(?:(?:{_FACILITY})(?:\|\w+)?(?:[.:|/](?:{_SEVERITY}))?|{_SEVERITY}|\d{{1,2}}[.:]\d)[>\])]?:? )"
 # Behind the name: `(pam_unix)`, gdm's stray bracket, `[pid]`, `(info)`; the colon may be missing behind `[pid]`.
 ODD_TAG = re.compile(
     rf"[ :]*{_LEVEL}?(?:(\S*[^\s:\]]) )?{_LEVEL}{{0,2}}\(?([A-Za-z][\w./@-]{{0,63}})\)?"
@@ -60,7 +61,10 @@ OWN_HEADS = {
         re.compile(r"\[(?:[A-Z]{3,4} |[A-Z][a-z]{2} (?=[A-Z]))?([^\]]{8,40})\](?=[ :])"),
         "apache2",
     ),
-    "t": (re.compile(r"type=([A-Z_0-9]{3,30}) msg=audit\((\d{9,10}\.\d{3}):\d+\):(?= )"), "audit"),
+    "t": (
+        re.compile(r"type=([A-Z_0-9]{3,30}) msg=audit\((\d{9,10}\.\d{1,6}):\d+\):(?= )"),
+        "audit",
+    ),
     "@": (re.compile(r"@([0-9a-f]{16})[0-9a-f]{8}(?= )"), ""),
 }
 NGINX_TIME = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)(?= \[)")
@@ -68,6 +72,7 @@ MYSQL_TIME = re.compile(
     r"(?:(\d\d)(\d\d)(\d\d)|\d\d(\d\d)-(\d\d)-(\d\d)) {1,2}(\d{1,2}:\d\d:\d\d)(?= )"
 )
 WEEKDAY = re.compile(r"[A-Z][a-z]{2},? (?=[A-Z\d])")
+LATE_YEAR = re.compile(r" \d{4}(?= )")
 AUDIT_PID = re.compile(r" pid=(\d{1,10})")
 TAI_OFFSET = 2**62 + 10
 # Journal, syslogd and daemons of the kernel's time say nothing of a login in such lines.
@@ -87,7 +92,7 @@ def parse_line(text: str, now: float, offset: int | None) -> Line | None:
         return _own_line(text, now, offset)
     at, end = found
     match = None if new_format else TAG.match(text, begin + end)
-    if match is not None:
+    if match is not None and (match[2] is None or _is_program(match[2])):
         host, program, pid, message = match[1], match[2] or match[3], match[4], match[5]
         return line_of(at, host or "", program, pid or "", message)
     if ZONE_UTC.match(text, begin + end):
@@ -96,8 +101,15 @@ def parse_line(text: str, now: float, offset: int | None) -> Line | None:
     return _odd_line(at, text, begin + end)
 
 
+def _is_program(name: str) -> bool:
+    """Return whether a word in brackets is a program's name; else it is a severity, a thread or a connection."""
+    return name.startswith("sshd") or name.rsplit("/", 1)[-1] in PROGRAMS
+
+
 def _odd_line(at: float, text: str, begin: int) -> Line:
     """Return a line with such a time of which the rest begins there, whatever its head."""
+    if text[begin : begin + 1] == ":":
+        return Line(at, "", "", "", text[begin:].strip(" :"))
     match = RFC5424_REST.match(text, begin)
     if match is not None and (match[3].isdigit() or match[3] == "-" or text.startswith("<")):
         host, program, pid, message = match.groups()
@@ -106,13 +118,13 @@ def _odd_line(at: float, text: str, begin: int) -> Line:
     if zone:
         begin = zone.end()
         match = TAG.match(text, begin)
-        if match is not None:
-            return line_of(at, match[1] or "", match[2] or match[3], match[4] or "", match[5])
+        if match is not None and match[3]:
+            return line_of(at, match[1] or "", match[3], match[4] or "", match[5])
     match = ODD_TAG.match(text, begin)
     if match is None:
         return Line(at, "", "", "", text[begin:].strip(" :"))
     host, program, inside, pid, message = match.groups()
-    if inside and not inside.isdigit():
+    if inside and (inside.startswith("pam_") or "," in inside):
         message = f"{inside}: {message}"
     return line_of(at, host or "", program, pid or "", message)
 
@@ -143,36 +155,41 @@ def _timed_line(text: str, now: float, offset: int | None) -> Line | None:
     """Return a line that begins with a weekday, or a time as nginx and MySQL write it."""
     weekday = WEEKDAY.match(text)
     if weekday:
-        found = syslog_time(text[weekday.end() : weekday.end() + 48], now, offset)
-        if found is None:
-            return None
-        year = re.match(r" \d{4}(?= )", text[weekday.end() + found[1] :])
-        begin = weekday.end() + found[1]
-        stamp = text[weekday.end() : begin]
-        if year:
-            stamp = f"{year[0].strip()} {stamp}"
-            found = syslog_time(stamp, now, offset)
-            begin += year.end()
-        if found and ZONE_UTC.match(text, begin):
-            found = syslog_time(stamp, now, 0)
-        return _odd_or_usual(found[0], text, begin) if found else None
+        return _weekday_line(text, weekday.end(), now, offset)
     match = NGINX_TIME.match(text)
+    program, stamp = "nginx", ""
     if match:
-        found = syslog_time(f"{match[1]}-{match[2]}-{match[3]} {match[4]}", now, offset)
-        return Line(found[0], "", "nginx", "", text[match.end() + 1 :]) if found else None
-    match = MYSQL_TIME.match(text)
-    if match:
-        year, month, day = match[1] or match[4], match[2] or match[5], match[3] or match[6]
-        found = syslog_time(f"20{year}-{month}-{day} {match[7]:0>8}", now, offset)
-        return Line(found[0], "", "mysqld", "", text[match.end() + 1 :]) if found else None
-    return None
+        stamp = f"{match[1]}-{match[2]}-{match[3]} {match[4]}"
+    else:
+        match = MYSQL_TIME.match(text)
+        if match is None:
+            return None
+        program = "mysqld"
+        date = "-".join(match.group(1, 2, 3) if match[1] else match.group(4, 5, 6))
+        stamp = f"20{date} {match[7]:0>8}"
+    found = syslog_time(stamp, now, offset)
+    return Line(found[0], "", program, "", text[match.end() + 1 :]) if found else None
+
+
+def _weekday_line(text: str, begin: int, now: float, offset: int | None) -> Line | None:
+    """Return a line with a weekday before the time; it may have the year behind it, as ctime(3) does."""
+    found = syslog_time(text[begin : begin + 48], now, offset)
+    if found is None:
+        return None
+    end = begin + found[1]
+    stamp, year = text[begin:end], LATE_YEAR.match(text, end)
+    if year:
+        stamp, end = f"{year[0].strip()} {stamp}", year.end()
+    if year or ZONE_UTC.match(text, end):
+        found = syslog_time(stamp, now, 0 if ZONE_UTC.match(text, end) else offset)
+    return _odd_or_usual(found[0], text, end) if found else None
 
 
 def _odd_or_usual(at: float, text: str, begin: int) -> Line:
     match = TAG.match(text, begin)
-    if match is None:
+    if match is None or match[3] is None:
         return _odd_line(at, text, begin)
-    return line_of(at, match[1] or "", match[2] or match[3], match[4] or "", match[5])
+    return line_of(at, match[1] or "", match[3], match[4] or "", match[5])
 
 
 def line_of(at: float, host: str, program: str, pid: str, message: str) -> Line:

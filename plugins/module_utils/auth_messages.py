@@ -32,7 +32,8 @@ class Event(NamedTuple):
     kind: `accepted`; `failed`, `pam`, `pam_error`, `refused`: each attempt is told once per kind, so that of these
     kinds the largest sum of a connection is its number of attempts; `end`: a connection ended without a login;
     `offer`: a key that was not accepted of an account that exists, as a client with many keys does; `probe`: nobody
-    tried to log in; `peer`: tells the address only; `told`: what another program than sshd says, once per method.
+    tried to log in; `peer`: tells the address only; `told`: what another program than sshd says, once per method;
+    `harmless`: was understood, and tells of no login.
     source: address or name of the client; empty if not told, or told in more than one way.
     joined: over what several processes or lines tell of the same attempts; empty if that is the process.
     """
@@ -75,7 +76,7 @@ _NOT_ALLOWED = (
     r"|account is locked|login is disabled|shell .* (?:does not exist|is not executable))"
 )
 # What pam_strerror(3) says is the library's; sshd tells it of failures only.
-_FAILURE = r"(?:PAM: [A-Z][a-z' ,]{4,100}?|PAM: authentication error|[Aa]uthentication (?:failure|error|failed))"
+_FAILURE = r"(?:PAM: [A-Za-z' ,]{5,100}?|[Aa]uthentication (?:failure|error|failed))"
 # Kind, and a pattern for the whole message. A greedy user before the address makes the address the last one; where
 # the client's text comes last, the address is the first. The first pattern that matches counts.
 _GRAMMAR = (
@@ -136,13 +137,15 @@ def parse_event(line: Line) -> Event | None:
         event = parse_pam(message[:MESSAGE_LIMIT], line.program)
     if event is None:
         if message.startswith("pam_"):
+            if ":session)" in message[:64]:
+                return HARMLESS
             event = _event_of(pam_said(message[:MESSAGE_LIMIT]), "pam")
         elif is_sshd:
             event = parse_sshd(message)
         else:
             event = _event_of(service_said(line.program, message[:MESSAGE_LIMIT]), "told")
-    if event is None:
-        return None
+    if event is None or event.kind == "harmless":
+        return event
     mapped = MAPPED_ADDRESS.match(event.source)
     return event._replace(
         source=mapped.group(1) if mapped else event.source,
@@ -151,7 +154,8 @@ def parse_event(line: Line) -> Event | None:
     )
 
 
-KINDS = {"+": "accepted", "?": "probe", "*": "offer", "=": "peer", "-": "peer"}
+KINDS = {"+": "accepted", "?": "probe", "*": "offer", "=": "peer"}
+HARMLESS = Event("harmless")
 
 
 def _event_of(said: Said | None, kind: str) -> Event | None:
@@ -159,8 +163,8 @@ def _event_of(said: Said | None, kind: str) -> Event | None:
     if said is None:
         return None
     label, account, source, port, attempts, connection = said
-    if not attempts:
-        return Event("peer")
+    if label == "-" or not attempts:
+        return HARMLESS
     return Event(
         KINDS.get(label, kind),
         account,

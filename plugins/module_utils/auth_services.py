@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs other than sshd write about logins: which program belongs to which family, and a family's sentences.
+"""What programs other than sshd write about logins: the families of programs, and the sentences of each family.
 
-The tables are data. A row is a label and a pattern for a whole message. A label that is a word tells each failed attempt
-once, so that of a connection's labels the largest sum counts; `+` is a login, `?` nobody who tried to log in, `*` a key
-that was not accepted, `=` tells an address or account for what follows, `-` is harmless. The first row that matches counts.
-In patterns ~U is an account, ~A an address, ~P its port, ~N a number of attempts, ~C the connection. An account is what a
-client chooses, so it takes all that it can; where it could take less and then another address were blamed, none is.
+The tables are data. A row is a label and a pattern for a whole message; the first that matches counts. A label that is a
+word tells each failed attempt once, so that of a connection's labels the largest sum counts. `+` is a login, `?` nobody
+who tried to log in, `*` a key that was not accepted, `=` tells an address or account for what follows, `-` is harmless.
+In patterns ~U is an account, ~A an address, ~P its port, ~N a number of attempts, ~C the connection. An account is what
+a client chooses, so it takes all that it can; where it could take less, and another address were blamed then, none is.
 Source: the programs' own sources and manuals, named beside their rows.
-"""
+"""  # noqa: E501 - a row is a line
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Said(NamedTuple):
     connection: str = ""
 
 
-# Programs by family, by the name that they write into logs, without what stands before its last slash. What tells of one
-# attempt in several processes is joined over: `process`, `account`, or `service`.
+# Programs by family, by the name that they write into logs, without what stands before its last slash; and over what
+# the lines that tell of one attempt are joined: the `process`, the `account`, or all of the `service`.
 FAMILIES = {
     "remote": ("process", "dropbear screensharingd xrdp-sesman Xvnc vncserver"),
     "console": (
@@ -73,6 +73,8 @@ PROGRAMS[""] = "bare"
 # Of these only one line tells of an attempt, whoever wrote it.
 UNJOINED = ("web", "audit", "database", "vpn")
 
+# Some daemons write their own pid and time into what they give to syslog.
+AGAIN = re.compile(r"\[\d{1,10}\] [A-Z][a-z]{2} [ \d]\d [\d:]{8} ")
 # Linux-PAM's modules, in the name of any program: pam_sss(8), pam_krb5(8), pam_winbind(8), pam_listfile(8).
 _PAM = r"""
 -       \w+\([^()]*:(?:session|chauthtok|setcred|password)\).*
@@ -97,7 +99,7 @@ bad     [Rr]oot login rejected.*
 bad     User (?:account )?'~U' (?:is locked|has (?:invalid shell|blank password), rejected).*
 *       Pubkey auth .*(?:mismatch|bad signature|unknown algo).* for '~U' from ~A~P
 fails   Exit before auth(?: from <~A~P>)?:? \(user '~U', ~N fails?\): .*
-tries   Max auth tries reached - user '~U' from ~A~P
+tries   (?:Exit before auth from <~A~P>: )?Max auth tries reached - user '~U'(?: from \S+)?
 -       Exit before auth.*
 +       (?:PAM )?[Pp]assword auth succeeded for '~U' from ~A~P
 +       Pubkey auth succeeded for '~U' with .* from ~A~P
@@ -109,10 +111,12 @@ bad     \S*(?: \S+:)? *[Aa]uthentication failed from ~A
 """,
     # util-linux and shadow, login.c and su.c; BusyBox, loginutils; BSD login; sudo, logging.c; doas.c.
     "console": r"""
+-       \S{1,64} : (?:\(command continued\)|TTY=).*
 failed  FAILED LOGIN (?:SESSION )?(?:\(?\d{1,5}\)? )?(?:FROM ~A )?(?:(?:on|ON) \S+ )?(?:(?:from|FROM) \S+ )?FOR '~U'(?:, .*)?
 failed  FAILED LOGIN (?:SESSION )?(?:\(?\d{1,5}\)? )?(?:FROM ~A )?(?:(?:on|ON) \S+ )?(?:(?:from|FROM) \S+ )?FOR ~U, .*
 many    TOO MANY LOGIN TRIES \(~N\).*
-failed  (?:invalid|incorrect) password for '~U'(?: on '[^']*')?(?: from '~A')?.*
+failed  (?:invalid|incorrect) password for '~U' on '[^']*'(?: from '~A')?
+failed  (?:invalid|incorrect) password for '~U'.*
 failed  ~N LOGIN FAILURES? (?:FROM ~A|ON [^\s,]+)(?:, ~U)?
 failed  LOGIN FAILURE (?:FROM ~A|ON [^\s,]+)(?:, ~U)?
 failed  FAILED SU \(to ~U\) .* on \S+
@@ -122,7 +126,7 @@ minus   - \S+ [^\s:]+[:-]~U
 authen  pam_authenticate: .*
 failed  (?P<user>\S{1,64}) : ~N incorrect password attempts?(?: ;.*)?
 failed  failed auth for ~U
-""",
+""",  # noqa: E501 - a row is a line
     "polkit": r"""
 failed  Operator of \S+ FAILED to authenticate .*
 -       Operator of .*|Registered .*|Unregistered .*
@@ -144,11 +148,11 @@ fail    (?:ANONYMOUS )?FTP LOGIN (?:FAILED|REFUSED)(?: \([^()]*\))? FROM ~A(?: \
 """,
     # Dovecot, login-common and auth; Cyrus; Courier; UW imapd; solid-pop3d; Perdition.
     "mailbox": r"""
++       (?:\S+: )*Login: user=<~U>.*\brip=~A(?:,.*)?
 fail    (?:\S+: )*[A-Z].*\((?:auth failed, ~N attempts?[^()]*|tried to use dis\w+ \w+ auth|proxy dest auth failed)\).*: user=<~U>.*\brip=~A(?:,.*)?
 fail    (?:\S+: )*[A-Z].*\((?:auth failed, ~N attempts?[^()]*|tried to use dis\w+ \w+ auth|proxy dest auth failed)\).*\brip=~A(?:,.*)?
 auth    (?:.*: )?[a-z-]+\(~U,~A(?:,[^()]*)?\): (?:pam_authenticate\(\) failed: .*|[Uu]nknown user.*|[Pp]assword mismatch.*|[Ii]nvalid credentials.*)
 auth    ~U,~A,sasl:\S+: Info: \S+ (?:[Pp]assword mismatch|[Uu]nknown user).*
-+       (?:\S+: )*Login: user=<~U>.*\brip=~A(?:,.*)?
 -       (?:\S+: )*(?:Disconnected|Login aborted|Aborted login).*
 fail    badlogin: \S* ?\[~A\](?: plaintext ~U SASL\(.*| .*)?
 +       login: \S* ?\[~A\] ~U \S+ .*User logged in.*
@@ -161,7 +165,7 @@ fail    AUTHENTICATE .* failure host=.*\[~A\]
 +       (?:Login|Authenticated) user=~U(?: auth=.*)? host=.*\[~A\].*
 fail    (?:(?:APOP )?authentication failed|root login not allowed|can't find APOP secret)(?:.* user ~U|.*) - ~A
 fail    Auth: ~A~P->.* authentication_id="~U" .*status="failed.*
-""",
+""",  # noqa: E501 - a row is a line
     # Postfix, smtpd_sasl_glue.c and smtpd.c; sendmail, srvrsmtp.c; saslauthd; Exim; Courier.
     "smtp": r"""
 -       .*: SASL \S+ authentication failed: Connection lost to authentication server.*
@@ -178,7 +182,7 @@ module  DEBUG: auth_\w+: .*fail.*
 fail    (?:\[\d+\] )?\S+ authenticator failed for .*\[~A\](?::\d+)?(?: [A-Z]=\S+)*: 535 .*?(?:\(set_id=~U\))?(?:: \d+ Time\(s\))?
 fail    error,relay=~A,(?:port=\d+,)?msg="535 Authentication failed\.".*
 -       error,relay=.*|H=.*|.* rejected RCPT .*
-""",
+""",  # noqa: E501 - a row is a line
     # OpenLDAP, result.c; MIT krb5, kdc_log.c; FreeRADIUS, auth.c; Samba's JSON-less auth audit.
     "directory": r"""
 bind    conn=~C op=\d+ RESULT tag=97 err=49\b.*
@@ -192,13 +196,13 @@ audit   .*\bAuth: \[.* status \[NT_STATUS_(?!OK\]).*
 """,
     # MySQL and MariaDB, sql_acl.cc; MongoDB; PostgreSQL, auth.c.
     "database": r"""
-denied  (?:\d{4}-\d\d-\d\d +\d{1,2}:\d\d:\d\d |\d{6} +\d{1,2}:\d\d:\d\d )?(?:\d+ )?(?:\[\w[\w-]*\] )*Access denied for user '~U'@'~A' \(using password: \w+\).*
+denied  (?:\d{4}-\d\d-\d\d +\d{1,2}:\d\d:\d\d |\d{6} +\d{1,2}:\d\d:\d\d )?(?:\d+ )?(?:\[\w[\w-]*\] )*Access denied for user '~U'@'~A'(?: .*)?
 mongo   (?:[IWE] +\S+ +)?\[~C\] +Failed to authenticate ~U with mechanism .*
 mongo   (?:[IWE] +\S+ +)?\[~C\] +SASL \S+ authentication failed for ~U on \S+ from client ~A~P .*
 =       (?:[IWE] +\S+ +)?\[~C\] +end connection ~A~P .*
 denied  (?:\[[\d-]+\] )*(?:\S+ )?FATAL: +(?:\w+: )?\S+ authentication failed for user "~U".*
 denied  (?:\[[\d-]+\] )*(?:\S+ )?FATAL: +(?:\w+: )?no pg_hba\.conf entry for host "~A", user "~U", .*
-""",
+""",  # noqa: E501 - a row is a line
     # OpenVPN, ssl_verify.c; strongSwan; pppd, auth.c.
     "vpn": r"""
 auth    (?:\S+/)?~A~P TLS Auth Error: .*
@@ -213,7 +217,7 @@ peer    (?:PAP|CHAP) (?:peer )?authentication fail(?:ed|ure) for ~U
 peer    Peer ~U failed \S+ authentication.*
 worker  worker-auth: .*~A failed authentication attempt for user '~U'.*
 """,
-    # Errors of web servers quote their clients: what is none of these is harmless. nginx, auth_basic; Apache, mod_auth*.
+    # Errors of web servers quote their clients: what is none of these is harmless. nginx, auth_basic; Apache.
     "web": r"""
 basic   (?:\[\w+\] )?(?:\d+#\d+: )?(?:\*\d+ )?user "~U":? (?:password mismatch|was not found in "[^"]*"), client: ~A,.*
 auth    ~Wuser ~U(?:: authorization failure for .*|: authentication failure for .*|: password mismatch.*| not found.*)
@@ -236,15 +240,15 @@ login   .*(?:Login failed|Failed login|FAILED login) for ~U (?:from|against \S+ 
 login   .*Login from '~A' for user '~U' might not have worked.*
 login   (?:NOTICE|WARNING)\[\d+\](?:\[\S+\])?:? \S+: (?:\S+: )?Registration from '~U' failed for '~A(?::\d+)?' - .*
 login   (?:NOTICE|WARNING)\[\d+\](?:\[\S+\])?:? \S+: (?:\S+: )?Host ~A failed (?:to authenticate as|MD5 authentication for) '~U'.*
-""",
+""",  # noqa: E501 - a row is a line
     # Lines of a program's own log, without its name: BIOS of the above, and GitLab, ZNC, lighttpd.
     "bare": r"""
 login   Failed Login: username=~U ip=~A
 login   \[~U\] failed to login from ~A(?::\d+)?
 login   \(?(?:http|mod)_auth\.c\.\d+\) (?:password doesn't match|digest: auth failed|get_password failed).* IP: ~A
 login   (?:error +: )?(?:Warning: Client '~A' supplied (?:unknown user|wrong password).*|HttpRequest: access denied -- client .*)
-""",
-    # Linux's audit, as sshd, login and PAM write it: audit_log_acct_message(3). An account is quoted, or in hexadecimal.
+""",  # noqa: E501 - a row is a line
+    # Linux's audit, as sshd, login and PAM write it: audit_log_acct_message(3). An account is quoted, or hexadecimal.
     "audit": r"""
 +       USER_LOGIN .*\bacct="?~U"? exe=.* addr=~A terminal=.* res=success.*
 ident   USER_ERR .*msg='op=PAM:bad_ident .* addr=~A terminal=.* res=failed.*
@@ -325,6 +329,9 @@ def pam_said(message: str) -> Said | None:
 def service_said(program: str, message: str) -> Said | None:
     """Return what the program's message says about logins; None if nothing that is known."""
     family = PROGRAMS.get(program)
+    stamp = AGAIN.match(message)
+    if stamp:
+        message = message[stamp.end() :]
     return _said(family, message) if family else None
 
 

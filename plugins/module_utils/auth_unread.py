@@ -16,14 +16,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import PROGRAMS
 
 # Write into the same logs, and let nobody in; so do all of systemd's own services.
-HARMLESS = frozenset(
-    "CRON ModemManager NetworkManager anacron anvil apparmor apt atd audispd auditd avahi-daemon bounce chage chfn chpasswd"
-    " chronyd chsh cleanup cloud-init containerd cron crond crontab dbus-daemon dhclient dhcpcd dnsmasq dockerd fail2ban"
-    " fail2ban-server fail2ban.actions fail2ban.filter gpasswd groupadd groupdel groupmod irqbalance iscsid kernel kubelet"
-    " lmtp local logrotate lvm master mdadm multipathd named networkd-dispatcher newusers ntpd passwd pickup pipe pkexec"
-    " postscreen qmgr rngd rsyslogd runuser smartd smtp snapd snmpd sshguard syslog-ng syslogd systemd tlsmgr tlsproxy"
-    " trivial-rewrite udisksd unattended-upgrade useradd userdel usermod vipw virtual wpa_supplicant".split()
-)
+_HARMLESS = """
+CRON ModemManager NetworkManager anacron anvil apparmor apt atd audispd auditd avahi-daemon bounce chage chfn chpasswd
+chronyd chsh cleanup cloud-init containerd cron crond crontab dbus-daemon dhclient dhcpcd dnsmasq dockerd fail2ban
+fail2ban-server fail2ban.actions fail2ban.filter gpasswd groupadd groupdel groupmod irqbalance iscsid kernel kubelet
+lmtp local logrotate lvm master mdadm multipathd named networkd-dispatcher newusers ntpd passwd pickup pipe pkexec
+postscreen
+qmgr rngd rsyslogd runuser smartd smtp snapd snmpd sshguard syslog-ng syslogd systemd tlsmgr tlsproxy trivial-rewrite
+udisksd unattended-upgrade useradd userdel usermod vipw virtual wpa_supplicant
+"""
+HARMLESS = frozenset(_HARMLESS.split())
 # Serve everybody, and have many a failure that is none of a login.
 NOISY = frozenset(["smtp", "mailbox", "directory", "database", "vpn", "web", "bare"])
 
@@ -37,7 +39,7 @@ CHOSEN = re.compile(
 )
 # A program's own verdict, however it is quoted: `result=failed`, `msg="login failed"`.
 VERDICT = re.compile(
-    r"\b(?:res|result|reason|error|err|status|outcome|event|action|verdict)=\"?([\w -]{1,60})"
+    r"\b(?:res|result|reason|error|err|status|outcome|event|action|verdict)=(?:\"([^\"]{1,60})\"|([\w-]{1,60}))"
     r"|\b(?:msg|message)=\"((?:[\w-]+ ?){1,4})",
     re.IGNORECASE,
 )
@@ -49,10 +51,13 @@ SUCCEEDED = re.compile(
 )
 WORDS = re.compile(
     r"(?<![\w.@/-])(?:(?:login|auth|log on|password) ?)?"
-    r"(?:fail(?:ed|ure|ures|s)?|invalid|illegal|incorrect|denied|refused|reject(?:ed|s)?|badlogin|nonexistent|unsuccessful"
-    r"|(?:bad|wrong) (?:user(?:name)?|pass(?:word|code|phrase)|log(?:in|on)|credentials?|pin|auth\w*)|mismatch(?:ed)?"
-    r"|no such (?:user|account)|unknown (?:user|account)|un(?:authori[sz]ed|authenticated)|authfail\w*|locked out|lockout"
-    r"|not (?:allowed|permitted|authori[sz]ed|authenticated|in sudoers)|(?:could not|cannot|can't|unable to) authenticate"
+    r"(?:fail(?:ed|ure|ures|s)?|invalid|illegal|incorrect|denied|refused|reject(?:ed|s)?|badlogin"
+    r"|nonexistent|unsuccessful"
+    r"|(?:bad|wrong) (?:user(?:name)?|pass(?:word|code|phrase)|log(?:in|on)|credentials?|pin|auth\w*)"
+    r"|mismatch(?:ed)?"
+    r"|no such (?:user|account)|unknown (?:user|account)|un(?:authori[sz]ed|authenticated)|authfail\w*"
+    r"|locked out|lockout|not (?:allowed|permitted|authori[sz]ed|authenticated|in sudoers)"
+    r"|(?:could not|cannot|can't|unable to) authenticate"
     r"|does(?: not|n't) match)(?![\w@-]|\.\w)",
     re.IGNORECASE,
 )
@@ -63,8 +68,8 @@ LOGIN = re.compile(
 )
 # A look that costs little, for nearly all lines have none.
 HINTS = re.compile(
-    r"fail|nvalid|llegal|ncorrect|denied|refused|reject|badlogin|nonexist|unsucc|bad |wrong |mismatch|no such|unknown |unauth"
-    r"|locked out|lockout|not (?:allow|permit|auth|in sud|match)|authenticate|n't match",
+    r"fail|nvalid|llegal|ncorrect|denied|refused|reject|badlogin|nonexist|unsucc|bad |wrong |mismatch"
+    r"|no such|unknown |unauth|locked out|lockout|not (?:allow|permit|auth|in sud|match)|authenticate|n't match",
     re.IGNORECASE,
 )
 TEXT_LIMIT = 2_000
@@ -80,14 +85,16 @@ def may_be_a_failure(line: Line, declared: bool) -> bool:
     if program in HARMLESS or program.startswith("systemd-"):
         return False
     family = "sshd" if program == "sshd" else PROGRAMS.get(program)
-    if not (family or declared) or not HINTS.search(message):
+    if not (family or declared):
         return False
-    prefix = PREFIX.match(message)
-    said = message[prefix.end() :] if prefix else message
-    if family == "sshd" and not said.startswith("pam_"):
+    if family == "sshd" and not message.startswith("pam_"):
         # All else that it writes with such words in it was read, or quotes its client.
+        prefix = PREFIX.match(message)
+        said = message[prefix.end() :] if prefix else message
         return WORDS.match(said) is not None and LOGIN.search(own_words(said)) is not None
-    return says_failure(said, family is None or family in NOISY)
+    if not HINTS.search(message):
+        return False
+    return says_failure(message, family is None or family in NOISY)
 
 
 def says_failure(text: str, of_a_login: bool) -> bool:
@@ -100,7 +107,7 @@ def own_words(text: str) -> str:
     """Return a text without what a client may choose: quoted, named, or behind a success."""
     text = text[:TEXT_LIMIT]
     succeeded = SUCCEEDED.search(text)
-    verdicts = " ".join(one or other for one, other in VERDICT.findall(text))
+    verdicts = " ".join(" ".join(found) for found in VERDICT.findall(text))
     return CHOSEN.sub(" ", text[: succeeded.end()] if succeeded else text) + " ; " + verdicts
 
 

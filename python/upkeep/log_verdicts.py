@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 MISREAD_PERCENT = 10.0
 ACCESS_FORMAT = (
@@ -107,11 +107,14 @@ def nothing_wrong(
     how much of that passes. quiet_hours: from which age of its newest line on nobody may be writing the log.
     """
     data = seen.data
+    partly = partly_read(data, text, measure)
+    # What fails stays so, whatever else is in the log.
     return (
-        doubtful(seen, most, limit)
+        (partly if partly is not None and partly.status is Status.FAIL else None)
+        or doubtful(seen, most, limit)
         or misread(data, number(data, "lines") - number(data, "unparsed"))
         or silent(data, quiet_hours)
-        or partly_read(data, text, measure)
+        or partly
         or passed(text + searched(data), measure)
     )
 

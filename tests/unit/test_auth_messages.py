@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import Line, parse_line
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
+    HARMLESS,
     Event,
     parse_event,
     parse_sshd,
@@ -255,9 +256,15 @@ def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
         (
             "vsftpd",
             "pam_unix(vsftpd:auth): authentication failure; tty=ftp ruser=x rhost=192.0.2.66 rhost=192.0.2.7",
-            Event("pam", "x rhost=192.0.2.66", "192.0.2.7", method="pam_unix"),
+            Event(
+                "pam",
+                "x rhost=192.0.2.66",
+                "192.0.2.7",
+                method="pam_unix",
+                joined="ftp x rhost=192.0.2.66",
+            ),
         ),
-        ("passwd", "pam_unix(passwd:chauthtok): authentication failure; rhost=192.0.2.7", None),
+        ("passwd", "pam_unix(passwd:chauthtok): authentication failure; rhost=192.0.2.7", HARMLESS),
         ("app", "somebody wrote: authentication failure; rhost=192.0.2.7", None),
     ],
 )

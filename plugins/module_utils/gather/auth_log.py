@@ -104,9 +104,11 @@ RECORD_FIELDS: dict[str, tuple[str, ...]] = {
 KNOWN = {*PROGRAMS} - {""}
 LOGFMT = re.compile(r"(?:t|ts|time|timestamp|level|lvl|logger)=[^ ]")
 LOGFMT_PAIR = re.compile(r"(\w[\w.-]{0,40})=(?:\"((?:[^\"\\]|\\.)*)\"|(\S*))")
+WITH_PORT = re.compile(r"(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([\da-fA-F:.]+)\]):\d{1,5}$")
 # An application's whole sentence for a failed login.
 APPLICATION_FAILED = re.compile(
-    r"(?:(?:invalid|wrong|incorrect|bad) (?:user(?: ?name)?|login|credentials|password)(?: or (?:user(?: ?name)?|password))?"
+    r"(?:(?:invalid|wrong|incorrect|bad) (?:user(?: ?name)?|login|credentials|password)"
+    r"(?: or (?:user(?: ?name)?|password))?"
     r"|(?:login|log ?on|authentication|auth|sign.?in) (?:failed|failure|denied|rejected|unsuccessful)"
     r"|(?:failed|unsuccessful|rejected) (?:log ?in|log ?on|authentication|sign.?in)(?: attempt)?)\.?$",
     re.IGNORECASE,
@@ -115,7 +117,7 @@ LAST_REPEATED = re.compile(r"(?:\S+ )?last message repeated (\d{1,9}) times?$", 
 # One of them is in each line that tells of a login, failed or not: see auth_messages and auth_services.
 WORDS = (
     *(
-        b"ailed ",
+        b"ailed",
         b"ailure",
         b"FAILED",
         b"nvalid ",
@@ -151,7 +153,7 @@ WORDS = (
     *(
         b"wrong ",
         b"tried to use",
-        b" - /dev/",
+        b": - ",
         b"authorization",
         b"Accept",
         b"ACCEPT",
@@ -225,12 +227,17 @@ class Reader:
         if event is None:
             self._not_understood(line, text, bool(repeated))
             return
+        if event.kind == "harmless":
+            return
         added = self.attempts.add(line, event)
         if added or event.kind in ("failed", "accepted"):
             self.evidence.append(text[:EVIDENCE_CHARACTERS])
 
     def _not_understood(self, line: Line, text: str, is_repeat: bool) -> None:
-        """Take in a line with a time that says nothing that is known; one without a program is none of a log of logins."""
+        """Take in a line with a time that says nothing that is known.
+
+        Without a program's name it is no line of a log of logins, whatever its time.
+        """
         if line.program == APPLICATION:
             doubtful = begins_with_failure(line.message)
         else:
@@ -280,7 +287,7 @@ class Reader:
         at = time_value(self._field(entry, "time"), self.now, self.offset)
         if at is None:
             return None, None
-        message = str(self._field(entry, "message") or "")
+        message = str(self._field(entry, "message") or "").strip()
         program = str(self._field(entry, "program") or "").split("[")[0].strip(": ")
         if message and (program.startswith("sshd") or program.rsplit("/", 1)[-1] in KNOWN):
             host, pid = (str(self._field(entry, name) or "") for name in ("host", "pid"))
@@ -298,6 +305,8 @@ class Reader:
             for value in (self._field(entry, "account"), self._field(entry, "source"))
         )
         account = "" if account == "-" else account
+        with_port = WITH_PORT.match(str(source))
+        source = (with_port[1] or with_port[2]) if with_port else source
         kind = "failed" if failed else "accepted"
         return line, Event(kind, str(account)[:200], str(source)[:200], method=APPLICATION)
 
