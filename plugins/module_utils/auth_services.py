@@ -226,7 +226,7 @@ auth    ~W(?:client used wrong authentication scheme|invalid nonce|invalid qop|r
 auth    ~WAuthorization of user ~U to access .* failed, reason: .*
 auth    ~W(?:WAR|ERR) \[Login denied for user "~U"\].*
 ?       ~Wclient denied by server configuration.*
--       .*
+-       (?:\[|\d+#\d+: ).*
 """,
     # Webmin, miniserv.pl; Proxmox; Monit; phpMyAdmin; Roundcube; SOGo; Asterisk.
     "panel": r"""

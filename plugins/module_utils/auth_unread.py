@@ -16,16 +16,20 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import PROGRAMS
 
 # Write into the same logs, and let nobody in; so do all of systemd's own services.
-_HARMLESS = """
-CRON ModemManager NetworkManager anacron anvil apparmor apt atd audispd auditd avahi-daemon bounce chage chfn chpasswd
-chronyd chsh cleanup cloud-init containerd cron crond crontab dbus-daemon dhclient dhcpcd dnsmasq dockerd fail2ban
-fail2ban-server fail2ban.actions fail2ban.filter gpasswd groupadd groupdel groupmod irqbalance iscsid kernel kubelet
-lmtp local logrotate lvm master mdadm multipathd named networkd-dispatcher newusers ntpd passwd pickup pipe pkexec
-postscreen
-qmgr rngd rsyslogd runuser smartd smtp snapd snmpd sshguard syslog-ng syslogd systemd tlsmgr tlsproxy trivial-rewrite
-udisksd unattended-upgrade useradd userdel usermod vipw virtual wpa_supplicant
+_BESIDE = """
+CRON anacron atd audispd auditd chage chfn chpasswd chsh cron crond crontab dbus-daemon gpasswd groupadd groupdel
+groupmod
+newusers passwd pkexec runuser rsyslogd sshguard syslog-ng syslogd systemd useradd userdel usermod vipw
 """
-HARMLESS = frozenset(_HARMLESS.split())
+# Write elsewhere, and let nobody in: a log that has nothing else is none of logins.
+_ELSEWHERE = """
+ModemManager NetworkManager anvil apparmor apt avahi-daemon bounce chronyd cleanup cloud-init containerd dhclient dhcpcd
+dnsmasq dockerd fail2ban fail2ban-server fail2ban.actions fail2ban.filter irqbalance iscsid kernel kubelet lmtp local
+logrotate lvm master mdadm multipathd named networkd-dispatcher ntpd pickup pipe postscreen qmgr rngd smartd smtp snapd
+snmpd tlsmgr tlsproxy trivial-rewrite udisksd unattended-upgrade virtual wpa_supplicant
+"""
+ELSEWHERE = frozenset(_ELSEWHERE.split())
+HARMLESS = frozenset(_BESIDE.split()) | ELSEWHERE
 # Serve everybody, and have many a failure that is none of a login.
 NOISY = frozenset(["smtp", "mailbox", "directory", "database", "vpn", "web", "bare"])
 
@@ -95,6 +99,11 @@ def may_be_a_failure(line: Line, declared: bool) -> bool:
     if not HINTS.search(message):
         return False
     return says_failure(message, family is None or family in NOISY)
+
+
+def is_elsewhere(program: str) -> bool:
+    """Return whether a line of this program of which nothing was understood is none of a log of logins."""
+    return program in ELSEWHERE or PROGRAMS.get(program) == "web"
 
 
 def says_failure(text: str, of_a_login: bool) -> bool:

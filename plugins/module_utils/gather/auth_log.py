@@ -25,6 +25,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import PROGRAMS
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_unread import (
     begins_with_failure,
+    is_elsewhere,
     may_be_a_failure,
     unread_may_be_a_failure,
 )
@@ -169,7 +170,7 @@ class Reader:
 
     unread: lines that are no log lines of any known kind. doubted: program and text of the last line that was not
     understood and may tell of a failed login. untold: an application's lines of which nothing was read but the time, as
-    long as none told of a login and the site has not said how they do.
+    long as none told of a login and the site has not said how they do. familiar: some line may be of a log of logins.
     """
 
     def __init__(self, params: dict[str, Any], now: float) -> None:
@@ -181,6 +182,7 @@ class Reader:
         said = ("fields", "failure_values", "success_values")
         self.told = any(params[name] != ARGUMENTS[name]["default"] for name in said)
         self.untold = 0
+        self.familiar = False
         self.declared = bool(params["paths"])
         self.doubted: tuple[str, str] = ("", "")
         self.attempts = Attempts(params["burst_seconds"])
@@ -222,8 +224,12 @@ class Reader:
             self._before = (line, event)
         if line.program == APPLICATION:
             # A request of anybody with status 200 or 401 is no login that was understood: that names an account.
-            self.told = self.told or (event is not None and event.account != "")
+            understood = event is not None and (
+                event.account != "" or APPLICATION_FAILED.match(line.message) is not None
+            )
+            self.told = self.told or understood
             self.untold = 0 if self.told else self.untold + 1
+        self.familiar = self.familiar or event is not None or not is_elsewhere(line.program)
         if event is None:
             self._not_understood(line, text, bool(repeated))
             return
@@ -469,6 +475,7 @@ def observation(
         "lines": reader.lines,
         "unparsed": reader.unread,
         "untold": reader.untold,
+        "foreign": 0 if reader.familiar else reader.lines - reader.unread,
         "doubted_program": reader.doubted[0],
         "doubted_sample": reader.doubted[1],
         **reader.attempts.data(since, until),

@@ -351,6 +351,7 @@ def test_what_several_lines_tell_of_one_attempt_counts_once(lines: list[str]) ->
         assert (data["failures"], data["possible_failures"]) == (rounds, 0)
 
 
+QUIET = "Nov 23 08:29:00 h1 CRON[7]: pam_unix(cron:session): session closed for user root"
 # Lines that a client or a healthy host writes: nothing that may turn a verdict.
 HARMLESS = [
     "systemd-logind[7]: Failed to abandon session scope: login denied",
@@ -377,7 +378,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("said", HARMLESS)
 def test_what_a_client_or_a_healthy_host_writes_turns_no_verdict(said: str) -> None:
-    seen = observe(*(f"{rfc3164(NOW - 1500 + 60 * n)} h1 {said}" for n in range(12)))
+    seen = observe(*(f"{rfc3164(NOW - 1500 + 60 * n)} h1 {said}" for n in range(12)), QUIET)
 
     assert (seen.data["failures"], seen.data["possible_failures"]) == (0, 0)
     for check in (failed_logins, brute_force, password_spraying, login_after_failures):
@@ -423,6 +424,21 @@ def test_lines_with_a_time_and_without_a_program_are_not_understood() -> None:
 
     assert seen.data["unparsed"] == 9
     assert status(seen) is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'nginx: 203.0.113.5 - - [23/Nov/2026:08:29:00 +0000] "GET / HTTP/1.1" 200 5 "-" "-"',
+        "kernel: Out of memory: Killed process 7",
+        "dnsmasq[7]: query[A] x.example from 127.0.0.1",
+    ],
+)
+def test_a_log_of_other_programs_alone_does_not_pass(said: str) -> None:
+    line = f"Nov 23 08:29:00 h1 {said}"
+
+    assert status(observe(line, line)) is Status.UNKNOWN
+    assert status(observe(line, line, QUIET)) is Status.PASS
 
 
 @pytest.mark.parametrize(
