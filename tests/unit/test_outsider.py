@@ -530,7 +530,7 @@ def test_requests_that_a_client_draws_out_hide_no_errors_before_them() -> None:
 def test_what_is_not_understood_of_a_daemon_that_decides_is_not_passed() -> None:
     lines = [
         syslog(
-            NOW - 900 + n, f"dropbear[{n}]", f"Bad password attempt for 'root' from 203.0.113.5:{n}"
+            NOW - 900 + n, f"dropbear[{n}]", f"New password check failed, 'root', 203.0.113.5:{n}"
         )
         for n in range(12)
     ]
@@ -569,7 +569,7 @@ def test_an_outsiders_request_is_no_login_that_was_understood() -> None:
     def said(**more: Any) -> str:
         return json.dumps({"time": NOW - 60, **more})
 
-    lines = [said(msg="login failed", name="bob") for _n in range(30)]
+    lines = [said(msg="signing in went wrong", name="bob") for _n in range(30)]
 
     assert auth_verdict(failed_logins, lines).status is Status.UNKNOWN
     lines += [said(path="/", status=200), said(path="/x", status=401)]
