@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import CertificateError, is_for, load, names
 from upkeep.check import Check
 from upkeep.readings import short
@@ -23,7 +24,12 @@ class Params:
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
-    """Judge whether each name that is asked for is one of the certificate's."""
+    """Judge whether each name that is asked for is one of each certificate's."""
+    return judge_parts(seen, leaves, lambda part: _judge(part))
+
+
+def _judge(seen: Observation) -> Verdict | None:
+    """Judge one certificate."""
     wanted = seen.data.get("names")
     if not isinstance(wanted, list):
         return unknown("no names were told")
@@ -48,6 +54,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=leaves,
     source="RFC 9525, section 6; RFC 5280, section 4.2.1.6",
     remedy="get a certificate with all names of the site: certbot certonly -d NAME -d OTHER",
     controls=("45 CFR 164.312(d)",),
