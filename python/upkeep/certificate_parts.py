@@ -6,6 +6,7 @@ the others have their names behind it. A part is marked by `part` in its data: w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from upkeep.verdicts import Status, Verdict, unknown
 LEAF = "leaf"
 AUTHORITY = "authority"
 BUNDLE = "bundle"
+HOST_NAME = re.compile(r"localhost|(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 V = TypeVar("V", Verdict, Verdict | None)
 
 
@@ -136,7 +138,7 @@ def _leaves(held: Sequence[Held], data: Mapping[str, Any]) -> list[Held]:
     if own:
         return own
     used = data.get("key") is not None or data.get("names") or data.get("server")
-    return [held[0]] if used else [one for one in held if _names_servers(one)]
+    return [held[0]] if used else [one for one in held if _is_for_hosts(one, held)]
 
 
 def _acts_as_authority(one: Held, held: Sequence[Held]) -> bool:
@@ -163,12 +165,21 @@ def _names(below: Held, above: Held) -> bool:
         return False
 
 
-def _names_servers(one: Held) -> bool:
-    """Return whether it is for a DNS name or an address, as no authority is."""
+def _is_for_hosts(one: Held, held: Sequence[Held]) -> bool:
+    """Return whether it is for a host's name or address, as no authority is.
+
+    `openssl req -x509` makes every certificate an authority: one that nobody else signed, called like a host and signing
+    nothing here, is a server's own.
+    """
+    if one.certificate is None:
+        return False
     try:
-        return one.certificate is not None and any(names(one.certificate))
+        if any(names(one.certificate)):
+            return True
+        alone = is_self_issued(one.certificate) and not any(_names(other, one) for other in held)
     except CertificateError:
         return False
+    return alone and HOST_NAME.fullmatch(label(one.certificate)) is not None
 
 
 def _led_through(own: Sequence[Held], held: Sequence[Held]) -> list[Held]:

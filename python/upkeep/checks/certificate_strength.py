@@ -1,9 +1,10 @@
 """Certificates, and the TLS that serves them, are as strong as clients demand.
 
 Keys: RSA of 2048 bits or more, elliptic curves of 256 or more, Ed25519, Ed448; no DSA. Signatures: no MD5, no SHA-1, on
-it and on those above it, except by its own key, as a root's. Version 3. A certificate of a public authority lives no longer than
-browsers allow for its first day. The endpoint neither chooses nor accepts TLS 1.1 or older. An authority is public if
-the certificate carries a policy of the CA/Browser Forum or timestamps of a public log; private ones may live longer.
+it and on those above it, except by its own key, as a root's. Version 3. A certificate of a public authority lives no
+longer than browsers allow for its first day. The endpoint neither chooses nor accepts TLS 1.1 or older. An authority is
+public if the certificate carries a policy of the CA/Browser Forum or timestamps of a public log; private ones may live
+longer. Each leaf of a file is judged, and what a server presents for each kind of key.
 """
 
 from __future__ import annotations

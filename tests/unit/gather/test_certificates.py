@@ -22,10 +22,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError, Ran
 from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import (
     apache_sites,
+    find_sites,
     nginx_sites,
     parse_apache,
     parse_nginx,
-    tls_sites,
 )
 
 NGINX = r"""
@@ -76,7 +76,9 @@ def params(**own: Any) -> dict[str, Any]:
 
 def test_nginx_sites_with_inheritance_and_includes() -> None:
     host = RecordedHost({"/etc/nginx/nginx.conf": NGINX, "/etc/nginx/sites/api.conf": INCLUDED})
-    portal, api = sorted(tls_sites(host), key=lambda site: site.certificate, reverse=False)[::-1]
+    portal, api = sorted(find_sites(host).found, key=lambda site: site.certificate, reverse=False)[
+        ::-1
+    ]
     if portal.certificate != "/etc/ssl/all.pem":
         portal, api = api, portal
 
@@ -90,7 +92,7 @@ def test_nginx_sites_with_inheritance_and_includes() -> None:
 def test_an_include_that_includes_itself_ends() -> None:
     host = RecordedHost({"/etc/nginx/nginx.conf": "include *.conf; include nginx.conf;"})
 
-    assert tls_sites(host) == []
+    assert find_sites(host).found == []
 
 
 def test_apache_sites() -> None:
@@ -114,7 +116,7 @@ def test_certbots_certificates_are_found_and_paired_with_their_servers() -> None
     host = RecordedHost({"/etc/nginx/nginx.conf": site, live: "", other: ""})
 
     assert discovered(host) == [
-        Wanted(live, True, True, "", ("x.org",)),
+        Wanted(live, True, True, "", ("x.org",), server=True),
         Wanted(other, True, True, "/etc/letsencrypt/live/y/privkey.pem"),
         Wanted("x.org@127.0.0.1:443", found=True, on_disk=live),
     ]
@@ -133,7 +135,7 @@ def test_declarations_are_put_together() -> None:
     )
 
     assert declared(own, RecordedHost()) == [
-        Wanted("/c", True, key="/k", names=("a",)),
+        Wanted("/c", True, key="/k", names=("a",), server=True),
         Wanted("a:443", names=("b",), on_disk="/c"),
         Wanted("smtp://m", on_disk="/c"),
     ]
