@@ -56,14 +56,18 @@ def make(
     key: Any = None,
     hash_algorithm: Any = None,
     extensions: Sequence[x509.ExtensionType] = (),
+    issuer_name: x509.Name | None = None,
 ) -> Made:
-    """Return a certificate for names (default: its own), signed by issuer or by itself."""
+    """Return a certificate for names (default: its own), signed by issuer or by itself.
+
+    issuer_name: what it calls its issuer, if not by its subject.
+    """
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .issuer_name(issuer_name or (issuer.certificate.subject if issuer else subject))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)

@@ -64,7 +64,7 @@ def leaves(seen: Observation) -> list[Observation]:
     if "part" in seen.data:
         return [seen]
     if seen.data.get("kind") == "endpoint" or not isinstance(seen.data.get("der"), str):
-        return [seen, *_presented_too(seen)]
+        return [replace(seen, data={**seen.data, "part": LEAF}), *_presented_too(seen)]
     held = _held(seen.data)
     own = _leaves(held, seen.data)
     if not own:
@@ -88,14 +88,21 @@ def judge_parts(
     parts: Callable[[Observation], Sequence[Observation]],
     judge: Callable[[Observation], V],
 ) -> V:
-    """Return the verdict on a part; on a whole observation, the worst of its parts.
+    """Return the verdict on a part; on a whole observation, the worst of its parts. What cannot be read is unknown.
 
     What could not be read of the file turns a pass into unknown, and no failure into anything else.
     """
     order = (Status.PASS, Status.UNKNOWN, Status.FAIL)
     found: list[tuple[Observation, V]] = []
     for part in parts(seen):
-        verdict = judge(part)
+        try:
+            verdict = judge(part)
+        except CertificateError as exc:
+            place = part.data.get("place")
+            where = (
+                f"certificate {place + 1} of the file: " if isinstance(place, int) and place else ""
+            )
+            verdict = unknown(f"{where}{exc}")
         fault = part.data.get("fault")
         if fault and verdict is not None and verdict.status is Status.PASS:
             verdict = unknown(f"{short(fault, 240)}; else: {verdict.message}")
@@ -168,8 +175,8 @@ def _names(below: Held, above: Held) -> bool:
 def _is_for_hosts(one: Held, held: Sequence[Held]) -> bool:
     """Return whether it is for a host's name or address, as no authority is.
 
-    `openssl req -x509` makes every certificate an authority: one that nobody else signed, called like a host and signing
-    nothing here, is a server's own.
+    `openssl req -x509` makes every certificate an authority: one that nobody else signed, that is called like a host
+    and signs nothing here is a server's own.
     """
     if one.certificate is None:
         return False
@@ -268,7 +275,8 @@ def _presented_too(seen: Observation) -> Iterator[Observation]:
         if not isinstance(one, Mapping):
             continue
         kind = short(one.get("key_kind", index + 2), 20)
-        data = {**seen.data, "on_disk": None, **one, "part": LEAF}
+        own = ("der", "chain", "chain_seen", "trust", "on_disk")
         # The protocol is the server's, and told of the first.
-        data |= {"others": [], "protocol": "", "old_protocol": ""}
+        data = {**seen.data, "part": LEAF, "protocol": "", "old_protocol": ""}
+        data |= {name: one.get(name) for name in own}
         yield Observation(f"{seen.subject} ({kind})", data)

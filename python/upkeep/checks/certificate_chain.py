@@ -28,7 +28,6 @@ from upkeep.certificate_issuers import (
 )
 from upkeep.certificate_parts import BUNDLE, judge_parts, leaves
 from upkeep.certificates import (
-    CertificateError,
     chain,
     extension,
     is_authority,
@@ -69,12 +68,9 @@ def _judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the order, what is above, what it is for, then trust. A bundle leads nowhere: it is where others lead."""
     if seen.data.get("part") == BUNDLE:
         return None
-    try:
-        certificates = chain(seen.data)
-        alone = is_self_signed(certificates[0])
-        problem = _above(certificates, now) or _purpose(certificates[0], seen, params)
-    except CertificateError as exc:
-        return unknown(str(exc))
+    certificates = chain(seen.data)
+    alone = is_self_signed(certificates[0])
+    problem = _above(certificates, now) or _purpose(certificates[0], seen, params)
     if problem is not None:
         return problem
     trust = seen.data.get("trust")
@@ -133,7 +129,10 @@ def _not_trusted(
             return _private(ordered, trust)
         root = f"leads to the root {title(ordered[-1])}, which {_store(trust)} does not trust"
         return failed(Severity.HIGH, root, remedy=TRUST)
-    if any(one is not ordered[-1] and is_named_issuer(ordered[-1], one) for one in certificates):
+    if is_self_issued(ordered[-1]):
+        own = f"{title(ordered[-1])} names itself as its issuer, and its own key did not sign it"
+        return failed(Severity.HIGH, own, remedy=OTHER_KEY)
+    if any(is_named_issuer(ordered[-1], one) for one in certificates):
         there = f"the certificate of {_issuer(ordered[-1])} is there, and did not sign {title(ordered[-1])}"
         return failed(Severity.HIGH, f"{there}: its key is another", remedy=OTHER_KEY)
     missing = f"the certificate of {_issuer(ordered[-1])} is missing, and {_store(trust)} does not have it"
@@ -153,11 +152,8 @@ def _private(ordered: Sequence[x509.Certificate], trust: Mapping[str, Any]) -> V
         return unknown("why it was refused was not told")
     if any(signed(below, above) is not True for below, above in pairwise(ordered)):
         return unknown("a signature above it is of a kind that cannot be verified")
-    try:
-        if any(extension(one, x509.NameConstraints) is not None for one in ordered[1:]):
-            return unknown("whether it keeps to its authorities' name constraints was not tried")
-    except CertificateError as exc:
-        return unknown(str(exc))
+    if any(extension(one, x509.NameConstraints) is not None for one in ordered[1:]):
+        return unknown("whether it keeps to its authorities' name constraints was not tried")
     return passed(root)
 
 

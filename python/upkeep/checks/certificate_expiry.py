@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import AUTHORITY, BUNDLE, judge_parts, subjects
-from upkeep.certificates import CertificateError, Validity, load, validity
+from upkeep.certificates import Validity, load, validity
 from upkeep.check import Check
 from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
@@ -41,13 +41,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
 
 def _judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     """Judge one certificate, or a bundle by the first to end."""
-    try:
-        valid = validity(load(seen.data.get("der")))
-    except CertificateError as exc:
-        place = seen.data.get("place")
-        where = f"certificate {place + 1} of the file: " if isinstance(place, int) and place else ""
-        return unknown(f"{where}{exc}")
-    verdict = _left(valid, params, now)
+    verdict = _left(validity(load(seen.data.get("der"))), params, now)
     if seen.data.get("part") == AUTHORITY and verdict.status is Status.FAIL:
         return replace(verdict, remedy=ABOVE)
     if seen.data.get("part") == BUNDLE:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import judge_parts, leaves
-from upkeep.certificates import CertificateError, load, public_key_der
+from upkeep.certificates import load, public_key_der
 from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
@@ -44,10 +44,7 @@ def _judge(seen: Observation) -> Verdict | None:
     if isinstance(key.get("matches"), bool):
         same = key["matches"]
     elif isinstance(key.get("spki_sha256"), str):
-        try:
-            public = public_key_der(load(seen.data.get("der")))
-        except CertificateError as exc:
-            return unknown(str(exc))
+        public = public_key_der(load(seen.data.get("der")))
         same = hashlib.sha256(public).hexdigest() == key["spki_sha256"]
     else:
         return unknown(

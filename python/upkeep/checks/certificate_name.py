@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import judge_parts, leaves
-from upkeep.certificates import CertificateError, is_for, load, names
+from upkeep.certificates import is_for, load, names
 from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
@@ -35,10 +35,7 @@ def _judge(seen: Observation) -> Verdict | None:
         return unknown("no names were told")
     if not wanted:
         return None
-    try:
-        dns_names, addresses = names(load(seen.data.get("der")))
-    except CertificateError as exc:
-        return unknown(str(exc))
+    dns_names, addresses = names(load(seen.data.get("der")))
     missing = [str(name) for name in wanted if not is_for(str(name), dns_names, addresses)]
     if missing:
         others = [*dns_names, *addresses]

@@ -117,7 +117,7 @@ def test_certbots_certificates_are_found_and_paired_with_their_servers() -> None
 
     assert discovered(host) == [
         Wanted(live, True, True, "", ("x.org",), server=True),
-        Wanted(other, True, True, "/etc/letsencrypt/live/y/privkey.pem"),
+        Wanted(other, True, True, "/etc/letsencrypt/live/y/privkey.pem", server=True),
         Wanted("x.org@127.0.0.1:443", found=True, on_disk=live),
     ]
 
