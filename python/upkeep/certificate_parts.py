@@ -175,15 +175,15 @@ def _names(below: Held, above: Held) -> bool:
 def _is_for_hosts(one: Held, held: Sequence[Held]) -> bool:
     """Return whether it is for a host's name or address, as no authority is.
 
-    `openssl req -x509` makes every certificate an authority: one that nobody else signed, that is called like a host
-    and signs nothing here is a server's own.
+    `openssl req -x509` makes every certificate an authority: one that stands alone in its file, signed itself and is
+    called like a host is a server's own.
     """
     if one.certificate is None:
         return False
     try:
         if any(names(one.certificate)):
             return True
-        alone = is_self_issued(one.certificate) and not any(_names(other, one) for other in held)
+        alone = len(held) == 1 and is_self_issued(one.certificate)
     except CertificateError:
         return False
     return alone and HOST_NAME.fullmatch(label(one.certificate)) is not None

@@ -119,24 +119,31 @@ def _not_trusted(
     params: Params,
 ) -> Verdict:
     """Say what keeps it from being trusted; only that its root is not known can be accepted."""
+    top = ordered[-1]
+    if not is_self_signed(top) and any(is_named_issuer(top, one) for one in certificates):
+        return failed(Severity.HIGH, _not_by(top), remedy=OTHER_KEY)
     refusal = _refusal(trust)
     if refusal is not None:
         return failed(Severity.HIGH, f"refused: {refusal}", remedy=REFUSED)
     if is_self_signed(ordered[0]):
         return failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
-    if is_self_signed(ordered[-1]):
+    if is_self_signed(top):
         if params.private_root:
             return _private(ordered, trust)
-        root = f"leads to the root {title(ordered[-1])}, which {_store(trust)} does not trust"
+        root = f"leads to the root {title(top)}, which {_store(trust)} does not trust"
         return failed(Severity.HIGH, root, remedy=TRUST)
-    if is_self_issued(ordered[-1]):
-        own = f"{title(ordered[-1])} names itself as its issuer, and its own key did not sign it"
-        return failed(Severity.HIGH, own, remedy=OTHER_KEY)
-    if any(is_named_issuer(ordered[-1], one) for one in certificates):
-        there = f"the certificate of {_issuer(ordered[-1])} is there, and did not sign {title(ordered[-1])}"
-        return failed(Severity.HIGH, f"{there}: its key is another", remedy=OTHER_KEY)
-    missing = f"the certificate of {_issuer(ordered[-1])} is missing, and {_store(trust)} does not have it"
+    missing = f"the certificate of {_issuer(top)} is missing, and {_store(trust)} does not have it"
     return failed(Severity.HIGH, f"{missing} ({short(trust.get('reason'), 80)})")
+
+
+def _not_by(certificate: x509.Certificate) -> str:
+    """Say of a certificate whose issuer is there by name that no key which is there signed it."""
+    if is_self_issued(certificate):
+        return f"{title(certificate)} names itself as its issuer, and its own key did not sign it"
+    there = (
+        f"the certificate of {_issuer(certificate)} is there, and did not sign {title(certificate)}"
+    )
+    return f"{there}: its key is another, or the signature is broken"
 
 
 def _private(ordered: Sequence[x509.Certificate], trust: Mapping[str, Any]) -> Verdict:
