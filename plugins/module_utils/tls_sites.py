@@ -25,7 +25,10 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Site:
-    """One server that speaks TLS. places: `address:port` to connect to; names: those it is asked for by."""
+    """One server that speaks TLS. places: `address:port` to connect to; names: those it is asked for by.
+
+    certificate, key: their files; empty if the configuration does not say which, as with a variable in their names.
+    """
 
     certificate: str
     key: str
@@ -171,19 +174,12 @@ def nginx_sites(root: Block) -> list[Site]:
         keys = _nearest(chain, "ssl_certificate_key")
         places = [place for one in block.values("listen") if (place := _nginx_place(one))]
         names = [name for one in block.values("server_name") for name in one]
-        for index, certificate in enumerate(certificates):
-            if not places or "$" in certificate or certificate.startswith(("data:", "engine:")):
-                continue
-            key = keys[index] if index < len(keys) else ""
-            key = "" if "$" in key or key.startswith(("data:", "engine:")) else key
-            sites.append(
-                Site(
-                    _full(certificate, "/etc/nginx"),
-                    _full(key, "/etc/nginx"),
-                    tuple(name.lower() for name in names if _is_name(name)),
-                    tuple(dict.fromkeys(places)),
-                )
-            )
+        if not places:
+            continue
+        asked = tuple(name.lower() for name in names if _is_name(name))
+        for certificate, key in _pairs(certificates, keys):
+            full = (_full(certificate, "/etc/nginx"), _full(key, "/etc/nginx"))
+            sites.append(Site(*full, asked, tuple(dict.fromkeys(places))))
     return sites
 
 
@@ -275,19 +271,25 @@ def apache_sites(root: Block) -> list[Site]:
             match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d+)", word)
             if match is not None:
                 places.append(_local(match.group(1), match.group(2)))
-        for index, certificate in enumerate(certificates):
-            if "$" in certificate:
-                continue
-            key = keys[index] if index < len(keys) else ""
-            sites.append(
-                Site(
-                    certificate,
-                    "" if "$" in key else key,
-                    tuple(name.lower() for name in names if _is_name(name)),
-                    tuple(dict.fromkeys(places)),
-                )
-            )
+        asked = tuple(name.lower() for name in names if _is_name(name))
+        for certificate, key in _pairs(certificates, keys):
+            sites.append(Site(certificate, key, asked, tuple(dict.fromkeys(places))))
     return sites
+
+
+def _pairs(certificates: list[str], keys: list[str]) -> list[tuple[str, str]]:
+    """Return the files of certificates and keys; of a site where none is named plainly, one without both."""
+    pairs = []
+    for index, certificate in enumerate(certificates):
+        if not _is_file(certificate):
+            continue
+        key = keys[index] if index < len(keys) else ""
+        pairs.append((certificate, key if _is_file(key) else ""))
+    return pairs or [("", "")] * bool(certificates)
+
+
+def _is_file(word: str) -> bool:
+    return "$" not in word and not word.startswith(("data:", "engine:", "store:"))
 
 
 def _walk(root: Block) -> Iterator[tuple[Block, list[Block]]]:

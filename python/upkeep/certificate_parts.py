@@ -74,7 +74,11 @@ def leaves(seen: Observation) -> list[Observation]:
         return [replace(seen, data=data)]
     found = [replace(seen, data=_first_leaf(own, held, seen.data))]
     taken = {seen.subject}
+    known = {own[0].der}
     for one in own[1:]:
+        if one.der in known:
+            continue  # the same certificate once more
+        known.add(one.der)
         subject = _subject(seen.subject, one, taken)
         above = [other.der for other in _rotated(held, one.place) if other not in own]
         data = {**_shared(seen.data), "der": one.der, "chain": above, "part": LEAF}

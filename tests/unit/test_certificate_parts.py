@@ -41,6 +41,7 @@ def made() -> dict[str, Made]:
         "good": make("good.example", middle),
         "old": make("old.example", middle, lifetime=102 * DAY),
         "gone": make("good.example", middle, lifetime=99 * DAY),
+        "gone too": make("good.example", middle, lifetime=98 * DAY),
         "of ending": make("late.example", ending),
         "host": make("box.example", names=[], authority=True, lifetime=99 * DAY),
         "named": make("Box", names=["box.example"], authority=True, lifetime=99 * DAY),
@@ -84,10 +85,10 @@ def told(found: dict[str, Result]) -> dict[str, str]:
         (["gone", "good"], {"/f": "critical", "/f: good.example": "pass"}),
         (
             ["good", "good", "old"],
-            {"/f": "pass", "/f: good.example": "pass", "/f: old.example": "high"},
+            {"/f": "pass", "/f: old.example": "high"},
         ),
         (
-            ["good", "gone", "gone"],
+            ["good", "gone", "gone too"],
             {"/f": "pass", "/f: good.example": "critical", "/f: good.example (2)": "critical"},
         ),
         (["of ending", "ending"], {"/f": "pass", "/f: Ending": "high"}),

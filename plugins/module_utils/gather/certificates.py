@@ -31,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.tls_servers import (
     Presented,
     Server,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import find_sites
+from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import Site, find_sites
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "files": {"type": "list", "elements": "path", "default": []},
@@ -86,6 +86,15 @@ class Wanted:
 NOTHING = Wanted("")
 
 
+def _add_endpoints(endpoints: dict[str, Wanted], site: Site) -> None:
+    """Add the places where the site can be reached, by each of its names."""
+    for place in site.places:
+        for name in site.names or ("",):
+            subject = f"{name}@{place}" if name else place
+            asked = endpoints.get(subject, Wanted(subject, found=True))
+            endpoints[subject] = _beside(asked, site.certificate)
+
+
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per file and endpoint; where nothing is declared, of what web servers are set up with."""
     wanted = declared(params, host)
@@ -132,21 +141,21 @@ def discovered(host: Host) -> list[Wanted]:
     for path, reason in sites.unread.items():
         files[path] = Wanted(path, True, True, unread=reason)
     for site in sites.found:
+        _add_endpoints(endpoints, site)
+        if not site.certificate:
+            continue
         known = files.get(site.certificate)
         if known is None:
             known = Wanted(site.certificate, True, True, site.key, server=True)
         names = tuple(dict.fromkeys(known.names + site.names))
         files[site.certificate] = replace(known, names=names, key=known.key or site.key)
-        for place in site.places:
-            for name in site.names or ("",):
-                subject = f"{name}@{place}" if name else place
-                asked = endpoints.get(subject, Wanted(subject, found=True))
-                endpoints[subject] = _beside(asked, site.certificate)
     return [*files.values(), *endpoints.values()]
 
 
 def _beside(endpoint: Wanted, path: str) -> Wanted:
     """Return the endpoint with one more file that it should serve: a server may have one for each kind of key."""
+    if not path:
+        return endpoint
     if not endpoint.on_disk:
         return replace(endpoint, on_disk=path)
     if path in (endpoint.on_disk, *endpoint.beside):
@@ -260,8 +269,9 @@ def _pair(presented: list[dict[str, Any]], disks: list[dict[str, Any]]) -> None:
         kind = _kind(disk)
         paired.setdefault(kinds.index(kind) if kind in kinds else 0, []).append(disk)
     for index, found in paired.items():
-        if len(found) == 1:
-            presented[index]["on_disk"] = found[0]
+        same = [disk for disk in found if _kind(disk) == kinds[index]] or found
+        if len(same) == 1:
+            presented[index]["on_disk"] = same[0]
 
 
 def _kind(told: dict[str, Any]) -> str:

@@ -443,3 +443,25 @@ def test_two_certificates_of_one_site_are_two_files_of_one_endpoint() -> None:
     ]
     own = params(served={"/ec": "x:443", "/rsa": "x:443"})
     assert declared(own, RecordedHost())[2:] == [Wanted("x:443", on_disk="/ec", beside=("/rsa",))]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (
+            "/etc/nginx/nginx.conf",
+            "server { listen 443 ssl; server_name x.org; ssl_certificate /c/$ssl_server_name.pem; }",
+        ),
+        (
+            "/etc/nginx/nginx.conf",
+            "server { listen 443 ssl; server_name x.org; ssl_certificate data:$one; }",
+        ),
+        (
+            "/etc/apache2/apache2.conf",
+            "<VirtualHost *:443>\nServerName x.org\nSSLEngine on\nSSLCertificateFile ${C}\n</VirtualHost>",
+        ),
+    ],
+    ids=["nginx", "nginx, from a variable", "Apache"],
+)
+def test_a_site_whose_file_is_not_known_is_asked_itself(path: str, text: str) -> None:
+    assert discovered(RecordedHost({path: text})) == [Wanted("x.org@127.0.0.1:443", found=True)]
