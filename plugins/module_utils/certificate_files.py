@@ -41,10 +41,10 @@ KEY_KINDS = {
 }
 """The object identifiers that keys have and signatures do not. RFC 3279, section 2.3."""
 SIGNATURES = {
-    "RSA": "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512",
+    "RSA": "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
     "ECDSA": "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
 }
-"""Of TLS 1.3, for openssl's -sigalgs."""
+"""Algorithms of each kind of key, for openssl's -sigalgs."""
 OWN_ROOT = (18, 19)
 """OpenSSL's errors for a root that came with the certificate and is not trusted."""
 NOT_FOR_THIS = 26
@@ -402,12 +402,12 @@ def served_chain(
 ) -> list[bytes]:
     """Return the chain as openssl sees it presented, for what Python does not show or cannot ask for.
 
-    kind: of key, in TLS 1.3.
+    kind: of the key that is asked for, or empty for any.
     """
     command = ["s_client", "-connect", place, "-showcerts"]
     command += ["-servername", server_name] if server_name else ["-noservername"]
     command += ["-starttls", protocol] if protocol else []
-    command += ["-tls1_3", "-sigalgs", SIGNATURES[kind]] if kind else []
+    command += ["-sigalgs", SIGNATURES[kind]] if kind else []
     ran = _openssl(host, [*command, "-cipher", "ALL:@SECLEVEL=0"], "", "Q\n", timeout_seconds)
     shown = ran.out.partition("\nServer certificate")[0]
     return _certificates(pem_blocks(_bytes(shown))[0], [])

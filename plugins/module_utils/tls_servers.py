@@ -72,10 +72,7 @@ class Server:
         )
         if not certificates:
             raise NoAnswerError("tls", f"{self.address}:{self.port}: presented no certificate")
-        if not whole and self.host.which("openssl") is not None:
-            seen = self._by_openssl("")
-            if seen and seen[0] == certificates[0]:
-                certificates, whole = seen, True
+        certificates, whole = self._completed(certificates, whole, "")
         return Presented(certificates, whole, version, self._rest(trust, "", certificates))
 
     def present_others(self, first: Presented) -> list[Presented]:
@@ -95,6 +92,7 @@ class Server:
         limit_key(context, kind)
         try:
             certificates, whole = self.shake(context, peer_chain)
+            certificates, whole = self._completed(certificates, whole, kind)
             trust = self._rest(self._trust(kind), kind, certificates)
             return Presented(certificates, whole, "", trust) if certificates else None
         except NoAnswerError as exc:
@@ -105,6 +103,15 @@ class Server:
         if not seen:
             return None
         return Presented(seen, True, "", trust_of(self.host, seen, self.ca_file, True))
+
+    def _completed(
+        self, certificates: list[bytes], whole: bool, kind: str
+    ) -> tuple[list[bytes], bool]:
+        """Return what was presented with what this Python does not show of it, and if that is all."""
+        if whole or not certificates or self.host.which("openssl") is None:
+            return certificates, whole
+        seen = self._by_openssl(kind)
+        return (seen, True) if seen[:1] == certificates[:1] else (certificates, False)
 
     def _by_openssl(self, kind: str) -> list[bytes]:
         """Return the chain as openssl shows it, empty if it cannot be seen."""

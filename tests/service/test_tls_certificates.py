@@ -304,8 +304,21 @@ def rsa_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
+def first_only(secured: Any) -> tuple[list[bytes], bool]:
+    """Return what a Python before 3.10 shows."""
+    return [secured.getpeercert(binary_form=True)], False
+
+
+@pytest.mark.parametrize("old_python", [False, True], ids=["", "a Python before 3.10"])
 @pytest.mark.parametrize("protocols", ["TLSv1.2 TLSv1.3", "TLSv1.2", "TLSv1.3"])
-def test_a_server_with_two_kinds_of_keys_shows_both(protocols: str, home: Path) -> None:
+def test_a_server_with_two_kinds_of_keys_shows_both(
+    protocols: str, old_python: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if old_python:
+        monkeypatch.setattr(
+            "ansible_collections.astral.upkeep.plugins.module_utils.tls_servers.peer_chain",
+            first_only,
+        )
     root = authority("Root")
     (home / "root.pem").write_bytes(root.pem)
     files = [
