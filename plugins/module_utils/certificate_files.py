@@ -24,7 +24,7 @@ OPENSSL_SECONDS = 10.0
 PASSPHRASE = "UPKEEP_CERTIFICATE_PASSPHRASE"  # noqa: S105 - the name of a variable
 CERTIFICATE = re.compile(r"(?:X509 |TRUSTED )?CERTIFICATE")
 PKCS7 = ("PKCS7", "PKCS #7 SIGNED DATA", "CMS")
-LINE = re.compile(rb"-----(BEGIN|END) ([^-]+)-----")
+LINE = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 #/]{1,40})-----")
 KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 EMBEDDED = re.compile(rb"LS0tLS1CRUdJTi[A-Za-z0-9+/]+={0,2}")
 """The base64 of `-----BEGIN ` and what follows: PEM within YAML or JSON, as of Kubernetes, Helm and Traefik."""
@@ -123,11 +123,10 @@ def pem_blocks(data: bytes) -> tuple[list[tuple[str, int, bytes]], list[str]]:
     faults: list[str] = []
     label, began = "", 0
     text: list[bytes] = []
-    for number, line in enumerate(data[data.startswith(BOM) and len(BOM) :].split(b"\n"), 1):
-        line = line.rstrip()
-        marks = [
-            (one.group(1), one.group(2).decode("ascii", "replace")) for one in LINE.finditer(line)
-        ]
+    for number, line in enumerate(data.split(b"\n"), 1):
+        # OpenSSL, too, passes over a byte order mark, as of each file that was put together into this one.
+        line = line[line.startswith(BOM) and len(BOM) :].rstrip()
+        marks = [(one.group(1), one.group(2).decode("ascii")) for one in LINE.finditer(line)]
         if not marks:
             text.append(line)
             continue
@@ -138,7 +137,8 @@ def pem_blocks(data: bytes) -> tuple[list[tuple[str, int, bytes]], list[str]]:
         begins = last == b"BEGIN" and line.endswith(b"-----")
         if LINE.fullmatch(line) is None or begins == bool(label) or ends != bool(label):
             expected = f"-----END {label}-----" if label else "a -----BEGIN alone on its line"
-            shown = line[:80].decode("ascii", "replace")
+            # Only the marks: what stands beside them may be a key.
+            shown = b"".join(one.group() for one in LINE.finditer(line))[:160].decode("ascii")
             faults.append(f"line {number}: found {shown!r}; expected {expected}")
         if ends:
             blocks.append((label, began, b"".join(text)))

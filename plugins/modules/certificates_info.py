@@ -95,8 +95,8 @@ observations:
     data:
       description:
         - Certificates, trust, names asked for, key, protocol.
-        - Of a file, C(trusts) has the trust of those behind the first, by their place, and C(fault) what of the file could
-          not be read. Of an endpoint, C(others) has what it presents for other kinds of keys.
+        - Of a file, C(trusts) has the trust of those behind the first, by their place; C(fault) says what of the file
+          could not be read. Of an endpoint, C(others) has what it presents for other kinds of keys.
       type: dict
       returned: always
       sample: {kind: endpoint, der: MIIB…, chain: [], trust: {trusted: true}, protocol: TLSv1.3}

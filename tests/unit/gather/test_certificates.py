@@ -267,13 +267,13 @@ OTHER_BASE64 = base64.b64encode(SECOND.encode()).decode()
             1,
             "-----BEGIN CERTIFICATE--",
         ),
-        (FIRST + INDENTED, "pem", 2, r"found '  -----BEGIN CERTIFICATE-----'; expected a"),
-        (FIRST + "\ufeff" + SECOND, "pem", 2, "found '"),
+        (FIRST + INDENTED, "pem", 2, r"found '-----BEGIN CERTIFICATE-----'; expected a"),
+        (FIRST + "\ufeff" + SECOND, "pem", 2, ""),
         (
             FIRST + SECOND.replace("\n", ""),
             "pem",
             1,
-            "found '-----BEGIN CERTIFICATE-----MII",
+            "found '-----BEGIN CERTIFICATE----------END",
         ),
         (
             FIRST + SECOND.replace("MII", "M!I"),
@@ -465,3 +465,20 @@ def test_two_certificates_of_one_site_are_two_files_of_one_endpoint() -> None:
 )
 def test_a_site_whose_file_is_not_known_is_asked_itself(path: str, text: str) -> None:
     assert discovered(RecordedHost({path: text})) == [Wanted("x.org@127.0.0.1:443", found=True)]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY.replace("\n", ""),
+        KEY.replace("-----\n", "----- ", 1),
+        KEY.replace("\n-----END", "-----END"),
+    ],
+    ids=["on one line", "beside BEGIN", "beside END"],
+)
+def test_a_fault_beside_a_key_quotes_nothing_of_it(key: str) -> None:
+    held = read_certificates(RecordedHost({"/c": FIRST + key}), "/c")
+    secret = "".join(KEY.splitlines()[1:-1])
+
+    assert "PRIVATE KEY" in held.fault
+    assert not any(secret[at : at + 6] in held.fault for at in range(len(secret) - 6))
