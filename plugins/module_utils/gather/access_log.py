@@ -120,6 +120,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 ENVOY_STATUS = "response_code"
 # Caddy logs what went wrong beside its access log, and of what is no request.
 CADDY_ERRORS = "http.log.error"
+CADDY_WORDS = frozenset(
+    ("level", "ts", "msg", "config_file", "config_adapter", "adapter", "file", "from", "to")
+)
 CADDY_OTHERS = re.compile(r"(?:http(?!\.log\.access)|tls|admin|pki|events|storage)\b")
 CUT = -1
 OTHER = -2
@@ -241,7 +244,7 @@ class Parser:
             inner = line.get("log")
             if isinstance(inner, str) and "stream" in line:  # as Docker keeps it
                 return self._parse(inner.rstrip("\n"))
-            if isinstance(logger, str) and "level" in line and CADDY_OTHERS.match(logger):
+            if _is_caddys_own(line, logger):
                 return at, Request(at or 0.0, "", "", OTHER, 0)
             return at, None
         target = self._field(line, "request")[1]
@@ -276,6 +279,13 @@ class Parser:
                 if value is not None:
                     return name, value
         return "", None
+
+
+def _is_caddys_own(line: dict[str, Any], logger: Any) -> bool:
+    """Return whether Caddy speaks of itself, of which no client decides the fields."""
+    if logger is None:
+        return "msg" in line and "level" in line and CADDY_WORDS.issuperset(line)
+    return isinstance(logger, str) and "level" in line and CADDY_OTHERS.match(logger) is not None
 
 
 def _client(text: str, first: str, middle: str) -> str:
