@@ -18,7 +18,8 @@ DAY_SECONDS = 86_400
 NUMBER = r"(\d{1,18}(?:\.\d{1,18})?)(s|ms|us|µs|ns)?"
 TOKEN = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s\"]+(?:\"[^\"]*\")?")
 QUOTED = re.compile(r"(?: \"[^\"\\]*(?:\\.[^\"\\]*)*\")*", re.DOTALL)
-LONE_NUMBER = re.compile(r" (\d{1,9}(?:\.\d{1,18})?)$", re.ASCII)
+LONE_NUMBER = re.compile(r" \d{1,9}$", re.ASCII)
+DECIMALS = re.compile(r"(?: \d{1,9}\.\d{1,18})+$", re.ASCII)
 BARE_TIME = re.compile(NUMBER + ",?$", re.ASCII)
 PLACED_TIME = re.compile(rf"(?:[\w.-]+[=:])?\"?{NUMBER}\"?,?$", re.ASCII)
 JSON_TIME = re.compile(r"(\d{1,18}(?:\.\d{1,18})?(?:e-?\d{1,2})?)(s|ms|us|µs|ns)?$", re.ASCII)
@@ -26,21 +27,21 @@ TIME_NAMES = "rt|request_time|time|duration|[DT]"
 UNIT_NAME = re.compile(r".*_(s|ms|us|ns)$")
 
 
-class Took(NamedTuple):
-    """How long a request took, as far as its line tells.
+class Open(NamedTuple):
+    """What a line leaves open of how long its request took.
 
-    seconds: the time; of several numbers that may be it, the largest; None if there is none.
-    least: the least of these numbers; None if nothing is open.
-    decided_by: the parameters that decide what is open; empty if nothing is.
+    most, least: of the numbers that may be the time; None if none of them can be taken for one.
+    decided_by: the parameters that decide.
     """
 
-    seconds: float | None
-    least: float | None = None
-    decided_by: str = ""
+    most: float | None
+    least: float | None
+    decided_by: str
 
 
-NOTHING = Took(None)
-TELL_UNIT = Took(None, None, "time_unit")
+TELL_UNIT = Open(None, None, "time_unit")
+TELL_PLACE = Open(None, None, "time_place")
+TELL_BOTH = Open(None, None, "time_unit and time_place")
 
 
 class RequestTimes:
@@ -58,7 +59,7 @@ class RequestTimes:
         self.initials = {name[0] for name in names} if own else set("rtdDT")
         self.named = re.compile(rf"(?:{spelt})[=:]\"?{NUMBER}\"?,?$", re.ASCII)
 
-    def in_text(self, text: str, start: int, at: float) -> Took:
+    def in_text(self, text: str, start: int, at: float) -> float | Open | None:
         """Return what the rest of a line tells. at: the line's time.
 
         Only tokens outside quotes count: what stands in quotes may come from the client. A number with a name counts
@@ -70,16 +71,18 @@ class RequestTimes:
         quoted = QUOTED.match(text, start)
         rest = text[quoted.end() :] if quoted else text[start:]
         if not rest:
-            return NOTHING
+            return None
+        if DECIMALS.match(rest):
+            factor = SECONDS[self.unit or "s"]
+            values = [float(number) * factor for number in rest.split()]
+            if len(values) == 1 or (factor == 1.0 and max(values) < MOST_SECONDS):
+                return _between(values, "time_place")
         lone = LONE_NUMBER.match(rest)
         if lone is None:
             return self._one_of(TOKEN.findall(rest) if '"' in rest else rest.split(), at)
-        number = lone.group(1)
-        if "." in number or self.unit:
-            return Took(float(number) * SECONDS[self.unit or "s"])
-        return TELL_UNIT
+        return float(rest) * SECONDS[self.unit] if self.unit else TELL_UNIT
 
-    def _one_of(self, tokens: list[str], at: float) -> Took:
+    def _one_of(self, tokens: list[str], at: float) -> float | Open | None:
         """Return what more than one token tells."""
         telling: list[float] = []
         named: list[float] = []
@@ -93,7 +96,8 @@ class RequestTimes:
             if match is None:
                 continue
             number, unit = match.groups()
-            unit = unit or _unit_of(tokens, place + 1)
+            if unit is None and place + 1 < len(tokens):
+                unit = _unit_of(tokens, place + 1)
             if len(number) >= EPOCH_DIGITS and _is_clock(number, at):
                 continue
             tells = unit or ("." in number and self.unit in ("", "s"))
@@ -105,32 +109,37 @@ class RequestTimes:
             return _between(named or telling, "time_place")
         return self._untold(whole_named or whole)
 
-    def _placed(self, tokens: list[str]) -> Took:
+    def _placed(self, tokens: list[str]) -> float | Open | None:
         """Return the time at the place that the site named: from 1 on behind the size, or from -1 on from the end."""
         place = self.place - 1 if self.place > 0 else self.place + len(tokens)
         match = PLACED_TIME.match(tokens[place]) if 0 <= place < len(tokens) else None
         if match is None:
-            return NOTHING
+            return None
         number, unit = match.groups()
         unit = unit or _unit_of(tokens, place + 1) or self.unit or ("s" if "." in number else "")
-        return Took(float(number) * SECONDS[unit]) if unit else TELL_UNIT
+        return float(number) * SECONDS[unit] if unit else TELL_UNIT
 
-    def _untold(self, numbers: list[float]) -> Took:
+    def _untold(self, numbers: list[float]) -> float | Open | None:
         """Return what numbers tell that may be sizes as well."""
         if not numbers:
-            return NOTHING
+            return None
         if self.unit and min(numbers) == max(numbers):
-            return Took(numbers[0])
+            return numbers[0]
         if self.unit:
-            return Took(None, None, "time_place")
-        return Took(None, None, "time_unit" if len(numbers) == 1 else "time_unit and time_place")
+            return TELL_PLACE
+        return TELL_UNIT if len(numbers) == 1 else TELL_BOTH
 
-    def in_json(self, found: list[tuple[str, Any]], is_envoy: bool) -> Took:
+    def in_json(self, found: list[tuple[str, Any]], is_envoy: bool) -> float | Open | None:
         """Return what the fields of a line tell, by name; is_envoy: so that its `duration` is in milliseconds."""
-        if found and found[0][0] == self.first:
+        if len(found) > 1 and found[0][0] == self.first:
             found = found[:1]
-            if type(found[0][1]) is float and not self.unit and not self.units.get(self.first):
-                return Took(found[0][1]) if 0 <= found[0][1] < MOST_SECONDS else NOTHING
+        if (
+            len(found) == 1
+            and type(found[0][1]) is float
+            and not self.unit
+            and not self.units.get(found[0][0])
+        ):
+            return found[0][1] if 0 <= found[0][1] < MOST_SECONDS else None
         values = []
         untold = False
         for name, said in found:
@@ -150,7 +159,7 @@ class RequestTimes:
                 values.append(value * SECONDS[unit or "s"])
         if values:
             return _between(values, "fields")
-        return TELL_UNIT if untold else NOTHING
+        return TELL_UNIT if untold else None
 
 
 def _unit_of(tokens: list[str], place: int) -> str:
@@ -164,9 +173,9 @@ def _is_clock(number: str, at: float) -> bool:
     return clock is not None and abs(clock - at) < DAY_SECONDS
 
 
-def _between(values: list[float], decided_by: str) -> Took:
+def _between(values: list[float], decided_by: str) -> float | Open | None:
     """Return the time, or between which it is."""
     if len(values) == 1:
-        return Took(values[0])
+        return values[0]
     least, most = min(values), max(values)
-    return Took(most) if least == most else Took(most, least, decided_by)
+    return most if least == most else Open(most, least, decided_by)

@@ -10,6 +10,7 @@ import pytest
 from recorded_host import RecordedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log
+from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks import response_time
 from upkeep.verdicts import Status, Verdict
@@ -30,7 +31,7 @@ def took(line: str, **given: Any) -> tuple[float | None, float | None, str]:
     )
     request = parser.parse(line)
     assert request is not None, line
-    return tuple(request.took)
+    return tuple(request.took) if isinstance(request.took, Open) else (request.took, None, "")
 
 
 @pytest.mark.parametrize(

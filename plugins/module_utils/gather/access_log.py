@@ -28,9 +28,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     named_fields,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.request_times import (
-    NOTHING,
+    Open,
     RequestTimes,
-    Took,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
@@ -136,7 +135,7 @@ class Request(NamedTuple):
 
     status: CUT if the line ends before it, which only a client can bring about that sends very long requests; 0 if the
     client went away before there was one; OTHER if the line speaks of no request.
-    took: how long it took; is_error_log: the server has written it beside the line in its access log.
+    took: how long it took, in seconds; is_error_log: the server has written it beside the line in its access log.
     """
 
     at: float
@@ -144,7 +143,7 @@ class Request(NamedTuple):
     target: str
     status: int
     sent: int
-    took: Took = NOTHING
+    took: float | Open | None = None
     is_error_log: bool = False
 
 
@@ -460,7 +459,7 @@ class Summary:
             self.unparsed += 1
             self.odd.append(text[:200])
             return
-        if request.status == OTHER or self._is_told(request):
+        if (request.status >= 400 or request.status == OTHER) and self._is_told(request):
             return
         self.requests += 1
         self.sent += request.sent
@@ -478,28 +477,29 @@ class Summary:
         """Return whether the line tells of a request that another line has told of.
 
         Caddy writes a line into its error log, then one into its access log. Where both are one file, the more of the
-        two count, for each status.
+        two count, for each status. What speaks of no request is told already.
         """
+        if request.status == OTHER:
+            return True
         if request.is_error_log:
             self.unpaired[request.status] -= 1
             return self.unpaired[request.status] >= 0
-        if request.status < 400:
-            return False
         self.unpaired[request.status] += 1
         return self.unpaired[request.status] <= 0
 
     def _add_time(self, text: str, request: Request) -> None:
-        seconds, least, decided_by = request.took
-        if decided_by:
-            self.decided_by[decided_by] += 1
+        seconds = request.took
+        if isinstance(seconds, Open):
+            self.decided_by[seconds.decided_by] += 1
+            if seconds.most is not None and seconds.least is not None:
+                self.open_most.append(seconds.most)
+                self.open_least.append(seconds.least)
+            seconds = seconds.most
+        elif seconds is not None:
+            self.times.append(seconds)
         if seconds is None:
             self.untimed += 1
             return
-        if least is None:
-            self.times.append(seconds)
-        else:
-            self.open_most.append(seconds)
-            self.open_least.append(least)
         route = route_of(request.target)
         self.route_seconds.add(route, seconds)
         self.route_requests.add(route)
@@ -568,7 +568,7 @@ def masked(text: str) -> str:
 def evidence(text: str, request: Request) -> str:
     """Return the line without what may be secret: queries, and all of a JSON line but what was read from it."""
     if text.startswith("{"):
-        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.took.seconds}'
+        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.took}'
     return masked(text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
 
 

@@ -20,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import clf_time
+from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "access_log"
@@ -102,7 +103,8 @@ def test_a_request_time_is_found_where_no_client_can_write(
     request = one(line)
 
     assert request is not None
-    assert request.took.seconds == seconds
+    took = request.took
+    assert (took.most if isinstance(took, Open) else took) == seconds
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_the_client_is_found_with_and_without_a_virtual_host(line: str, client: 
 def test_json_lines_are_read(line: str, expected: tuple[Any, ...]) -> None:
     request = one(line)
 
-    assert (*request[:5], request.took.seconds) == expected
+    assert (*request[:5], request.took) == expected
 
 
 def test_json_fields_can_be_named() -> None:
@@ -152,7 +154,7 @@ def test_json_fields_can_be_named() -> None:
 
     request = one(line, fields={"time": "when", "status": "http.code", "request_time": "http.took"})
 
-    assert (request.status, request.took.seconds) == (500, 0.012)
+    assert (request.status, request.took) == (500, 0.012)
 
 
 @pytest.mark.parametrize(
