@@ -11,6 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 MISREAD_PERCENT = 10.0
+UNREAD_SHARE = "unread_line_share"
 ACCESS_FORMAT = (
     "compare the log's format with what the gather reads: ansible-doc -t module "
     "astral.upkeep.access_log_info"
@@ -147,10 +148,10 @@ def sample(data: Mapping[str, Any]) -> str:
 
 
 def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]:
-    """Return the share of lines that were not understood as a measure; nothing if all were."""
+    """Return the share of lines that were not understood as a measure; nothing if there was no line."""
     unread = number(data, "unparsed")
-    share = 100 * unread / (unread + counted) if unread else 0.0
-    return (Measure("unread_line_share", share, "%"),) if unread else ()
+    lines = unread + counted
+    return (Measure(UNREAD_SHARE, 100 * unread / lines, "%"),) if lines else ()
 
 
 def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:
