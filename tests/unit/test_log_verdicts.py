@@ -246,18 +246,23 @@ def test_a_log_that_was_not_read_whole_does_not_pass(
         ({"newest_at": None}, "unknown", "no line with a time was found; nothing may be writing"),
         ({"truncated": True}, "unknown", "3 failed, but only a part of the log could be read"),
         ({"over_limit": True}, "fail", "3 failed, but something floods the log: there is more"),
-        # What is said if there is more than one of them.
+        # What is said if there is more than one of them. What fails stays so, whatever else is in the log.
         (
             {"possible_failures": 9, "unparsed": 50, "newest_at": None, "over_limit": True},
+            "fail",
+            "3 failed, but something floods the log: there is more",
+        ),
+        (
+            {"possible_failures": 9, "unparsed": 50, "newest_at": None, "truncated": True},
             "unknown",
             "9 lines may tell of failed logins",
         ),
         (
-            {"unparsed": 50, "newest_at": None, "over_limit": True},
+            {"unparsed": 50, "newest_at": None, "truncated": True},
             "unknown",
             "50 of 100 lines were not understood",
         ),
-        ({"newest_at": None, "over_limit": True}, "unknown", "no line with a time was found"),
+        ({"newest_at": None, "truncated": True}, "unknown", "no line with a time was found"),
     ],
 )
 def test_a_log_in_which_nothing_is_wrong_passes_only_if_it_was_seen(
