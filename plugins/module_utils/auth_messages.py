@@ -209,8 +209,8 @@ def parse_sshd(message: str) -> Event | None:
     if len(message) > MESSAGE_LIMIT:
         # sshd does not write such; only that it is a failure can be believed.
         return Event("failed", method="unknown") if AUTH_LOG.match(message[:200]) else None
-    preauth = PREAUTH.search(message)
-    message = PREAUTH.sub("", message).rstrip()
+    preauth = PREAUTH.search(message) if "auth]" in message else None
+    message = (message[: preauth.start()] if preauth else message).rstrip()
     prefix = PREFIX.match(message)
     if prefix:
         message = message[prefix.end() :]
