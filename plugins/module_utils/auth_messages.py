@@ -24,6 +24,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import
 
 # sshd's own messages have at most 1,024 bytes (log.c, MSGBUFSIZ); some of it escaped.
 MESSAGE_LIMIT = 4096
+# No sentence of another program is as long; reading one costs the square of what a client may have put into it.
+SERVICE_LIMIT = 1_500
 
 
 class Event(NamedTuple):
@@ -139,11 +141,11 @@ def parse_event(line: Line) -> Event | None:
         if message.startswith("pam_"):
             if ":session)" in message[:64]:
                 return HARMLESS
-            event = _event_of(pam_said(message[:MESSAGE_LIMIT]), "pam")
+            event = _event_of(pam_said(message[:SERVICE_LIMIT]), "pam")
         elif is_sshd:
             event = parse_sshd(message)
         else:
-            event = _event_of(service_said(line.program, message[:MESSAGE_LIMIT]), "told")
+            event = _event_of(service_said(line.program, message[:SERVICE_LIMIT]), "told")
     if event is None or event.kind == "harmless":
         return event
     mapped = MAPPED_ADDRESS.match(event.source)
@@ -207,8 +209,8 @@ def parse_sshd(message: str) -> Event | None:
     if len(message) > MESSAGE_LIMIT:
         # sshd does not write such; only that it is a failure can be believed.
         return Event("failed", method="unknown") if AUTH_LOG.match(message[:200]) else None
-    preauth = PREAUTH.search(message)
-    message = PREAUTH.sub("", message).rstrip()
+    preauth = PREAUTH.search(message) if "auth]" in message else None
+    message = (message[: preauth.start()] if preauth else message).rstrip()
     prefix = PREFIX.match(message)
     if prefix:
         message = message[prefix.end() :]

@@ -36,9 +36,9 @@ NOISY = frozenset(["smtp", "mailbox", "directory", "database", "vpn", "web", "ba
 # What clients choose stands in quotes, brackets and `name=value`; their names have dots and dashes.
 CHOSEN = re.compile(
     r"'[^']*'|\"[^\"]*\"|`[^']*'|<[^>]*>|\[[^\]]*\]"
-    r"|\b\w*(?:user|name|login|acct|account|agent)=[^,;=]*(?=[,;]|\s\S+=|$)"
+    r"|\b\w{0,20}(?:user|name|login|acct|account|agent)=[^,;=]*(?=[,;]|\s\S+=|$)"
     r"|\b(?:for|from|as|user|account)(?: user| account)? \S+(?= (?:from|on|via|port|at|by|in|logged|to)\b|[,;]|$)"
-    r"|\S+=\S*",
+    r"|(?<!\S)[^\s=]{1,200}=\S*",
     re.IGNORECASE,
 )
 # A program's own verdict, however it is quoted: `result=failed`, `msg="login failed"`.
