@@ -45,7 +45,6 @@ PENDING: dict[tuple[str, str], str] = {
     ("cert-nonewline", "certificate_expiry"): "only the first of a file is judged",
     ("cert-two-leaves-good-first", "certificate_expiry"): "only the first of a file is judged",
     ("clock-chrony-local", "clock_synchronized"): "a clock that is its own source passes",
-    ("logrotate-own-archives", "log_rotation_config"): "archives count as logs",
     ("reboot-oracle-uek", "reboot_pending"): "another flavour counts as newer",
 }
 
