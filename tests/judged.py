@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import to_wire
-from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, payload
 from upkeep.check import load
 from upkeep.judge import judge_answer
 from upkeep.observed import Due, Request
@@ -16,28 +17,29 @@ from upkeep.verdicts import Result
 
 
 def judged(entry: dict[str, Any], host: Host) -> list[Result]:
-    """Return the results of the entry's check on this host, at the time of its clock.
-
-    As observe and the program on a host do it: the parameters by Ansible's rules, the observations as they cross the
-    wire, what a gather raises as its error.
-    """
+    """Return the results of the entry's check on this host, at the time of its clock."""
     check = load()[entry["check"]]
     given, limits = split(check, entry)
-    params = validate(check, given)
-    request = Request(check.gather, params)
+    return _judged(check.gather, validate(check, given), [Due(check.id, 0, limits)], host)
+
+
+def judged_all(gather: str, params: dict[str, Any], host: Host) -> list[Result]:
+    """Return the results of all checks of the gather with these parameters, by their own limits."""
+    due = [Due(check.id, 0, {}) for check in load().values() if check.gather == gather]
+    given = validate(load()[due[0].check], params)
+    return _judged(gather, given, due, host)
+
+
+def _judged(gather: str, params: dict[str, Any], due: list[Due], host: Host) -> list[Result]:
+    """As observe and the program on a host do it: what crosses the wire, and what a gather raises as its error."""
     answer: dict[str, Any] = {"observations": [], "error": ""}
     try:
-        seen = payload.gathers()[check.gather].gather(params, host)
+        seen = payload.gathers()[gather].gather(params, host)
         answer["observations"] = [to_wire(one) for one in seen]
+        json.dumps(answer, allow_nan=False)
     except Exception as exc:  # as the program does
-        answer["error"] = str(exc)
-    observed = judge_answer(
-        "host",
-        [Due(check.id, 0, limits)],
-        [request],
-        {"answers": [answer]},
-        load(),
-        datetime.fromtimestamp(host.now(), UTC),
-        0.0,
-    )
-    return list(observed.results)
+        answer = {"observations": [], "error": str(exc) or type(exc).__name__}
+    part = bounds.part(json.dumps(answer), payload.limit_bytes(gather))
+    now = datetime.fromtimestamp(host.now(), UTC)
+    requests = [Request(gather, params)]
+    return list(judge_answer("host", due, requests, {"answers": [part]}, load(), now, 0.0).results)

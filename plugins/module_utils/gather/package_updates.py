@@ -126,19 +126,24 @@ def _dnf(host: Host) -> Observation:
         reason = (ran.err or ran.out).strip()[-400:] or f"ended with {ran.status}"
         return Observation("dnf", raw=ran.out, error=f"dnf: {reason}")
     caches = [host.stat(path).st_mtime for path in host.glob(DNF_CACHES)]
-    updates = parse_dnf(ran.out)
+    updates, unread = parse_dnf(ran.out)
     data = {
         "manager": "dnf",
         "lists": len(caches),
         "lists_age_seconds": max(0.0, host.now() - max(caches)) if caches else None,
         "security": len(updates),
         "security_updates": updates[:NAMES_LIMIT],
+        "unread": unread[:NAMES_LIMIT],
     }
     return Observation("dnf", data, raw=ran.out[:RAW_LIMIT_CHARACTERS])
 
 
-def parse_dnf(text: str) -> list[dict[str, Any]]:
-    """Return the packages of lines like `RHSA-2026:1234 Important/Sec. kernel-5.14.0-1.x86_64`, once each."""
+def parse_dnf(text: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the packages of lines like `RHSA-2026:1234 Important/Sec. kernel-5.14.0-1.x86_64`, once each.
+
+    And the lines of another shape: another version of dnf may tell of updates in them.
+    """
+    unread = []
     updates: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():
         match = re.match(r"(\S+)\s+(\S+/Sec\.)\s+(\S+)$", line.strip())
@@ -150,4 +155,6 @@ def parse_dnf(text: str) -> list[dict[str, Any]]:
                 "severity": severity.partition("/")[0],
                 "security": True,
             }
-    return list(updates.values())
+        elif line.strip():
+            unread.append(line[:80])
+    return list(updates.values()), unread

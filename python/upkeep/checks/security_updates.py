@@ -49,6 +49,11 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     refresh = (
         f"refresh them: {'dnf makecache' if data.get('manager') == 'dnf' else 'apt-get update'}"
     )
+    if unread := data.get("unread"):
+        text = (
+            f"{len(unread)} lines of the list of updates were not understood, such as {unread[0]!r}"
+        )
+        return unknown(text)
     age = numbers(data, "lists_age_seconds")
     if age is None:
         return unknown("the host has no package lists", remedy=refresh)
