@@ -120,6 +120,8 @@ def own(result: Result, one: Input, *, blank: bool) -> bool:
 def quicken(gather: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be waited for, and the kernel not speak for itself."""
     module = payload.gathers()[gather]
+    # The store of a hundred certificates would be read for each connection.
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
     if getattr(module, "side_by_side", None) is children.side_by_side:
         monkeypatch.setattr(module, "side_by_side", one_by_one)
     if hasattr(module, "GROWTH_SECONDS"):
