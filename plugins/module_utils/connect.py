@@ -198,7 +198,12 @@ def client_context(verify: bool = True, ca_file: str = "") -> ssl.SSLContext:
     Raise NoAnswerError if ca_file cannot be used.
     """
     try:
+        if ca_file:
+            with Host().open(ca_file):  # which refuses what would be waited for: a FIFO
+                pass
         context = ssl.create_default_context(cafile=ca_file or None)
+    except HostError as exc:
+        raise NoAnswerError("tls", str(exc)) from exc
     except (OSError, ValueError) as exc:
         raise NoAnswerError("tls", f"{ca_file}: {tls_reason(exc)}") from exc
     # From Python 3.13 on it would refuse what other clients accept; a verdict must not depend on the host's Python.

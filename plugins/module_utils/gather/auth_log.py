@@ -222,6 +222,8 @@ class Reader:
             line = previous._replace(at=line.at)
         else:
             self._before = (line, event)
+            # A time alone makes no line of syslog: dpkg's log and PostgreSQL's begin with one too.
+            self.unread += not line.program or line.program.isdigit()
         if line.program == APPLICATION:
             # A request of anybody with status 200 or 401 is no login that was understood: that names an account.
             understood = event is not None and (

@@ -45,6 +45,7 @@ LIMIT_BYTES = 2_000_000  # a host of containers has thousands of mounts, each wi
 STATVFS_SECONDS = 5.0
 MOUNTS_LIMIT = 200
 
+DEVICE_NUMBER = re.compile(r"\d+:\d+")
 # Neither holds files of its own: kernel interfaces, and images that are full by nature.
 NO_STORAGE = frozenset(
     [
@@ -115,6 +116,8 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     except HostError:
         fstab = {}
     mounts = parse_mountinfo(text)
+    if not mounts:
+        raise HostError(f"/proc/self/mountinfo: no mount was read of {len(text)} characters")
     declared = [point.rstrip("/") or "/" for point in params["mount_points"]]
     wanted = {point for point, options in fstab.items() if _wanted_writable(options)}
     chosen = choose(mounts, params["ignore"], declared, wanted)
@@ -158,7 +161,7 @@ def parse_mountinfo(text: str) -> list[Mount]:
     for line in text.splitlines():
         left, _dash, right = line.partition(" - ")
         here, there = left.split(), right.split(" ")
-        if len(here) < 6 or len(there) < 3:
+        if len(here) < 6 or len(there) < 3 or not DEVICE_NUMBER.fullmatch(here[2]):
             continue
         point = unescape(here[4])
         mounts.pop(point, None)

@@ -129,3 +129,18 @@ def test_units_beyond_those_that_were_told_do_not_pass() -> None:
 )
 def test_which_units_are_severe(unit: str, severity: Severity) -> None:
     assert judge(systemd({"unit": unit}), Params(), NOW).severity is severity
+
+
+@pytest.mark.parametrize(("units", "status"), [([], Status.UNKNOWN), ([MOTD], Status.FAIL)])
+def test_lines_that_were_not_understood_turn_a_pass_only(
+    units: list[object], status: Status
+) -> None:
+    data = {"units": units, "count": len(units), "unread": ["%PDF-1.7"]}
+
+    verdict = judge(Observation("systemd", data), Params(), NOW)
+
+    assert verdict.status is status
+    if status is Status.UNKNOWN:
+        assert verdict.message == (
+            "1 lines of systemctl list-units were not understood, such as '%PDF-1.7'"
+        )

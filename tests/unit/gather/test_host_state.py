@@ -329,3 +329,34 @@ def test_a_journal_that_may_not_be_read_gives_no_false_zero() -> None:
         "journalctl: no journal files were found; "
         "dmesg: read kernel buffer failed: Operation not permitted"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "is_unit"),
+    [
+        ("nginx.service loaded failed failed A web server", True),
+        ("\u25cf nginx.service loaded failed failed A web server", True),
+        ("backup.timer not-found failed failed", True),
+        ("nginx: loaded failed failed", False),
+        ("Failed to list units: Connection timed out", False),
+        ("<html><head><title>502 Bad Gateway</title></head>", False),
+    ],
+)
+def test_a_line_of_systemctl_is_a_unit_or_is_said(line: str, is_unit: bool) -> None:
+    units, unread = systemd_units.parse_units(line + "\n\n")
+
+    assert (len(units), len(unread)) == (int(is_unit), int(not is_unit))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_update"),
+    [
+        ("RHSA-2026:1234 Important/Sec. kernel-5.14.0-1.x86_64", True),
+        ("FEDORA-2026-1 security Important kernel-6.1-1.x86_64 2026-11-01 08:00:00", True),
+        ("Error: Failed to download metadata", False),
+    ],
+)
+def test_a_line_of_dnf_is_an_update_or_is_said(line: str, is_update: bool) -> None:
+    updates, unread = package_updates.parse_dnf(line + "\n\n")
+
+    assert (len(updates), len(unread)) == (int(is_update), int(not is_update))
