@@ -23,9 +23,9 @@ from sqlalchemy import func, select
 from upkeep.store import findings, open_store, tables
 
 DRIVER = Path(__file__).parents[1] / "scheduler_driver.py"
-SCHEDULES = int(os.environ.get("LONG_OCCURRENCES", "200"))
+SCHEDULES = int(os.environ.get("LONG_OCCURRENCES", "400"))
 DRIVERS = 4
-ENDED_PER_KILL = 8
+ENDED_PER_KILL = 25
 
 
 @pytest.mark.long
