@@ -15,7 +15,7 @@ class RootedHost(Host):
     root: empty for the real one.
     clock: what `now` says; without one it is the real clock.
     commands: command line → what it gave. A command that is not there is no such program, unless `real` names it.
-    real: programs that are run as they are.
+    real: programs that are run as they are. environment: what they are told.
     """
 
     def __init__(
@@ -24,11 +24,13 @@ class RootedHost(Host):
         clock: float | None = None,
         commands: dict[str, Ran] | None = None,
         real: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.root = str(root)
         self.clock = clock
         self.commands = commands or {}
         self.real = real
+        self.environment = environment
 
     def below(self, path: str) -> str:
         """Return where the path of the host really is."""
@@ -73,7 +75,8 @@ class RootedHost(Host):
 
     def run(self, command: list[str], *args: object, **kwargs: object) -> Ran:
         if command[0] in self.real:
-            return super().run(command, *args, **kwargs)  # type: ignore[arg-type]
+            given = {"environment": self.environment, **kwargs}
+            return super().run(command, *args, **given)  # type: ignore[arg-type]
         line = " ".join(command)
         if line not in self.commands:
             raise HostError(f"{command[0]}: no such program")

@@ -45,28 +45,30 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def fetch(folder: Path, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let apt-get work below the folder, and fetch the lists of its archives."""
+def fetch(folder: Path, config: str) -> dict[str, str]:
+    """Fetch the lists of apt's archives below the folder; return what apt and dpkg must be told to work there."""
     for path in (
         "var/lib/apt/lists/partial",
         "var/cache/apt/archives/partial",
         "etc/apt/apt.conf.d",
     ):
         (folder / path).mkdir(parents=True)
-    monkeypatch.setenv("APT_CONFIG", str(folder / config))
-    monkeypatch.setenv("DPKG_ADMINDIR", str(folder / "var/lib/dpkg"))
-    subprocess.run(["apt-get", "--quiet", "update"], check=True, capture_output=True, timeout=300)
+    told = {"APT_CONFIG": f"{folder}/{config}", "DPKG_ADMINDIR": f"{folder}/var/lib/dpkg"}
+    command = ["apt-get", "--quiet", "update"]
+    subprocess.run(
+        command, check=True, capture_output=True, timeout=300, env={**os.environ, **told}
+    )
+    return told
 
 
-def placed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> RootedHost:
+def placed(name: str, folder: Path) -> RootedHost:
     """Return a host on which the case's files lie below folder, written at the time of its clock."""
     case = CASES[name]
     shutil.copytree(FOLDER / name, folder, symlinks=True)
     for path in case.get("fill", ()):
         text = (folder / path).read_text("utf-8")
         (folder / path).write_text(text.replace("@folder@", str(folder)), "utf-8")
-    if "apt" in case:
-        fetch(folder, case["apt"], monkeypatch)
+    told = fetch(folder, case["apt"]) if "apt" in case else None
     clock = case["at"].astimezone(UTC).timestamp() if "at" in case else None
     if clock is not None:
         for path in folder.rglob("*"):
@@ -74,7 +76,7 @@ def placed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> RootedHo
     said = {
         line: Ran(0, (folder / path).read_text()) for line, path in case.get("commands", {}).items()
     }
-    return RootedHost(folder if case.get("rooted") else "", clock, said, REAL)
+    return RootedHost(folder if case.get("rooted") else "", clock, said, REAL, told)
 
 
 def in_folder(value: Any, folder: Path) -> Any:
@@ -97,12 +99,11 @@ def test_a_case_is_judged_as_it_should_be(
     entry: dict[str, Any],
     expect: dict[str, str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "case"
     if "apt" in CASES[name] and not shutil.which("apt-get"):
         pytest.skip("no apt-get here")
-    host = placed(name, folder, monkeypatch)
+    host = placed(name, folder)
 
     results = judged({key: in_folder(value, folder) for key, value in entry.items()}, host)
 

@@ -288,7 +288,7 @@ def test_a_log_of_which_nobody_counted_the_lines_does_not_pass(missing: str) -> 
     ("unparsed", "counted", "expected"),
     [
         (0, 0, ()),
-        (0, 9, ()),
+        (0, 9, (Measure("unread_line_share", 0.0, "%"),)),
         (1, 3, (Measure("unread_line_share", 25.0, "%"),)),
         (5, 0, (Measure("unread_line_share", 100.0, "%"),)),
     ],

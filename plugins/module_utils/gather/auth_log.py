@@ -222,8 +222,6 @@ class Reader:
             line = previous._replace(at=line.at)
         else:
             self._before = (line, event)
-            # A time alone makes no line of syslog: dpkg's log and PostgreSQL's begin with one too.
-            self.unread += not line.program or line.program.isdigit()
         if line.program == APPLICATION:
             # A request of anybody with status 200 or 401 is no login that was understood: that names an account.
             understood = event is not None and (
@@ -250,8 +248,9 @@ class Reader:
             doubtful = begins_with_failure(line.message)
         else:
             doubtful = may_be_a_failure(line, self.declared)
-            if not (line.program or is_repeat or MARKS.match(line.message)):
-                self.unread += 1
+            named = line.program and not line.program.isdigit()
+            if not (named or is_repeat or MARKS.match(line.message)):
+                self.unread += 1  # dpkg's log and PostgreSQL's begin with a time, too
         if doubtful:
             self._doubt(line, text)
 
