@@ -4,9 +4,9 @@ SHELL := /bin/sh
 VENV := .venv
 OLDEST := .venv-3.11
 PYTEST := -m pytest -q
-# Files are shared out among so many processes: tests wait more than they compute.
-WORKERS := 6
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Files are shared out among processes. Each has to load the tests first: it is given as few as keep the processors busy,
+# more of them where tests wait more than they compute.
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,20 +52,21 @@ lint: $(VENV)/dev  ## ruff, mypy --strict, ansible-lint (production)
 	PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV)/bin/ansible-lint --strict
 
 unit: $(VENV)/dev  ## the tests without services, in seconds
-	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) tests/unit
+	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) tests/unit
 
 service: $(VENV)/dev  ## the tests on real daemons, but for the long ones
-	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "not long" tests/service
+	$(VENV)/bin/python $(PYTEST) -n 5 $(SIDE_BY_SIDE) -m "not long" tests/service
 
 long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that are killed
-	$(VENV)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m long tests/service
+	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m long $$(grep -l mark.long tests/service/test_*.py)
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
 	$(VENV)/bin/python $(PYTEST) -n 3 --dist worksteal tests/integration
 
 oldest: $(OLDEST)/dev  ## what depends on versions (tests/oldest.py), on the oldest Python and ansible-core
-	$(OLDEST)/bin/python $(PYTEST) $(SIDE_BY_SIDE) -m "oldest and not long" tests/unit tests/service
+	$(OLDEST)/bin/python $(PYTEST) -n 3 $(SIDE_BY_SIDE) -m "oldest and not long" \
+		tests/unit $$($(OLDEST)/bin/python tests/oldest.py)
 
 oldest-integration: $(OLDEST)/dev  ## a daily run and a job on the lab, on the oldest Python and ansible-core
 	$(OLDEST)/bin/python $(PYTEST) -m oldest tests/integration

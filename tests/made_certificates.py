@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 BEGINS = datetime(2029, 6, 1, tzinfo=UTC)
@@ -56,14 +56,19 @@ def make(
     key: Any = None,
     hash_algorithm: Any = None,
     extensions: Sequence[x509.ExtensionType] = (),
+    issuer_name: x509.Name | None = None,
+    critical: Sequence[x509.ExtensionType] = (),
 ) -> Made:
-    """Return a certificate for names (default: its own), signed by issuer or by itself."""
+    """Return a certificate for names (default: its own), signed by issuer or by itself.
+
+    issuer_name: what it calls its issuer, if not by its subject.
+    """
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .issuer_name(issuer_name or (issuer.certificate.subject if issuer else subject))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
@@ -77,8 +82,11 @@ def make(
         )
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
+    for extension in critical:
+        builder = builder.add_extension(extension, critical=True)
     signer = issuer.key if issuer else key
-    return Made(builder.sign(signer, hash_algorithm or hashes.SHA256()), key)
+    plain = isinstance(signer, ed25519.Ed25519PrivateKey)
+    return Made(builder.sign(signer, None if plain else hash_algorithm or hashes.SHA256()), key)
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import socket
@@ -24,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import command_runner
 import left_behind
 from patience import PATIENCE_SECONDS
 
@@ -109,6 +111,8 @@ def main() -> None:
     """Take calls until who has started this one is gone. Single-threaded, as what forks must be."""
     for name in LOADED:
         importlib.import_module(name)
+    command_runner.get_command(importlib.import_module("upkeep.cli").cli)
+    importlib.metadata.version("upkeep")
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))
     listening.settimeout(1)

@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import Event, Line
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import Line
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import Event
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import iso_utc
 
 # Kinds of event that each tell an attempt once: see auth_messages.Event.
-WITNESSES = ("failed", "pam", "pam_error", "refused")
+WITNESSES = ("failed", "pam", "pam_error", "refused", "told")
+# What several processes tell of one attempt is told within so many seconds, and a row of attempts is cut that long.
+JOIN_SECONDS = 300
+ROW_SECONDS = 900
 # What is told of at most, and kept in memory at most.
 TOP = 20
 KEPT_KEYS = 5_000
 KEPT_NAMES = 100
 SESSIONS = 5_000
+ADDRESS = re.compile(r"[\d.]+$|[\da-fA-F.]*:[\da-fA-F.:]*:[\da-fA-F.:]*(?:%\S+)?$")
 
 
 @dataclass
@@ -63,7 +69,8 @@ class Actor:
 class Session:
     """One connection, as told by one process.
 
-    pending: attempts of which the source is not yet sure; possible: lines that were not understood and may tell of one.
+    pending: attempts of which the source is not yet sure; possible: lines that were not understood and may tell of one;
+    loose: attempts that were counted since the port was told, by kind: of whoever gets the same process number next.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -76,6 +83,13 @@ class Session:
     pending: list[tuple[float, int, str]] = field(default_factory=list)
     possible: int = 0
     possible_at: float = 0.0
+    begun_at: float = 0.0
+    last_at: float = 0.0
+    loose: dict[str, int] = field(default_factory=dict)
+
+    def is_over(self, at: float) -> bool:
+        """Return whether what is told then is of another row of attempts."""
+        return at - self.last_at > JOIN_SECONDS or at - self.begun_at > ROW_SECONDS
 
 
 class Attempts:
@@ -103,7 +117,7 @@ class Attempts:
         if event.kind == "failed":
             self.methods[event.method[:40]] += event.attempts
         session.invalid = session.invalid or event.invalid
-        sure = event.kind != "pam" and bool(event.source)
+        sure = bool(event.source) and (event.kind != "pam" or event.joined != "")
         if event.source and (sure or not session.source):
             session.source = event.source
             session.port = event.port or session.port
@@ -116,30 +130,49 @@ class Attempts:
         elif event.kind == "offer":
             self.offers += event.attempts
         added = self._witness(session, line, event)
-        if sure and session.pending:
+        if (sure and session.pending) or not (line.pid or event.joined):
             self._settle(session)
-        if not line.pid:
-            self._settle(session)
+        if event.port:
+            session.loose = {}
+        elif line.message.startswith("PAM "):
+            session.loose = {}  # PAM sums up when a connection has ended
+        elif added:
+            told = _told(event)
+            session.loose[told] = session.loose.get(told, 0) + added
         return added
 
     def doubt(self, line: Line) -> None:
         """Take in a line that was not understood and may tell of a failed attempt, beyond what others tell of it."""
         session = self._session(line, Event("peer"))
+        if session.possible and session.is_over(line.at):
+            self._end(session)
+            session.possible = session.counted = 0
+        session.begun_at = session.begun_at if session.possible else line.at
+        session.last_at = line.at
         session.possible += line.repeated
         session.possible_at = line.at
         if not line.pid:
             self._end(session)
 
     def _session(self, line: Line, event: Event) -> Session:
-        key = (line.host, line.program, line.pid)
+        key = (line.host, line.program, event.connection or line.pid)
+        if event.joined:
+            key = (line.host, "", event.joined)
         session = self._sessions.get(key)
-        reused = session and event.port and session.port and event.port != session.port
-        if session is None or reused or not line.pid:
+        if session is not None and event.joined:
+            ended = session.is_over(line.at)
+        else:
+            ended = session is None or not line.pid or _is_another(session, event)
+        if session is None or ended:
+            follower = Session(begun_at=line.at)
             if session is not None:
+                if not event.joined and line.pid:
+                    _hand_over(session, follower)
                 self._end(session)
-            session = Session()
-            if line.pid:
+            session = follower
+            if line.pid or event.joined:
                 self._sessions[key] = session
+        session.last_at = line.at
         if len(self._sessions) > SESSIONS:
             self._end(self._sessions.popitem(last=False)[1])
         return session
@@ -161,7 +194,7 @@ class Attempts:
     def _witness(self, session: Session, line: Line, event: Event) -> int:
         """Count what this event tells beyond what others told of the same connection."""
         if event.kind in WITNESSES:
-            told = event.kind + event.method if event.kind == "pam" else event.kind
+            told = _told(event)
             session.counts[told] = session.counts.get(told, 0) + event.attempts
         elif event.kind == "end":
             session.counts["end"] = 1
@@ -279,6 +312,29 @@ class Attempts:
             "logins_after_failures": self._worst_after(TOP),
             "forgotten": self.forgotten,
         }
+
+
+def _told(event: Event) -> str:
+    """Return what tells each attempt once."""
+    return event.kind + event.method if event.kind in ("pam", "told") else event.kind
+
+
+def _is_another(session: Session, event: Event) -> bool:
+    """Return whether the event is of another connection, whose process got the same number."""
+    if not session.port:
+        return False
+    if event.port:
+        return event.port != session.port
+    both = (session.source, event.source)
+    return event.kind == "pam" and both[0] != both[1] and all(ADDRESS.match(one) for one in both)
+
+
+def _hand_over(session: Session, follower: Session) -> None:
+    """Give the follower what was counted for the session since its port was told last: it was the follower's."""
+    if session.loose:
+        follower.counts = dict(session.loose)
+        follower.counted = sum(session.loose.values())
+        follower.pending, session.pending = session.pending, []
 
 
 def described(actor: Actor, others: str, short: bool) -> dict[str, Any]:

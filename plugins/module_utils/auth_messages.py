@@ -14,22 +14,18 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ansible_collections.astral.upkeep.plugins.module_utils.log_times import syslog_time
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import REPEATED_LIMIT, Line
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import (
+    Said,
+    joined_over,
+    pam_said,
+    service_said,
+)
 
 # sshd's own messages have at most 1,024 bytes (log.c, MSGBUFSIZ); some of it escaped.
 MESSAGE_LIMIT = 4096
-REPEATED_LIMIT = 100_000
-
-
-class Line(NamedTuple):
-    """A line of syslog or journal. repeated: how often the message stands for itself."""
-
-    at: float
-    host: str
-    program: str
-    pid: str
-    message: str
-    repeated: int = 1
+# No sentence of another program is as long; reading one costs the square of what a client may have put into it.
+SERVICE_LIMIT = 1_500
 
 
 class Event(NamedTuple):
@@ -38,8 +34,10 @@ class Event(NamedTuple):
     kind: `accepted`; `failed`, `pam`, `pam_error`, `refused`: each attempt is told once per kind, so that of these
     kinds the largest sum of a connection is its number of attempts; `end`: a connection ended without a login;
     `offer`: a key that was not accepted of an account that exists, as a client with many keys does; `probe`: nobody
-    tried to log in; `peer`: tells the address only.
+    tried to log in; `peer`: tells the address only; `told`: what another program than sshd says, once per method;
+    `harmless`: was understood, and tells of no login.
     source: address or name of the client; empty if not told, or told in more than one way.
+    joined: over what several processes or lines tell of the same attempts; empty if that is the process.
     """
 
     kind: str
@@ -49,23 +47,12 @@ class Event(NamedTuple):
     invalid: bool = False
     method: str = ""
     attempts: int = 1
+    joined: str = ""
+    connection: str = ""
 
 
 # An IPv4 client of an IPv6 socket (RFC 4291, 2.5.5.2) is the same client.
 MAPPED_ADDRESS = re.compile(r"::ffff:(\d{1,3}(?:\.\d{1,3}){3})$", re.IGNORECASE)
-PRIORITY = re.compile(r"<\d{1,3}>")
-RFC5424 = re.compile(r"<\d{1,3}>1 (?=\d)")
-RFC5424_REST = re.compile(
-    r" (\S+) (\S+) (\S+) \S+ (?:-|(?:\[[^\]\"]*(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"[^\]\"]*)*\])+) *(.*)",
-    re.DOTALL,
-)
-TAG = re.compile(
-    r" ?(?:(\S*[^\s:\]]) )?(?:\[([\w./@-]{1,64})\]:?|\(?([\w./@-]{1,64})\)?(?:\[(\d{1,10})\])?:) +(.*)",
-    re.DOTALL,
-)
-SOLARIS_ID = re.compile(r"\[ID \d+ \S+\] ")
-REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*)\]$", re.DOTALL)
-
 PREFIX = re.compile(r"(?:error: |fatal: )+")
 AUTH_LOG = re.compile(
     r"(Failed|Accepted) (\S{1,80}) for (invalid user |illegal user )?(.*)$", re.DOTALL
@@ -90,10 +77,8 @@ _NOT_ALLOWED = (
     r"|a group is listed in DenyGroups|none of user's groups are listed in AllowGroups"
     r"|account is locked|login is disabled|shell .* (?:does not exist|is not executable))"
 )
-_FAILURE = (
-    r"(?:PAM: )?(?:[Aa]uthentication (?:failure|error|failed)"
-    r"|User not known to the underlying authentication module)"
-)
+# What pam_strerror(3) says is the library's; sshd tells it of failures only.
+_FAILURE = r"(?:PAM: [A-Za-z' ,]{5,100}?|[Aa]uthentication (?:failure|error|failed))"
 # Kind, and a pattern for the whole message. A greedy user before the address makes the address the last one; where
 # the client's text comes last, the address is the first. The first pattern that matches counts.
 _GRAMMAR = (
@@ -101,6 +86,11 @@ _GRAMMAR = (
     ("refused", rf"User {_USER} from {_SOURCE} {_NOT_ALLOWED}"),
     ("refused", rf"User {_USER} {_NOT_ALLOWED}"),
     ("refused", rf"(?P<user>ROOT) LOGIN REFUSED FROM {_SOURCE}{_PORT}"),
+    ("refused", rf"Access denied for user {_USER} by PAM account configuration"),
+    (
+        "refused",
+        rf"Authentication tried for {_USER} with correct key but not from a permitted host .*",
+    ),
     ("pam_error", rf"{_FAILURE} for {_INVALID}{_USER} from {_SOURCE}{_PORT}(?: via \S+)?"),
     (
         "end",
@@ -141,57 +131,50 @@ PAM_MORE = re.compile(r"PAM (\d{1,5}) more authentication failures?; (.*)$", re.
 PAM_REMOTE = re.compile(r"\brhost=(\S*)(?: +user=(.*))?$", re.DOTALL)
 
 
-def parse_line(text: str, now: float, offset: int | None) -> Line | None:
-    """Return the parts of a syslog line; None if it is none. See `syslog_time` for now and offset.
-
-    Source: RFC 3164; RFC 5424, section 6; rsyslog's templates.
-    """
-    new_format = RFC5424.match(text)
-    start = new_format or PRIORITY.match(text)
-    begin = start.end() if start else 0
-    found = syslog_time(text[begin : begin + 48], now, offset)
-    if found is None:
-        return None
-    at, end = found
-    if new_format:
-        match = RFC5424_REST.match(text, begin + end)
-        if match is None:
-            return Line(at, "", "", "", "")
-        host, program, pid, message = match.groups()
-        message = message.lstrip("\ufeff")
-    else:
-        match = TAG.match(text, begin + end)
-        if match is None:
-            return Line(at, "", "", "", text[begin + end :].strip())
-        host, program, pid, message = match[1], match[2] or match[3], match[4], match[5]
-    return line_of(at, host or "", program, pid or "", message)
-
-
-def line_of(at: float, host: str, program: str, pid: str, message: str) -> Line:
-    """Return the line with what syslog put around the message taken off."""
-    solaris = SOLARIS_ID.match(message)
-    if solaris:
-        message = message[solaris.end() :]
-    repeated = REPEATED.match(message)
-    count = 1
-    if repeated:
-        count, message = min(int(repeated.group(1)), REPEATED_LIMIT), repeated.group(2)
-    program = program.rsplit("/", 1)[-1]
-    return Line(at, host, "sshd" if program.startswith("sshd") else program, pid, message, count)
-
-
 def parse_event(line: Line) -> Event | None:
     """Return what the line says about logins; None if nothing."""
     event = None
-    if "authentication failure" in line.message:
-        event = parse_pam(line.message[:MESSAGE_LIMIT], line.program)
-    if event is None and line.program == "sshd":
-        event = parse_sshd(line.message)
+    message, is_sshd = line.message, line.program == "sshd"
+    if "authentication failure" in message:
+        event = parse_pam(message[:MESSAGE_LIMIT], line.program)
     if event is None:
-        return None
+        if message.startswith("pam_"):
+            if ":session)" in message[:64]:
+                return HARMLESS
+            event = _event_of(pam_said(message[:SERVICE_LIMIT]), "pam")
+        elif is_sshd:
+            event = parse_sshd(message)
+        else:
+            event = _event_of(service_said(line.program, message[:SERVICE_LIMIT]), "told")
+    if event is None or event.kind == "harmless":
+        return event
     mapped = MAPPED_ADDRESS.match(event.source)
     return event._replace(
-        source=mapped.group(1) if mapped else event.source, attempts=event.attempts * line.repeated
+        source=mapped.group(1) if mapped else event.source,
+        attempts=event.attempts * line.repeated,
+        joined="" if is_sshd else joined_over(line.program, line.pid, event.account, event.source),
+    )
+
+
+KINDS = {"+": "accepted", "?": "probe", "*": "offer", "=": "peer"}
+HARMLESS = Event("harmless")
+
+
+def _event_of(said: Said | None, kind: str) -> Event | None:
+    """Return a row of a table as an event; kind: of one that tells of failures."""
+    if said is None:
+        return None
+    label, account, source, port, attempts, connection = said
+    if label == "-" or not attempts:
+        return HARMLESS
+    return Event(
+        KINDS.get(label, kind),
+        account,
+        source,
+        port,
+        method="password" if label == "+" else label,
+        attempts=min(attempts, REPEATED_LIMIT),
+        connection=connection,
     )
 
 
@@ -226,8 +209,8 @@ def parse_sshd(message: str) -> Event | None:
     if len(message) > MESSAGE_LIMIT:
         # sshd does not write such; only that it is a failure can be believed.
         return Event("failed", method="unknown") if AUTH_LOG.match(message[:200]) else None
-    preauth = PREAUTH.search(message)
-    message = PREAUTH.sub("", message).rstrip()
+    preauth = PREAUTH.search(message) if "auth]" in message else None
+    message = (message[: preauth.start()] if preauth else message).rstrip()
     prefix = PREFIX.match(message)
     if prefix:
         message = message[prefix.end() :]

@@ -26,6 +26,8 @@ AT_ONCE = 8
 LINE_LIMIT_BYTES = 4096
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name. Source: openssl/x509_vfy.h."""
+PARTIAL_CHAIN = 0x80000
+"""X509_V_FLAG_PARTIAL_CHAIN, which it names from Python 3.10 on."""
 
 RESOLVER_SILENT = (socket.EAI_AGAIN, socket.EAI_FAIL, getattr(socket, "EAI_SYSTEM", -11))
 
@@ -196,7 +198,12 @@ def client_context(verify: bool = True, ca_file: str = "") -> ssl.SSLContext:
     Raise NoAnswerError if ca_file cannot be used.
     """
     try:
+        if ca_file:
+            with Host().open(ca_file):  # which refuses what would be waited for: a FIFO
+                pass
         context = ssl.create_default_context(cafile=ca_file or None)
+    except HostError as exc:
+        raise NoAnswerError("tls", str(exc)) from exc
     except (OSError, ValueError) as exc:
         raise NoAnswerError("tls", f"{ca_file}: {tls_reason(exc)}") from exc
     # From Python 3.13 on it would refuse what other clients accept; a verdict must not depend on the host's Python.
@@ -216,6 +223,24 @@ def trust_context(ca_file: str = "") -> ssl.SSLContext:
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     return context
+
+
+def own_roots_context(certificates: str) -> ssl.SSLContext:
+    """Return a context that trusts the roots in these PEM texts too; raise NoAnswerError."""
+    context = trust_context()
+    # What is no root is no end of the way either, on any Python.
+    context.verify_flags = ssl.VerifyFlags(int(context.verify_flags) & ~PARTIAL_CHAIN)
+    try:
+        context.load_verify_locations(cadata=certificates)
+    except (OSError, ValueError) as exc:
+        raise NoAnswerError("tls", tls_reason(exc)) from exc
+    return context
+
+
+def limit_key(context: ssl.SSLContext, kind: str) -> None:
+    """Let the context ask for a certificate with this kind of key: RSA or ECDSA; up to TLS 1.2 ciphers say so."""
+    context.set_ciphers({"RSA": "aRSA", "ECDSA": "aECDSA"}[kind] + ":@SECLEVEL=0")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
 
 
 def looking_context(old_only: bool = False) -> ssl.SSLContext:

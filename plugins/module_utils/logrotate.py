@@ -89,8 +89,11 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
                 policy, rest = dict(config.policy), rest[1:].strip()
             elif policy is config.policy and rest[0] in "/\"'~":
                 found, rest = _pattern(rest)
-                place = place if patterns else f"{name}:{number}"
-                patterns.append(found)
+                if found.startswith(("/", "~/")):
+                    place = place if patterns else f"{name}:{number}"
+                    patterns.append(found)
+                else:
+                    config.problems.append(f"{name}:{number}: {found[:80]!r} is no absolute path")
             else:
                 rest, after = _directive(rest)
                 word, _space, value = rest.replace("=", " ", 1).partition(" ")
@@ -207,6 +210,11 @@ class Debugged:
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def hard_links(self) -> list[str]:
+        """The logs that it passes over because they have a second name."""
+        return [path for path, why in self.considered.items() if "hard links" in why]
+
 
 def parse_debug(text: str) -> Debugged:
     """Return what the output says; text is both streams of it."""
@@ -223,6 +231,8 @@ def parse_debug(text: str) -> Debugged:
         elif current and re.match(r"\s+log (does not need rotating|.* does not exist)", line):
             reason = re.search(r"\((.*)\)|(does not exist)", line)
             considered[current] = reason.group(0).strip("()") if reason else line.strip()
+        elif current and line.endswith("-- skipping."):
+            considered[current] = line.strip()
         elif line.startswith("error:"):
             errors.append(line[len("error:") :].strip())
         elif line.startswith("warning:") and "in debug mode does nothing" not in line:
@@ -259,4 +269,35 @@ def archive_pattern(name: str, policy: dict[str, Any]) -> re.Pattern[str]:
     ends = "|".join(re.escape(end) for end in {*COMPRESSED, policy.get("compressext") or ".gz"})
     return re.compile(
         rf"{re.escape(stem)}(?:\.(?P<number>\d+)|{date})(?:{re.escape(extension)})?(?P<packed>{ends})?$"
+    )
+
+
+DATE_SAMPLE = {"%Y": "2026", "%s": "1795392000", "%z": "+0000", "%%": "%"}
+
+
+def next_archives(name: str, policy: dict[str, Any]) -> list[str]:
+    """Return names such as the log's next archives will have; none if it keeps no archive."""
+    if not policy["rotate"]:
+        return []
+    extension = policy.get("extension") or policy.get("addextension") or ""
+    stem = name[: -len(extension)] if extension and name.endswith(extension) else name
+    mark = f".{policy.get('start', 1)}"
+    if policy.get("dateext"):
+        parts = re.split(r"(%.)", date_format(policy))
+        mark = "".join(
+            DATE_SAMPLE.get(part, "11" if part in DATE_PARTS else part) for part in parts
+        )
+    plain = f"{stem}{mark}{extension}"
+    if not policy.get("compress"):
+        return [plain]
+    packed = plain + (policy.get("compressext") or ".gz")
+    return [plain, packed] if policy.get("delaycompress") else [packed]
+
+
+def takes(pattern: str, path: str) -> bool:
+    """Say if the pattern matches the path, as glob(7) has it: part by part, and no leading dot by a wildcard."""
+    wanted, found = pattern.split("/"), path.split("/")
+    return len(wanted) == len(found) and all(
+        fnmatch.fnmatchcase(there, part) and (part[:1] == "." or there[:1] != ".")
+        for part, there in zip(wanted, found)
     )

@@ -157,7 +157,7 @@ class LogWindow:
         pieces[0].live = True
         seen = {_identity(stream)}
         left = limit_bytes - pieces[0].end + pieces[0].start
-        for older_path in self._rotated(path):
+        for number, older_path in enumerate(self._rotated(path)):
             if pieces[-1].older:
                 break
             if left <= 0 and self._search_left <= 0:
@@ -173,6 +173,10 @@ class LogWindow:
                 continue
             if _changed_at(stream) < self.since - SLACK_SECONDS:
                 stream.close()
+                break
+            if number >= ROTATED_LIMIT:
+                stream.close()
+                self.truncated = self.over_limit = True
                 break
             seen.add(_identity(stream))
             pieces.append(self._piece(stream, older_path, max(0, left)))
@@ -411,7 +415,7 @@ class LogWindow:
                 if plain not in found or match.group(3) is None:
                     found[plain] = (match.group(1), os.path.join(folder, other))
         aged = sorted((self._age(other, suffix), other) for suffix, other in found.values())
-        yield from [other for _age, other in aged][:ROTATED_LIMIT]
+        yield from [other for _age, other in aged]
 
     def _age(self, path: str, suffix: str) -> tuple[float, float]:
         """Return what sorts the newest first: by last change; where that is not known, by number or date."""

@@ -16,6 +16,7 @@ APACHE = ("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf")
 LETSENCRYPT = "/etc/letsencrypt/live/*/fullchain.pem"
 MOST_FILES = 300
 MOST_BLOCKS = 5000
+NOT_LOOKED_AT = "sites in the rest were not looked at; declare their certificates in `served`"
 FILE_LIMIT_BYTES = 1_000_000
 TOKEN = re.compile(
     r"""#[^\n]*|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([{};])|((?:\\.|\$\{|[^\s{};"'\\])(?:\\.|\$\{[^}]*\}|[^\s{};\\])*)"""
@@ -24,7 +25,10 @@ TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Site:
-    """One server that speaks TLS. places: `address:port` to connect to; names: those it is asked for by."""
+    """One server that speaks TLS. places: `address:port` to connect to; names: those it is asked for by.
+
+    certificate, key: their files; empty if the configuration does not say which, as with a variable in their names.
+    """
 
     certificate: str
     key: str
@@ -34,38 +38,52 @@ class Site:
 
 @dataclass
 class Block:
-    """A block of a configuration: its directives, and the blocks in it."""
+    """A block of a configuration: its directives, and the blocks in it.
+
+    unread: of the outermost, the files that belong to it and could not be read, with the reason.
+    """
 
     words: list[str]
     directives: list[list[str]] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
 
     def values(self, name: str) -> list[list[str]]:
         """Return the arguments of each directive of this name, in any case of letters."""
         return [one[1:] for one in self.directives if one[0].lower() == name]
 
 
-def tls_sites(host: Host) -> list[Site]:
+@dataclass(frozen=True)
+class Sites:
+    """TLS sites. unread: why files of the configurations could not be read, so that there may be more sites."""
+
+    found: list[Site]
+    unread: dict[str, str]
+
+
+def find_sites(host: Host) -> Sites:
     """Return the TLS sites of nginx, of Apache, and certbot's certificates that no site names."""
     sites: list[Site] = []
-    if host.exists(NGINX):
-        sites += nginx_sites(load_nginx(host, NGINX))
-    for path in APACHE:
-        if host.exists(path):
-            sites += apache_sites(load_apache(host, path))
+    unread: dict[str, str] = {}
+    for path in (NGINX, *APACHE):
+        if not host.exists(path):
+            continue
+        root = load_nginx(host, path) if path == NGINX else load_apache(host, path)
+        unread.update(root.unread)
+        if sum(1 for _block in _walk(root)) >= MOST_BLOCKS:
+            unread[path] = f"{path}: {MOST_BLOCKS} blocks or more; {NOT_LOOKED_AT}"
+        sites += nginx_sites(root) if path == NGINX else apache_sites(root)
     known = {site.certificate for site in sites}
     for path in host.glob(LETSENCRYPT):
         if path not in known:
             sites.append(Site(path, path.replace("fullchain.pem", "privkey.pem")))
-    return sites
+    return Sites(sites, unread)
 
 
 def load_nginx(host: Host, path: str) -> Block:
-    """Return the configuration with what it includes; what cannot be read is left out."""
+    """Return the configuration with what it includes; what cannot be read is named in `unread`."""
     folder = path.rpartition("/")[0]
-    return parse_nginx(
-        host.read(path, FILE_LIMIT_BYTES), _Includer(host, folder, parse_nginx, path)
-    )
+    return _Includer(host, folder, parse_nginx, path).load()
 
 
 def parse_nginx(text: str, include: _Includer | None = None, into: Block | None = None) -> Block:
@@ -105,22 +123,44 @@ class _Includer:
         self.parse = parse
         self.open = [path]
         self.files = 0
+        self.unread: dict[str, str] = {}
+
+    def load(self) -> Block:
+        """Return the configuration; raise HostError if its first file cannot be read."""
+        root = Block([], unread=self.unread)
+        self._read(self.open[0], root)
+        return root
 
     def __call__(self, patterns: list[str], block: Block) -> None:
         for pattern in patterns:
             full = pattern if pattern.startswith("/") else f"{self.folder}/{pattern}"
-            for path in self.host.glob(full):
-                if path in self.open or self.files >= MOST_FILES:
-                    continue
-                self.files += 1
-                self.open.append(path)
-                try:
-                    text = self.host.read(path, FILE_LIMIT_BYTES)
-                    self.parse(text, self, block)  # type: ignore[operator]
-                except HostError:
-                    pass
-                finally:
-                    self.open.pop()
+            try:
+                self._include(self.host.glob(full), block)
+            except HostError as exc:
+                self.unread[full] = str(exc)
+
+    def _include(self, paths: list[str], block: Block) -> None:
+        for path in paths:
+            if path in self.open:
+                continue
+            if self.files >= MOST_FILES:
+                reason = f"more than {MOST_FILES} included files; {NOT_LOOKED_AT}"
+                self.unread[self.open[0]] = f"{self.open[0]}: {reason}"
+                return
+            self.files += 1
+            self.open.append(path)
+            try:
+                self._read(path, block)
+            except HostError as exc:
+                self.unread[path] = f"{exc}; {NOT_LOOKED_AT}"
+            finally:
+                self.open.pop()
+
+    def _read(self, path: str, block: Block) -> None:
+        text = self.host.read(path, FILE_LIMIT_BYTES + 1)
+        if len(text) > FILE_LIMIT_BYTES:
+            self.unread[path] = f"{path}: more than {FILE_LIMIT_BYTES} bytes; {NOT_LOOKED_AT}"
+        self.parse(text, self, block)  # type: ignore[operator]
 
 
 def nginx_sites(root: Block) -> list[Site]:
@@ -134,19 +174,12 @@ def nginx_sites(root: Block) -> list[Site]:
         keys = _nearest(chain, "ssl_certificate_key")
         places = [place for one in block.values("listen") if (place := _nginx_place(one))]
         names = [name for one in block.values("server_name") for name in one]
-        for index, certificate in enumerate(certificates):
-            if not places or "$" in certificate or certificate.startswith(("data:", "engine:")):
-                continue
-            key = keys[index] if index < len(keys) else ""
-            key = "" if "$" in key or key.startswith(("data:", "engine:")) else key
-            sites.append(
-                Site(
-                    _full(certificate, "/etc/nginx"),
-                    _full(key, "/etc/nginx"),
-                    tuple(name.lower() for name in names if _is_name(name)),
-                    tuple(dict.fromkeys(places)),
-                )
-            )
+        if not places:
+            continue
+        asked = tuple(name.lower() for name in names if _is_name(name))
+        for certificate, key in _pairs(certificates, keys):
+            full = (_full(certificate, "/etc/nginx"), _full(key, "/etc/nginx"))
+            sites.append(Site(*full, asked, tuple(dict.fromkeys(places))))
     return sites
 
 
@@ -171,13 +204,11 @@ def _local(address: str, port: str) -> str:
 
 
 def load_apache(host: Host, path: str) -> Block:
-    """Return the configuration with what it includes; what cannot be read is left out."""
+    """Return the configuration with what it includes; what cannot be read is named in `unread`."""
     folder = path.rpartition("/")[0]
     if folder.endswith("/conf"):  # Red Hat's ServerRoot
         folder = folder.rpartition("/")[0]
-    return parse_apache(
-        host.read(path, FILE_LIMIT_BYTES), _Includer(host, folder, parse_apache, path)
-    )
+    return _Includer(host, folder, parse_apache, path).load()
 
 
 def parse_apache(text: str, include: _Includer | None = None, into: Block | None = None) -> Block:
@@ -240,19 +271,25 @@ def apache_sites(root: Block) -> list[Site]:
             match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d+)", word)
             if match is not None:
                 places.append(_local(match.group(1), match.group(2)))
-        for index, certificate in enumerate(certificates):
-            if "$" in certificate:
-                continue
-            key = keys[index] if index < len(keys) else ""
-            sites.append(
-                Site(
-                    certificate,
-                    "" if "$" in key else key,
-                    tuple(name.lower() for name in names if _is_name(name)),
-                    tuple(dict.fromkeys(places)),
-                )
-            )
+        asked = tuple(name.lower() for name in names if _is_name(name))
+        for certificate, key in _pairs(certificates, keys):
+            sites.append(Site(certificate, key, asked, tuple(dict.fromkeys(places))))
     return sites
+
+
+def _pairs(certificates: list[str], keys: list[str]) -> list[tuple[str, str]]:
+    """Return the files of certificates and keys; of a site where none is named plainly, one without both."""
+    pairs = []
+    for index, certificate in enumerate(certificates):
+        if not _is_file(certificate):
+            continue
+        key = keys[index] if index < len(keys) else ""
+        pairs.append((certificate, key if _is_file(key) else ""))
+    return pairs or [("", "")] * bool(certificates)
+
+
+def _is_file(word: str) -> bool:
+    return "$" not in word and not word.startswith(("data:", "engine:", "store:"))
 
 
 def _walk(root: Block) -> Iterator[tuple[Block, list[Block]]]:

@@ -32,15 +32,23 @@ options:
     description:
       - Unit of a request time that does not tell it.
       - V(auto) takes a number with a decimal point as seconds (nginx's C($request_time)) and no others. For Apache's
-        C(%D) say V(us), for its C(%T) V(s).
+        C(%D) say V(us), for its C(%T) V(s). A unit that a field's name tells counts first.
     type: str
     choices: [auto, s, ms, us, ns]
     default: auto
+  time_place:
+    description:
+      - Which word of a line in combined format is the request time, where more than one number may be it.
+      - V(1) is the first word behind the size, V(-1) the last of the line; what stands in quotes is one word.
+      - V(0) looks for it; if that finds several, the largest and the least of them are observed.
+    type: int
+    default: 0
   fields:
     description:
       - For JSON lines, the names of the fields C(time), C(status), C(request), C(method), C(client), C(bytes) and
         C(request_time); a dot leads into an object.
       - What is not named is looked for under the names that nginx's examples, Caddy, Traefik and Envoy use.
+      - The name of C(request_time) also counts in combined format, as in C(rt=0.120).
     type: dict
     default: {}
   utc_offset:

@@ -11,9 +11,14 @@ module: auth_log_info
 short_description: Observe failed logins, and successful ones after them
 version_added: 0.1.0
 description:
-  - Counts the failed logins of the last hour by source and account, from sshd's and PAM's messages in syslog files or
-    the journal, and from applications' JSON lines.
-  - An attempt that both sshd and PAM tell of counts once; C(message repeated N times) counts N times.
+  - Counts the failed logins of the last hour by source and account, from what sshd, PAM and some sixty other programs
+    write into syslog files, the journal or logs of their own, from Linux's audit log, and from applications' JSON
+    lines.
+  - The other programs are those of the console (login, su, sudo, doas, polkit), of mail (Postfix, sendmail, Dovecot,
+    Cyrus, Courier), of FTP, databases, directories, tunnels and web servers, Dropbear, Webmin and the like.
+  - A line that is not understood is a possible failure if its program decides about logins, or is not known and the
+    log was declared, and if words of failure stand outside what a client may choose. See C(possible_failures).
+  - An attempt that several programs tell of counts once; C(message repeated N times) counts N times.
   - A user name made to look like another message blames no other address. A failure that can be read in more than one
     way counts, and has no source.
   - Names of accounts are observed as the clients gave them. Now and then one is a password typed in the wrong place.

@@ -12,15 +12,17 @@ short_description: Observe certificates in files and as servers present them
 version_added: 0.1.0
 description:
   - Returns certificates as bytes (DER in base64), the chain in its order, whether the host trusts it, and the protocol.
+  - Of a server that has certificates for RSA and for ECDSA keys it returns both.
   - Of a key it returns no more than a hash of its public half, which C(openssl) derives on the host.
   - If neither files nor endpoints are declared, it looks at what nginx, Apache and certbot on the host are set up with,
-    pairing each file with the endpoints that should serve it.
+    pairing each file with the endpoints that should serve it. A configuration that cannot be read whole is an error.
   - Never changes the host; check mode makes no difference.
 requirements:
-  - C(openssl) on the host, for keys, PKCS#12, the trust of files, and for chains with Python before 3.10
+  - C(openssl) on the host, for keys, PKCS#12, PKCS#7, the trust of files, and for chains with Python before 3.10
 options:
   files:
-    description: Files with certificates, PEM, DER or PKCS#12; patterns are expanded.
+    description:
+      - Files with certificates, PEM, DER, PKCS#12, PKCS#7, or base64 of PEM as in a kubeconfig; patterns are expanded.
     type: list
     elements: path
     default: []
@@ -91,7 +93,10 @@ observations:
       returned: always
       sample: portal.example.org:443
     data:
-      description: Certificates, trust, names asked for, key, protocol.
+      description:
+        - Certificates, trust, names asked for, key, protocol.
+        - Of a file, C(trusts) has the trust of those behind the first, by their place; C(fault) says what of the file
+          could not be read. Of an endpoint, C(others) has what it presents for other kinds of keys.
       type: dict
       returned: always
       sample: {kind: endpoint, der: MIIB…, chain: [], trust: {trusted: true}, protocol: TLSv1.3}

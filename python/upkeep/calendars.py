@@ -121,7 +121,7 @@ class Calendars:
         """Return the maintenance window that begins next, or None if there is none."""
         found = []
         for span in self.schedule.calendar.maintenance_windows:
-            timing = _timing(self.schedule, span)
+            timing = span_timing(self.schedule, span)
             begins = rules.next_due(timing, after) if timing else _once(self.schedule, span).begins
             if begins and begins > after:
                 found.append(_period(self.schedule, span, begins))
@@ -154,7 +154,7 @@ def _touching(
 ) -> Iterator[Period]:
     """Yield the periods that touch the time."""
     for span in spans:
-        timing = _timing(schedule, span)
+        timing = span_timing(schedule, span)
         if timing is None:
             once = _once(schedule, span)
             if once.begins <= until and once.ends > after:
@@ -165,7 +165,8 @@ def _touching(
             yield _period(schedule, span, begins)
 
 
-def _timing(schedule: Schedule, span: Span) -> rules.Timing | None:
+def span_timing(schedule: Schedule, span: Span) -> rules.Timing | None:
+    """Return when a blackout or a window begins that comes again; None for one that comes once."""
     if span.rule is None:
         return None
     return rules.Timing(span.title, words.parse(span.rule), schedule.zone_of(span))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import ipaddress
 import warnings
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-MOST_CERTIFICATES = 30
+from upkeep import der
+
+MOST_CERTIFICATES = 400
+"""Of one observation: as many as the gather reads of a file."""
 
 
 class CertificateError(ValueError):
@@ -69,45 +73,47 @@ def validity(certificate: x509.Certificate) -> Validity:
 
 
 def extension(certificate: x509.Certificate, kind: Any) -> Any:
-    """Return the extension's value, None if it is not there; raise CertificateError if one cannot be read."""
+    """Return the extension's value, None if it is not there; raise CertificateError if it cannot be read.
+
+    The library reads all extensions at once. If one of them stops it, the wanted one is read alone: what another
+    extension says does not matter here.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+        return _value(certificate, kind)
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        pass
+    try:
+        alone = der.with_extension(
+            certificate.public_bytes(serialization.Encoding.DER), kind.oid.dotted_string
+        )
+        return None if alone is None else _value(x509.load_der_x509_certificate(alone), kind)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
         raise CertificateError(f"an extension that cannot be read: {_line(exc)}") from exc
 
 
+def _value(certificate: x509.Certificate, kind: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return certificate.extensions.get_extension_for_class(kind).value
+        except x509.ExtensionNotFound:
+            return None
+
+
 def is_authority(certificate: x509.Certificate) -> bool:
-    """Say if it may sign others, by its basic constraints; RFC 5280, section 4.2.1.9."""
+    """Return whether it may sign others, by its basic constraints and its key usage; RFC 5280, 4.2.1.9 and 4.2.1.3."""
     constraints = extension(certificate, x509.BasicConstraints)
-    return constraints is not None and bool(constraints.ca)
-
-
-def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
-    """Say if issuer signed certificate; None if names agree and the kind of signature is one we cannot verify.
-
-    Raise CertificateError if a name cannot be read.
-    """
-    try:
-        if certificate.issuer != issuer.subject:
-            return False
-    except ValueError as exc:
-        raise CertificateError(f"a name that cannot be read: {_line(exc)}") from exc
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except InvalidSignature:
+    if constraints is None or not constraints.ca:
         return False
-    except (UnsupportedAlgorithm, TypeError, ValueError):
-        return None
-    return True
+    usage = extension(certificate, x509.KeyUsage)
+    return usage is None or bool(usage.key_cert_sign)
 
 
-def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Say if it is its own issuer, as roots are."""
-    return issued(certificate, certificate) is not False
+def is_for_servers(certificate: x509.Certificate) -> bool:
+    """Return whether a server may use it, by its extended key usage; RFC 5280, section 4.2.1.12."""
+    usage = extension(certificate, x509.ExtendedKeyUsage)
+    servers = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    return usage is None or any(one in usage for one in servers)
 
 
 def public_key_der(certificate: x509.Certificate) -> bytes:
@@ -121,16 +127,28 @@ def public_key_der(certificate: x509.Certificate) -> bytes:
 
 
 def title(certificate: x509.Certificate) -> str:
-    """Return what people call it: its common name, else its organisation, else its serial number."""
-    try:
-        for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
-            for attribute in certificate.subject.get_attributes_for_oid(kind):
-                text = " ".join(str(attribute.value).split())[:80]
-                if text:
-                    return repr(text)
-    except ValueError:
-        pass
+    """Return its label in quotes, for messages."""
+    return repr(label(certificate))
+
+
+def label(certificate: x509.Certificate) -> str:
+    """Return what people call it: its common name, else its first DNS name, its organisation, its serial number."""
+    for text in _labels_of(certificate):
+        line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+        if line:
+            return line[:80]
     return f"number {certificate.serial_number:x}"[:60]
+
+
+def _labels_of(certificate: x509.Certificate) -> Iterator[str]:
+    try:
+        subject = list(certificate.subject)
+    except ValueError:
+        subject = []
+    yield from (str(one.value) for one in subject if one.oid == NameOID.COMMON_NAME)
+    with contextlib.suppress(CertificateError):
+        yield from names(certificate)[0][:1]
+    yield from (str(one.value) for one in subject if one.oid == NameOID.ORGANIZATION_NAME)
 
 
 def names(certificate: x509.Certificate) -> tuple[list[str], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -15,6 +15,7 @@ from upkeep.verdicts import Verdict
 
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
+Parts = Callable[[Observation], Sequence[Observation]]
 Judge = Callable[[Observation, Any, datetime], Verdict | None]
 
 
@@ -26,6 +27,7 @@ class Check:
     `problem`, why a host could not be reached.
     params: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
+    parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
     source: what the rule rests on (RFC, manual page, peer tool).
     remedy: the first step when it fails, a command where there is one.
     controls: such as `45 CFR 164.312(b)`.
@@ -40,6 +42,7 @@ class Check:
     remedy: str
     controls: tuple[str, ...] = ()
     detects_intruders: bool = False
+    parts: Parts | None = None
     id: str = ""
     description: str = ""
 

@@ -30,12 +30,13 @@ from upkeep import account, parameters
 from upkeep.check import load
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.inventory import read_inventory
+from upkeep.log_verdicts import UNREAD_SHARE
 from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
 from upkeep.site import Site, without_templates
-from upkeep.store import Store, open_store
+from upkeep.store import Store, observed, open_store
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.text import command
 from upkeep.ways import Way, WayError, read_defaults, read_way
@@ -43,6 +44,8 @@ from upkeep.ways import Way, WayError, read_defaults, read_way
 COMMAND_SECONDS = 10.0
 AT_ONCE = 100
 CLOCK_LIMIT_SECONDS = 5.0
+UNREAD_PERCENT = 0.1
+"""Of a log's lines; as many errors as site_errors lets pass by default."""
 CONTROLLER = OWN_HOST
 NO_PYTHON, MAY = "no-python", "may"
 PROBE = """\
@@ -98,6 +101,9 @@ def examine(site: Site, limit: str = "") -> list[Line]:
     for host, other in twins(hosts, machines(hosts)).items():
         text = f"leads to the same machine as {other}; what changes hosts works on the two one after the other"
         found[host].append(Line(host, "machine", "warn", text, "let it have one name"))
+    for line in _unread_lines(site):
+        if line.host in found:
+            found[line.host].append(line)
     return lines + [line for name in hosts for line in found[name]]
 
 
@@ -144,6 +150,26 @@ def examine_controller(site: Site) -> Iterator[Line]:
     if "utf" not in encoding:
         text = f"the terminal's encoding is {encoding}; signs are shown in ASCII"
         yield Line(CONTROLLER, "terminal", "warn", text, "export LC_ALL=C.UTF-8")
+
+
+def _unread_lines(site: Site) -> list[Line]:
+    """Return of each log how much of it was not understood when it was last looked at; nothing without a database."""
+    try:
+        store = open_store(site.settings.database_url)
+        with contextlib.closing(store), store.read() as db:
+            newest = observed.newest_values(db, site.key, UNREAD_SHARE)
+    except UpkeepError:
+        return []  # examine_controller tells
+    shares = {(host, subject): (at, share) for host, subject, at, share in newest}
+    lines = []
+    for (host, subject), (at, share) in shares.items():
+        text = (
+            f"{subject}: {share:.3g} % of its lines were not understood at {at:%Y-%m-%d %H:%M} UTC"
+        )
+        many = share >= UNREAD_PERCENT
+        remedy = "ansible-doc -t module astral.upkeep.access_log_info (or auth_log_info) says what is read"
+        lines.append(Line(host, "log", "warn" if many else "ok", text, remedy if many else ""))
+    return lines
 
 
 def _own_clock(site: Site, store: Store) -> Iterator[Line]:

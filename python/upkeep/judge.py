@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -137,9 +137,7 @@ def judge(
             _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
         own: dict[str, Result] = {}
         for index, one in of_request.get(item.request, ()):
-            found = _verdict(checks.get(item.check), item, one, now)
-            if found is not None:
-                result = _result(host, item, checks, one.observation.subject, found, now)
+            for result in _judged(host, item, checks, one, now):
                 result = replace(result, evidence_sha256=one.sha256, observation=index)
                 known = own.setdefault(result.subject, result)
                 if _badness(result) > _badness(known):
@@ -199,6 +197,27 @@ def unseen(
         due=tuple(due),
         results=tuple(results.values()),
     )
+
+
+def _judged(
+    host: str, item: Due, checks: Mapping[str, Check], seen: Seen, now: datetime
+) -> Iterator[Result]:
+    """Yield a result for each subject that the check finds in the observation."""
+    check = checks.get(item.check)
+    for part in _parts(check, seen):
+        found = _verdict(check, item, part, now)
+        if found is not None:
+            yield _result(host, item, checks, part.observation.subject, found, now)
+
+
+def _parts(check: Check | None, seen: Seen) -> list[Seen]:
+    """Return the observation, or one for each subject that the check finds in it."""
+    if check is None or check.parts is None or seen.observation.error:
+        return [seen]
+    try:
+        return [replace(seen, observation=one) for one in check.parts(seen.observation)]
+    except Exception:  # then the check is asked about the whole, and says what is wrong
+        return [seen]
 
 
 def _verdict(check: Check | None, item: Due, seen: Seen, now: datetime) -> Verdict | None:

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 MISREAD_PERCENT = 10.0
+UNREAD_SHARE = "unread_line_share"
 ACCESS_FORMAT = (
     "compare the log's format with what the gather reads: ansible-doc -t module "
     "astral.upkeep.access_log_info"
@@ -98,6 +99,17 @@ def partly_read(data: Mapping[str, Any], text: str, *measures: Measure) -> Verdi
     return None
 
 
+def of_other_programs(data: Mapping[str, Any]) -> Verdict | None:
+    """Return unknown if all lines are of programs that do not write into a log of logins."""
+    foreign = data.get("foreign")
+    if not isinstance(foreign, int) or foreign <= 0:
+        return None
+    return unknown(
+        f"none of {foreign} lines is of a program that writes of logins; this seems to be another log",
+        remedy="declare the log into which logins are written: paths: [/var/log/auth.log], or [journal]",
+    )
+
+
 def nothing_wrong(
     seen: Observation, text: str, measure: Measure, *, most: float, limit: float, quiet_hours: float
 ) -> Verdict:
@@ -107,11 +119,15 @@ def nothing_wrong(
     how much of that passes. quiet_hours: from which age of its newest line on nobody may be writing the log.
     """
     data = seen.data
+    partly = partly_read(data, text, measure)
+    # What fails stays so, whatever else is in the log.
     return (
-        doubtful(seen, most, limit)
+        (partly if partly is not None and partly.status is Status.FAIL else None)
+        or doubtful(seen, most, limit)
         or misread(data, number(data, "lines") - number(data, "unparsed"))
+        or of_other_programs(data)
         or silent(data, quiet_hours)
-        or partly_read(data, text, measure)
+        or partly
         or passed(text + searched(data), measure)
     )
 
@@ -132,10 +148,10 @@ def sample(data: Mapping[str, Any]) -> str:
 
 
 def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]:
-    """Return the share of lines that were not understood as a measure; nothing if all were."""
+    """Return the share of lines that were not understood as a measure; nothing if there was no line."""
     unread = number(data, "unparsed")
-    share = 100 * unread / (unread + counted) if unread else 0.0
-    return (Measure("unread_line_share", share, "%"),) if unread else ()
+    lines = unread + counted
+    return (Measure(UNREAD_SHARE, 100 * unread / lines, "%"),) if lines else ()
 
 
 def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:

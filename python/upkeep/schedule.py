@@ -13,7 +13,7 @@ import operator
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import accumulate, chain, groupby, product, repeat
@@ -80,6 +80,20 @@ def next_due(timing: Timing, after: datetime) -> datetime | None:
         if found:
             return found
     return None
+
+
+def as_others_read(timing: Timing) -> Timing | None:
+    """Return the timing as RFC 5545 has it, where dateutil is due on more days; None where both are the same.
+
+    A rule of weeks that names no day means the weekday of its start; dateutil takes the whole week. Its reading holds,
+    so that no due time is lost by an update; who wrote the rule has to say which days are meant.
+    """
+    parts = dict(_rule(timing.rule).parts)
+    days = {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYEASTER"} & parts.keys()
+    if "BYWEEKNO" not in parts or days or parts["FREQ"] not in ("YEARLY", "MONTHLY", "WEEKLY"):
+        return None
+    weekday = words.CODES[(timing.starts or ANCHOR).weekday()]
+    return replace(timing, rule=f"{timing.rule.strip().strip(';')};BYDAY={weekday}")
 
 
 def begins_at(timing: Timing, due: datetime) -> datetime:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from upkeep import reviews, rota
-from upkeep.calendars import Calendars
+from upkeep.calendars import Calendars, span_timing
 from upkeep.fields import within
-from upkeep.schedule import due_times, next_due, timing_of
+from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
 from upkeep.schedule_file import Schedule
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000
 """So many are looked at: what is due every few minutes shows within a day what it is like."""
+YEARS_OF_WEEKS = 6
+"""Within so many years each week of the calendar comes, the 53rd too."""
+NAMED_DATES = 12
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,46 @@ def lint(calendars: Calendars, now: datetime) -> list[Remark]:
     """Return all remarks, in the order of the file."""
     schedule = calendars.schedule
     return [
+        *readings(schedule, now),
         *(one for name in schedule.procedures for one in _of_procedure(calendars, name, now)),
         *(one for name in schedule.teams for one in _of_team(schedule, name, now)),
     ]
+
+
+def readings(schedule: Schedule, now: datetime) -> list[Remark]:
+    """Return what is due on days that others do not read out of its rule: a date is told, and none is dropped."""
+    timings = [(f"procedure {name}", timing_of(schedule, name)) for name in schedule.procedures]
+    timings += [
+        (f"{kind} {span.title}", span_timing(schedule, span))
+        for kind, spans in (
+            ("blackout", schedule.calendar.blackouts),
+            ("maintenance window", schedule.calendar.maintenance_windows),
+        )
+        for span in spans
+    ]
+    return [one for about, timing in timings if timing for one in _of_reading(about, timing, now)]
+
+
+def _of_reading(about: str, timing: Timing, now: datetime) -> Iterator[Remark]:
+    other = as_others_read(timing)
+    if other is None:
+        return
+    until = now + AHEAD
+    ours, theirs = (set(due_times(one, now, until)) for one in (timing, other))
+    if not ours - theirs:  # week 53, or one from later on
+        until = now + AHEAD * YEARS_OF_WEEKS
+        ours, theirs = (set(due_times(one, now, until)) for one in (timing, other))
+    lost = sorted(f"{at.astimezone(ZoneInfo(timing.zone)):%Y-%m-%d}" for at in ours - theirs)
+    if not lost:
+        return
+    some = ", ".join(lost[:NAMED_DATES]) + (", …" if len(lost) > NAMED_DATES else "")
+    day = other.rule.rpartition("=")[2]
+    text = (
+        f"has {len(ours)} due times until {until:%Y-%m-%d}, and by RFC 5545 {len(theirs)}: BYWEEKNO without BYDAY "
+        f"means the weekday of the start ({day}); calendars that read the feed do not have {some}"
+    )
+    remedy = f"say the days in its rule: BYDAY={day}, or BYDAY=MO,TU,WE,TH,FR,SA,SU to keep all"
+    yield Remark(about, "read otherwise by others", text, remedy)
 
 
 def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Remark]:

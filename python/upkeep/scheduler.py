@@ -27,6 +27,7 @@ from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
+from upkeep.schedule_lint import Remark, readings
 from upkeep.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own, runs, texts
 from upkeep.store.occurrences import Debt, New, Occurrence
@@ -72,6 +73,7 @@ class Scheduler:
         self.children: dict[int, Child] = {}
         self.stopping = False
         self.problems: list[str] = []
+        self.doubts: list[Remark] = []
         self.site = load_site(site_name, self.problems)
         self.key = self.site.key
         self.next: dict[str, datetime | None] = {}
@@ -167,11 +169,13 @@ class Scheduler:
             except (UpkeepError, OSError) as exc:
                 self.read = ""  # until it can be used, it is looked at again and again
                 problems += [f"{line}; the last good one holds" for line in str(exc).splitlines()]
-            if problems == self.problems:
+            doubts = readings(self.site.schedule, now)
+            if problems == self.problems and doubts == self.doubts:
                 return
-            self.problems = problems
+            self.problems, self.doubts = problems, doubts
         else:
             problems = self.problems
+            self.doubts = readings(self.site.schedule, now)
             self._activate_first(now)
             self.started = True
         self._tell_problems(problems, now)
@@ -212,14 +216,18 @@ class Scheduler:
         return f"{account.own_name()} on {self.driver.host}"
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
-        """Tell of each entry that cannot be used; and when it can be again, whoever had told of it."""
-        wrong = {texts.name(_entry_of(problem)): problem for problem in problems}
+        """Tell of each entry that cannot be used, or is read in two ways; and when it is right, whoever told of it."""
         remedy = f"mend it, then: upkeep schedule lint -i {self.site_name}"
+        wrong = {
+            texts.name(one.about): (Severity.LOW, f"{one.about} {one.text}", one.remedy)
+            for one in self.doubts
+        }
+        wrong.update({texts.name(_entry_of(one)): (Severity.HIGH, one, remedy) for one in problems})
         with self.store.begin() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
             mended = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
-            for subject, problem in sorted(wrong.items()):
-                own.tell(db, self.key, ENTRY, subject, now, Severity.HIGH, problem, remedy)
+            for subject, (severity, text, todo) in sorted(wrong.items()):
+                own.tell(db, self.key, ENTRY, subject, now, severity, text, todo)
             for subject in sorted(mended):
                 own.tell(db, self.key, ENTRY, subject, now)
 

@@ -159,7 +159,7 @@ def test_each_procedure_has_its_own_hosts(store: Store) -> None:
 
 
 @pytest.mark.long
-@on_postgresql
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_week_of_an_inventory_that_comes_and_goes_ends_nothing_and_is_told_seldom(
     store: Store,
 ) -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from command_runner import CliRunner
 from store_samples import answer, begun, result
-from typer.testing import CliRunner
 
 from upkeep import clock
 from upkeep.cli import cli

@@ -20,11 +20,16 @@ from typing import Any
 
 import pytest
 from patience import PATIENCE_SECONDS
+from store_samples import answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.doctor import Line, _clock, _marked, _parse, examine, examine_host
 from upkeep.errors import ConfigurationError
+from upkeep.log_verdicts import UNREAD_SHARE
 from upkeep.site import load_site
+from upkeep.store import open_store, runs
+from upkeep.store.observed import add_host
+from upkeep.verdicts import Measure
 from upkeep.ways import Way
 
 SSHD = "/usr/sbin/sshd"
@@ -571,3 +576,40 @@ def test_folders_that_cannot_be_written(sshd: Sshd) -> None:
 
     failing = {line.topic for line in lines if line.status == "fail"}
     assert {"state", "workspace"} <= failing
+
+
+def test_it_says_of_each_log_how_much_was_not_understood(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    (folder / "inventory").mkdir(parents=True)
+    (folder / "schedule.yml").write_text("procedures: {daily: {title: Daily}}\n")
+    (folder / "upkeep.toml").write_text(f'state = "{tmp_path}/state"\n')
+    (folder / "inventory" / "hosts.yml").write_text(
+        json.dumps({"all": {"hosts": {"web1": {"ansible_connection": "local"}}}})
+    )
+    loaded = load_site(str(folder))
+    store = open_store(loaded.settings.database_url)
+    shares = {"/var/log/nginx/access.log": 0.0, "/srv/x.log": 0.5, "/gone.log": 100.0}
+    for minutes, changed in ((0, {}), (5, {"/gone.log": 0.05})):
+        with store.begin() as db:
+            run_id = runs.start(db, begun(minutes, site=loaded.key))
+            results = [
+                result(
+                    check="site_errors",
+                    subject=subject,
+                    minutes=minutes,
+                    measures=(Measure(UNREAD_SHARE, share, "%"),),
+                )
+                for subject, share in {**shares, **changed}.items()
+            ]
+            add_host(db, run_id, answer(result(minutes=minutes), *results))
+    store.close()
+
+    lines = {line.text: line for line in examine(loaded) if line.topic == "log"}
+
+    told = [(text.split(" % of")[0], line.status) for text, line in sorted(lines.items())]
+    assert told == [
+        ("/gone.log: 0.05", "ok"),
+        ("/srv/x.log: 0.5", "warn"),
+        ("/var/log/nginx/access.log: 0", "ok"),
+    ]
+    assert all(line.host == "web1" for line in lines.values())

@@ -378,7 +378,8 @@ def test_a_name_server_is_asked_and_forgeries_are_passed_over(
             forged = number.to_bytes(2, "big") + b"\x81\x80\0\x01\0\x05\0\0\0\0" + question[12:]
             server.sendto(forged, client)
             head = question[:2] + flags + b"\0\x01" + bytes([0, count]) + b"\0\0\0\0"
-            server.sendto(head + question[12:], client)
+            mail = b"\xc0\x0c\0\x0f\0\x01\0\0\0\x3c\0\x04\0\x0a\xc0\x0c"  # 10 example.org
+            server.sendto(head + question[12:] + mail * count, client)
 
         threading.Thread(target=serve, daemon=True).start()
         place = f"dns://127.0.0.1:{server.getsockname()[1]}/example.org?type=MX"

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from command_runner import CliRunner, Result
 from store_samples import begun
-from typer.testing import CliRunner, Result
 
 from upkeep import clock
 from upkeep.cli import cli

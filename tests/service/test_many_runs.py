@@ -21,7 +21,7 @@ from upkeep.observed import Observed, to_json
 from upkeep.store import Store, open_store, retention
 from upkeep.verdicts import Severity
 
-RUNS = int(os.environ.get("LONG_RUNS", "2000"))
+RUNS = int(os.environ.get("LONG_RUNS", "1000"))
 HOUR = timedelta(hours=1)
 POLICY = retention.Policy(5, 5, 5, 5)
 """Days. A run an hour: some 120 are kept."""

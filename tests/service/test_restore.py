@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import warm
 from recorded_store import Recorded, shown
 from service.conftest import on_postgresql
 from service.postgres import Postgres, program
@@ -511,13 +511,7 @@ def test_a_shadowed_table_stops_backup_and_restore(own_postgres: Postgres, file:
 # --- the command -------------------------------------------------------------------------------------------------------
 def upkeep(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": "/usr/bin:/bin", "UPKEEP_STATE": str(state), "HOME": str(state)}
-    return subprocess.run(
-        [sys.executable, "-m", "upkeep.cli", *arguments],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return warm.run(arguments, env=environ)
 
 
 def test_the_command_says_whose_backup_it_is_and_takes_anothers_only_when_told(

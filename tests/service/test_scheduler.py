@@ -206,6 +206,22 @@ def test_36_a_wrong_entry_is_named_and_the_others_go_on(driven: Make, tmp_path: 
     assert one.open_findings() == []
 
 
+def test_a_rule_that_others_read_otherwise_is_told_until_it_says_its_days(
+    driven: Make, tmp_path: Path
+) -> None:
+    weeks = "FREQ=YEARLY;BYWEEKNO=24{};BYHOUR=3;BYMINUTE=0;BYSECOND=0"
+    one = driven(daily(rule=weeks.format("")), "2099-06-10T02:00")
+    assert one.open_findings() == [("schedule_entry", "procedure daily")]
+    one.go("2099-06-10T03:00")
+    assert one.all() == [("due", "10 03:00", "done", "")]  # as it was, and not on Monday only
+
+    write(tmp_path / "site", daily(rule=weeks.format(";BYDAY=MO,TU,WE,TH,FR,SA,SU")))
+    one.scheduler.reread_at = 0
+    one.go("2099-06-10T03:01")
+
+    assert one.open_findings() == []
+
+
 def test_an_entry_that_is_mended_while_no_driver_is_there_is_no_finding_any_more(
     driven: Make,
 ) -> None:

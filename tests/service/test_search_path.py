@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
@@ -18,13 +19,20 @@ HASH = "$argon2id$nobody"
 
 
 class Shadowed:
-    """A database whose tables stand in `public`, and a role `app` that owns a schema of its own name in it."""
+    """A database whose tables stand in `public`, and a role `app` that owns a schema of its own name in it.
 
-    def __init__(self, server: Postgres) -> None:
+    template: a database that is all that already.
+    """
+
+    def __init__(self, server: Postgres, template: str = "") -> None:
         self.server = server
-        admin = server.fresh()
+        admin = server.fresh(template or "template1")
         self.database = admin.partition("?")[0].rpartition("/")[2]
         self.admin, self.url = admin, server.url(self.database, "app")
+        if not template:
+            self._fill()
+
+    def _fill(self) -> None:
         self.say("GRANT CREATE, USAGE ON SCHEMA public TO app")
         migrate(self.url)
         with closing(open_store(self.url)) as store, store.begin() as db:
@@ -47,12 +55,27 @@ class Shadowed:
         )
 
 
-@pytest.fixture
-def shadowed(own_postgres: Postgres) -> Shadowed:
-    with psycopg.connect(own_postgres.url("postgres"), autocommit=True) as db:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A server of this module's own, for roles hold for all of its databases."""
+    one = Postgres()
+    with psycopg.connect(one.url("postgres"), autocommit=True) as db:
         db.execute("CREATE ROLE app LOGIN")
         db.execute("CREATE ROLE mallory LOGIN")
-    return Shadowed(own_postgres)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def template(server: Postgres) -> str:
+    return Shadowed(server).database
+
+
+@pytest.fixture
+def shadowed(server: Postgres, template: str) -> Iterator[Shadowed]:
+    made = Shadowed(server, template)
+    yield made
+    made.say("ALTER ROLE app RESET ALL")
 
 
 def names(url: str) -> list[str]:
@@ -123,10 +146,10 @@ def test_what_has_the_name_of_a_table_in_another_schema_is_refused_with_what_to_
 
 
 def test_tables_that_all_stand_elsewhere_are_refused_and_none_are_made(
-    own_postgres: Postgres,
+    server: Postgres,
 ) -> None:
     """As an older program made them, where the role had a schema of its own."""
-    url = own_postgres.fresh()
+    url = server.fresh()
     migrate(url)
     with psycopg.connect(url) as db:
         db.execute("ALTER SCHEMA public RENAME TO upkeep")

@@ -23,7 +23,7 @@ import httpx2
 import pytest
 import warm
 from patience import PATIENCE_SECONDS, eventually
-from service.page import PASSWORD, Visitor
+from service.page import PASSWORD, Visitor, ask
 from sqlalchemy import select
 
 from upkeep import clock
@@ -116,7 +116,7 @@ def serving(
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             with contextlib.suppress(httpx2.HTTPError):
-                if httpx2.get(f"{url}/healthz", timeout=60).status_code == 200:
+                if ask(f"{url}/healthz", timeout=60).status_code == 200:
                     break
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < until
@@ -533,7 +533,7 @@ def test_the_page_shows_what_is_right_in_an_edited_schedule(site: Path) -> None:
 def test_the_page_alone_reads_no_inventory_and_starts_nothing(site: Path) -> None:
     (site / "inventory" / "hosts.yml").write_text("no: [inventory")
     with serving(site, "--web-only") as (url, process):
-        assert httpx2.get(f"{url}/healthz").json() == {"ok": True, "stands_still": []}
+        assert ask(f"{url}/healthz").json() == {"ok": True, "stands_still": []}
         threads = Path(f"/proc/{process.pid}/task")
         names = {(one / "comm").read_text().strip() for one in threads.iterdir()}
     assert not names & {"scheduler", "requests"}
@@ -558,7 +558,7 @@ def test_what_clients_break_off_is_one_line_of_the_log(site: Path) -> None:
                 one.sendall(
                     b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\nname="
                 )
-        assert httpx2.get(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+        assert ask(f"{url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
         process.terminate()
         said = process.communicate(timeout=PATIENCE_SECONDS)[1]
 

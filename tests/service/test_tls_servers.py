@@ -236,7 +236,7 @@ def test_a_python_that_shows_the_first_certificate_only_leaves_the_rest_to_opens
         return [secured.getpeercert(binary_form=True)], False
 
     monkeypatch.setattr(
-        "ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.peer_chain",
+        "ansible_collections.astral.upkeep.plugins.module_utils.tls_servers.peer_chain",
         first_only,
     )
     place = f"whole.example.org@127.0.0.1:{web.port}"

@@ -10,13 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import jsonschema
 import pytest
 import time_machine
 from alert_samples import site as alert_site
 from service.copies import Copies
-from service.page import PASSWORD, Visitor, add_users, served
+from service.page import PASSWORD, Visitor, add_users, ask, served
 from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
@@ -425,7 +424,7 @@ def test_signing_out_ends_the_session(visitor: Any) -> None:
     assert one.act("/sign-out").status_code == 303
 
     assert one.get("/").status_code == 401
-    assert httpx2.get(f"{one.url}/", cookies={"upkeep": token}).status_code == 401
+    assert ask(f"{one.url}/", cookies={"upkeep": token}).status_code == 401
 
 
 def test_who_is_turned_off_is_out_at_once(visitor: Any) -> None:
@@ -725,7 +724,7 @@ def test_health_says_what_stands_still_and_no_more(one_store: Store) -> None:
         ({"scheduler": True, "alerter": False}, 503),
     ):
         with served(Setting(one_store, SITE, health=lambda health=health: health)) as where:
-            asked = httpx2.get(f"{where}/healthz")
+            asked = ask(f"{where}/healthz")
         assert asked.status_code == status
         assert asked.json() == {
             "ok": status == 200,
@@ -737,8 +736,8 @@ def test_a_store_that_is_gone_is_said_in_one_line(one_store: Store) -> None:
     with served(Setting(one_store, SITE)) as where:
         Path(one_store.place).write_bytes(b"no database any more" * 500)
         one_store.close()
-        asked = httpx2.get(f"{where}/healthz")
-        page = httpx2.get(f"{where}/", cookies={"upkeep": "x" * 43})
+        asked = ask(f"{where}/healthz")
+        page = ask(f"{where}/", cookies={"upkeep": "x" * 43})
 
     assert asked.json() == {"ok": False, "stands_still": ["store"]}
     assert page.status_code == 503

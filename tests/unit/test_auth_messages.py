@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import Line, parse_line
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
+    HARMLESS,
     Event,
-    Line,
     parse_event,
-    parse_line,
     parse_sshd,
 )
 
@@ -225,7 +225,9 @@ def test_what_only_looks_like_a_login_is_none(message: str) -> None:
 def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
     pam = "pam_unix(vsftpd:auth): authentication failure; ruser= rhost=192.0.2.7 user=x rhost=192.0.2.66"
 
-    assert parse_event(Line(0.0, "", "vsftpd", "", pam)) == Event("pam", method="pam_unix")
+    assert parse_event(Line(0.0, "", "vsftpd", "", pam)) == Event(
+        "pam", method="pam_unix", joined="ftp "
+    )
 
 
 @pytest.mark.parametrize(
@@ -254,9 +256,15 @@ def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
         (
             "vsftpd",
             "pam_unix(vsftpd:auth): authentication failure; tty=ftp ruser=x rhost=192.0.2.66 rhost=192.0.2.7",
-            Event("pam", "x rhost=192.0.2.66", "192.0.2.7", method="pam_unix"),
+            Event(
+                "pam",
+                "x rhost=192.0.2.66",
+                "192.0.2.7",
+                method="pam_unix",
+                joined="ftp x rhost=192.0.2.66",
+            ),
         ),
-        ("passwd", "pam_unix(passwd:chauthtok): authentication failure; rhost=192.0.2.7", None),
+        ("passwd", "pam_unix(passwd:chauthtok): authentication failure; rhost=192.0.2.7", HARMLESS),
         ("app", "somebody wrote: authentication failure; rhost=192.0.2.7", None),
     ],
 )

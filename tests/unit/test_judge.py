@@ -153,7 +153,8 @@ def test_the_clock_offset_is_the_hosts_minus_the_controllers() -> None:
 
 
 @pytest.mark.parametrize(
-    "clock", [None, True, "now", float("nan"), float("inf"), 10**400, -(10**400)]
+    "clock",
+    [None, True, "now", float("nan"), float("inf"), 10**400, -(10**400), 253_402_300_800.0],
 )
 def test_a_clock_that_is_none_costs_nothing_else(clock: Any) -> None:
     given = {**answer({"subject": "a", "data": {"number": 5}}), "clock": clock}
@@ -161,6 +162,14 @@ def test_a_clock_that_is_none_costs_nothing_else(clock: Any) -> None:
 
     assert observed.clock_offset_seconds is None
     assert [one.status for one in observed.results] == [Status.PASS]
+
+
+def test_a_clock_in_the_last_second_of_9999_is_one() -> None:
+    given = {"answers": answer()["answers"], "clock": 253_402_300_799.0}
+    observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
+
+    assert observed.clock_offset_seconds == 253_402_300_799.0 - NOW.timestamp()
+    assert observed.python == ""
 
 
 def test_what_crosses_the_process_border_comes_back_the_same() -> None:
@@ -202,10 +211,92 @@ def test_results_that_are_too_many_for_one_event_cost_their_own_gather_only() ->
     assert [one.observation.subject for one in observed.seen] == ["a"]
 
 
+HEAVY = {
+    **CHECKS,
+    **{
+        name: replace(
+            CHECKS["number"],
+            id=name,
+            judge=lambda seen, _params, _now: passed(
+                seen.data["text"], *(Measure("n", 1),) * seen.data.get("measures", 0)
+            ),
+        )
+        for name in ("one", "two")
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("subject", "data", "weight"),
+    [
+        ("a", {"text": ""}, 401),
+        ("a", {"text": "x" * 99}, 500),
+        ("ä", {"text": "x"}, 413),
+        ("a", {"text": "äx"}, 425),
+        ("a", {"text": "", "measures": 2}, 561),
+    ],
+)
+@pytest.mark.parametrize("over", [0, 1])
+def test_what_a_result_weighs(
+    monkeypatch: pytest.MonkeyPatch, subject: str, data: dict[str, Any], weight: int, over: int
+) -> None:
+    monkeypatch.setattr("upkeep.judge.RESULTS_LIMIT_BYTES", weight - over)
+    given = answer({"subject": subject, "data": data})
+
+    observed = judge_answer("web1", (Due("one", 0, {}),), REQUESTS, given, HEAVY, NOW, 0.5)
+
+    (result,) = observed.results
+    assert (result.subject, result.status) == (
+        ("*", Status.UNKNOWN) if over else (subject, Status.PASS)
+    )
+    assert result.message == (
+        f"numbers: too many or too long results: of all on this host they have {weight} bytes,"
+        f" at most {weight - 1}"
+        if over
+        else data["text"]
+    )
+
+
+@pytest.mark.parametrize("longest", [0, 1, 2])
+@pytest.mark.parametrize("error", ["", "no time"], ids=["all answered", "one did not"])
+def test_the_gather_with_the_longest_results_is_given_up_first(
+    monkeypatch: pytest.MonkeyPatch, longest: int, error: str
+) -> None:
+    monkeypatch.setattr("upkeep.judge.RESULTS_LIMIT_BYTES", 4000)
+    requests = tuple(Request(f"gather{number}", {}) for number in range(4))
+    lengths = [2900 if number == longest else 100 for number in range(3)]
+    parts = [answer({"subject": str(n), "data": {"text": "x" * lengths[n]}}) for n in range(3)]
+    parts.append(answer(error=error))
+    given = {"answers": [part["answers"][0] for part in parts]}
+    due = (*(Due("one", number, {}) for number in range(3)), Due("two", 3, {}))
+
+    observed = judge_answer("web1", due, requests, given, HEAVY, NOW, 0.5)
+
+    kept = [str(number) for number in range(3) if number != longest]
+    assert [one.subject for one in observed.results if one.status is Status.PASS] == kept
+    assert [one.observation.subject for one in observed.seen] == kept
+    told = {one.check: one.message for one in observed.results if one.status is Status.UNKNOWN}
+    assert told.pop("one").startswith(f"gather{longest}: too many or too long results")
+    assert told == ({"two": "gather3: no time"} if error else {})
+
+
+def test_nothing_is_given_up_twice_where_the_reasons_are_too_long_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("upkeep.judge.RESULTS_LIMIT_BYTES", 1)
+    given = answer({"subject": "a", "data": {"number": 5}})
+
+    assert [status for _subject, status, _message in statuses(given)] == ["unknown"]
+    assert statuses({"answers": []})[0][1] == "unknown"
+
+
 @pytest.mark.parametrize(
     ("measures", "message"),
     [
         ([Measure(str(n), n) for n in range(50)], "as it is"),
+        ([Measure("x" * 200, 9.99e19), Measure("y", -9.99e19)], "as it is"),
+        ([Measure("x", 1e20)], "the measure x is 1e+20; expected a number within ±1e+20"),
+        ([Measure("x", -1e20)], "the measure x is -1e+20; expected a number within ±1e+20"),
         ([Measure(str(n), n) for n in range(51)], "51 measures, at most 50: as it is"),
         ([Measure("x", float("nan"))], "the measure x is nan; expected a number within ±1e+20"),
         ([Measure("x", float("-inf"))], "the measure x is -inf; expected a number within ±1e+20"),
@@ -222,7 +313,20 @@ def test_results_that_are_too_many_for_one_event_cost_their_own_gather_only() ->
             f"the name of a measure has 201 characters, at most 200: {'x' * 40}…",
         ),
     ],
-    ids=["50", "51", "NaN", "infinite", "1e308", "a list", "true", "5000 digits", "a long name"],
+    ids=[
+        "50",
+        "the largest",
+        "too large",
+        "too small",
+        "51",
+        "NaN",
+        "infinite",
+        "1e308",
+        "a list",
+        "true",
+        "5000 digits",
+        "a long name",
+    ],
 )
 def test_a_measure_is_a_number_worth_a_series_or_nothing_is_known(
     measures: list[Measure], message: str
@@ -237,6 +341,18 @@ def test_a_measure_is_a_number_worth_a_series_or_nothing_is_known(
 
     assert result.message == message
     assert (result.status is Status.PASS) == (message == "as it is")
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"),
+    [(3999, "a" * 3999), (4000, "a" * 4000), (4001, f"{'a' * 2000}[1 characters cut]{'a' * 2000}")],
+)
+def test_a_message_of_4000_characters_is_whole(length: int, kept: str) -> None:
+    given = answer({"subject": "a", "data": {"text": "a" * length}})
+
+    observed = judge_answer("web1", (Due("one", 0, {}),), REQUESTS, given, HEAVY, NOW, 0.5)
+
+    assert [one.message for one in observed.results] == [kept]
 
 
 def test_a_long_message_loses_its_middle_and_is_unicode_text() -> None:
@@ -461,3 +577,33 @@ def test_of_a_subject_that_is_given_twice_the_worst_holds(numbers: list[int], me
     observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
 
     assert [(one.subject, one.message) for one in observed.results] == [("a", message)]
+
+
+@pytest.mark.parametrize(
+    "order", [("low", "critical", "high"), ("critical", "low"), ("high", "critical"), ("critical",)]
+)
+def test_of_a_subject_that_fails_twice_the_most_severe_holds(order: tuple[str, ...]) -> None:
+    def says(seen: Observation, _params: Params, _now: datetime) -> Verdict:
+        return failed(Severity(seen.data["severity"]), "no")
+
+    checks = {"number": replace(CHECKS["number"], judge=says)}
+    given = answer(*({"subject": "a", "data": {"severity": one}} for one in order))
+
+    observed = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5)
+
+    assert [one.severity for one in observed.results] == [Severity.CRITICAL]
+
+
+def test_what_two_limits_disagree_on_has_no_measure() -> None:
+    def says(seen: Observation, params: Params, _now: datetime) -> Verdict:
+        measure = Measure("number", seen.data["number"])
+        over = seen.data["number"] > params.most
+        return failed(Severity.HIGH, "over", measure) if over else passed("below", measure)
+
+    checks = {"number": replace(CHECKS["number"], judge=says)}
+    due = (*DUE, Due("number", 0, {"most": 7}))
+    given = answer({"subject": "a", "data": {"number": 6}})
+
+    (result,) = judge_answer("web1", due, REQUESTS, given, checks, NOW, 0.5).results
+
+    assert (result.status, result.severity, result.measures) == (Status.UNKNOWN, None, ())

@@ -8,9 +8,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     Config,
     archive_pattern,
     is_taboo,
+    next_archives,
     parse_config,
     parse_debug,
     parse_state,
+    takes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.rotation import merged
 
@@ -142,3 +144,60 @@ def test_the_state_of_a_log_that_failed_stays_as_it_was() -> None:
     assert merged(old, new, {"/b"}) == HEAD + '"/a" 2026-2-2-0:0:0\n"/b" 2026-1-1-0:0:0\n'
     assert merged(old, "cut off", {"/b"}) == old
     assert merged(old, "", set()) == old
+
+
+@pytest.mark.parametrize(
+    ("policy", "names"),
+    [
+        ({"rotate": 0}, []),
+        ({}, ["app.log.1"]),
+        ({"start": 0}, ["app.log.0"]),
+        ({"compress": True}, ["app.log.1.gz"]),
+        ({"compress": True, "delaycompress": True}, ["app.log.1", "app.log.1.gz"]),
+        ({"compress": True, "compressext": ".zst"}, ["app.log.1.zst"]),
+        ({"extension": ".log"}, ["app.1.log"]),
+        ({"dateext": True}, ["app.log-20261111"]),
+        ({"dateext": True, "dateformat": "_%s", "extension": ".log"}, ["app_1795392000.log"]),
+    ],
+    ids=str,
+)
+def test_how_the_next_archives_are_named(policy: dict[str, Any], names: list[str]) -> None:
+    whole = {"rotate": 3, **policy}
+
+    assert next_archives("app.log", whole) == names
+    assert all(archive_pattern("app.log", whole).fullmatch(name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "is_taken"),
+    [
+        ("/log/*", "/log/a.1", True),
+        ("/log/*.log", "/log/a.log.1", False),
+        ("/log/*.log", "/log/a.1.log", True),
+        ("/log/*[!0-9]", "/log/a.1", False),
+        ("/log/*", "/log/old/a.1", False),
+        ("/log/*/*", "/log/old/a.1", True),
+        ("/log/*", "/log/.a.1", False),
+        ("/log/.*", "/log/.a.1", True),
+    ],
+)
+def test_what_a_pattern_takes(pattern: str, path: str, is_taken: bool) -> None:
+    assert takes(pattern, path) is is_taken
+
+
+@pytest.mark.parametrize("text", ['"a.log" {\n}\n', "'~x/a' {\n}\n", '"must" {\n}\n'])
+def test_a_path_that_is_not_absolute_is_no_log(text: str) -> None:
+    config = parsed(text)
+
+    assert config.problems[0].endswith("is no absolute path")
+    assert [stanza.patterns for stanza in config.stanzas] == [()]
+
+
+def test_hard_links_are_named_as_logrotate_says_it() -> None:
+    text = (
+        "considering log /a\n  log /a is symbolic link. Rotation of symbolic links is not allowed to avoid security"
+        " issues -- skipping.\nconsidering log /b\n  log /b has multiple (2) hard links. Rotation of files with"
+        " multiple hard links is not allowed for /b  -- skipping.\n"
+    )
+
+    assert parse_debug(text).hard_links == ["/b"]

@@ -282,6 +282,24 @@ def test_a_log_rotated_while_it_is_read_is_read_once(tmp_path: Path) -> None:
     assert texts(window(tmp_path / "x.log")) == ["once"]
 
 
+@pytest.mark.parametrize(("archives", "is_cut"), [(2, False), (3, True)])
+@pytest.mark.parametrize("more", ["of the window", "older than the window"])
+def test_archives_beyond_the_limit_are_not_passed_over(
+    archives: int, is_cut: bool, more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "ROTATED_LIMIT", 2)
+    put(tmp_path / "x.log", line(NOW - 1, "new").encode(), NOW)
+    for number in range(1, archives + 1):
+        old = more == "older than the window" and number == archives
+        age = 100_000 if old else 10 * number
+        put(tmp_path / f"x.log.{number}", line(NOW - age, "old").encode(), NOW - age)
+
+    seen = window(tmp_path / "x.log")
+
+    assert len(texts(seen)) == 3 - (more == "older than the window" and archives == 2)
+    assert seen.truncated is seen.over_limit is (is_cut and more == "of the window")
+
+
 @pytest.mark.parametrize("suffix", sorted(PACKERS))
 def test_a_damaged_archive_is_said(tmp_path: Path, suffix: str) -> None:
     put(tmp_path / "x.log", line(NOW - 10, "new").encode(), NOW)

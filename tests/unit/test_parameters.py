@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
@@ -88,25 +89,40 @@ def test_another_limit_is_named_with_what_was_expected(
 
 
 @pytest.mark.parametrize(
-    ("entry", "message"),
+    ("entry", "message", "key"),
     [
-        ("disk_spac", "there is no check 'disk_spac'; did you mean 'disk_space'?"),
-        ({"chek": "disk_space"}, "an entry without `check`; it has chek"),
+        ("disk_spac", "there is no check 'disk_spac'; did you mean 'disk_space'?", "check"),
+        ({"chek": "disk_space"}, "an entry without `check`; it has chek", ""),
         (
             ["disk_space"],
             "list ['disk_space']; expected a check's id, or a mapping with `check`",
+            "",
         ),
-        ({"check": None}, "there is no check None"),
-        ({}, "an entry without `check`; it has nothing"),
-        (None, "NoneType None; expected a check's id, or a mapping with `check`"),
-        (7, "int 7; expected a check's id, or a mapping with `check`"),
+        ({"check": None}, "there is no check None", "check"),
+        (
+            {"check": ["disk_space"]},
+            "there is no check ['disk_space']; did you mean 'disk_space'?",
+            "check",
+        ),
+        ({"check": {"a": {}}}, "there is no check {'a': {}}", "check"),
+        ({}, "an entry without `check`; it has nothing", ""),
+        (None, "NoneType None; expected a check's id, or a mapping with `check`", ""),
+        (7, "int 7; expected a check's id, or a mapping with `check`", ""),
+        *(
+            (
+                entry,
+                "check host_key is due wherever a host is connected to; no site asks for it",
+                "check",
+            )
+            for entry in ("host_key", {"check": "host_key"})
+        ),
     ],
 )
-def test_an_entry_that_names_no_check(entry: Any, message: str) -> None:
+def test_an_entry_that_names_no_check_of_a_site(entry: Any, message: str, key: str) -> None:
     with pytest.raises(ParameterError) as caught:
         find(entry, load())
 
-    assert str(caught.value) == message
+    assert (str(caught.value), caught.value.key) == (message, key)
 
 
 def test_an_entry_is_taken_apart_into_parameters_and_limits() -> None:
@@ -125,9 +141,16 @@ def test_a_parameter_that_neither_has_is_named_with_the_nearest() -> None:
     assert str(caught.value) == "check site_errors has no parameter 'pahts'; did you mean 'paths'?"
 
 
+def test_a_limit_that_is_wrong_is_told_where_an_entry_is_taken_apart() -> None:
+    with pytest.raises(ParameterError) as caught:
+        split(load()["disk_space"], {"check": "disk_space", "medium_percent": "most"})
+
+    assert caught.value.key == "medium_percent"
+
+
 def test_gathers_parameters_follow_ansibles_rules() -> None:
     with pytest.raises(ParameterError) as caught:
-        validate(load()["site_errors"], {"window_seconds": "five"})
+        validate(load()["site_errors"], {"paths": ["/a"], "window_seconds": "five"})
 
     assert "window_seconds" in str(caught.value)
     assert caught.value.key == "window_seconds"
@@ -154,13 +177,46 @@ def test_groups_that_disagree_are_an_error_not_a_choice() -> None:
 
     expected = "check disk_space of the same things with other limits in"
     assert str(caught.value) == f"{expected} upkeep_checks_a and upkeep_checks_b"
+    assert caught.value.entry == variables["upkeep_checks_b"][0]
 
 
-def test_a_variable_that_is_no_list_is_named() -> None:
+def test_the_order_in_which_parameters_are_written_makes_no_other_things_of_them() -> None:
+    limit = next(iter(load()["site_errors"].params.__dataclass_fields__))
+    variables = {
+        "upkeep_checks_a": [
+            {"check": "site_errors", "paths": ["/a"], "window_seconds": 60, limit: 5}
+        ],
+        "upkeep_checks_b": [
+            {"check": "site_errors", "window_seconds": 60, "paths": ["/a"], limit: 6}
+        ],
+    }
+
+    with pytest.raises(ParameterError, match="of the same things with other limits"):
+        merge_entries(variables, load())
+
+
+def test_a_date_as_yaml_reads_it_is_compared_as_well() -> None:
+    entries = [{"check": "site_errors", "paths": [day]} for day in (date(2026, 1, 2), date.max)]
+
+    assert merge_entries({"upkeep_checks_a": [*entries, entries[0]]}, load()) == entries
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("disk_space", "str"),
+        ({"disk_space": {"medium_percent": 5}}, "dict"),
+        (None, "NoneType"),
+        (7, "int"),
+    ],
+)
+def test_a_variable_that_is_no_list_is_named(value: Any, kind: str) -> None:
     with pytest.raises(
-        ParameterError, match="upkeep_checks_a: str found; expected a list of checks"
-    ):
-        merge_entries({"upkeep_checks_a": "disk_space"}, load())
+        ParameterError, match=f"^upkeep_checks_a: {kind} found; expected a list of checks$"
+    ) as caught:
+        merge_entries({"upkeep_checks_a": value}, load())
+
+    assert caught.value.key == "upkeep_checks_a"
 
 
 def test_a_gathers_number_is_finite() -> None:

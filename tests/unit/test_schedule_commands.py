@@ -8,14 +8,15 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import icalendar
 import ics
 import jsonschema
 import pytest
+from command_runner import CliRunner
 from dateutil.rrule import rrulestr
-from typer.testing import CliRunner
 
 from upkeep import clock
 from upkeep.calendars import Calendars, calendars_of
@@ -25,7 +26,7 @@ from upkeep.errors import ConfigurationError, UsageError
 from upkeep.feed import feed
 from upkeep.schedule import due_times, timing_of
 from upkeep.schedule_file import Procedure, Schedule, load_schedule
-from upkeep.schedule_lint import Remark, lint
+from upkeep.schedule_lint import Remark, lint, readings
 from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
 
 SITES = Path(__file__).parents[2] / "inventory"
@@ -383,3 +384,58 @@ def test_the_feed_is_written(tmp_path):
     ]
     assert out.read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
     assert printed("ics", "-i", str(SITES / "astral")).startswith("BEGIN:VCALENDAR")
+
+
+# --- rules that others read otherwise --------------------------------------------------------------------------------
+IN_MAY = "2026-05-12, 2026-05-13, 2026-05-14, 2026-05-15, 2026-05-16, 2026-05-17"
+READINGS = {
+    # rule, start: what is said of it
+    "a week": ("FREQ=YEARLY;BYWEEKNO=20", None, ("7 due times", "RFC 5545 1:", "(MO)", IN_MAY)),
+    "a week, from a Thursday": (
+        "FREQ=YEARLY;BYWEEKNO=20",
+        "2026-01-01",
+        ("7 due times", "RFC 5545 1:", "(TH)", "2026-05-11, 2026-05-12, 2026-05-13, 2026-05-15"),
+    ),
+    "two weeks": ("FREQ=YEARLY;BYWEEKNO=20,40", None, ("14 due times", "RFC 5545 2:", IN_MAY)),
+    "by weeks": ("FREQ=WEEKLY;BYWEEKNO=20", None, ("7 due times", "RFC 5545 1:", IN_MAY)),
+    "by months": ("FREQ=MONTHLY;BYWEEKNO=20", None, ("7 due times", "RFC 5545 1:", IN_MAY)),
+    "from the end": ("FREQ=YEARLY;BYWEEKNO=-1", None, ("RFC 5545 1:", "2026-12-29")),
+    "a week that few years have": (
+        "FREQ=YEARLY;BYWEEKNO=53",
+        None,
+        ("RFC 5545 1:", "2026-12-29, 2026-12-30, 2026-12-31, 2027-01-01"),
+    ),
+    "with its day": ("FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO", None, ()),
+    "with all days": ("FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO,TU,WE,TH,FR,SA,SU", None, ()),
+    "with days of the month": ("FREQ=YEARLY;BYWEEKNO=20;BYMONTHDAY=13", None, ()),
+    "by days": ("FREQ=DAILY;BYWEEKNO=20", None, ()),
+    "no weeks": ("FREQ=YEARLY;BYMONTH=5;BYMONTHDAY=12", None, ()),
+    "in words": ("every 2 weeks on friday 18:00", None, ()),
+}
+
+
+@pytest.mark.parametrize(("rule", "starts", "said"), READINGS.values(), ids=READINGS)
+@pytest.mark.parametrize("kind", ["procedure", "blackout", "maintenance window"])
+def test_dates_that_others_do_not_read_out_of_a_rule_are_named(
+    kind: str, rule: str, starts: str | None, said: tuple[str, ...]
+) -> None:
+    if "=" in rule:
+        rule += ";BYHOUR=3;BYMINUTE=0;BYSECOND=0"
+    span = {"title": "x", "rule": rule, "duration": "1 h"}
+    plain = {"title": "X"}
+    if kind == "procedure":
+        given: dict[str, Any] = {"procedures": {"x": plain | {"rule": rule}}}
+        if starts:
+            given["procedures"]["x"]["starts"] = f"{starts} 00:00"
+    elif starts:
+        return  # a span that comes again has no start
+    else:
+        key = "blackouts" if kind == "blackout" else "maintenance_windows"
+        given = {"procedures": {"x": plain}, "calendar": {key: [span]}}
+
+    found = readings(calendars(**given).schedule, datetime(2026, 1, 2, tzinfo=UTC))
+
+    assert [one.about for one in found] == [f"{kind} x"] * bool(said)
+    for words in said:
+        assert words in found[0].text
+    assert all(one.level == "warn" for one in found)

@@ -27,6 +27,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     logs_of,
     named_fields,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.request_times import (
+    Open,
+    RequestTimes,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
 TIMEOUT_SECONDS = 60
@@ -37,6 +41,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "paths": {"type": "list", "elements": "str", "default": []},
     "window_seconds": {"type": "int", "default": 300},
     "time_unit": {"type": "str", "default": "auto", "choices": ["auto", "s", "ms", "us", "ns"]},
+    "time_place": {"type": "int", "default": 0},
     "fields": {"type": "dict", "default": {}},
     "utc_offset": {"type": "str", "default": ""},
     "limit_bytes": {"type": "int", "default": 64_000_000},
@@ -53,29 +58,31 @@ TOP = 10
 KEPT_KEYS = 5_000
 EVIDENCE_LINES = 50
 EVIDENCE_CHARACTERS = 600
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 # Each pattern goes over a line once: no part can match what its neighbour matches.
 HEAD = re.compile(
-    r"(\S*) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.DOTALL
+    r"(\S*) (.*?)\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,6})? [+-]\d{4})\] \"",
+    re.DOTALL,
 )
-REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}) (\d+|-)(?= |$)", re.DOTALL)
+REST = re.compile(r"([^\"\\]*(?:\\.[^\"\\]*)*)\" (\d{3}|[0-]) (\d+|-)(?= |$)", re.DOTALL)
 # Apache, Traefik, Envoy.
 BEGAN = re.compile(
-    rb"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+    rb"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,6})? [+-]\d{4})\]"
     rb"|\"(?:StartUTC|start_time)\": ?\"(\d{4}-[\dT:.Z+-]{15,32})\""
 )
-CLOCK = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"", re.ASCII)
+CLOCK = re.compile(
+    r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,6})? [+-]\d{4})\] \"", re.ASCII
+)
 # Where a request may end, for lines whose request holds what its logger should have escaped.
-VERSION_END = re.compile(r"HTTP/\d(?:\.\d)?\" (\d{3}) (\d+|-)(?= |$)", re.ASCII)
+VERSION_END = re.compile(r"HTTP/\d(?:\.\d)?\" (\d{3}|[0-]) (\d+|-)(?= |$)", re.ASCII)
 ANY_END = re.compile(r"\" (\d{3}) (\d+|-)(?= |$)", re.ASCII)
 # A request that goes on to the end of its line was cut by who logged it, if it is at least so long.
 CUT_FROM_CHARACTERS = 900
-TOKEN = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s\"]+(?:\"[^\"]*\")?")
-NAMED_TIME = re.compile(
-    r"(?:rt|request_time|time|duration|[DT])[=:]\"?(\d+(?:\.\d+)?)(s|ms|us|ns)?\"?,?$"
+# What syslog, Docker and Kubernetes put in front of a line.
+PREFIX = re.compile(
+    r"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{8,24}) "
+    r"(?:std(?:out|err) [FP] |(?:\S+ )?\S+: )?"
 )
-BARE_TIME = re.compile(r"(?:(\d+\.\d+)(s|ms)?|(\d+)(s|ms|us)),?$")
 ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}$|[0-9a-fA-F:]*:[0-9a-fA-F:.]+$")
 IDENTIFIER = re.compile(
     r"\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F-]{22}|(?=\D*\d)[0-9a-fA-F]{8,}|[\w~=-]{25,}"
@@ -109,17 +116,26 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "bytes": ("body_bytes_sent", "bytes_sent", "size", "DownstreamContentSize", "bytes"),
     "request_time": ("request_time", "duration", "Duration", "duration_ms", "response_time"),
 }
-FIELD_UNITS = {"Duration": "ns", "duration_ms": "ms"}
+ENVOY_STATUS = "response_code"
+# Caddy logs what went wrong beside its access log, and of what is no request.
+CADDY_ERRORS = "http.log.error"
+CADDY_WORDS = frozenset(
+    ("level", "ts", "msg", "config_file", "config_adapter", "adapter", "file", "from", "to")
+)
+CADDY_OTHERS = re.compile(r"(?:http(?!\.log\.access)|tls|admin|pki|events|storage)\b")
 CUT = -1
+OTHER = -2
 # They speak of the method and the version that the client chose, not of the server: a client makes Apache answer 501
 # and nginx 505 at will. Source: RFC 9110, sections 15.6.2 and 15.6.6.
 CHOSEN_BY_CLIENTS = (501, 505)
 
 
 class Request(NamedTuple):
-    """One line. seconds: None if the log does not carry it; target: the request line or path.
+    """One line. target: the request line or path.
 
-    status: CUT if the line ends before it, which only a client can bring about that sends very long requests.
+    status: CUT if the line ends before it, which only a client can bring about that sends very long requests; 0 if the
+    client went away before there was one; OTHER if the line speaks of no request.
+    took: how long it took, in seconds; is_error_log: the server has written it beside the line in its access log.
     """
 
     at: float
@@ -127,18 +143,25 @@ class Request(NamedTuple):
     target: str
     status: int
     sent: int
-    seconds: float | None
+    took: float | Open | None = None
+    is_error_log: bool = False
 
 
 class Parser:
     """Reads lines in combined format or JSON; remembers the last one, as it is asked for its time first."""
 
     def __init__(
-        self, time_unit: str, fields: dict[str, Any] | None, now: float, offset: int | None
+        self,
+        time_unit: str,
+        fields: dict[str, Any] | None,
+        now: float,
+        offset: int | None,
+        time_place: int = 0,
     ) -> None:
-        self.time_unit = time_unit
         self.fields = named_fields(FIELDS, fields)
         self.status_keys = {name: f'"{name.rpartition(".")[2]}"' for name in self.fields["status"]}
+        own = bool((fields or {}).get("request_time"))
+        self.times = RequestTimes(time_unit, time_place, self.fields["request_time"], own)
         self.now = now
         self.offset = offset
         self._last: tuple[str, float | None, Request | None] = ("", None, None)
@@ -167,6 +190,9 @@ class Parser:
                 return at, request
         head = HEAD.match(text)
         if head is None:
+            prefix = PREFIX.match(text)
+            if prefix is not None and text.startswith("{", prefix.end()):
+                return self._parse_json(text[prefix.end() :])
             return None, None
         first, middle, clock = head.groups()
         at = _clf(clock)
@@ -181,46 +207,19 @@ class Parser:
             at = self._newest_clock(text, at)
         if not status:
             return at, None
-        # With a virtual host in front, the address comes second.
-        second = middle.split(" ", 1)[0]
-        client = second if ADDRESS.match(second) and not ADDRESS.match(first) else first
         return at, Request(
             at,
-            client,
+            first if ADDRESS.match(first) else _client(text, first, middle),
             target,
-            int(status),
+            int(status) if status != "-" else 0,
             int(sent[:18]) if sent != "-" else 0,
-            self._seconds(text, end),
+            self.times.in_text(text, end, at),
         )
 
     def _newest_clock(self, text: str, first: float) -> float:
         """Return the newest time in a line that can be read in more than one way: none is hidden by an old one."""
         clocks = [at for at in map(_clf, CLOCK.findall(text)) if at is not None]
         return max((at for at in clocks if at <= self.now + SLACK_SECONDS), default=first)
-
-    def _seconds(self, text: str, start: int) -> float | None:
-        """Return the request time among what follows the size.
-
-        Only tokens outside quotes count: what stands in quotes may come from the client. A number without a point or
-        a unit (Apache's %D and %T) says nothing unless time_unit is set.
-        """
-        whole = None
-        for token in TOKEN.findall(text, start):
-            if token.startswith('"'):
-                continue
-            match = NAMED_TIME.match(token) or BARE_TIME.match(token)
-            if match is not None:
-                groups = [group for group in match.groups() if group]
-                if len(groups) == 2:
-                    return _number(groups[0], groups[1])
-                if self.time_unit != "auto":
-                    return _number(groups[0], self.time_unit)
-                return _number(groups[0], "s") if "." in groups[0] else None
-            if whole is None and token.isdigit():
-                whole = token
-        if whole is not None and self.time_unit != "auto":
-            return _number(whole, self.time_unit)
-        return None
 
     def _parse_json(self, text: str) -> tuple[float | None, Request | None]:
         cut = False
@@ -239,13 +238,18 @@ class Parser:
         status = _integer(said)
         if at is not None and status is None and cut:
             status = CUT
+        logger = line.get("logger")
         if at is None or status is None or not CUT <= status < 1000:
+            inner = line.get("log")
+            if isinstance(inner, str) and "stream" in line:  # as Docker keeps it
+                return self._parse(inner.rstrip("\n"))
+            if _is_caddys_own(line, logger):
+                return at, Request(at or 0.0, "", "", OTHER, 0)
             return at, None
         target = self._field(line, "request")[1]
         method = self._field(line, "method")[1]
         if isinstance(method, str) and isinstance(target, str) and target.startswith("/"):
             target = f"{method} {target}"
-        name, took = self._field(line, "request_time")
         client = self._field(line, "client")[1]
         return at, Request(
             at,
@@ -253,19 +257,14 @@ class Parser:
             target if isinstance(target, str) else "",
             status,
             _integer(self._field(line, "bytes")[1]) or 0,
-            self._json_seconds(name, took),
+            self.times.in_json(self._fields(line, "request_time"), name == ENVOY_STATUS),
+            isinstance(logger, str) and logger.startswith(CADDY_ERRORS),
         )
 
-    def _json_seconds(self, name: str, took: Any) -> float | None:
-        if isinstance(took, bool) or not isinstance(took, (int, float, str)):
-            return None
-        match = re.match(r"(\d{1,18}(?:\.\d{1,18})?(?:e-?\d{1,2})?)(s|ms|us|µs|ns)?$", str(took))
-        if match is None:
-            return None
-        unit = (match.group(2) or "").replace("µ", "u")
-        if self.time_unit != "auto":
-            unit = unit or self.time_unit
-        return _number(match.group(1), unit or FIELD_UNITS.get(name, "s"))
+    def _fields(self, line: dict[str, Any], field: str) -> list[tuple[str, Any]]:
+        """Return each name of the field that the line has, and its value."""
+        found = [(name, line[name]) for name in self.fields[field] if name in line]
+        return found or [self._field(line, field)]
 
     def _field(self, line: dict[str, Any], field: str) -> tuple[str, Any]:
         """Return the first name of the field that the line has, flat or nested, and its value."""
@@ -279,6 +278,26 @@ class Parser:
                 if value is not None:
                     return name, value
         return "", None
+
+
+def _is_caddys_own(line: dict[str, Any], logger: Any) -> bool:
+    """Return whether Caddy speaks of itself, of which no client decides the fields."""
+    if logger is None:
+        return "msg" in line and "level" in line and CADDY_WORDS.issuperset(line)
+    return isinstance(logger, str) and "level" in line and CADDY_OTHERS.match(logger) is not None
+
+
+def _client(text: str, first: str, middle: str) -> str:
+    """Return the client of a line that does not begin with an address.
+
+    With a virtual host in front, the address comes second; with syslog's or a container's words in front, behind them.
+    """
+    prefix = PREFIX.match(text)
+    if prefix is not None:
+        words = text[prefix.end() : prefix.end() + 400].split(" ", 2)
+        first, middle = words[0], " ".join(words[1:])
+    second = middle.split(" ", 1)[0]
+    return second if ADDRESS.match(second) and not ADDRESS.match(first) else first
 
 
 def is_server_error(status: int) -> bool:
@@ -376,11 +395,6 @@ def _clf(text: str) -> float | None:
     return clf_time(text)
 
 
-def _number(text: str, unit: str) -> float | None:
-    seconds = float(text[:24]) * SECONDS[unit]
-    return seconds if seconds < 1e7 else None
-
-
 def _integer(value: Any) -> int | None:
     try:
         return int(value) if not isinstance(value, bool) and len(str(value)) < 19 else None
@@ -423,9 +437,14 @@ class Summary:
     """What is counted over a window's lines."""
 
     def __init__(self) -> None:
-        self.requests = self.unparsed = self.cut = self.sent = 0
+        self.requests = self.unparsed = self.cut = self.sent = self.untimed = 0
         self.statuses: Counter[int] = Counter()
+        # Of each status, how many lines the access log has more than the error log beside it, or fewer.
+        self.unpaired: Counter[int] = Counter()
         self.times = array("d")
+        self.open_most = array("d")
+        self.open_least = array("d")
+        self.decided_by: Counter[str] = Counter()
         self.error_routes = Tally()
         self.error_clients = Tally()
         self.route_seconds = Tally()
@@ -440,23 +459,64 @@ class Summary:
             self.unparsed += 1
             self.odd.append(text[:200])
             return
+        if (request.status >= 400 or request.status == OTHER) and self._is_told(request):
+            return
         self.requests += 1
         self.sent += request.sent
         if request.status == CUT:
             self.cut += 1
             return
         self.statuses[request.status] += 1
-        if request.seconds is not None:
-            self.times.append(request.seconds)
-            route = route_of(request.target)
-            self.route_seconds.add(route, request.seconds)
-            self.route_requests.add(route)
-            if request.seconds > self.slowest[0][0]:
-                heapq.heapreplace(self.slowest, (request.seconds, evidence(text, request)))
+        self._add_time(text, request)
         if is_server_error(request.status):
             self.error_routes.add(route_of(request.target))
             self.error_clients.add(request.client[:80])
             self.errors.append(evidence(text, request))
+
+    def _is_told(self, request: Request) -> bool:
+        """Return whether the line tells of a request that another line has told of.
+
+        Caddy writes a line into its error log, then one into its access log. Where both are one file, the more of the
+        two count, for each status. What speaks of no request is told already.
+        """
+        if request.status == OTHER:
+            return True
+        if request.is_error_log:
+            self.unpaired[request.status] -= 1
+            return self.unpaired[request.status] >= 0
+        self.unpaired[request.status] += 1
+        return self.unpaired[request.status] <= 0
+
+    def _add_time(self, text: str, request: Request) -> None:
+        seconds = request.took
+        if isinstance(seconds, Open):
+            self.decided_by[seconds.decided_by] += 1
+            if seconds.most is not None and seconds.least is not None:
+                self.open_most.append(seconds.most)
+                self.open_least.append(seconds.least)
+            seconds = seconds.most
+        elif seconds is not None:
+            self.times.append(seconds)
+        if seconds is None:
+            self.untimed += 1
+            return
+        route = route_of(request.target)
+        self.route_seconds.add(route, seconds)
+        self.route_requests.add(route)
+        if seconds > self.slowest[0][0]:
+            heapq.heapreplace(self.slowest, (seconds, evidence(text, request)))
+
+    def _time_data(self) -> dict[str, Any]:
+        """Return the request times; where lines leave open which number it is, also as the least would have it."""
+        data: dict[str, Any] = {
+            "request_time": request_times(self.times + self.open_most),
+            "untimed": self.untimed,
+        }
+        if self.open_least:
+            data["request_time_least"] = request_times(self.times + self.open_least)
+        if self.decided_by:
+            data["time_decided_by"] = self.decided_by.most_common(1)[0][0]
+        return data
 
     def data(self) -> dict[str, Any]:
         """Return the counts as JSON types."""
@@ -473,7 +533,7 @@ class Summary:
             "status_classes": dict(sorted(classes.items())),
             "statuses": {str(status): n for status, n in sorted(self.statuses.items())[:100]},
             "bytes_sent": self.sent,
-            "request_time": request_times(self.times),
+            **self._time_data(),
             "error_routes": [
                 {"route": route, "errors": int(n)} for route, n in self.error_routes.top(TOP)
             ],
@@ -508,7 +568,7 @@ def masked(text: str) -> str:
 def evidence(text: str, request: Request) -> str:
     """Return the line without what may be secret: queries, and all of a JSON line but what was read from it."""
     if text.startswith("{"):
-        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.seconds}'
+        text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.took}'
     return masked(text[: 4 * EVIDENCE_CHARACTERS])[:EVIDENCE_CHARACTERS]
 
 
@@ -520,7 +580,8 @@ def observe_log(
     since = now - params["window_seconds"]
     try:
         offset = parse_offset(params["utc_offset"])
-        parser = Parser(params["time_unit"], params["fields"], now, offset)
+        place = params.get("time_place", 0)
+        parser = Parser(params["time_unit"], params["fields"], now, offset, place)
         window = LogWindow(
             host,
             path,

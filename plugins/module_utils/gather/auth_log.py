@@ -11,15 +11,21 @@ from collections import deque
 from typing import Any, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import Attempts
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import (
+    MARKS,
     REPEATED_LIMIT,
-    Event,
     Line,
     line_of,
-    parse_event,
     parse_line,
 )
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
+    Event,
+    parse_event,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_services import PROGRAMS
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_unread import (
+    begins_with_failure,
+    is_elsewhere,
     may_be_a_failure,
     unread_may_be_a_failure,
 )
@@ -67,18 +73,52 @@ FILES = ("/var/log/auth.log", "/var/log/secure")
 LEFT_BEHIND_SECONDS = 3 * 86400
 JOURNAL_FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_HOSTNAME"
 JOURNAL_LIMIT_BYTES = 16_000_000
+MONGO = ("attr.principalName", "attr.user")
 # Elastic Common Schema first; any may be a dotted path.
 FIELDS: dict[str, tuple[str, ...]] = {
-    "time": ("@timestamp", "timestamp", "time", "ts"),
+    "time": ("@timestamp", "timestamp", "time", "ts", "t", "t.$date", "DATE", "date"),
     "outcome": ("event.outcome", "outcome", "result", "event", "status", "success"),
-    "account": ("user.name", "username", "user", "account", "email", "login"),
-    "source": ("source.ip", "client.ip", "remote_ip", "remote_addr", "client_ip", "ip", "source"),
+    "account": ("user.name", "username", "user", "account", "email", "login", *MONGO),
+    "source": (
+        *("source.ip", "client.ip", "remote_ip", "remote_addr", "client_ip", "ip", "source"),
+        "attr.remote",
+    ),
 }
+# What syslog daemons and collectors call a line's parts, where they write it as a record.
+RECORD_FIELDS: dict[str, tuple[str, ...]] = {
+    "message": ("message", "MESSAGE", "msg", "log", "textPayload"),
+    "program": (
+        *(
+            "program",
+            "PROGRAM",
+            "SYSLOG_IDENTIFIER",
+            "programname",
+            "app-name",
+            "appname",
+            "app_name",
+        ),
+        *("syslogtag", "ident", "process.name", "syslog.appname", "log.syslog.appname", "tag"),
+    ),
+    "host": ("host.name", "host", "HOST", "hostname"),
+    "pid": ("pid", "PID", "procid", "process.pid", "log.syslog.procid"),
+}
+KNOWN = {*PROGRAMS} - {""}
+LOGFMT = re.compile(r"(?:t|ts|time|timestamp|level|lvl|logger)=[^ ]")
+LOGFMT_PAIR = re.compile(r"(\w[\w.-]{0,40})=(?:\"((?:[^\"\\]|\\.)*)\"|(\S*))")
+WITH_PORT = re.compile(r"(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([\da-fA-F:.]+)\]):\d{1,5}$")
+# An application's whole sentence for a failed login.
+APPLICATION_FAILED = re.compile(
+    r"(?:(?:invalid|wrong|incorrect|bad) (?:user(?: ?name)?|login|credentials|password)"
+    r"(?: or (?:user(?: ?name)?|password))?"
+    r"|(?:login|log ?on|authentication|auth|sign.?in) (?:failed|failure|denied|rejected|unsuccessful)"
+    r"|(?:failed|unsuccessful|rejected) (?:log ?in|log ?on|authentication|sign.?in)(?: attempt)?)\.?$",
+    re.IGNORECASE,
+)
 LAST_REPEATED = re.compile(r"(?:\S+ )?last message repeated (\d{1,9}) times?$", re.ASCII)
-# One of them is in each line of sshd, PAM and syslogd that tells of a login, failed or not.
+# One of them is in each line that tells of a login, failed or not: see auth_messages and auth_services.
 WORDS = (
     *(
-        b"ailed ",
+        b"ailed",
         b"ailure",
         b"FAILED",
         b"nvalid ",
@@ -89,7 +129,37 @@ WORDS = (
         b"Auth fail",
     ),
     *(b"user authenticating", b"by authenticating", b"from authenticating", b"message repeated"),
-    *(b"ncorrect", b"enied", b"unknown user", b"no such user", b"ad password"),
+    *(b"ncorrect", b"enied", b"nknown user", b"no such user", b"ad password", b"FAIL", b"badlogin"),
+    *(
+        b"nonexist",
+        b"Non-exist",
+        b"ejected",
+        b"mismatch",
+        b" err=49",
+        b"BAD SU",
+        b" fails",
+        b" logged in",
+    ),
+    *(
+        b"ucceeded",
+        b"uccessful",
+        b"OK LOGIN",
+        b"Login",
+        b"LOGIN",
+        b"sasl_",
+        b"AUTH",
+        b"status=1",
+        b" not found",
+    ),
+    *(
+        b"wrong ",
+        b"tried to use",
+        b": - ",
+        b"authorization",
+        b"Accept",
+        b"ACCEPT",
+        b"res=success",
+    ),
 )
 EVIDENCE_LINES = 200
 EVIDENCE_CHARACTERS = 400
@@ -100,18 +170,19 @@ class Reader:
 
     unread: lines that are no log lines of any known kind. doubted: program and text of the last line that was not
     understood and may tell of a failed login. untold: an application's lines of which nothing was read but the time, as
-    long as none told of a login and the site has not said how they do.
+    long as none told of a login and the site has not said how they do. familiar: some line may be of a log of logins.
     """
 
     def __init__(self, params: dict[str, Any], now: float) -> None:
         self.now = now
         self.offset = parse_offset(params["utc_offset"])
-        self.fields = named_fields(FIELDS, params["fields"])
+        self.fields = {**named_fields(FIELDS, params["fields"]), **RECORD_FIELDS}
         self.failure = {str(value).lower() for value in params["failure_values"]}
         self.success = {str(value).lower() for value in params["success_values"]}
         said = ("fields", "failure_values", "success_values")
         self.told = any(params[name] != ARGUMENTS[name]["default"] for name in said)
         self.untold = 0
+        self.familiar = False
         self.declared = bool(params["paths"])
         self.doubted: tuple[str, str] = ("", "")
         self.attempts = Attempts(params["burst_seconds"])
@@ -153,15 +224,35 @@ class Reader:
             self._before = (line, event)
         if line.program == APPLICATION:
             # A request of anybody with status 200 or 401 is no login that was understood: that names an account.
-            self.told = self.told or (event is not None and event.account != "")
+            understood = event is not None and (
+                event.account != "" or APPLICATION_FAILED.match(line.message) is not None
+            )
+            self.told = self.told or understood
             self.untold = 0 if self.told else self.untold + 1
+        self.familiar = self.familiar or event is not None or not is_elsewhere(line.program)
         if event is None:
-            if line.program != APPLICATION and may_be_a_failure(line, self.declared):
-                self._doubt(line, text)
+            self._not_understood(line, text, bool(repeated))
+            return
+        if event.kind == "harmless":
             return
         added = self.attempts.add(line, event)
         if added or event.kind in ("failed", "accepted"):
             self.evidence.append(text[:EVIDENCE_CHARACTERS])
+
+    def _not_understood(self, line: Line, text: str, is_repeat: bool) -> None:
+        """Take in a line with a time that says nothing that is known.
+
+        Without a program's name it is no line of a log of logins, whatever its time.
+        """
+        if line.program == APPLICATION:
+            doubtful = begins_with_failure(line.message)
+        else:
+            doubtful = may_be_a_failure(line, self.declared)
+            named = line.program and not line.program.isdigit()
+            if not (named or is_repeat or MARKS.match(line.message)):
+                self.unread += 1  # dpkg's log and PostgreSQL's begin with a time, too
+        if doubtful:
+            self._doubt(line, text)
 
     def _doubt(self, line: Line, text: str) -> None:
         self.doubted = (line.program, text[:EVIDENCE_CHARACTERS])
@@ -180,6 +271,9 @@ class Reader:
     def _parse(self, text: str) -> tuple[Line | None, Event | None]:
         if text.startswith("{"):
             return self._parse_json(text)
+        if LOGFMT.match(text):
+            pairs = LOGFMT_PAIR.findall(text[:65_536])
+            return self._record({name: quoted or bare for name, quoted, bare in pairs})
         line = parse_line(text, self.now, self.offset)
         return line, parse_event(line) if line else None
 
@@ -193,18 +287,34 @@ class Reader:
         if "__REALTIME_TIMESTAMP" in entry:
             line = journal_line(entry)
             return line, parse_event(line) if line else None
+        return self._record(entry)
+
+    def _record(self, entry: dict[str, Any]) -> tuple[Line | None, Event | None]:
+        """Return a record of an application, or of a syslog daemon that writes its lines as records."""
         at = time_value(self._field(entry, "time"), self.now, self.offset)
         if at is None:
             return None, None
-        line = Line(at, "", APPLICATION, "", "")
+        message = str(self._field(entry, "message") or "").strip()
+        program = str(self._field(entry, "program") or "").split("[")[0].strip(": ")
+        if message and (program.startswith("sshd") or program.rsplit("/", 1)[-1] in KNOWN):
+            host, pid = (str(self._field(entry, name) or "") for name in ("host", "pid"))
+            line = line_of(at, host, program, pid, message)
+            return line, parse_event(line)
+        line = Line(at, "", APPLICATION, "", message)
         outcome = str(self._field(entry, "outcome")).lower()
-        if outcome not in self.failure and outcome not in self.success:
-            return line, None
+        failed = outcome in self.failure
+        if not failed and outcome not in self.success:
+            if not APPLICATION_FAILED.match(message):
+                return line, None
+            failed = True
         account, source = (
             value if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
             for value in (self._field(entry, "account"), self._field(entry, "source"))
         )
-        kind = "failed" if outcome in self.failure else "accepted"
+        account = "" if account == "-" else account
+        with_port = WITH_PORT.match(str(source))
+        source = (with_port[1] or with_port[2]) if with_port else source
+        kind = "failed" if failed else "accepted"
         return line, Event(kind, str(account)[:200], str(source)[:200], method=APPLICATION)
 
     def _field(self, entry: dict[str, Any], name: str) -> Any:
@@ -366,6 +476,7 @@ def observation(
         "lines": reader.lines,
         "unparsed": reader.unread,
         "untold": reader.untold,
+        "foreign": 0 if reader.familiar else reader.lines - reader.unread,
         "doubted_program": reader.doubted[0],
         "doubted_sample": reader.doubted[1],
         **reader.attempts.data(since, until),

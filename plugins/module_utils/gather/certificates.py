@@ -6,32 +6,32 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import ssl
 from dataclasses import dataclass, replace
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import (
+    key_kind,
     key_of,
     pem,
     read_certificates,
-    served_chain,
     trust_of,
+    trusts_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     STARTTLS,
-    Connection,
     NoAnswerError,
     looking_context,
-    peer_chain,
     side_by_side,
     split_place,
-    start_tls,
-    trust_context,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import tls_sites
+from ansible_collections.astral.upkeep.plugins.module_utils.tls_servers import (
+    Presented,
+    Server,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import Site, find_sites
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "files": {"type": "list", "elements": "path", "default": []},
@@ -49,6 +49,8 @@ TIMEOUT_SECONDS = 60
 LIMIT_BYTES = 2_000_000  # what is too much is named, one by one
 OWN_SECONDS = 55.0
 MOST_SUBJECTS = 60
+MOST_EVIDENCE = 20
+"""Certificates of a file that are kept as evidence too; a bundle of more is kept as data only."""
 PORTS = {
     "smtp": 25,
     "imap": 143,
@@ -59,7 +61,6 @@ PORTS = {
     "ldap": 389,
 }
 HTTPS_PORT = 443
-Shake = Callable[[ssl.SSLContext, Callable[[ssl.SSLSocket], Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Wanted:
     """A file or an endpoint to look at.
 
     subject: the file's path, or the endpoint as the site wrote it. found: by discovery, so that its absence is no news.
-    key: the file's key. names: what it should be valid for. on_disk: the file that the endpoint should serve.
+    key: the file's key. names: what it should be valid for. on_disk: the file that the endpoint should serve; beside:
+    those with its certificates for other kinds of keys. server: the file is a server's. unread: why none is seen.
     """
 
     subject: str
@@ -76,6 +78,21 @@ class Wanted:
     key: str = ""
     names: tuple[str, ...] = ()
     on_disk: str = ""
+    beside: tuple[str, ...] = ()
+    server: bool = False
+    unread: str = ""
+
+
+NOTHING = Wanted("")
+
+
+def _add_endpoints(endpoints: dict[str, Wanted], site: Site) -> None:
+    """Add the places where the site can be reached, by each of its names."""
+    for place in site.places:
+        for name in site.names or ("",):
+            subject = f"{name}@{place}" if name else place
+            asked = endpoints.get(subject, Wanted(subject, found=True))
+            endpoints[subject] = _beside(asked, site.certificate)
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
@@ -103,14 +120,16 @@ def declared(params: dict[str, Any], host: Host) -> list[Wanted]:
     for pattern in [*params["files"], *params["served"], *params["keys"]]:
         for path in (host.glob(pattern) if set("*?[") & set(pattern) else []) or [pattern]:
             names = _texts(params["names"].get(path))
-            files[path] = Wanted(path, True, key=str(params["keys"].get(path, "")), names=names)
+            server = pattern in params["served"] or bool(names) or files.get(path, NOTHING).server
+            key = str(params["keys"].get(path, ""))
+            files[path] = Wanted(path, True, key=key, names=names, server=server)
     endpoints: dict[str, Wanted] = {}
     for place in params["endpoints"]:
         endpoints[place] = Wanted(place, names=_texts(params["names"].get(place)))
     for path, places in params["served"].items():
         for place in _texts(places):
             known = endpoints.get(place, Wanted(place, names=_texts(params["names"].get(place))))
-            endpoints[place] = replace(known, on_disk=path)
+            endpoints[place] = _beside(known, path)
     return [*files.values(), *endpoints.values()]
 
 
@@ -118,19 +137,30 @@ def discovered(host: Host) -> list[Wanted]:
     """Return what nginx, Apache and certbot on this host are set up with."""
     files: dict[str, Wanted] = {}
     endpoints: dict[str, Wanted] = {}
-    for site in tls_sites(host):
-        known = files.get(site.certificate, Wanted(site.certificate, True, True, site.key))
+    sites = find_sites(host)
+    for path, reason in sites.unread.items():
+        files[path] = Wanted(path, True, True, unread=reason)
+    for site in sites.found:
+        _add_endpoints(endpoints, site)
+        if not site.certificate:
+            continue
+        known = files.get(site.certificate)
+        if known is None:
+            known = Wanted(site.certificate, True, True, site.key, server=True)
         names = tuple(dict.fromkeys(known.names + site.names))
         files[site.certificate] = replace(known, names=names, key=known.key or site.key)
-        for place in site.places:
-            for name in site.names or ("",):
-                subject = f"{name}@{place}" if name else place
-                # A second certificate of one site is of another kind of key; which one is served, the client decides.
-                if subject in endpoints:
-                    endpoints[subject] = replace(endpoints[subject], on_disk="")
-                    continue
-                endpoints[subject] = Wanted(subject, found=True, on_disk=site.certificate)
     return [*files.values(), *endpoints.values()]
+
+
+def _beside(endpoint: Wanted, path: str) -> Wanted:
+    """Return the endpoint with one more file that it should serve: a server may have one for each kind of key."""
+    if not path:
+        return endpoint
+    if not endpoint.on_disk:
+        return replace(endpoint, on_disk=path)
+    if path in (endpoint.on_disk, *endpoint.beside):
+        return endpoint
+    return replace(endpoint, beside=(*endpoint.beside, path))
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -142,6 +172,8 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _look(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
     """Return the observation; raise HostError, NoAnswerError or ValueError where nothing can be seen."""
+    if one.unread:
+        raise HostError(one.unread)
     return _file(one, params, host) if one.is_file else _endpoint(one, params, host)
 
 
@@ -161,11 +193,18 @@ def _file(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
         "count": held.count,
         **_chain(held.certificates),
         "chain_seen": held.count == len(held.certificates),
-        "trust": trust_of(host, held.certificates, params["ca_file"]),
+        "trust": trust_of(host, held.certificates, params["ca_file"], one.server),
         "names": list(one.names),
         "key": key_of(host, path, key, params["passphrase"]) if key else None,
+        "server": one.server,
     }
-    return Observation(path, data, pem(held.certificates))
+    if held.fault:
+        data["fault"] = held.fault
+    trusts = trusts_of(host, held.certificates, params["ca_file"], one.server)
+    if trusts:
+        data["trusts"] = trusts
+    raw = pem(held.certificates) if held.count <= MOST_EVIDENCE else ""
+    return Observation(path, data, raw)
 
 
 def _chain(certificates: list[bytes]) -> dict[str, Any]:
@@ -187,74 +226,63 @@ def parse_endpoint(place: str) -> tuple[str, str, str, int]:
 
 
 def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
-    """Look at what a server presents."""
+    """Look at what a server presents; others: what it presents for other kinds of keys."""
     protocol, name, address, port = parse_endpoint(one.subject)
-    seconds = params["timeout_seconds"]
-
-    def shake(context: ssl.SSLContext, read: Callable[[ssl.SSLSocket], Any]) -> Any:
-        connection = Connection(host, address, port, seconds)
-        try:
-            if protocol:
-                start_tls(connection, protocol)
-            return read(connection.secure(context, name))
-        finally:
-            connection.close()
-
-    trust = _trust(shake, params["ca_file"])
-    version, (certificates, whole) = shake(
-        looking_context(), lambda secured: (secured.version() or "", peer_chain(secured))
+    server = Server(
+        host, protocol, name, address, port, params["timeout_seconds"], params["ca_file"]
     )
-    if not certificates:
-        raise NoAnswerError("tls", f"{address}:{port}: presented no certificate")
-    if not whole and host.which("openssl") is not None:
-        place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        sni = "" if _is_address(name) else name
-        try:
-            seen = served_chain(host, place, sni, protocol, seconds)
-        except HostError:
-            seen = []
-        if seen and seen[0] == certificates[0]:
-            certificates, whole = seen, True
-    data: dict[str, Any] = {
+    first = server.present()
+    rest = server.present_others(first)
+    data = {
         "kind": "endpoint",
-        **_chain(certificates),
-        "chain_seen": whole,
-        "trust": trust,
+        **_presented(first),
         "names": list(one.names) or [name],
-        "protocol": version,
+        "protocol": first.version,
         "key": None,
     }
     if one.found and not one.names and "@" not in one.subject:
         data["names"] = []  # a catch-all: nobody said what it is to be called by
     if params["old_protocols"]:
-        data["old_protocol"] = _old(shake)
-    if one.on_disk:
-        data["on_disk"] = _on_disk(host, one.on_disk, params["passphrase"])
-    return Observation(one.subject, data, pem(certificates))
+        data["old_protocol"] = _old(server)
+    others = [{**_presented(other), "key_kind": key_kind(other.certificates[0])} for other in rest]
+    files = [path for path in (one.on_disk, *one.beside) if path]
+    _pair([data, *others], [_on_disk(host, path, params["passphrase"]) for path in files])
+    if others:
+        data["others"] = others
+    shown = [certificate for one in (first, *rest) for certificate in one.certificates]
+    return Observation(one.subject, data, pem(shown))
 
 
-def _trust(shake: Shake, ca_file: str) -> dict[str, Any]:
-    """Return if the host would trust what is presented, apart from name and time; raise NoAnswerError."""
-    store = ca_file or "the host's store"
-    try:
-        context = trust_context(ca_file)
-    except NoAnswerError as exc:
-        return {"store": store, "unseen": str(exc)}
-    try:
-        shake(context, ssl.SSLSocket.version)
-    except NoAnswerError as exc:
-        cause = exc.__cause__
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = str(cause.verify_message)[:200]
-            return {"store": store, "trusted": False, "code": cause.verify_code, "reason": reason}
-        raise
-    return {"store": store, "trusted": True, "code": 0, "reason": ""}
+def _presented(seen: Presented) -> dict[str, Any]:
+    """Return what was presented as JSON has it."""
+    return {**_chain(seen.certificates), "chain_seen": seen.whole, "trust": seen.trust}
 
 
-def _old(shake: Shake) -> str:
+def _pair(presented: list[dict[str, Any]], disks: list[dict[str, Any]]) -> None:
+    """Note with each what should be presented: the file with the same kind of key, where there is just one.
+
+    Two files for one kind are of two sites with one name; which of them is served, the server decides.
+    """
+    paired: dict[int, list[dict[str, Any]]] = {}
+    kinds = [_kind(one) for one in presented]
+    for disk in disks:
+        kind = _kind(disk)
+        paired.setdefault(kinds.index(kind) if kind in kinds else 0, []).append(disk)
+    for index, found in paired.items():
+        same = [disk for disk in found if _kind(disk) == kinds[index]] or found
+        if len(same) == 1:
+            presented[index]["on_disk"] = same[0]
+
+
+def _kind(told: dict[str, Any]) -> str:
+    """Return the kind of key of what was presented or lies on disk."""
+    return key_kind(base64.b64decode(told["der"])) if "der" in told else "unseen"
+
+
+def _old(server: Server) -> str:
     """Return the version that the server agrees to where the client has nothing newer than TLS 1.1."""
     try:
-        return str(shake(looking_context(old_only=True), ssl.SSLSocket.version) or "")
+        return str(server.shake(looking_context(old_only=True), ssl.SSLSocket.version) or "")
     except NoAnswerError:
         return ""
 
@@ -266,11 +294,3 @@ def _on_disk(host: Host, path: str, passphrase: str) -> dict[str, Any]:
     except HostError as exc:
         return {"path": path, "unseen": str(exc)}
     return {"path": path, "der": _chain(held.certificates)["der"]}
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return False
-    return True

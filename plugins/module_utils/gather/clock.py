@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 from typing import Any
 
@@ -21,6 +22,9 @@ TIMEX = struct.Struct("@Iqqqqi")
 TIMEX_BYTES = 208
 STA_UNSYNC = 0x0040
 STA_NANO = 0x2000
+# The name of no source, but of the host's own clock: chrony's `local`, ntpd's driver 1 (127.127.1.x) and orphan mode.
+OWN_CLOCK = re.compile(r"LOCL|LCL|LOCAL(\(\d+\))?|ORPH|127\.127\.1\.\d+|127\.0\.0\.1")
+CHRONY_OWN_CLOCK = re.compile(r"7F7F01..|4C4F434C|4C434C..", re.IGNORECASE)
 
 CHRONY_FIELDS = [
     "reference_id",
@@ -95,7 +99,7 @@ def _ask(host: Host, command: list[str]) -> str:
 def parse_chrony(text: str, now: float) -> dict[str, Any]:
     """Return what `chronyc -c tracking` says; times in seconds. Source: chronyc(1), tracking.
 
-    Leap status `Not synchronised` is chrony's only word for that.
+    Leap status `Not synchronised` is chrony's only word for that; with `local` the host's own clock is a source, too.
     """
     values = text.strip().split(",")
     if len(values) != len(CHRONY_FIELDS):
@@ -105,6 +109,8 @@ def parse_chrony(text: str, now: float) -> dict[str, Any]:
     return {
         "by": "chrony",
         "synchronized": synchronized,
+        "own_clock": bool(CHRONY_OWN_CLOCK.fullmatch(fields["reference_id"])),
+        "reference": fields["reference_id"],
         "source": fields["source"],
         "stratum": int(fields["stratum"]),
         "offset_seconds": abs(float(fields["offset"])) if synchronized else None,
@@ -123,10 +129,13 @@ def parse_ntpq(text: str) -> dict[str, Any]:
     stratum = int(fields["stratum"])
     synchronized = fields["leap"] not in ("11", "3") and stratum < 16
     offset = fields.get("offset")
+    reference = fields.get("refid", "")
     return {
         "by": "ntpd",
         "synchronized": synchronized,
-        "source": fields.get("refid", ""),
+        "own_clock": bool(OWN_CLOCK.fullmatch(reference.strip('."').upper())),
+        "reference": reference,
+        "source": reference,
         "stratum": stratum,
         "offset_seconds": abs(float(offset)) / 1000 if synchronized and offset else None,
     }

@@ -45,6 +45,7 @@ TIMEOUT_SECONDS = 60
 TOOLS = ("psql|python:psycopg",)
 RAW_LIMIT_CHARACTERS = 8_000
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379}
+SQLITE = b"SQLite format 3\0"  # source: SQLite's Database File Format, 1.3
 POSTGRESQL_SOCKETS = ("/var/run/postgresql/.s.PGSQL.*", "/tmp/.s.PGSQL.*")  # noqa: S108 - where servers put them
 MARIADB_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock")
 
@@ -415,6 +416,9 @@ def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any
     path = database["name"]
     try:
         head = host.read_bytes(path, limit_bytes=100)
+        if not head.startswith(SQLITE):
+            found = f"{path}: begins with {head[:16]!r}" if head else f"{path}: empty"
+            raise RefusedError(f"{found}; a database of SQLite begins with {SQLITE!r}")
         write_ahead = head[18:20] == b"\x02\x02"
         alone = write_ahead and not host.exists(f"{path}-wal")
         if write_ahead and not alone and not host.exists(f"{path}-shm"):

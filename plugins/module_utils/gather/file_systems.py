@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Container
 
 from ansible_collections.astral.upkeep.plugins.module_utils.children import side_by_side
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
@@ -45,6 +45,7 @@ LIMIT_BYTES = 2_000_000  # a host of containers has thousands of mounts, each wi
 STATVFS_SECONDS = 5.0
 MOUNTS_LIMIT = 200
 
+DEVICE_NUMBER = re.compile(r"\d+:\d+")
 # Neither holds files of its own: kernel interfaces, and images that are full by nature.
 NO_STORAGE = frozenset(
     [
@@ -115,8 +116,11 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     except HostError:
         fstab = {}
     mounts = parse_mountinfo(text)
+    if not mounts:
+        raise HostError(f"/proc/self/mountinfo: no mount was read of {len(text)} characters")
     declared = [point.rstrip("/") or "/" for point in params["mount_points"]]
-    chosen = choose(mounts, params["ignore"], declared)
+    wanted = {point for point, options in fstab.items() if _wanted_writable(options)}
+    chosen = choose(mounts, params["ignore"], declared, wanted)
     too_many = chosen[MOUNTS_LIMIT:]
     chosen = chosen[:MOUNTS_LIMIT]
     answers = side_by_side(
@@ -157,7 +161,7 @@ def parse_mountinfo(text: str) -> list[Mount]:
     for line in text.splitlines():
         left, _dash, right = line.partition(" - ")
         here, there = left.split(), right.split(" ")
-        if len(here) < 6 or len(there) < 3:
+        if len(here) < 6 or len(there) < 3 or not DEVICE_NUMBER.fullmatch(here[2]):
             continue
         point = unescape(here[4])
         mounts.pop(point, None)
@@ -182,21 +186,30 @@ def unescape(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8) & 0xFF), text)
 
 
-def choose(mounts: list[Mount], ignore: list[str], declared: list[str]) -> list[Mount]:
+def choose(
+    mounts: list[Mount], ignore: list[str], declared: list[str], wanted: Container[str] = ()
+) -> list[Mount]:
     """Return the mounts to look at: those with storage, each file system once, and what was declared.
 
-    Of several mounts of one file system (bind mounts, subvolumes) the one of its root, then the shortest path stands
-    for all. An overlay counts only as the root of a container; elsewhere it lies on a file system that is seen itself.
+    Of several mounts of one file system (bind mounts, subvolumes) a writable one stands for all, then the one of its
+    root, then the shortest path: what is mounted read-only here fills up through another mount. One that is wanted
+    writable (by /etc/fstab) and is not is looked at, too. An overlay counts only as the root of a container; elsewhere
+    it lies on a file system that is seen itself.
     """
     chosen: dict[str, Mount] = {}
-    for mount in sorted(mounts, key=lambda one: (one.root != "/", len(one.mount_point))):
+    by_rank = sorted(mounts, key=lambda one: (one.read_only, one.root != "/", len(one.mount_point)))
+    lost = []
+    for mount in by_rank:
         if mount.type in NO_STORAGE or (mount.type == "overlay" and mount.mount_point != "/"):
             continue
         if any(fnmatch.fnmatchcase(mount.mount_point, pattern) for pattern in ignore):
             continue
         chosen.setdefault(mount.device_number, mount)
+        if mount.read_only and mount.mount_point in wanted:
+            lost.append(mount)
     found = {mount.mount_point: mount for mount in chosen.values()}
-    found.update({mount.mount_point: mount for mount in mounts if mount.mount_point in declared})
+    lost += [mount for mount in mounts if mount.mount_point in declared]
+    found.update({mount.mount_point: mount for mount in lost})
     return sorted(found.values(), key=lambda one: one.mount_point)
 
 
@@ -205,11 +218,14 @@ def figures(host: Host, mount: Mount) -> dict[str, Any]:
     got = host.statvfs(mount.mount_point)
     counted = None
     if mount.type in ("ext2", "ext3", "ext4"):
-        name = os.path.basename(host.realpath(mount.device))
-        try:
-            counted = int(host.read(f"/sys/fs/ext4/{name}/errors_count", limit_bytes=32))
-        except (HostError, ValueError):
-            counted = None
+        # The number leads to the device also where its name does not (/dev/root).
+        for device in (f"/sys/dev/block/{mount.device_number}", mount.device):
+            name = os.path.basename(host.realpath(device))
+            try:
+                counted = int(host.read(f"/sys/fs/ext4/{name}/errors_count", limit_bytes=32))
+                break
+            except (HostError, ValueError):
+                counted = None
     return {
         "size_bytes": got.f_blocks * got.f_frsize,
         "free_bytes": got.f_bfree * got.f_frsize,

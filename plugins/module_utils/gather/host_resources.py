@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory, swap, load and file handles, from /proc alone: milliseconds, no program, no privilege."""
+"""Memory, swap, load and file handles, from /proc alone: milliseconds, no program, no privilege.
+
+Two things are counted here that the kernel's own figures leave out or mix in: the cache of ZFS, which it gives back
+under pressure and which MemAvailable does not know; and swap in compressed memory (zram), which is no disk.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ CONTROL_GROUPS = (
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
+ZFS_CACHE = "/proc/spl/kstat/zfs/arcstats"
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
@@ -42,6 +47,8 @@ def _memory(host: Host) -> list[Observation]:
         return [Observation("memory", raw=raw, error=str(exc))]
     except KeyError as exc:
         return [Observation("memory", raw=raw, error=f"/proc/meminfo: no {exc.args[0]}")]
+    cache = _zfs_cache(host)
+    available = min(total, available + cache)
     limit, used = _limit(host, total)
     if limit is not None:
         total, available = limit, max(0, min(available, limit - used))
@@ -53,15 +60,43 @@ def _memory(host: Host) -> list[Observation]:
                 "total_bytes": total,
                 "available_bytes": available,
                 "limited": limit is not None,
+                "zfs_cache_bytes": cache,
                 "pressure": stalls,
             },
             raw=raw,
         )
     ]
     if sizes.get("SwapTotal", 0) > 0:
-        swap = {"total_bytes": sizes["SwapTotal"], "free_bytes": sizes.get("SwapFree", 0)}
-        seen.append(Observation("swap", {**swap, "pressure": stalls}, raw=raw))
+        seen += _swap(host, sizes, stalls, raw)
     return seen
+
+
+def _zfs_cache(host: Host) -> int:
+    """Return what ZFS's cache can shrink by, as htop counts it: its size over its least one. 0 without ZFS."""
+    try:
+        statistics = host.read(ZFS_CACHE, FILE_LIMIT_BYTES)
+    except HostError:
+        return 0
+    sizes = dict(re.findall(r"^(size|c_min)\s+\d+\s+(\d+)$", statistics, re.MULTILINE))
+    return max(0, int(sizes["size"]) - int(sizes["c_min"])) if len(sizes) == 2 else 0
+
+
+def _swap(
+    host: Host, sizes: dict[str, int], stalls: dict[str, float], raw: str
+) -> list[Observation]:
+    """Observe swap on disks, all of it together; none where all is in compressed memory."""
+    total, free = sizes["SwapTotal"], sizes.get("SwapFree", 0)
+    try:
+        listed = host.read("/proc/swaps", FILE_LIMIT_BYTES)
+    except HostError:  # then the sums are all that is known
+        listed = ""
+    in_memory = [one for one in parse_swaps(listed) if one[0].startswith("/dev/zram")]
+    total -= sum(size for _name, size, _used in in_memory)
+    free -= sum(size - used for _name, size, used in in_memory)
+    if total <= 0:
+        return []
+    data = {"total_bytes": total, "free_bytes": min(total, max(0, free)), "pressure": stalls}
+    return [Observation("swap", data, raw=raw + listed)]
 
 
 def _limit(host: Host, total: int) -> tuple[int | None, int]:
@@ -125,6 +160,12 @@ def parse_meminfo(text: str) -> dict[str, int]:
         name, number, unit = match.groups()
         sizes[name] = int(number) * (1024 if unit else 1)
     return sizes
+
+
+def parse_swaps(text: str) -> list[tuple[str, int, int]]:
+    """Return name, size and use in bytes of each swap in /proc/swaps. Source: proc_swaps(5)."""
+    rows = re.findall(r"^(\S+)[ \t].*?\b(\d+)\s+(\d+)\s+-?\d+$", text, re.MULTILINE)
+    return [(name, int(size) * 1024, int(used) * 1024) for name, size, used in rows]
 
 
 def parse_loadavg(text: str) -> dict[str, float]:

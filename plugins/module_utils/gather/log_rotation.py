@@ -20,9 +20,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     archive_pattern,
     date_format,
     is_taboo,
+    next_archives,
     parse_config,
     parse_debug,
     parse_state,
+    takes,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
@@ -67,7 +69,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     covered: list[re.Pattern[str]] = []
     paths: set[str] = set()
     config, why = load_config(params["config"], host)
-    if config is None and params["config"]:
+    if config is None and why:
         seen.append(Observation("logrotate", error=why))
     if config is not None:
         claimed, state = read_state(params["state"], host)
@@ -79,7 +81,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
             covered.append(archive_pattern(os.path.basename(path), stanza.policy))
             if path not in paths:
                 paths.add(path)
-                seen.append(_log(path, stanza, claimed.get(path, ""), births, files, host))
+                linked = _linked(path, stanza, found, host)
+                seen.append(
+                    linked or _log(path, stanza, claimed.get(path, ""), births, files, host)
+                )
     seen += _unrotated(params, paths, covered, host)
     seen += [_retained(root, host) for root in params["retention"]]
     if files is not None:
@@ -88,10 +93,14 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
 
 
 def load_config(names: list[str] | None, host: Host) -> tuple[Config | None, str]:
-    """Return the configuration with all that it includes; None, and why, if there is none."""
+    """Return the configuration with all that it includes; None, and why, if it cannot be had.
+
+    names: as the site declares them; where none are, a host without logrotate has none, and there is no why.
+    """
     config = Config()
 
     def include(path: str, depth: int = 0) -> None:
+        path = at_home(path, host)
         if depth > INCLUDE_DEPTH:
             config.problems.append(f"{path}: included {depth} deep")
             return
@@ -105,16 +114,25 @@ def load_config(names: list[str] | None, host: Host) -> tuple[Config | None, str
         except HostError as exc:
             config.problems.append(str(exc))
             return
+        if "\0" in text:
+            config.problems.append(f"{path}: no text, it has NUL bytes")
+            return
         parse_config(text, path, config, lambda other: include(other, depth + 1))
 
     for name in names or [CONFIG]:
         try:
             if not host.exists(name):
-                return None, f"{name}: no such file"
+                return None, f"{name}: no such file" if names else ""
         except HostError as exc:
             return None, str(exc)
         include(name)
     return config, ""
+
+
+def at_home(path: str, host: Host) -> str:
+    """Return the path with its `~/`, which logrotate reads as $HOME, in includes as in patterns."""
+    home = host.environ("HOME")
+    return home.rstrip("/") + path[1:] if home and path.startswith("~/") else path
 
 
 def read_state(path: str | None, host: Host) -> tuple[dict[str, str], dict[str, Any]]:
@@ -139,11 +157,14 @@ def read_state(path: str | None, host: Host) -> tuple[dict[str, str], dict[str, 
 
 
 def logs_of(config: Config, host: Host) -> tuple[list[tuple[str, Stanza]], dict[str, str]]:
-    """Return each log with its stanza, as often as it is matched, and the patterns whose folder cannot be read."""
+    """Return each log with its stanza, as often as it is matched, and the patterns whose folder cannot be read.
+
+    A pattern that has to match something, and does not, stands for its log.
+    """
     found: list[tuple[str, Stanza]] = []
     unseen: dict[str, str] = {}
     for stanza in config.stanzas:
-        for pattern in stanza.patterns:
+        for pattern in (at_home(one, host) for one in stanza.patterns):
             matches = [one for one in host.glob(pattern) if not _is_folder(one, host)]
             if not matches:
                 folder = os.path.dirname(pattern)
@@ -153,7 +174,7 @@ def logs_of(config: Config, host: Host) -> tuple[list[tuple[str, Stanza]], dict[
                 except HostError as exc:
                     unseen[pattern] = str(exc)
                     continue
-                if not stanza.policy["missingok"] and not re.search(r"[*?\[]", pattern):
+                if not stanza.policy["missingok"]:
                     found.append((pattern, stanza))
             found += [(path, stanza) for path in matches]
     return found, unseen
@@ -239,6 +260,27 @@ def _named_at(groups: dict[str, str | None]) -> float | None:
         return time.mktime((*parts, 0, 0, -1))  # type: ignore[arg-type]
     except (OverflowError, ValueError):
         return None
+
+
+def _linked(
+    path: str, stanza: Stanza, found: list[tuple[str, Stanza]], host: Host
+) -> Observation | None:
+    """Return what is seen of a log that is a symbolic link to a file: logrotate passes over it."""
+    try:
+        if not stat.S_ISLNK(host.stat(path, follow_links=False).st_mode):
+            return None
+        if not stat.S_ISREG(host.stat(path).st_mode):
+            return None  # a device: nothing is collected
+    except HostError:
+        return None  # not there: that is the log's own verdict
+    target = host.realpath(path)
+    data = {
+        "kind": "link",
+        "place": stanza.place,
+        "target": target,
+        "rotated": any(other == target for other, _stanza in found),
+    }
+    return Observation(path, data, raw=f"{path} -> {target}\n")
 
 
 def _log(
@@ -365,6 +407,8 @@ def _configuration(
     for path, stanza in found:
         places.setdefault(path, []).append(stanza.place)
     data["twice"] = {path: at for path, at in places.items() if len(at) > 1}
+    data["own_archives"] = own_archives(config, found[:LOGS_LIMIT], host)
+    data["hard_links"] = []
     raw = ""
     try:
         options = ["--state", state["path"]] if state["path"] else []
@@ -374,11 +418,31 @@ def _configuration(
         data.update(
             errors=[line[:300] for line in debugged.errors[:FILES_LIMIT]],
             warnings=[line[:300] for line in debugged.warnings[:FILES_LIMIT]],
+            hard_links=debugged.hard_links[:FILES_LIMIT],
             status=said.status,
         )
     except HostError as exc:
         data["unseen"] = str(exc)
     return Observation("logrotate", data, raw=raw)
+
+
+def own_archives(
+    config: Config, found: list[tuple[str, Stanza]], host: Host
+) -> list[dict[str, str]]:
+    """Return the logs whose next archive is a log itself to some pattern, which rotates it again and again."""
+    patterns = [
+        (at_home(one, host), stanza.place) for stanza in config.stanzas for one in stanza.patterns
+    ]
+    wide = [(one, place) for one, place in patterns if re.search(r"[*?\[]", one)]
+    taken: list[dict[str, str]] = []
+    for path, stanza in found:
+        folder = os.path.join(os.path.dirname(path), stanza.policy.get("olddir") or "")
+        for name in next_archives(os.path.basename(path), stanza.policy):
+            archive = os.path.normpath(os.path.join(folder, name))
+            place = next((place for one, place in wide if takes(one, archive)), "")
+            if place and len(taken) < FILES_LIMIT:
+                taken.append({"log": path, "archive": archive, "place": place})
+    return taken
 
 
 def _unrotated(

@@ -20,6 +20,9 @@ LOG_SECONDS = 15.0
 # systemd-oomd.
 KILLED = re.compile(r"Killed process (\d+) \((.*?)\)|systemd-oomd\[\d+\]: Killed (\S+) due to")
 
+JOURNAL_HEAD = re.compile(r"(\d+)\.\d+ (?=\S+ \S)")
+DMESG_HEAD = re.compile(r"\[\s*(\d+\.\d+)\] ")
+
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return the observation `out of memory`: kills since the boot, and those of the window if a log shows them."""
@@ -31,15 +34,19 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     counted = re.search(r"^oom_kill (\d+)$", statistics, re.MULTILINE)
     since = host.now() - params["window_hours"] * 3600
     since_boot = int(counted.group(1)) if counted else None
-    log, lines, reasons = "", [], []
+    log, reasons = "", []
+    lines: list[tuple[str, str]] = []
     for name, read in (("journal", _journal), ("kernel ring buffer", _ring_buffer)):
         try:
-            lines = read(host, since, uptime, since_boot)
+            found = read(host, since, uptime, since_boot)
         except HostError as exc:
             reasons.append(str(exc))
             continue
-        log = name
-        break
+        if not log or len(found) > len(lines):
+            log, lines = name, found
+        # A journal that does not take the kernel's messages has none, and says no more.
+        if lines or not since_boot:
+            break
     kills = [kill for kill in map(_kill, lines) if kill is not None]
     data = {
         "window_hours": params["window_hours"],
@@ -78,14 +85,22 @@ def _journal(
         raise HostError("journalctl: no journal files were found")
     if ran.truncated:
         raise HostError(f"journalctl: more than {len(ran.out)} bytes of kernel messages")
+    _must_be_read("journalctl", JOURNAL_HEAD, ran.out)
     return parse_journal(ran.out)
+
+
+def _must_be_read(program: str, head: re.Pattern[str], text: str) -> None:
+    """Raise HostError if there are lines, and none of them begins as the program's do."""
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("-- ")]
+    if lines and not any(map(head.match, lines)):
+        raise HostError(f"{program}: no line with a time, such as {lines[0][:80]!r}")
 
 
 def parse_journal(text: str) -> list[tuple[str, str]]:
     """Return time and text of each line that tells of a kill, from `journalctl --output=short-unix`."""
     found = []
     for line in text.split("\n"):
-        match = re.match(r"(\d+)\.\d+ ", line)
+        match = JOURNAL_HEAD.match(line)
         if match and KILLED.search(line):
             found.append((_iso(int(match.group(1))), line[match.end() :][:400]))
     return found
@@ -98,6 +113,7 @@ def _ring_buffer(
     ran = host.run(["dmesg"], timeout_seconds=LOG_SECONDS)
     if ran.status != 0:
         raise HostError(ran.err.strip()[:200] or f"dmesg: ended with {ran.status}")
+    _must_be_read("dmesg", DMESG_HEAD, ran.out)
     booted = host.now() - uptime
     found = parse_dmesg(ran.out, booted)
     lines = [(_iso(at), text) for at, text in found if at >= since]
@@ -113,7 +129,7 @@ def parse_dmesg(text: str, booted: float) -> list[tuple[float, str]]:
     """Return time (seconds since 1970) and text of each line that tells of a kill; its stamp counts from the boot."""
     found = []
     for line in text.split("\n"):
-        match = re.match(r"\[\s*(\d+\.\d+)\] ", line)
+        match = DMESG_HEAD.match(line)
         if match and KILLED.search(line):
             found.append((booted + float(match.group(1)), line[match.end() :][:400]))
     return found

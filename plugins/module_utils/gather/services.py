@@ -166,32 +166,52 @@ def parse_dns(place: str) -> tuple[str, int, str, str]:
 def _ask_server(
     host: Host, server: str, port: int, name: str, kind: str, timeout_seconds: float
 ) -> dict[str, Any]:
-    """Send one question over UDP and return what the answer says of itself; raise NoAnswerError."""
-    number = int.from_bytes(os.urandom(2), "big")
-    question = encode_question(number, name, TYPES[kind])
+    """Ask the server over UDP and return what the answer says of itself; raise NoAnswerError.
+
+    Of a server with several addresses each is asked in turn, for its share of the time, until one answers.
+    """
     try:
-        address = server if is_address(server) else host.resolve(server, port)[0]
-        with host.connect_udp(address, port, timeout_seconds) as connection:
+        addresses = [server] if is_address(server) else host.resolve(server, port)
+    except HostError as exc:
+        raise NoAnswerError("name", str(exc)) from exc
+    question = encode_question(int.from_bytes(os.urandom(2), "big"), name, TYPES[kind])
+    share = timeout_seconds / max(1, len(addresses))
+    problem = NoAnswerError("name", f"{server}: no address")
+    for address in addresses:
+        try:
+            data = _exchange(host, (address, port), question, share)
+        except NoAnswerError as exc:
+            problem = exc
+            continue
+        code, answers = parse_answer(data, TYPES[kind])
+        told = {"rcode": ANSWERS.get(code, str(code)), "answers": answers}
+        if code != 0:
+            raise NoAnswerError("name", f"{server}: {told['rcode']} for {name} {kind}")
+        if answers == 0:
+            raise NoAnswerError("name", f"{server}: no {kind} of {name}")
+        return told
+    raise problem
+
+
+def _exchange(host: Host, place: tuple[str, int], question: bytes, seconds: float) -> bytes:
+    """Send the question and return its answer; raise NoAnswerError."""
+    address, port = place
+    try:
+        with host.connect_udp(address, port, seconds) as connection:
             connection.send(question)
-            ends = time.monotonic() + timeout_seconds
+            ends = time.monotonic() + seconds
             data = b""
             # An answer to somebody else's question, or a forged one, is none.
             while data[:2] != question[:2] or data[12 : len(question)] != question[12:]:
                 connection.settimeout(max(0.001, ends - time.monotonic()))
                 data = connection.recv(4096)
+            return data
     except HostError as exc:
         raise NoAnswerError("name", str(exc)) from exc
     except socket.timeout as exc:
-        raise NoAnswerError("answer", f"{server}: no answer in time") from exc
+        raise NoAnswerError("answer", f"{address}: no answer in time") from exc
     except OSError as exc:
-        raise NoAnswerError("answer", f"{server}: {exc.strerror or exc}") from exc
-    code, answers = parse_answer(data)
-    told = {"rcode": ANSWERS.get(code, str(code)), "answers": answers}
-    if code != 0:
-        raise NoAnswerError("name", f"{server}: {told['rcode']} for {name} {kind}")
-    if answers == 0:
-        raise NoAnswerError("name", f"{server}: no {kind} of {name}")
-    return told
+        raise NoAnswerError("answer", f"{address}: {exc.strerror or exc}") from exc
 
 
 def encode_question(number: int, name: str, kind: int) -> bytes:
@@ -210,8 +230,35 @@ def encode_question(number: int, name: str, kind: int) -> bytes:
     )
 
 
-def parse_answer(data: bytes) -> tuple[int, int]:
-    """Return the response code and the number of answers; raise NoAnswerError if it is no response. RFC 1035, 4.1.1."""
+def parse_answer(data: bytes, kind: int) -> tuple[int, int]:
+    """Return the response code and the number of answers of that type; raise NoAnswerError. RFC 1035, 4.1.
+
+    An alias (CNAME) stands among the answers, too: one that leads nowhere is no address. A cut answer has some.
+    """
     if len(data) < 12 or not data[2] & 0x80:
         raise NoAnswerError("answer", "an answer that is no DNS response")
-    return data[3] & 0x0F, int.from_bytes(data[6:8], "big")
+    code, is_cut = data[3] & 0x0F, bool(data[2] & 0x02)
+    questions, records = struct.unpack("!2H", data[4:8])
+    found, at = 0, 12
+    try:
+        for _number in range(questions):
+            at = _after_name(data, at) + 4
+        for _number in range(records):
+            at = _after_name(data, at)
+            its_kind, _class, _ttl, length = struct.unpack("!HHIH", data[at : at + 10])
+            at += 10 + length
+            found += its_kind == kind
+    except (IndexError, struct.error):
+        at = len(data) + 1
+    if at > len(data) and not is_cut:
+        raise NoAnswerError("answer", "an answer that ends within a record")
+    return code, max(found, int(is_cut and records > 0))
+
+
+def _after_name(data: bytes, at: int) -> int:
+    """Return where a name ends that begins there. RFC 1035, 4.1.4."""
+    while data[at]:
+        if data[at] & 0xC0:
+            return at + 2
+        at += 1 + data[at]
+    return at + 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,7 +14,22 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TOOLS = ("systemctl",)
-UNITS_LIMIT = 50
+UNITS_LIMIT = 500
+SHOWN_LIMIT = 50  # with their reasons
+# Source: systemd.unit(5); systemctl(1), `systemctl --state=help`.
+UNIT = re.compile(
+    r"\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope|snapshot|busname)$"
+)
+ACTIVE = (
+    "active",
+    "reloading",
+    "inactive",
+    "failed",
+    "activating",
+    "deactivating",
+    "maintenance",
+    "refreshing",
+)
 PROPERTIES = "Id,ActiveState,SubState,Result,ExecMainStatus,NRestarts,StateChangeTimestamp"
 # `auto-restart` is where a unit waits that dies again and again; it never counts as failed.
 LIST = [
@@ -39,10 +55,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     if listed.status != 0:
         reason = (listed.err or listed.out).strip() or f"ended with {listed.status}"
         return [Observation("systemd", error=f"systemctl: {reason[:300]}")]
-    units = parse_units(listed.out)
+    units, unread = parse_units(listed.out)
     raw = listed.out
     if units:
-        names = [unit["unit"] for unit in units[:UNITS_LIMIT]]
+        names = [unit["unit"] for unit in units[:SHOWN_LIMIT]]
         try:
             shown = host.run(
                 ["systemctl", "show", "--no-pager", f"--property={PROPERTIES}", "--", *names]
@@ -52,28 +68,33 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
             units = [{**unit, **details.get(unit["unit"], {})} for unit in units]
         except HostError:
             pass  # The list says what matters; the reasons only help.
-    data = {"units": units[:UNITS_LIMIT], "count": len(units)}
+    data = {"units": units[:UNITS_LIMIT], "count": len(units), "unread": unread[:UNITS_LIMIT]}
     return [Observation("systemd", data, raw=raw)]
 
 
-def parse_units(text: str) -> list[dict[str, Any]]:
-    """Return the listed units: name, states, description. Source: systemctl(1), list-units.
+def parse_units(text: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the listed units (name, states, description), and the lines that are of none.
 
-    Old versions mark what failed with a dot in front, `--plain` or not.
+    Old versions mark what failed with a dot in front, `--plain` or not. Source: systemctl(1), list-units.
     """
     units = []
+    unread = []
     for line in text.splitlines():
         fields = line.lstrip("\u25cf*\u00d7 ").split(None, 4)
-        if len(fields) >= 4:
-            units.append(
-                {
-                    "unit": fields[0],
-                    "active": fields[2],
-                    "sub": fields[3],
-                    "description": fields[4].strip()[:200] if len(fields) > 4 else "",
-                }
-            )
-    return units
+        if not fields:
+            continue
+        if len(fields) < 4 or not UNIT.search(fields[0]) or fields[2] not in ACTIVE:
+            unread.append(line[:80])
+            continue
+        units.append(
+            {
+                "unit": fields[0],
+                "active": fields[2],
+                "sub": fields[3],
+                "description": fields[4].strip()[:200] if len(fields) > 4 else "",
+            }
+        )
+    return units, unread
 
 
 def parse_properties(text: str) -> dict[str, dict[str, Any]]:

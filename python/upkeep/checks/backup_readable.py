@@ -40,6 +40,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         measures.append(Measure("members", content["members"]))
     if state == "broken":
         return failed(Severity.CRITICAL, f"{path} cannot be read: {why}", *measures)
+    if state == "complete" and content.get("members") == 0:
+        return failed(Severity.CRITICAL, f"{path} is an empty {content['what']}", *measures)
     if content.get("hostile"):
         text = (
             f"{path} has members that would be written elsewhere, such as {content['hostile'][0]}"

@@ -3,7 +3,9 @@
 Served, or in the file that a server is to send: each certificate is signed by the next one, those above the first may
 sign and have not expired, and the host trusts where it leads (its own store, or the site's `ca_file`). Clients do not
 fetch what is missing, browsers do, so that a gap shows late. The root itself may be left out. Trust is tried on the
-host by OpenSSL; where that was not possible, the result is unknown.
+host by OpenSSL; where that was not possible, the result is unknown. What is accepted without a trusted root must be
+right in all else: names that an authority may not sign for, or a signature that does not fit, are never accepted.
+A server's certificate must be for servers. Of a file with several leaves each is judged; authorities alone are not.
 """
 
 from __future__ import annotations
@@ -11,16 +13,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from typing import Any
 
 from cryptography import x509
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificates import (
-    CertificateError,
-    chain,
-    is_authority,
+from upkeep.certificate_issuers import (
+    is_named_issuer,
+    is_self_issued,
     is_self_signed,
     issued,
+    signed,
+)
+from upkeep.certificate_parts import BUNDLE, judge_parts, leaves
+from upkeep.certificates import (
+    chain,
+    extension,
+    is_authority,
+    is_for_servers,
     title,
     validity,
 )
@@ -28,57 +39,155 @@ from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
+ROOT_UNKNOWN = (2, 18, 19, 20, 21)
+"""OpenSSL's errors that say no more than that there is no way to a root that is trusted. Source: x509_vfy.h."""
+UNORDERED = ("pkcs7", "embedded")
+"""Formats whose certificates have no order."""
+
 
 @dataclass(frozen=True)
 class Params:
-    """What is accepted without a trusted root.
+    """What is accepted without a trusted root, and what the certificate is for.
 
     self_signed: a certificate that signed itself is accepted, as in a laboratory.
     private_root: one that leads to a root which came with it but the host does not trust is accepted.
+    purpose: `server` or `client`; left empty, endpoints and files that web servers use are a server's.
     """
 
     self_signed: bool = False
     private_root: bool = False
+    purpose: str = ""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
-    """Judge the order, what is above, then trust."""
-    try:
-        certificates = chain(seen.data)
-        alone = is_self_signed(certificates[0])
-        problem = _above(certificates, now)
-    except CertificateError as exc:
-        return unknown(str(exc))
+def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge each leaf."""
+    return judge_parts(seen, leaves, lambda part: _judge(part, params, now))
+
+
+def _judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge the order, what is above, what it is for, then trust. A bundle leads nowhere: it is where others lead."""
+    if seen.data.get("part") == BUNDLE:
+        return None
+    certificates = chain(seen.data)
+    alone = is_self_signed(certificates[0])
+    problem = _above(certificates, now) or _purpose(certificates[0], seen, params)
     if problem is not None:
         return problem
-    if alone and params.self_signed:
+    trust = seen.data.get("trust")
+    if isinstance(trust, Mapping) and params.purpose == "client":
+        trust = trust.get("any_purpose", trust)
+    told = isinstance(trust, Mapping) and isinstance(trust.get("trusted"), bool)
+    if alone and params.self_signed and (not told or _refusal(trust) is None):
+        if signed(certificates[0], certificates[0]) is None:
+            return unknown("its own signature is of a kind that cannot be verified")
         return passed("signed by itself, which is accepted")
     if not alone and seen.data.get("chain_seen") is not True:
         return unknown(
             "only the first certificates could be seen",
             remedy="install openssl on the host, or Python 3.10 or later",
         )
-    trust = seen.data.get("trust")
-    if not isinstance(trust, Mapping) or not isinstance(trust.get("trusted"), bool):
+    if not isinstance(trust, Mapping) or not told:
         why = short(trust.get("unseen")) if isinstance(trust, Mapping) else "nothing was told"
         return unknown(f"trust could not be tried: {why}", remedy="install openssl on the host")
     ordered = _ordered(certificates)
     if trust["trusted"]:
-        if ordered != certificates:
-            extra = len(certificates) - len(ordered)
-            what = f"{extra} certificates do not belong to it" if extra else "not in order"
-            return failed(Severity.LOW, f"trusted, but {what}", remedy=REORDER)
-        what = "signed by itself, and" if alone else f"{len(certificates)} certificates in order,"
-        return passed(f"{what} trusted by {_store(trust)}")
-    if alone:
+        return _trusted(seen, ordered, certificates, trust)
+    return _not_trusted(ordered, certificates, trust, params)
+
+
+def _trusted(
+    seen: Observation,
+    ordered: Sequence[x509.Certificate],
+    certificates: Sequence[x509.Certificate],
+    trust: Mapping[str, Any],
+) -> Verdict:
+    """Judge the order of what is trusted."""
+    ahead = seen.data.get("place", 0) and not seen.data.get("beside")
+    if seen.data.get("format") not in UNORDERED and (list(ordered) != list(certificates) or ahead):
+        extra = len(certificates) - len(ordered)
+        what = f"{extra} certificates do not belong to it" if extra else "not in order"
+        return failed(Severity.LOW, f"trusted, but {what}", remedy=REORDER)
+    alone = is_self_signed(certificates[0])
+    what = "signed by itself, and" if alone else f"{len(ordered)} certificates in order,"
+    return passed(f"{what} trusted by {_store(trust)}")
+
+
+def _not_trusted(
+    ordered: Sequence[x509.Certificate],
+    certificates: Sequence[x509.Certificate],
+    trust: Mapping[str, Any],
+    params: Params,
+) -> Verdict:
+    """Say what keeps it from being trusted; only that its root is not known can be accepted."""
+    top = ordered[-1]
+    if not is_self_signed(top) and any(is_named_issuer(top, one) for one in certificates):
+        return failed(Severity.HIGH, _not_by(top), remedy=OTHER_KEY)
+    refusal = _refusal(trust)
+    if refusal is not None:
+        return failed(Severity.HIGH, f"refused: {refusal}", remedy=REFUSED)
+    if is_self_signed(ordered[0]):
         return failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
-    if is_self_signed(ordered[-1]):
+    if is_self_signed(top):
         if params.private_root:
-            return passed(f"leads to the root {title(ordered[-1])}, which is accepted")
-        root = f"leads to the root {title(ordered[-1])}, which {_store(trust)} does not trust"
+            return _private(ordered, trust)
+        root = f"leads to the root {title(top)}, which {_store(trust)} does not trust"
         return failed(Severity.HIGH, root, remedy=TRUST)
-    missing = f"the certificate of {_issuer(ordered[-1])} is missing, and {_store(trust)} does not have it"
+    missing = f"the certificate of {_issuer(top)} is missing, and {_store(trust)} does not have it"
     return failed(Severity.HIGH, f"{missing} ({short(trust.get('reason'), 80)})")
+
+
+def _not_by(certificate: x509.Certificate) -> str:
+    """Say of a certificate whose issuer is there by name that no key which is there signed it."""
+    if is_self_issued(certificate):
+        return f"{title(certificate)} names itself as its issuer, and its own key did not sign it"
+    there = (
+        f"the certificate of {_issuer(certificate)} is there, and did not sign {title(certificate)}"
+    )
+    return f"{there}: its key is another, or the signature is broken"
+
+
+def _private(ordered: Sequence[x509.Certificate], trust: Mapping[str, Any]) -> Verdict:
+    """Judge what leads to a root that came with it, which is accepted if all else is right."""
+    root = f"leads to the root {title(ordered[-1])}, which is accepted"
+    tried = trust.get("private")
+    if isinstance(tried, Mapping) and tried.get("trusted") is True:
+        return passed(root)
+    if isinstance(tried, Mapping) and "unseen" in tried:
+        return unknown(f"trust in its own root could not be tried: {short(tried['unseen'])}")
+    # What gathers of before told: why it was refused, and nothing of what else there might be.
+    if trust.get("code") not in ROOT_UNKNOWN:
+        return unknown("why it was refused was not told")
+    if any(signed(below, above) is not True for below, above in pairwise(ordered)):
+        return unknown("a signature above it is of a kind that cannot be verified")
+    if any(extension(one, x509.NameConstraints) is not None for one in ordered[1:]):
+        return unknown("whether it keeps to its authorities' name constraints was not tried")
+    return passed(root)
+
+
+def _refusal(trust: Any) -> str | None:
+    """Return why openssl refuses it, apart from a root that is not known; None if there is nothing else.
+
+    A root that is not known hides what else is wrong; `private` is what came of trusting the roots that came with it.
+    """
+    for one in (trust, trust.get("private")):
+        if not isinstance(one, Mapping) or one.get("trusted") is not False:
+            continue
+        if isinstance(one.get("code"), int) and one["code"] not in ROOT_UNKNOWN:
+            return short(one.get("reason") or f"error {one['code']}", 120)
+    return None
+
+
+def _purpose(certificate: x509.Certificate, seen: Observation, params: Params) -> Verdict | None:
+    """Judge whether a server's certificate is for servers; RFC 5280, section 4.2.1.12."""
+    if params.purpose not in ("", "server", "client"):
+        return unknown(f"purpose: found {params.purpose[:40]!r}; expected server or client")
+    servers = seen.data.get("kind") == "endpoint" or seen.data.get("server") is True
+    if params.purpose == "client" or not (params.purpose or servers):
+        return None
+    if is_for_servers(certificate):
+        return None
+    what = "not for servers: its extended key usage has no serverAuth"
+    return failed(Severity.HIGH, what, remedy=PURPOSE)
 
 
 def _above(certificates: Sequence[x509.Certificate], now: datetime) -> Verdict | None:
@@ -86,14 +195,17 @@ def _above(certificates: Sequence[x509.Certificate], now: datetime) -> Verdict |
     ordered = _ordered(certificates)
     for below, above in enumerate(ordered[1:]):
         if not is_authority(above):
-            return failed(Severity.HIGH, f"{title(above)} signed a certificate, and may not")
-        constraints = above.extensions.get_extension_for_class(x509.BasicConstraints).value
+            return failed(
+                Severity.HIGH, f"{title(above)} signed a certificate, and may not", remedy=MAY_NOT
+            )
+        constraints = extension(above, x509.BasicConstraints)
         # Those that issued themselves, as for a change of keys, do not count; RFC 5280, section 4.2.1.9.
-        between = sum(1 for one in ordered[1 : below + 1] if one.issuer != one.subject)
+        between = sum(1 for one in ordered[1 : below + 1] if not is_self_issued(one))
         if constraints.path_length is not None and between > constraints.path_length:
             return failed(
                 Severity.HIGH,
                 f"{title(above)} allows {constraints.path_length} authorities below it, found {between}",
+                remedy=MAY_NOT,
             )
         if is_self_signed(above):
             continue  # a root's own dates are the trusting side's business
@@ -134,6 +246,10 @@ def _store(trust: Mapping[str, object]) -> str:
 
 
 REORDER = "write the server's certificate first, then each one's issuer; leave out the rest"
+REFUSED = "look what openssl says: openssl verify -show_chain -untrusted FILE FILE; get another certificate"
+OTHER_KEY = "put in the authority's certificate that signed it: two of one name have different keys"
+MAY_NOT = "get a certificate of an authority that may sign it: openssl x509 -noout -text -in FILE"
+PURPOSE = "get a certificate with serverAuth; say `purpose: client` if only clients use it"
 TRUST = "get a certificate of an authority that clients trust, or name its root in ca_file"
 
 CHECK = Check(
@@ -141,6 +257,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=leaves,
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",
     remedy="serve the full chain (certbot: fullchain.pem); what is sent: openssl s_client -showcerts -connect NAME:443",
     controls=("45 CFR 164.312(e)(1)",),

@@ -1,35 +1,71 @@
 """Certificates are renewed well before they expire.
 
-Of the certificate itself, in a file or as served; those above it are `certificate_chain`'s. Renewal is due 30 days
-before the end, or when a third of the lifetime is left if that is less: 30 days would be most of a short one's life.
+Each certificate of a file is a subject of its own: those of servers and clients, and each authority that one of them
+leads through. A file of authorities alone is a bundle: of these the first to end counts, and no more than as a note,
+because what nobody uses may end. Of an endpoint it is what the server presents, for each kind of key that it has; those
+above it are `certificate_chain`'s. Renewal is due 30 days before the end, or when a third of the lifetime is left if
+that is less: 30 days would be most of a short one's life.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificates import CertificateError, load, validity
+from upkeep.certificate_parts import AUTHORITY, BUNDLE, judge_parts, subjects
+from upkeep.certificates import Validity, load, validity
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Params:
-    """renew_days: days of validity left at which renewal is due; a third of a short lifetime, if that is less."""
+    """What is soon enough.
+
+    renew_days: days of validity left at which renewal is due; a third of a short lifetime, if that is less.
+    bundle: `info` if the end of an authority in a file of authorities alone is a note, `judge` if it is a failure like
+    any other.
+    """
 
     renew_days: int = 30
+    bundle: str = "info"
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
-    """Judge the validity left."""
-    try:
-        valid = validity(load(seen.data.get("der")))
-    except CertificateError as exc:
-        return unknown(str(exc))
+    """Judge the validity left of each certificate."""
+    return judge_parts(seen, subjects, lambda part: _judge(part, params, now))
+
+
+def _judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+    """Judge one certificate, or a bundle by the first to end."""
+    verdict = _left(validity(load(seen.data.get("der"))), params, now)
+    if seen.data.get("part") == AUTHORITY and verdict.status is Status.FAIL:
+        return replace(verdict, remedy=ABOVE)
+    if seen.data.get("part") == BUNDLE:
+        return _of_bundle(seen, verdict, params)
+    return verdict
+
+
+def _of_bundle(seen: Observation, verdict: Verdict, params: Params) -> Verdict:
+    """Return the verdict on a file of authorities alone."""
+    if params.bundle not in ("info", "judge"):
+        return unknown(f"bundle: found {params.bundle[:40]!r}; expected info or judge")
+    count = seen.data.get("authorities")
+    which = (
+        "the file's only authority" if count == 1 else f"the first to end of {count} authorities"
+    )
+    verdict = replace(verdict, message=f"{verdict.message}; {which}")
+    if verdict.status is not Status.FAIL:
+        return verdict
+    severity = Severity.INFO if params.bundle == "info" else verdict.severity
+    return replace(verdict, severity=severity, remedy=BUNDLED)
+
+
+def _left(valid: Validity, params: Params, now: datetime) -> Verdict:
+    """Judge the validity left by the limits."""
     due = min(timedelta(days=params.renew_days), (valid.ends - valid.begins) / 3)
     left = valid.ends - now
     measure = Measure("left", round(left.total_seconds() / DAY_SECONDS, 2), "d")
@@ -44,11 +80,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     return passed(f"valid for {left.days} more days", measure)
 
 
+ABOVE = "put the authority's new certificate into the file: certbot renew does it with the next certificate"
+BUNDLED = "take it out of the file, or put its successor in: apt-get install --only-upgrade ca-certificates"
+
 CHECK = Check(
     title="Certificate is renewed in time",
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=subjects,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt: renew when a third of the lifetime is left",
     remedy="renew it and reload what serves it: certbot renew && systemctl reload nginx",
     controls=("45 CFR 164.312(e)(1)",),

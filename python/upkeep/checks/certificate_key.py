@@ -1,7 +1,8 @@
 """A certificate file's key is the one that its certificate is for.
 
 A server with a pair that does not match does not start again: the fault waits for the next reload. The host tells a
-hash of the key's public half (OpenSSL derives it), never the key. A file without a known key is not judged.
+hash of the key's public half (OpenSSL derives it), never the key. A file without a known key is not judged. A server
+takes the first certificate of a file: if that is an authority's, the server's own certificate does not help.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificates import CertificateError, load, public_key_der
+from upkeep.certificate_parts import judge_parts, leaves
+from upkeep.certificates import load, public_key_der
 from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
@@ -24,6 +26,11 @@ class Params:
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge whether the key is that of the first certificate."""
+    return judge_parts(seen, leaves, lambda part: _judge(part))
+
+
+def _judge(seen: Observation) -> Verdict | None:
     """Judge whether the hashes of the public keys are the same."""
     if "key" not in seen.data:
         return unknown("nothing was told of its key")
@@ -33,28 +40,32 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if not isinstance(key, Mapping):
         return unknown("nothing was told of its key")
     path = short(key.get("path"), 120)
+    place = seen.data.get("place", 0)
     if isinstance(key.get("matches"), bool):
         same = key["matches"]
     elif isinstance(key.get("spki_sha256"), str):
-        try:
-            public = public_key_der(load(seen.data.get("der")))
-        except CertificateError as exc:
-            return unknown(str(exc))
+        public = public_key_der(load(seen.data.get("der")))
         same = hashlib.sha256(public).hexdigest() == key["spki_sha256"]
     else:
         return unknown(
             f"its key could not be read: {short(key.get('unseen', 'no reason was told'))}"
         )
+    if same and place:
+        where = f"the key in {path} is of certificate {place + 1} of the file"
+        return failed(Severity.CRITICAL, f"{where}; servers take the first", remedy=FIRST)
     if not same:
         return failed(Severity.CRITICAL, f"the key in {path} is of another certificate")
     return passed(f"the key in {path} matches")
 
+
+FIRST = "write the certificate of the key first, then its authorities"
 
 CHECK = Check(
     title="Certificate and key match",
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=leaves,
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
     remedy="compare: openssl x509 -noout -pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY; put back the pair",
     controls=("45 CFR 164.312(e)(1)",),

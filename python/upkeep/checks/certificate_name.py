@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificates import CertificateError, is_for, load, names
+from upkeep.certificate_parts import judge_parts, leaves
+from upkeep.certificates import is_for, load, names
 from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
@@ -23,16 +24,18 @@ class Params:
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
-    """Judge whether each name that is asked for is one of the certificate's."""
+    """Judge whether each name that is asked for is one of each certificate's."""
+    return judge_parts(seen, leaves, lambda part: _judge(part))
+
+
+def _judge(seen: Observation) -> Verdict | None:
+    """Judge one certificate."""
     wanted = seen.data.get("names")
     if not isinstance(wanted, list):
         return unknown("no names were told")
     if not wanted:
         return None
-    try:
-        dns_names, addresses = names(load(seen.data.get("der")))
-    except CertificateError as exc:
-        return unknown(str(exc))
+    dns_names, addresses = names(load(seen.data.get("der")))
     missing = [str(name) for name in wanted if not is_for(str(name), dns_names, addresses)]
     if missing:
         others = [*dns_names, *addresses]
@@ -48,6 +51,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=leaves,
     source="RFC 9525, section 6; RFC 5280, section 4.2.1.6",
     remedy="get a certificate with all names of the site: certbot certonly -d NAME -d OTHER",
     controls=("45 CFR 164.312(d)",),

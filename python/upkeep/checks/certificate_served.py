@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import CertificateError, load, validity
 from upkeep.check import Check
 from upkeep.readings import short
@@ -23,6 +24,11 @@ class Params:
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+    """Judge what is served for each kind of key."""
+    return judge_parts(seen, leaves, lambda part: _judge(part, now))
+
+
+def _judge(seen: Observation, now: datetime) -> Verdict | None:
     """Judge whether both are the same certificate."""
     if "der" not in seen.data:
         return unknown("no certificate was told")
@@ -52,6 +58,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=leaves,
     source="certbot's documentation, deploy hooks; nginx -s reload",
     remedy="let the server load it: nginx -t && systemctl reload nginx; then add a deploy hook to the renewal",
     controls=("45 CFR 164.312(e)(1)",),

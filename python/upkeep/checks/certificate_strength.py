@@ -1,27 +1,32 @@
 """Certificates, and the TLS that serves them, are as strong as clients demand.
 
 Keys: RSA of 2048 bits or more, elliptic curves of 256 or more, Ed25519, Ed448; no DSA. Signatures: no MD5, no SHA-1, on
-it and on those above it except a root's own. Version 3. A certificate of a public authority lives no longer than
-browsers allow for its first day. The endpoint neither chooses nor accepts TLS 1.1 or older. An authority is public if
-the certificate carries a policy of the CA/Browser Forum or timestamps of a public log; private ones may live longer.
+it and on those above it, except by its own key, as a root's. Version 3. A certificate of a public authority lives no
+longer than browsers allow for its first day. The endpoint neither chooses nor accepts TLS 1.1 or older. An authority is
+public if the certificate carries a policy of the CA/Browser Forum or timestamps of a public log; private ones may live
+longer. Each leaf of a file is judged, and what a server presents for each kind of key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificate_issuers import is_self_signed
+from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import (
+    MOST_CERTIFICATES,
     CertificateError,
-    chain,
     extension,
-    is_self_signed,
+    load,
     title,
     validity,
 )
@@ -60,55 +65,74 @@ class Params:
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
-    """Judge keys, signatures, version, lifetime and protocol; all weaknesses, the worst first."""
-    try:
-        certificates = chain(seen.data)
-        weak = _keys(certificates, params) + _signatures(certificates)
-        weak += _form(certificates[0], params)
-    except CertificateError as exc:
-        return unknown(str(exc))
+    """Judge each certificate with those above it."""
+    return judge_parts(seen, leaves, lambda part: _judge(part, params))
+
+
+def _judge(seen: Observation, params: Params) -> Verdict:
+    """Judge keys, signatures, version, lifetime and protocol; all weaknesses, the worst first.
+
+    What cannot be read of one of them hides nothing of the others.
+    """
+    weak: list[tuple[Severity, str]] = []
+    unread = []
+    for look in _looks(seen, params):
+        try:
+            weak += look()
+        except CertificateError as exc:
+            unread.append(str(exc))
     if not params.old_tls:
         weak += _protocols(seen)
-    if not weak:
-        return passed(f"{_key_text(certificates[0])}, {_signature_text(certificates[0])}")
-    weak.sort(key=lambda one: one[0].rank)
-    return failed(weak[0][0], "; ".join(text for _severity, text in weak[:4]))
+    if weak:
+        weak.sort(key=lambda one: one[0].rank)
+        return failed(weak[0][0], "; ".join(text for _severity, text in weak[:4]))
+    if unread:
+        return unknown(unread[0])
+    own = load(seen.data.get("der"))
+    return passed(f"{_key_text(own)}, {_signature_text(own)}")
 
 
-def _keys(certificates: Sequence[x509.Certificate], params: Params) -> list[tuple[Severity, str]]:
-    """Return what is wrong with the keys."""
-    found = []
-    for index, certificate in enumerate(certificates):
-        whose = "" if index == 0 else f" of {title(certificate)} above it"
-        try:
-            key = certificate.public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-            raise CertificateError(
-                f"a public key{whose} that cannot be read: {short(exc)}"
-            ) from exc
-        if isinstance(key, rsa.RSAPublicKey) and key.key_size < params.rsa_bits:
-            text = f"RSA key{whose} of {key.key_size} bits, at least {params.rsa_bits}"
-        elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < params.curve_bits:
-            text = f"key{whose} on {key.curve.name} with {key.key_size} bits, at least {params.curve_bits}"
-        elif isinstance(key, dsa.DSAPublicKey):
-            text = f"DSA key{whose}, which no client accepts"
-        else:
-            continue
-        found.append((Severity.HIGH, text))
-    return found
+def _looks(seen: Observation, params: Params) -> Iterator[Callable[[], list[tuple[Severity, str]]]]:
+    """Yield what is to be looked at, each for itself."""
+    own, above, aside = (seen.data.get(name) for name in ("der", "chain", "aside"))
+    yield lambda: _form(load(own), params)
+    others = above[:MOST_CERTIFICATES] if isinstance(above, list) else []
+    for index, der in enumerate([own, *(one for one in others if one not in (aside or ()))]):
+        yield partial(_key, der, index, params)
+        yield partial(_signature, der, index)
 
 
-def _signatures(certificates: Sequence[x509.Certificate]) -> list[tuple[Severity, str]]:
-    """Return what is wrong with the signatures; a root's own is not what it is trusted for."""
-    found = []
-    for index, certificate in enumerate(certificates):
-        if index and is_self_signed(certificate):
-            continue
-        whose = "" if index == 0 else f" of {title(certificate)} above it"
-        name = _hash_name(certificate)
-        if name in WEAK_HASHES:
-            found.append((Severity.HIGH, f"signature{whose} with {name.upper()}"))
-    return found
+def _key(der: Any, index: int, params: Params) -> list[tuple[Severity, str]]:
+    """Return what is wrong with the key."""
+    certificate = load(der)
+    whose = "" if index == 0 else f" of {title(certificate)} above it"
+    try:
+        key = certificate.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise CertificateError(f"a public key{whose} that cannot be read: {short(exc)}") from exc
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < params.rsa_bits:
+        text = f"RSA key{whose} of {key.key_size} bits, at least {params.rsa_bits}"
+    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < params.curve_bits:
+        text = (
+            f"key{whose} on {key.curve.name} with {key.key_size} bits, at least {params.curve_bits}"
+        )
+    elif isinstance(key, dsa.DSAPublicKey):
+        text = f"DSA key{whose}, which no client accepts"
+    else:
+        return []
+    return [(Severity.HIGH, text)]
+
+
+def _signature(der: Any, index: int) -> list[tuple[Severity, str]]:
+    """Return what is wrong with the signature; that by its own key, as of a root, is not what it is trusted for."""
+    certificate = load(der)
+    name = _hash_name(certificate)
+    if name not in WEAK_HASHES:
+        return []
+    if is_self_signed(certificate):
+        return []
+    whose = "" if index == 0 else f" of {title(certificate)} above it"
+    return [(Severity.HIGH, f"signature{whose} with {name.upper()}")]
 
 
 def _form(certificate: x509.Certificate, params: Params) -> list[tuple[Severity, str]]:
@@ -183,6 +207,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
+    parts=leaves,
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
     remedy="make a new pair: certbot renew --force-renewal --key-type ecdsa; nginx: ssl_protocols TLSv1.2 TLSv1.3;",
     controls=("45 CFR 164.312(e)(2)(ii)",),

@@ -1,6 +1,8 @@
 """Clocks are kept by a time source, so that the times of logs and evidence hold.
 
-chrony and ntpd are asked themselves; what others keep (systemd-timesyncd, PTP) the kernel knows.
+chrony and ntpd are asked themselves; what others keep (systemd-timesyncd, PTP) the kernel knows. A daemon that has
+nothing but the host's own clock as its source (chrony's `local`, ntpd's 127.127.1.x) calls itself synchronized with an
+offset of nothing, and is not.
 """
 
 from __future__ import annotations
@@ -42,6 +44,13 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     keeper = short(data.get("by", "?"), 20)
     if not data["synchronized"]:
         return failed(Severity.MEDIUM, f"not synchronized, says {keeper}")
+    if data.get("own_clock") is True:
+        reference = short(data.get("reference", "?"), 30)
+        return failed(
+            Severity.MEDIUM,
+            f"not synchronized: the source of {keeper} is the host's own clock (reference {reference})",
+            remedy="name a server for it: chronyc sources -v, ntpq -p; then: chronyc reselect",
+        )
     offset = figure(data, "offset_seconds")
     stratum = figure(data, "stratum")
     updated = figure(data, "updated_seconds_ago")

@@ -53,6 +53,9 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     count = figure(seen.data, "count")
     if not broken and count is not None and count > len(units):
         return unknown(f"{count:.0f} units failed, only the first {len(units)} were told", measure)
+    if not broken and (unread := seen.data.get("unread")):
+        text = f"{len(unread)} lines of systemctl list-units were not understood, such as {unread[0]!r}"
+        return unknown(text, measure)
     if not broken:
         return passed("no unit has failed, at most 0", measure)
     high = [unit for unit in broken if _matches(unit, params.high_units)]

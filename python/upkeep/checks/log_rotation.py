@@ -46,6 +46,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         )
         text = f"{data['bytes']} By, and no stanza of logrotate is for it"
         return failed(severity, text, Measure("size", data["bytes"], "By"))
+    if data["kind"] == "link":
+        return _link(data)
     if data["kind"] != "log":
         return None
     policy = data["policy"]
@@ -67,6 +69,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     since = f"collecting for {_days(age)}, " if age is not None else ""
     limit = f"{policy['period']}, " if policy["period"] != "size" else ""
     return passed(f"{since}{limit}{data['archives']} archives", *measures)
+
+
+def _link(data: dict[str, Any]) -> Verdict:
+    """Judge a log that is a symbolic link."""
+    if data["rotated"]:
+        return passed(f"a symbolic link to {data['target']}, which has a stanza too")
+    text = f"a symbolic link to {data['target']}: logrotate passes over links, and no stanza is for that file"
+    remedy = f"name {data['target']} in the stanza at {data['place']}"
+    return failed(Severity.MEDIUM, text, remedy=remedy)
 
 
 def _age(data: dict[str, Any]) -> timedelta | None:

@@ -1,7 +1,8 @@
 """logrotate is installed, its configuration is valid, names each log once, and its state file can be read.
 
 A state file that was cut off makes logrotate forget the logs named after the cut, or stop before the first; old
-versions end with status 0 then, so that nobody hears of it. Judged from `logrotate -d` and from the files themselves.
+versions end with status 0 then, so that nobody hears of it. A pattern such as `/var/log/app/*` takes the archives, too,
+and makes archives of them. Judged from `logrotate -d` and from the files themselves.
 """
 
 from __future__ import annotations
@@ -40,6 +41,17 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         path, places = next(iter(data["twice"].items()))
         text = f"{len(data['twice'])} logs in more than one stanza, such as {path} in {', '.join(places)}"
         return failed(Severity.MEDIUM, text)
+    if own := data.get("own_archives"):
+        first = own[0]
+        text = (
+            f"a pattern takes its own archives: the next of {first['log']} is {first['archive']},"
+            f" which {first['place']} takes for a log"
+        )
+        remedy = "let the pattern end as the logs do, such as *.log, or give the archives an olddir"
+        return failed(Severity.MEDIUM, text, remedy=remedy)
+    if links := data.get("hard_links"):
+        text = f"{len(links)} logs with a second name (hard link), which logrotate passes over, such as {links[0]}"
+        return failed(Severity.MEDIUM, text, remedy=f"ls -li {links[0]}")
     if errors:
         return failed(Severity.MEDIUM, f"{len(errors)} errors, such as: {errors[0]}")
     if "no such program" in data["unseen"]:
@@ -52,6 +64,9 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return unknown(f"{data['left_out']} of {data['logs']} logs were not looked at")
     if data["status"]:
         return failed(Severity.MEDIUM, f"logrotate -d ended with status {data['status']}")
+    if not data["stanzas"]:
+        files = ", ".join(map(str, data["files"]))
+        return failed(Severity.MEDIUM, f"no stanza in {files}, so no log is rotated")
     measures = (Measure("logs", data["logs"]), Measure("stanzas", data["stanzas"]))
     return passed(f"{data['stanzas']} stanzas for {data['logs']} logs", *measures)
 

@@ -1,8 +1,8 @@
 """Hosts keep memory available, so that nothing has to be killed or swapped out.
 
-Available is the kernel's own estimate (MemAvailable), which counts file cache as free; in a container with a limit it
-is what is left of that. Where the kernel counts stalls, the share of time in which all tasks waited for memory is
-given.
+Available is the kernel's own estimate (MemAvailable), which counts file cache as free, and what ZFS's cache would give
+back; in a container with a limit it is what is left of that. Where the kernel counts stalls, the share of time in which
+all tasks waited for memory is given.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Hosts run the kernel and the libraries that were installed last.
 
-A package may ask for a reboot by a flag; a newer kernel beside the running one, or the running one's package unpacked
-again since the boot, speaks for itself. A short wait for a maintenance window is fine.
+A package may ask for a reboot by a flag; a newer kernel of the running one's flavour, or the running one's package
+unpacked again since the boot, speaks for itself. A kernel of another flavour does not: who runs Oracle's RHCK beside a
+UEK has chosen to. Where the boot loader's default can be read, the message says which kernel it would start. A short
+wait for a maintenance window is fine.
 """
 
 from __future__ import annotations
@@ -13,6 +15,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+
+CHANGE_DEFAULT = (
+    "a reboot alone does not start it; make it the default: grubby --set-default /boot/vmlinuz-RELEASE on Red Hat's, "
+    "update-grub on Debian's, see GRUB_DEFAULT in /etc/default/grub; then reboot"
+)
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,20 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if not isinstance(packages, list):
         return unknown("no list of packages was given")
     reasons = []
-    if data.get("newer_kernel"):
-        reasons.append(f"kernel {short(data['newer_kernel'], 40)} is installed")
+    newer, starts = data.get("newer_kernel"), data.get("next_kernel")
+    if newer:
+        reasons.append(f"kernel {short(newer, 60)} is installed{_start(starts, newer)}")
     elif data.get("kernel_replaced_at"):
         reasons.append("the kernel's package was replaced")
     if packages:
         reasons.append("asked for by " + ", ".join(short(name, 40) for name in packages[:5]))
     elif data.get("flag_at"):
         reasons.append("a package asks for it")
-    running = f"running {short(data['running_kernel'], 40)}"
+    running = f"running {short(data['running_kernel'], 60)}"
+    if not reasons and data.get("unread"):
+        return unknown(f"{short(data['unread'], 300)}; {running}")
     if not reasons:
-        return passed(f"no reboot pending, {running}")
+        return passed(f"no reboot pending, {running}{_start(starts, data['running_kernel'])}")
     since = [
         moment
         for moment in map(
@@ -53,14 +63,25 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         if moment is not None
     ]
     text = f"reboot pending: {'; '.join(reasons)}, {running}"
+    remedy = CHANGE_DEFAULT if newer and starts and starts != newer else ""
     if not since:
-        return failed(Severity.MEDIUM, text)
+        return failed(Severity.MEDIUM, text, remedy=remedy)
     days = max(0.0, (now - min(since)).total_seconds() / 86400)
     late = days > params.high_days
     return failed(
         Severity.HIGH if late else Severity.LOW,
         f"{text}; for {days:.0f} d, at most {params.high_days:g} d",
         Measure("pending", round(days, 2), "d"),
+        remedy=remedy,
+    )
+
+
+def _start(starts: object, expected: object) -> str:
+    """Return what the boot loader does, where it was told and does not go without saying."""
+    return (
+        f", but the boot loader would start {short(starts, 60)}"
+        if starts and starts != expected
+        else ""
     )
 
 

@@ -2,8 +2,14 @@
 
 Looks at the request times in an access log: their mean and their 95th percentile. nginx logs none in its default
 format: add `$request_time` to it, or `%D` to Apache's and `time_unit: us` to the site. A slow client's download counts.
-Of lines that were not understood nobody knows how long they took: where they are more than one in twenty, the 95th
-percentile may be theirs, and what would pass is unknown. A log of which there is more than can be read fails.
+
+Where more than one number of a line may be its request time, the verdict has to be the same for the largest and for the
+least of them: else it is unknown, and says which parameter decides. So it is where no number tells its unit.
+
+Of a line that was not understood, or that has no time beside others that have one, nobody knows how long it took.
+Fewer than `few_unread` of them are said; from there on what would pass is unknown if they could make it fail: if a
+minute each would lift the mean over its limit, or if they are more than one in twenty, for the 95th percentile may be
+theirs. What fails does. A log of which there is more than can be read fails.
 """
 
 from __future__ import annotations
@@ -26,8 +32,27 @@ from upkeep.log_verdicts import (
 )
 from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
-FEW_LINES = 5
-"""Fewer lines that were not understood are said, and change nothing."""
+ADD_TIMES = "add $request_time to nginx's log_format, or %D to Apache's LogFormat and time_unit: us to the site"
+LONGEST_SECONDS = 60.0
+"""So long nginx and Apache wait for what is behind them, if nobody has told them otherwise."""
+DECIDED_BY = {
+    "time_place": (
+        "more than one number of a line may be the request time",
+        "say which it is: time_place: -1 is the last word of a line, -2 the one before it, 1 the first behind the size",
+    ),
+    "time_unit": (
+        "the numbers that may be request times do not tell their unit",
+        "say it: time_unit: us for Apache's %D, ms or s; none of it is a time if the log has none",
+    ),
+    "time_unit and time_place": (
+        "more than one number of a line may be the request time, and none tells its unit",
+        "say both: time_unit: us for Apache's %D, and time_place: -1 for the last word of a line",
+    ),
+    "fields": (
+        "more than one field of a line may be the request time",
+        "say which it is: fields: {request_time: NAME}",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +62,13 @@ class Params:
     max_mean_seconds: mean request time from which on it fails, in seconds.
     max_p95_seconds: 95th percentile of request times from which on it fails, in seconds.
     min_timed_requests: below this many timed requests in the window nothing is judged but by its unknown.
+    few_unread: from so many lines on without a time that could be read, what would pass may be unknown.
     """
 
     max_mean_seconds: float = 2.0
     max_p95_seconds: float = 4.0
     min_timed_requests: int = 20
+    few_unread: int = 5
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
@@ -65,24 +92,51 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     times = data.get("request_time")
     times = times if isinstance(times, Mapping) else {}
     timed = times.get("count", 0)
+    decided_by = DECIDED_BY.get(str(data.get("time_decided_by", "")))
     if not timed:
-        return unknown(
-            f"none of {requests:.0f} requests has a request time in the log",
-            remedy="add $request_time to nginx's log_format, or %D to Apache's LogFormat "
-            "and time_unit: us to the site",
-        )
+        reason, remedy = decided_by or ("", ADD_TIMES)
+        text = f"none of {requests:.0f} requests has a request time in the log"
+        return unknown(f"{text} that can be told: {reason}" if reason else text, remedy=remedy)
     verdict = judge_times(times, timed, params, items(data, "slow_routes"))
+    least = data.get("request_time_least")
+    if isinstance(least, Mapping) and decided_by:
+        verdict = milder(verdict, judge_times(least, timed, params, []), *decided_by)
     few = timed < params.min_timed_requests
     if verdict.status is Status.PASS or (few and data.get("over_limit")):
         verdict = partly_read(data, verdict.message, *verdict.measures) or verdict
-    if not unread:
+    return doubted(verdict, seen, params, times)
+
+
+def milder(most: Verdict, least: Verdict, reason: str, remedy: str) -> Verdict:
+    """Return the verdict if it is one, whichever of several numbers is the request time; else unknown."""
+    if most.status is not least.status:
+        text = f"{reason}: by the largest, {most.message}; by the least, {least.message}"
+        return unknown(text, *most.measures, remedy=remedy)
+    return least if most.status is Status.FAIL else most
+
+
+def doubted(
+    verdict: Verdict, seen: Observation, params: Params, times: Mapping[str, Any]
+) -> Verdict:
+    """Return the verdict with what is said of lines whose time is not known; unknown if they could make it fail."""
+    data = seen.data
+    unread = number(data, "unparsed")
+    untimed = number(data, "untimed") if "untimed" in data else 0.0
+    without = unread + untimed
+    if not without:
         return verdict
-    text = f"{verdict.message}; {unread:.0f} lines were not understood{sample(data)}"
-    measures = (*verdict.measures, *unread_share(data, requests))
-    if verdict.status is Status.PASS and unread >= FEW_LINES and unread * 20 > timed + unread:
-        return unknown(
-            f"{text}: more than one in twenty may be slow", *measures, remedy=ACCESS_FORMAT
-        )
+    text, measures, remedy = verdict.message, verdict.measures, ADD_TIMES
+    if untimed:
+        text += f"; {untimed:.0f} requests have no time"
+    if unread:
+        text += f"; {unread:.0f} lines were not understood{sample(data)}"
+        measures = (*measures, *unread_share(data, number(data, "requests")))
+        remedy = ACCESS_FORMAT
+    lines = times["count"] + without
+    mean = (number(times, "mean") * times["count"] + LONGEST_SECONDS * without) / lines
+    slow = mean >= params.max_mean_seconds or without * 20 > lines
+    if verdict.status is Status.PASS and without >= params.few_unread and slow:
+        return unknown(f"{text}: they may be slow", *measures, remedy=remedy)
     return replace(verdict, message=text, measures=measures)
 
 

@@ -1,13 +1,16 @@
 """Security updates are installed as they come out.
 
-What the host's own package manager would install now. What it knows is as old as its lists: an answer from stale lists,
-or from lists without any of security updates, is unknown, not a pass.
+What is out for the packages that a host has, also for those that are on hold, pinned or excluded. What the package
+manager knows is as old as its lists, each archive's by itself: an answer from a stale list, or from lists without any
+of security updates, is unknown, not a pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
@@ -36,23 +39,23 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     measure = Measure("pending", counted[0])
     limit = f"at most {params.max_updates}"
     if counted[0] > params.max_updates:
-        updates = data.get("security_updates")
-        named = (
-            [update.get("package") for update in updates if isinstance(update, dict)]
-            if isinstance(updates, list)
-            else []
-        )
-        names = ", ".join(short(name, 40) for name in named[:5])
-        more = ", …" if counted[0] > 5 else ""
-        text = f"{counted[0]:.0f} security updates pending, {limit}: {names}{more}"
+        text = f"{counted[0]:.0f} security updates pending, {limit}: {_names(data, counted[0])}"
         return failed(Severity.HIGH, text, measure)
+    if data.get("unread"):
+        return unknown(f"not all updates could be looked for: {short(data['unread'], 300)}")
     refresh = (
         f"refresh them: {'dnf makecache' if data.get('manager') == 'dnf' else 'apt-get update'}"
     )
     age = numbers(data, "lists_age_seconds")
     if age is None:
         return unknown("the host has no package lists", remedy=refresh)
-    days = age[0] / 86400
+    archives = [one for one in data.get("archives") or () if isinstance(one, dict)]
+    ages = [figure(one, "age_seconds") for one in archives if _counts(one)]
+    stale = [one for one in archives if _is_stale(one, params.max_list_days)]
+    days = max([age[0], *(one for one in ages if one is not None)]) / 86400
+    if stale:
+        see = refresh.replace("refresh them", "see why it is not renewed")
+        return unknown(_told(stale, params.max_list_days), remedy=see)
     if days > params.max_list_days:
         text = f"package lists are {days:.0f} d old, at most {params.max_list_days:g} d"
         return unknown(text, remedy=refresh)
@@ -66,12 +69,47 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
 
 
+def _names(data: Mapping[str, Any], count: float) -> str:
+    """Return the first updates, each with why it is not installed by itself."""
+    updates = data.get("security_updates")
+    rows = [one for one in updates if isinstance(one, dict)] if isinstance(updates, list) else []
+    named = [
+        short(one.get("package"), 40) + (f" ({short(one['kept'], 20)})" if one.get("kept") else "")
+        for one in rows[:5]
+    ]
+    return ", ".join(named) + (", …" if count > 5 else "")
+
+
+def _counts(archive: Mapping[str, Any]) -> bool:
+    """Return whether new security updates are to be expected from the archive."""
+    return archive.get("security") is True and archive.get("quiet") is not True
+
+
+def _is_stale(archive: Mapping[str, Any], max_days: float) -> bool:
+    """Return whether an archive's own list is too old; of another than security ones, by the archive's own word."""
+    age = figure(archive, "age_seconds")
+    if age is not None and age <= max_days * 86400:
+        return False
+    return _counts(archive) or (archive.get("expired") is True and age is not None)
+
+
+def _told(stale: list[dict[str, Any]], max_days: float) -> str:
+    """Return which list is stale, the oldest first, and how many are."""
+    ages = {id(one): figure(one, "age_seconds") for one in stale}
+    oldest = max(stale, key=lambda one: ages[id(one)] or float("inf"))
+    name, age = short(oldest.get("name", "?"), 60), ages[id(oldest)]
+    more = f"; {len(stale) - 1} more are too old" if len(stale) > 1 else ""
+    if age is None:
+        return f"there is no list of {name} whose age is known{more}"
+    return f"the list of {name} is {age / 86400:.0f} d old, at most {max_days:g} d{more}"
+
+
 CHECK = Check(
     title="No security update is pending",
     gather="package_updates",
     params=Params(),
     judge=judge,
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",
-    remedy="see and install them: apt-get -s dist-upgrade | grep -i security; unattended-upgrade -v",
+    remedy="see and install them: apt-get -s dist-upgrade | grep -i security; apt-mark showhold; unattended-upgrade -v",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
 )

@@ -1,7 +1,7 @@
 """Swap is a reserve and not in use to the brim.
 
-A host without swap is not judged. Full swap beside enough memory is old and harmless up to a point; full swap is the
-step before processes are killed.
+A host without swap on a disk is not judged: zram is memory, and full when it does its work. Full swap beside enough
+memory is old and harmless up to a point; full swap is the step before processes are killed.
 """
 
 from __future__ import annotations

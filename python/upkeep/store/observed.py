@@ -247,6 +247,25 @@ def series(
     return [(row.observed_at, row.value) for row in rows]
 
 
+def newest_values(
+    db: Connection, site: str, measure: str
+) -> list[tuple[str, str, datetime, float]]:
+    """Return host, subject, time and value of a measure in the newest result of each subject that has it."""
+    known, values = tables.latest_result.c, tables.measure.c
+    rows = db.execute(
+        select(known.host, known.subject, known.observed_at, func.max(values.value))
+        .where(
+            known.site == name(site),
+            values.fingerprint == known.fingerprint,
+            values.observed_at == known.observed_at,
+            values.name == name(measure, 100),
+        )
+        .group_by(known.host, known.subject, known.observed_at)
+        .order_by(known.host, known.subject, known.observed_at)
+    )
+    return [(host, subject, at, value) for host, subject, at, value in rows]
+
+
 def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> int:
     """Write down answers, one a host; return how many were not there yet."""
     site = _site(db, run_id)

@@ -219,7 +219,7 @@ def make(db: Connection, new: Sequence[New]) -> None:
     """Make the occurrences that are not there yet."""
     rows = []
     for one in new:
-        values = asdict(one) | {"site": name(one.site), "host": name(one.host, 255)}
+        values = vars(one) | {"site": name(one.site), "host": name(one.host, 255)}
         values |= {"lacks": told(one.lacks), "cause": told(one.cause), "driver_id": ""}
         values["finished_at"] = None if one.state in OPEN else one.begins_at
         rows.append(values)

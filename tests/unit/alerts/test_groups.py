@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from upkeep.alerts.groups import (
+    CAUSES_APART,
     FLAPPING,
     FLAPPING_FOR,
     SETTLES_FOR,
+    TELLS_EVERY,
     Board,
+    Event,
     Judged,
 )
 from upkeep.alerts.model import (
@@ -165,7 +168,22 @@ def test_what_opens_is_an_alert_with_all_that_it_is_about() -> None:
         )
     }
     assert shop.members == {(1, 1): Member(1, 1, "web1", "disk_space", "/", 2, "full", "look", NOW)}
-    assert said(board) == [("opened", "web1")]
+    assert board.events == [Event(-1, "opened", "web1", actor="")]
+    assert board.judged == {}
+
+
+def test_the_limits_are_those_of_the_documentation() -> None:
+    found = (CAUSES_APART, FLAPPING, FLAPPING_FOR, TELLS_EVERY, SETTLES_FOR)
+
+    assert found == (3, 2, timedelta(days=1), HOUR, 2 * HOUR)
+
+
+@pytest.mark.parametrize("values", [{"first": True}, {"judgement": 1}])
+def test_what_is_one_alert_for_many_checks_is_of_none(values: dict[str, Any]) -> None:
+    shop = Shop()
+    shop.step((transition(1, **values), 2))
+
+    assert shop.alerts[1].check_id == ""
 
 
 @pytest.mark.parametrize(
@@ -267,6 +285,90 @@ def test_what_shares_an_alert_goes_on_to_and_what_has_its_own_stays_there() -> N
 
     where = {finding: shop.alerts[number].cause for number, finding in shop.members}
     assert where == {1: "/1", 2: "/2", 3: "/3", 4: MANY, 5: MANY, 6: "/1"}
+
+
+def test_what_joins_an_alert_of_days_ago_shares_no_other_alert() -> None:
+    shop = Shop()
+    shop.step((transition(1, subject="/1"), 2))
+    then = NOW + 2 * FLAPPING_FOR
+    later = [transition(number, subject=f"/{number}", at=then) for number in (2, 3, 4, 5)]
+    shop.step(*((one, 2) for one in later), after=then - NOW)
+    shop.step((transition(6, subject="/1", host="web2"), 2))
+
+    assert {finding for number, finding in shop.members if number == 1} == {1, 6}
+    assert [one.cause for one in shop.alerts.values()] == ["/1", "/2", "/3", "/4", MANY]
+
+
+def test_as_long_as_causes_share_an_alert_the_next_joins_it() -> None:
+    shop = Shop()
+    shop.step(*((transition(number, subject=f"/{number}"), 2) for number in (1, 2, 3, 4)))
+    shop.step((transition(5, subject="/5"), 2), after=2 * FLAPPING_FOR)
+
+    assert shop.alerts[max(shop.alerts)].cause == MANY
+    assert (max(shop.alerts), 5) in shop.members
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [
+        (("/1", "/2"), "/9"),
+        (("/1", "/2", "/3"), MANY),
+        (("/1", "/2", MANY), "/9"),
+        (("/1", "/2", "/3", "/9"), "/9"),
+    ],
+    ids=["two causes", "three", "two and many", "it is one of them"],
+)
+def test_causes_whose_alerts_are_closed_count_too(closed: tuple[str, ...], expected: str) -> None:
+    keys = [Group(SITE, INCIDENT, "disk_space", cause, "ops").key for cause in closed]
+    board = Board(SITE, NOW, [], [], lambda _key: Past(), lambda _check, _team: keys)
+
+    board.take(transition(1, subject="/9"), 2, "ops")
+
+    assert [one.cause for one in board.alerts.values()] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("severity", "told", "acknowledged", "expected"),
+    [
+        (2, True, False, (2, "joined", OPEN)),
+        (2, True, True, (2, "joined", ACKNOWLEDGED)),
+        (3, True, False, (1, "opened", OPEN)),
+        (2, False, False, (1, "opened", OPEN)),
+    ],
+    ids=["as bad", "somebody has it", "less bad", "nobody was told"],
+)
+@pytest.mark.parametrize("what", ["many causes", "what came back"])
+@pytest.mark.parametrize("late", [False, True])
+def test_what_joins_what_comes_and_goes_is_told_an_hour_after_the_last(
+    severity: int,
+    told: bool,
+    acknowledged: bool,
+    expected: tuple[int, str, str],
+    what: str,
+    late: bool,
+) -> None:
+    shop = Shop()
+    if what == "many causes":
+        shop.step(*((transition(number, subject=f"/{number}"), 2) for number in (1, 2, 3, 4)))
+        joins = transition(5, subject="/5")
+    else:
+        shop.step((transition(1), 2))
+        shop.alerts[1] = replace(shop.alerts[1], returns=1)
+        joins = transition(5, host="web2")
+    number = max(shop.alerts)
+    if acknowledged:
+        shop.acknowledge(number)
+    elif told:
+        shop.tell(number)
+
+    after = 3 * HOUR if late else timedelta(minutes=10)
+    shop.step((joins, severity), after=after)
+
+    one = shop.alerts[number]
+    assert (number, 5) in shop.members
+    assert (one.round, one.round_why, one.status) == expected
+    due = shop.now if late else NOW + TELLS_EVERY
+    assert one.round_at == (due if one.round == 2 else NOW)
 
 
 def test_causes_of_another_check_another_team_or_another_kind_are_not_counted() -> None:
@@ -388,6 +490,7 @@ def test_the_last_finding_that_leaves_closes_the_alert_and_says_how(
     assert board.closed == [1]
     assert said(board) == [("closed", closed_how)]
     assert shop.members == {}
+    assert (first.judged, board.judged) == ({}, {})
 
 
 @pytest.mark.parametrize("kind", ["resolved", "retired", "waived", "severity"])
@@ -477,6 +580,20 @@ def test_what_comes_back_while_it_settles_is_the_same_alert(
     assert shop.alerts[FLAPPING].settles_at == shop.now + SETTLES_FOR
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"), [(0, CLOSED), (1, OPEN), (2, OPEN)], ids=["once", "twice", "thrice"]
+)
+def test_openings_of_this_step_and_of_those_before_make_it_flap(before: int, expected: str) -> None:
+    shop = Shop()
+    for _ in range(before):
+        shop.step((transition(1), 2), (transition(1, "retired"), 2))
+
+    board = shop.step((transition(1, "reopened"), 2), (transition(1, "resolved"), 2))
+
+    assert shop.alerts[before + 1].status == expected
+    assert said(board)[-1] == (("settles", "") if before else ("closed", RECOVERED))
+
+
 def test_what_is_retired_or_waived_while_others_flap_does_not_settle() -> None:
     shop = flapping()
     shop.step((transition(1, "reopened"), 2))
@@ -535,6 +652,7 @@ def test_a_silence_ends_and_what_still_fails_is_told_once(
 
     begins = shop.step(after=HOUR, quiet=[1])
     assert (shop.alerts[1].silenced, said(begins)) == (True, [("silenced", "")])
+    assert (shop.alerts[1].round, shop.alerts[1].round_at) == (1, NOW)
     assert shop.step(after=HOUR, quiet=[1]).changed == set()
     ends = shop.step(after=HOUR)
 
@@ -597,6 +715,15 @@ def test_judging_again_opens_one_alert_for_all_and_takes_over_what_gets_worse() 
     assert list(board.judged.values()) == [
         Judged(run_id=5, judgement=1, team="ops", alert_id=-1, opened=2)
     ]
+
+
+def test_judging_again_leaves_what_is_as_bad_where_it_is() -> None:
+    shop = Shop()
+    shop.step((transition(1), 2))
+    board = shop.step((transition(1, "severity", judgement=1, message="fuller"), 2))
+
+    assert shop.opens() == [(INCIDENT, "/", 2, OPEN)]
+    assert (board.left, board.judged) == ([], {})
 
 
 def test_judging_again_that_makes_the_only_finding_worse_closes_its_alert_as_judged() -> None:

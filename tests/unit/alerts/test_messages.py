@@ -127,6 +127,7 @@ def test_a_message_over_any_other_channel() -> None:
         ("opened", "Severity 2"),
         ("raised", "It got worse. Severity 2"),
         ("came back", "It came back. Severity 2"),
+        ("joined", "More of it fails. Severity 2"),
         ("lapsed", "The acknowledgement has lapsed, and it still fails. Severity 2"),
         ("still fails", "It was kept quiet, and still fails. Severity 2"),
         ("a reason of another release", "Severity 2"),
@@ -212,6 +213,21 @@ def test_subjects_values_and_a_findings_own_remedy_go_only_where_they_may() -> N
 )
 def test_the_first_step_is_that_of_the_worst(members: list[Member], expected: str) -> None:
     assert f"\nFirst: {expected}\n" in alert_message(about(*members), phi=True).body
+
+
+@pytest.mark.parametrize("phi", [False, True])
+def test_an_alert_that_nothing_is_left_in_can_be_told_too(phi: bool) -> None:
+    found = alert_message(replace(about(), members=()), phi=phi)
+
+    assert found == Message(
+        "[2] FAILS: File systems have space left (no host)",
+        "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
+        "\n"
+        "\n"
+        "https://upkeep.example.org/alerts/17\n"
+        "\n"
+        "ref 0123456789abcdef01234567-3",
+    )
 
 
 @pytest.mark.parametrize("phi", [False, True])
@@ -319,6 +335,11 @@ def test_where_no_more_may_be_said_findings_of_a_check_on_a_host_are_counted() -
             [member(number) for number in range(1, 6)],
             {},
             "FAILS: File systems have space left (web1, web2, web3, web4, web5, 5 findings)",
+        ),
+        (
+            [member(number) for number in range(1, 7)],
+            {},
+            "FAILS: File systems have space left (web1, web2, web3, web4, web5 and 1 more, 6 findings)",
         ),
         (
             [member(number) for number in range(1, 8)],

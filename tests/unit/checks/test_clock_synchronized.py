@@ -48,6 +48,15 @@ def clock(**data: object) -> Observation:
             clock(updated_seconds_ago=10_860),
             failed(Severity.MEDIUM, "source last heard 181 min ago, at most 180 min"),
         ),
+        (
+            clock(own_clock=True, reference="7F7F0101", offset_seconds=0.0, stratum=10),
+            failed(
+                Severity.MEDIUM,
+                "not synchronized: the source of chrony is the host's own clock (reference 7F7F0101)",
+                remedy="name a server for it: chronyc sources -v, ntpq -p; then: chronyc reselect",
+            ),
+        ),
+        (clock(own_clock=False, offset_seconds=None), passed("synchronized by chrony")),
         (clock(synchronized=False), failed(Severity.MEDIUM, "not synchronized, says chrony")),
         (clock(synchronized="yes"), unknown("the host did not say if its clock is synchronized")),
     ],

@@ -49,6 +49,16 @@ def test_a_failure_names_the_biggest_and_who_holds_it() -> None:
     )
 
 
+def test_the_first_of_the_files_is_the_biggest() -> None:
+    other = {**FILE, "path": "/tmp/small", "pid": 8, "process": "other"}
+
+    verdict = judge(seen(600_000_000, files=[FILE, other]), Params(), NOW)
+
+    assert verdict is not None
+    assert "the biggest is /var/log/app.log, held by app" in verdict.message
+    assert verdict.remedy.startswith("ls -l /proc/7/fd ")
+
+
 def test_what_else_the_gather_saw_is_not_judged() -> None:
     assert judge(seen(600_000_000, kind="log"), Params(), NOW) is None
 

@@ -78,6 +78,8 @@ def look(tries: Any, params: Params | None = None) -> Verdict:
         ),
         ([], Status.UNKNOWN, None, "no try was told of"),
         (None, Status.UNKNOWN, None, "no try was told of"),
+        (7, Status.UNKNOWN, None, "no try was told of"),
+        ({"status": 200}, Status.UNKNOWN, None, "no try was told of"),
         ([reached(), None], Status.UNKNOWN, None, "no try was told of"),
         ([{}], Status.UNKNOWN, None, "no times were told"),
         (

@@ -89,6 +89,10 @@ def test_odd_data_is_unknown(units: object) -> None:
     )
 
 
+def test_a_list_that_was_not_counted_is_whole() -> None:
+    assert judge(Observation("systemd", {"units": []}), Params(), NOW).status is Status.PASS
+
+
 def test_units_beyond_those_that_were_told_do_not_pass() -> None:
     few = Observation("systemd", {"units": [MOTD], "count": 2})
     ignored = Params(ignore_units=("motd-*",))
@@ -125,3 +129,18 @@ def test_units_beyond_those_that_were_told_do_not_pass() -> None:
 )
 def test_which_units_are_severe(unit: str, severity: Severity) -> None:
     assert judge(systemd({"unit": unit}), Params(), NOW).severity is severity
+
+
+@pytest.mark.parametrize(("units", "status"), [([], Status.UNKNOWN), ([MOTD], Status.FAIL)])
+def test_lines_that_were_not_understood_turn_a_pass_only(
+    units: list[object], status: Status
+) -> None:
+    data = {"units": units, "count": len(units), "unread": ["%PDF-1.7"]}
+
+    verdict = judge(Observation("systemd", data), Params(), NOW)
+
+    assert verdict.status is status
+    if status is Status.UNKNOWN:
+        assert verdict.message == (
+            "1 lines of systemctl list-units were not understood, such as '%PDF-1.7'"
+        )

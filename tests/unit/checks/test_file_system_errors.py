@@ -23,6 +23,8 @@ def disk(**data: object) -> Observation:
     [
         (disk(), passed("writable")),
         (disk(errors=0), passed("writable", Measure("errors", 0))),
+        (disk(wanted_writable=True), passed("writable")),
+        (disk(wanted_writable=True, errors=0), passed("writable", Measure("errors", 0))),
         (disk(read_only=True), passed("read-only, as mounted")),
         (disk(read_only=True, wanted_writable=False), passed("read-only, as mounted")),
         (

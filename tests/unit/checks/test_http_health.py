@@ -241,6 +241,26 @@ def test_a_value_that_was_not_found_is_not_the_one_wanted() -> None:
     assert look([answered()], contains={"wanted": "a"}).status is Status.FAIL
 
 
+def test_a_text_that_was_found_passes() -> None:
+    assert look([answered()], contains={"wanted": "a", "found": True}).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"value": "***", "wanted": "***", "same": True}, Status.PASS),
+        ({"value": "***", "wanted": "***", "same": False}, Status.FAIL),
+        ({"value": "a", "wanted": "b", "same": True}, Status.PASS),
+        ({"value": "a", "wanted": "a", "same": False}, Status.FAIL),
+    ],
+    ids=["masked, the same", "masked, another", "told as the same", "told as another"],
+)
+def test_what_the_host_compared_is_not_compared_again(told: dict[str, Any], status: Status) -> None:
+    found = look([answered()], json=[{"path": "token", "found": True, **told}])
+
+    assert found.status is status
+
+
 def test_so_many_faults_of_an_answer_are_named() -> None:
     components = [{"path": f"c{number}", "state": "down"} for number in range(5)]
 

@@ -39,6 +39,14 @@ def test_a_failing_load_says_what_was_waited_for() -> None:
     seen = load(
         24, pressure={"cpu": {"some_avg300": 3.0}, "io": {"some_avg300": 80.5}, "memory": "?"}
     )
+    memory = load(8, pressure={"cpu": None, "memory": {"some_avg300": 1.5}})
+
+    assert judge(memory, Params(), NOW) == failed(
+        Severity.MEDIUM,
+        "load 2.00 per core over 15 min (4 cores); limit 2, waited for memory 1.5 %",
+        Measure("load per core", 2.0),
+        Measure("waited for memory", 1.5, "%"),
+    )
 
     assert judge(seen, Params(), NOW) == failed(
         Severity.HIGH,

@@ -22,10 +22,10 @@ def seen(**more: Any) -> Observation:
 
 @pytest.mark.parametrize(
     ("days", "severity"),
-    [(31, None), (32, None), (33, Severity.LOW)],
-    ids=["within the grace", "at its end", "past it"],
+    [(31, None), (32, None), (32 + 1 / 86400, Severity.LOW), (33, Severity.LOW)],
+    ids=["within the grace", "at its end", "a second past it", "past it"],
 )
-def test_days(days: int, severity: Severity | None) -> None:
+def test_days(days: float, severity: Severity | None) -> None:
     oldest = (NOW - timedelta(days=days)).isoformat()
 
     verdict = judge(seen(overdue=1, overdue_bytes=10, oldest_overdue_at=oldest), Params(), NOW)

@@ -280,3 +280,19 @@ def test_a_log_that_is_not_there() -> None:
         Severity.LOW, "in the configuration, and not there (without missingok)"
     )
     assert judge(allowed, Params(), NOW) == passed("not there, which its policy allows (missingok)")
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_a_log_that_is_a_link(rotated: bool) -> None:
+    data = {"kind": "link", "place": "l:1", "target": "/data/a", "rotated": rotated}
+
+    verdict = judge(Observation("/log/a", data), Params(), NOW)
+
+    if rotated:
+        assert verdict == passed("a symbolic link to /data/a, which has a stanza too")
+    else:
+        assert verdict == failed(
+            Severity.MEDIUM,
+            "a symbolic link to /data/a: logrotate passes over links, and no stanza is for that file",
+            remedy="name /data/a in the stanza at l:1",
+        )

@@ -12,6 +12,8 @@ from upkeep.verdicts import Measure, Severity, Status, failed, passed
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 STATE = {"path": "/var/lib/logrotate/status", "problem": "", "unseen": ""}
 
+OWN = {"log": "/log/a", "archive": "/log/a.1", "place": "l:1"}
+
 
 def seen(**more: Any) -> Observation:
     base = {"kind": "configuration", "files": ["/etc/logrotate.conf"], "stanzas": 2, "logs": 3}
@@ -37,6 +39,11 @@ def seen(**more: Any) -> Observation:
         ({"problems": ["/etc/b: Permission denied"]}, Status.UNKNOWN, None),
         ({"problems": ["a:3: 'rotat 7' is not understood"]}, Status.UNKNOWN, None),
         ({"problems": ["a: included 9 deep"]}, Status.UNKNOWN, None),
+        ({"own_archives": [OWN]}, Status.FAIL, Severity.MEDIUM),
+        ({"own_archives": [OWN], "problems": ["a: x"]}, Status.FAIL, Severity.MEDIUM),
+        ({"hard_links": ["/log/b"]}, Status.FAIL, Severity.MEDIUM),
+        ({"stanzas": 0}, Status.FAIL, Severity.MEDIUM),
+        ({"stanzas": 0, "problems": ["a: x"]}, Status.UNKNOWN, None),
         # What is known to be wrong goes before what is not known.
         (
             {"problems": ["a: ends within a stanza"], "errors": ["a: no"]},

@@ -72,6 +72,13 @@ def killed(number: int) -> object:
                 Measure("kills", 7),
             ),
         ),
+        *(
+            (
+                kills(2, 2, kills=odd),
+                failed(Severity.HIGH, "2 killed within 24 h, at most 0", Measure("kills", 2)),
+            )
+            for odd in (None, 7, {})
+        ),
         (kills(0, 0, window_hours=None), unknown("no window was given")),
     ],
 )

@@ -86,11 +86,24 @@ def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_w
     ("mean", "count", "unread", "status"),
     [
         (0.1, 76, 4, Status.PASS),
-        (0.1, 95, 5, Status.PASS),
-        (0.1, 94, 5, Status.UNKNOWN),
+        (0.0, 145, 5, Status.UNKNOWN),
+        (0.0, 146, 5, Status.PASS),
+        (1.0, 295, 5, Status.PASS),
+        (1.0, 290, 5, Status.UNKNOWN),
+        (0.1, 190, 10, Status.UNKNOWN),
+        (0.1, 100_000, 5, Status.PASS),
         (9.0, 20, 900, Status.FAIL),
     ],
-    ids=["a few lines", "one in twenty", "more than that", "what fails does"],
+    ids=[
+        "a few lines",
+        "a minute each makes the mean 2 s",
+        "just under it",
+        "a slower site, just under it",
+        "a slower site, at it",
+        "ten of 200",
+        "few of very many",
+        "what fails does",
+    ],
 )
 def test_lines_not_understood_may_be_the_slow_ones(
     mean: float, count: int, unread: int, status: Status

@@ -19,8 +19,12 @@ def seen(requests: int, errors: int, **more: Any) -> Observation:
     return Observation("/x.log", {**data, **more})
 
 
-def measures(requests: int, share: float) -> tuple[Measure, Measure]:
-    return Measure("requests", requests), Measure("server_error_share", share, "%")
+def measures(requests: int, share: float) -> tuple[Measure, ...]:
+    return (
+        Measure("requests", requests),
+        Measure("server_error_share", share, "%"),
+        Measure("unread_line_share", 0.0, "%"),
+    )
 
 
 @pytest.mark.parametrize(

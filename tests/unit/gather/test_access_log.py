@@ -20,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import clf_time
+from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "access_log"
@@ -102,7 +103,8 @@ def test_a_request_time_is_found_where_no_client_can_write(
     request = one(line)
 
     assert request is not None
-    assert request.seconds == seconds
+    took = request.took
+    assert (took.most if isinstance(took, Open) else took) == seconds
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,9 @@ def test_the_client_is_found_with_and_without_a_virtual_host(line: str, client: 
     ids=["caddy", "traefik", "nginx with texts"],
 )
 def test_json_lines_are_read(line: str, expected: tuple[Any, ...]) -> None:
-    assert tuple(one(line)) == expected
+    request = one(line)
+
+    assert (*request[:5], request.took) == expected
 
 
 def test_json_fields_can_be_named() -> None:
@@ -150,7 +154,7 @@ def test_json_fields_can_be_named() -> None:
 
     request = one(line, fields={"time": "when", "status": "http.code", "request_time": "http.took"})
 
-    assert (request.status, request.seconds) == (500, 0.012)
+    assert (request.status, request.took) == (500, 0.012)
 
 
 @pytest.mark.parametrize(
@@ -366,3 +370,109 @@ def test_a_forged_status_beside_an_error_does_not_hide_it(forged: int) -> None:
 
     for line in (combined, loose, loose.replace('"x"', '"x"y')):
         assert observe(line + "\n").data["server_errors"] == 1, line
+
+
+def caddy(logger: str, status: int, **more: Any) -> str:
+    request = {"client_ip": "192.0.2.9", "method": "GET", "uri": "/a"}
+    line = {"level": "error", "ts": NOW - 9, "logger": logger, "msg": "m", "request": request}
+    return json.dumps({**line, "duration": 0.5, "status": status, **more}) + "\n"
+
+
+ACCESS, ERROR = "http.log.access.log0", "http.log.error.log0"
+
+
+@pytest.mark.parametrize(
+    ("lines", "requests", "errors"),
+    [
+        ([(ACCESS, 502), (ERROR, 502)], 1, 1),
+        ([(ERROR, 502), (ACCESS, 502)], 1, 1),
+        ([(ERROR, 502), (ERROR, 502), (ACCESS, 502), (ACCESS, 502)], 2, 2),
+        ([(ERROR, 502), (ERROR, 502), (ACCESS, 502)], 2, 2),
+        ([(ACCESS, 502), (ACCESS, 502)], 2, 2),
+        ([(ERROR, 502), (ERROR, 500)], 2, 2),
+        ([(ERROR, 502), (ACCESS, 503)], 2, 2),
+        ([(ERROR, 404), (ACCESS, 404), (ACCESS, 200)], 2, 0),
+        ([(ACCESS, 0), (ACCESS, 200)], 2, 0),
+    ],
+)
+def test_a_request_that_caddy_logs_twice_is_one(
+    lines: list[tuple[str, int]], requests: int, errors: int
+) -> None:
+    seen = observe("".join(caddy(*line) for line in lines)).data
+
+    assert (seen["requests"], seen["server_errors"], seen["unparsed"]) == (requests, errors, 0)
+    assert sum(item["errors"] for item in seen["error_routes"]) == errors
+    assert seen["request_time"]["count"] == requests
+
+
+@pytest.mark.parametrize(
+    ("line", "unread"),
+    [
+        ({"logger": "tls.obtain", "msg": "acquiring lock"}, 0),
+        ({"logger": "http.handlers.reverse_proxy", "msg": "aborting with incomplete response"}, 0),
+        ({"msg": "serving initial configuration"}, 0),
+        ({"msg": "request", "code": 500}, 1),
+        ({"logger": "http.log.access.log0", "msg": "handled request"}, 1),
+        ({"logger": "app", "msg": "request", "code": 500}, 1),
+        ({"logger": ["tls"], "msg": "x"}, 1),
+    ],
+)
+def test_what_caddy_says_of_itself_is_no_request(line: dict[str, Any], unread: int) -> None:
+    seen = observe(json.dumps({"level": "info", "ts": NOW - 9, **line}) + "\n").data
+
+    assert (seen["requests"], seen["unparsed"]) == (0, unread)
+
+
+OWN = '192.0.2.9 - - [23/Nov/2026:08:31:06 +0000] "GET /a HTTP/1.1" 500 3'
+OWN_JSON = (
+    '{"time":"2026-11-23T08:31:06Z","remote_addr":"192.0.2.9","status":500,"request":"GET /a"}'
+)
+
+
+@pytest.mark.parametrize("own", [OWN, OWN_JSON], ids=["combined", "json"])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "Nov 23 08:31:06 lb1 nginx: ",
+        "Nov  3 08:31:06 lb1 nginx[77]: ",
+        "<190>Nov 23 08:31:06 lb1 nginx: ",
+        "<190>Nov 23 08:31:06 nginx: ",
+        "2026-11-23T08:31:06.123456+00:00 lb1 nginx: ",
+        "2026-11-23T08:31:06.123456789Z stdout F ",
+    ],
+)
+def test_what_a_syslog_or_a_container_puts_in_front_is_not_the_client(
+    own: str, prefix: str
+) -> None:
+    request = one(prefix + own)
+
+    assert request is not None
+    assert (request.client, request.status, request.at) == ("192.0.2.9", 500, 1795422666)
+
+
+@pytest.mark.parametrize("own", [OWN, OWN_JSON], ids=["combined", "json"])
+def test_a_line_that_docker_has_wrapped_is_read(own: str) -> None:
+    line = json.dumps({"log": own + "\n", "stream": "stdout", "time": "2026-11-23T08:31:06.1Z"})
+
+    request = one(line)
+
+    assert request is not None
+    assert (request.client, request.status) == ("192.0.2.9", 500)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ('1.2.3.4 - - [23/Nov/2026:08:31:06.123 +0000] "GET / HTTP/1.1" 200 3', 200),
+        ('1.2.3.4 - - [23/Nov/2026:08:31:06 +0000] "GET / HTTP/1.1" 000 0', 0),
+        ('1.2.3.4 - - [23/Nov/2026:08:31:06 +0000] "GET / HTTP/1.1" 0 0', 0),
+        ('1.2.3.4 - - [23/Nov/2026:08:31:06 +0000] "GET / HTTP/1.1" - -', 0),
+        ('{"time": 1795422666, "response_code": 0}', 0),
+    ],
+)
+def test_a_client_that_went_away_has_no_status(line: str, status: int) -> None:
+    request = one(line)
+
+    assert request is not None
+    assert request.status == status

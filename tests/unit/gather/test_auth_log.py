@@ -19,10 +19,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import
     hours,
     most_in_an_hour,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
-    parse_event,
-    parse_line,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import parse_line
+from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import parse_event
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
     ARGUMENTS,
     JOURNAL_FIELDS,
@@ -491,6 +489,8 @@ def test_a_public_log_agrees_with_counts_made_apart() -> None:
 
 # Where we count otherwise than fail2ban, and why. Of each message: the start.
 OTHERWISE = {
+    # One blank before `user=`, where PAM writes two.
+    "pam_unix: authentication failure; logname= uid=0 euid=0 tty= ruser= rhost=192.168.10.3 user=mailuser",
     # It waits for the address, or for a login that may follow; we count at once, and get the address later.
     "User root not allowed because account is locked",
     "Received disconnect from 198.51.100.76",
@@ -550,7 +550,13 @@ def test_fail2bans_verdicts_are_ours_but_where_we_say_why(name: str) -> None:
         told = {verdict["host"] for _text, verdict in block if "host" in verdict}
         # Of two readings we blame none; HPN-SSH's own message is not read.
         assert told <= addresses | {"127.0.0.1", "192.0.2.2"}
-        assert addresses <= told | {"192.0.2.5", "192.0.2.6", "61.0.0.1", "192.0.2.111"} | told
+        assert addresses <= told | {
+            "192.0.2.5",
+            "192.0.2.6",
+            "61.0.0.1",
+            "192.0.2.111",
+            "192.168.10.3",
+        }
 
     assert {message for message in differ if not message.startswith(tuple(OTHERWISE))} == set()
 
@@ -561,4 +567,4 @@ def test_no_sample_of_another_service_is_taken_for_a_login_of_sshd() -> None:
         for text in (samples() / "fail2ban" / name).read_text(encoding="utf-8").splitlines():
             line = parse_line(text, now, 0)
             event = parse_event(line) if line else None
-            assert event is None or event.kind == "pam"
+            assert event is None or line is None or line.program != "sshd"

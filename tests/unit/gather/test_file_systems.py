@@ -49,6 +49,68 @@ def test_each_file_system_is_seen_once() -> None:
     assert [mount.lost_writes for mount in chosen] == [False, True]
 
 
+def on_one(point: str, options: str, root: str = "/", shared: str = "rw") -> str:
+    """Return a mount of the file system that all of these share."""
+    return f"1 1 8:1 {root} {point} {options},relatime - xfs /dev/sda1 {shared}\n"
+
+
+# As an image-based system mounts its one file system: /sysroot and / cannot be written, /etc and /var can.
+IMAGE = (
+    on_one("/", "ro", "/ostree/deploy/x/0")
+    + on_one("/sysroot", "ro")
+    + on_one("/etc", "rw", "/ostree/deploy/x/0/etc")
+    + on_one("/var", "rw", "/ostree/deploy/x/var")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "expected"),
+    [
+        (IMAGE, (), {"/etc": False}),
+        (on_one("/snapshot", "ro") + on_one("/home", "rw", "/home"), (), {"/home": False}),
+        (on_one("/a", "ro") + on_one("/snapshot", "ro"), (), {"/a": True}),
+        (on_one("/a", "rw", shared="ro") + on_one("/longer", "rw", shared="ro"), (), {"/a": True}),
+        (
+            on_one("/", "rw") + on_one("/srv/x", "ro", "/x"),
+            ("/", "/srv/x"),
+            {"/": False, "/srv/x": True},
+        ),
+        (on_one("/", "rw") + on_one("/srv/x", "ro", "/x"), ("/",), {"/": False}),
+        (
+            on_one("/", "rw") + "2 1 11:0 / /media ro - iso9660 /dev/sr0 ro\n",
+            ("/", "/media"),
+            {"/": False},
+        ),
+    ],
+    ids=[
+        "an image",
+        "a snapshot",
+        "all read-only",
+        "after an error",
+        "a bind mount that fstab wants writable",
+        "one that fstab does not name",
+        "a disc",
+    ],
+)
+def test_a_writable_mount_stands_for_its_file_system(
+    text: str, wanted: tuple[str, ...], expected: dict[str, bool]
+) -> None:
+    found = choose(parse_mountinfo(text), DEFAULTS["ignore"], [], wanted)
+
+    assert {one.mount_point: one.read_only for one in found} == expected
+
+
+def test_errors_are_counted_by_the_number_of_the_device() -> None:
+    class Root(Mounts):
+        def realpath(self, path: str) -> str:
+            return "/sys/devices/x/sda/sda1" if path == "/sys/dev/block/8:1" else path
+
+    host = Root({"/sys/fs/ext4/sda1/errors_count": "3\n"})
+    [mount] = parse_mountinfo(line(1, "/").replace("/dev/x1", "/dev/root"))
+
+    assert file_systems.figures(host, mount)["errors"] == 3
+
+
 def test_images_and_layers_are_left_out_except_a_containers_root() -> None:
     text = line(1, "/", "overlay") + line(2, "/snap/x/1", "squashfs") + line(3, "/a", "overlay")
 

@@ -22,6 +22,7 @@ FILES = {
     "/proc/sys/fs/file-nr": "592\t8\t2466170\n",
     "/proc/pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.12 total=29731894\n",
 }
+MIB, GIB = 1024**2, 1024**3
 
 
 def test_a_host_without_swap_gives_three_observations() -> None:
@@ -83,3 +84,78 @@ def test_pressure_keeps_shares_only() -> None:
         "some_avg10": 1.5,
         "full_avg10": 0.25,
     }
+
+
+SPL = "13 1 0x01 147 39984 5164034231 71463921\nname                            type data\n"
+
+
+def arc(size: int, least: int) -> str:
+    return (
+        f"{SPL}hits 4 1\nc 4 {size}\nc_min 4 {least}\nc_max 4 9000\nsize 4 {size}\nhdr_size 4 5\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("statistics", "given_back"),
+    [
+        (None, 0),
+        (arc(4 * GIB, GIB), 3 * GIB),
+        (arc(GIB, GIB), 0),
+        (arc(GIB, 2 * GIB), 0),
+        (SPL, 0),
+        ("size 4 many\nc_min 4 1\n", 0),
+    ],
+    ids=["no ZFS", "shrinks", "at its least", "below its least", "no sizes", "no numbers"],
+)
+def test_the_cache_of_zfs_is_available(statistics: str | None, given_back: int) -> None:
+    files = {"/proc/meminfo": f"MemTotal: {8 * MIB} kB\nMemAvailable: {MIB} kB\n"}
+    if statistics is not None:
+        files["/proc/spl/kstat/zfs/arcstats"] = statistics
+    memory = gather({}, RecordedHost({**FILES, **files}))[0]
+
+    assert memory.data["available_bytes"] == GIB + given_back
+    assert memory.data["zfs_cache_bytes"] == given_back
+
+
+def test_no_more_is_available_than_there_is() -> None:
+    files = {
+        "/proc/meminfo": f"MemTotal: {2 * MIB} kB\nMemAvailable: {MIB} kB\n",
+        "/proc/spl/kstat/zfs/arcstats": arc(9 * GIB, 0),
+    }
+    memory = gather({}, RecordedHost({**FILES, **files}))[0]
+
+    assert memory.data["available_bytes"] == 2 * GIB
+
+
+HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+ZRAM = "/dev/zram0                              partition\t1048576\t\t1048576\t\t100\n"
+DISK = "/dev/dm-1                               partition\t2097152\t\t524288\t\t-2\n"
+FILE = "/swap\\040file                           file\t\t1048576\t\t0\t\t-3\n"
+
+
+@pytest.mark.parametrize(
+    ("listed", "total", "free", "expected"),
+    [
+        (HEAD + ZRAM, 1, 0, None),
+        (HEAD + ZRAM + ZRAM.replace("zram0", "zram1"), 2, 0, None),
+        (HEAD + DISK, 2, 1.5, (2, 1.5)),
+        (HEAD + ZRAM + DISK, 3, 1.5, (2, 1.5)),
+        (HEAD + ZRAM + DISK + FILE, 4, 2.5, (3, 2.5)),
+        (None, 2, 1.5, (2, 1.5)),
+        ("", 2, 1.5, (2, 1.5)),
+    ],
+    ids=["zram", "two of it", "a disk", "both", "a file too", "no list", "an empty list"],
+)
+def test_zram_is_no_swap_on_a_disk(
+    listed: str | None, total: float, free: float, expected: tuple[float, float] | None
+) -> None:
+    files = {
+        "/proc/meminfo": f"MemTotal: {MIB} kB\nMemAvailable: {MIB} kB\n"
+        f"SwapTotal: {int(total * MIB)} kB\nSwapFree: {int(free * MIB)} kB\n"
+    }
+    if listed is not None:
+        files["/proc/swaps"] = listed
+    swap = [one for one in gather({}, RecordedHost({**FILES, **files})) if one.subject == "swap"]
+
+    found = [(one.data["total_bytes"] / GIB, one.data["free_bytes"] / GIB) for one in swap]
+    assert found == ([expected] if expected else [])

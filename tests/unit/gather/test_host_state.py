@@ -12,7 +12,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import (
     clock,
     oom_kills,
     package_updates,
-    reboot,
     systemd_units,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError, Ran
@@ -33,6 +32,8 @@ def test_chrony_is_believed_first() -> None:
     assert seen.data == {
         "by": "chrony",
         "synchronized": True,
+        "own_clock": False,
+        "reference": "7F000001",
         "source": "127.0.0.1",
         "stratum": 4,
         "offset_seconds": 0.000001408,
@@ -42,6 +43,39 @@ def test_chrony_is_believed_first() -> None:
 
 def test_chrony_without_a_source_is_not_synchronized() -> None:
     assert clock.parse_chrony(text("clock/chrony_unset.txt"), 0.0)["synchronized"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("chrony", False), ("chrony_unset", False), ("chrony_local", True), ("chrony_orphan", True)],
+)
+def test_chrony_with_its_own_clock_as_source(name: str, own: bool) -> None:
+    assert clock.parse_chrony(text(f"clock/{name}.txt"), 0.0)["own_clock"] is own
+
+
+@pytest.mark.parametrize(
+    ("reference", "own"),
+    [
+        ("127.127.1.0", True),
+        ("127.127.1.1", True),
+        ("127.0.0.1", True),
+        ("LOCAL(0)", True),
+        (".LOCL.", True),
+        ("LCL", True),
+        ("ORPH", True),
+        ("GPS", False),
+        ("PPS", False),
+        ("127.127.20.0", False),
+        ("127.127.10.1", False),
+        ("192.0.2.7", False),
+        ("INIT", False),
+        ("", False),
+    ],
+)
+def test_ntpd_with_its_own_clock_as_source(reference: str, own: bool) -> None:
+    told = f"leap=00, stratum=9, refid={reference}, offset=0.0, sys_jitter=0.0\n"
+
+    assert clock.parse_ntpq(told)["own_clock"] is own
 
 
 def test_a_kernel_that_nobody_keeps_the_time_of() -> None:
@@ -130,7 +164,10 @@ class HostWithLists(RecordedHost):
     def __init__(self, files: dict[str, str], changed: dict[str, float]) -> None:
         super().__init__(
             {"/var/lib/dpkg/status": "", **files},
-            {" ".join(package_updates.APT): Ran(0, "")},
+            {
+                " ".join(package_updates.APT): Ran(0, ""),
+                " ".join(package_updates.INSTALLED): Ran(0, ""),
+            },
             clock=1_000_000.0,
         )
         self.changed = changed
@@ -170,23 +207,6 @@ def test_lists_of_security_updates_are_told_by_label_or_suite(release: str, coun
     [seen] = package_updates.gather({}, host)
 
     assert seen.data["security_lists"] == count
-
-
-@pytest.mark.parametrize(
-    ("running", "installed", "newer"),
-    [
-        ("6.1.0-28-amd64", ["6.1.0-28-amd64", "6.1.0-29-amd64"], "6.1.0-29-amd64"),
-        ("6.1.0-9-amd64", ["6.1.0-10-amd64", "6.1.0-9-amd64"], "6.1.0-10-amd64"),
-        ("6.1.0-29-amd64", ["6.1.0-28-amd64", "6.1.0-29-amd64"], None),
-        ("6.1.0-28-amd64", ["6.1.0-30-cloud-amd64"], None),
-        ("5.15.0-91-generic", ["5.15.0-101-generic", "6.5.0-14-lowlatency"], "5.15.0-101-generic"),
-        ("6.18.44-fc-v669", [], None),
-    ],
-)
-def test_a_newer_kernel_is_of_the_same_flavour(
-    running: str, installed: list[str], newer: str | None
-) -> None:
-    assert reboot.newer_kernel(running, installed) == newer
 
 
 def test_kills_are_found_in_the_ring_buffer() -> None:
@@ -253,6 +273,33 @@ def test_a_flooded_journal_is_searched_for_kills() -> None:
     assert (seen.data["log"], seen.data["in_window"]) == ("journal", 1)
 
 
+@pytest.mark.parametrize(
+    ("dmesg", "log", "in_window"),
+    [
+        (Ran(0, "[1.000000] Linux version 6.1\n" + KILLED), "kernel ring buffer", 1),
+        (Ran(0, "[1.000000] Linux version 6.1\n"), "journal", 0),
+        (Ran(1, "", "dmesg: read kernel buffer failed: Operation not permitted\n"), "journal", 0),
+    ],
+    ids=["there", "not there either", "not allowed"],
+)
+def test_a_journal_without_the_kernels_messages_is_not_the_only_log(
+    dmesg: Ran, log: str, in_window: int
+) -> None:
+    since = int(1_005_000.0 - 86400)
+    journal = (
+        f"journalctl --no-pager --output=short-unix --since=@{since} _TRANSPORT=kernel + "
+        "_SYSTEMD_UNIT=systemd-oomd.service"
+    )
+    host = RecordedHost(
+        {"/proc/vmstat": "oom_kill 1\n", "/proc/uptime": "450001.00 9000.00\n"},
+        {journal: Ran(0, "-- No entries --\n"), "dmesg": dmesg},
+        clock=1_005_000.0,
+    )
+    [seen] = oom_kills.gather({"window_hours": 24}, host)
+
+    assert (seen.data["log"], seen.data["in_window"]) == (log, in_window)
+
+
 def test_kills_are_found_in_the_journal() -> None:
     [(at, told)] = oom_kills.parse_journal(text("oom_kills/journal.txt"))
 
@@ -282,3 +329,34 @@ def test_a_journal_that_may_not_be_read_gives_no_false_zero() -> None:
         "journalctl: no journal files were found; "
         "dmesg: read kernel buffer failed: Operation not permitted"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "is_unit"),
+    [
+        ("nginx.service loaded failed failed A web server", True),
+        ("\u25cf nginx.service loaded failed failed A web server", True),
+        ("backup.timer not-found failed failed", True),
+        ("nginx: loaded failed failed", False),
+        ("Failed to list units: Connection timed out", False),
+        ("<html><head><title>502 Bad Gateway</title></head>", False),
+    ],
+)
+def test_a_line_of_systemctl_is_a_unit_or_is_said(line: str, is_unit: bool) -> None:
+    units, unread = systemd_units.parse_units(line + "\n\n")
+
+    assert (len(units), len(unread)) == (int(is_unit), int(not is_unit))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_update"),
+    [
+        ("RHSA-2026:1234 Important/Sec. kernel-5.14.0-1.x86_64", True),
+        ("FEDORA-2026-1 security Important kernel-6.1-1.x86_64 2026-11-01 08:00:00", True),
+        ("Error: Failed to download metadata", False),
+    ],
+)
+def test_a_line_of_dnf_is_an_update_or_is_said(line: str, is_update: bool) -> None:
+    updates, unread = package_updates.parse_dnf(line + "\n\n")
+
+    assert (len(updates), len(unread)) == (int(is_update), int(not is_update))

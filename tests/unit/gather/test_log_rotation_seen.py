@@ -131,3 +131,100 @@ def test_a_declared_configuration_that_is_not_there_is_unknown(tmp_path: Path) -
     seen = see(tmp_path, open_files=False)
 
     assert seen["logrotate"].error == f"{tmp_path}/conf: no such file"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "options", "archive"),
+    [
+        ("*", ["daily", "rotate 4"], "app.log.1"),
+        ("*", ["daily", "rotate 4", "compress"], "app.log.1.gz"),
+        ("*.log", ["daily", "rotate 4", "dateext", "extension .log"], "app-20261111.log"),
+        ("*", ["daily", "rotate 0"], None),
+        ("*.log", ["daily", "rotate 4"], None),
+        ("*", ["daily", "rotate 4", "olddir old"], None),
+        ("*.log*", ["daily", "rotate 4", "nocompress"], "app.log.1"),
+    ],
+)
+def test_a_pattern_that_takes_its_own_archives(
+    pattern: str, options: list[str], archive: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "log" / "old").mkdir(parents=True)
+    (tmp_path / "log" / "app.log").write_text("a line\n")
+    lines = "\n".join(options)
+    (tmp_path / "conf").write_text(f"{tmp_path}/log/{pattern} {{\n{lines}\n}}\n")
+
+    data = see(tmp_path, open_files=False)["logrotate"].data
+
+    expected = [str(tmp_path / "log" / archive)] if archive else []
+    assert [one["archive"] for one in data["own_archives"]] == expected
+
+
+@pytest.mark.parametrize("covered", [False, True], ids=["alone", "with a stanza for its target"])
+def test_a_log_that_is_a_link(covered: bool, tmp_path: Path) -> None:
+    log = configure(tmp_path, "daily")
+    (tmp_path / "data").mkdir()
+    log.rename(tmp_path / "data" / "real.txt")
+    log.symlink_to(tmp_path / "data" / "real.txt")
+    if covered:
+        with (tmp_path / "conf").open("a") as conf:
+            conf.write(f"{tmp_path}/data/real.txt {{\ndaily\n}}\n")
+
+    data = see(tmp_path, open_files=False)[str(log)].data
+
+    assert (data["kind"], data["rotated"]) == ("link", covered)
+    assert data["target"] == str(tmp_path / "data" / "real.txt")
+
+
+def test_a_link_to_a_device_collects_nothing(tmp_path: Path) -> None:
+    log = configure(tmp_path, "daily")
+    log.unlink()
+    log.symlink_to("/dev/null")
+
+    assert see(tmp_path, open_files=False)[str(log)].data["kind"] == "log"
+
+
+@pytest.mark.parametrize("place", ["~/more", "~/more.d"])
+def test_an_include_of_the_home(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "conf").write_text(f"include {place}\n")
+    (tmp_path / "more.d").mkdir()
+    for path in ("more", "more.d/app"):
+        (tmp_path / path).write_text("~/app.log {\ndaily\n}\n")
+    (tmp_path / "app.log").write_text("a line\n")
+
+    seen = see(tmp_path, open_files=False)
+
+    assert seen["logrotate"].data["problems"] == []
+    assert seen[str(tmp_path / "app.log")].data["exists"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "options", "named"),
+    [
+        ("gone.txt", [], True),
+        ("*.gone", [], True),
+        ("nowhere/*.log", [], True),
+        ("*.gone", ["missingok"], False),
+    ],
+)
+def test_a_log_that_is_missing_is_named(
+    pattern: str, options: list[str], named: bool, tmp_path: Path
+) -> None:
+    lines = "\n".join(["daily", *options])
+    (tmp_path / "conf").write_text(f"{tmp_path}/{pattern} {{\n{lines}\n}}\n")
+
+    seen = see(tmp_path, open_files=False)
+
+    assert (str(tmp_path / pattern) in seen) is named
+    assert not named or not seen[str(tmp_path / pattern)].data["exists"]
+
+
+def test_a_configuration_that_is_no_text_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_bytes(b"/var/log/a {\n}\n\0")
+
+    data = see(tmp_path, open_files=False)["logrotate"].data
+
+    assert data["problems"] == [f"{tmp_path}/conf: no text, it has NUL bytes"]
+    assert data["stanzas"] == 0
