@@ -33,7 +33,7 @@ def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) ->
     if as_json:
         document = {
             "version": 1,
-            "occurrences": [_document(asdict(one)) for one in found],
+            "occurrences": [_document(asdict(one) | {"reasons": sorted(one.why)}) for one in found],
             "debts": [_document(asdict(one)) for one in owed],
             "more": more,
         }

@@ -35,7 +35,7 @@ def due(
     return {
         "site": name(SITE), "schedule": of, "due_at": at, "begins_at": at, "ends_by": at + EVERY, "kind": kind,
         "host": "", "next_due_at": None, "priority": 5, "lacks": "", "owed": False, "state": state, "cause": cause,
-        "driver_id": "",
+        "driver_id": "", "reasons": "",
     } | more  # fmt: skip
 
 
@@ -45,11 +45,12 @@ def test_what_was_due_in_a_month_counts_once(store: Store) -> None:
 
     ends = datetime(2027, 2, 1, 5, tzinfo=UTC)
     rows = [due(at(number), "done") for number in range(700)]
-    rows += [due(at(number), "skipped", "blackout: Year's end") for number in range(700, 703)]
+    freeze = {"cause": "blackout: Year's end", "reasons": "blackout"}
+    rows += [due(at(number), "skipped", **freeze) for number in range(700, 703)]
     rows += [due(at(number), "missed", "no driver was there") for number in range(703, 710)]
     rows += [due(at(709), "done", "for 7 missed", "catch_up")]
     rows += [due(at(710), "partial", "not seen: web1")]
-    rows += [due(at(711), "partial", "late: ended 5 min after its time")]
+    rows += [due(at(711), "partial", "ended 5 min after its time", reasons="late")]
     # What a debt did belongs to the occurrence of its host.
     rows += [due(at(710), "done", "", "debt", host="web1")]
     # Retention may leave a catch-up alone, when a review names it.
