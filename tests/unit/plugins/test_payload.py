@@ -1,0 +1,68 @@
+"""What travels to each host: the sources without what only people read, line for line."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import zlib
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
+
+FILES = sorted(payload.FOLDER.rglob("*.py"))
+
+
+def sent(path: Path) -> str:
+    name = str(path.relative_to(payload.FOLDER))[: -len(".py")].replace("/", ".")
+    return zlib.decompress(base64.b64decode(payload._packed(name)[0])).decode()
+
+
+def without_docstrings(source: str) -> str:
+    """The tree of a source with the line of each statement; docstrings are empty."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, payload.DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Expr(ast.Constant(""), lineno=node.body[0].lineno)
+    for node in ast.walk(tree):
+        for column in ("col_offset", "end_col_offset", "end_lineno"):
+            if hasattr(node, column):
+                setattr(node, column, 0)
+    return ast.dump(tree, include_attributes=True)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_sent_does_the_same_on_the_same_lines(path: Path) -> None:
+    source = path.read_text("utf-8")
+
+    bare = sent(path)
+
+    assert len(bare.splitlines()) == len(source.splitlines())
+    assert without_docstrings(bare).replace("lineno=0", "") == without_docstrings(source).replace(
+        "lineno=0", ""
+    )
+    assert len(bare) < len(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "bare"),
+    [
+        ('"""Module."""\nx = 1  # why\n', "''\nx = 1  # why\n"),
+        ("# why\nx = 1\n", "\nx = 1\n"),
+        ('def f():\n    """One.\n\n    Two.\n    """\n', "def f():\n    ''\n\n\n\n"),
+        ('x = """\n# no comment\n"""\n', 'x = """\n# no comment\n"""\n'),
+        ('def f():\n    return """\n  # text {0}\n"""\n', 'def f():\n    return """\n  # text {0}\n"""\n'),
+        ('x = f"""\n# {1}\n"""\n', 'x = f"""\n# {1}\n"""\n'),
+        ("if x:\n    # why\n    pass\n", "if x:\n\n    pass\n"),
+        ('class A:\n    "Text."\n    b = "# no comment"\n', 'class A:\n    \'\'\n    b = "# no comment"\n'),
+    ],
+)  # fmt: skip
+def test_only_docstrings_and_lines_of_comments_are_left_out(source: str, bare: str) -> None:
+    assert payload._bare(source, list(ast.walk(ast.parse(source)))) == bare
+
+
+def test_the_whole_program_stays_small() -> None:
+    everything = [(name, {}) for name in sorted(payload.gathers())]
+
+    assert len(payload.build(everything, 60, transport.new_nonce())) < 200_000
