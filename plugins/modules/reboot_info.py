@@ -36,7 +36,7 @@ observations:
       returned: always
       sample: reboot
     data:
-      description: Time of the boot, running and newer kernel, the one that GRUB starts next, flag and packages with their times.
+      description: Time of the boot, running, newer and next kernel, flag and packages with their times.
       type: dict
       returned: always
       sample: {booted_at: '2026-11-01T04:00:00+00:00', running_kernel: 6.1.0-28-amd64, newer_kernel: 6.1.0-29-amd64,
