@@ -37,7 +37,7 @@ observations:
       returned: always
       sample: apt
     data:
-      description: Number of updates and of security updates, the first fifty of those, age of the lists in seconds.
+      description: Number of updates and of security updates, the first fifty of those, age of each list in seconds.
       type: dict
       returned: always
       sample: {manager: apt, lists: 3, lists_age_seconds: 3600.0, pending: 2, security: 1, security_updates:

@@ -36,11 +36,11 @@ observations:
       returned: always
       sample: reboot
     data:
-      description: Time of the boot, running and newer kernel, flag and packages with their times.
+      description: Time of the boot, running, newer and next kernel, flag and packages with their times.
       type: dict
       returned: always
       sample: {booted_at: '2026-11-01T04:00:00+00:00', running_kernel: 6.1.0-28-amd64, newer_kernel: 6.1.0-29-amd64,
-        flag_at: null, packages: []}
+        next_kernel: 6.1.0-29-amd64, compared_by: dpkg, flag_at: null, packages: []}
     raw:
       description: The kernels and the flag.
       type: str

@@ -240,25 +240,18 @@ def parse_policy(
             version = row.group(2) if row.group(1) != "***" and version != "***" else "***"
         elif line == "  Version table:":
             version = ""
-        elif source and version not in ("", "***"):
-            priority, address, suite = source.groups()
-            place = re.sub(r"^[\w+]+:(?://)?(?:[^/@]*@)?", "", address)
-            archive = archives.get(_key(f"{place}/dists/{suite}"), {})
-            if not archive.get("security", SECURITY.search(suite)):
-                continue
-            of_release = release and (archive.get("codename") or suite).startswith(release)
-            if int(priority) >= FOLLOWED or of_release:
-                found.setdefault(
-                    package,
-                    {
-                        "package": package,
-                        "installed": said["Installed"],
-                        "candidate": version,
-                        "security": True,
-                        "is_candidate": version == said["Candidate"],
-                    },
-                )
-    return list(found.values())
+        elif source and version not in ("", "***") and _is_expected(source, archives, release):
+            found.setdefault(
+                package,
+                {
+                    "package": package,
+                    "installed": said["Installed"],
+                    "candidate": version,
+                    "security": True,
+                    "is_candidate": version == said["Candidate"],
+                },
+            )
+    return [update for update in found.values() if update["installed"] != "(none)"]
 
 
 def parse_apt(text: str) -> list[dict[str, Any]]:
@@ -282,6 +275,19 @@ def parse_apt(text: str) -> list[dict[str, Any]]:
             }
         )
     return updates
+
+
+def _is_expected(source: Any, archives: dict[str, dict[str, Any]], release: str) -> bool:
+    """Return whether a line of a version table is of a security archive that this system is to follow."""
+    priority, address, suite = source.groups()
+    place = re.sub(r"^[\w+]+:(?://)?(?:[^/@]*@)?", "", address)
+    archive = archives.get(_key(f"{place}/dists/{suite}"), {})
+    if not archive.get("security", SECURITY.search(suite)):
+        return False
+    # Ubuntu's own client sets ESM back where there is no contract for it.
+    is_esm = archive.get("label", "").startswith("UbuntuESM")
+    is_ours = bool(release) and (archive.get("codename") or suite).startswith(release)
+    return int(priority) >= FOLLOWED or (is_ours and not is_esm)
 
 
 def _dnf(host: Host) -> Observation:

@@ -138,9 +138,7 @@ class AptHost(Host):
 
 
 NOW = datetime.now(UTC)
-pytestmark_apt = pytest.mark.skipif(
-    shutil.which("apt-cache") is None, reason="no apt on this machine"
-)
+needs_apt = pytest.mark.skipif(shutil.which("apt-cache") is None, reason="no apt on this machine")
 
 
 def verdict(host: Host) -> Verdict:
@@ -149,7 +147,7 @@ def verdict(host: Host) -> Verdict:
     return judge(seen, Params(), datetime.now(UTC))
 
 
-@pytestmark_apt
+@needs_apt
 @pytest.mark.parametrize(
     ("held", "pin", "named"),
     [
@@ -177,7 +175,7 @@ def test_a_security_update_that_apt_leaves_out_is_pending(
     assert found.message == f"1 security updates pending, at most 0: {named}"
 
 
-@pytestmark_apt
+@needs_apt
 def test_an_update_that_a_point_release_has_replaced_is_still_a_security_update(
     tmp_path: Path,
 ) -> None:
@@ -190,7 +188,7 @@ def test_an_update_that_a_point_release_has_replaced_is_still_a_security_update(
     assert verdict(host).message == "1 security updates pending, at most 0: hello"
 
 
-@pytestmark_apt
+@needs_apt
 @pytest.mark.parametrize(
     ("pin", "status"),
     [("Package: *\nPin: release n=trixie-security\nPin-Priority: 100\n", "pass"), ("", "fail")],
@@ -209,7 +207,19 @@ def test_an_archive_of_another_release_counts_if_it_is_followed(
     assert verdict(host).status.value == status
 
 
-@pytestmark_apt
+@needs_apt
+def test_ubuntus_esm_without_a_contract_is_not_followed(tmp_path: Path) -> None:
+    host = AptHost(tmp_path)
+    host.install("hello")
+    host.publish("UbuntuESM", "bookworm-infra-security", NOW, hello="1.1")
+    host.publish("Ubuntu", "bookworm-security", NOW, hello="1.0")
+    host.update()
+    host.pin("Package: *\nPin: release l=UbuntuESM\nPin-Priority: -32768\n")
+
+    assert verdict(host).status is Status.PASS
+
+
+@needs_apt
 @pytest.mark.parametrize(
     ("main", "security", "told"),
     [
@@ -233,7 +243,7 @@ def test_each_security_archive_has_its_own_age(
     assert verdict(host).message == told
 
 
-@pytestmark_apt
+@needs_apt
 def test_a_security_archive_that_cannot_be_reached_any_more_grows_old(tmp_path: Path) -> None:
     host = AptHost(tmp_path)
     host.install("hello")
@@ -249,7 +259,7 @@ def test_a_security_archive_that_cannot_be_reached_any_more_grows_old(tmp_path: 
     )
 
 
-@pytestmark_apt
+@needs_apt
 def test_what_apt_cache_does_not_tell_is_no_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
