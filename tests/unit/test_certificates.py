@@ -129,8 +129,8 @@ def test_what_people_call_it(names: tuple[x509.NameAttribute[Any], ...], expecte
         ("portal.example.org", ["*.other.org"], False),
         ("a.b.example.org", ["*.example.org", "*.b.other.org"], False),
         ("portal.*.org", ["*.*.org"], False),
-        ("portal.example.org", ["a..b", "\u2024.org", "", "portal.example.org"], True),
-        ("portal.example.org", ["a..b", "\u2024.org", ""], False),
+        ("portal.example.org", ["a..b", "ü" * 64 + ".org", "", "portal.example.org"], True),
+        ("portal.example.org", ["a..b", "ü" * 64 + ".org", ""], False),
         ("a!b.example.org", ["a!b.example.org"], True),
     ],
 )
