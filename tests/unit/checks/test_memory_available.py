@@ -26,6 +26,7 @@ def memory(available: int, **data: object) -> Observation:
         (49, Severity.HIGH),
         (20, Severity.HIGH),
         (19, Severity.CRITICAL),
+        (0, Severity.CRITICAL),
     ],
 )
 def test_limits(available: int, severity: Severity | None) -> None:

@@ -26,6 +26,14 @@ def ago(days: float) -> str:
     [
         (reboot(), passed("no reboot pending, running 6.1.0-28-amd64")),
         (
+            reboot(newer_kernel="6.1.0-29-amd64", newer_kernel_at=ago(14 + 1 / 86400)),
+            failed(
+                Severity.HIGH,
+                "reboot pending: kernel 6.1.0-29-amd64 is installed, running 6.1.0-28-amd64; for 14 d, at most 14 d",
+                Measure("pending", 14.0, "d"),
+            ),
+        ),
+        (
             reboot(newer_kernel="6.1.0-29-amd64", newer_kernel_at=ago(14)),
             failed(
                 Severity.LOW,

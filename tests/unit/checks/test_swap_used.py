@@ -19,7 +19,13 @@ def swap(used: int) -> Observation:
 
 @pytest.mark.parametrize(
     ("used", "severity"),
-    [(799, None), (800, Severity.LOW), (949, Severity.LOW), (950, Severity.MEDIUM)],
+    [
+        (799, None),
+        (800, Severity.LOW),
+        (949, Severity.LOW),
+        (950, Severity.MEDIUM),
+        (1000, Severity.MEDIUM),
+    ],
 )
 def test_limits(used: int, severity: Severity | None) -> None:
     verdict = judge(swap(used), Params(), NOW)
