@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID, NameOID
 from made_certificates import BEGINS, make
 
+from upkeep.certificate_issuers import issued
 from upkeep.certificates import (
     MOST_CERTIFICATES,
     CertificateError,
@@ -21,7 +22,6 @@ from upkeep.certificates import (
     extension,
     is_authority,
     is_for,
-    issued,
     load,
     public_key_der,
     title,
