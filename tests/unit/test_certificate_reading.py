@@ -69,8 +69,10 @@ def test_what_is_no_certificate_is_told_as_such(spoil: Callable[[str], Any]) -> 
 def test_so_many_certificates_of_a_chain_are_read() -> None:
     der = make().der
 
-    assert MOST_CERTIFICATES == 30
-    assert len(chain({"der": der, "chain": [der] * 31})) == 31
+    assert MOST_CERTIFICATES == 400
+    assert (
+        len(chain({"der": der, "chain": [der] * (MOST_CERTIFICATES + 1)})) == MOST_CERTIFICATES + 1
+    )
     assert len(chain({"der": der, "chain": "none"})) == 1
 
 
@@ -105,8 +107,8 @@ def test_a_key_of_a_kind_that_is_not_known_is_neither_read_nor_verified() -> Non
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ((), "number abc"),
-        ((x509.NameAttribute(NameOID.COMMON_NAME, " "),), "number abc"),
+        ((), "'number abc'"),
+        ((x509.NameAttribute(NameOID.COMMON_NAME, " "),), "'number abc'"),
         ((x509.NameAttribute(NameOID.ORGANIZATION_NAME, "A  B"),), "'A B'"),
         (
             (
