@@ -42,6 +42,7 @@ APART = (
     "test_children.py",
     "test_serve.py",
     "test_backup_programs.py",
+    "test_foreign_input.py",
 )
 
 
