@@ -45,6 +45,8 @@ SIGNATURES = {
     "ECDSA": "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
 }
 """Algorithms of each kind of key, for openssl's -sigalgs."""
+REFUSAL = re.compile(r"handshake failure|insufficient security|illegal parameter")
+"""OpenSSL's words for what a server says that has nothing in common with the client. RFC 8446, section 6.2."""
 OWN_ROOT = (18, 19)
 """OpenSSL's errors for a root that came with the certificate and is not trusted."""
 NOT_FOR_THIS = 26
@@ -402,7 +404,7 @@ def served_chain(
 ) -> list[bytes]:
     """Return the chain as openssl sees it presented, for what Python does not show or cannot ask for.
 
-    kind: of the key that is asked for, or empty for any.
+    kind: of the key that is asked for, or empty for any. Empty if the server refused; raise HostError.
     """
     command = ["s_client", "-connect", place, "-showcerts"]
     command += ["-servername", server_name] if server_name else ["-noservername"]
@@ -410,7 +412,11 @@ def served_chain(
     command += ["-sigalgs", SIGNATURES[kind]] if kind else []
     ran = _openssl(host, [*command, "-cipher", "ALL:@SECLEVEL=0"], "", "Q\n", timeout_seconds)
     shown = ran.out.partition("\nServer certificate")[0]
-    return _certificates(pem_blocks(_bytes(shown))[0], [])
+    found = _certificates(pem_blocks(_bytes(shown))[0], [])
+    if not found and not REFUSAL.search(ran.err):
+        lines = [line for line in ran.err.splitlines() if "err" in line] or [f"status {ran.status}"]
+        raise HostError(f"openssl s_client: {lines[0][:160]}")
+    return found
 
 
 def _openssl(
