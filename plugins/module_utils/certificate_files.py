@@ -24,6 +24,8 @@ OPENSSL_SECONDS = 10.0
 PASSPHRASE = "UPKEEP_CERTIFICATE_PASSPHRASE"  # noqa: S105 - the name of a variable
 CERTIFICATE = re.compile(r"(?:X509 |TRUSTED )?CERTIFICATE")
 PKCS7 = ("PKCS7", "PKCS #7 SIGNED DATA", "CMS")
+NO_CERTIFICATES = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST", "ATTRIBUTE CERTIFICATE")
+"""Labels with the word, of what no server presents. RFC 7468, sections 7 and 9."""
 LINE = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 #/]{1,40})-----")
 KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 EMBEDDED = re.compile(rb"LS0tLS1CRUdJTi[A-Za-z0-9+/]+={0,2}")
@@ -86,6 +88,7 @@ def read_certificates(host: Host, path: str, passphrase: str = "") -> Certificat
     if len(data) > FILE_LIMIT_BYTES:
         faults.insert(0, f"more than {FILE_LIMIT_BYTES} bytes; the rest was not looked at")
     if found:
+        faults += _passed_over(blocks, data)
         return _limited(kind, found, KEY.search(data) is not None, faults)
     if any(label in PKCS7 for label, _number, _block in blocks):
         return _pkcs7(host, path, "PEM")
@@ -160,6 +163,19 @@ def _certificates(blocks: list[tuple[str, int, bytes]], faults: list[str]) -> li
             except ValueError as exc:
                 faults.append(f"line {number}: a certificate that is no base64: {exc}")
     return found
+
+
+def _passed_over(blocks: list[tuple[str, int, bytes]], data: bytes) -> list[str]:
+    """Return what lies beside the certificates of a file, is not read, and may hold more of them."""
+    strange = [
+        f"line {number}: -----BEGIN {label}----- beside certificates, which was not looked at"
+        for label, number, _block in blocks
+        if label in PKCS7
+        or ("CERT" in label and not CERTIFICATE.fullmatch(label) and label not in NO_CERTIFICATES)
+    ]
+    if b"\0" in data:
+        strange.append(f"byte {data.index(0)}: what is no text beside certificates in PEM")
+    return strange
 
 
 def _embedded(text: bytes, faults: list[str]) -> list[bytes]:
