@@ -24,6 +24,8 @@ OPENSSL_SECONDS = 10.0
 PASSPHRASE = "UPKEEP_CERTIFICATE_PASSPHRASE"  # noqa: S105 - the name of a variable
 CERTIFICATE = re.compile(r"(?:X509 |TRUSTED )?CERTIFICATE")
 PKCS7 = ("PKCS7", "PKCS #7 SIGNED DATA", "CMS")
+NO_CERTIFICATES = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST", "ATTRIBUTE CERTIFICATE")
+"""Labels with the word, of what no server presents. RFC 7468, sections 7 and 9."""
 LINE = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 #/]{1,40})-----")
 KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 EMBEDDED = re.compile(rb"LS0tLS1CRUdJTi[A-Za-z0-9+/]+={0,2}")
@@ -45,6 +47,8 @@ SIGNATURES = {
     "ECDSA": "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
 }
 """Algorithms of each kind of key, for openssl's -sigalgs."""
+REFUSAL = re.compile(r"handshake failure|insufficient security|illegal parameter")
+"""OpenSSL's words for what a server says that has nothing in common with the client. RFC 8446, section 6.2."""
 OWN_ROOT = (18, 19)
 """OpenSSL's errors for a root that came with the certificate and is not trusted."""
 NOT_FOR_THIS = 26
@@ -84,6 +88,7 @@ def read_certificates(host: Host, path: str, passphrase: str = "") -> Certificat
     if len(data) > FILE_LIMIT_BYTES:
         faults.insert(0, f"more than {FILE_LIMIT_BYTES} bytes; the rest was not looked at")
     if found:
+        faults += _passed_over(blocks, data)
         return _limited(kind, found, KEY.search(data) is not None, faults)
     if any(label in PKCS7 for label, _number, _block in blocks):
         return _pkcs7(host, path, "PEM")
@@ -158,6 +163,19 @@ def _certificates(blocks: list[tuple[str, int, bytes]], faults: list[str]) -> li
             except ValueError as exc:
                 faults.append(f"line {number}: a certificate that is no base64: {exc}")
     return found
+
+
+def _passed_over(blocks: list[tuple[str, int, bytes]], data: bytes) -> list[str]:
+    """Return what lies beside the certificates of a file, is not read, and may hold more of them."""
+    strange = [
+        f"line {number}: -----BEGIN {label}----- beside certificates, which was not looked at"
+        for label, number, _block in blocks
+        if label in PKCS7
+        or ("CERT" in label and not CERTIFICATE.fullmatch(label) and label not in NO_CERTIFICATES)
+    ]
+    if b"\0" in data:
+        strange.append(f"byte {data.index(0)}: what is no text beside certificates in PEM")
+    return strange
 
 
 def _embedded(text: bytes, faults: list[str]) -> list[bytes]:
@@ -402,7 +420,7 @@ def served_chain(
 ) -> list[bytes]:
     """Return the chain as openssl sees it presented, for what Python does not show or cannot ask for.
 
-    kind: of the key that is asked for, or empty for any.
+    kind: of the key that is asked for, or empty for any. Empty if the server refused; raise HostError.
     """
     command = ["s_client", "-connect", place, "-showcerts"]
     command += ["-servername", server_name] if server_name else ["-noservername"]
@@ -410,7 +428,11 @@ def served_chain(
     command += ["-sigalgs", SIGNATURES[kind]] if kind else []
     ran = _openssl(host, [*command, "-cipher", "ALL:@SECLEVEL=0"], "", "Q\n", timeout_seconds)
     shown = ran.out.partition("\nServer certificate")[0]
-    return _certificates(pem_blocks(_bytes(shown))[0], [])
+    found = _certificates(pem_blocks(_bytes(shown))[0], [])
+    if not found and not REFUSAL.search(ran.err):
+        lines = [line for line in ran.err.splitlines() if "err" in line] or [f"status {ran.status}"]
+        raise HostError(f"openssl s_client: {lines[0][:160]}")
+    return found
 
 
 def _openssl(

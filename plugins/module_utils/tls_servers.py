@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -14,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files im
     KEY_KINDS,
     NOT_FOR_THIS,
     OWN_ROOT,
+    REFUSAL,
     key_kind,
     pem,
     served_chain,
@@ -40,6 +42,26 @@ class Presented:
     whole: bool
     version: str
     trust: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Others:
+    """What is presented to clients that take another kind of key only.
+
+    fault: why there may be one that was not seen; note: the same, where the server may as well have refused.
+    """
+
+    found: list[Presented]
+    fault: str = ""
+    note: str = ""
+
+
+class KindUnseenError(Exception):
+    """Why it was not seen if a server has a certificate for a kind of key; refused: it may have refused."""
+
+    def __init__(self, reason: str, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -75,34 +97,72 @@ class Server:
         certificates, whole = self._completed(certificates, whole, "")
         return Presented(certificates, whole, version, self._rest(trust, "", certificates))
 
-    def present_others(self, first: Presented) -> list[Presented]:
+    def present_others(self, first: Presented) -> Others:
         """Return what clients are shown that take another kind of key only."""
         found: list[Presented] = []
+        unseen: dict[bool, list[str]] = {True: [], False: []}
         for kind in KEY_KINDS:
             if kind == key_kind(first.certificates[0]):
                 continue
-            other = self._of_kind(kind)
+            try:
+                other = self._of_kind(kind, first.version)
+            except KindUnseenError as exc:
+                unseen[exc.refused].append(f"an {kind} certificate, if any, was not seen: {exc}")
+                continue
             if other is not None and key_kind(other.certificates[0]) == kind:
                 found.append(other)
-        return found
+        return Others(found, "; ".join(unseen[False]), "; ".join(unseen[True]))
 
-    def _of_kind(self, kind: str) -> Presented | None:
-        """Return what is shown to a client that takes this kind of key only; None if there is no such."""
+    def _of_kind(self, kind: str, version: str) -> Presented | None:
+        """Return what is shown to a client that takes this kind of key only; None if there is no such.
+
+        version: what the server chose before. Raise KindUnseenError.
+        """
         context = looking_context()
         limit_key(context, kind)
         try:
             certificates, whole = self.shake(context, peer_chain)
+        except NoAnswerError as exc:
+            reason = str(exc)
+            newest_only = "protocol version" in reason
+            # With TLS 1.3 ciphers do not say which key is meant, and those of TLS 1.2 may leave one out.
+            if newest_only or (REFUSAL.search(reason) and version == "TLSv1.3"):
+                return self._of_kind_in_newest(kind, newest_only)
+            if REFUSAL.search(reason):
+                return None
+            raise KindUnseenError(reason, exc.stage == "tls" and not is_late(exc)) from exc
+        try:
             certificates, whole = self._completed(certificates, whole, kind)
             trust = self._rest(self._trust(kind), kind, certificates)
-            return Presented(certificates, whole, "", trust) if certificates else None
         except NoAnswerError as exc:
-            if "protocol version" not in str(exc) or self.host.which("openssl") is None:
+            raise KindUnseenError(str(exc)) from exc
+        return Presented(certificates, whole, "", trust) if certificates else None
+
+    def _of_kind_in_newest(self, kind: str, newest_only: bool) -> Presented | None:
+        """Return what is shown with TLS 1.3, None if there is no such; raise KindUnseenError."""
+        if self.host.which("openssl") is None:
+            if not newest_only:
                 return None
-        # It has TLS 1.3 only, where ciphers do not say which key is meant.
-        seen = self._by_openssl(kind)
+            raise KindUnseenError("with TLS 1.3 alone this takes openssl on the host", True)
+        try:
+            seen = self._served(kind)
+        except HostError as exc:
+            raise KindUnseenError(str(exc)) from exc
         if not seen:
             return None
         return Presented(seen, True, "", trust_of(self.host, seen, self.ca_file, True))
+
+    def accepts_old(self) -> str:
+        """Return the version agreed to where a client has nothing newer than TLS 1.1; empty if refused.
+
+        Raise NoAnswerError if it could not be tried.
+        """
+        try:
+            return str(self.shake(looking_context(old_only=True), ssl.SSLSocket.version) or "")
+        except NoAnswerError as exc:
+            if exc.stage != "tls" or is_late(exc) or "available" in str(exc):
+                raise
+            return ""
 
     def _completed(
         self, certificates: list[bytes], whole: bool, kind: str
@@ -115,13 +175,17 @@ class Server:
 
     def _by_openssl(self, kind: str) -> list[bytes]:
         """Return the chain as openssl shows it, empty if it cannot be seen."""
+        try:
+            return self._served(kind)
+        except HostError:
+            return []
+
+    def _served(self, kind: str) -> list[bytes]:
+        """Return the chain as openssl shows it, empty if the server refused; raise HostError."""
         where = f"[{self.address}]" if ":" in self.address else self.address
         sni = "" if _is_address(self.name) else self.name
         place = f"{where}:{self.port}"
-        try:
-            return served_chain(self.host, place, sni, self.protocol, self.seconds, kind)
-        except HostError:
-            return []
+        return served_chain(self.host, place, sni, self.protocol, self.seconds, kind)
 
     def _trust(self, kind: str) -> dict[str, Any]:
         """Return if the host would trust what is presented, apart from name and time; raise NoAnswerError."""
@@ -157,6 +221,11 @@ class Server:
                 return {"trusted": False, "code": cause.verify_code, "reason": reason}
             raise
         return {"trusted": True, "code": 0, "reason": ""}
+
+
+def is_late(exc: NoAnswerError) -> bool:
+    """Return whether no answer came in time."""
+    return isinstance(exc.__cause__, socket.timeout)
 
 
 def _is_address(text: str) -> bool:

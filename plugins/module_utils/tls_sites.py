@@ -108,7 +108,8 @@ def parse_nginx(text: str, include: _Includer | None = None, into: Block | None 
             words = []
         elif words:
             if words[0] == "include" and include is not None:
-                include(words[1:], stack[-1])
+                # A pattern may name nothing.
+                include(words[1:], stack[-1], not any(set("*?[") & set(one) for one in words[1:]))
             stack[-1].directives.append(words)
             words = []
     return root
@@ -131,13 +132,22 @@ class _Includer:
         self._read(self.open[0], root)
         return root
 
-    def __call__(self, patterns: list[str], block: Block) -> None:
+    def __call__(self, patterns: list[str], block: Block, must_be: bool) -> None:
+        """Read what the patterns name; must_be: the server does not start where a pattern names nothing."""
         for pattern in patterns:
             full = pattern if pattern.startswith("/") else f"{self.folder}/{pattern}"
             try:
-                self._include(self.host.glob(full), block)
+                found = self.host.glob(full)
+                self._include(found, block)
             except HostError as exc:
                 self.unread[full] = str(exc)
+                continue
+            if "${" in pattern:
+                reason = f"{full}: an include with a variable in its name; {NOT_LOOKED_AT}"
+                self.unread[full] = reason
+            elif must_be and not found:
+                named = f"{self.open[-1]} includes it"
+                self.unread[full] = f"{full}: no such file, and {named}; the server will not start"
 
     def _include(self, paths: list[str], block: Block) -> None:
         for path in paths:
@@ -239,12 +249,17 @@ def parse_apache(text: str, include: _Includer | None = None, into: Block | None
             stack.append(block)
         else:
             if words[0].lower() in ("include", "includeoptional") and include is not None:
-                include([_folder_pattern(include.host, word) for word in words[1:]], stack[-1])
+                # <IfModule>, <IfDefine> and <If> may leave out what they hold.
+                surely = not any(one.words[0].lower().startswith("if") for one in stack[1:])
+                must_be = words[0].lower() == "include" and surely
+                include([_folder_pattern(word) for word in words[1:]], stack[-1], must_be)
+            elif words[0].lower() == "serverroot" and include is not None:
+                include.folder = words[1] if len(words) > 1 else include.folder
             stack[-1].directives.append(words)
     return root
 
 
-def _folder_pattern(host: Host, word: str) -> str:
+def _folder_pattern(word: str) -> str:
     """Return a pattern for all in the folder if a whole folder is included."""
     return word.rstrip("/") + "/*" if word.endswith("/") else word
 

@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, p
 from upkeep import der
 from upkeep.certificates import CertificateError
 
+ECDSA = ("1.2.840.10045.4.", "2.16.840.1.101.3.4.3.")
+"""What identifiers of ECDSA's signatures begin with: with SHA-1 and SHA-2, with SHA-3. RFC 5480, appendix A; NIST."""
+
 
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
     """Return whether issuer signed certificate; None if the names agree and the signature cannot be verified.
@@ -71,9 +74,11 @@ def signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | No
                 return False
             key.verify(signature, content, scheme, hash_algorithm)
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            if not isinstance(scheme, ec.ECDSA):
+            # By its identifier: the library tells no scheme of ecdsa-with-SHA1.
+            named = certificate.signature_algorithm_oid.dotted_string
+            if hash_algorithm is None or not named.startswith(ECDSA):
                 return False
-            key.verify(signature, content, scheme)
+            key.verify(signature, content, ec.ECDSA(hash_algorithm))
         elif isinstance(key, dsa.DSAPublicKey):
             if scheme is not None or hash_algorithm is None:
                 return False

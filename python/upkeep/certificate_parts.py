@@ -94,7 +94,8 @@ def judge_parts(
 ) -> V:
     """Return the verdict on a part; on a whole observation, the worst of its parts. What cannot be read is unknown.
 
-    What could not be read of the file turns a pass into unknown, and no failure into anything else.
+    What could not be read of the file, or seen of the server (fault), turns a pass into unknown, and no failure into
+    anything else. What may not have been there to see (note) is said with a pass.
     """
     order = (Status.PASS, Status.UNKNOWN, Status.FAIL)
     found: list[tuple[Observation, V]] = []
@@ -110,6 +111,9 @@ def judge_parts(
         fault = part.data.get("fault")
         if fault and verdict is not None and verdict.status is Status.PASS:
             verdict = unknown(f"{short(fault, 240)}; else: {verdict.message}")
+        note = part.data.get("note")
+        if note and verdict is not None and verdict.status is Status.PASS:
+            verdict = replace(verdict, message=f"{verdict.message}; {short(note, 240)}")
         found.append((part, verdict))
 
     def badness(one: tuple[Observation, V]) -> tuple[int, int]:
@@ -282,5 +286,6 @@ def _presented_too(seen: Observation) -> Iterator[Observation]:
         own = ("der", "chain", "chain_seen", "trust", "on_disk")
         # The protocol is the server's, and told of the first.
         data = {**seen.data, "part": LEAF, "protocol": "", "old_protocol": ""}
+        data |= {"old_protocol_unseen": "", "fault": "", "note": ""}
         data |= {name: one.get(name) for name in own}
         yield Observation(f"{seen.subject} ({kind})", data)

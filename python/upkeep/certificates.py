@@ -116,6 +116,14 @@ def is_for_servers(certificate: x509.Certificate) -> bool:
     return usage is None or any(one in usage for one in servers)
 
 
+def has_server_usage(certificate: x509.Certificate) -> bool:
+    """Return whether its key may do what TLS asks of a server's; RFC 5280, section 4.2.1.3."""
+    usage = extension(certificate, x509.KeyUsage)
+    return usage is None or bool(
+        usage.digital_signature or usage.key_encipherment or usage.key_agreement
+    )
+
+
 def public_key_der(certificate: x509.Certificate) -> bytes:
     """Return the SubjectPublicKeyInfo; raise CertificateError if it cannot be read."""
     try:

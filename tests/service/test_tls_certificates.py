@@ -395,3 +395,39 @@ def test_a_real_bundle_is_read_whole() -> None:
     assert seen.data["count"] == Path(path).read_bytes().count(b"BEGIN CERTIFICATE")
     assert f"the first to end of {seen.data['count']} authorities" in found
     assert seen.raw == ""
+
+
+def two_keys(home: Path) -> list[str]:
+    """Return the files of an ECDSA and an RSA certificate for one name, valid for long; their root is root.pem."""
+    root = authority("Root")
+    (home / "root.pem").write_bytes(root.pem)
+    rsa_made = make("a.example", root, begins=BEGAN, lifetime=300 * DAY, key=rsa_key())
+    ec_made = make("a.example", root, begins=BEGAN, lifetime=300 * DAY)
+    return [write(home, "ec", ec_made), write(home, "rsa", rsa_made)]
+
+
+def test_a_key_that_only_tls_1_3_shows_is_seen(home: Path) -> None:
+    port = free_port()
+    more = (
+        "ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256; "
+        "ssl_prefer_server_ciphers on;"
+    )
+    with nginx(home, server(port, two_keys(home), more), [port]):
+        (seen,) = look(endpoints=[f"a.example@127.0.0.1:{port}"])
+
+    assert [one["key_kind"] for one in seen.data["others"]] == ["RSA"]
+    assert "fault" not in seen.data
+    assert "note" not in seen.data
+
+
+def test_a_key_that_cannot_be_asked_for_without_openssl_is_said(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    with nginx(home, server(port, two_keys(home), "ssl_protocols TLSv1.3;"), [port]):
+        monkeypatch.setattr(Host, "which", lambda _self, _program: None)
+        seen = look(endpoints=[f"a.example@127.0.0.1:{port}"])
+
+    (text,) = told(seen, "expiry").values()
+    assert text.startswith("pass")
+    assert "certificate, if any, was not seen: with TLS 1.3 alone this takes openssl" in text

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import ssl
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files im
 from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     STARTTLS,
     NoAnswerError,
-    looking_context,
     side_by_side,
     split_place,
 )
@@ -232,7 +230,8 @@ def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
         host, protocol, name, address, port, params["timeout_seconds"], params["ca_file"]
     )
     first = server.present()
-    rest = server.present_others(first)
+    seen = server.present_others(first)
+    rest = seen.found
     data = {
         "kind": "endpoint",
         **_presented(first),
@@ -243,12 +242,19 @@ def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
     if one.found and not one.names and "@" not in one.subject:
         data["names"] = []  # a catch-all: nobody said what it is to be called by
     if params["old_protocols"]:
-        data["old_protocol"] = _old(server)
+        try:
+            data["old_protocol"] = server.accepts_old()
+        except NoAnswerError as exc:
+            data["old_protocol_unseen"] = str(exc)
     others = [{**_presented(other), "key_kind": key_kind(other.certificates[0])} for other in rest]
     files = [path for path in (one.on_disk, *one.beside) if path]
     _pair([data, *others], [_on_disk(host, path, params["passphrase"]) for path in files])
     if others:
         data["others"] = others
+    if seen.fault:
+        data["fault"] = seen.fault
+    if seen.note:
+        data["note"] = seen.note
     shown = [certificate for one in (first, *rest) for certificate in one.certificates]
     return Observation(one.subject, data, pem(shown))
 
@@ -277,14 +283,6 @@ def _pair(presented: list[dict[str, Any]], disks: list[dict[str, Any]]) -> None:
 def _kind(told: dict[str, Any]) -> str:
     """Return the kind of key of what was presented or lies on disk."""
     return key_kind(base64.b64decode(told["der"])) if "der" in told else "unseen"
-
-
-def _old(server: Server) -> str:
-    """Return the version that the server agrees to where the client has nothing newer than TLS 1.1."""
-    try:
-        return str(server.shake(looking_context(old_only=True), ssl.SSLSocket.version) or "")
-    except NoAnswerError:
-        return ""
 
 
 def _on_disk(host: Host, path: str, passphrase: str) -> dict[str, Any]:

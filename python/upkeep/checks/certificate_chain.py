@@ -30,6 +30,7 @@ from upkeep.certificate_parts import BUNDLE, judge_parts, leaves
 from upkeep.certificates import (
     chain,
     extension,
+    has_server_usage,
     is_authority,
     is_for_servers,
     title,
@@ -70,7 +71,7 @@ def _judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return None
     certificates = chain(seen.data)
     alone = is_self_signed(certificates[0])
-    problem = _above(certificates, now) or _purpose(certificates[0], seen, params)
+    problem = _above(certificates, now) or _purpose(certificates, seen, params)
     if problem is not None:
         return problem
     trust = seen.data.get("trust")
@@ -177,17 +178,26 @@ def _refusal(trust: Any) -> str | None:
     return None
 
 
-def _purpose(certificate: x509.Certificate, seen: Observation, params: Params) -> Verdict | None:
-    """Judge whether a server's certificate is for servers; RFC 5280, section 4.2.1.12."""
+def _purpose(
+    certificates: Sequence[x509.Certificate], seen: Observation, params: Params
+) -> Verdict | None:
+    """Judge whether a server's certificate is for servers, and those above it are; RFC 5280, 4.2.1.3 and 4.2.1.12."""
     if params.purpose not in ("", "server", "client"):
         return unknown(f"purpose: found {params.purpose[:40]!r}; expected server or client")
     servers = seen.data.get("kind") == "endpoint" or seen.data.get("server") is True
     if params.purpose == "client" or not (params.purpose or servers):
         return None
-    if is_for_servers(certificate):
-        return None
-    what = "not for servers: its extended key usage has no serverAuth"
-    return failed(Severity.HIGH, what, remedy=PURPOSE)
+    if not is_for_servers(certificates[0]):
+        what = "not for servers: its extended key usage has no serverAuth"
+        return failed(Severity.HIGH, what, remedy=PURPOSE)
+    if not has_server_usage(certificates[0]):
+        what = "not for servers: its key usage has neither digitalSignature nor keyEncipherment"
+        return failed(Severity.HIGH, what, remedy=PURPOSE)
+    for above in _ordered(certificates)[1:]:
+        if not is_for_servers(above):
+            what = f"not for servers: the extended key usage of {title(above)} above it has no serverAuth"
+            return failed(Severity.HIGH, what, remedy=PURPOSE)
+    return None
 
 
 def _above(certificates: Sequence[x509.Certificate], now: datetime) -> Verdict | None:

@@ -1,7 +1,7 @@
 """Certificates, and the TLS that serves them, are as strong as clients demand.
 
 Keys: RSA of 2048 bits or more, elliptic curves of 256 or more, Ed25519, Ed448; no DSA. Signatures: no MD5, no SHA-1, on
-it and on those above it, except by its own key, as a root's. Version 3. A certificate of a public authority lives no
+it and on those above it, except a root's by its own key. Version 3. A certificate of a public authority lives no
 longer than browsers allow for its first day. The endpoint neither chooses nor accepts TLS 1.1 or older. An authority is
 public if the certificate carries a policy of the CA/Browser Forum or timestamps of a public log; private ones may live
 longer. Each leaf of a file is judged, and what a server presents for each kind of key.
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_issuers import is_self_signed
-from upkeep.certificate_parts import judge_parts, leaves
+from upkeep.certificate_parts import BUNDLE, judge_parts, leaves
 from upkeep.certificates import (
     MOST_CERTIFICATES,
     CertificateError,
@@ -88,6 +88,10 @@ def _judge(seen: Observation, params: Params) -> Verdict:
         return failed(weak[0][0], "; ".join(text for _severity, text in weak[:4]))
     if unread:
         return unknown(unread[0])
+    if seen.data.get("old_protocol_unseen") and not params.old_tls:
+        unseen = short(seen.data["old_protocol_unseen"], 160)
+        what = f"whether the server accepts TLS 1.1 or older was not seen: {unseen}"
+        return unknown(what, remedy="try again; say `old_protocols: false` to leave it out")
     own = load(seen.data.get("der"))
     return passed(f"{_key_text(own)}, {_signature_text(own)}")
 
@@ -99,7 +103,7 @@ def _looks(seen: Observation, params: Params) -> Iterator[Callable[[], list[tupl
     others = above[:MOST_CERTIFICATES] if isinstance(above, list) else []
     for index, der in enumerate([own, *(one for one in others if one not in (aside or ()))]):
         yield partial(_key, der, index, params)
-        yield partial(_signature, der, index)
+        yield partial(_signature, der, index, seen.data.get("part") != BUNDLE)
 
 
 def _key(der: Any, index: int, params: Params) -> list[tuple[Severity, str]]:
@@ -123,13 +127,16 @@ def _key(der: Any, index: int, params: Params) -> list[tuple[Severity, str]]:
     return [(Severity.HIGH, text)]
 
 
-def _signature(der: Any, index: int) -> list[tuple[Severity, str]]:
-    """Return what is wrong with the signature; that by its own key, as of a root, is not what it is trusted for."""
+def _signature(der: Any, index: int, led_by_leaf: bool) -> list[tuple[Severity, str]]:
+    """Return what is wrong with the signature; that of a root by its own key is not what it is trusted for.
+
+    led_by_leaf: the first is what a server or a client presents, which is no root even where it signed itself.
+    """
     certificate = load(der)
     name = _hash_name(certificate)
     if name not in WEAK_HASHES:
         return []
-    if is_self_signed(certificate):
+    if (index > 0 or not led_by_leaf) and is_self_signed(certificate):
         return []
     whose = "" if index == 0 else f" of {title(certificate)} above it"
     return [(Severity.HIGH, f"signature{whose} with {name.upper()}")]

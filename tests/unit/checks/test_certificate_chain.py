@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificate_issuers import signed
 from upkeep.checks.certificate_chain import Params, judge
 from upkeep.verdicts import Severity, Status, Verdict, unknown
 
@@ -153,3 +157,27 @@ def test_what_cannot_be_read_is_unknown(der: object, made: dict[str, Made]) -> N
     for data in ({"der": der}, {"der": made["leaf"].der, "chain": [der]}):
         verdict = judge(Observation("a", {**data, "chain_seen": True, "trust": YES}), Params(), NOW)
         assert verdict.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("purpose", "text"),
+    [
+        ("server", "not for servers: the extended key usage of 'Clients' above it"),
+        ("client", "2 certificates in order"),
+        ("", "2 certificates in order"),
+    ],
+)
+def test_an_authority_for_clients_is_above_no_server(purpose: str, text: str) -> None:
+    clients = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    above = make("Clients", authority=True, extensions=[clients])
+    below = {"leaf": make("leaf.example.org", above), "above": above}
+    trust = {"trusted": True, "store": "the store"}
+
+    assert look(below, ["leaf", "above"], trust, Params(purpose=purpose)).message.startswith(text)
+
+
+def test_a_signature_by_ecdsa_with_sha_1_is_verified() -> None:
+    path = Path(__file__).parents[1] / "recorded" / "certificates" / "sha1-root-ecdsa.pem"
+    root = x509.load_pem_x509_certificate(path.read_bytes())
+
+    assert signed(root, root) is True

@@ -49,14 +49,51 @@ def test_keys() -> None:
     assert look(make()) == passed("secp256r1, signed with SHA256")
 
 
-def test_a_weak_signature_counts_except_a_roots_own() -> None:
+def test_a_weak_signature_counts() -> None:
     weak, middle = recorded("wildcard-sha1-2016.pem")
-    (weak_root,) = recorded("basic_constraints_not_critical.pem")
 
     assert judge(Observation("a", {"der": weak, "chain": [middle]}), Params(), BEGINS) == failed(
         Severity.HIGH, "signature with SHA1; signature of 'PositiveSSL CA 2' above it with SHA1"
     )
-    assert look(make(), chain=[weak_root]) == passed("secp256r1, signed with SHA256")
+
+
+@pytest.mark.parametrize("key", ["rsa", "ecdsa"])
+def test_a_weak_signature_of_a_root_by_its_own_key_is_harmless(key: str) -> None:
+    (root,) = recorded(f"sha1-root-{key}.pem")
+
+    assert look(make(), chain=[root]) == passed("secp256r1, signed with SHA256")
+    assert judge(Observation("a", {"der": root}), Params(), BEGINS).status is Status.PASS
+
+
+def test_a_weak_signature_of_a_leaf_by_its_own_key_counts() -> None:
+    (leaf,) = recorded("basic_constraints_not_critical.pem")
+    (authority,) = recorded("sha1-root-rsa.pem")
+    weak = failed(Severity.HIGH, "signature with SHA1")
+
+    assert judge(Observation("a", {"der": leaf}), Params(), BEGINS) == weak
+    # An authority by openssl's default that a server presents as its own is a leaf too.
+    served = Observation("a", {"der": authority, "server": True})
+    assert judge(served, Params(), BEGINS) == weak
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"old_protocol_unseen": "no answer in time"}, Status.UNKNOWN),
+        ({"old_protocol_unseen": ""}, Status.PASS),
+        (
+            {"fault": "an ECDSA certificate, if any, was not seen: no answer in time"},
+            Status.UNKNOWN,
+        ),
+        ({"note": "an ECDSA certificate, if any, was not seen: reset"}, Status.PASS),
+    ],
+    ids=["old-unseen", "old-seen", "fault", "note"],
+)
+def test_what_could_not_be_tried_is_told(more: dict[str, str], status: Status) -> None:
+    verdict = look(make(), kind="endpoint", **more)
+
+    assert verdict.status is status
+    assert ("was not seen" in verdict.message) is any(more.values())
 
 
 def recorded(name: str) -> list[str]:

@@ -237,6 +237,26 @@ OTHER_BASE64 = base64.b64encode(SECOND.encode()).decode()
         (FIRST.replace("CERTIFICATE", "X509 CERTIFICATE"), "pem", 1, ""),
         (FIRST + COMMENTED, "pem", 1, ""),
         (
+            FIRST
+            + "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n",
+            "pem",
+            1,
+            "",
+        ),
+        (
+            FIRST + SECOND.replace("CERTIFICATE", "PKCS7"),
+            "pem",
+            1,
+            "-----BEGIN PKCS7----- beside certificates, which was not looked at",
+        ),
+        (
+            FIRST + SECOND.replace("CERTIFICATE", "CERTIFICAT"),
+            "pem",
+            1,
+            "-----BEGIN CERTIFICAT-----",
+        ),
+        (FIRST + "\0\1\2", "pem", 1, "byte "),
+        (
             FIRST.rstrip("\n") + SECOND,
             "pem",
             2,
@@ -314,6 +334,10 @@ OTHER_BASE64 = base64.b64encode(SECOND.encode()).decode()
         "trusted",
         "X509",
         "one commented out",
+        "a request",
+        "PKCS7 beside",
+        "label misspelt",
+        "bytes behind",
         "END and BEGIN on one line",
         "cut off",
         "the first cut off",
@@ -482,3 +506,38 @@ def test_a_fault_beside_a_key_quotes_nothing_of_it(key: str) -> None:
 
     assert "PRIVATE KEY" in held.fault
     assert not any(secret[at : at + 6] in held.fault for at in range(len(secret) - 6))
+
+
+NGINX_MAIN = "/etc/nginx/nginx.conf"
+APACHE_MAIN = "/etc/apache2/apache2.conf"
+
+
+@pytest.mark.parametrize(
+    ("main", "text", "unread"),
+    [
+        (NGINX_MAIN, "http { include sites/a.conf; }", "/etc/nginx/sites/a.conf"),
+        (NGINX_MAIN, "http { include sites/*.conf; }", ""),
+        (APACHE_MAIN, "Include gone.conf", "/etc/apache2/gone.conf"),
+        (APACHE_MAIN, "Include gone/*.conf", "/etc/apache2/gone/*.conf"),
+        (APACHE_MAIN, "IncludeOptional gone/*.conf\nIncludeOptional gone.conf", ""),
+        (APACHE_MAIN, "<IfModule mod_x.c>\nInclude gone.conf\n</IfModule>", ""),
+        (APACHE_MAIN, "ServerRoot /srv/www\nInclude gone.conf", "/srv/www/gone.conf"),
+        (APACHE_MAIN, "IncludeOptional ${CONFS}/a.conf", "/etc/apache2/${CONFS}/a.conf"),
+    ],
+    ids=[
+        "nginx",
+        "nginx-pattern",
+        "apache",
+        "apache-pattern",
+        "optional",
+        "module",
+        "server-root",
+        "variable",
+    ],
+)
+def test_an_include_that_names_nothing_is_told_where_the_server_needs_it(
+    main: str, text: str, unread: str
+) -> None:
+    sites = find_sites(RecordedHost({main: text}))
+
+    assert list(sites.unread) == ([unread] if unread else [])
