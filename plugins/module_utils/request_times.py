@@ -162,6 +162,12 @@ class RequestTimes:
         return TELL_UNIT if untold else None
 
 
+def duration(said: Any) -> float:
+    """Return what a JSON value tells of a time, to compare it with others of its name; -1 if nothing."""
+    match = JSON_TIME.match(str(said))
+    return float(match.group(1)) * SECONDS[match.group(2) or "s"] if match else -1.0
+
+
 def _unit_of(tokens: list[str], place: int) -> str:
     """Return the unit that stands behind a number as a word of its own."""
     return tokens[place] if place < len(tokens) and tokens[place] in SECONDS else ""

@@ -30,6 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
 from ansible_collections.astral.upkeep.plugins.module_utils.request_times import (
     Open,
     RequestTimes,
+    duration,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 
@@ -117,12 +118,17 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "request_time": ("request_time", "duration", "Duration", "duration_ms", "response_time"),
 }
 ENVOY_STATUS = "response_code"
+# Of a connection without a status: what came of the upstream, which no client brings about.
+ENVOY_FAULTS = frozenset(("UH", "UF", "UO", "URX", "NC", "UT", "OM"))
 # Caddy logs what went wrong beside its access log, and of what is no request.
 CADDY_ERRORS = "http.log.error"
 CADDY_WORDS = frozenset(
     ("level", "ts", "msg", "config_file", "config_adapter", "adapter", "file", "from", "to")
 )
-CADDY_OTHERS = re.compile(r"(?:http(?!\.log\.access)|tls|admin|pki|events|storage)\b")
+CADDY_HTTP = (
+    "handlers|auto_https|log(?!\\.access)|stdlib|acme_client|authentication|encoders|reverse_proxy"
+)
+CADDY_OTHERS = re.compile(rf"(?:http(?:\.(?:{CADDY_HTTP})\b|$)|(?:tls|admin|pki|events|storage)\b)")
 CUT = -1
 OTHER = -2
 # They speak of the method and the version that the client chose, not of the server: a client makes Apache answer 501
@@ -160,6 +166,12 @@ class Parser:
     ) -> None:
         self.fields = named_fields(FIELDS, fields)
         self.status_keys = {name: f'"{name.rpartition(".")[2]}"' for name in self.fields["status"]}
+        # Of these a client whose quotes are not escaped could write a second one, which hides the request or its time.
+        self.others_once = {
+            name: f'"{name.rpartition(".")[2]}"'
+            for field in ("time", "request_time")
+            for name in self.fields[field]
+        }
         own = bool((fields or {}).get("request_time"))
         self.times = RequestTimes(time_unit, time_place, self.fields["request_time"], own)
         self.now = now
@@ -226,13 +238,13 @@ class Parser:
         try:
             line = json.loads(text)
         except (ValueError, RecursionError):
-            line, cut = read_loosely(text, self.fields), not text.endswith("}")
+            line, cut = self._loosely(text), not text.endswith("}")
         if not isinstance(line, dict):
             return None, None
         name, said = self._field(line, "status")
-        if name and text.count(self.status_keys[name]) > 1:
+        if name and (text.count(self.status_keys[name]) > 1 or self._is_twice(line, text)):
             # Written without escapes, or under the same name elsewhere: what counts is where it stands.
-            line = read_loosely(text, self.fields)
+            line = {**line, **self._loosely(text)}
             name, said = self._field(line, "status")
         at = time_value(self._field(line, "time")[1], self.now, self.offset)
         status = _integer(said)
@@ -246,6 +258,10 @@ class Parser:
             if _is_caddys_own(line, logger):
                 return at, Request(at or 0.0, "", "", OTHER, 0)
             return at, None
+        if status == 0 and name == ENVOY_STATUS:
+            flags = line.get("response_flags")
+            if isinstance(flags, str) and not ENVOY_FAULTS.isdisjoint(flags.split(",")):
+                status = 503
         target = self._field(line, "request")[1]
         method = self._field(line, "method")[1]
         if isinstance(method, str) and isinstance(target, str) and target.startswith("/"):
@@ -260,6 +276,28 @@ class Parser:
             self.times.in_json(self._fields(line, "request_time"), name == ENVOY_STATUS),
             isinstance(logger, str) and logger.startswith(CADDY_ERRORS),
         )
+
+    def _is_twice(self, line: dict[str, Any], text: str) -> bool:
+        """Return whether an object of the line has a second time, or a second request time."""
+        for name in self.others_once.keys() & line.keys():
+            if text.count(self.others_once[name]) > 1:
+                return _names_one_twice(text)
+        return False
+
+    def _loosely(self, text: str) -> dict[str, Any]:
+        """Return the fields of a JSON object that is broken, or names one twice; the newest time counts."""
+        line = read_loosely(text, self.fields)
+        times = {
+            value: time_value(value, self.now, self.offset)
+            for name in self.fields["time"]
+            for value in line.pop(name, ())
+        }
+        until = self.now + SLACK_SECONDS
+        known = [value for value, at in times.items() if at is not None and at <= until]
+        if times:
+            chosen = max(known, key=lambda one: times[one] or 0.0) if known else next(iter(times))
+            line[self.fields["time"][0]] = chosen
+        return line
 
     def _fields(self, line: dict[str, Any], field: str) -> list[tuple[str, Any]]:
         """Return each name of the field that the line has, and its value."""
@@ -284,6 +322,8 @@ def _is_caddys_own(line: dict[str, Any], logger: Any) -> bool:
     """Return whether Caddy speaks of itself, of which no client decides the fields."""
     if logger is None:
         return "msg" in line and "level" in line and CADDY_WORDS.issuperset(line)
+    if "ts" not in line or "msg" not in line:
+        return False
     return isinstance(logger, str) and "level" in line and CADDY_OTHERS.match(logger) is not None
 
 
@@ -343,7 +383,8 @@ def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any
 
     nginx without `escape=json` escapes as JSON does not, and writes nothing where a number should be; loggers cut what
     is too long. Of a name that is there more than once the first value counts; of a status a server error, else the
-    largest: so that a client whose quotes are not escaped can accuse itself, but hide nothing.
+    largest; of a request time the longest; of a time all are returned. So a client whose quotes are not escaped can
+    accuse itself, but hide nothing.
     """
     found: dict[str, Any] = {}
     for field, names in fields.items():
@@ -355,9 +396,25 @@ def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any
             ]
             if field == "status":
                 values = sorted(values, key=_accusing, reverse=True)
+            if field == "request_time":
+                values = sorted(values, key=duration, reverse=True)
             if values:
-                found[name] = values[0]
+                found[name] = values if field == "time" else values[0]
     return found
+
+
+def _names_one_twice(text: str) -> bool:
+    """Return whether an object of a JSON text has two values of one name, which no program writes by itself."""
+    twice: list[bool] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        twice.append(len({name for name, _value in pairs}) < len(pairs))
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return False  # read loosely already
+    return any(twice)
 
 
 def _accusing(value: Any) -> tuple[bool, int]:
