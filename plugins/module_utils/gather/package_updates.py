@@ -20,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TIMEOUT_SECONDS = 90
+NOT_READ = ("zypper", "yum", "microdnf", "tdnf", "apk", "pacman", "opkg", "xbps-install", "emerge")
 TOOLS = ("apt-get|dnf",)
 SIMULATION_SECONDS = 80.0  # of TIMEOUT_SECONDS; what follows has what is left of it
 LIST_SECONDS = 25.0
@@ -59,12 +60,14 @@ DNF_OWN = "_dnf_local"  # dnf's plugin `local` makes it of what this host has do
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
-    """Return one observation per package manager that this host has (`apt`, `dnf`)."""
+    """Return an observation of the package manager that this host has: `apt`, `dnf`, or one that is not read."""
     if host.which("apt-get") and host.exists("/var/lib/dpkg/status"):
         return [_apt(host)]
     if host.which("dnf"):
         return [_dnf(host)]
-    return []
+    other = next(filter(host.which, NOT_READ), None)
+    reason = f"{other}: its updates are not read, only those of apt and dnf"
+    return [Observation(other, error=reason)] if other else []
 
 
 def _apt(host: Host) -> Observation:
