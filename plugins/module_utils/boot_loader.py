@@ -37,10 +37,13 @@ def next_kernel(host: Host) -> str | None:
             text = host.read(path, MENU_BYTES)
         except HostError:
             continue
-        saved = _saved(host, os.path.dirname(path))
         menu = parse_menu(text)
-        if re.search(r"^\s*blscfg\b", text, re.MULTILINE):
-            menu += _entries(host)
+        try:
+            saved = _saved(host, os.path.dirname(path))
+            if re.search(r"^\s*blscfg\b", text, re.MULTILINE):
+                menu += _entries(host)
+        except HostError:
+            return None  # one entry less, and the default is another
         image = chosen(menu, default_entry(text, saved))
         return release_of(image) if image else None
     return None
@@ -110,27 +113,25 @@ def release_key(release: str) -> list[tuple[int, int, str]]:
 
 
 def _saved(host: Host, folder: str) -> dict[str, str]:
-    """Return what GRUB's environment block holds."""
-    try:
-        lines = host.read(f"{folder}/grubenv", 4096).splitlines()
-    except HostError:
-        return {}
+    """Return what GRUB's environment block holds; raise HostError if it is there and cannot be read."""
+    path = f"{folder}/grubenv"
+    lines = host.read(path, 64_000).splitlines() if host.exists(path) else []
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
     return {name: value.strip() for name, value in pairs}
 
 
 def _entries(host: Host) -> list[Entry]:
-    """Return the entries that have a file each, newest first, as GRUB's blscfg sorts them by their names."""
+    """Return the entries that have a file each, newest first, as GRUB's blscfg sorts them by their names.
+
+    Raise HostError if one cannot be read.
+    """
     found = []
     for path in host.glob(ENTRIES):
-        try:
-            fields = dict(
-                line.split(None, 1)
-                for line in host.read(path, 10_000).splitlines()
-                if len(line.split(None, 1)) == 2
-            )
-        except HostError:
-            continue
+        fields = dict(
+            line.split(None, 1)
+            for line in host.read(path).splitlines()
+            if len(line.split(None, 1)) == 2
+        )
         name = os.path.basename(path)[: -len(".conf")]
         found.append(
             Entry(fields.get("title", "").strip(), name, fields.get("linux", "").split(" ")[0])

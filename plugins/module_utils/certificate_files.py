@@ -77,7 +77,7 @@ class CertificateFile:
 
 def read_certificates(host: Host, path: str, passphrase: str = "") -> CertificateFile:
     """Return the file's certificates in its order; raise HostError if it has none that can be read."""
-    data = host.read_bytes(path, FILE_LIMIT_BYTES + 1)
+    data = host.read_head(path, FILE_LIMIT_BYTES + 1)
     blocks, faults = pem_blocks(data)
     found = _certificates(blocks, faults)
     kind = "pem"

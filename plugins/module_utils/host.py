@@ -70,10 +70,20 @@ class Host:
     def read_bytes(
         self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
     ) -> bytes:
-        """Return the file's first limit_bytes; raise HostError if it is not a readable regular file."""
+        """Return the whole file; raise HostError if it is not a readable regular file, or has more than limit_bytes.
+
+        What is cut off without a word would count as looked at; who wants no more than the start asks `read_head`.
+        """
+        data = self.read_head(path, limit_bytes + 1, follow_links)
+        if len(data) > limit_bytes:
+            raise HostError(f"{path}: more than {limit_bytes} bytes")
+        return data
+
+    def read_head(self, path: str, size: int, follow_links: bool = True) -> bytes:
+        """Return the file's first bytes, size at most; raise HostError if it is not a readable regular file."""
         with self.open(path, follow_links) as stream:
             try:
-                return stream.read(limit_bytes)
+                return stream.read(size)
             except OSError as exc:  # a process that has ended since, a disk that cannot be read
                 raise HostError(_why(path, exc)) from exc
 

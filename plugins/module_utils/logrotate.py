@@ -76,8 +76,9 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
     for number, line in enumerate(text.splitlines(), 1):
         rest = line.strip()
         if script:
-            script = "" if rest.split(" ")[0] == "endscript" else script
-            continue
+            if not re.match(r"endscript\b", rest):
+                continue
+            script, rest = "", rest[len("endscript") :].strip()
         while rest and not rest.startswith("#"):
             if rest[0] == "}":
                 if policy is config.policy:
@@ -96,8 +97,8 @@ def parse_config(text: str, name: str, config: Config, include: Any) -> None:
                     config.problems.append(f"{name}:{number}: {found[:80]!r} is no absolute path")
             else:
                 rest, after = _directive(rest)
-                word, _space, value = rest.replace("=", " ", 1).partition(" ")
-                value = value.strip()
+                word, *values = re.split(r"[\s=]+", rest, maxsplit=1)
+                value = "".join(values).strip()
                 if word in SCRIPTS:
                     script = word
                 elif word == "include" and policy is config.policy:
@@ -150,7 +151,9 @@ def _apply(policy: dict[str, Any], word: str, value: str) -> bool:
         policy[word] = True
     elif off in FLAGS or off == "olddir":
         policy[off] = False if off in FLAGS else ""
-    elif word in NUMBERS and re.fullmatch(r"-?\d+", value):
+    elif word in NUMBERS:
+        if not re.fullmatch(r"-?\d+", value):
+            return False
         policy[NUMBERS[word]] = int(value)
     elif word in LIMITS:
         match = re.fullmatch(r"(\d+)\s*([kMG]?)", value)
@@ -177,7 +180,7 @@ def parse_state(text: str) -> tuple[dict[str, str], str]:
     A problem blocks the rotation of every log: logrotate ends before the first. Empty is not one: it begins anew.
     """
     claimed: dict[str, str] = {}
-    lines = text.splitlines()
+    lines = text.split("\n")  # a name may hold what else ends a line to Python
     if not text:
         return claimed, ""
     if not re.match(r"logrotate state -- version [12]\s*$", lines[0]):
@@ -222,7 +225,7 @@ def parse_debug(text: str) -> Debugged:
     errors: list[str] = []
     warnings: list[str] = []
     current = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith("considering log "):
             current = line[len("considering log ") :]
             considered[current] = "not decided"

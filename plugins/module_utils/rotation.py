@@ -260,8 +260,8 @@ def merged(old: str, new: str, failed: set[str]) -> str:
     """Return the new state's text, but the old lines, or none, for the logs in failed."""
     if parse_state(new)[1] or not new:
         return old or FIRST_LINE
-    lines = [line for line in new.splitlines() if _path_of(line) not in failed]
-    lines += [line for line in old.splitlines() if _path_of(line) in failed]
+    lines = [line for line in new.split("\n") if line and _path_of(line) not in failed]
+    lines += [line for line in old.split("\n") if _path_of(line) in failed]
     return "\n".join(lines) + "\n"
 
 

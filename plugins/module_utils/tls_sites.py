@@ -9,7 +9,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Iterator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host import (
+    Host,
+    HostError,
+    text_of,
+)
 
 NGINX = "/etc/nginx/nginx.conf"
 APACHE = ("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf")
@@ -167,7 +171,7 @@ class _Includer:
                 self.open.pop()
 
     def _read(self, path: str, block: Block) -> None:
-        text = self.host.read(path, FILE_LIMIT_BYTES + 1)
+        text = text_of(self.host.read_head(path, FILE_LIMIT_BYTES + 1))
         if len(text) > FILE_LIMIT_BYTES:
             self.unread[path] = f"{path}: more than {FILE_LIMIT_BYTES} bytes; {NOT_LOOKED_AT}"
         self.parse(text, self, block)  # type: ignore[operator]

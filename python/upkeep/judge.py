@@ -127,7 +127,7 @@ def judge(
 
     errors: why a request could not be answered, by index; its checks are then unknown as a whole.
     """
-    results: dict[tuple[str, str], Result] = {}
+    results: dict[tuple[str, str], list[Result]] = {}
     of_request: dict[int, list[tuple[int, Seen]]] = {}
     for index, one in enumerate(seen):
         of_request.setdefault(one.request, []).append((index, one))
@@ -144,7 +144,7 @@ def judge(
                     own[result.subject] = result
         for result in own.values():
             _add(results, result)
-    return list(results.values())
+    return [_settled(given) for given in results.values()]
 
 
 def _badness(result: Result) -> tuple[int, int]:
@@ -176,7 +176,7 @@ def unseen(
     seconds: float,
 ) -> Observed:
     """Return that a host was not seen: one unknown for each check that is due, and what is wrong with the way there."""
-    results: dict[tuple[str, str], Result] = {}
+    results: dict[tuple[str, str], list[Result]] = {}
     for item in due:
         remedy = f"upkeep doctor --limit {host}"
         verdict = unknown(message, remedy=remedy)
@@ -195,7 +195,7 @@ def unseen(
         seconds=round(seconds, 3),
         requests=tuple(requests),
         due=tuple(due),
-        results=tuple(results.values()),
+        results=tuple(_settled(given) for given in results.values()),
     )
 
 
@@ -284,17 +284,31 @@ def _result(
     )
 
 
-def _add(results: dict[tuple[str, str], Result], result: Result) -> None:
-    """Keep one result per check and subject; two that disagree are unknown, for neither can be right."""
-    key = (result.check, result.subject)
-    other = results.get(key)
-    if other is None or (other.status, other.severity) == (result.status, result.severity):
-        results.setdefault(key, result)
-        return
-    results[key] = replace(
-        result,
-        status=Status.UNKNOWN,
-        severity=None,
-        message=f"asked for twice, and the limits disagree: {other.message}; {result.message}",
-        measures=(),
-    )
+def _add(results: dict[tuple[str, str], list[Result]], result: Result) -> None:
+    results.setdefault((result.check, result.subject), []).append(result)
+
+
+def _settled(given: Sequence[Result]) -> Result:
+    """Return one result of those for one check and subject.
+
+    Two that disagree are unknown, for neither can be right. One that could not see takes nothing from a failure, and
+    makes a pass unknown; each reason of those that could not see is told.
+    """
+    judged = [one for one in given if one.status is not Status.UNKNOWN]
+    if len({(one.status, one.severity) for one in judged}) > 1:
+        return replace(
+            judged[-1],
+            status=Status.UNKNOWN,
+            severity=None,
+            message=_joined("asked for twice, and the limits disagree: ", judged),
+            remedy=judged[-1].remedy or judged[0].remedy,
+            measures=(),
+        )
+    if judged and (judged[0].status is Status.FAIL or len(judged) == len(given)):
+        return judged[0]
+    unseen_ones = [one for one in given if one.status is Status.UNKNOWN]
+    return replace(unseen_ones[0], message=_joined("", unseen_ones))
+
+
+def _joined(head: str, given: Iterable[Result]) -> str:
+    return _cut(head + "; ".join(dict.fromkeys(one.message for one in given)))

@@ -607,3 +607,46 @@ def test_what_two_limits_disagree_on_has_no_measure() -> None:
     (result,) = judge_answer("web1", due, REQUESTS, given, checks, NOW, 0.5).results
 
     assert (result.status, result.severity, result.measures) == (Status.UNKNOWN, None, ())
+
+
+TWICE = {
+    "both cannot": (("cannot", "neither"), "unknown", "cannot; neither"),
+    "both for one reason": (("cannot", "cannot"), "unknown", "cannot"),
+    "a pass and one that cannot": ((6, "cannot"), "unknown", "cannot"),
+    "a failure and one that cannot": ((7, "cannot"), "fail", "7, at most 6"),
+    "three": ((7, "cannot", 6), "unknown", "asked for twice, and the limits disagree: "),
+}
+
+
+@pytest.mark.parametrize(("told", "status", "message"), TWICE.values(), ids=TWICE)
+@pytest.mark.parametrize("turn", [1, -1], ids=["", "the other way round"])
+def test_what_two_requests_say_of_one_subject(
+    told: tuple[int | str, ...], status: str, message: str, turn: int
+) -> None:
+    told = told[::turn]
+    requests = tuple(Request("numbers", {"of": number}) for number in range(len(told)))
+    due = tuple(Due("number", number, {"most": 6}) for number in range(len(told)))
+    parts = [
+        {"subject": "a", "error": one}
+        if isinstance(one, str)
+        else {"subject": "a", "data": {"number": one}}
+        for one in told
+    ]
+    given = {"answers": [{"observations": [one], "error": "", "seconds": 0.1} for one in parts]}
+
+    [found] = judge_answer("web1", due, requests, given, CHECKS, NOW, 0.5).results
+
+    assert found.status.value == status
+    if turn == 1:
+        assert found.message.startswith(message)
+
+
+def test_each_reason_of_gathers_that_failed_is_told() -> None:
+    requests = (Request("numbers", {"of": "a"}), Request("numbers", {"of": "b"}))
+    due = (Due("number", 0, {}), Due("number", 1, {}))
+    given = {"answers": [{"observations": [], "error": f"{one}: gone"} for one in ("/a", "/b")]}
+
+    [found] = judge_answer("web1", due, requests, given, CHECKS, NOW, 0.5).results
+
+    assert (found.subject, found.status) == ("*", Status.UNKNOWN)
+    assert found.message == "numbers: /a: gone; numbers: /b: gone"

@@ -201,3 +201,52 @@ def test_hard_links_are_named_as_logrotate_says_it() -> None:
     )
 
     assert parse_debug(text).hard_links == ["/b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns", "rotate"),
+    [
+        ("/a {\n rotate\t4\n}\n/b {\n}\n", ["/a", "/b"], 4),
+        ("rotate\t4\n/a {\n}\n/b {\n}\n", ["/a", "/b"], 4),
+        ("/a {\n rotate = 4\n}\n/b {\n}\n", ["/a", "/b"], 4),
+        (
+            "/a {\n rotate 4\n postrotate\n  true\n endscript }\n/b {\n}\n",
+            ["/a", "/b"],
+            4,
+        ),
+        ("/a {\n rotate 4\n postrotate\n echo endscript\n endscript\n}\n/b {\n}", ["/a", "/b"], 4),
+    ],
+    ids=["a tab", "a tab outside", "an equals sign", "endscript and brace", "endscript as a word"],
+)
+def test_what_parts_a_word_from_its_value(text: str, patterns: list[str], rotate: int) -> None:
+    """As `logrotate -d` reads each of these."""
+    config = parsed(text)
+
+    assert config.problems == []
+    assert [one.patterns[0] for one in config.stanzas] == patterns
+    assert config.stanzas[0].policy["rotate"] == rotate
+
+
+def test_an_include_behind_a_tab_is_one() -> None:
+    included: list[str] = []
+    parse_config("include\t/etc/logrotate.d\n", "a", Config(), included.append)
+
+    assert included == ["/etc/logrotate.d"]
+
+
+def test_a_number_that_is_none_is_said() -> None:
+    """Logrotate leaves out the whole stanza."""
+    assert parsed("/a {\n rotate two\n}\n").problems == ["a:2: 'rotate two' is not understood"]
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_logs_name_ends_no_line(odd: str) -> None:
+    """Whoever writes into a folder of logs chooses their names, and breaks no state file by them."""
+    state = f'{HEAD}"/log/a{odd}b" 2026-1-1-0:0:0\n"/b" 2026-1-1-0:0:0\n'
+    claimed, problem = parse_state(state)
+
+    assert (sorted(claimed), problem) == (sorted(["/b", f"/log/a{odd}b"]), "")
+    assert merged(state, state, {f"/log/a{odd}b"}).count("\n") == 3
+    assert parse_state(merged(state, state, {"/b"})) == (claimed, "")
+    debugged = parse_debug(f"considering log /log/a{odd}error: x\n  log needs rotating\n")
+    assert debugged.errors == ()

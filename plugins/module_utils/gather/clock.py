@@ -26,6 +26,8 @@ STA_NANO = 0x2000
 OWN_CLOCK = re.compile(r"LOCL|LCL|LOCAL(\(\d+\))?|ORPH|127\.127\.1\.\d+|127\.0\.0\.1")
 CHRONY_OWN_CLOCK = re.compile(r"7F7F01..|4C4F434C|4C434C..", re.IGNORECASE)
 
+CHRONY_LEAPS = ("Normal", "Insert second", "Delete second", "Not synchronised")
+NTP_LEAPS = ("00", "01", "10", "11", "0", "1", "2", "3")
 CHRONY_FIELDS = [
     "reference_id",
     "source",
@@ -105,6 +107,8 @@ def parse_chrony(text: str, now: float) -> dict[str, Any]:
     if len(values) != len(CHRONY_FIELDS):
         raise ValueError(f"chronyc: {len(CHRONY_FIELDS)} fields expected in {text[:120]!r}")
     fields = dict(zip(CHRONY_FIELDS, values))
+    if fields["leap"] not in CHRONY_LEAPS:
+        raise ValueError(f"chronyc: no leap status in {text[:120]!r}")
     synchronized = fields["leap"] != "Not synchronised"
     return {
         "by": "chrony",
@@ -124,7 +128,7 @@ def parse_ntpq(text: str) -> dict[str, Any]:
     """Return what ntpd's system variables say. Source: ntpq(1), System Variables: leap 3 and stratum 16 are unset."""
     pairs = [part.split("=", 1) for part in text.replace("\n", " ").split(",") if "=" in part]
     fields = {name.strip(): value.strip() for name, value in pairs}
-    if "leap" not in fields or "stratum" not in fields:
+    if fields.get("leap") not in NTP_LEAPS or "stratum" not in fields:
         raise ValueError(f"ntpq: no leap and stratum in {text[:120]!r}")
     stratum = int(fields["stratum"])
     synchronized = fields["leap"] not in ("11", "3") and stratum < 16

@@ -415,7 +415,7 @@ def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any
     """
     path = database["name"]
     try:
-        head = host.read_bytes(path, limit_bytes=100)
+        head = host.read_head(path, 100)
         if not head.startswith(SQLITE):
             found = f"{path}: begins with {head[:16]!r}" if head else f"{path}: empty"
             raise RefusedError(f"{found}; a database of SQLite begins with {SQLITE!r}")

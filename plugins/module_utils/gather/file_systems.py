@@ -41,7 +41,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         ],
     },
 }
+MOUNTINFO = "/proc/self/mountinfo"
+FSTAB = "/etc/fstab"
 LIMIT_BYTES = 2_000_000  # a host of containers has thousands of mounts, each with its own line
+MOUNTINFO_BYTES = 16_000_000
 STATVFS_SECONDS = 5.0
 MOUNTS_LIMIT = 200
 
@@ -110,23 +113,23 @@ class Mount:
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per file system; a declared one that is not mounted has `mounted` false."""
-    text = host.read("/proc/self/mountinfo")
-    try:
-        fstab = parse_fstab(host.read("/etc/fstab"))
-    except HostError:
-        fstab = {}
+    text = host.read(MOUNTINFO, MOUNTINFO_BYTES)
+    fstab, fstab_unread = _fstab(host)
     mounts = parse_mountinfo(text)
+    unread = [line for line in text.split("\n") if line and parse_mount(line) is None]
     if not mounts:
-        raise HostError(f"/proc/self/mountinfo: no mount was read of {len(text)} characters")
+        raise HostError(f"{MOUNTINFO}: no mount was read of {len(text)} characters")
     declared = [point.rstrip("/") or "/" for point in params["mount_points"]]
     wanted = {point for point, options in fstab.items() if _wanted_writable(options)}
     chosen = choose(mounts, params["ignore"], declared, wanted)
+    # Whoever has an account can mount what he likes with FUSE, and push nothing else out.
+    chosen.sort(key=lambda one: (one.mount_point not in declared, one.type.startswith("fuse.")))
     too_many = chosen[MOUNTS_LIMIT:]
-    chosen = chosen[:MOUNTS_LIMIT]
+    chosen = sorted(chosen[:MOUNTS_LIMIT], key=lambda one: one.mount_point)
     answers = side_by_side(
         {mount.mount_point: partial(figures, host, mount) for mount in chosen}, STATVFS_SECONDS
     )
-    lines = {_mount_point(line): line for line in text.splitlines()}
+    lines = {_mount_point(line): line for line in text.split("\n")}
     seen = []
     for mount in chosen:
         answer = answers[mount.mount_point]
@@ -141,6 +144,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
             "read_only": mount.read_only,
             "lost_writes": mount.lost_writes,
             "wanted_writable": _wanted_writable(fstab.get(mount.mount_point)),
+            "fstab_unread": fstab_unread,
             **answer.value,
         }
         raw = f"{lines[mount.mount_point]}\nstatvfs {answer.value}\n"
@@ -149,26 +153,45 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     seen += [Observation(mount.mount_point, error=reason) for mount in too_many]
     mounted = {mount.mount_point for mount in mounts}
     seen += [Observation(point, {"mounted": False}) for point in declared if point not in mounted]
+    if unread:
+        reason = f"{len(unread)} lines were not understood, such as {unread[0][:120]!r}"
+        seen.append(Observation(MOUNTINFO, error=reason))
     return seen
 
 
+def _fstab(host: Host) -> tuple[dict[str, str], str]:
+    """Return the options by mount point, and why they are not known; a container has no /etc/fstab."""
+    try:
+        return parse_fstab(host.read(FSTAB)) if host.exists(FSTAB) else {}, ""
+    except HostError as exc:
+        return {}, str(exc)
+
+
 def parse_mountinfo(text: str) -> list[Mount]:
-    """Return the mounts that can be reached, in the order they were made. Source: proc_pid_mountinfo(5).
+    """Return the mounts that can be reached, in the order they were made.
 
     A mount that a later one on the same mount point covers is left out; so is a line that cannot be read.
     """
     mounts: dict[str, Mount] = {}
-    for line in text.splitlines():
-        left, _dash, right = line.partition(" - ")
-        here, there = left.split(), right.split(" ")
-        if len(here) < 6 or len(there) < 3 or not DEVICE_NUMBER.fullmatch(here[2]):
-            continue
-        point = unescape(here[4])
-        mounts.pop(point, None)
-        mounts[point] = Mount(
-            point, here[2], unescape(there[1]), there[0], unescape(here[3]), here[5], there[2]
-        )
+    for mount in filter(None, map(parse_mount, text.split("\n"))):
+        mounts.pop(mount.mount_point, None)
+        mounts[mount.mount_point] = mount
     return list(mounts.values())
+
+
+def parse_mount(line: str) -> Mount | None:
+    """Return the mount of a line; None if it cannot be read. Source: proc_pid_mountinfo(5).
+
+    The kernel escapes the space, tab and line feed in a name, and nothing else that is a space to Python.
+    """
+    left, _dash, right = line.partition(" - ")
+    here, there = left.split(" "), right.split(" ")
+    if len(here) < 6 or len(there) < 3 or not DEVICE_NUMBER.fullmatch(here[2]):
+        return None
+    return Mount(
+        *(unescape(here[4]), here[2], unescape(there[1]), there[0]),
+        *(unescape(here[3]), here[5], there[2]),
+    )
 
 
 def parse_fstab(text: str) -> dict[str, str]:
@@ -237,7 +260,7 @@ def figures(host: Host, mount: Mount) -> dict[str, Any]:
 
 
 def _mount_point(line: str) -> str:
-    fields = line.split()
+    fields = line.split(" ")
     return unescape(fields[4]) if len(fields) > 4 else ""
 
 

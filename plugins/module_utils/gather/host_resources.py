@@ -17,6 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 FILE_LIMIT_BYTES = 64_000
+MOUNTINFO_BYTES = 16_000_000
 # A container's own limit, where its control group is mounted as the root: (limit, use, statistics), version 2 and 1.
 CONTROL_GROUPS = (
     ("memory.max", "memory.current", "memory.stat"),
@@ -72,7 +73,17 @@ def _memory(host: Host) -> list[Observation]:
 
 
 def _zfs_cache(host: Host) -> int:
-    """Return what ZFS's cache can shrink by, as htop counts it: its size over its least one. 0 without ZFS."""
+    """Return what ZFS's cache can shrink by, as htop counts it: its size over its least one. 0 without ZFS.
+
+    Where something is mounted over /proc/meminfo (LXC does, Proxmox's containers too), memory is the container's, and
+    the cache the host's all the same.
+    """
+    try:
+        mounts = host.read_head("/proc/self/mountinfo", MOUNTINFO_BYTES)
+    except HostError:
+        mounts = b""
+    if b" /proc/meminfo " in mounts:
+        return 0
     try:
         statistics = host.read(ZFS_CACHE, FILE_LIMIT_BYTES)
     except HostError:

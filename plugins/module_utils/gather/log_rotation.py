@@ -12,7 +12,11 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host import (
+    Host,
+    HostError,
+    text_of,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     COMPRESSED,
     Config,
@@ -307,7 +311,11 @@ def _log(
         info = host.stat(path)
         archives = archives_of(path, policy, host)
         space = host.statvfs(os.path.dirname(path))
-        began = None if archives or not info.st_size else first_time(host.read(path, 4096))
+        began = (
+            None
+            if archives or not info.st_size
+            else first_time(text_of(host.read_head(path, 4096)))
+        )
     except HostError as exc:
         return Observation(path, error=str(exc))
     newest = archives[0] if archives else None

@@ -39,6 +39,8 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     for name, read in (("journal", _journal), ("kernel ring buffer", _ring_buffer)):
         try:
             found = read(host, since, uptime, since_boot)
+            if name == "journal" and since_boot and not found:
+                _must_reach(host, since)
         except HostError as exc:
             reasons.append(str(exc))
             continue
@@ -87,6 +89,17 @@ def _journal(
         raise HostError(f"journalctl: more than {len(ran.out)} bytes of kernel messages")
     _must_be_read("journalctl", JOURNAL_HEAD, ran.out)
     return parse_journal(ran.out)
+
+
+def _must_reach(host: Host, since: float) -> None:
+    """Raise HostError unless the journal has a message of the kernel from before the window.
+
+    Else it takes none of them, or others have pushed them out: its silence says nothing.
+    """
+    command = ["journalctl", "--no-pager", "--output=short-unix", "--lines=1"]
+    ran = host.run([*command, f"--until=@{int(since)}", "_TRANSPORT=kernel"], LOG_SECONDS)
+    if ran.status != 0 or not any(map(JOURNAL_HEAD.match, ran.out.split("\n"))):
+        raise HostError("journalctl: no message of the kernel from before the window")
 
 
 def _must_be_read(program: str, head: re.Pattern[str], text: str) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TIMEOUT_SECONDS = 90
+NOT_READ = ("zypper", "yum", "microdnf", "tdnf", "apk", "pacman", "opkg", "xbps-install", "emerge")
 TOOLS = ("apt-get|dnf",)
 SIMULATION_SECONDS = 80.0  # of TIMEOUT_SECONDS; what follows has what is left of it
 LIST_SECONDS = 25.0
@@ -40,6 +41,7 @@ APT = [
     "APT::Get::Show-User-Simulation-Note=0",
     "dist-upgrade",
 ]
+INSTALLS = re.compile(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) (.*?)(?: \[\w+\])?\)")
 POLICY = ["apt-cache", *APT_OPTIONS, "policy"]
 INSTALLED = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:Package}\n"]
 # Each is touched by `apt-get update`; the stamp by APT::Periodic only.
@@ -47,7 +49,6 @@ INSTALLED = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${binary:
 APT_STAMPS = ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists")
 SECURITY = re.compile(r"security|UbuntuESM", re.IGNORECASE)
 UBUNTU_RELEASES = "/usr/share/distro-info/ubuntu.csv"
-RELEASE_HEAD_BYTES = 2000
 FOLLOWED = 500  # apt's priority of an archive that nobody has set back
 # From what was downloaded last; -C asks no network, so an old cache is possible and its age is seen.
 DNF = ["dnf", "--quiet", "--cacheonly"]
@@ -59,12 +60,14 @@ DNF_OWN = "_dnf_local"  # dnf's plugin `local` makes it of what this host has do
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
-    """Return one observation per package manager that this host has (`apt`, `dnf`)."""
+    """Return an observation of the package manager that this host has: `apt`, `dnf`, or one that is not read."""
     if host.which("apt-get") and host.exists("/var/lib/dpkg/status"):
         return [_apt(host)]
     if host.which("dnf"):
         return [_dnf(host)]
-    return []
+    other = next(filter(host.which, NOT_READ), None)
+    reason = f"{other}: its updates are not read, only those of apt and dnf"
+    return [Observation(other, error=reason)] if other else []
 
 
 def _apt(host: Host) -> Observation:
@@ -84,8 +87,13 @@ def _apt(host: Host) -> Observation:
         return Observation("apt", error=str(exc))
     archives = _archives(listed, host)
     pending = parse_apt(ran)
+    odd = [
+        line for line in ran.split("\n") if line.startswith("Inst ") and not INSTALLS.match(line)
+    ]
     left = min(LIST_SECONDS, max(4.0, ends - host.monotonic()))
     out, unread = _security_versions(host, archives, left)
+    if odd:
+        unread = f"apt-get: {len(odd)} lines were not understood, such as {odd[0][:120]!r}"
     # In a version that a point release has replaced since, apt-get shows no security update; it is one.
     installing = {update["package"] for update in pending}
     for update in out:
@@ -123,7 +131,7 @@ def _archives(listed: list[str], host: Host) -> dict[str, dict[str, Any]]:
     for path in listed:
         head, changed = "", None
         try:
-            head = host.read(path, RELEASE_HEAD_BYTES)
+            head = host.read(path)
             changed = host.stat(path).st_mtime
         except HostError:
             pass  # what is not known of it makes it no younger
@@ -161,7 +169,7 @@ def describe_archive(head: str, name: str, changed: float | None, now: float) ->
 def _mark_quiet(archives: dict[str, dict[str, Any]], host: Host) -> None:
     """Mark Ubuntu's archives in which nothing is to be expected: ESM's before a release's end, the usual ones after."""
     try:
-        rows = [line.split(",") for line in host.read(UBUNTU_RELEASES, 100_000).splitlines()]
+        rows = [line.split(",") for line in host.read(UBUNTU_RELEASES).splitlines()]
     except HostError:
         rows = []
     today = datetime.fromtimestamp(host.now(), timezone.utc).strftime("%Y-%m-%d")
@@ -205,9 +213,11 @@ def _security_versions(
     except HostError as exc:
         return [], str(exc)
     try:
-        system = host.read("/etc/os-release", RELEASE_HEAD_BYTES)
+        system = host.read("/etc/os-release")
     except HostError:
         system = ""
+    if names and "  Version table:\n" not in out:
+        return [], f"apt-cache policy: no version table in {out[:120]!r}"
     release = re.search(r"^VERSION_CODENAME=[\"']?(\w+)", system, re.MULTILINE)
     found = parse_policy(out, archives, release.group(1) if release else "")
     for update in found:
@@ -262,7 +272,7 @@ def parse_apt(text: str) -> list[dict[str, Any]]:
     """
     updates = []
     for line in text.splitlines():
-        match = re.match(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) (.*?)(?: \[\w+\])?\)", line)
+        match = INSTALLS.match(line)
         if match is None:
             continue
         name, old, new, origins = match.groups()

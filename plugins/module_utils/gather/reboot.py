@@ -74,7 +74,7 @@ def _packages(host: Host, flag: str | None) -> list[str]:
     if flag is None:
         return []
     try:
-        names = host.read(f"{flag}.pkgs", 100_000).split()
+        names = host.read(f"{flag}.pkgs").split()
     except HostError:
         return []
     return list(dict.fromkeys(names))[:NAMES_LIMIT]

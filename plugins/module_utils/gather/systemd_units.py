@@ -79,7 +79,7 @@ def parse_units(text: str) -> tuple[list[dict[str, Any]], list[str]]:
     """
     units = []
     unread = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a description may hold what else ends a line to Python
         fields = line.lstrip("\u25cf*\u00d7 ").split(None, 4)
         if not fields:
             continue
@@ -101,7 +101,7 @@ def parse_properties(text: str) -> dict[str, dict[str, Any]]:
     """Return result, exit status, restarts and the time of the last change, by unit. Source: systemctl(1), show."""
     found = {}
     for block in text.split("\n\n"):
-        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        fields = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
         if "Id" in fields:
             found[fields["Id"]] = {
                 "result": fields.get("Result", ""),

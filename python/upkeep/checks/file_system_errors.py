@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.readings import figure
+from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -37,6 +37,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if errors:
         text = f"{errors:.0f} errors counted since its last check, at most 0"
         return failed(Severity.HIGH, text, *measures)
+    if data["read_only"] and data.get("fstab_unread"):
+        return unknown(
+            f"mounted read-only; if that is wanted is not known: {short(data['fstab_unread'], 200)}"
+        )
     return passed("read-only, as mounted" if data["read_only"] else "writable", *measures)
 
 

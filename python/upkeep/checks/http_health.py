@@ -68,12 +68,20 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if bad:
         return failed(Severity.HIGH, f"{len(bad)} of {len(tries)} tries: {bad[-1]}", *measures)
     unmet = _unmet(seen.data, params)
+    odd = [
+        f"{short(one, 80)} in {name}"
+        for name in ("json", "components")
+        for one in _entries(seen.data.get(name))
+        if not isinstance(one, Mapping)
+    ]
     if unmet:
         return failed(
             Severity.HIGH,
             "; ".join(unmet[:3]) + (f"; and {len(unmet) - 3} more" if len(unmet) > 3 else ""),
             *measures,
         )
+    if odd:
+        return unknown(f"what was told of the answer was not understood: {odd[0]}", *measures)
     unreadable = seen.data.get("json_unreadable")
     if unreadable:
         return unknown(f"cannot be judged: {short(unreadable)}", *measures)
@@ -170,6 +178,11 @@ def _measures(times: TryTimes | None, tries: list[Mapping[str, Any]]) -> tuple[M
             *(Measure(step, round(mean, 4), "s") for step, mean in times.steps.items()),
         ]
     return tuple(measures)
+
+
+def _entries(value: Any) -> list[Any]:
+    """Return what stands in the list; what is no list, as a text, and nothing if it was not told."""
+    return value if isinstance(value, list) else [] if value is None else [str(value)]
 
 
 def _list(value: Any) -> list[Any]:

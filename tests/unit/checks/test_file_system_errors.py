@@ -26,6 +26,21 @@ def disk(**data: object) -> Observation:
         (disk(wanted_writable=True), passed("writable")),
         (disk(wanted_writable=True, errors=0), passed("writable", Measure("errors", 0))),
         (disk(read_only=True), passed("read-only, as mounted")),
+        (disk(fstab_unread="/etc/fstab: permission denied"), passed("writable")),
+        (
+            disk(read_only=True, fstab_unread="/etc/fstab: permission denied"),
+            unknown(
+                "mounted read-only; if that is wanted is not known: /etc/fstab: permission denied"
+            ),
+        ),
+        (
+            disk(read_only=True, errors=2, fstab_unread="/etc/fstab: permission denied"),
+            failed(
+                Severity.HIGH,
+                "2 errors counted since its last check, at most 0",
+                Measure("errors", 2),
+            ),
+        ),
         (disk(read_only=True, wanted_writable=False), passed("read-only, as mounted")),
         (
             disk(read_only=True, wanted_writable=True),

@@ -269,3 +269,28 @@ def test_so_many_faults_of_an_answer_are_named() -> None:
 
     assert four == "c0 is 'down'; c1 is 'down'; c2 is 'down'; and 1 more"
     assert three == "c0 is 'down'; c1 is 'down'; c2 is 'down'"
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"json": ["status"]}, "status in json"),
+        ({"json": [{"path": "a", "found": True, "value": 1, "wanted": 1}, None]}, "None in json"),
+        ({"json": {"status": "up"}}, "{'status': 'up'} in json"),
+        ({"json": "up"}, "up in json"),
+        ({"components": [["db", "down"]]}, "['db', 'down'] in components"),
+        ({"components": "down"}, "down in components"),
+        ({"components": [{"path": "a", "state": "up"}, 3]}, "3 in components"),
+    ],
+)
+def test_what_is_not_understood_of_the_answer_is_no_pass(more: dict[str, Any], named: str) -> None:
+    verdict = look([answered()], **more)
+
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message == f"what was told of the answer was not understood: {named}"
+
+
+def test_a_component_that_is_down_counts_whatever_stands_beside_it() -> None:
+    verdict = look([answered()], components=[3, {"path": "db", "state": "down"}])
+
+    assert (verdict.status, verdict.message) == (Status.FAIL, "db is 'down'")

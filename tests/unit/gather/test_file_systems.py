@@ -170,6 +170,103 @@ def test_fstab_says_what_was_wanted() -> None:
     assert (root.data["wanted_writable"], data.data["wanted_writable"]) == (True, False)
 
 
+def test_an_fstab_that_cannot_be_read_is_said() -> None:
+    class Closed(Mounts):
+        def exists(self, path: str) -> bool:
+            return path == "/etc/fstab" or super().exists(path)
+
+    [root] = gather(DEFAULTS, Closed({"/proc/self/mountinfo": line(1, "/")}))
+
+    assert root.data["wanted_writable"] is None
+    assert root.data["fstab_unread"] == "/etc/fstab: no such file or directory"
+
+
+def test_ten_thousand_mounts_are_all_read() -> None:
+    layers = ":".join(f"/var/lib/x/overlay2/l/{number:026}" for number in range(20))
+    overlays = "".join(
+        line(number, f"/var/lib/docker/overlay2/{number}/merged", "overlay").replace(
+            " rw\n", f" rw,lowerdir={layers}\n"
+        )
+        for number in range(2, 10_002)
+    )
+    text = line(1, "/") + overlays + line(10_002, "/last")
+    assert len(text) > 8_000_000
+
+    assert [one.subject for one in gather(DEFAULTS, Mounts({"/proc/self/mountinfo": text}))] == [
+        "/",
+        "/last",
+    ]
+
+
+def test_more_mounts_than_can_be_read_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_systems, "MOUNTINFO_BYTES", 60)
+
+    with pytest.raises(HostError, match="more than 60 bytes"):
+        gather(DEFAULTS, Mounts({"/proc/self/mountinfo": line(1, "/") + line(2, "/last")}))
+
+
+# What the kernel does not escape, and Python takes for the end of a line or a space.
+ODD = {
+    "vertical tab": "\x0b",
+    "form feed": "\x0c",
+    "file separator": "\x1c",
+    "unit separator": "\x1f",
+    "carriage return": "\r",
+    "next line": "\x85",
+    "no-break space": "\xa0",
+    "em space": "\u2003",
+    "line separator": "\u2028",
+    "no UTF-8": "\udcff",
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_a_name_is_one_word_whatever_is_in_it(odd: str) -> None:
+    [root, other] = gather(
+        DEFAULTS, Mounts({"/proc/self/mountinfo": line(1, "/") + line(2, f"/a{odd}b")})
+    )
+
+    assert (root.subject, other.subject, other.error) == ("/", f"/a{odd}b", "")
+    assert other.raw.startswith("2 1 8:2 ")
+
+
+def test_a_name_forges_no_mount() -> None:
+    """Whoever may mount with FUSE chooses the name; a line of its own would cover the root."""
+    forged = "/home/x/a\u20281\u20032\u20030:9\u2003/\u2003/\u2003rw"
+    text = line(1, "/") + f"9 1 0:9 / {forged} rw - fuse.lxcfs x rw\n"
+
+    assert [one.subject for one in gather(DEFAULTS, Mounts({"/proc/self/mountinfo": text}))] == [
+        "/"
+    ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "2 1 8:2 / /data rw,relatime ext4 /dev/x2 rw",
+        "2 1 sda2 / /data rw - ext4 /dev/x2 rw",
+        "junk",
+    ],
+    ids=["no dash", "no number of a device", "no mount"],
+)
+def test_a_line_that_is_not_understood_is_said(odd: str) -> None:
+    root, unread = gather(DEFAULTS, Mounts({"/proc/self/mountinfo": f"{line(1, '/')}{odd}\n"}))
+
+    assert (root.subject, root.error) == ("/", "")
+    assert unread.subject == "/proc/self/mountinfo"
+    assert unread.error == f"1 lines were not understood, such as {odd!r}"
+
+
+def test_mounts_of_users_push_no_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_systems, "MOUNTS_LIMIT", 3)
+    users = "".join(line(number, f"/home/x/{number}", "fuse.sshfs") for number in range(10, 20))
+    text = line(1, "/") + users + line(2, "/var") + line(3, "/srv", "fuse.mergerfs")
+    seen = gather({**DEFAULTS, "mount_points": ["/srv"]}, Mounts({"/proc/self/mountinfo": text}))
+
+    assert [one.subject for one in seen if not one.error] == ["/", "/srv", "/var"]
+    assert len([one for one in seen if one.error]) == 10
+
+
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[str]:
     """A small file system that is full."""

@@ -117,6 +117,18 @@ def test_the_cache_of_zfs_is_available(statistics: str | None, given_back: int) 
     assert memory.data["zfs_cache_bytes"] == given_back
 
 
+def test_the_hosts_cache_is_not_a_containers() -> None:
+    """LXC shows a container its own memory, by a mount over /proc/meminfo, and the host's ZFS."""
+    files = {
+        "/proc/meminfo": f"MemTotal: {8 * MIB} kB\nMemAvailable: {MIB} kB\n",
+        "/proc/spl/kstat/zfs/arcstats": arc(4 * GIB, GIB),
+        "/proc/self/mountinfo": "9 1 0:56 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n",
+    }
+    memory = gather({}, RecordedHost({**FILES, **files}))[0]
+
+    assert (memory.data["available_bytes"], memory.data["zfs_cache_bytes"]) == (GIB, 0)
+
+
 def test_no_more_is_available_than_there_is() -> None:
     files = {
         "/proc/meminfo": f"MemTotal: {2 * MIB} kB\nMemAvailable: {MIB} kB\n",

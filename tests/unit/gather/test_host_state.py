@@ -46,6 +46,40 @@ def test_chrony_without_a_source_is_not_synchronized() -> None:
 
 
 @pytest.mark.parametrize(
+    ("leap", "synchronized"),
+    [
+        ("Normal", True),
+        ("Insert second", True),
+        ("Delete second", True),
+        ("Not synchronised", False),
+        ("", None),
+        ("Not synchronized", None),
+        ("Invalid", None),
+    ],
+)
+def test_chronys_words_for_the_leap_status(leap: str, synchronized: bool | None) -> None:
+    line = f"{text('clock/chrony.txt').rpartition(',')[0]},{leap}\n"
+    if synchronized is None:
+        with pytest.raises(ValueError, match="no leap status"):
+            clock.parse_chrony(line, 0.0)
+    else:
+        assert clock.parse_chrony(line, 0.0)["synchronized"] is synchronized
+
+
+@pytest.mark.parametrize(
+    ("leap", "synchronized"),
+    [("00", True), ("01", True), ("10", True), ("11", False), ("leap_none", None), ("", None)],
+)
+def test_ntpds_words_for_the_leap_status(leap: str, synchronized: bool | None) -> None:
+    line = f"leap={leap}, stratum=3, refid=192.0.2.1, offset=0.1\n"
+    if synchronized is None:
+        with pytest.raises(ValueError, match="no leap and stratum"):
+            clock.parse_ntpq(line)
+    else:
+        assert clock.parse_ntpq(line)["synchronized"] is synchronized
+
+
+@pytest.mark.parametrize(
     ("name", "own"),
     [("chrony", False), ("chrony_unset", False), ("chrony_local", True), ("chrony_orphan", True)],
 )
@@ -226,6 +260,7 @@ def test_kills_are_found_in_the_ring_buffer() -> None:
 
 
 FLOOD = "[400000.000000] [UFW BLOCK] IN=eth0 OUT= SRC=203.0.113.9 DST=192.0.2.1 LEN=40\n"
+NOT_PERMITTED = Ran(1, "", "dmesg: read kernel buffer failed: Operation not permitted\n")
 KILLED = "[450000.000000] Out of memory: Killed process 7 (app) total-vm:1kB\n"
 
 
@@ -274,25 +309,41 @@ def test_a_flooded_journal_is_searched_for_kills() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dmesg", "log", "in_window"),
+    ("before", "dmesg", "log", "in_window"),
     [
-        (Ran(0, "[1.000000] Linux version 6.1\n" + KILLED), "kernel ring buffer", 1),
-        (Ran(0, "[1.000000] Linux version 6.1\n"), "journal", 0),
-        (Ran(1, "", "dmesg: read kernel buffer failed: Operation not permitted\n"), "journal", 0),
+        ("", Ran(0, "[1.000000] Linux version 6.1\n" + KILLED), "kernel ring buffer", 1),
+        ("", Ran(0, "[1.000000] Linux version 6.1\n"), "kernel ring buffer", 0),
+        ("", NOT_PERMITTED, "", None),
+        ("", Ran(0, FLOOD), "", None),
+        ("-- No entries --\n", NOT_PERMITTED, "", None),
+        ("555000.5 web1 kernel: Linux version 6.1\n", NOT_PERMITTED, "journal", 0),
+        ("918599.5 web1 kernel: [UFW BLOCK] x\n", Ran(0, FLOOD), "journal", 0),
     ],
-    ids=["there", "not there either", "not allowed"],
+    ids=[
+        "it is in the ring buffer",
+        "not there either",
+        "the ring buffer is not shown",
+        "the ring buffer begins later",
+        "the journal has nothing of the kernel",
+        "the journal has the boot",
+        "the journal goes back",
+    ],
 )
 def test_a_journal_without_the_kernels_messages_is_not_the_only_log(
-    dmesg: Ran, log: str, in_window: int
+    before: str, dmesg: Ran, log: str, in_window: int | None
 ) -> None:
+    """Whoever makes the journal write pushes out what was there; it may also not take the kernel's messages."""
     since = int(1_005_000.0 - 86400)
     journal = (
         f"journalctl --no-pager --output=short-unix --since=@{since} _TRANSPORT=kernel + "
         "_SYSTEMD_UNIT=systemd-oomd.service"
     )
+    reach = (
+        f"journalctl --no-pager --output=short-unix --lines=1 --until=@{since} _TRANSPORT=kernel"
+    )
     host = RecordedHost(
         {"/proc/vmstat": "oom_kill 1\n", "/proc/uptime": "450001.00 9000.00\n"},
-        {journal: Ran(0, "-- No entries --\n"), "dmesg": dmesg},
+        {journal: Ran(0, "-- No entries --\n"), "dmesg": dmesg, reach: Ran(0, before)},
         clock=1_005_000.0,
     )
     [seen] = oom_kills.gather({"window_hours": 24}, host)
@@ -360,3 +411,11 @@ def test_a_line_of_dnf_is_an_update_or_is_said(line: str, is_update: bool) -> No
     updates, unread = package_updates.parse_dnf(line + "\n\n")
 
     assert (len(updates), len(unread)) == (int(is_update), int(not is_update))
+
+
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_description_is_no_line_of_its_own(odd: str) -> None:
+    line = f"a.mount loaded failed failed /home/x{odd}nginx.service loaded failed failed x\n"
+    units, unread = systemd_units.parse_units(line)
+
+    assert ([one["unit"] for one in units], unread) == (["a.mount"], [])

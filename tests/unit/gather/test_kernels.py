@@ -6,13 +6,14 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pytest
 from recorded_host import RecordedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils.boot_loader import next_kernel
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import reboot
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
 from upkeep.checks.reboot_pending import Params, judge
 
 RECORDED = Path(__file__).parents[1] / "recorded/reboot"
@@ -265,6 +266,27 @@ def test_what_grub_starts(menu: str, saved: str, release: str | None) -> None:
     assert next_kernel(RecordedHost(files)) == release
 
 
+class Closed(RecordedHost):
+    """A host on which a file is there and may not be read."""
+
+    closed = ""
+
+    def exists(self, path: str) -> bool:
+        return path == self.closed or super().exists(path)
+
+    def open(self, path: str, follow_links: bool = True) -> IO[bytes]:
+        if path == self.closed:
+            raise HostError(f"{path}: permission denied")
+        return super().open(path, follow_links)
+
+
+def test_a_default_that_may_not_be_read_is_not_the_first_entry() -> None:
+    host = Closed({"/boot/grub/grub.cfg": text("grub_saved.cfg")})
+    host.closed = "/boot/grub/grubenv"
+
+    assert next_kernel(host) is None
+
+
 MACHINE = "9f2d0c1a3b4c5d6e7f8091a2b3c4d5e6"
 # As grub2 and kernel-core of Enterprise Linux 9 write them.
 BLS_MENU = """if [ "${next_entry}" ] ; then
@@ -378,3 +400,12 @@ def test_a_newer_kernel_speaks_whatever_needs_restarting_ends_with() -> None:
     [seen] = reboot.gather({}, host(BASE, (BASE, UPDATE), commands=commands))
 
     assert judge(seen, Params(), datetime.now(UTC)).status.value == "fail"
+
+
+def test_with_an_entry_that_may_not_be_read_the_default_is_not_known() -> None:
+    host = Closed(
+        {"/boot/grub2/grub.cfg": BLS_MENU, "/boot/grub2/grubenv": block(saved_entry="0"), **BLS}
+    )
+    host.closed = next(iter(BLS))
+
+    assert next_kernel(host) is None

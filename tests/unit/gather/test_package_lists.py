@@ -283,6 +283,46 @@ def release(**fields: str) -> str:
 AT = 1_795_680_000.0  # Thu, 26 Nov 2026 08:00:00 UTC
 
 
+def test_a_release_file_may_have_its_fields_behind_its_sums(tmp_path: Path) -> None:
+    sums = "".join(f" {number:032x} 1 main/{number}\n" for number in range(2000))
+    path = tmp_path / "x.example_dists_stable_Release"
+    path.write_text(
+        f"MD5Sum:\n{sums}" + release(Label="Our-Security", Date="Mon, 23 Nov 2026 08:00:00 UTC")
+    )
+
+    [found] = package_updates._archives([str(path)], Host()).values()
+
+    assert (found["security"], found["name"]) == (True, "Our-Security")
+    assert found["age_seconds"] is not None
+
+
+@pytest.mark.parametrize("manager", package_updates.NOT_READ)
+def test_a_package_manager_that_is_not_read_is_no_silence(manager: str) -> None:
+    [seen] = package_updates.gather({}, RecordedHost(commands={manager: Ran(0, "")}))
+
+    assert seen.error == f"{manager}: its updates are not read, only those of apt and dnf"
+
+
+def test_a_host_without_packages_has_no_updates() -> None:
+    assert package_updates.gather({}, RecordedHost()) == []
+
+
+@pytestmark_apt
+def test_a_line_of_apt_get_that_is_not_understood_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = AptHost(tmp_path)
+    host.install("hello")
+    host.publish("Debian-Security", "bookworm-security", NOW, hello="1.0")
+    host.update()
+    monkeypatch.setattr(package_updates, "APT", ["printf", "Inst hello 1.0 -> 2.0\\n"])
+
+    found = verdict(host)
+
+    assert found.status is Status.UNKNOWN
+    assert "1 lines were not understood, such as 'Inst hello 1.0 -> 2.0'" in found.message
+
+
 @pytest.mark.parametrize(
     ("head", "changed", "age", "expired"),
     [
