@@ -47,6 +47,12 @@ VERDICT = re.compile(
     r"|\b(?:msg|message)=\"((?:[\w-]+ ?){1,4})",
     re.IGNORECASE,
 )
+# The same in a message that is a JSON object; a quote that a client sent is escaped there.
+JSON_VERDICT = re.compile(
+    r'(?<!\\)"(?:msg|message|res|result|reason|error|err|status|outcome|event|action|verdict)"\s{0,5}:\s{0,5}"'
+    r"((?:[\w-]+ ?){1,4})",
+    re.IGNORECASE,
+)
 # After what succeeded comes who it was.
 SUCCEEDED = re.compile(
     r"(?<!not )\b(?:accepted|opened|closed|succeeded|successful(?:ly)?|granted|logged (?:in|out))\b"
@@ -117,6 +123,8 @@ def own_words(text: str) -> str:
     text = text[:TEXT_LIMIT]
     succeeded = SUCCEEDED.search(text)
     verdicts = " ".join(" ".join(found) for found in VERDICT.findall(text))
+    if text.startswith("{"):
+        verdicts += " ; " + " ; ".join(JSON_VERDICT.findall(text))
     return CHOSEN.sub(" ", text[: succeeded.end()] if succeeded else text) + " ; " + verdicts
 
 

@@ -568,3 +568,30 @@ def test_no_sample_of_another_service_is_taken_for_a_login_of_sshd() -> None:
             line = parse_line(text, now, 0)
             event = parse_event(line) if line else None
             assert event is None or line is None or line.program != "sshd"
+
+
+@pytest.mark.parametrize(
+    ("message", "possible"),
+    [
+        pytest.param(
+            '{"level":2,"message":"Login failed: bob (Remote IP: 203.0.113.9)"}', 12, id="message"
+        ),
+        pytest.param('{"event": "login failed", "user": "bob"}', 12, id="event"),
+        pytest.param('{"message":"page served","user":"login failed"}', 0, id="words in a name"),
+        pytest.param(
+            '{"message":"page served","user":"x\\",\\"message\\":\\"login failed"}',
+            0,
+            id="escaped in a name",
+        ),
+        pytest.param('{"message":"Login of bob succeeded"}', 0, id="success"),
+    ],
+)
+def test_an_unknown_programs_json_behind_a_syslog_head(message: str, possible: int) -> None:
+    """Its words all stand in quotes; those of the program itself are still its own."""
+    lines = "".join(
+        time.strftime("%b %e %H:%M:%S", time.gmtime(NOW - 600 + n))
+        + f" web1 portal[9]: {message}\n"
+        for n in range(12)
+    )
+    seen = observe(lines + sshd("Accepted password for bob from 10.0.0.5 port 1 ssh2"))
+    assert seen.data["possible_failures"] == possible
