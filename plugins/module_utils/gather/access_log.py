@@ -241,11 +241,11 @@ class Parser:
             line, cut = self._loosely(text), not text.endswith("}")
         if not isinstance(line, dict):
             return None, None
-        name, said = self._field(line, "status")
+        name, said = self._status(line)
         if name and (text.count(self.status_keys[name]) > 1 or self._is_twice(line, text)):
             # Written without escapes, or under the same name elsewhere: what counts is where it stands.
             line = {**line, **self._loosely(text)}
-            name, said = self._field(line, "status")
+            name, said = self._status(line)
         at = time_value(self._field(line, "time")[1], self.now, self.offset)
         status = _integer(said)
         if at is not None and status is None and cut:
@@ -298,6 +298,13 @@ class Parser:
             chosen = max(known, key=lambda one: times[one] or 0.0) if known else next(iter(times))
             line[self.fields["time"][0]] = chosen
         return line
+
+    def _status(self, line: dict[str, Any]) -> tuple[str, Any]:
+        """Return the status and its name; of several that differ the one that accuses, and a word is none."""
+        found = self._fields(line, "status")
+        if len(found) > 1:
+            return max(found, key=lambda one: _accusing(one[1]))
+        return found[0]
 
     def _fields(self, line: dict[str, Any], field: str) -> list[tuple[str, Any]]:
         """Return each name of the field that the line has, and its value."""

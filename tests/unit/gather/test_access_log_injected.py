@@ -97,3 +97,22 @@ def test_lines_of_another_program_are_not_taken_for_caddys_own(
     _at, request = read(json.dumps(line))
 
     assert (request is not None) == is_caddys
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        ({"status": 200, "response_code": 503}, 503),
+        ({"status": 503, "response_code": 200}, 503),
+        ({"status": "ok", "status_code": 500}, 500),
+        ({"status": 200, "status_code": 304}, 304),
+        ({"response_code": 404}, 404),
+    ],
+)
+def test_of_several_statuses_the_one_that_accuses_counts(
+    names: dict[str, Any], status: int
+) -> None:
+    _at, request = read(json.dumps({"time": NEW, "request": "GET /", **names}))
+
+    assert request is not None
+    assert request.status == status

@@ -307,7 +307,7 @@ def test_a_host_without_packages_has_no_updates() -> None:
     assert package_updates.gather({}, RecordedHost()) == []
 
 
-@pytestmark_apt
+@needs_apt
 def test_a_line_of_apt_get_that_is_not_understood_is_no_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
