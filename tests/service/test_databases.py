@@ -566,7 +566,10 @@ def test_sqlite_is_locked(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (None, "no such file or directory"),
-        (b"not a database, just text " * 9, "file is not a database"),
+        (
+            b"not a database, just text " * 9,
+            "a database of SQLite begins with b'SQLite format 3\\x00'",
+        ),
     ],
 )
 def test_sqlite_is_not_one(tmp_path: Path, content: bytes | None, reason: str) -> None:
