@@ -135,7 +135,7 @@ class RequestTimes:
             found = found[:1]
         if (
             len(found) == 1
-            and type(found[0][1]) is float
+            and isinstance(found[0][1], float)
             and not self.unit
             and not self.units.get(found[0][0])
         ):

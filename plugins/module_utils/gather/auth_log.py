@@ -295,7 +295,7 @@ class Reader:
         if at is None:
             return None, None
         message = str(self._field(entry, "message") or "").strip()
-        program = str(self._field(entry, "program") or "").split("[")[0].strip(": ")
+        program = str(self._field(entry, "program") or "").partition("[")[0].strip(": ")
         if message and (program.startswith("sshd") or program.rsplit("/", 1)[-1] in KNOWN):
             host, pid = (str(self._field(entry, name) or "") for name in ("host", "pid"))
             line = line_of(at, host, program, pid, message)
