@@ -236,7 +236,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
     try:
         entries = parameters.merge_entries(plain, load())
     except ParameterError as exc:
-        return Line(name, "checks", "fail", str(exc), "mend it in the inventory")
+        return Line(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not entries and len(plain) == len(asked):
         remedy = "list checks in group_vars as upkeep_checks_<name>; upkeep checks shows them"
         return Line(name, "checks", "warn", "no check is asked for here", remedy)

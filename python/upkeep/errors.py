@@ -1,4 +1,4 @@
-"""What can go wrong, by who can mend it."""
+"""What can go wrong, by who can fix it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ INTERRUPTED = 130
 
 
 class UpkeepError(Exception):
-    """Something that the reader can mend; the text names the thing, what was found and what was expected.
+    """Something that the reader can fix; the text names the thing, what was found and what was expected.
 
     remedy: what to do next, shown on a line of its own. URLs in both are masked, whatever they quote.
     """

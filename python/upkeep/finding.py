@@ -151,29 +151,10 @@ def by_whom(waiver: Waiver) -> str:
 def _failed(
     known: Finding | None, seen: Seen, severity: Severity, waiver: Waiver | None
 ) -> tuple[Finding, tuple[Transition, ...]]:
-    number = waiver.id if waiver else None
-    if known is None:
-        opened = Finding(
-            id=0,
-            fingerprint=seen.fingerprint,
-            site=seen.site,
-            host=seen.host,
-            check_id=seen.check_id,
-            subject=seen.subject,
-            status=State.OPEN,
-            severity=severity,
-            message=seen.message,
-            remedy=seen.remedy,
-            opening=1,
-            count=1,
-            opened_at=seen.at,
-            last_seen_at=seen.at,
-            resolved_at=None,
-            waiver_id=number,
-        )
-        return opened, _told(Kind.OPENED, seen, severity, seen.message, waiver)
-    still = replace(
-        known,
+    opened = Finding(
+        id=0,
+        fingerprint=seen.fingerprint,
+        site=seen.site,
         host=seen.host,
         check_id=seen.check_id,
         subject=seen.subject,
@@ -181,13 +162,27 @@ def _failed(
         severity=severity,
         message=seen.message,
         remedy=seen.remedy,
-        count=known.count + (1 if seen.again else 0),
+        opening=1,
+        count=1,
+        opened_at=seen.at,
         last_seen_at=seen.at,
-        waiver_id=number,
+        resolved_at=None,
+        waiver_id=waiver.id if waiver else None,
+    )
+    if known is None:
+        return opened, _told(Kind.OPENED, seen, severity, seen.message, waiver)
+    # It says what was seen now, and keeps who it is.
+    again = replace(
+        opened,
+        id=known.id,
+        fingerprint=known.fingerprint,
+        site=known.site,
+        opening=known.opening + 1,
+        count=known.count + (1 if seen.again else 0),
     )
     if known.status != State.OPEN:
-        still = replace(still, opening=known.opening + 1, opened_at=seen.at, resolved_at=None)
-        return still, _told(Kind.REOPENED, seen, severity, seen.message, waiver)
+        return again, _told(Kind.REOPENED, seen, severity, seen.message, waiver)
+    still = replace(again, opening=known.opening, opened_at=known.opened_at)
     kind, about = _while_open(known, severity, waiver)
     return still, _told(kind, seen, severity, seen.message + about, waiver) if kind else ()
 

@@ -282,7 +282,7 @@ def _follow_up(text: str) -> FollowUp:
         return FollowUp(owner, date.fromisoformat(day), what)
     except ValueError:
         message = f"--follow-up {text!r:.60}; expected an owner, a day and a text"
-        raise UsageError(message, remedy="--follow-up 'ops 2027-02-01 mend the lock'") from None
+        raise UsageError(message, remedy="--follow-up 'ops 2027-02-01 fix the lock'") from None
 
 
 def _file(path: Path) -> Given:

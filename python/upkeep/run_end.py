@@ -81,7 +81,8 @@ def ending(
         found.append((Reason.LATE, f"late: ended {minutes:.0f} min after its time"))
     if not found:
         return Ending(DONE)
-    return Ending(PARTIAL, "; ".join(said for _why, said in found), tuple(why for why, _ in found))
+    said = "; ".join(words for _why, words in found if words)
+    return Ending(PARTIAL, said, tuple(why for why, _words in found))
 
 
 def kept(reasons: Iterable[Reason]) -> str:

@@ -217,7 +217,7 @@ class Scheduler:
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
         """Tell of each entry that cannot be used, or is read in two ways; and when it is right, whoever told of it."""
-        remedy = f"mend it, then: upkeep schedule lint -i {self.site_name}"
+        remedy = f"fix it, then: upkeep schedule lint -i {self.site_name}"
         wrong = {
             texts.name(one.about): (Severity.LOW, f"{one.about} {one.text}", one.remedy)
             for one in self.doubts
@@ -225,10 +225,10 @@ class Scheduler:
         wrong.update({texts.name(_entry_of(one)): (Severity.HIGH, one, remedy) for one in problems})
         with self.store.begin() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
-            mended = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
+            fixed = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
             for subject, (severity, text, todo) in sorted(wrong.items()):
                 own.tell(db, self.key, ENTRY, subject, now, severity, text, todo)
-            for subject in sorted(mended):
+            for subject in sorted(fixed):
                 own.tell(db, self.key, ENTRY, subject, now)
 
     # Drivers.

@@ -93,3 +93,9 @@ def test_what_a_newer_program_has_kept_counts_as_other() -> None:
     assert read("") == frozenset()
     assert read(kept([Reason.LACKS, Reason.LATE])) == {Reason.LACKS, Reason.LATE}
     assert ending("done", "", None) == Ending("done")
+
+
+def test_a_reason_without_words_leaves_no_gap_between_the_others() -> None:
+    ended = ending("partial", "", None, lacks="A")
+
+    assert ended == Ending("partial", "lacks A", (Reason.OTHER, Reason.LACKS))

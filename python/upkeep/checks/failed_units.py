@@ -89,5 +89,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
-    remedy="read why: systemctl --failed; journalctl -u UNIT -n 50; when mended: systemctl reset-failed UNIT",
+    remedy="read why: systemctl --failed; journalctl -u UNIT -n 50; when fixed: systemctl reset-failed UNIT",
 )

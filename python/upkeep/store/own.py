@@ -71,7 +71,7 @@ def tell(
 
 
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
-    """Tell how an occurrence ended; a good end mends what was missed and failed before."""
+    """Tell how an occurrence ended; a good end resolves what was missed and failed before."""
     if one.state == occurrences.FAILED:
         begun = f"show {one.run_id}" if one.run_id else f"run {one.schedule}"
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"

@@ -242,4 +242,4 @@ def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
     if not first.check:
         return screen.text(first.remedy, 500)
     look = command("check", first.check, site=summary.site, limit=first.host)
-    return "mend the first line, then look again: " + screen.text(look, 500)
+    return "fix the first line, then look again: " + screen.text(look, 500)
