@@ -21,37 +21,62 @@ MARK = "STARTED_BY_TESTS"
 PATIENCE_SECONDS = 3
 REMOVING_SECONDS = 60
 
-_guards: list[subprocess.Popen[str]] = []
+_guards: list[_Guard] = []
 
 
-def guard() -> None:
-    """Start the guard of this process, and mark what it starts from now on."""
-    mark = uuid.uuid4().hex
-    _guards.append(
-        subprocess.Popen(
-            [sys.executable, __file__, mark],
+class _Guard:
+    """The process that waits; a new one if somebody has ended it, for what it knew is written down here."""
+
+    def __init__(self) -> None:
+        self.mark = uuid.uuid4().hex
+        self.folders: list[Path] = []
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, __file__, self.mark],
             stdin=subprocess.PIPE,
             text=True,
             # Ctrl-C is for the tests; and it must not take itself for something that they left.
             start_new_session=True,
             env={name: value for name, value in os.environ.items() if name != MARK},
         )
-    )
-    os.environ[MARK] = mark
+
+    def tell(self, folder: Path) -> None:
+        self.folders.append(folder)
+        try:
+            self._write([folder])
+        except BrokenPipeError:
+            self.process.communicate()  # closes the pipe without a word of what is still in it
+            print(
+                f"the guard of the tests ended with {self.process.returncode}; a new one begins",
+                file=sys.stderr,
+            )
+            self.process = self._start()
+            self._write(self.folders)
+
+    def _write(self, folders: list[Path]) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.writelines(f"{one}\n" for one in folders)
+            self.process.stdin.flush()
+
+
+def guard() -> None:
+    """Start the guard of this process, and mark what it starts from now on."""
+    _guards.append(_Guard())
+    os.environ[MARK] = _guards[-1].mark
 
 
 def remove_at_the_end(folder: Path) -> None:
     """Have the folder removed when this process has ended, if it is still there."""
     for one in _guards:
-        if one.stdin:
-            one.stdin.write(f"{folder}\n")
-            one.stdin.flush()
+        one.tell(folder)
 
 
 def relieve() -> None:
     """Let the guard do its work now, and wait for it."""
     while _guards:
-        _guards.pop().communicate()
+        _guards.pop().process.communicate()
 
 
 def words_of(process: psutil.Process) -> list[str]:

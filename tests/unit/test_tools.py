@@ -102,6 +102,35 @@ def test_what_is_being_made_ends_when_all_is_to_end(tmp_path: Path, number: sign
     assert not any(one.is_running() for one in below)
 
 
+def test_a_guard_that_was_killed_is_followed_by_one_that_knows_as_much(tmp_path: Path) -> None:
+    script = """
+import os, signal, subprocess, sys
+from pathlib import Path
+import left_behind
+left_behind.guard()
+for name in ("a", "b", "c"):
+    left_behind.remove_at_the_end(Path(sys.argv[1], name))
+    if name == "a":
+        [one] = left_behind._guards
+        one.process.kill()
+        one.process.wait()
+subprocess.Popen(["sleep", "3600"])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == -signal.SIGKILL
+    assert "the guard of the tests ended with -9" in done.stderr
+    eventually(lambda: not any(tmp_path.iterdir()))
+
+
 @pytest.mark.parametrize("named", oldest.BECAUSE)
 def test_what_runs_on_the_oldest_python_is_there(named: str) -> None:
     path, _colons, test = named.partition("::")
