@@ -127,6 +127,7 @@ class LogWindow:
         self._pieces = self._plan(path, limit_bytes)
 
     def __iter__(self) -> Iterator[tuple[float | None, str]]:
+        since, until = self.since, self.until + SLACK_SECONDS
         for piece in reversed(self._pieces):
             with piece.stream:
                 before: float | None = None
@@ -136,13 +137,15 @@ class LogWindow:
                         if before is None and piece.older:
                             continue
                         at = before
-                    elif at <= self.until + SLACK_SECONDS:
+                    elif at <= until:
                         # A request that a client has drawn out is stamped with its start: lines without a time that
                         # follow it are no older than those before it.
                         before = at if before is None or at > before else before
                         self._saw(at)
-                    if at is None or self.since <= at <= self.until + SLACK_SECONDS:
-                        self._begun = self._begun or at is not None
+                    if at is None:
+                        yield at, text
+                    elif since <= at <= until:
+                        self._begun = True
                         yield at, text
 
     def _saw(self, at: float) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log_times import tim
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 MOST_SECONDS = 1e7
 EPOCH_DIGITS = 10
+DIGITS = frozenset("0123456789")
 DAY_SECONDS = 86_400
 
 NUMBER = r"(\d{1,18}(?:\.\d{1,18})?)(s|ms|us|µs|ns)?"
@@ -56,7 +57,8 @@ class RequestTimes:
         }
         self.units.setdefault("Duration", "ns")  # Traefik's
         spelt = "|".join(map(re.escape, names)) if own else TIME_NAMES
-        self.initials = {name[0] for name in names} if own else set("rtdDT")
+        initials = {name[0] for name in names} if own else set("rtdDT")
+        self.initials = initials.union(DIGITS)
         self.named = re.compile(rf"(?:{spelt})[=:]\"?{NUMBER}\"?,?$", re.ASCII)
 
     def in_text(self, text: str, start: int, at: float) -> float | Open | None:
@@ -72,6 +74,8 @@ class RequestTimes:
         rest = text[quoted.end() :] if quoted else text[start:]
         if not rest:
             return None
+        if rest[1:2] not in DIGITS:
+            return self._one_of(TOKEN.findall(rest) if '"' in rest else rest.split(), at)
         if DECIMALS.match(rest):
             factor = SECONDS[self.unit or "s"]
             values = [float(number) * factor for number in rest.split()]
@@ -89,15 +93,15 @@ class RequestTimes:
         whole: list[float] = []
         whole_named: list[float] = []
         for place, token in enumerate(tokens):
-            bare = "0" <= token[0] <= "9"
-            if not bare and token[0] not in self.initials:
+            if token[0] not in self.initials:
                 continue
+            bare = token[0] in DIGITS
             match = BARE_TIME.match(token) if bare else self.named.match(token)
             if match is None:
                 continue
             number, unit = match.groups()
-            if unit is None and place + 1 < len(tokens):
-                unit = _unit_of(tokens, place + 1)
+            if unit is None and place + 1 < len(tokens) and tokens[place + 1] in SECONDS:
+                unit = tokens[place + 1]
             if len(number) >= EPOCH_DIGITS and _is_clock(number, at):
                 continue
             tells = unit or ("." in number and self.unit in ("", "s"))
@@ -131,35 +135,31 @@ class RequestTimes:
 
     def in_json(self, found: list[tuple[str, Any]], is_envoy: bool) -> float | Open | None:
         """Return what the fields of a line tell, by name; is_envoy: so that its `duration` is in milliseconds."""
-        if len(found) > 1 and found[0][0] == self.first:
-            found = found[:1]
-        if (
-            len(found) == 1
-            and isinstance(found[0][1], float)
-            and not self.unit
-            and not self.units.get(found[0][0])
-        ):
-            return found[0][1] if 0 <= found[0][1] < MOST_SECONDS else None
-        values = []
-        untold = False
-        for name, said in found:
-            if isinstance(said, bool) or not isinstance(said, (int, float, str)):
-                continue
-            match = JSON_TIME.match(str(said))
-            if match is None:
-                continue
-            number, unit = match.groups()
-            unit = unit or self.units.get(name) or self.unit
-            if not unit and is_envoy and name == "duration":
-                unit = "ms"
-            value = float(number)
-            if not unit and value and number.isdigit():
-                untold = True
-            elif value * SECONDS[unit or "s"] < MOST_SECONDS:
-                values.append(value * SECONDS[unit or "s"])
+        if len(found) == 1 or found[0][0] == self.first:
+            return self._of_field(*found[0], is_envoy)
+        told = [self._of_field(*one, is_envoy) for one in found]
+        values = [one for one in told if isinstance(one, float)]
         if values:
             return _between(values, "fields")
-        return TELL_UNIT if untold else None
+        return TELL_UNIT if TELL_UNIT in told else None
+
+    def _of_field(self, name: str, said: Any, is_envoy: bool) -> float | Open | None:
+        """Return what one field tells."""
+        unit = self.units.get(name) or self.unit
+        if isinstance(said, float) and not unit:
+            return said if 0 <= said < MOST_SECONDS else None
+        if isinstance(said, bool) or not isinstance(said, (int, float, str)):
+            return None
+        match = JSON_TIME.match(str(said))
+        if match is None:
+            return None
+        number, own = match.groups()
+        unit = own or unit or ("ms" if is_envoy and name == "duration" else "")
+        value = float(number)
+        if not unit and value and number.isdigit():
+            return TELL_UNIT
+        seconds = value * SECONDS[unit or "s"]
+        return seconds if seconds < MOST_SECONDS else None
 
 
 def duration(said: Any) -> float:

@@ -57,6 +57,7 @@ FOLDERS = {
 }
 TOP = 10
 KEPT_KEYS = 5_000
+KEPT_LAYOUTS = 50
 EVIDENCE_LINES = 50
 EVIDENCE_CHARACTERS = 600
 
@@ -88,6 +89,9 @@ ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}$|[0-9a-fA-F:]*:[0-9a-fA-F:.]+$")
 IDENTIFIER = re.compile(
     r"\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F-]{22}|(?=\D*\d)[0-9a-fA-F]{8,}|[\w~=-]{25,}"
 )
+# A word of letters is none, if it is shorter.
+IDENTIFIER_FROM_CHARACTERS = 25
+PATH_END = re.compile(r"[?;#]")
 QUERY = re.compile(r"\?[^\s\"]*")
 
 # The names that nginx's documentation, Caddy, Traefik and Envoy use; the first that is there counts.
@@ -153,6 +157,18 @@ class Request(NamedTuple):
     is_error_log: bool = False
 
 
+class Layout(NamedTuple):
+    """Which names a JSON object has, of those that tell the status and the request time.
+
+    once: what stands once in a line. Of these a client whose quotes are not escaped could write a second one, which
+    hides the request or its time.
+    """
+
+    statuses: tuple[str, ...]
+    times: tuple[str, ...]
+    once: tuple[str, ...]
+
+
 class Parser:
     """Reads lines in combined format or JSON; remembers the last one, as it is asked for its time first."""
 
@@ -166,17 +182,13 @@ class Parser:
     ) -> None:
         self.fields = named_fields(FIELDS, fields)
         self.status_keys = {name: f'"{name.rpartition(".")[2]}"' for name in self.fields["status"]}
-        # Of these a client whose quotes are not escaped could write a second one, which hides the request or its time.
-        self.others_once = {
-            name: f'"{name.rpartition(".")[2]}"'
-            for field in ("time", "request_time")
-            for name in self.fields[field]
-        }
+        self._layouts: dict[tuple[str, ...], Layout] = {}
         own = bool((fields or {}).get("request_time"))
         self.times = RequestTimes(time_unit, time_place, self.fields["request_time"], own)
         self.now = now
         self.offset = offset
         self._last: tuple[str, float | None, Request | None] = ("", None, None)
+        self._clock: tuple[str, float | None] = ("", None)
 
     def stamp(self, text: str) -> float | None:
         """Return the line's time."""
@@ -241,12 +253,14 @@ class Parser:
             line, cut = self._loosely(text), not text.endswith("}")
         if not isinstance(line, dict):
             return None, None
-        name, said = self._status(line)
-        if name and (text.count(self.status_keys[name]) > 1 or self._is_twice(line, text)):
+        layout = self._layout(line)
+        name, said = self._status(line, layout)
+        if name and (text.count(self.status_keys[name]) > 1 or _is_twice(layout, text)):
             # Written without escapes, or under the same name elsewhere: what counts is where it stands.
             line = {**line, **self._loosely(text)}
-            name, said = self._status(line)
-        at = time_value(self._field(line, "time")[1], self.now, self.offset)
+            layout = self._layout(line)
+            name, said = self._status(line, layout)
+        at = self._time(self._field(line, "time")[1])
         status = _integer(said)
         if at is not None and status is None and cut:
             status = CUT
@@ -273,16 +287,35 @@ class Parser:
             target if isinstance(target, str) else "",
             status,
             _integer(self._field(line, "bytes")[1]) or 0,
-            self.times.in_json(self._fields(line, "request_time"), name == ENVOY_STATUS),
+            self.times.in_json(
+                self._fields(line, "request_time", layout.times), name == ENVOY_STATUS
+            ),
             isinstance(logger, str) and logger.startswith(CADDY_ERRORS),
         )
 
-    def _is_twice(self, line: dict[str, Any], text: str) -> bool:
-        """Return whether an object of the line has a second time, or a second request time."""
-        for name in self.others_once.keys() & line.keys():
-            if text.count(self.others_once[name]) > 1:
-                return _names_one_twice(text)
-        return False
+    def _time(self, value: Any) -> float | None:
+        """Return the time of a field; the last text is remembered, as many lines have the same."""
+        if not isinstance(value, str):
+            return time_value(value, self.now, self.offset)
+        if value != self._clock[0]:
+            self._clock = (value, time_value(value, self.now, self.offset))
+        return self._clock[1]
+
+    def _layout(self, line: dict[str, Any]) -> Layout:
+        """Return which names a line has; of the logs' usual ones it is remembered."""
+        names = tuple(line)
+        found = self._layouts.get(names)
+        if found is None:
+            times = [name for name in self.fields["request_time"] if name in line]
+            clocks = [name for name in self.fields["time"] if name in line]
+            found = Layout(
+                tuple(name for name in self.fields["status"] if name in line),
+                tuple(times),
+                tuple(f'"{name.rpartition(".")[2]}"' for name in times + clocks),
+            )
+            if len(self._layouts) < KEPT_LAYOUTS:
+                self._layouts[names] = found
+        return found
 
     def _loosely(self, text: str) -> dict[str, Any]:
         """Return the fields of a JSON object that is broken, or names one twice; the newest time counts."""
@@ -299,17 +332,20 @@ class Parser:
             line[self.fields["time"][0]] = chosen
         return line
 
-    def _status(self, line: dict[str, Any]) -> tuple[str, Any]:
+    def _status(self, line: dict[str, Any], layout: Layout) -> tuple[str, Any]:
         """Return the status and its name; of several that differ the one that accuses, and a word is none."""
-        found = self._fields(line, "status")
+        found = self._fields(line, "status", layout.statuses)
         if len(found) > 1:
             return max(found, key=lambda one: _accusing(one[1]))
         return found[0]
 
-    def _fields(self, line: dict[str, Any], field: str) -> list[tuple[str, Any]]:
-        """Return each name of the field that the line has, and its value."""
-        found = [(name, line[name]) for name in self.fields[field] if name in line]
-        return found or [self._field(line, field)]
+    def _fields(
+        self, line: dict[str, Any], field: str, names: tuple[str, ...]
+    ) -> list[tuple[str, Any]]:
+        """Return each name of the field that the line has, and its value. names: those that it has itself."""
+        if names:
+            return [(name, line[name]) for name in names]
+        return [self._field(line, field)]
 
     def _field(self, line: dict[str, Any], field: str) -> tuple[str, Any]:
         """Return the first name of the field that the line has, flat or nested, and its value."""
@@ -410,6 +446,14 @@ def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any
     return found
 
 
+def _is_twice(layout: Layout, text: str) -> bool:
+    """Return whether an object of the line has a second time, or a second request time."""
+    for name in layout.once:
+        if text.count(name) > 1:
+            return _names_one_twice(text)
+    return False
+
+
 def _names_one_twice(text: str) -> bool:
     """Return whether an object of a JSON text has two values of one name, which no program writes by itself."""
     twice: list[bool] = []
@@ -475,10 +519,17 @@ def route_of(target: str) -> str:
         if "://" not in path:
             return "(no HTTP request)"
         path = "/" + "/".join(path.split("/")[3:])
-    path = re.split(r"[?;#]", path, maxsplit=1)[0]
-    parts = path.split("/")[:12]
-    folded = "/".join(":id" if IDENTIFIER.fullmatch(part) else part[:40] for part in parts)
+    end = PATH_END.search(path)
+    parts = (path[: end.start()] if end else path).split("/")[:12]
+    folded = "/".join([_folded(part) for part in parts])
     return f"{method[:16]} {folded[:160]}".strip()
+
+
+def _folded(part: str) -> str:
+    """Return a part of a path as it stands in a route."""
+    if not part or (len(part) < IDENTIFIER_FROM_CHARACTERS and part.isalpha()):
+        return part
+    return ":id" if part.isdecimal() or IDENTIFIER.fullmatch(part) else part[:40]
 
 
 def percentile(values: array[float], percent: float) -> float:
@@ -523,16 +574,20 @@ class Summary:
             self.unparsed += 1
             self.odd.append(text[:200])
             return
-        if (request.status >= 400 or request.status == OTHER) and self._is_told(request):
+        status = request.status
+        if (status >= 400 or status == OTHER) and self._is_told(request):
             return
         self.requests += 1
         self.sent += request.sent
-        if request.status == CUT:
+        if status == CUT:
             self.cut += 1
             return
-        self.statuses[request.status] += 1
-        self._add_time(text, request)
-        if is_server_error(request.status):
+        self.statuses[status] += 1
+        if request.took is None:
+            self.untimed += 1
+        else:
+            self._add_time(text, request, request.took)
+        if is_server_error(status):
             self.error_routes.add(route_of(request.target))
             self.error_clients.add(request.client[:80])
             self.errors.append(evidence(text, request))
@@ -551,19 +606,18 @@ class Summary:
         self.unpaired[request.status] += 1
         return self.unpaired[request.status] <= 0
 
-    def _add_time(self, text: str, request: Request) -> None:
-        seconds = request.took
-        if isinstance(seconds, Open):
-            self.decided_by[seconds.decided_by] += 1
-            if seconds.most is not None and seconds.least is not None:
-                self.open_most.append(seconds.most)
-                self.open_least.append(seconds.least)
-            seconds = seconds.most
-        elif seconds is not None:
-            self.times.append(seconds)
-        if seconds is None:
-            self.untimed += 1
-            return
+    def _add_time(self, text: str, request: Request, took: float | Open) -> None:
+        if isinstance(took, Open):
+            self.decided_by[took.decided_by] += 1
+            if took.most is None or took.least is None:
+                self.untimed += 1
+                return
+            self.open_most.append(took.most)
+            self.open_least.append(took.least)
+            seconds = took.most
+        else:
+            self.times.append(took)
+            seconds = took
         route = route_of(request.target)
         self.route_seconds.add(route, seconds)
         self.route_requests.add(route)
