@@ -14,6 +14,7 @@ killed. It ends, and ends its gathers, when its deadline has come or when nobody
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -82,12 +83,13 @@ def framed(nonce: str, lines: list[bytes]) -> bytes:
 def main(plan: dict[str, Any]) -> NoReturn:
     """Run the plan's requests, print the answer and exit.
 
-    plan: nonce; deadline_seconds; limit_bytes of the whole; requests: gather, params, timeout_seconds, limit_bytes of
-    each.
+    plan: nonce; shared: what more than one gather imports; deadline_seconds; limit_bytes of the whole; requests:
+    gather, params, timeout_seconds, limit_bytes of each.
     """
     started = time.monotonic()
     ends = started + plan["deadline_seconds"]
     _be_modest()
+    _load(plan["shared"])
     parent = os.getppid()
     waiting = list(enumerate(plan["requests"]))
     running: dict[int, Gathering] = {}
@@ -222,6 +224,14 @@ def _be_modest() -> None:
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
+
+
+def _load(names: list[str]) -> None:
+    """Import what each gather would import anew; what cannot be imported is told by the gather that needs it."""
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    gc.freeze()  # to look through it for garbage would copy it into each gather
 
 
 def _abandon(running: dict[int, Gathering]) -> NoReturn:

@@ -10,7 +10,8 @@ import base64
 import json
 import pkgutil
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -112,6 +113,15 @@ def _closure(names: frozenset[str]) -> frozenset[str]:
     return frozenset(done)
 
 
+def _shared(gathers: Set[str]) -> list[str]:
+    """Return what more than one of the gathers imports, but for what the program imports itself."""
+    times = Counter(name for one in gathers for name in _closure(frozenset({f"gather.{one}"})))
+    own = _closure(frozenset({"program"}))
+    return sorted(
+        f"{SHARED}.{name}" for name, count in times.items() if count > 1 and name not in own
+    )
+
+
 def limit_bytes(gather: str) -> int:
     """Return how much the gather may say, as JSON."""
     limit: int = getattr(gathers()[gather], "LIMIT_BYTES", GATHER_LIMIT_BYTES)
@@ -125,6 +135,7 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, n
     """
     plan = {
         "nonce": nonce,
+        "shared": _shared({name for name, _params in requests}),
         "deadline_seconds": deadline_seconds,
         "limit_bytes": bounds.ANSWER_LIMIT_BYTES,
         "requests": [

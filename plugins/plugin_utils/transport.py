@@ -32,12 +32,13 @@ CANDIDATES = (
     "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8"
     " /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python"
 )
-# -S -E: says in a few milliseconds if it runs at all (a shim may not) and is new enough.
+# Says in a few milliseconds if it runs at all (a shim may not) and is new enough. -S, here as for the program itself:
+# what is installed beside the standard library is not even looked for.
 TRY = "-S -E -c 'import sys; sys.exit(sys.version_info < (3, 8))'"
 # The nonce is the first line of standard input: a command line can be read by everybody on the host.
 SCRIPT = (
     "IFS= read -r n;"
-    f' for p in {{candidates}}; do "$p" {TRY} </dev/null >/dev/null 2>&1 && exec "$p" -I -; done;'
+    f' for p in {{candidates}}; do "$p" {TRY} </dev/null >/dev/null 2>&1 && exec "$p" -I -S -; done;'
     f" printf '\\n%s\\n' \"{mark('$n', 'no-python')}\"; exit 127"
 )
 MARK_LIMIT_CHARACTERS = 80

@@ -118,7 +118,7 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
         book = folder / "tasks.yml"
         play = {"name": "Ordinary tasks", "hosts": "all", "gather_facts": False, "tasks": tasks}
         book.write_text(json.dumps([play]))
-        ssh = f"ssh -i {fleet.key} {ssh_arguments(fleet)} root@{{}} python3 -I - < {program}"
+        ssh = f"ssh -i {fleet.key} {ssh_arguments(fleet)} root@{{}} python3 -I -S - < {program}"
         addresses = "\n".join(host.address for host in fleet.hosts.values())
         (folder / "addresses").write_text(addresses + "\n")
         floor = f"xargs -a {folder}/addresses -P{FORKS} -I{{}} sh -c {shlex.quote(ssh)}"

@@ -49,13 +49,16 @@ class Programs:
 
     def run(self, *names: str, python: str = sys.executable, **params: Any) -> dict[str, Any]:
         done = subprocess.run(
-            [python, "-I", "-"], input=self.build(*names, **params), capture_output=True, check=True
+            [python, "-I", "-S", "-"],
+            input=self.build(*names, **params),
+            capture_output=True,
+            check=True,
         )
         return self.read(done.stdout, *names)
 
     def start(self, *names: str, **params: Any) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert process.stdin is not None
         process.stdin.write(self.build(*names, **params))
@@ -198,7 +201,7 @@ def test_a_killed_parent_ends_the_program(programs: Programs, tmp_path: Path) ->
     program.write_bytes(programs.build("hangs", pid=str(pid), deadline_seconds=5000))
     reader, writer = os.pipe()  # stays open: only the parent goes
     parent = subprocess.Popen(
-        ["sh", "-c", f"{sys.executable} -I - < {program} & wait"], stdout=writer
+        ["sh", "-c", f"{sys.executable} -I -S - < {program} & wait"], stdout=writer
     )
     gather = wait_for_pid(pid)
 
@@ -487,7 +490,7 @@ def test_with_64_mb_reads_are_bounded_and_services_live(
     (little_memory / "cgroup.procs").write_text(str(service.pid))
     program = tmp_path / "program"
     program.write_bytes(programs.build("reads", "eats", log=str(log)))
-    join = f"echo $$ > {little_memory}/cgroup.procs; exec {sys.executable} -I - < {program}"
+    join = f"echo $$ > {little_memory}/cgroup.procs; exec {sys.executable} -I -S - < {program}"
 
     done = subprocess.run(["sh", "-c", join], capture_output=True, check=False)
     alive = service.poll() is None
