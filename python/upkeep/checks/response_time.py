@@ -123,8 +123,6 @@ def doubted(
     unread = number(data, "unparsed")
     untimed = number(data, "untimed") if "untimed" in data else 0.0
     without = unread + untimed
-    if not without:
-        return verdict
     text, measures, remedy = verdict.message, verdict.measures, ADD_TIMES
     if untimed:
         text += f"; {untimed:.0f} requests have no time"
