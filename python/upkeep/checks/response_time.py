@@ -92,7 +92,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     times = data.get("request_time")
     times = times if isinstance(times, Mapping) else {}
     timed = times.get("count", 0)
-    decided_by = DECIDED_BY.get(str(data.get("time_decided_by", "")))
+    decided_by = DECIDED_BY.get(str(data.get("time_decided_by")))
     if not timed:
         reason, remedy = decided_by or ("", ADD_TIMES)
         text = f"none of {requests:.0f} requests has a request time in the log"
