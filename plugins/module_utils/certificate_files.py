@@ -49,11 +49,10 @@ SIGNATURES = {
 """Algorithms of each kind of key, for openssl's -sigalgs."""
 REFUSAL = re.compile(r"handshake failure|insufficient security|illegal parameter")
 """OpenSSL's words for what a server says that has nothing in common with the client. RFC 8446, section 6.2."""
-OWN_ROOT = (18, 19)
-"""OpenSSL's errors for a root that came with the certificate and is not trusted."""
 NOT_FOR_THIS = 26
 """OpenSSL's error for a certificate that is for another purpose."""
-ROOT_UNKNOWN = (2, *OWN_ROOT, 20, 21)
+ROOT_UNKNOWN = (2, 18, 19, 20, 21)
+"""OpenSSL's errors that say no more than that there is no way to a root that is trusted. Source: x509_vfy.h."""
 
 
 class KeyUnseenError(Exception):
@@ -334,7 +333,7 @@ def trust_of(
     purpose = ["-purpose", "sslserver"] if for_servers else []
     anchors = ["-CAfile", ca_file, "-no-CApath"] if ca_file else []
     told = {"store": store, **_verify(host, certificates, [*purpose, *anchors])}
-    if told.get("code") in OWN_ROOT:
+    if told.get("code") in ROOT_UNKNOWN:
         own = ["-CAfile", OTHERS, "-no-CApath"]
         told["private"] = _verify(host, certificates, [*purpose, *own])
     if NOT_FOR_THIS in (told.get("code"), told.get("private", {}).get("code")) and for_servers:

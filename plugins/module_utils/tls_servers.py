@@ -14,8 +14,8 @@ from typing import Any, Callable
 from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import (
     KEY_KINDS,
     NOT_FOR_THIS,
-    OWN_ROOT,
     REFUSAL,
+    ROOT_UNKNOWN,
     key_kind,
     pem,
     served_chain,
@@ -199,7 +199,7 @@ class Server:
     def _rest(self, trust: dict[str, Any], kind: str, certificates: list[bytes]) -> dict[str, Any]:
         """Return the trust with what else could be wrong, as `trust_of` tells it; raise NoAnswerError."""
         told = dict(trust)
-        if told.get("code") in OWN_ROOT:
+        if told.get("code") in ROOT_UNKNOWN:
             try:
                 told["private"] = self._accepted(own_roots_context(pem(certificates)), kind)
             except NoAnswerError as exc:

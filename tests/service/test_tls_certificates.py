@@ -93,6 +93,8 @@ def chains() -> dict[str, tuple[bytes, str]]:
     dsa_root = authority("DSA root", key=dsa.generate_private_key(2048))
     strange = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")
     second = authority("Middle", root)
+    unlike = x509.AuthorityKeyIdentifier(b"another", None, None)
+    identified = authority("Known", root, extensions=[x509.SubjectKeyIdentifier(b"its own")])
     upper = authority("OWN  ROOT")
     own = authority("Own Root", key=upper.key)
 
@@ -130,6 +132,10 @@ def chains() -> dict[str, tuple[bytes, str]]:
         "another key of this name": (
             pem(leaf(middle), second, root),
             "fail: the certificate of 'CN=Middle' is there, and did not sign 'a.example'",
+        ),
+        "the identifier of another key": (
+            pem(leaf(identified, extensions=[unlike]), identified, root),
+            "fail: leads to the root 'Root', and openssl finds no way to it: unable to get local",
         ),
         "the same name otherwise": (pem(leaf(upper), own), "pass: leads to the root 'Own Root'"),
         "missing": (leaf(middle).pem, "fail: the certificate of 'CN=Middle' is missing"),

@@ -144,6 +144,12 @@ def test_a_leaf_whose_trust_was_not_tried_is_unknown(data: Any, made: dict[str, 
     assert told(results(seen, "chain")) == {"/f": "low", "/f: old.example": "unknown"}
 
 
+def test_a_second_leaf_is_in_order_behind_the_first(made: dict[str, Made]) -> None:
+    seen = observe([made[name].der for name in ("good", "middle", "old")])
+
+    assert told(results(seen, "chain")) == {"/f": "low", "/f: old.example": "pass"}
+
+
 def test_a_whole_observation_has_its_worst_part(made: dict[str, Made]) -> None:
     seen = observe([made["good"].der, made["old"].der])
     check = load_checks()["certificate_expiry"]

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 from cryptography import x509
 
+from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import ROOT_UNKNOWN
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_issuers import (
     is_named_issuer,
@@ -40,8 +40,6 @@ from upkeep.check import Check
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
-ROOT_UNKNOWN = (2, 18, 19, 20, 21)
-"""OpenSSL's errors that say no more than that there is no way to a root that is trusted. Source: x509_vfy.h."""
 UNORDERED = ("pkcs7", "embedded")
 """Formats whose certificates have no order."""
 
@@ -70,26 +68,21 @@ def _judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if seen.data.get("part") == BUNDLE:
         return None
     certificates = chain(seen.data)
-    alone = is_self_signed(certificates[0])
     problem = _above(certificates, now) or _purpose(certificates, seen, params)
     if problem is not None:
         return problem
     trust = seen.data.get("trust")
     if isinstance(trust, Mapping) and params.purpose == "client":
         trust = trust.get("any_purpose", trust)
-    told = isinstance(trust, Mapping) and isinstance(trust.get("trusted"), bool)
-    if alone and params.self_signed and (not told or _refusal(trust) is None):
-        if signed(certificates[0], certificates[0]) is None:
-            return unknown("its own signature is of a kind that cannot be verified")
-        return passed("signed by itself, which is accepted")
-    if not alone and seen.data.get("chain_seen") is not True:
+    trust = trust if isinstance(trust, Mapping) else {}
+    if not is_self_signed(certificates[0]) and seen.data.get("chain_seen") is not True:
         return unknown(
             "only the first certificates could be seen",
             remedy="install openssl on the host, or Python 3.10 or later",
         )
-    if not isinstance(trust, Mapping) or not told:
-        why = short(trust.get("unseen")) if isinstance(trust, Mapping) else "nothing was told"
-        return unknown(f"trust could not be tried: {why}", remedy="install openssl on the host")
+    if not isinstance(trust.get("trusted"), bool):
+        why = short(trust.get("unseen", "nothing was told"))
+        return unknown(f"trust could not be tried: {why}", remedy=INSTALL)
     ordered = _ordered(certificates)
     if trust["trusted"]:
         return _trusted(seen, ordered, certificates, trust)
@@ -121,18 +114,14 @@ def _not_trusted(
 ) -> Verdict:
     """Say what keeps it from being trusted; only that its root is not known can be accepted."""
     top = ordered[-1]
-    if not is_self_signed(top) and any(is_named_issuer(top, one) for one in certificates):
+    named = [one for one in certificates if is_named_issuer(top, one)]
+    if named and all(signed(top, one) is False for one in named):
         return failed(Severity.HIGH, _not_by(top), remedy=OTHER_KEY)
     refusal = _refusal(trust)
     if refusal is not None:
         return failed(Severity.HIGH, f"refused: {refusal}", remedy=REFUSED)
-    if is_self_signed(ordered[0]):
-        return failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
     if is_self_signed(top):
-        if params.private_root:
-            return _private(ordered, trust)
-        root = f"leads to the root {title(top)}, which {_store(trust)} does not trust"
-        return failed(Severity.HIGH, root, remedy=TRUST)
+        return _own_root(ordered, trust, params)
     missing = f"the certificate of {_issuer(top)} is missing, and {_store(trust)} does not have it"
     return failed(Severity.HIGH, f"{missing} ({short(trust.get('reason'), 80)})")
 
@@ -147,25 +136,29 @@ def _not_by(certificate: x509.Certificate) -> str:
     return f"{there}: its key is another, or the signature is broken"
 
 
-def _private(ordered: Sequence[x509.Certificate], trust: Mapping[str, Any]) -> Verdict:
-    """Judge what leads to a root that came with it, which is accepted if all else is right."""
-    root = f"leads to the root {title(ordered[-1])}, which is accepted"
+def _own_root(
+    ordered: Sequence[x509.Certificate], trust: Mapping[str, Any], params: Params
+) -> Verdict:
+    """Judge what leads to a root that came with it, or is one: accepted if the site says so and all else is right."""
+    top, alone = ordered[-1], len(ordered) == 1
+    root = "signed by itself" if alone else f"leads to the root {title(top)}"
     tried = trust.get("private")
-    if isinstance(tried, Mapping) and tried.get("trusted") is True:
-        return passed(root)
-    if isinstance(tried, Mapping) and "unseen" in tried:
-        return unknown(f"trust in its own root could not be tried: {short(tried['unseen'])}")
-    # What gathers of before told: why it was refused, and nothing of what else there might be.
-    if trust.get("code") not in ROOT_UNKNOWN:
-        return unknown("why it was refused was not told")
-    if any(signed(below, above) is not True for below, above in pairwise(ordered)):
-        return unknown("a signature above it is of a kind that cannot be verified")
-    if any(extension(one, x509.NameConstraints) is not None for one in ordered[1:]):
-        return unknown("whether it keeps to its authorities' name constraints was not tried")
-    return passed(root)
+    tried = tried if isinstance(tried, Mapping) else {}
+    if tried.get("trusted") is False and not alone:
+        reason = f"openssl finds no way to it: {short(tried.get('reason'), 80)}"
+        return failed(Severity.HIGH, f"{root}, and {reason}", remedy=UNFIT)
+    if not (params.self_signed if alone else params.private_root):
+        nobody = ": no client trusts it" if alone else f", which {_store(trust)} does not trust"
+        return failed(Severity.HIGH, f"{root}{nobody}", remedy=TRUST)
+    if not isinstance(tried.get("trusted"), bool):
+        why = short(tried.get("unseen", "nothing was told"))
+        return unknown(f"trust in its own root could not be tried: {why}", remedy=INSTALL)
+    if alone and signed(top, top) is None:  # openssl does not look at a root's own signature
+        return unknown("its own signature is of a kind that cannot be verified")
+    return passed(f"{root}, which is accepted")
 
 
-def _refusal(trust: Any) -> str | None:
+def _refusal(trust: Mapping[str, Any]) -> str | None:
     """Return why openssl refuses it, apart from a root that is not known; None if there is nothing else.
 
     A root that is not known hides what else is wrong; `private` is what came of trusting the roots that came with it.
@@ -173,8 +166,8 @@ def _refusal(trust: Any) -> str | None:
     for one in (trust, trust.get("private")):
         if not isinstance(one, Mapping) or one.get("trusted") is not False:
             continue
-        if isinstance(one.get("code"), int) and one["code"] not in ROOT_UNKNOWN:
-            return short(one.get("reason") or f"error {one['code']}", 120)
+        if one.get("code") not in ROOT_UNKNOWN:
+            return short(one.get("reason") or f"error {one.get('code')}", 120)
     return None
 
 
@@ -236,7 +229,7 @@ def _ordered(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]
     """Return those that lead upwards from the first, each signed by the next."""
     ordered = [certificates[0]]
     left = list(certificates[1:])
-    while left and not is_self_signed(ordered[-1]):
+    while not is_self_signed(ordered[-1]):
         above = next((one for one in left if issued(ordered[-1], one) is not False), None)
         if above is None:
             break
@@ -258,6 +251,8 @@ def _store(trust: Mapping[str, object]) -> str:
 REORDER = "write the server's certificate first, then each one's issuer; leave out the rest"
 REFUSED = "look what openssl says: openssl verify -show_chain -untrusted FILE FILE; get another certificate"
 OTHER_KEY = "put in the authority's certificate that signed it: two of one name have different keys"
+UNFIT = "compare the key identifiers: openssl x509 -noout -ext authorityKeyIdentifier,subjectKeyIdentifier -in FILE"
+INSTALL = "install openssl on the host"
 MAY_NOT = "get a certificate of an authority that may sign it: openssl x509 -noout -text -in FILE"
 PURPOSE = "get a certificate with serverAuth; say `purpose: client` if only clients use it"
 TRUST = "get a certificate of an authority that clients trust, or name its root in ca_file"

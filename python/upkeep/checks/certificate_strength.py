@@ -36,6 +36,12 @@ from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 # What is older (MD2, MD4) is of a kind that is not known any more.
 WEAK_HASHES = ("md5", "sha1")
+KNOWN_KEYS = (
+    rsa.RSAPublicKey,
+    ec.EllipticCurvePublicKey,
+    ed25519.Ed25519PublicKey,
+    ed448.Ed448PublicKey,
+)
 OLD_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1")
 FORUM_POLICIES = "2.23.140.1."
 # Longest lifetime by first day. Source: CA/Browser Forum Baseline Requirements 6.3.2 (ballots 193, SC-31, SC-081v3).
@@ -122,8 +128,10 @@ def _key(der: Any, index: int, params: Params) -> list[tuple[Severity, str]]:
         )
     elif isinstance(key, dsa.DSAPublicKey):
         text = f"DSA key{whose}, which no client accepts"
-    else:
+    elif isinstance(key, KNOWN_KEYS):
         return []
+    else:
+        raise CertificateError(f"a public key{whose} of a kind not known: {type(key).__name__}")
     return [(Severity.HIGH, text)]
 
 
@@ -199,9 +207,7 @@ def _key_text(certificate: x509.Certificate) -> str:
         return f"RSA {key.key_size}"
     if isinstance(key, ec.EllipticCurvePublicKey):
         return str(key.curve.name)
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        return "Ed25519"
-    return "Ed448" if isinstance(key, ed448.Ed448PublicKey) else "a key"
+    return "Ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "Ed448"
 
 
 def _signature_text(certificate: x509.Certificate) -> str:

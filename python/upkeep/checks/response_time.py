@@ -92,7 +92,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     times = data.get("request_time")
     times = times if isinstance(times, Mapping) else {}
     timed = times.get("count", 0)
-    decided_by = DECIDED_BY.get(str(data.get("time_decided_by", "")))
+    decided_by = DECIDED_BY.get(str(data.get("time_decided_by")))
     if not timed:
         reason, remedy = decided_by or ("", ADD_TIMES)
         text = f"none of {requests:.0f} requests has a request time in the log"
@@ -123,8 +123,6 @@ def doubted(
     unread = number(data, "unparsed")
     untimed = number(data, "untimed") if "untimed" in data else 0.0
     without = unread + untimed
-    if not without:
-        return verdict
     text, measures, remedy = verdict.message, verdict.measures, ADD_TIMES
     if untimed:
         text += f"; {untimed:.0f} requests have no time"

@@ -8,17 +8,37 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_issuers import signed
-from upkeep.checks.certificate_chain import Params, judge
-from upkeep.verdicts import Severity, Status, Verdict, unknown
+from upkeep.checks.certificate_chain import (
+    INSTALL,
+    MAY_NOT,
+    OTHER_KEY,
+    PURPOSE,
+    REFUSED,
+    REORDER,
+    TRUST,
+    UNFIT,
+    Params,
+    judge,
+)
+from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 NOW = BEGINS + timedelta(days=100)
 YES = {"store": "the host's store", "trusted": True}
 NO = {"store": "the host's store", "trusted": False, "code": 20, "reason": "no local issuer"}
+OWN = {**NO, "code": 19, "reason": "self-signed", "private": {"trusted": True, "code": 0}}
+"""With a root that came with it and is right in all else."""
+CLIENTS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+NEITHER = x509.KeyUsage(False, True, False, False, False, False, False, False, False)
+"""A key that may do no more than sign contracts."""
+CURVE = bytes.fromhex("2a8648ce3d030107")
+"""The object identifier of P-256; the one that ends in 9 is of no curve."""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +57,12 @@ def made() -> dict[str, Made]:
     ends_now = make("Ends Now", root, authority=True, lifetime=timedelta(days=100))
     begins_now = make("Begins Now", root, authority=True, begins=NOW)
     old_root = make("Old Root", authority=True, lifetime=timedelta(days=99))
+    tight = make("Tight", root, authority=True, path_length=0)
+    clients = make("Clients", root, authority=True, extensions=[CLIENTS])
+    servers = make("Servers", root, authority=True, extensions=[SERVERS])
+    # Two authorities that signed each other, and no root.
+    ring = make("Ring", authority=True)
+    back = make("Back", ring, authority=True)
     return {
         "root": root,
         "middle": middle,
@@ -63,7 +89,34 @@ def made() -> dict[str, Made]:
         "of leaf": make("forged.example.org", leaf),
         "alone": make("alone.example.org"),
         "other": make("Other", root, authority=True),
+        "second": make("Middle", root, authority=True),
+        "tight": tight,
+        "below tight": make("h.example.org", tight),
+        "clients": clients,
+        "below clients": make("i.example.org", clients),
+        "servers": servers,
+        "below servers": make("j.example.org", servers, extensions=[SERVERS]),
+        "client": make("k.example.org", middle, extensions=[CLIENTS]),
+        "notary": make("l.example.org", middle, extensions=[NEITHER]),
+        "claims": make("m.example.org", make("m.example.org")),
+        "odd": odd(make("odd.example.org")),
+        "odd root": odd(ring),
+        "ring": make("Ring", back, authority=True, key=ring.key),
+        "back": back,
+        "other ring": make("Ring", authority=True),
+        "below ring": make("n.example.org", ring),
     }
+
+
+def odd(made: Made) -> Made:
+    """Return the certificate with a key of a kind that nobody knows, so that what it signed cannot be verified."""
+    data = made.certificate.public_bytes(serialization.Encoding.DER)
+    changed = data.replace(CURVE, CURVE[:-1] + b"\x09")
+    return Made(x509.load_der_x509_certificate(changed), made.key)
+
+
+def refused(code: int | None, reason: str = "why", **more: Any) -> dict[str, Any]:
+    return {**NO, "code": code, "reason": reason, **more}
 
 
 def look(
@@ -83,7 +136,7 @@ def look(
         (["leaf", "middle", "other"], YES, Severity.LOW, "1 certificates do not belong to it"),
         (["leaf"], NO, Severity.HIGH, "the certificate of 'CN=Middle' is missing"),
         (["leaf", "middle"], NO, Severity.HIGH, "the certificate of 'CN=Root' is missing"),
-        (["leaf", "middle", "root"], NO, Severity.HIGH, "leads to the root 'Root', which the"),
+        (["leaf", "middle", "root"], OWN, Severity.HIGH, "leads to the root 'Root', which the"),
         (["of stale", "stale"], YES, Severity.CRITICAL, "'Stale' above it expired on 2029-09-08"),
         (["of leaf", "leaf", "middle"], YES, Severity.HIGH, "'leaf.example.org' signed a cert"),
         (
@@ -107,10 +160,15 @@ def look(
         (["below renewed", "renewed", "narrow"], YES, None, "3 certificates in order"),
         (["leaf", "leaf", "middle"], YES, Severity.LOW, "1 certificates do not belong to it"),
         (["leaf", "middle", "root", "root"], YES, Severity.LOW, "1 certificates do not belong"),
-        (["leaf", "middle", "root", "other"], NO, Severity.HIGH, "leads to the root 'Root', which"),
+        (
+            ["leaf", "middle", "root", "other"],
+            OWN,
+            Severity.HIGH,
+            "leads to the root 'Root', which",
+        ),
         (["alone", "other"], YES, Severity.LOW, "trusted, but 1 certificates do not belong to it"),
-        (["alone", "other"], NO, Severity.HIGH, "signed by itself: no client trusts it"),
-        (["alone"], NO, Severity.HIGH, "signed by itself: no client trusts it"),
+        (["alone", "other"], OWN, Severity.HIGH, "signed by itself: no client trusts it"),
+        (["alone"], OWN, Severity.HIGH, "signed by itself: no client trusts it"),
         (["alone"], YES, None, "signed by itself, and trusted by the host's store"),
     ],
 )
@@ -124,14 +182,257 @@ def test_verdicts(
     assert verdict.status is (Status.FAIL if severity else Status.PASS)
 
 
-def test_a_site_may_accept_what_nobody_trusts(made: dict[str, Made]) -> None:
-    assert look(made, ["alone"], NO, Params(self_signed=True)).status is Status.PASS
-    accepted = look(made, ["leaf", "middle", "root"], NO, Params(private_root=True))
-    assert accepted.status is Status.PASS
-    # What lies beside a certificate makes it neither better nor worse.
-    assert look(made, ["alone", "other"], NO, Params(self_signed=True)).status is Status.PASS
-    assert look(made, ["alone", "other"], NO, Params(private_root=True)).status is Status.FAIL
-    assert look(made, ["leaf", "middle"], NO, Params(private_root=True)).status is Status.FAIL
+ROOTED = ["leaf", "middle", "root"]
+ACCEPTED = Params(self_signed=True, private_root=True)
+NO_WAY = failed(
+    Severity.HIGH,
+    "leads to the root 'Root', and openssl finds no way to it: why",
+    remedy=UNFIT,
+)
+UNTRUSTED = failed(
+    Severity.HIGH,
+    "leads to the root 'Root', which the host's store does not trust",
+    remedy=TRUST,
+)
+ALONE = failed(Severity.HIGH, "signed by itself: no client trusts it", remedy=TRUST)
+ROOT = passed("leads to the root 'Root', which is accepted")
+ITSELF = passed("signed by itself, which is accepted")
+BROKEN = failed(Severity.HIGH, "refused: permitted subtree violation", remedy=REFUSED)
+SUBTREE = refused(47, "permitted subtree violation")
+ANOTHER_KEY = failed(
+    Severity.HIGH,
+    "the certificate of 'CN=Middle' is there, and did not sign 'leaf.example.org': "
+    "its key is another, or the signature is broken",
+    remedy=OTHER_KEY,
+)
+
+
+def untried(why: str) -> Verdict:
+    return unknown(f"trust in its own root could not be tried: {why}", remedy=INSTALL)
+
+
+def missing(name: str) -> Verdict:
+    text = f"the certificate of 'CN={name}' is missing, and the host's store does not have it (why)"
+    return failed(Severity.HIGH, text)
+
+
+def own(private: Any, **more: Any) -> dict[str, Any]:
+    return {**OWN, "private": private, **more}
+
+
+@pytest.mark.parametrize(
+    ("names", "trust", "params", "verdict"),
+    [
+        (ROOTED, OWN, ACCEPTED, ROOT),
+        (ROOTED, OWN, Params(private_root=True), ROOT),
+        (ROOTED, OWN, Params(self_signed=True), UNTRUSTED),
+        (ROOTED, OWN, Params(), UNTRUSTED),
+        (ROOTED, own(SUBTREE), ACCEPTED, BROKEN),
+        (ROOTED, own(SUBTREE), Params(), BROKEN),
+        (ROOTED, SUBTREE, ACCEPTED, BROKEN),
+        (["leaf", "middle"], SUBTREE, ACCEPTED, BROKEN),
+        (ROOTED, own(refused(20)), ACCEPTED, NO_WAY),
+        (ROOTED, own(refused(20)), Params(), NO_WAY),
+        (ROOTED, own({"unseen": "no openssl"}), ACCEPTED, untried("no openssl")),
+        (ROOTED, own({"unseen": "no openssl"}), Params(), UNTRUSTED),
+        (ROOTED, refused(19), ACCEPTED, untried("nothing was told")),
+        (ROOTED, own("yes"), ACCEPTED, untried("nothing was told")),
+        (ROOTED, own("yes"), Params(), UNTRUSTED),
+        (ROOTED, own({"trusted": None}), ACCEPTED, untried("nothing was told")),
+        (ROOTED, own({"trusted": 1}), ACCEPTED, untried("nothing was told")),
+        (["alone"], OWN, ACCEPTED, ITSELF),
+        (["alone"], OWN, Params(self_signed=True), ITSELF),
+        (["alone"], OWN, Params(private_root=True), ALONE),
+        # Its root is not known, however openssl says so.
+        (["alone"], own(refused(20)), ACCEPTED, ITSELF),
+        (["alone"], own(refused(20)), Params(), ALONE),
+        (["alone"], own(SUBTREE), ACCEPTED, BROKEN),
+        (["alone"], own({"unseen": "no openssl"}), ACCEPTED, untried("no openssl")),
+        (["alone"], refused(18), ACCEPTED, untried("nothing was told")),
+        # What lies beside a certificate makes it neither better nor worse.
+        (["alone", "other"], OWN, Params(self_signed=True), ITSELF),
+        (["alone", "other"], OWN, Params(private_root=True), ALONE),
+        (["leaf", "middle"], refused(20), ACCEPTED, missing("Root")),
+        (
+            ["odd"],
+            OWN,
+            ACCEPTED,
+            unknown("its own signature is of a kind that cannot be verified"),
+        ),
+        (
+            ["below ring", "odd root"],
+            OWN,
+            ACCEPTED,
+            passed("leads to the root 'Ring', which is accepted"),
+        ),
+        (
+            ["claims"],
+            own(refused(7)),
+            ACCEPTED,
+            failed(
+                Severity.HIGH,
+                "'m.example.org' names itself as its issuer, and its own key did not sign it",
+                remedy=OTHER_KEY,
+            ),
+        ),
+        (["leaf", "second", "root"], refused(7), ACCEPTED, ANOTHER_KEY),
+        (["leaf", "second"], refused(20), Params(), ANOTHER_KEY),
+        (["leaf", "second", "middle"], refused(20), Params(), missing("Root")),
+        (["below ring", "ring", "back"], refused(20), ACCEPTED, missing("Ring")),
+        (["below ring", "ring", "back", "other ring"], refused(20), ACCEPTED, missing("Ring")),
+        (
+            ["leaf", "middle"],
+            {"trusted": False, "code": 1},
+            ACCEPTED,
+            failed(Severity.HIGH, "refused: error 1", remedy=REFUSED),
+        ),
+        (
+            ROOTED,
+            {"trusted": False, "private": {"trusted": True}},
+            ACCEPTED,
+            failed(Severity.HIGH, "refused: error None", remedy=REFUSED),
+        ),
+    ],
+)
+def test_what_is_accepted_without_a_trusted_root(
+    names: list[str], trust: Any, params: Params, verdict: Verdict, made: dict[str, Made]
+) -> None:
+    assert look(made, names, trust, params) == verdict
+
+
+@pytest.mark.parametrize("code", range(31))
+def test_only_a_root_that_is_not_known_is_forgiven(code: int, made: dict[str, Made]) -> None:
+    tried = refused(code, private={"trusted": True, "code": 0})
+    forgiven = code in (2, 18, 19, 20, 21)
+    expected = ROOT if forgiven else failed(Severity.HIGH, "refused: why", remedy=REFUSED)
+
+    assert look(made, ROOTED, tried, ACCEPTED) == expected
+
+
+UNSUITED = failed(Severity.HIGH, "refused: unsuitable", remedy=REFUSED)
+FOR_OTHERS = failed(
+    Severity.HIGH, "not for servers: its extended key usage has no serverAuth", remedy=PURPOSE
+)
+TWO = passed("2 certificates in order, trusted by the host's store")
+UNSUITABLE = refused(26, "unsuitable")
+
+
+@pytest.mark.parametrize(
+    ("names", "trust", "purpose", "more", "verdict"),
+    [
+        (ROOTED, {**UNSUITABLE, "any_purpose": OWN}, "client", {}, ROOT),
+        (ROOTED, {**UNSUITABLE, "any_purpose": OWN}, "", {}, UNSUITED),
+        (ROOTED, {**UNSUITABLE, "any_purpose": OWN}, "server", {}, UNSUITED),
+        (ROOTED, {**UNSUITABLE, "any_purpose": SUBTREE}, "client", {}, BROKEN),
+        (ROOTED, UNSUITABLE, "client", {}, UNSUITED),
+        (["leaf", "middle"], {**YES, "any_purpose": SUBTREE}, "server", {}, TWO),
+        (
+            ROOTED,
+            None,
+            "client",
+            {},
+            unknown("trust could not be tried: nothing was told", remedy=INSTALL),
+        ),
+        (
+            ROOTED,
+            {**UNSUITABLE, "any_purpose": {"unseen": "no openssl"}},
+            "client",
+            {},
+            unknown("trust could not be tried: no openssl", remedy=INSTALL),
+        ),
+        (["client", "middle"], YES, "", {}, TWO),
+        (["client", "middle"], YES, "", {"kind": "file", "server": False}, TWO),
+        (["client", "middle"], YES, "", {"kind": "endpoint"}, FOR_OTHERS),
+        (["client", "middle"], YES, "", {"kind": "file", "server": True}, FOR_OTHERS),
+        (["client", "middle"], YES, "server", {}, FOR_OTHERS),
+        (["client", "middle"], YES, "client", {"kind": "endpoint"}, TWO),
+        (["client", "middle"], YES, "client", {"kind": "file", "server": True}, TWO),
+        (
+            ["leaf", "middle"],
+            YES,
+            "both",
+            {},
+            unknown("purpose: found 'both'; expected server or client"),
+        ),
+        (["leaf", "middle"], YES, "", {"kind": "endpoint"}, TWO),
+        (["below servers", "servers"], YES, "server", {}, TWO),
+        (
+            ["notary", "middle"],
+            YES,
+            "server",
+            {},
+            failed(
+                Severity.HIGH,
+                "not for servers: its key usage has neither digitalSignature nor keyEncipherment",
+                remedy=PURPOSE,
+            ),
+        ),
+        (["notary", "middle"], YES, "client", {}, TWO),
+        (
+            ["below clients", "clients"],
+            YES,
+            "server",
+            {},
+            failed(
+                Severity.HIGH,
+                "not for servers: the extended key usage of 'Clients' above it has no serverAuth",
+                remedy=PURPOSE,
+            ),
+        ),
+        (["below clients", "clients"], YES, "client", {}, TWO),
+        (["below clients", "clients"], YES, "", {}, TWO),
+    ],
+)
+def test_what_it_is_for(
+    names: list[str],
+    trust: Any,
+    purpose: str,
+    more: dict[str, Any],
+    verdict: Verdict,
+    made: dict[str, Made],
+) -> None:
+    limits = Params(private_root=True, purpose=purpose)
+
+    assert look(made, names, trust, limits, **more) == verdict
+
+
+@pytest.mark.parametrize(
+    ("names", "trust", "verdict"),
+    [
+        (["below tight", "tight"], YES, TWO),
+        (["leaf", "middle"], {"trusted": True}, TWO),
+        (
+            ["leaf", "middle"],
+            {"trusted": True, "store": "/ca.pem"},
+            passed("2 certificates in order, trusted by /ca.pem"),
+        ),
+        (
+            ["leaf", "root", "middle"],
+            YES,
+            failed(Severity.LOW, "trusted, but not in order", remedy=REORDER),
+        ),
+        (
+            ["of leaf", "leaf"],
+            YES,
+            failed(
+                Severity.HIGH,
+                "'leaf.example.org' signed a certificate, and may not",
+                remedy=MAY_NOT,
+            ),
+        ),
+        (
+            ["below of narrow", "of narrow", "narrow"],
+            YES,
+            failed(
+                Severity.HIGH, "'Narrow' allows 0 authorities below it, found 1", remedy=MAY_NOT
+            ),
+        ),
+    ],
+)
+def test_what_is_said_of_it(
+    names: list[str], trust: Any, verdict: Verdict, made: dict[str, Made]
+) -> None:
+    assert look(made, names, trust) == verdict
 
 
 def test_what_was_not_seen_is_unknown(made: dict[str, Made]) -> None:
@@ -145,10 +446,11 @@ def test_what_was_not_seen_is_unknown(made: dict[str, Made]) -> None:
         assert look(made, names, None) == unknown(
             "trust could not be tried: nothing was told", remedy="install openssl on the host"
         )
-    assert look(made, ["leaf"], YES, chain_seen=False) == unknown(
-        "only the first certificates could be seen",
-        remedy="install openssl on the host, or Python 3.10 or later",
-    )
+    for names in (["leaf"], ["leaf", "middle", "root"]):
+        assert look(made, names, YES, chain_seen=False) == unknown(
+            "only the first certificates could be seen",
+            remedy="install openssl on the host, or Python 3.10 or later",
+        )
     assert look(made, ["alone"], YES, chain_seen=False).status is Status.PASS
 
 
@@ -157,23 +459,6 @@ def test_what_cannot_be_read_is_unknown(der: object, made: dict[str, Made]) -> N
     for data in ({"der": der}, {"der": made["leaf"].der, "chain": [der]}):
         verdict = judge(Observation("a", {**data, "chain_seen": True, "trust": YES}), Params(), NOW)
         assert verdict.status is Status.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("purpose", "text"),
-    [
-        ("server", "not for servers: the extended key usage of 'Clients' above it"),
-        ("client", "2 certificates in order"),
-        ("", "2 certificates in order"),
-    ],
-)
-def test_an_authority_for_clients_is_above_no_server(purpose: str, text: str) -> None:
-    clients = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-    above = make("Clients", authority=True, extensions=[clients])
-    below = {"leaf": make("leaf.example.org", above), "above": above}
-    trust = {"trusted": True, "store": "the store"}
-
-    assert look(below, ["leaf", "above"], trust, Params(purpose=purpose)).message.startswith(text)
 
 
 def test_a_signature_by_ecdsa_with_sha_1_is_verified() -> None:

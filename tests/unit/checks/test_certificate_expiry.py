@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.certificate_expiry import Params, judge
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed
+from upkeep.certificate_parts import AUTHORITY, BUNDLE
+from upkeep.checks.certificate_expiry import ABOVE, BUNDLED, Params, judge
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,67 @@ def test_a_certificate_of_47_days_is_due_at_a_third_of_them(
     assert judge(seen, Params(), made.ends - timedelta(hours=hours_left)).status is status
 
 
+SOON = "expires in 10 days; renewal is due at 30"
+FIRST_OF_TWO = "; the first to end of 2 authorities"
+ONLY = "; the file's only authority"
+
+
+@pytest.mark.parametrize(
+    ("part", "params", "days", "verdict"),
+    [
+        ({"part": AUTHORITY}, {}, 10, failed(Severity.HIGH, SOON, left(10), remedy=ABOVE)),
+        ({"part": AUTHORITY}, {}, 40, passed("valid for 40 more days", left(40))),
+        (
+            {"part": BUNDLE, "authorities": 2},
+            {},
+            10,
+            failed(Severity.INFO, SOON + FIRST_OF_TWO, left(10), remedy=BUNDLED),
+        ),
+        (
+            {"part": BUNDLE, "authorities": 1},
+            {},
+            10,
+            failed(Severity.INFO, SOON + ONLY, left(10), remedy=BUNDLED),
+        ),
+        (
+            {"part": BUNDLE, "authorities": 1},
+            {"bundle": "judge"},
+            10,
+            failed(Severity.HIGH, SOON + ONLY, left(10), remedy=BUNDLED),
+        ),
+        (
+            {"part": BUNDLE, "authorities": 2},
+            {},
+            40,
+            passed("valid for 40 more days" + FIRST_OF_TWO, left(40)),
+        ),
+        (
+            {"part": BUNDLE, "authorities": 2},
+            {"bundle": "both"},
+            10,
+            unknown("bundle: found 'both'; expected info or judge"),
+        ),
+    ],
+)
+def test_authorities(
+    part: dict[str, Any],
+    params: dict[str, str],
+    days: int,
+    verdict: Verdict,
+    certificate: Made,
+) -> None:
+    seen = Observation("site.pem", {"der": certificate.der, **part})
+    now = certificate.ends - timedelta(days=days)
+
+    assert judge(seen, Params(**params), now) == verdict
+
+
+def test_days_are_of_86400_seconds_also_where_there_are_many() -> None:
+    seen = Observation("root.pem", {"der": make(lifetime=timedelta(days=9000)).der})
+
+    assert judge(seen, Params(), BEGINS) == passed("valid for 9000 more days", left(9000))
+
+
 def test_one_is_valid_from_its_first_second_on() -> None:
     verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS)
 
@@ -67,8 +130,12 @@ def test_one_is_valid_from_its_first_second_on() -> None:
 def test_one_that_is_not_valid_yet_fails() -> None:
     verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS - timedelta(hours=1))
 
-    assert verdict.severity is Severity.CRITICAL
-    assert verdict.message == "not valid before 2029-06-01 00:00 UTC"
+    assert verdict == failed(
+        Severity.CRITICAL,
+        "not valid before 2029-06-01 00:00 UTC",
+        left(365.04),
+        remedy="compare clocks: timedatectl",
+    )
 
 
 @pytest.mark.parametrize("der", [None, 7, "", "no base64!", "MAA=", "MIIB"])

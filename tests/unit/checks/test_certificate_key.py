@@ -8,8 +8,9 @@ import pytest
 from made_certificates import BEGINS, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificate_parts import LEAF
 from upkeep.certificates import public_key_der
-from upkeep.checks.certificate_key import Params, judge
+from upkeep.checks.certificate_key import FIRST, Params, judge
 from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 MADE = make()
@@ -34,6 +35,30 @@ OTHER = failed(Severity.CRITICAL, "the key in /k is of another certificate")
 )
 def test_verdicts(key: object, verdict: Verdict | None) -> None:
     seen = Observation("site.pem", {"der": MADE.der, "key": key})
+
+    assert judge(seen, Params(), BEGINS) == verdict
+
+
+@pytest.mark.parametrize(
+    ("more", "matches", "verdict"),
+    [
+        ({}, True, passed("the key in /k matches")),
+        ({"place": 0}, True, passed("the key in /k matches")),
+        (
+            {"place": 1},
+            True,
+            failed(
+                Severity.CRITICAL,
+                "the key in /k is of certificate 2 of the file; servers take the first",
+                remedy=FIRST,
+            ),
+        ),
+        ({"place": 1}, False, OTHER),
+    ],
+)
+def test_servers_take_the_first(more: dict[str, int], matches: bool, verdict: Verdict) -> None:
+    key = {"path": "/k", "matches": matches}
+    seen = Observation("site.pem", {"der": MADE.der, "key": key, "part": LEAF, **more})
 
     assert judge(seen, Params(), BEGINS) == verdict
 

@@ -84,12 +84,15 @@ def test_the_right_one_passes_and_a_file_that_nobody_named_does_not_concern_it()
 def test_so_many_names_are_told() -> None:
     made = make(names=[f"n{number}.example.org" for number in range(6)])
     missing = Observation("portal", {"der": made.der, "names": ["n0.example.org", "a.b", "c.d"]})
+    five = make(names=[f"n{number}.example.org" for number in range(5)])
 
     found = judge(missing, Params(), BEGINS)
 
     assert found.severity is Severity.HIGH
     assert found.message.startswith("not for a.b, c.d; it is for 'n0.example.org', ")
     assert found.message.endswith("'n4.example.org' and 1 more")
+    whole = judge(Observation("portal", {"der": five.der, "names": ["a.b"]}), Params(), BEGINS)
+    assert whole.message.endswith("'n4.example.org'")
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x448, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ObjectIdentifier
 from made_certificates import BEGINS, Made, make
 
@@ -19,8 +21,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from upkeep.certificate_parts import leaves
 from upkeep.checks.certificate_strength import Params, judge
-from upkeep.verdicts import Severity, Status, Verdict, failed, passed
+from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 SCT = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 PRIVATE = x509.CertificatePolicies([x509.PolicyInformation(ObjectIdentifier("2.23.140.2.1"), None)])
@@ -47,6 +50,62 @@ def test_keys() -> None:
     small = look(make(key=ec.generate_private_key(ec.SECP224R1())))
     assert small == failed(Severity.HIGH, "key on secp224r1 with 224 bits, at least 256")
     assert look(make()) == passed("secp256r1, signed with SHA256")
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict"),
+    [
+        (ed25519.Ed25519PrivateKey, passed("Ed25519, signed with SHA256")),
+        (ed448.Ed448PrivateKey, passed("Ed448, signed with SHA256")),
+        (
+            x25519.X25519PrivateKey,
+            unknown("a public key of a kind not known: X25519PublicKey"),
+        ),
+        (x448.X448PrivateKey, unknown("a public key of a kind not known: X448PublicKey")),
+    ],
+)
+def test_keys_of_other_kinds(key: Any, verdict: Verdict) -> None:
+    # Such keys cannot be told by their length, whatever length others must have.
+    assert look(make(issuer=root(), key=key.generate()), Params(curve_bits=512)) == verdict
+
+
+def test_a_signature_without_a_hash_of_its_own() -> None:
+    made = make(key=ed25519.Ed25519PrivateKey.generate())
+
+    assert look(made) == passed("Ed25519, signed without a hash of its own")
+
+
+CURVE = bytes.fromhex("2a8648ce3d030107")
+"""The object identifier of P-256; the one that ends in 9 is of no curve."""
+
+
+def of_no_curve(name: str) -> Made:
+    """Return a certificate with a key on a curve that nobody knows."""
+    return patched(make(name, root(), authority=True), CURVE, CURVE[:-1] + b"\x09")
+
+
+def off_the_curve(name: str) -> Made:
+    """Return a certificate with a key that is no point of its curve."""
+    made = make(name, root(), authority=True)
+    point = made.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return patched(made, point, b"\x04" + b"\x01" * 64)
+
+
+@pytest.mark.parametrize("spoiled", [of_no_curve, off_the_curve])
+def test_a_key_that_cannot_be_read_is_unknown_and_hides_no_weakness(
+    spoiled: Callable[[str], Made],
+) -> None:
+    one, other = spoiled("one.example"), spoiled("other.example")
+    weak = make("weak.example", authority=True, key=rsa.generate_private_key(65537, 1024))
+    own, above = look(one, chain=[other.der]), look(make(), chain=[other.der])
+    start = "a public key of 'other.example' above it that cannot be read: "
+
+    assert own.status is above.status is Status.UNKNOWN
+    assert own.message.startswith("a public key that cannot be read: ")
+    assert above.message.startswith(start)
+    assert look(one, chain=[weak.der]) == failed(
+        Severity.HIGH, "RSA key of 'weak.example' above it of 1024 bits, at least 2048"
+    )
 
 
 def test_a_weak_signature_counts() -> None:
@@ -111,7 +170,9 @@ def recorded(name: str) -> list[str]:
         (datetime(2020, 9, 1, tzinfo=UTC), 398),
         (datetime(2026, 3, 14, 23, 59, 59, tzinfo=UTC), 398),
         (datetime(2026, 3, 15, tzinfo=UTC), 200),
+        (datetime(2027, 3, 14, 23, 59, 59, tzinfo=UTC), 200),
         (datetime(2027, 3, 15, tzinfo=UTC), 100),
+        (datetime(2029, 3, 14, 23, 59, 59, tzinfo=UTC), 100),
         (datetime(2029, 3, 15, tzinfo=UTC), 47),
     ],
 )
@@ -125,6 +186,13 @@ def test_a_public_certificates_lifetime(begins: datetime, days: int) -> None:
         Severity.MEDIUM, f"lives {days} days, at most {days} if issued on {begins:%Y-%m-%d}"
     )
     assert look(longer, Params(private_pki=True)) == passed("secp256r1, signed with SHA256")
+
+
+def test_a_public_certificate_of_before_the_first_limit_lives_as_long_as_it_likes() -> None:
+    begins = datetime(2018, 2, 28, 23, 59, 59, tzinfo=UTC)
+    made = make(issuer=root(), begins=begins, lifetime=timedelta(days=1900), extensions=[PUBLIC])
+
+    assert look(made) == passed("secp256r1, signed with SHA256")
 
 
 def test_a_private_authoritys_certificates_live_as_long_as_it_likes() -> None:
@@ -246,6 +314,24 @@ def test_of_all_weaknesses_the_worst_counts_and_comes_first() -> None:
         "RSA key of 1024 bits, at least 2048; lives 3650 days, at most 398 if issued on 2029-06-01; "
         "the server accepts TLSv1, at least TLSv1.2".replace("398", "47"),
     )
+
+
+def test_old_tls_that_was_not_seen_matters_where_it_is_not_accepted() -> None:
+    unseen = "whether the server accepts TLS 1.1 or older was not seen: no answer"
+    told = {"kind": "endpoint", "old_protocol_unseen": "no answer"}
+
+    assert look(make(), **told) == unknown(
+        unseen, remedy="try again; say `old_protocols: false` to leave it out"
+    )
+    assert look(make(), Params(old_tls=True), **told).status is Status.PASS
+
+
+def test_another_leaf_of_the_file_makes_the_first_no_weaker() -> None:
+    weak = make("weak.example", key=rsa.generate_private_key(65537, 1024))
+    first, second = leaves(Observation("f", {"der": make().der, "chain": [weak.der]}))
+
+    assert judge(first, Params(), BEGINS) == passed("secp256r1, signed with SHA256")
+    assert judge(second, Params(), BEGINS).severity is Severity.HIGH
 
 
 def test_a_site_may_ask_for_more_or_less() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.response_time import Params, judge
-from upkeep.verdicts import Measure, Severity, Status, failed, unknown
+from upkeep.checks.response_time import ADD_TIMES, DECIDED_BY, Params, judge
+from upkeep.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
+from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -149,3 +150,146 @@ def test_a_window_that_was_not_read_whole_never_passes(
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
     assert ("something floods the log" in verdict.message) is (severity is Severity.MEDIUM)
+
+
+def figures(mean: float, p95: float, count: int = 20) -> tuple[Measure, ...]:
+    """Return the measures of `seen` with the same figures."""
+    return (
+        Measure("request_time_mean", mean, "s"),
+        Measure("request_time_p95", p95, "s"),
+        Measure("request_time_p99", p95, "s"),
+        Measure("timed_requests", count),
+    )
+
+
+def words(mean: str, p95: str, count: int = 20) -> str:
+    return f"mean {mean} s (below 2 s), 95th percentile {p95} s (below 4 s) of {count} requests"
+
+
+def test_nothing_understood_says_how_much_and_what_to_do() -> None:
+    assert judge(seen(requests=0, unparsed=9), Params(), NOW) == unknown(
+        "none of 9 lines was understood as a request",
+        Measure(UNREAD_SHARE, 100.0, "%"),
+        remedy=ACCESS_FORMAT,
+    )
+
+
+DECIDERS = ("time_place", "time_unit", "time_unit and time_place", "fields")
+"""As the gather of access logs says it."""
+
+
+@pytest.mark.parametrize("decided_by", [*DECIDERS, "", None, "the moon", 7])
+def test_a_log_without_a_time_that_can_be_told_says_what_decides(decided_by: Any) -> None:
+    reason, remedy = DECIDED_BY[decided_by] if decided_by in DECIDERS else ("", ADD_TIMES)
+    text = "none of 30 requests has a request time in the log"
+    text += f" that can be told: {reason}" if reason else ""
+    untold = seen(request_time={}, time_decided_by=decided_by)
+
+    assert judge(untold, Params(), NOW) == unknown(text, remedy=remedy)
+
+
+REASON, DECIDES = DECIDED_BY["time_place"]
+FEW = "; too few to judge, at least 20"
+
+
+@pytest.mark.parametrize(
+    ("most", "least", "decided_by", "verdict"),
+    [
+        ((0.2, 0.2), (0.1, 0.1), "time_place", passed(words("0.2", "0.2"), *figures(0.2, 0.2))),
+        (
+            (9.0, 9.0),
+            (2.5, 2.5),
+            "time_place",
+            failed(Severity.MEDIUM, words("2.5", "2.5"), *figures(2.5, 2.5)),
+        ),
+        (
+            (9.0, 9.0),
+            (0.1, 0.1),
+            "time_place",
+            unknown(
+                f"{REASON}: by the largest, {words('9', '9')}; by the least, {words('0.1', '0.1')}",
+                *figures(9.0, 9.0),
+                remedy=DECIDES,
+            ),
+        ),
+        (
+            (9.0, 9.0, 19),
+            (0.1, 0.1, 19),
+            "time_place",
+            unknown(words("9", "9", 19) + FEW, *figures(9.0, 9.0, 19)),
+        ),
+        # Nothing decides between them, so that the largest is it.
+        (
+            (9.0, 9.0),
+            (0.1, 0.1),
+            "",
+            failed(Severity.HIGH, words("9", "9"), *figures(9.0, 9.0)),
+        ),
+        (
+            (9.0, 9.0),
+            None,
+            "time_place",
+            failed(Severity.HIGH, words("9", "9"), *figures(9.0, 9.0)),
+        ),
+    ],
+    ids=["both pass", "both fail", "one of them", "both too few", "nothing decides", "one time"],
+)
+def test_whichever_number_is_the_request_time(
+    most: tuple[Any, ...], least: tuple[Any, ...] | None, decided_by: str, verdict: Verdict
+) -> None:
+    told = seen(*least).data["request_time"] if least else None
+    both = seen(*most, request_time_least=told, time_decided_by=decided_by)
+
+    assert judge(both, Params(), NOW) == verdict
+
+
+def test_too_few_of_a_log_that_was_not_read_whole_are_too_few() -> None:
+    assert judge(seen(count=3, truncated=True), Params(), NOW) == unknown(
+        words("0.1", "0.2", 3) + FEW, *figures(0.1, 0.2, 3)
+    )
+
+
+SHARE = Measure(UNREAD_SHARE, 100 * 5 / 35, "%")
+NO_TIME, NOT_UNDERSTOOD = "; 5 requests have no time", "; 5 lines were not understood"
+MAY_BE = ": they may be slow"
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "measures", "remedy"),
+    [
+        ({"untimed": 5}, NO_TIME, (), ADD_TIMES),
+        ({"untimed": 5, "unparsed": 5}, NO_TIME + NOT_UNDERSTOOD, (SHARE,), ACCESS_FORMAT),
+        ({"untimed": 0, "unparsed": 5}, NOT_UNDERSTOOD, (SHARE,), ACCESS_FORMAT),
+        ({"unparsed": 5}, NOT_UNDERSTOOD, (SHARE,), ACCESS_FORMAT),
+    ],
+)
+def test_what_has_no_time_is_said_with_its_remedy(
+    more: dict[str, int], text: str, measures: tuple[Measure, ...], remedy: str
+) -> None:
+    most = Params(few_unread=11)
+    told = (*figures(0.1, 0.2), *measures)
+    verdict = unknown(words("0.1", "0.2") + text + MAY_BE, *told, remedy=remedy)
+
+    assert judge(seen(**more), Params(), NOW) == verdict
+    assert judge(seen(**more), most, NOW) == passed(words("0.1", "0.2") + text, *told)
+
+
+@pytest.mark.parametrize(
+    ("timed", "status"),
+    [(95, Status.PASS), (94, Status.UNKNOWN)],
+    ids=["one in twenty", "more than that"],
+)
+def test_more_than_one_in_twenty_may_be_the_95th_percentile(timed: int, status: Status) -> None:
+    # However slow the mean may be.
+    verdict = judge(seen(count=timed, untimed=5), Params(max_mean_seconds=60), NOW)
+
+    assert verdict is not None
+    assert verdict.status is status
+
+
+def test_the_route_that_most_time_went_to_is_the_first() -> None:
+    routes = [{"route": "GET /slow"}, {"route": "GET /other"}]
+    verdict = judge(seen(9.0, slow_routes=routes), Params(), NOW)
+
+    assert verdict is not None
+    assert verdict.message.endswith("; most time went to GET /slow")
