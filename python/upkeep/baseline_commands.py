@@ -90,7 +90,7 @@ def _row_document(row: view.Row) -> dict[str, Any]:
         "accepted_at": one.accepted_at,
         "reason": one.reason,
         "newest": {"at": newest[0], "value": newest[1]} if newest else None,
-        "compared": compared(newest[1], one) if newest else "",
+        "compared": compared(newest[1], one).text if newest else "",
         "proposal": _proposal_document(row.proposal),
     }
 

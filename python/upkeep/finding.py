@@ -42,7 +42,8 @@ class Kind(StrEnum):
 class Finding:
     """A finding as it is now. opening: how often it was opened; count: in how many answers it failed.
 
-    id: 0 until it is kept. waiver_id: the waiver that was found to cover it last; it may have ended since.
+    id: 0 until it is kept. procedure: what it is about, if the product says it of itself.
+    waiver_id: the waiver that was found to cover it last; it may have ended since.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Finding:
     last_seen_at: datetime
     resolved_at: datetime | None
     waiver_id: int | None = None
+    procedure: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Seen:
     remedy: str
     at: datetime
     again: bool = True
+    procedure: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ def _failed(
         last_seen_at=seen.at,
         resolved_at=None,
         waiver_id=waiver.id if waiver else None,
+        procedure=seen.procedure,
     )
     if known is None:
         return opened, _told(Kind.OPENED, seen, severity, seen.message, waiver)

@@ -96,7 +96,7 @@ class Reviews:
             remedy = f"upkeep reviews -i {self.site.name}"
             severity = Severity(level) if level else None
             with self.store.begin() as db:
-                own.tell(db, self.site.key, CHECK, name, now, severity, text, remedy)
+                own.tell(db, self.site.key, own.of(CHECK, name), now, severity, text, remedy)
             self.told[name] = (level, text)
 
 

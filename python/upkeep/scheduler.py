@@ -209,7 +209,9 @@ class Scheduler:
         remedy = "copy the site that holds here, or end the drivers that have read the other"
         wrong = Severity.HIGH if apart else None
         with self.store.begin() as db:
-            own.tell(db, self.key, REVISION, self.driver.host, now, wrong, message, remedy)
+            own.tell(
+                db, self.key, own.Trouble(REVISION, self.driver.host), now, wrong, message, remedy
+            )
         self.told_apart = apart
 
     def _who(self) -> str:
@@ -227,9 +229,9 @@ class Scheduler:
             holds = drivers.active_revision(db, self.key) == self.revision
             fixed = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
             for subject, (severity, text, todo) in sorted(wrong.items()):
-                own.tell(db, self.key, ENTRY, subject, now, severity, text, todo)
+                own.tell(db, self.key, own.Trouble(ENTRY, subject), now, severity, text, todo)
             for subject in sorted(fixed):
-                own.tell(db, self.key, ENTRY, subject, now)
+                own.tell(db, self.key, own.Trouble(ENTRY, subject), now)
 
     # Drivers.
     def _be_seen(self, now: datetime) -> None:
@@ -257,7 +259,7 @@ class Scheduler:
         """Forget a driver; what it has read is nobody's trouble any more."""
         drivers.goodbye(db, one.id)
         if texts.name(one.host) in findings.own_subjects(db, self.key, REVISION):
-            own.tell(db, self.key, REVISION, one.host, now)
+            own.tell(db, self.key, own.Trouble(REVISION, one.host), now)
 
     def _end_far_run(self, db: Any, run_id: int, now: datetime) -> None:
         """End a run of a dead driver on another machine; those on this one have been recovered, or still live."""
@@ -275,11 +277,11 @@ class Scheduler:
         """Let wait again what a clock that was ahead has made missed, and take back what was said of it."""
         with self.store.begin() as db:
             for name, host in sorted(occurrences.reopen(db, self.key, now)):
-                subject = findings.on_host(name, host) if host else name
+                missed = own.of(MISSED, name, host)
                 last = "" if host else occurrences.last_settled(db, self.key, name, now)
                 told = findings.own_subjects(db, self.key, MISSED)
-                if subject in told and last != occurrences.MISSED:
-                    own.tell(db, self.key, MISSED, subject, now)
+                if missed.subject in told and last != occurrences.MISSED:
+                    own.tell(db, self.key, missed, now)
                 if host and findings.on_host(name, own.MANY_HOSTS) in told:
                     own.tell_no_more_behind(db, self.key, name, now)
 
@@ -315,8 +317,7 @@ class Scheduler:
         own.tell(
             db,
             self.key,
-            MISSED,
-            name,
+            own.of(MISSED, name),
             now,
             Severity.MEDIUM,
             message,
@@ -437,7 +438,7 @@ class Scheduler:
         """Tell of an occurrence that waited too long."""
         remedy = f"upkeep run {one.schedule} -i {self.site_name}"
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
-        own.tell(db, self.key, MISSED, one.schedule, now, Severity.MEDIUM, message, remedy)
+        own.tell(db, self.key, own.of(MISSED, one.schedule), now, Severity.MEDIUM, message, remedy)
 
 
 def _entry_of(problem: str) -> str:

@@ -142,7 +142,7 @@ class Timekeeper:
             message = f"the clock of {self.host} went back by {by}; what was done in that time is not done again"
         remedy = f"timedatectl; if it is right now: {self._accept()}"
         level = severity if trust.step else None
-        own.tell(db, self.site, CHECK, self.host, trust.now, level, message, remedy)
+        own.tell(db, self.site, own.Trouble(CHECK, self.host), trust.now, level, message, remedy)
 
     def _tell_waiting(self, db: Connection, trust: Trust, *, waits: bool) -> None:
         by = span(trust.known.line - trust.known.sure)
@@ -152,7 +152,9 @@ class Timekeeper:
         )
         remedy = f"if it is right: {self._accept()}"
         level = Severity.LOW if waits else None
-        own.tell(db, self.site, RETENTION, self.host, trust.now, level, message, remedy)
+        own.tell(
+            db, self.site, own.Trouble(RETENTION, self.host), trust.now, level, message, remedy
+        )
 
     def _accept(self) -> str:
         site = f" -i {self.site_name}" if self.site_name else ""

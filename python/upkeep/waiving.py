@@ -217,7 +217,7 @@ class Waivers:
             )
             remedy = f"upkeep waive revoke {number} --reason 'not needed any more'"
         with self.store.begin() as db:
-            own.tell(db, site, CHECK, f"waiver {number}", now, severity, text, remedy)
+            own.tell(db, site, own.Trouble(CHECK, f"waiver {number}"), now, severity, text, remedy)
 
 
 def _told_of(db: Connection, site: str) -> set[str]:

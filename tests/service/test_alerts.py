@@ -389,8 +389,16 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
     alerter.use(site(procedures=plan, teams=teams))
     with store.begin() as db:
         text = "Ansible ended early"
-        own.tell(db, SITE, "run_failed", "mine", MONDAY, HIGH, text, "upkeep show 7")
-        own.tell(db, SITE, "site_revision", "driver2", MONDAY, HIGH, "another text", "copy it")
+        own.tell(db, SITE, own.of("run_failed", "mine"), MONDAY, HIGH, text, "upkeep show 7")
+        own.tell(
+            db,
+            SITE,
+            own.Trouble("site_revision", "driver2"),
+            MONDAY,
+            HIGH,
+            "another text",
+            "copy it",
+        )
     alerter.step(MONDAY)
 
     with store.read() as db:
@@ -404,9 +412,34 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
     assert "[2] FAILS: Every run comes to its end (controller)" in titles(store)
 
     with store.begin() as db:
-        own.tell(db, SITE, "run_failed", "mine", MONDAY + minutes(5))
+        own.tell(db, SITE, own.of("run_failed", "mine"), MONDAY + minutes(5))
     alerter.step(MONDAY + minutes(5))
     assert [one.check_id for one in now_open(store)] == ["site_revision"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "team"),
+    [
+        (own.of("run_failed", "mine"), "desk"),
+        (own.of("occurrence_missed", "mine", "web1"), "desk"),
+        (own.of("occurrence_missed", "mine", own.MANY_HOSTS), "desk"),
+        # A host, a file or a channel may be called as a procedure is.
+        (own.Trouble("site_revision", "mine"), "ops"),
+        (own.Trouble("channel", "mine on web1"), "ops"),
+    ],
+)
+def test_what_is_about_a_procedure_is_its_owners(
+    store: Store, alerter: Alerter, trouble: own.Trouble, team: str
+) -> None:
+    plan = SCHEDULE["procedures"] | {"mine": {"title": "Mine", "owner": "desk"}}
+    teams = SCHEDULE["teams"] | {"desk": {"title": "Desk", "members": ["bob"]}}
+    alerter.use(site(procedures=plan, teams=teams))
+    with store.begin() as db:
+        own.tell(db, SITE, trouble, MONDAY, HIGH, "it is so", "look")
+    alerter.step(MONDAY)
+
+    with store.read() as db:
+        assert [one.team for one in alerts.open_alerts(db)] == [team]
 
 
 def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(

@@ -81,7 +81,7 @@ def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
         assert baselines.of_series(db, SERIES) == made
         value = baselines.newest_value(db, SERIES, later)
     assert value == (later, 60.0)
-    assert compared(60.0, made) == "25 % below the baseline of 80, better"
+    assert compared(60.0, made).text == "25 % below the baseline of 80, better"
 
     second = proposal(store, 21)
     assert (second.refused, second.before, second.change) == ("", made, -0.25)

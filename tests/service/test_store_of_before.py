@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded_store import Recorded, shown
-from sqlalchemy import text
+from recorded_store import NOW, SITE, Recorded, shown
+from sqlalchemy import delete, text, update
+from without_words import take_words_away, without
 
+from upkeep.alerts.alerter import Alerter
 from upkeep.errors import StoreError
-from upkeep.store import MIGRATIONS, migrate, open_store
+from upkeep.settings import Settings
+from upkeep.site import Site
+from upkeep.store import MIGRATIONS, Store, alerts, migrate, open_store, tables
 
 NEWEST = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 RECORDED = Recorded("0008")
@@ -64,6 +68,44 @@ def test_sqlite_is_brought_up_to_date_by_opening_it_and_postgresql_asks_for_it(
         migrate(url)
     with contextlib.closing(open_store(url)) as store, store.read() as db:
         assert db.execute(text("SELECT version_num FROM alembic_version")).scalar() == NEWEST
+
+
+def alerted(store: Store) -> list[Any]:
+    """Return what alerts are made anew of all transitions, and to whom what is said of them."""
+    with store.begin() as db:
+        for table in (tables.outbox, tables.alert_event, tables.alert_finding, tables.alert):
+            db.execute(delete(table))
+        db.execute(update(tables.finding_event).values(handled_at=None))
+    place = Path(SITE)
+    alerter = Alerter(
+        store, Site(SITE, place, place, RECORDED.schedule, Settings(state=Path("/nowhere")))
+    )
+    while alerter.step(NOW) == 0:
+        pass
+    told = shown(store, RECORDED.schedule, frozenset())["alerts"]
+    with store.read() as db:
+        causes = {one.id: one.cause for one in alerts.recent(db, 500, SITE)}
+    return [[causes[one[0]], *one[1:]] for one in told]
+
+
+def test_nothing_hangs_on_words(url: str, backend: str) -> None:
+    migrate(url)
+    trusted = RECORDED.trusted(backend)
+    with contextlib.closing(open_store(url)) as store:
+        was = shown(store, RECORDED.schedule, trusted)
+        was_alerted = alerted(store)
+        with store.begin() as db:
+            taken = take_words_away(db)
+        now = shown(store, RECORDED.schedule, trusted)
+        now_alerted = alerted(store)
+
+    assert len(taken) > 80
+    for one in (was, now):
+        del one["alerts"]  # made anew, and compared by themselves
+        del one["signatures that do not hold"]  # a title is signed with a review
+    assert changed(without(was, taken), without(now, taken)) == []
+    assert len(was_alerted) > 10
+    assert without(was_alerted, taken) == without(now_alerted, taken)
 
 
 def test_the_record_has_what_a_store_can_have() -> None:

@@ -527,8 +527,8 @@ def test_what_was_struck_out_too_early_is_owed_again(machine: Turned) -> None:
 @by_how_much
 def test_what_the_product_says_itself_is_what_it_said_last(store: Store, ahead: timedelta) -> None:
     with store.begin() as db:
-        own.tell(db, "s", "channel", "mail", NOW + ahead, Severity.HIGH, "down")
-        own.tell(db, "s", "channel", "mail", NOW)
+        own.tell(db, "s", own.Trouble("channel", "mail"), NOW + ahead, Severity.HIGH, "down")
+        own.tell(db, "s", own.Trouble("channel", "mail"), NOW)
         query = select(tables.latest_result.c.status)
         assert db.execute(query).scalar() == "pass"
         assert findings.open_ones(db) == []

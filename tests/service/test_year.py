@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -23,13 +25,15 @@ import pytest
 from reviewed_site import Reviewed
 from sqlalchemy import text
 from store_samples import result
+from without_words import take_words_away
 
 from upkeep import signatures, waiving
 from upkeep.completion import COUNTS, Completion
 from upkeep.reviewing import Given, problems_of
 from upkeep.reviews import FollowUp, State, Verdict
+from upkeep.reviews import standing as standing_of
 from upkeep.schedule import due_times, timing_of
-from upkeep.store import files, findings, migrate, occurrences, open_store, records
+from upkeep.store import Store, files, findings, migrate, occurrences, open_store, records, reviews
 from upkeep.store.completion import completion
 from upkeep.store.occurrences import New
 from upkeep.store.reviews import Kept
@@ -364,6 +368,45 @@ def test_the_years_chain_holds_and_openssh_says_so_too(year: Year, tmp_path: Pat
             check=True,
             capture_output=True,
         )
+
+
+def test_nothing_of_the_year_hangs_on_words(year: Year, tmp_path: Path) -> None:
+    path = tmp_path / "upkeep.db"
+    with closing(sqlite3.connect(year.site.folder.parent / "upkeep.db")) as db:
+        db.execute("VACUUM INTO ?", (str(path),))
+    path.chmod(0o600)
+    months = [f"2027-{number:02}" for number in range(1, 13)]
+    with closing(open_store(f"sqlite:///{path}")) as copy:
+        was = [states(copy, year, month) for month in months]
+        with copy.begin() as db:
+            taken = take_words_away(db)
+        now = [states(copy, year, month) for month in months]
+
+    assert len(taken) > 100
+    assert was == now
+
+
+def states(store: Store, year: Year, month: str) -> list[object]:
+    """Return what has become of a month's occurrences and reviews, and what holds of its findings."""
+    with store.read() as db:
+        done = completion(db, year.site.key, year.site.schedule, month, year.now)
+        begins, ends = done.begins, done.ends
+        kept = reviews.between(db, year.site.key, begins, ends)
+        signed = reviews.signatures(db, (one.id for one in kept))
+        open_ones = findings.open_ones(db, True, site=year.site.key)
+    rows = [
+        [one.procedure, one.team, one.rate, *(getattr(one, name) for name in COUNTS)]
+        for one in done.rows
+    ]
+    lists = [
+        [(one.procedure, one.team, one.times) for one in some]
+        for some in (done.left_out, done.skipped, done.alone)
+    ]
+    standings = [(one.id, standing_of(one.asked, signed[one.id], year.now).state) for one in kept]
+    troubles = [
+        (one.id, one.status, one.severity, one.procedure, one.waiver_id) for one in open_ones
+    ]
+    return [done.total, rows, lists, standings, troubles]
 
 
 def test_one_byte_of_the_year_that_is_changed_is_named(year: Year) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,14 +94,28 @@ def test_the_values_of_the_accepted_baseline_do_not_improve_it_again() -> None:
 @pytest.mark.parametrize(
     ("value", "baseline", "said"),
     [
-        (1.1, accepted(1.0, 0.1), "as the baseline of 1"),
-        (1.12, accepted(1.0, 0.1), "12 % above the baseline of 1, worse"),
-        (0.88, accepted(1.0, 0.1), "12 % below the baseline of 1, better"),
-        (0.88, accepted(1.0, 0.1, Better.HIGHER), "12 % below the baseline of 1, worse"),
+        (1.29, accepted(1.0, 0.1), "as the baseline of 1"),
+        (0.71, accepted(1.0, 0.1), "as the baseline of 1"),
+        (1.32, accepted(1.0, 0.1), "32 % above the baseline of 1, worse"),
+        (0.68, accepted(1.0, 0.1), "32 % below the baseline of 1, better"),
+        (0.68, accepted(1.0, 0.1, Better.HIGHER), "32 % below the baseline of 1, worse"),
         (3.0, accepted(0.0), "3 above the baseline of 0, worse"),
     ],
 )
 def test_compared(value: float, baseline: Baseline, said: str) -> None:
-    if value == 1.1:
-        value = 1.0 + 0.1 * 0.999
-    assert compared(value, baseline) == said
+    found = compared(value, baseline)
+
+    assert (found.text, found.worse) == (said, said.endswith("worse"))
+
+
+@pytest.mark.parametrize("better", Better)
+def test_a_series_that_has_not_changed_is_hardly_ever_called_worse(better: Better) -> None:
+    chance = random.Random(14)
+    looks = 0
+    for _site in range(100):
+        level = level_of(daily(*[chance.gauss(2.0, 0.3) for _day in range(28)]), NOW)
+        assert level is not None
+        before = Baseline(1, SERIES, better, level, "bob", NOW)
+        looks += sum(compared(chance.gauss(2.0, 0.3), before).worse for _day in range(100))
+
+    assert looks / 10_000 < 0.02  # of one spread it was 15.7 %

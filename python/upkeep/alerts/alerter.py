@@ -75,10 +75,7 @@ class Alerter:
                     places.get(seen.host, Place()),
                     seen.severity,
                 )
-                # Of the product's own troubles, those with a procedure are its owner's.
-                of_own = seen.host == findings.OWN_HOST
-                procedure = findings.procedure_of(seen.subject) if of_own else seen.procedure
-                team = severities.team_of(schedule, procedure, seen.check)
+                team = severities.team_of(schedule, seen.procedure, seen.check)
                 board.take(seen, severity, team, remedy)
             board.pass_time(self._quiet(db, now).covers)
             saved = alerts.save(db, board)

@@ -110,6 +110,14 @@ class Sender:
                 outbox.channel_failed(db, self.key, channel, wrong[-1], now)
                 message = f"does not take what it is given: {wrong[-1]}"
                 remedy = f"upkeep alerts test {channel} -i {self.site.name}"
-                own.tell(db, self.key, "channel", channel, now, Severity.HIGH, message, remedy)
+                own.tell(
+                    db,
+                    self.key,
+                    own.Trouble("channel", channel),
+                    now,
+                    Severity.HIGH,
+                    message,
+                    remedy,
+                )
             elif channel in failing:
-                own.tell(db, self.key, "channel", channel, now)
+                own.tell(db, self.key, own.Trouble("channel", channel), now)

@@ -102,7 +102,7 @@ def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, 
             finding.c.subject,
             finding.c.severity.label("finding_severity"),
             finding.c.remedy,
-            run.c.procedure,
+            func.coalesce(func.nullif(finding.c.procedure, ""), run.c.procedure).label("procedure"),
         )
         .join(finding, finding.c.id == event.c.finding_id)
         .outerjoin(run, run.c.id == event.c.run_id)

@@ -33,8 +33,6 @@ from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Waiver, covering
 
 OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
-ON = " on "
-"""Stands between a procedure and a host in the subject of what the product says of the two."""
 HOST_UNREACHABLE = "host_unreachable"
 """Not a check: follows from how it went with a host, opened by unreachable or timed out, resolved by being seen.
 
@@ -112,6 +110,7 @@ def _seen(row: Values, site: str, *, again: bool) -> Seen:
         remedy=row["remedy"],
         at=row["observed_at"],
         again=again,
+        procedure=row.get("procedure", ""),
     )
 
 
@@ -322,18 +321,13 @@ def retire_procedures(db: Connection, site: str, there: Collection[str], at: dat
     table = tables.finding
     of_procedures = table.c.check_id.in_(("run_failed", "occurrence_missed"))
     told = _open_own(db, table.c.site == name(site), of_procedures)
-    gone = [one for one in told if procedure_of(one.subject) not in there]
+    gone = [one for one in told if one.procedure not in there]
     return _retire(db, 0, at, [(one, "the procedure was removed") for one in gone])
 
 
 def on_host(procedure: str, host: str) -> str:
     """Return the subject of what the product says itself of a procedure on one host: `daily on web1`."""
-    return name(f"{procedure}{ON}{host}")
-
-
-def procedure_of(subject: str) -> str:
-    """Return the procedure that what the product says itself is about: `daily`, or `daily on web1`."""
-    return subject.partition(ON)[0]
+    return name(f"{procedure} on {host}")
 
 
 def own_subjects(db: Connection, site: str, check: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -40,24 +41,36 @@ QUIET_BY_PATTERN = frozenset({"retention_waits", "review_overdue", "waiver_unuse
 """Those of CHECKS that a pattern may silence. All others, and each new one, mean that we may be blind or mute."""
 
 
+class Trouble(NamedTuple):
+    """What is said: one of CHECKS, of what, and the procedure that it is about, whose owner hears of it."""
+
+    check: str
+    subject: str
+    procedure: str = ""
+
+
+def of(check: str, procedure: str, host: str = "") -> Trouble:
+    """Return the trouble with a procedure, or with a procedure on one host."""
+    return Trouble(check, findings.on_host(procedure, host) if host else procedure, procedure)
+
+
 def tell(
     db: Connection,
     site: str,
-    check: str,
-    subject: str,
+    trouble: Trouble,
     now: datetime,
     severity: Severity | None = None,
     message: str = "",
     remedy: str = "",
 ) -> None:
     """Write down how it stands with one of CHECKS: with a severity it fails, without it holds again."""
-    key = fingerprint(name(site), check, HOST, name(subject))
+    key = fingerprint(name(site), trouble.check, HOST, name(trouble.subject))
     status = Status.FAIL if severity else Status.PASS
     row = {
         "fingerprint": key,
         "host": HOST,
-        "check_id": check,
-        "subject": name(subject),
+        "check_id": trouble.check,
+        "subject": name(trouble.subject),
         "status": status.value,
         "severity": severity.value if severity else None,
         "message": told(message),
@@ -67,7 +80,8 @@ def tell(
     # What is said last holds, also where the clock has gone back since.
     upsert(db, tables.latest_result, [{"site": name(site), **row}], ["fingerprint"])
     rank = severity.rank if severity else None
-    findings.move(db, NO_RUN, name(site), [row | {"severity_rank": rank, "remedy": told(remedy)}])
+    more = {"severity_rank": rank, "remedy": told(remedy), "procedure": name(trouble.procedure)}
+    findings.move(db, NO_RUN, name(site), [row | more])
 
 
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
@@ -76,10 +90,10 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
         begun = f"show {one.run_id}" if one.run_id else f"run {one.schedule}"
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
         remedy = f"upkeep {begun} -i {one.site}"
-        tell(db, one.site, "run_failed", one.schedule, now, Severity.HIGH, message, remedy)
+        tell(db, one.site, of("run_failed", one.schedule), now, Severity.HIGH, message, remedy)
     elif one.state in (occurrences.DONE, occurrences.PARTIAL):
-        tell(db, one.site, "run_failed", one.schedule, now)
-        tell(db, one.site, "occurrence_missed", one.schedule, now)
+        tell(db, one.site, of("run_failed", one.schedule), now)
+        tell(db, one.site, of("occurrence_missed", one.schedule), now)
 
 
 def tell_behind(
@@ -93,16 +107,16 @@ def tell_behind(
     due = f"{title}, due {first.due_at:%Y-%m-%d %H:%M} UTC"
     run = f"upkeep run {first.schedule} -i {site_name}"
 
-    def say(subject: str, who: str, remedy: str) -> None:
+    def say(host: str, who: str, remedy: str) -> None:
+        behind = of("occurrence_missed", first.schedule, host)
         message = f"{due}: {who} had not caught up when the next one was due"
-        tell(db, first.site, "occurrence_missed", subject, now, Severity.MEDIUM, message, remedy)
+        tell(db, first.site, behind, now, Severity.MEDIUM, message, remedy)
 
     if len(those) > NAMED_HOSTS:
-        say(findings.on_host(first.schedule, MANY_HOSTS), _counted([o.host for o in those]), run)
+        say(MANY_HOSTS, _counted([one.host for one in those]), run)
         return
     for one in those:
-        subject = findings.on_host(one.schedule, one.host)
-        say(subject, one.host, f"{run} --limit {shlex.quote(one.host)}")
+        say(one.host, one.host, f"{run} --limit {shlex.quote(one.host)}")
 
 
 def _counted(hosts: Sequence[str]) -> str:
@@ -115,9 +129,9 @@ def tell_caught_up(db: Connection, run: Run, now: datetime) -> None:
     behind = findings.own_subjects(db, run.site, "occurrence_missed")
     if behind:
         for host in sorted(occurrences.executed_on(db, run.id)):
-            subject = findings.on_host(run.procedure, host)
-            if subject in behind:
-                tell(db, run.site, "occurrence_missed", subject, now)
+            caught_up = of("occurrence_missed", run.procedure, host)
+            if caught_up.subject in behind:
+                tell(db, run.site, caught_up, now)
         if findings.on_host(run.procedure, MANY_HOSTS) in behind:
             # Who is not in a run for all hosts is not in the inventory any more.
             whole = not run.limit and run.status in ("done", "partial")
@@ -131,7 +145,7 @@ def tell_no_more_behind(
     """Take back that many hosts are behind, if none of them is any more. there: the only ones that count."""
     behind = occurrences.behind(db, site, procedure)
     if not (behind if there is None else behind.intersection(there)):
-        tell(db, site, "occurrence_missed", findings.on_host(procedure, MANY_HOSTS), now)
+        tell(db, site, of("occurrence_missed", procedure, MANY_HOSTS), now)
 
 
 def tell_forged(
@@ -141,9 +155,9 @@ def tell_forged(
     if why:
         message = f"run {run_id}: {why}"
         remedy = f"upkeep show {run_id}; look at what its hosts print, one by one: --limit"
-        tell(db, site, "forged_event", procedure, now, Severity.HIGH, message, remedy)
+        tell(db, site, of("forged_event", procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "forged_event"):
-        tell(db, site, "forged_event", procedure, now)
+        tell(db, site, of("forged_event", procedure), now)
 
 
 def tell_unread(
@@ -153,10 +167,10 @@ def tell_unread(
     for source in sources:
         message = f"run {run_id} went on without its hosts: Ansible cannot read {source}"
         remedy = f"ansible-inventory -i {shlex.quote(source)} --list"
-        tell(db, site, "inventory_source", source, now, Severity.HIGH, message, remedy)
+        tell(db, site, Trouble("inventory_source", source), now, Severity.HIGH, message, remedy)
     unread = {name(one) for one in sources}
     for subject in findings.own_subjects(db, site, "inventory_source") - unread:
-        tell(db, site, "inventory_source", subject, now)
+        tell(db, site, Trouble("inventory_source", subject), now)
 
 
 def tell_absent(
@@ -171,9 +185,9 @@ def tell_absent(
             " what was found on them stays open"
         )
         remedy = f"look at the inventory; if they have left: upkeep hosts accept -i {site}"
-        tell(db, site, "hosts_absent", procedure, now, Severity.HIGH, message, remedy)
+        tell(db, site, of("hosts_absent", procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "hosts_absent"):
-        tell(db, site, "hosts_absent", procedure, now)
+        tell(db, site, of("hosts_absent", procedure), now)
 
 
 def tell_twins(
@@ -186,6 +200,6 @@ def tell_twins(
         count = f"{len(twins)} hosts of {procedure}"
         message = f"{count} lead to a machine of another name, and wait for each other: {some}"
         remedy = "let each machine have one name in the inventory; upkeep doctor lists them"
-        tell(db, site, "one_machine", procedure, now, Severity.MEDIUM, message, remedy)
+        tell(db, site, of("one_machine", procedure), now, Severity.MEDIUM, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "one_machine"):
-        tell(db, site, "one_machine", procedure, now)
+        tell(db, site, of("one_machine", procedure), now)

@@ -268,6 +268,8 @@ finding = Table(
     Column("last_seen_at", Moment, nullable=False),
     Column("resolved_at", Moment),
     Column("waiver_id", Integer),  # the waiver that was found to cover it last, while it is open
+    # What it is about, of what the product says of itself; else its results' runs tell.
+    Column("procedure", Text, nullable=False, default="", server_default=text("''")),
     UniqueConstraint("fingerprint"),
     Index(None, "status", "severity_rank", "opened_at", "id"),
     Index("ix_finding_open", "host", **_where("status = 'open'")),

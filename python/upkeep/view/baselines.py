@@ -45,8 +45,8 @@ def print_baselines(screen: Screen, rows: Sequence[Row], zone: ZoneInfo, site: s
         one, series = row.baseline, row.baseline.series
         newest: Piece = "no value of late"
         if row.newest:
-            words = compared(row.newest[1], one)
-            newest = (f"{row.newest[1]:.4g}: {words}", STYLES["warn"] if "worse" in words else "")
+            found = compared(row.newest[1], one)
+            newest = (f"{row.newest[1]:.4g}: {found.text}", STYLES["warn"] if found.worse else "")
         level = row.proposal.level
         better = f"{level.median:.4g}" if level and not row.proposal.refused else ""
         cells.append(

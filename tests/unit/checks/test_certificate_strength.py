@@ -311,8 +311,8 @@ def test_of_all_weaknesses_the_worst_counts_and_comes_first() -> None:
 
     assert look(made, protocol="TLSv1.3", old_protocol="TLSv1") == failed(
         Severity.HIGH,
-        "RSA key of 1024 bits, at least 2048; lives 3650 days, at most 398 if issued on 2029-06-01; "
-        "the server accepts TLSv1, at least TLSv1.2".replace("398", "47"),
+        "RSA key of 1024 bits, at least 2048; lives 3650 days, at most 47 if issued on 2029-06-01; "
+        "the server accepts TLSv1, at least TLSv1.2",
     )
 
 
