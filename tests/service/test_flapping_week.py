@@ -180,7 +180,7 @@ TABLE = [read(line) for line in WEEK.strip().splitlines()]
 
 
 def short(post: dict[str, Any]) -> str:
-    """Return a message as the table has it."""
+    """Return a message as the table has it; one that is never expected, by its title."""
     title, body = post["title"], post["message"]
     sign = "-" if title.startswith("recovered: ") else "+"
     if "first look at" in title:
@@ -190,7 +190,9 @@ def short(post: dict[str, Any]) -> str:
             if words in body
         )
         return f"{sign}first_look({of})"
-    (check,) = (check for check, words in own.CHECKS.items() if f": {words} (" in title)
+    check = next((check for check, words in own.CHECKS.items() if f": {words} (" in title), "")
+    if not check:
+        return str(title)
     of = next((f"({name})" for name in CHECK_OF if f"] {own.CHECKS[check]}: {name}: " in body), "")
     return f"{sign}{check}{of}"
 

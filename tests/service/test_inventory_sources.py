@@ -137,7 +137,10 @@ def test_a_run_that_has_not_read_the_inventory_does_not_say_that_it_can_be_read(
 ) -> None:
     """Nor that nobody forges events any more: whoever did was not in the run."""
     script, settings, config = UNREAD[how]
-    with closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store, store.begin() as db:
+    with (
+        closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store,
+        store.begin() as db,
+    ):
         own.tell_forged(db, str(site), "daily", 1, "an event of nobody", clock.now())
     before = (site / "upkeep.toml").read_text()
     try:
