@@ -160,8 +160,10 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
         hosts = listed or runner.hosts_of(order)
         intake.account_for(hosts, ended.stopped or ENDED_EARLY)
     status, cause, reason = intake.verdict(ended)
-    whole = ended.complete and not ended.stopped and not ended.no_hosts and not intake.unread
-    whole = whole and not task.limit and task.entries is None
+    intake.heard_all = (
+        ended.complete and not ended.stopped and not ended.no_hosts and intake.unread == []
+    )
+    whole = intake.heard_all and not task.limit and task.entries is None
     percent = task.absent_percent if whole else None
     intake.finish(status, cause, reason, absent_percent=percent)
 
@@ -316,7 +318,8 @@ class _Intake:
         self.stopping = stop
         self.asked_again: set[str] = set()
         self.has_own_name = False
-        self.unread: list[str] = []
+        self.unread: list[str] | None = None
+        self.heard_all = False
         self.twins: dict[str, str] | None = None
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
@@ -482,7 +485,10 @@ class _Intake:
         return "done", ""
 
     def _unread(self) -> list[str]:
-        return [f"Ansible cannot read the inventory's {one}" for one in self.unread[:SHOWN_REASONS]]
+        return [
+            f"Ansible cannot read the inventory's {one}"
+            for one in (self.unread or [])[:SHOWN_REASONS]
+        ]
 
     def finish(
         self,
@@ -505,11 +511,12 @@ class _Intake:
         try:
             self.spool.load(self.store, self.run_id)
             with self.store.begin() as db:
-                end_run(db, self.run_id, status, cause, at, reason)
-                self._settle_refusals(db, at)
+                # First who is missing, and why: who is behind with something and missing is not done with it.
                 self._settle_inventory(db, at, whole=absent_percent is not None)
                 if absent_percent is not None:
                     absent.settle(db, self.run_id, absent_percent, at)
+                end_run(db, self.run_id, status, cause, at, reason)
+                self._settle_refusals(db, at)
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, at, reason)
@@ -521,7 +528,8 @@ class _Intake:
     def _settle_inventory(self, db: Any, at: datetime, *, whole: bool) -> None:
         run = runs.get(db, self.run_id)
         if run:
-            own.tell_unread(db, run.site, self.unread, run.id, at)
+            if self.unread is not None:
+                own.tell_unread(db, run.site, self.unread, run.id, at)
             if self.twins or (whole and self.twins is not None):
                 own.tell_twins(db, run.site, run.procedure, self.twins, at)
 
@@ -529,9 +537,9 @@ class _Intake:
         """Resolve what was said of forged results where there were none, and tell of those of no known host."""
         seen = {host for host, outcome in self.outcomes.items() if outcome is Outcome.OK}
         settle_forged(db, self.run_id, seen - set(self.refusals.hosts()), at)
-        run = runs.get(db, self.run_id)
-        if run:
-            own.tell_forged(db, run.site, run.procedure, run.id, self.refusals.said(""), at)
+        run, why = runs.get(db, self.run_id), self.refusals.said("")
+        if run and (why or self.heard_all):
+            own.tell_forged(db, run.site, run.procedure, run.id, why, at)
 
     def _note(self, change: runs.Change) -> None:
         """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""

@@ -185,21 +185,24 @@ def list_hosts(order: Order, stop: child.Stop) -> list[str]:
 
 def hosts_of(order: Order) -> list[str]:
     """Return the names of the hosts for which Ansible has begun a play, worked on or not."""
-    return _told_of_inventory(order, "hosts")
+    return _told_of_inventory(order, "hosts") or []
 
 
-def unread_sources(order: Order) -> list[str]:
-    """Return the sources of the inventory that Ansible could not read: it works on, without their hosts."""
+def unread_sources(order: Order) -> list[str] | None:
+    """Return the sources of the inventory that Ansible could not read: it works on, without their hosts.
+
+    None if it has begun no play: then it has read none, or nobody knows which.
+    """
     return _told_of_inventory(order, "unread")
 
 
-def _told_of_inventory(order: Order, what: str) -> list[str]:
-    """Return what data/callback/upkeep_inventory.py has written down at the beginning of each play."""
-    names: list[str] = []
+def _told_of_inventory(order: Order, what: str) -> list[str] | None:
+    """Return what data/callback/upkeep_inventory.py has written down at the beginning of each play; None if nothing."""
+    names: list[str] | None = None
     with contextlib.suppress(OSError, ValueError):  # the last line may be cut off
         for line in _artifacts(order.workspace, "inventory").open(encoding="utf-8"):
-            names += json.loads(line)[what]
-    return list(dict.fromkeys(names))
+            names = [*(names or ()), *json.loads(line)[what]]
+    return names if names is None else list(dict.fromkeys(names))
 
 
 def end_leftovers(workspace: Path) -> int:

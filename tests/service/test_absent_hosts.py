@@ -27,9 +27,11 @@ def look(
     *,
     percent: int = PERCENT,
     procedure: str = "daily",
+    check: str = "disk_space",
 ) -> list[str]:
     """Make a whole run in which each host has a critical finding; return those that are kept though they are gone."""
-    answers = [seen(full(Severity.CRITICAL), host=host, at=at) for host in hosts]
+    bad = full(Severity.CRITICAL, check=check)
+    answers = [seen(bad, host=host, at=at, checks=(check,), asked=(check,)) for host in hosts]
     number = run(store, at, *answers, procedure=procedure)
     with store.begin() as db:
         return absent.settle(db, number, percent, at)
@@ -98,6 +100,59 @@ def test_many_have_left_when_it_has_been_so_for_a_day(store: Store) -> None:
     assert told(store) == {}
 
 
+@pytest.mark.parametrize("back", [4, 3, 2], ids=["all but one", "all but two", "all but three"])
+def test_those_that_wait_are_not_let_go_because_others_are_back(store: Store, back: int) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + minutes(60), TEN[5:])
+
+    still_gone = TEN[: 5 - back]
+    assert look(store, MONDAY + minutes(120), TEN[5 - back :]) == still_gone
+    assert still_open(store) == set(TEN)
+    assert "not in the inventory any more" in told(store)["daily"]
+
+    assert look(store, MONDAY + timedelta(hours=26), TEN[5 - back :]) == []
+    assert still_open(store) == set(TEN) - set(still_gone)
+
+
+def test_one_alone_is_told_of_in_good_english(store: Store) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + minutes(60), TEN[5:])
+    look(store, MONDAY + minutes(120), TEN[1:])
+
+    assert told(store) == {
+        "daily": "1 of 10 hosts of daily is not in the inventory any more: web0; what was found on it stays open"
+    }
+
+
+def test_those_that_others_wait_for_are_waited_for(store: Store) -> None:
+    """A procedure of few hosts loses one of those that vanish together from another one."""
+    look(store, MONDAY, TEN)
+    look(store, MONDAY, [TEN[0], *TEN[5:]], procedure="weekly", check="disk_inodes")
+    look(store, MONDAY + minutes(60), TEN[5:])
+
+    assert look(store, MONDAY + minutes(61), TEN[5:], procedure="weekly", check="disk_inodes") == [
+        "web0"
+    ]
+
+    assert set(told(store)) == {"daily", "weekly"}
+    assert look(store, MONDAY + minutes(62), TEN) == []
+    assert look(store, MONDAY + minutes(63), TEN, procedure="weekly", check="disk_inodes") == []
+    assert still_open(store) == set(TEN)
+    assert told(store) == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"), [(86_400 - 3_600, TEN[:5]), (86_400 - 60, []), (86_400 + 60, [])]
+)
+def test_daily_runs_are_a_day_apart_though_one_begins_or_ends_earlier(
+    store: Store, seconds: int, kept: list[str]
+) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + timedelta(days=1), TEN[5:])
+
+    assert look(store, MONDAY + timedelta(days=1, seconds=seconds), TEN[5:]) == kept
+
+
 @on_postgresql
 def test_one_that_comes_and_goes_is_missing_since_it_last_went(store: Store) -> None:
     look(store, MONDAY, TEN)
@@ -130,6 +185,19 @@ def test_a_person_says_that_they_have_left(store: Store) -> None:
     assert still_open(store) == set(TEN[5:])
     assert told(store) == {}
     assert look(store, MONDAY + minutes(63), TEN[5:]) == []
+
+
+def test_who_has_left_has_left_all_procedures(store: Store) -> None:
+    look(store, MONDAY, TEN)
+    look(store, MONDAY + minutes(1), TEN, procedure="weekly", check="disk_inodes")
+    look(store, MONDAY + minutes(60), TEN[5:])
+
+    with store.begin() as db:
+        assert absent.accept(db, SITE, {"web0", "web1"}, MONDAY + minutes(61)) == 4
+
+    assert still_open(store) == set(TEN[2:])
+    assert look(store, MONDAY + minutes(62), TEN[2:], procedure="weekly", check="disk_inodes") == []
+    assert set(told(store)) == {"daily"}
 
 
 def test_what_a_later_run_has_seen_stays_though_somebody_says_that_they_have_left(

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import warm
 from patience import PATIENCE_SECONDS
+
+from upkeep import clock
+from upkeep.store import open_store, own
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 CHECKS = {"upkeep_checks_all": [{"check": "file_handles", "critical_percent": 1e-9, "medium_percent": 1e-9}]}  # fmt: skip
@@ -118,6 +122,45 @@ def test_sources_that_cannot_be_read_are_told_and_retire_nothing(site: Path) -> 
         Path(script).unlink()
     run(site)
     upkeep(site, "hosts", "accept")
+
+
+# What keeps a run from reading the inventory: it has nothing to say of the sources then.
+UNREAD = {
+    "hangs": ("#!/bin/sh\nexec sleep 86413\n", "run_timeout_seconds = 5\n", ""),
+    "Ansible does not begin": (WORKS, "", "[defaults]\ntimeout = many\n"),
+}
+
+
+@pytest.mark.parametrize("how", UNREAD)
+def test_a_run_that_has_not_read_the_inventory_does_not_say_that_it_can_be_read(
+    site: Path, how: str
+) -> None:
+    """Nor that nobody forges events any more: whoever did was not in the run."""
+    script, settings, config = UNREAD[how]
+    with (
+        closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store,
+        store.begin() as db,
+    ):
+        own.tell_forged(db, str(site), "daily", 1, "an event of nobody", clock.now())
+    before = (site / "upkeep.toml").read_text()
+    try:
+        write(site, BROKEN["fails"])
+        assert run(site)["run"]["status"] == "partial"
+        write(site, script)
+        (site / "upkeep.toml").write_text(before + settings)
+        (site / "ansible.cfg").write_text(config)
+        assert run(site)["run"]["status"] == "failed"
+        told = {one["check_id"]: one["subject"] for one in findings(site)}
+    finally:
+        (site / "upkeep.toml").write_text(before)
+        (site / "ansible.cfg").unlink()
+        write(site, WORKS)
+
+    assert told["inventory_source"] == str(site / "inventory" / "cloud.sh")
+    assert told["forged_event"] == "daily"
+    assert run(site)["run"]["status"] == "done"
+    assert not {"inventory_source", "forged_event"} & {one["check_id"] for one in findings(site)}
+    assert failing(site) == {"fixed", *CLOUD}
 
 
 def test_without_any_source_no_host_matches_and_the_reason_is_said(site: Path) -> None:

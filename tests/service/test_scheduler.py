@@ -479,6 +479,33 @@ def test_many_hosts_that_are_behind_are_one_finding_until_none_is(driven: Make) 
     assert one.open_findings() == [web8]  # which is gone, and too many are gone at once
 
 
+@pytest.mark.parametrize("why", ["a source cannot be read", "they are waited for"])
+def test_many_hosts_that_are_missing_for_now_are_still_behind(driven: Make, why: str) -> None:
+    hosts = [f"web{number}" for number in range(1, 9)]
+    one = driven(daily(owed=True), "2099-06-10T02:00")
+    one.hosts[""] = [f"{each}=unreachable" for each in hosts]
+    one.go("2099-06-10T03:00")
+    one.go("2099-06-11T03:00")
+    many = ("occurrence_missed", "daily on many hosts")
+    assert one.open_findings() == [many]
+
+    with one.store.begin() as db:
+        if why == "they are waited for":
+            key = {"site": one.scheduler.key, "procedure": "daily", "since": one.now, "run_id": 2}
+            db.execute(tables.absent_host.insert(), [{**key, "host": each} for each in hosts[1:]])
+        else:
+            own.tell_unread(db, one.scheduler.key, ["/srv/cloud.sh"], 2, one.now)
+    one.hosts[""] = ["web1=ok"]
+    one.go("2099-06-12T03:00")
+    assert many in one.open_findings()
+
+    with one.store.begin() as db:
+        db.execute(tables.absent_host.delete())
+        own.tell_unread(db, one.scheduler.key, [], 3, one.now)
+    one.go("2099-06-13T03:00")
+    assert many not in one.open_findings()
+
+
 def test_of_a_host_that_is_gone_it_is_not_said_any_more_that_it_is_behind(driven: Make) -> None:
     one = driven(daily(owed=True), "2099-06-10T02:00")
     one.hosts[""] = ["web1=ok", "web2=unreachable"]

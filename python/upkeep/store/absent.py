@@ -2,7 +2,7 @@
 
 An inventory that comes from elsewhere may be empty for an hour, and an edit may lose a group. What was wrong with those
 hosts must not end because of that. So it stays open until a person says that they are gone for good, until they are
-back, or until they have been absent for a day.
+back, or until they have been absent for a day; not less, because others of them come back before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from upkeep.store import findings, own, tables
 from upkeep.store.statements import batched, upsert
@@ -19,7 +19,8 @@ from upkeep.store.texts import name
 
 AT_LEAST = 2
 """Fewer than so many may always leave."""
-AFTER = timedelta(days=1)
+AFTER = timedelta(hours=23, minutes=30)
+"""A day, less by what daily runs begin and take differently."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]
     here = set(db.execute(select(host.c.host).where(host.c.run_id == run_id)).scalars())
     known = _known(db, run.site, run.procedure, run_id)
     gone = known - here
-    before = {
-        one.host: one.since for one in waiting(db, run.site) if one.procedure == run.procedure
-    }
+    waited_for = waiting(db, run.site)
+    before = {one.host: one.since for one in waited_for if one.procedure == run.procedure}
     _forget(db, run.site, run.procedure, set(before) - gone)
     since = {one: before.get(one, at) for one in gone}
     fresh = {one for one, then in since.items() if at - then < AFTER}
-    held = sorted(fresh) if too_many(len(fresh), len(known), percent) else []
+    if not too_many(len(fresh), len(known), percent):
+        # One of those that vanished together, here or from another procedure, is no host that leaves by itself.
+        fresh &= {one.host for one in waited_for}
+    held = sorted(fresh)
     leaving = gone - set(held)
     findings.retire_hosts(db, run_id, leaving, at)
     _forget(db, run.site, run.procedure, leaving)
@@ -89,19 +92,35 @@ def waiting(db: Connection, site: str) -> list[Absent]:
 
 
 def accept(db: Connection, site: str, hosts: Collection[str], at: datetime) -> int:
-    """Retire what was seen on absent hosts, for a person says that they have left; return how many findings that is."""
+    """Retire what was seen on absent hosts, for a person says that they have left; return how many findings that is.
+
+    That holds for each procedure: also for those that have not been run since.
+    """
     retired = 0
-    groups: dict[tuple[str, int], list[str]] = {}
+    last: dict[str, int] = {}
+    procedures = set()
     for one in waiting(db, site):
         if one.host in hosts:
-            groups.setdefault((one.procedure, one.run_id), []).append(one.host)
-    for (procedure, run_id), leaving in groups.items():
-        retired += findings.retire_hosts(db, run_id, leaving, at)
-        _forget(db, name(site), procedure, leaving)
-    for procedure in {procedure for procedure, _run in groups}:
+            last[one.host] = max(one.run_id, last.get(one.host, 0))
+            procedures.add(one.procedure)
+            _forget(db, name(site), one.procedure, [one.host])
+    groups: dict[int, list[str]] = {}
+    for host, run_id in last.items():
+        groups.setdefault(run_id, []).append(host)
+    for run_id, leaving in groups.items():
+        for newest in _newest_runs(db, name(site), run_id):
+            retired += findings.retire_hosts(db, newest, leaving, at)
+    for procedure in sorted(procedures):
         left = [one.host for one in waiting(db, site) if one.procedure == procedure]
         own.tell_absent(db, site, procedure, left, 0, at)
     return retired
+
+
+def _newest_runs(db: Connection, site: str, until: int) -> list[int]:
+    """Return the newest run of each of a site's procedures, of those up to a run."""
+    run = tables.run
+    query = select(func.max(run.c.id)).where(run.c.site == site, run.c.id <= until)
+    return sorted(db.execute(query.group_by(run.c.procedure)).scalars())
 
 
 def _forget(db: Connection, site: str, procedure: str, hosts: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from upkeep.store import findings, occurrences, runs, tables
 from upkeep.store.occurrences import Debt, Occurrence
@@ -133,10 +133,17 @@ def tell_caught_up(db: Connection, run: Run, now: datetime) -> None:
             if caught_up.subject in behind:
                 tell(db, run.site, caught_up, now)
         if findings.on_host(run.procedure, MANY_HOSTS) in behind:
-            # Who is not in a run for all hosts is not in the inventory any more.
+            # Who is not in a run for all hosts, and not waited for, is not in the inventory any more.
             whole = not run.limit and run.status in ("done", "partial")
-            there = {one.host for one in runs.hosts(db, run.id)} if whole else None
-            tell_no_more_behind(db, run.site, run.procedure, now, there)
+            whole = whole and not findings.own_subjects(db, run.site, "inventory_source")
+            there = {one.host for one in runs.hosts(db, run.id)} | _waited_for(db, run)
+            tell_no_more_behind(db, run.site, run.procedure, now, there if whole else None)
+
+
+def _waited_for(db: Connection, run: Run) -> set[str]:
+    table = tables.absent_host
+    mine = (table.c.site == name(run.site), table.c.procedure == run.procedure)
+    return set(db.execute(select(table.c.host).where(*mine)).scalars())
 
 
 def tell_no_more_behind(
@@ -179,10 +186,11 @@ def tell_absent(
     """Tell of hosts that have left the inventory and are too many to be let go; an empty list: of none."""
     if hosts:
         some = ", ".join(hosts[:NAMED_HOSTS]) + (", …" if len(hosts) > NAMED_HOSTS else "")
-        of_all = f" of {known}" if known else ""
+        single = len(hosts) == 1
+        who = f"{len(hosts)} of {known} hosts" if known else f"{len(hosts)} host{'s'[single:]}"
         message = (
-            f"{len(hosts)}{of_all} hosts of {procedure} are not in the inventory any more: {some};"
-            " what was found on them stays open"
+            f"{who} of {procedure} {'is' if single else 'are'} not in the inventory any more: {some};"
+            f" what was found on {'it' if single else 'them'} stays open"
         )
         remedy = f"look at the inventory; if they have left: upkeep hosts accept -i {site}"
         tell(db, site, of("hosts_absent", procedure), now, Severity.HIGH, message, remedy)
