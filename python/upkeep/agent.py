@@ -34,7 +34,6 @@ from upkeep.settings import why_not_private
 from upkeep.store import Store, absent, leases, occurrences, own, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
-from upkeep.verdicts import Status
 
 LEASE_POLL_SECONDS = 1.0
 OWN_PLAYBOOKS = "astral.upkeep."
@@ -312,7 +311,7 @@ class _Intake:
         self.progress = progress
         self.begun: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
-        self.unknown = False
+        self.is_blind = False
         self.trouble = ""
         self.job_failures: dict[str, str] = {}
         self.stopping = stop
@@ -447,7 +446,7 @@ class _Intake:
     def verdict(self, ended: runner.Ended) -> tuple[str, str, Reason | None]:
         """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
         status, cause = self._verdict(ended)
-        if status == "done" and self.unknown:
+        if status == "done" and self.is_blind:
             return "partial", "some checks could not see what they judge", Reason.BLIND
         return status, cause, None
 
@@ -555,9 +554,7 @@ class _Intake:
         """Take note of an answer; answers that come together are written down together, at a commit's cost."""
         self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
-        self.unknown = self.unknown or any(
-            result.status is Status.UNKNOWN for result in observed.results
-        )
+        self.is_blind = self.is_blind or any(result.is_blind for result in observed.results)
         now = time.monotonic()
         self.waits_since = self.waits_since if self.waiting else now
         self.waiting.append(observed)

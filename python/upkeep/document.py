@@ -56,6 +56,7 @@ def run_document(
             "results": {
                 "pass": summary.counts.passed,
                 "unknown": summary.counts.unknown,
+                "nothing_to_judge": summary.counts.nothing,
                 "fail": {level.value: summary.counts.failed.get(level, 0) for level in Severity},
                 "waived": summary.counts.waived,
             },

@@ -17,7 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
 from upkeep.check import CONNECTION, Check
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits
-from upkeep.verdicts import Result, Status, Verdict, unknown
+from upkeep.verdicts import Result, Status, Unknown, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
 MEASURES_LIMIT = 50
@@ -149,6 +149,8 @@ def judge(
 
 def _badness(result: Result) -> tuple[int, int]:
     """Return what is larger for the worse of two results of one subject, which a host has given twice in one answer."""
+    if result.has_nothing_to_judge:
+        return -1, 0
     order = (Status.PASS, Status.UNKNOWN, Status.FAIL)
     return order.index(result.status), -result.severity.rank if result.severity else 0
 
@@ -281,6 +283,7 @@ def _result(
         measures=verdict.measures,
         controls=check.controls if check else (),
         observed_at=now,
+        unknown=verdict.unknown,
     )
 
 
@@ -292,13 +295,16 @@ def _settled(given: Sequence[Result]) -> Result:
     """Return one result of those for one check and subject.
 
     Two that disagree are unknown, for neither can be right. One that could not see takes nothing from a failure, and
-    makes a pass unknown; each reason of those that could not see is told.
+    makes a pass unknown; each reason of those that could not see is told. One that had nothing to judge says nothing
+    beside others.
     """
+    given = [one for one in given if not one.has_nothing_to_judge] or given
     judged = [one for one in given if one.status is not Status.UNKNOWN]
     if len({(one.status, one.severity) for one in judged}) > 1:
         return replace(
             judged[-1],
             status=Status.UNKNOWN,
+            unknown=Unknown.CANNOT_SEE,
             severity=None,
             message=_joined("asked for twice, and the limits disagree: ", judged),
             remedy=judged[-1].remedy or judged[0].remedy,

@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
     from_wire,
     to_wire,
 )
-from upkeep.verdicts import Measure, Result, Severity, Status
+from upkeep.verdicts import Measure, Result, Severity, Status, Unknown
 
 VERSION = 1
 OWN_HOST = "controller"
@@ -205,7 +205,14 @@ def _result(data: Mapping[str, Any], host: str, proofs: Collection[str], seen: i
         observed_at=_optional(_moment, data["observed_at"]),
         evidence_sha256=proof if proof in proofs else "",
         observation=observation if observation is not None and observation < seen else None,
+        unknown=_unknown(data.get("unknown")) if status is Status.UNKNOWN else None,
     )
+
+
+def _unknown(said: Any) -> Unknown:
+    """Return why a result is unknown; what an older program did not say, or a newer one does, is that of before."""
+    is_nothing = said == Unknown.NOTHING_TO_JUDGE.value
+    return Unknown.NOTHING_TO_JUDGE if is_nothing else Unknown.CANNOT_SEE
 
 
 def _measures(data: Sequence[Mapping[str, Any]]) -> tuple[Measure, ...]:
@@ -298,4 +305,5 @@ def result_to_json(result: Result) -> dict[str, Any]:
         "observed_at": result.observed_at.isoformat() if result.observed_at else None,
         "evidence_sha256": result.evidence_sha256,
         "observation": result.observation,
+        "unknown": result.unknown.value if result.unknown else None,
     }

@@ -15,6 +15,17 @@ class Status(Enum):
     UNKNOWN = "unknown"
 
 
+class Unknown(Enum):
+    """Why a verdict is unknown.
+
+    cannot_see: what it is about was not seen, or not understood; the check is blind there. nothing_to_judge: it was
+    seen, and there is nothing, or too little, to be judged: no traffic, no history yet, or the site left it out.
+    """
+
+    CANNOT_SEE = "cannot_see"
+    NOTHING_TO_JUDGE = "nothing_to_judge"
+
+
 class Severity(Enum):
     """Ordered by `rank`, never compared as text; critical to low are the schedule's severities 1 to 4."""
 
@@ -43,7 +54,7 @@ class Measure:
 class Verdict:
     """What a check says of one observation.
 
-    severity: given exactly when the status is fail.
+    severity: given exactly when the status is fail; unknown: exactly when it is unknown.
     remedy: the next step if it is another than the check's own.
     """
 
@@ -52,6 +63,7 @@ class Verdict:
     severity: Severity | None = None
     measures: tuple[Measure, ...] = ()
     remedy: str = ""
+    unknown: Unknown | None = None
 
 
 def passed(message: str, *measures: Measure) -> Verdict:
@@ -65,8 +77,13 @@ def failed(severity: Severity, message: str, *measures: Measure, remedy: str = "
 
 
 def unknown(message: str, *measures: Measure, remedy: str = "") -> Verdict:
-    """Return that it could not be seen, and why."""
-    return Verdict(Status.UNKNOWN, message, None, measures, remedy)
+    """Return that it could not be seen, or not understood, and why."""
+    return Verdict(Status.UNKNOWN, message, None, measures, remedy, Unknown.CANNOT_SEE)
+
+
+def nothing_to_judge(message: str, *measures: Measure, remedy: str = "") -> Verdict:
+    """Return that it was seen, and is nothing that could pass or fail: no traffic, no history yet, left out."""
+    return Verdict(Status.UNKNOWN, message, None, measures, remedy, Unknown.NOTHING_TO_JUDGE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,7 @@ class Result:
     evidence_sha256: of the raw bytes behind the observation; empty if there were none.
     waiver: number of the waiver that covered it when it was observed; only what comes from the store knows.
     observation: index of the observation it was judged from, in the same report; None if there was none.
+    unknown: why it is unknown; None if it is not.
     """
 
     host: str
@@ -91,3 +109,14 @@ class Result:
     evidence_sha256: str = ""
     observation: int | None = None
     waiver: int | None = None
+    unknown: Unknown | None = None
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether what it is about could not be seen, or was not understood."""
+        return self.status is Status.UNKNOWN and not self.has_nothing_to_judge
+
+    @property
+    def has_nothing_to_judge(self) -> bool:
+        """Whether it was seen, and there was nothing that could pass or fail."""
+        return self.unknown is Unknown.NOTHING_TO_JUDGE

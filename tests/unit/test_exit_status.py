@@ -22,6 +22,8 @@ ONE = {severity: {severity: 1} for severity in Severity}
         (Counts(9, 0, ONE[Severity.MEDIUM]), 1),
         (Counts(9, 1, ONE[Severity.MEDIUM]), 3),
         (Counts(9, 1), 3),
+        (Counts(9, nothing=1), 0),
+        (Counts(9, 0, ONE[Severity.LOW], nothing=1), 1),
         (Counts(9, 1, ONE[Severity.HIGH]), 2),
         (Counts(9, 1, ONE[Severity.CRITICAL]), 2),
         (Counts(9, 0, {Severity.CRITICAL: 0, Severity.LOW: 1}), 1),
@@ -38,6 +40,7 @@ def test_counts_have_the_status_that_monitoring_plugins_would_give(counts, statu
         ("done", {Outcome.OK: 2, Outcome.SKIPPED: 1}, Counts(9), 0),
         ("done", {Outcome.OK: 2}, Counts(9, 0, ONE[Severity.LOW]), 1),
         ("done", {Outcome.OK: 2}, Counts(), 3),
+        ("done", {Outcome.OK: 2}, Counts(nothing=1), 0),  # it was seen
         ("done", {Outcome.SKIPPED: 2}, Counts(), 3),
         ("failed", {}, Counts(), 3),
         ("crashed", {Outcome.OK: 1}, Counts(9), 3),

@@ -11,9 +11,10 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import CONNECTION, Check
+from upkeep.judge import _settled as settled
 from upkeep.judge import judge_again, judge_answer, unseen
 from upkeep.observed import Due, Observed, Outcome, Request, Seen, from_json, to_json
-from upkeep.verdicts import Measure, Result, Severity, Status, Verdict, failed, passed
+from upkeep.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, failed, passed
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 
@@ -546,7 +547,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
         )
         expected = (
             Result("web1", "number", "*", Status.UNKNOWN, None, message,
-                   "upkeep doctor --limit web1", (), ("45 CFR 164.312(b)",), NOW),
+                   "upkeep doctor --limit web1", (), ("45 CFR 164.312(b)",), NOW, unknown=Unknown.CANNOT_SEE),
             Result("web1", "way", CONNECTION, Status.FAIL, Severity.HIGH, message, "look", (), (), NOW),
         )  # fmt: skip
         assert observed == Observed(
@@ -650,3 +651,54 @@ def test_each_reason_of_gathers_that_failed_is_told() -> None:
 
     assert (found.subject, found.status) == ("*", Status.UNKNOWN)
     assert found.message == "numbers: /a: gone; numbers: /b: gone"
+
+
+def result_of(status: Status, unknown: Unknown | None = None, message: str = "m") -> Result:
+    severity = Severity.LOW if status is Status.FAIL else None
+    return Result("web1", "number", "a", status, severity, message, unknown=unknown)
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "kind", "message"),
+    [
+        (["nothing"], "unknown", "nothing_to_judge", "nothing"),
+        (["nothing", "pass"], "pass", None, "pass"),
+        (["fail", "nothing"], "fail", None, "fail"),
+        (["nothing", "blind"], "unknown", "cannot_see", "blind"),
+        (["blind", "nothing"], "unknown", "cannot_see", "blind"),
+        (["blind", "pass"], "unknown", "cannot_see", "blind"),
+        (["nothing", "nothing"], "unknown", "nothing_to_judge", "nothing"),
+        (["pass", "fail"], "unknown", "cannot_see", "asked for twice, and the limits disagree: pass; fail"),
+    ],
+)  # fmt: skip
+def test_what_had_nothing_to_judge_says_nothing_beside_others(
+    given: list[str], status: str, kind: str | None, message: str
+) -> None:
+    made = {
+        "nothing": result_of(Status.UNKNOWN, Unknown.NOTHING_TO_JUDGE, "nothing"),
+        "blind": result_of(Status.UNKNOWN, Unknown.CANNOT_SEE, "blind"),
+        "pass": result_of(Status.PASS, message="pass"),
+        "fail": result_of(Status.FAIL, message="fail"),
+    }
+    found = settled([made[one] for one in given])
+
+    assert (found.status.value, found.unknown.value if found.unknown else None) == (status, kind)
+    assert found.message == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "blind", "nothing"),
+    [
+        (None, True, False),
+        (Unknown.CANNOT_SEE, True, False),
+        (Unknown.NOTHING_TO_JUDGE, False, True),
+    ],
+)
+def test_what_an_older_program_calls_unknown_was_not_seen(
+    kind: Unknown | None, blind: bool, nothing: bool
+) -> None:
+    found = result_of(Status.UNKNOWN, kind)
+
+    assert (found.is_blind, found.has_nothing_to_judge) == (blind, nothing)
+    assert not result_of(Status.PASS).is_blind
+    assert not result_of(Status.FAIL).has_nothing_to_judge

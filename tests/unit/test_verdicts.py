@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from upkeep.verdicts import Measure, Result, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.verdicts import (
+    Measure,
+    Result,
+    Severity,
+    Status,
+    Unknown,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 
 def test_severities_have_the_names_and_the_ranks_that_are_stored() -> None:
@@ -19,10 +30,16 @@ def test_a_verdict_has_a_severity_only_if_it_fails_and_no_next_step_of_its_own()
     measure = Measure("used", 7)
 
     assert measure.unit == "1"
-    assert [passed("a", measure), failed(Severity.LOW, "b", measure), unknown("c", measure)] == [
+    assert [
+        passed("a", measure),
+        failed(Severity.LOW, "b", measure),
+        unknown("c", measure),
+        nothing_to_judge("d", measure),
+    ] == [
         Verdict(Status.PASS, "a", None, (measure,), ""),
         Verdict(Status.FAIL, "b", Severity.LOW, (measure,), ""),
-        Verdict(Status.UNKNOWN, "c", None, (measure,), ""),
+        Verdict(Status.UNKNOWN, "c", None, (measure,), "", Unknown.CANNOT_SEE),
+        Verdict(Status.UNKNOWN, "d", None, (measure,), "", Unknown.NOTHING_TO_JUDGE),
     ]
     assert Verdict(Status.PASS, "a").remedy == ""
 

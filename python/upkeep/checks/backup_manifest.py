@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if not data["count"] or data["newest"]["bytes"] is None:
         return None  # none, or a repository: it has checksums of its own
     if "manifest" not in data:
+        if "content" not in data:
+            return nothing_to_judge("not compared: the site says `read: false`")
         return unknown("not compared: the backup could not be read")
     manifest, path = data["manifest"], data["newest"]["path"]
     if manifest is None:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if not data["count"]:
         return None  # backup_fresh says that there is none
     if "content" not in data:
-        return unknown("not read: the site says `read: false`")
+        return nothing_to_judge("not read: the site says `read: false`")
     content, path = data["content"], data["newest"]["path"]
     state, why = content["state"], content["why"]
     measures = [Measure("reading", content["seconds"], "s")] if "seconds" in content else []

@@ -12,7 +12,7 @@ from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return failed(Severity.CRITICAL, f"{data['newest']['path']} is empty", measure)
     if len(earlier) < params.compare_at_least:
         text = f"{size} By; {len(earlier)} earlier backups, {params.compare_at_least} to compare"
-        return unknown(text, measure)
+        return nothing_to_judge(text, measure)
     usual = median(earlier)
     if not usual:
-        return unknown(f"{size} By; the earlier backups are empty", measure)
+        return nothing_to_judge(f"{size} By; the earlier backups are empty", measure)
     percent = 100 * size / usual
     text = f"{size} By, {percent:.0f} % of the median of {len(earlier)} before it"
     if percent < params.at_least_percent:

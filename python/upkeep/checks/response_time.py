@@ -30,7 +30,16 @@ from upkeep.log_verdicts import (
     short,
     unread_share,
 )
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.verdicts import (
+    Measure,
+    Severity,
+    Status,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 ADD_TIMES = "add $request_time to nginx's log_format, or %D to Apache's LogFormat and time_unit: us to the site"
 LONGEST_SECONDS = 60.0
@@ -88,7 +97,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             return partly
         if data.get("declared") is False:
             return None
-        return unknown(f"no request in {window:g} s, so no request time")
+        return nothing_to_judge(f"no request in {window:g} s, so no request time")
     times = data.get("request_time")
     times = times if isinstance(times, Mapping) else {}
     timed = times.get("count", 0)
@@ -102,7 +111,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if isinstance(least, Mapping) and decided_by:
         verdict = milder(verdict, judge_times(least, timed, params, []), *decided_by)
     few = timed < params.min_timed_requests
-    if verdict.status is Status.PASS or (few and data.get("over_limit")):
+    if verdict.status is Status.PASS or few:
         verdict = partly_read(data, verdict.message, *verdict.measures) or verdict
     return doubted(verdict, seen, params, times)
 
@@ -154,7 +163,8 @@ def judge_times(
         f" 95th percentile {p95:.3g} s (below {params.max_p95_seconds:g} s) of {timed:.0f} requests"
     )
     if timed < params.min_timed_requests:
-        return unknown(f"{text}; too few to judge, at least {params.min_timed_requests}", *measures)
+        few = f"{text}; too few to judge, at least {params.min_timed_requests}"
+        return nothing_to_judge(few, *measures)
     over = max(mean / params.max_mean_seconds, p95 / params.max_p95_seconds)
     if over < 1:
         return passed(text, *measures)

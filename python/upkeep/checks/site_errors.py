@@ -28,7 +28,7 @@ from upkeep.log_verdicts import (
     short,
     unread_share,
 )
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if not requests:
         if data.get("declared") is False:
             return None
-        return unknown(f"no request in {window:g} s, so no error rate", measures[0])
+        return nothing_to_judge(f"no request in {window:g} s, so no error rate", measures[0])
     if enough or not errors:
         return passed(
             text if enough else f"{text}; too few for a rate, at least {params.min_requests}",
             *measures,
         )
-    return unknown(f"{text}; too few for a rate, at least {params.min_requests}", *measures)
+    few = f"{text}; too few for a rate, at least {params.min_requests}"
+    return nothing_to_judge(few, *measures)
 
 
 def blamed(seen: Observation) -> str:

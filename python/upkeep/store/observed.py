@@ -24,7 +24,7 @@ from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
 from upkeep.store.texts import fingerprint, name, number, packed, shown, told
-from upkeep.verdicts import Measure, Result, Severity, Status
+from upkeep.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.waivers import Waiver, covering
 
 ROWS_AT_ONCE = 1000
@@ -526,6 +526,7 @@ def _result_rows(
             "observed_at": result.observed_at or observed.observed_at,
             "evidence_sha256": result.evidence_sha256,
             "observation": result.observation,
+            "unknown": result.unknown.value if result.unknown else "",
         }
     return [rows[key] for key in sorted(rows)]
 
@@ -549,7 +550,8 @@ def _measure_rows(run_id: int, rows: Sequence[Values]) -> Iterator[Values]:
 
 def _latest_row(site: str, row: Values) -> Values:
     names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
-    return {"site": site} | {name: row[name] for name in (*names, "observed_at", "run_id")}
+    kept = {name: row[name] for name in (*names, "observed_at", "run_id")}
+    return {"site": site, "unknown": row.get("unknown", "")} | kept
 
 
 def _seen(db: Connection, report_id: int) -> Iterator[Seen]:
@@ -583,6 +585,12 @@ def _results(db: Connection, where: Any) -> Iterator[Result]:
         yield of_row(row)
 
 
+def _why_unknown(row: Row[Any]) -> Unknown | None:
+    if row.status != Status.UNKNOWN.value:
+        return None
+    return Unknown(row.unknown) if row.unknown else Unknown.CANNOT_SEE
+
+
 def of_row(row: Row[Any]) -> Result:
     """Return the result of a row of the table."""
     return Result(
@@ -598,4 +606,5 @@ def of_row(row: Row[Any]) -> Result:
         observed_at=row.observed_at,
         evidence_sha256=row.evidence_sha256,
         observation=row.observation,
+        unknown=_why_unknown(row),
     )

@@ -33,7 +33,7 @@ from upkeep.store.runs import RUNNING, Run, RunHost
 from upkeep.store.runs import host_of_row as host_of
 from upkeep.store.runs import of_row as run_of
 from upkeep.store.texts import name
-from upkeep.verdicts import Result, Severity
+from upkeep.verdicts import Result, Severity, Unknown
 
 # Worst first, in the precedence of the exit status: high, unknown, medium.
 UNKNOWN_RANK = 2.5
@@ -243,9 +243,13 @@ def _count(db: Connection, query: Any) -> int:
 
 
 def _is_not_passed() -> ColumnElement[bool]:
-    """Return the condition of the partial index, its values written out: parameters could not be known to serve."""
+    """Return the condition of the partial index, its values written out: parameters could not be known to serve.
+
+    What had nothing to judge is no trouble.
+    """
     table = tables.result
-    return and_(table.c.status != sql("'pass'"), table.c.judgement == sql("0"))
+    indexed = (table.c.status != sql("'pass'"), table.c.judgement == sql("0"))
+    return and_(*indexed, table.c.unknown != Unknown.NOTHING_TO_JUDGE.value)
 
 
 # --- the schedule ----------------------------------------------------------------------------------------------------

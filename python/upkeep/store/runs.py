@@ -15,7 +15,7 @@ from upkeep.observed import UNSEEN, Outcome
 from upkeep.store import tables, waivers
 from upkeep.store.statements import batched
 from upkeep.store.texts import name, packed, shown, told
-from upkeep.verdicts import Severity, Status
+from upkeep.verdicts import Severity, Status, Unknown
 from upkeep.waivers import covering
 
 LOOKED_BACK = 20
@@ -201,11 +201,15 @@ def changes(db: Connection, run_id: int) -> list[Change]:
     return [Change(row.host, row.task, row.kind, row.text) for row in rows]
 
 
+NOTHING = Unknown.NOTHING_TO_JUDGE.value
+
+
 @dataclass(frozen=True)
 class Counted:
     """What a run found. hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well.
 
-    waived: how many of those that failed a waiver covered when they were observed.
+    waived: how many of those that failed a waiver covered when they were observed. unknown: could not see; nothing:
+    had nothing to judge.
     """
 
     hosts: dict[Outcome, int]
@@ -214,6 +218,7 @@ class Counted:
     unknown: int
     failed: dict[Severity, int]
     waived: int = 0
+    nothing: int = 0
 
 
 def count(db: Connection, run_id: int) -> Counted:
@@ -227,17 +232,19 @@ def count(db: Connection, run_id: int) -> Counted:
     )
     of_run = and_(result.c.run_id == run_id, result.c.judgement == 0)
     verdicts = db.execute(
-        select(result.c.status, result.c.severity, func.count())
+        select(result.c.status, result.c.unknown, result.c.severity, func.count())
         .where(of_run)
-        .group_by(result.c.status, result.c.severity)
+        .group_by(result.c.status, result.c.unknown, result.c.severity)
     )
     by_status: dict[str, int] = {}
     failed: dict[Severity, int] = {}
-    for status, severity, number in verdicts:
-        by_status[status] = by_status.get(status, 0) + number
+    for status, unknown, severity, number in verdicts:
+        key = NOTHING if unknown == NOTHING else status
+        by_status[key] = by_status.get(key, 0) + number
         if severity:
             failed[Severity(severity)] = number
-    bad = or_(result.c.status == "unknown", result.c.severity_rank < Severity.INFO.rank)
+    blind = and_(result.c.status == "unknown", result.c.unknown != NOTHING)
+    bad = or_(blind, result.c.severity_rank < Severity.INFO.rank)
     not_well = select(result.c.host).where(of_run, bad)
     unseen = host.c.outcome.in_([one.value for one in UNSEEN])
     in_need = (
@@ -250,6 +257,7 @@ def count(db: Connection, run_id: int) -> Counted:
         hosts_in_need=db.execute(in_need).scalar_one(),
         passed=by_status.get("pass", 0),
         unknown=by_status.get("unknown", 0),
+        nothing=by_status.get(NOTHING, 0),
         failed=failed,
         waived=_waived(db, run_id),
     )

@@ -203,6 +203,8 @@ result = Table(
     Column("observed_at", Moment, nullable=False),
     Column("evidence_sha256", String(64), nullable=False),
     Column("observation", Integer),
+    # Why it is unknown: cannot_see or nothing_to_judge; empty if it is not, or an older program wrote it.
+    Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
     UniqueConstraint("run_id", "judgement", "fingerprint"),
     Index(None, "report_id"),
     # Of a run, what did not pass: seldom much, and what is looked at.
@@ -244,6 +246,7 @@ latest_result = Table(
     Column("message", Text, nullable=False),
     Column("observed_at", Moment, nullable=False),
     Column("run_id", Integer, nullable=False),
+    Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
     Index(None, "host"),
     Index(None, "observed_at"),
 )

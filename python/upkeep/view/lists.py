@@ -203,6 +203,8 @@ def counts_words(counts: Counts) -> str:
     ]
     if counts.unknown:
         parts.append(f"{counts.unknown} unknown")
+    if counts.nothing:
+        parts.append(f"{counts.nothing} with nothing to judge")
     parts.append(f"{counts.passed} pass")
     return ", ".join(parts) + (f"; {counts.waived} waived" if counts.waived else "")
 

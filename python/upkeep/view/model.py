@@ -14,13 +14,15 @@ from upkeep.verdicts import Result, Severity, Status
 class Counts:
     """How many results of each kind. failed: by severity; a severity without any may be absent.
 
-    waived: how many of those that failed are covered by a waiver; they fail all the same.
+    waived: how many of those that failed are covered by a waiver; they fail all the same. unknown: could not see, or
+    did not understand; nothing: had nothing to judge, which asks nobody for anything.
     """
 
     passed: int = 0
     unknown: int = 0
     failed: Mapping[Severity, int] = field(default_factory=dict)
     waived: int = 0
+    nothing: int = 0
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> Counts:
@@ -37,7 +39,7 @@ class Counts:
     @property
     def total(self) -> int:
         """How many there are."""
-        return self.passed + self.unknown + self.failing
+        return self.passed + self.unknown + self.failing + self.nothing
 
 
 @dataclass(frozen=True)
@@ -195,9 +197,9 @@ class Trouble:
 
 
 def needs(host: HostInRun, results: Iterable[Result]) -> bool:
-    """Return whether a host needs a person: it was not seen, or something is unknown or worse than info."""
+    """Return whether a host needs a person: something was not seen or is worse than info."""
     return host.unseen or any(
-        result.status is not Status.PASS and result.severity is not Severity.INFO
+        result.is_blind or (result.status is Status.FAIL and result.severity is not Severity.INFO)
         for result in results
     )
 
@@ -212,6 +214,7 @@ class Tally:
         self._unknown = 0
         self._failed: dict[Severity, int] = {}
         self._waived = 0
+        self._nothing = 0
 
     def add(self, observed: Observed) -> None:
         """Count a host and its results."""
@@ -226,7 +229,9 @@ class Tally:
             if result.status is Status.PASS:
                 self._passed += 1
                 continue
-            if result.status is Status.UNKNOWN:
+            if result.has_nothing_to_judge:
+                self._nothing += 1
+            elif result.status is Status.UNKNOWN:
                 self._unknown += 1
             else:
                 severity = result.severity or Severity.INFO
@@ -235,7 +240,7 @@ class Tally:
 
     def counts(self) -> Counts:
         """Return how many results of each kind came so far."""
-        return Counts(self._passed, self._unknown, dict(self._failed), self._waived)
+        return Counts(self._passed, self._unknown, dict(self._failed), self._waived, self._nothing)
 
     def into(self, summary: RunSummary) -> RunSummary:
         """Return the summary with what was counted."""

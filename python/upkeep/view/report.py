@@ -87,6 +87,7 @@ class _Host:
     worst: tuple[int, str] = (9, "pass")
     passed: int = 0
     passes: list[tuple[str, str, str]] = field(default_factory=list)
+    nothing: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def write_report(
@@ -172,7 +173,7 @@ def render(
         if left_out
         else "",
         "hosts": by_name.values(),
-        "passes_left_out": f"{thousands(passes_left_out)} more passed; all of them: {see}"
+        "passes_left_out": f"{thousands(passes_left_out)} more are no trouble; all of them: {see}"
         if passes_left_out
         else "",
         "about": _about(summary, zone),
@@ -215,12 +216,17 @@ def _take_in(
     troubles: Troubles,
     titles: Callable[[str], str],
 ) -> int:
-    """Sort results into troubles and passes by host; return how many passes there was no room for."""
+    """Sort results into troubles and others by host; return how many of the others there was no room for."""
     room = PASSES_SHOWN
     for result in results:
         host = by_name.setdefault(
             result.host, _Host(result.host, Outcome.OK.value, unseen=False, facts="")
         )
+        if result.has_nothing_to_judge:
+            room -= 1
+            if room >= 0:
+                host.nothing.append(_line(result, titles))
+            continue
         if result.status is not Status.PASS:
             host.need += 1
             kind = status_kind(result.status, result.severity)
@@ -230,10 +236,13 @@ def _take_in(
         host.passed += 1
         room -= 1
         if room >= 0:
-            subject = safe(result.subject, PASS_CHARACTERS)
-            message = safe(result.message, PASS_CHARACTERS)
-            host.passes.append((titles(result.check), subject, message))
+            host.passes.append(_line(result, titles))
     return max(0, -room)
+
+
+def _line(result: Result, titles: Callable[[str], str]) -> tuple[str, str, str]:
+    subject, message = (safe(one, PASS_CHARACTERS) for one in (result.subject, result.message))
+    return titles(result.check), subject, message
 
 
 def _groups(
@@ -278,6 +287,8 @@ def _counts(summary: RunSummary) -> list[dict[str, str]]:
     if counts.unknown:
         value = f"? {thousands(counts.unknown)}"
         said.append({"name": "unknown", "value": value, "kind": "unknown"})
+    if counts.nothing:
+        said.append({"name": "nothing to judge", "value": thousands(counts.nothing), "kind": ""})
     said.append({"name": "passed", "value": f"✓ {thousands(counts.passed)}", "kind": "pass"})
     return said
 

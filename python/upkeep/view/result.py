@@ -29,7 +29,7 @@ def print_result(
 ) -> None:
     """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next."""
     worst = troubles.worst()
-    after = _footer(screen, summary, worst, report)
+    after = _footer(screen, summary, worst, troubles.nothing, report)
     taken = print_stand(screen, summary, worst, only_host)
     if worst:
         screen.line()
@@ -101,6 +101,8 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
         why = letters.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
         return "Nothing was looked at" + (f": {why}" if why else "")
     need = summary.hosts_in_need
+    if counts.total and counts.total == counts.nothing and not need:
+        return "There was nothing to judge"
     if summary.status != "done" and not need:
         why = letters.text(summary.cause, 300) if summary.status == "partial" else ""
         said = "No check failed that needs you" if counts.failing else "No check failed"
@@ -205,7 +207,11 @@ def _rest(
 
 
 def _footer(
-    screen: Screen, summary: RunSummary, worst: Sequence[Trouble], report: str
+    screen: Screen,
+    summary: RunSummary,
+    worst: Sequence[Trouble],
+    nothing: Sequence[Trouble],
+    report: str,
 ) -> list[list[Piece]]:
     lines: list[list[Piece]] = []
     if summary.counts.waived:
@@ -221,10 +227,24 @@ def _footer(
             else ""
         )
         lines.append([(passed, style), see])
+    if summary.counts.nothing:
+        lines.append([_nothing(screen, summary, nothing)])
     if report:
         lines.append([f"Full report: {screen.text(report)}"])
     lines.append([f"Next: {_next(screen, summary, worst)}"])
     return lines
+
+
+def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> str:
+    """Return the line that tells of what had nothing to judge, with an example."""
+    said = f"{counted(summary.counts.nothing, 'result')} had nothing to judge"
+    if not some:
+        return said
+    first = some[0]
+    what = " ".join(screen.cut(one, 40) for one in (first.check, first.subject) if one)
+    return (
+        f"{said}, such as {what} on {screen.cut(first.host, 30)}: {screen.text(first.message, 200)}"
+    )
 
 
 def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:

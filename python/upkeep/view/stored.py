@@ -25,7 +25,9 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         cause=run.cause,
         hosts=counted.hosts,
         hosts_in_need=counted.hosts_in_need,
-        counts=Counts(counted.passed, counted.unknown, counted.failed, counted.waived),
+        counts=Counts(
+            counted.passed, counted.unknown, counted.failed, counted.waived, counted.nothing
+        ),
         version=run.version,
         started_by=run.started_by,
     )

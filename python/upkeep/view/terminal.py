@@ -195,4 +195,5 @@ def host_line(screen: Screen, host: HostInRun, results: Sequence[Result]) -> str
     counts = tally.counts()
     return (
         f"{name}: ok{took}: {counts.passed} pass, {counts.failing} fail, {counts.unknown} unknown"
+        + (f", {counts.nothing} with nothing to judge" if counts.nothing else "")
     )

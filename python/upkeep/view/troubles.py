@@ -16,6 +16,7 @@ from upkeep.view.text import command, pad, status_kind, status_words, wrap
 
 # Enough for any screen and for a log that people read; the store has the rest.
 KEPT_TROUBLES = 1_000
+KEPT_NOTHING = 3
 # A host may send a megabyte as subject; what is kept of it is what can be shown.
 KEPT_CHARACTERS = 2_000
 WIDE_COLUMNS = 120
@@ -23,11 +24,15 @@ MESSAGE_CHARACTERS = 300
 
 
 class Troubles:
-    """Keeps the worst of what did not pass, and how much there was. A host that was not seen is one row."""
+    """Keeps the worst of what did not pass, and how much there was. A host that was not seen is one row.
+
+    nothing: the first of what had nothing to judge, which is no trouble.
+    """
 
     def __init__(self, site: str = "", keep: int = KEPT_TROUBLES) -> None:
         self.count = 0
         self.by_check: dict[str, int] = {}
+        self.nothing: list[Trouble] = []
         self._site = site
         self._keep = keep
         self._unseen: set[str] = set()
@@ -46,6 +51,10 @@ class Troubles:
         """Take in results."""
         for result in results:
             if result.status is Status.PASS:
+                continue
+            if result.has_nothing_to_judge:
+                if len(self.nothing) < KEPT_NOTHING:
+                    self.nothing.append(_bounded(Trouble.of(result)))
                 continue
             if result.status is not Status.UNKNOWN or result.host not in self._unseen:
                 self._add(Trouble.of(result))

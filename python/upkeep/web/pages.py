@@ -235,7 +235,12 @@ def show_host(ask: Ask) -> Response:
     )
     return page(
         ask, "host.html", run=summary, host=host, changes=changes,
-        bad=[one for one in results if one.status is not Status.PASS],
+        bad=[
+            one
+            for one in results
+            if one.status is not Status.PASS and not one.has_nothing_to_judge
+        ],
+        nothing=[one for one in results if one.has_nothing_to_judge],
         passed=[one for one in results if one.status is Status.PASS],
         cut=len(results) == RESULTS_OF_HOST,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.backup_manifest import Params, judge
-from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -39,10 +39,14 @@ def test_comparison(state: str, verdict: Verdict) -> None:
         ({"count": 1, "newest": {"path": "restic", "bytes": None}}, None),
         (
             {"count": 1, "newest": {"path": "/b/a", "bytes": 1}},
+            nothing_to_judge("not compared: the site says `read: false`"),
+        ),
+        (
+            {"count": 1, "newest": {"path": "/b/a", "bytes": 1}, "content": {"state": "unread"}},
             unknown("not compared: the backup could not be read"),
         ),
     ],
-    ids=["no backup", "a repository", "not read"],
+    ids=["no backup", "a repository", "not to be read", "not read"],
 )
 def test_where_nothing_was_compared(data: dict[str, Any], verdict: Verdict | None) -> None:
     assert judge(Observation("shop", data), Params(required=True), NOW) == verdict

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.backup_readable import Params, judge
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -69,5 +69,5 @@ def test_a_site_may_take_an_encrypted_file_by_its_first_bytes_and_no_other(
 def test_not_read_is_unknown_and_no_backup_is_no_result() -> None:
     unread = Observation("shop", {"count": 1, "newest": {"path": "/b/a"}})
 
-    assert judge(unread, Params(), NOW) == unknown("not read: the site says `read: false`")
+    assert judge(unread, Params(), NOW) == nothing_to_judge("not read: the site says `read: false`")
     assert judge(Observation("shop", {"count": 0, "newest": None}), Params(), NOW) is None

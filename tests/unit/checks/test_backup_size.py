@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.backup_size import Params, judge
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -39,8 +39,8 @@ def size(count: int) -> Measure:
             ),
         ),
         (0, [100], failed(Severity.CRITICAL, "/b/a.gz is empty", size(0))),
-        (9, [10, 10], unknown("9 By; 2 earlier backups, 3 to compare", size(9))),
-        (9, [0, 0, 0], unknown("9 By; the earlier backups are empty", size(9))),
+        (9, [10, 10], nothing_to_judge("9 By; 2 earlier backups, 3 to compare", size(9))),
+        (9, [0, 0, 0], nothing_to_judge("9 By; the earlier backups are empty", size(9))),
     ],
 )
 def test_size(count: int, earlier: list[int], verdict: Verdict) -> None:

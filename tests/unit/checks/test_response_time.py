@@ -10,7 +10,16 @@ import pytest
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.response_time import ADD_TIMES, DECIDED_BY, Params, judge
 from upkeep.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.verdicts import (
+    Measure,
+    Severity,
+    Status,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -77,7 +86,7 @@ def test_a_log_without_request_times_is_unknown(times: Any) -> None:
 
 
 def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_was_found() -> None:
-    assert judge(seen(requests=0), Params(), NOW) == unknown(
+    assert judge(seen(requests=0), Params(), NOW) == nothing_to_judge(
         "no request in 300 s, so no request time"
     )
     assert judge(seen(requests=0, declared=False), Params(), NOW) is None
@@ -216,7 +225,7 @@ FEW = "; too few to judge, at least 20"
             (9.0, 9.0, 19),
             (0.1, 0.1, 19),
             "time_place",
-            unknown(words("9", "9", 19) + FEW, *figures(9.0, 9.0, 19)),
+            nothing_to_judge(words("9", "9", 19) + FEW, *figures(9.0, 9.0, 19)),
         ),
         # Nothing decides between them, so that the largest is it.
         (
@@ -243,10 +252,13 @@ def test_whichever_number_is_the_request_time(
     assert judge(both, Params(), NOW) == verdict
 
 
-def test_too_few_of_a_log_that_was_not_read_whole_are_too_few() -> None:
-    assert judge(seen(count=3, truncated=True), Params(), NOW) == unknown(
-        words("0.1", "0.2", 3) + FEW, *figures(0.1, 0.2, 3)
-    )
+def test_of_too_few_there_may_be_more_in_a_log_that_was_not_read_whole() -> None:
+    text = words("0.1", "0.2", 3) + FEW
+    part = f"{text}, but only a part of the log could be read"
+
+    few, of_a_part = (judge(seen(count=3, truncated=cut), Params(), NOW) for cut in (False, True))
+    assert few == nothing_to_judge(text, *figures(0.1, 0.2, 3))
+    assert of_a_part == unknown(part, *figures(0.1, 0.2, 3))
 
 
 SHARE = Measure(UNREAD_SHARE, 100 * 5 / 35, "%")

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.site_errors import Params, judge
-from upkeep.verdicts import Measure, Severity, Status, failed, passed, unknown
+from upkeep.verdicts import Measure, Severity, Status, failed, nothing_to_judge, passed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_a_failure_names_routes_and_client() -> None:
 
 
 def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_was_found() -> None:
-    assert judge(seen(0, 0, declared=True), Params(), NOW) == unknown(
+    assert judge(seen(0, 0, declared=True), Params(), NOW) == nothing_to_judge(
         "no request in 300 s, so no error rate", Measure("requests", 0)
     )
     assert judge(seen(0, 0, declared=False), Params(), NOW) is None

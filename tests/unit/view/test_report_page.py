@@ -177,7 +177,7 @@ def test_what_there_is_no_room_for_is_counted(monkeypatch):
     _, page = page_of(list(view_samples.hosts(20, 20)))
 
     assert re.search(r"\d+ more did not pass; all of them: upkeep show 12", page.text)
-    assert re.search(r"\d+ more passed; all of them: upkeep show 12", page.text)
+    assert re.search(r"\d+ more are no trouble; all of them: upkeep show 12", page.text)
 
 
 def write(path, made=()):
