@@ -35,9 +35,11 @@ FAMILIES = {
     "remote": ("process", "dropbear screensharingd xrdp-sesman Xvnc vncserver"),
     "console": (
         "process",
-        "login su sudo doas gdm-password gdm-fingerprint gdm lightdm sddm kdm xscreensaver kcheckpass sulogin"
+        "login sudo doas gdm-password gdm-fingerprint gdm lightdm sddm kdm xscreensaver kcheckpass sulogin"
         " remote rlogind rshd in.rlogind in.rshd telnetd in.telnetd cockpit-session cockpit-tls cockpit-ws",
     ),
+    # Its PAM writes without the process's number, before su itself gives it.
+    "su": ("service", "su su-l"),
     "polkit": ("service", "polkitd polkit-agent-helper-1 polkit"),
     "ftp": (
         "account",
@@ -109,7 +111,7 @@ bad     (?:\[\w+ *\] )?AUTHFAIL: user=~U ip=~A(?: .*)?
 user    (?:\[\w+ *\] )?(?:[Uu]sername or password error for user: ~U|login failed for \w+ .*)
 bad     \S*(?: \S+:)? *[Aa]uthentication failed from ~A
 """,
-    # util-linux and shadow, login.c and su.c; BusyBox, loginutils; BSD login; sudo, logging.c; doas.c.
+    # util-linux and shadow, login.c; BusyBox, loginutils; BSD login; sudo, logging.c; doas.c.
     "console": r"""
 -       \S{1,64} : (?:\(command continued\)|TTY=).*
 failed  FAILED LOGIN (?:SESSION )?(?:\(?\d{1,5}\)? )?(?:FROM ~A )?(?:(?:on|ON) \S+ )?(?:(?:from|FROM) \S+ )?FOR '~U'(?:, .*)?
@@ -119,14 +121,17 @@ failed  (?:invalid|incorrect) password for '~U' on '[^']*'(?: from '~A')?
 failed  (?:invalid|incorrect) password for '~U'.*
 failed  ~N LOGIN FAILURES? (?:FROM ~A|ON [^\s,]+)(?:, ~U)?
 failed  LOGIN FAILURE (?:FROM ~A|ON [^\s,]+)(?:, ~U)?
+failed  (?P<user>\S{1,64}) : ~N incorrect password attempts?(?: ;.*)?
+failed  failed auth for ~U
+""",  # noqa: E501 - a row is a line
+    # util-linux and shadow, su.c; BSD su.
+    "su": r"""
 failed  FAILED SU \(to ~U\) .* on \S+
 failed  FAILED su for ~U by .*
 failed  BAD SU .* to ~U on \S+
 minus   - \S+ [^\s:]+[:-]~U
 authen  pam_authenticate: .*
-failed  (?P<user>\S{1,64}) : ~N incorrect password attempts?(?: ;.*)?
-failed  failed auth for ~U
-""",  # noqa: E501 - a row is a line
+""",
     "polkit": r"""
 failed  Operator of \S+ FAILED to authenticate .*
 -       Operator of .*|Registered .*|Unregistered .*

@@ -325,6 +325,15 @@ TOGETHER = {
         f"postfix/smtpd[9]: warning: unknown[{SOURCE}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
         f"postfix/smtpd[9]: disconnect from unknown[{SOURCE}] ehlo=1 auth=0/1 quit=1 commands=2/3",
     ],
+    "su, of which PAM tells no process": [
+        "su: pam_unix(su:auth): authentication failure; logname= uid=1002 euid=0 tty=/dev/pts/0 ruser=bob rhost=  user=root",
+        "su[9]: FAILED SU (to root) bob on pts/0",
+    ],
+    "su, to nobody known": [
+        "su: pam_unix(su:auth): check pass; user unknown",
+        "su: pam_unix(su:auth): authentication failure; logname= uid=1002 euid=0 tty=/dev/pts/0 ruser=bob rhost= ",
+        "su[9]: FAILED SU (to nosuch) bob on pts/0",
+    ],
     "login": [
         "login[9]: pam_unix(login:auth): authentication failure; tty=/dev/tty1 ruser= rhost=  user=root",
         "login[9]: FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure",
