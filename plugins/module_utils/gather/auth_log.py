@@ -396,6 +396,8 @@ def observe_file(path: str, params: dict[str, Any], host: Host, ends: float) -> 
         searched_bytes=window.searched_bytes,
         cut_lines=window.cut_lines,
         half_line=window.half_line,
+        part_unread=window.part_unread,
+        ahead_lines=window.ahead_lines,
         read_bytes=window.read_bytes,
         files=window.files,
     )
