@@ -25,6 +25,9 @@ PROBE_BYTES = 16_384
 CHUNK_BYTES = 262_144
 LINE_LIMIT_BYTES = 65_536
 LINE_END_BYTES = 8_192
+# So much of a longer line is looked at; of what stands between two quotes in it, so much at each end is given.
+LINE_HELD_BYTES = 1_048_576
+TEXT_END_BYTES = 500
 WINDOW_LIMIT_BYTES = 64_000_000
 # What is older than the limit is not read but searched, which costs a hundredth: clients can write that much.
 SEARCH_LIMIT_BYTES = 1_000_000_000
@@ -93,7 +96,7 @@ class LogWindow:
     part_unread: the file that could not be read then, and why; empty if that is not one file's fault.
     over_limit: that is because there was too much of it, in bytes or for the time that there was.
     searched_bytes: were over the limit, and only searched for the given words; skipped_lines had none of them.
-    cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start and the end were given.
+    cut_lines: lines longer than LINE_LIMIT_BYTES, of whose texts only the start and the end were given.
     half_line: the last line had no end yet and was left for the next time.
     ahead_lines: were dated after the window.
     newest_at: time of the newest line in or before the window; None if none was seen.
@@ -320,7 +323,7 @@ class LogWindow:
             parts = chunk.split(b"\n")
             if not rest:
                 parts[0] = parts[0].lstrip(b"\0")  # of a hole that begins in the chunk before
-            taken = parts[0][: LINE_LIMIT_BYTES + 1 - len(rest)]
+            taken = parts[0][: LINE_HELD_BYTES + 1 - len(rest)]
             rest += taken
             end = (end + parts[0][len(taken) :])[-LINE_END_BYTES:]
             if len(parts) == 1:
@@ -331,8 +334,8 @@ class LogWindow:
             for part in parts[1:-1]:
                 if part:
                     yield self._line(part)
-            rest = parts[-1][: LINE_LIMIT_BYTES + 1]
-            end = parts[-1][LINE_LIMIT_BYTES + 1 :][-LINE_END_BYTES:]
+            rest = parts[-1][: LINE_HELD_BYTES + 1]
+            end = parts[-1][LINE_HELD_BYTES + 1 :][-LINE_END_BYTES:]
         if rest and begun and not self._is_late():  # then it is half of a line
             if piece.live and not piece.packed:
                 self.half_line = True
@@ -342,6 +345,8 @@ class LogWindow:
     def _line(self, line: bytes) -> str:
         if len(line) > LINE_LIMIT_BYTES:
             self.cut_lines += 1
+            line = _shortened(line)
+        if len(line) > LINE_LIMIT_BYTES:
             line = line[: LINE_LIMIT_BYTES - LINE_END_BYTES] + line[-LINE_END_BYTES:]
         return _text(line)
 
@@ -416,7 +421,7 @@ class LogWindow:
                     if newest is not None and newest < self.since - SLACK_SECONDS:
                         piece.older = True
                         # Its last line goes on in the next chunk.
-                        held = chunk[chunk.rfind(b"\n") + 1 :][:LINE_LIMIT_BYTES]
+                        held = chunk[chunk.rfind(b"\n") + 1 :][:LINE_HELD_BYTES]
                         continue
                     chunk = held + chunk
                 given += len(chunk)
@@ -462,6 +467,21 @@ class LogWindow:
             return -self._host.stat(path).st_mtime, order
         except HostError:
             return 0.0, order
+
+
+def _shortened(line: bytes) -> bytes:
+    """Return the line with the middle taken out of each long text between quotes, for those are its clients'.
+
+    What the logger itself says, such as a status, stands outside of them, and may stand between two.
+    """
+    shown = line.replace(b"\\\\", b"..").replace(b'\\"', b"..")  # as long, without escaped quotes
+    texts, at = [], 0
+    for one in shown.split(b'"'):
+        text = line[at : at + len(one)]
+        at += len(one) + 1
+        is_long = len(text) > 2 * TEXT_END_BYTES
+        texts.append(text[:TEXT_END_BYTES] + text[-TEXT_END_BYTES:] if is_long else text)
+    return b'"'.join(texts)
 
 
 def _text(line: bytes) -> str:

@@ -21,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ho
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import syslog_time
 from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     LINE_LIMIT_BYTES,
+    TEXT_END_BYTES,
     LogWindow,
 )
 
@@ -220,9 +221,34 @@ def test_a_line_of_200_megabytes_is_cut_in_bounded_memory(tmp_path: Path) -> Non
     finally:
         tracemalloc.stop()
 
-    assert lengths == [26, LINE_LIMIT_BYTES, 25]
+    assert lengths == [26, 2 * TEXT_END_BYTES, 25]
     assert seen.cut_lines == 1
     assert peak < 8_000_000
+
+
+LONG = {
+    "letters": "a" * 90_000,
+    "escaped quotes": '\\"' * 45_000,
+    "escaped backslashes": "\\\\" * 45_000,
+    "an escaped backslash last": "a" * 90_000 + "\\\\",
+    "both, in turns": '\\\\\\"' * 22_500,
+    "escaped bytes": "\\xff" * 22_500,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_what_stands_between_two_long_texts_is_given(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "x.log"
+    said = f'{{"a":"{text}","status":500,"b":"{text}","took":8.1,"c":"{text}"}}'
+    log.write_text(line(NOW - 20, said) + line(NOW - 10, "next"))
+    seen = window(log)
+
+    (first, after) = texts(seen)
+
+    assert '","status":500,"b":"' in first
+    assert '","took":8.1,"c":"' in first
+    assert len(first) <= LINE_LIMIT_BYTES
+    assert (after, seen.cut_lines) == ("next", 1)
 
 
 def test_more_than_the_limit_is_truncated_and_the_newest_part_read(tmp_path: Path) -> None:
