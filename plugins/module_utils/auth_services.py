@@ -95,7 +95,8 @@ _ROWS = {
     # Dropbear, svr-auth*.c; screensharingd of macOS; xrdp, sesman.c; TigerVNC.
     "remote": r"""
 bad     [Bb]ad (?:PAM )?password attempt for '~U' from ~A~P
-bad     [Ll]ogin attempt for nonexistent user(?: '~U')? from ~A~P
+=       Child connection from ~A~P
+bad     [Ll]ogin attempt for nonexistent user(?: '~U')?(?: from ~A~P)?
 bad     [Ll]ogin attempt with wrong user ~U from ~A~P
 bad     [Rr]oot login rejected.*
 bad     User (?:account )?'~U' (?:is locked|has (?:invalid shell|blank password), rejected).*

@@ -160,6 +160,7 @@ WORDS = (
         b"authorization",
         b"Accept",
         b"ACCEPT",
+        b"Child connection",
         b"res=success",
     ),
 )

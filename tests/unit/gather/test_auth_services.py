@@ -338,6 +338,11 @@ TOGETHER = {
         "login[9]: pam_unix(login:auth): authentication failure; tty=/dev/tty1 ruser= rhost=  user=root",
         "login[9]: FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure",
     ],
+    "dropbear 2022, an account that it does not have": [
+        f"dropbear[9]: Child connection from {SOURCE}:4000",
+        "dropbear[9]: Login attempt for nonexistent user",
+        f"dropbear[9]: Exit before auth from <{SOURCE}:4000>: Exited normally",
+    ],
     "dropbear": [
         f"dropbear[9]: Bad password attempt for 'root' from {SOURCE}:4000",
         f"dropbear[9]: Exit before auth from <{SOURCE}:4000>: (user 'root', 1 fails): Disconnect received",
@@ -348,6 +353,23 @@ TOGETHER = {
         f"sshd[9]: Failed password for bob from {SOURCE} port 4000 ssh2",
     ],
 }
+
+
+def test_dropbear_tells_the_address_of_an_account_that_it_does_not_have_before() -> None:
+    data = observe(
+        *(
+            f"Nov 23 08:29:0{second} h1 dropbear[9{second}]: {said}"
+            for second in range(4)
+            for said in (
+                f"Child connection from 203.0.113.{second}:400{second}",
+                "Login attempt for nonexistent user",
+            )
+        )
+    ).data
+
+    assert {one["source"]: one["failures"] for one in data["sources"]} == {
+        f"203.0.113.{second}": 1 for second in range(4)
+    }
 
 
 @pytest.mark.parametrize("lines", TOGETHER.values(), ids=TOGETHER)
