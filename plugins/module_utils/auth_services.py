@@ -141,6 +141,7 @@ failed  Operator of \S+ FAILED to authenticate .*
     "ftp": r"""
 fail    (?:\[pid \d+\] )?\[~U\] FAIL LOGIN: Client "~A"(?:, .*)?
 +       (?:\[pid \d+\] )?\[~U\] OK LOGIN: Client "~A"(?:, .*)?
+-       (?:\[pid \d+\] )?(?:\[.*\] )?(?:CONNECT|FTP (?:command|response)|DEBUG|(?:OK|FAIL) [A-Z]+): (?:Client )?".*
 fail    \S+ \(\S*\[~A\]\):? (?:- )?USER ~U(?: \(Login failed\).*|: no such user found from .*)
 fail    \S+ \(\S*\[~A\]\):? (?:- )?SECURITY VIOLATION: [Rr]oot login attempted.*
 many    \S+ \(\S*\[~A\]\):? (?:- )?Maximum login attempts \(~N\) exceeded.*
@@ -223,9 +224,11 @@ peer    (?:PAP|CHAP) (?:peer )?authentication fail(?:ed|ure) for ~U
 peer    Peer ~U failed \S+ authentication.*
 worker  worker-auth: .*~A failed authentication attempt for user '~U'.*
 """,
-    # Errors of web servers quote their clients: what is none of these is harmless. nginx, auth_basic; Apache.
+    # Errors of web servers quote their clients: what is none of these is harmless. nginx, auth_basic (which cuts a line
+    # at 2,048 bytes and escapes no line break in a name); Apache.
     "web": r"""
 basic   (?:\[\w+\] )?(?:\d+#\d+: )?(?:\*\d+ )?user "~U":? (?:password mismatch|was not found in "[^"]*"), client: ~A,.*
+cut     (?:\[\w+\] )?\d+#\d+: \*\d+ user ".*
 auth    ~Wuser ~U(?:: authorization failure for .*|: authentication failure for .*|: password mismatch.*| not found.*)
 auth    ~Wuser `~U' in realm .* not found.*
 auth    ~W(?:client used wrong authentication scheme|invalid nonce|invalid qop|realm mismatch|unknown algorithm).*

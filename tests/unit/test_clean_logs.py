@@ -14,9 +14,9 @@ from recorded_host import RecordedHost
 from upkeep.verdicts import Status
 
 RECORDED = Path(__file__).parent / "recorded"
-CLEAN = RECORDED / "clean"
-LOGINS = sorted((CLEAN / "logins").iterdir())
-REQUESTS = sorted((CLEAN / "requests").iterdir())
+
+LOGINS = sorted((RECORDED / "auth_log/clean").glob("*l"))
+REQUESTS = sorted((RECORDED / "access_log/clean").glob("*.log"))
 # These were recorded with errors, which are left out here; nginx_slow is slow indeed.
 OTHERS = sorted((RECORDED / "access_log").glob("*_[!s]*.log"))
 SERVER_ERROR = re.compile(rb'(?:" |"status":"?)5\d\d\b')

@@ -161,6 +161,7 @@ WORDS = (
         b"Accept",
         b"ACCEPT",
         b"Child connection",
+        b' user "',
         b"res=success",
     ),
 )

@@ -300,6 +300,41 @@ OWN = {
 }
 
 
+# As real vsftpd 3.0.3 writes it, and in the same form what a user does then.
+VSFTPD = """
+Mon Nov 23 08:28:01 2026 [pid 25026] CONNECT: Client "127.0.0.1"
+Mon Nov 23 08:28:01 2026 [pid 25026] FTP response: Client "127.0.0.1", "220 (vsFTPd 3.0.3)"
+Mon Nov 23 08:28:02 2026 [pid 25025] [bob] OK LOGIN: Client "127.0.0.1"
+Mon Nov 23 08:28:03 2026 [pid 25027] [bob] FTP command: Client "127.0.0.1", "STOR login failed"
+Mon Nov 23 08:28:03 2026 [pid 25027] [bob] OK UPLOAD: Client "127.0.0.1", "/login failed", 7 bytes, 3.52Kbyte/sec
+Mon Nov 23 08:28:04 2026 [pid 25027] [bob] FAIL DOWNLOAD: Client "127.0.0.1", "/nothing", 0.00Kbyte/sec
+"""
+
+
+def test_an_ordinary_day_of_vsftpd_passes() -> None:
+    seen = observe(*VSFTPD.strip().splitlines())
+
+    assert (seen.data["failures"], seen.data["unparsed"], seen.data["successes"]) == (0, 0, 1)
+    assert status(seen) is Status.PASS
+
+
+@pytest.mark.parametrize(
+    "name", ["bob", "a b", '] OK UPLOAD: Client "9.9.9.9"', '] CONNECT: Client "']
+)
+def test_no_name_hides_a_failure_in_vsftpd(name: str) -> None:
+    seen = observe(f'Mon Nov 23 08:28:02 2026 [pid 5] [{name}] FAIL LOGIN: Client "203.0.113.5"')
+
+    assert seen.data["failures"] == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 3000, "x\ny", 'x" y'], ids=["cut", "a line break", "quote"])
+@pytest.mark.parametrize("said", ['": password mismatch', '" was not found in "/etc/nginx/pw"'])
+def test_no_name_hides_a_failure_in_nginx(name: str, said: str) -> None:
+    line = f'2026/11/23 08:29:00 [error] 9#0: *6 user "{name}{said}, client: 203.0.113.5, server: x'
+
+    assert observe(line[:2048]).data["failures"] == 1
+
+
 @pytest.mark.parametrize("line", OWN.values(), ids=OWN)
 def test_a_programs_own_log_is_read(line: str) -> None:
     data = observe(line).data
