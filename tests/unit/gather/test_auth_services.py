@@ -437,6 +437,10 @@ HARMLESS = [
     f"dovecot: imap-login: Disconnected (no auth attempts in 2 secs): user=<>, rip={SOURCE}, lip=::1, TLS: read() failed",
     'nginx: 7#0: *6 open() "/auth failed" failed (2: No such file), client: 203.0.113.5, request: "GET /login failed"',
     "apache2[7]: [core:error] [client 203.0.113.5:1] AH00126: Invalid URI in request GET /login failed denied",
+    "proftpd[7]: h1 (h2[203.0.113.5]): failed to open wtmp /var/log/wtmp: No such file or directory",
+    'proftpd[7]: h1 (h2[203.0.113.5]): bob chdir("/home/login failed") failed: No such file or directory',
+    "proftpd[7]: h1 (h2[203.0.113.5]): notice: unable to bind to [::]:21: Connection refused",
+    "pure-ftpd: (?@203.0.113.5) [ERROR] Can't open /pub/auth failed: Permission denied",
     "slapd[7]: conn=1 op=1 RESULT tag=101 err=32 text=user access denied",
     "-- MARK --",
 ]
