@@ -10,7 +10,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.judge import evidence_hash
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.store.runs import RunStart
-from upkeep.verdicts import Measure, Result, Severity, Status
+from upkeep.verdicts import Measure, Result, Severity, Status, Unknown
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 SITE = "/srv/site"
@@ -51,6 +51,8 @@ def result(
 ) -> Result:
     """A result; a severity makes it a failing one."""
     severity = status if isinstance(status, Severity) else None
+    if status is Status.UNKNOWN:
+        other = {"unknown": Unknown.CANNOT_SEE} | other
     return Result(
         host=host,
         check=check,

@@ -141,11 +141,11 @@ def parse_event(line: Line) -> Event | None:
         if message.startswith("pam_"):
             if ":session)" in message[:64]:
                 return HARMLESS
-            event = _event_of(pam_said(message[:SERVICE_LIMIT]), "pam")
+            event = _event_of(pam_said(_cut(message)), "pam")
         elif is_sshd:
             event = parse_sshd(message)
         else:
-            event = _event_of(service_said(line.program, message[:SERVICE_LIMIT]), "told")
+            event = _event_of(service_said(line.program, _cut(message)), "told")
     if event is None or event.kind == "harmless":
         return event
     mapped = MAPPED_ADDRESS.match(event.source)
@@ -154,6 +154,13 @@ def parse_event(line: Line) -> Event | None:
         attempts=event.attempts * line.repeated,
         joined="" if is_sshd else joined_over(line.program, line.pid, event.account, event.source),
     )
+
+
+def _cut(message: str) -> str:
+    """Return the message without its middle if it is too long: that is a client's text, such as a name."""
+    if len(message) <= SERVICE_LIMIT:
+        return message
+    return message[: SERVICE_LIMIT // 2] + message[-SERVICE_LIMIT // 2 :]
 
 
 KINDS = {"+": "accepted", "?": "probe", "*": "offer", "=": "peer"}

@@ -35,9 +35,11 @@ FAMILIES = {
     "remote": ("process", "dropbear screensharingd xrdp-sesman Xvnc vncserver"),
     "console": (
         "process",
-        "login su sudo doas gdm-password gdm-fingerprint gdm lightdm sddm kdm xscreensaver kcheckpass sulogin"
+        "login sudo doas gdm-password gdm-fingerprint gdm lightdm sddm kdm xscreensaver kcheckpass sulogin"
         " remote rlogind rshd in.rlogind in.rshd telnetd in.telnetd cockpit-session cockpit-tls cockpit-ws",
     ),
+    # Its PAM writes without the process's number, before su itself gives it.
+    "su": ("service", "su su-l"),
     "polkit": ("service", "polkitd polkit-agent-helper-1 polkit"),
     "ftp": (
         "account",
@@ -93,7 +95,8 @@ _ROWS = {
     # Dropbear, svr-auth*.c; screensharingd of macOS; xrdp, sesman.c; TigerVNC.
     "remote": r"""
 bad     [Bb]ad (?:PAM )?password attempt for '~U' from ~A~P
-bad     [Ll]ogin attempt for nonexistent user(?: '~U')? from ~A~P
+=       Child connection from ~A~P
+bad     [Ll]ogin attempt for nonexistent user(?: '~U')?(?: from ~A~P)?
 bad     [Ll]ogin attempt with wrong user ~U from ~A~P
 bad     [Rr]oot login rejected.*
 bad     User (?:account )?'~U' (?:is locked|has (?:invalid shell|blank password), rejected).*
@@ -109,7 +112,7 @@ bad     (?:\[\w+ *\] )?AUTHFAIL: user=~U ip=~A(?: .*)?
 user    (?:\[\w+ *\] )?(?:[Uu]sername or password error for user: ~U|login failed for \w+ .*)
 bad     \S*(?: \S+:)? *[Aa]uthentication failed from ~A
 """,
-    # util-linux and shadow, login.c and su.c; BusyBox, loginutils; BSD login; sudo, logging.c; doas.c.
+    # util-linux and shadow, login.c; BusyBox, loginutils; BSD login; sudo, logging.c; doas.c.
     "console": r"""
 -       \S{1,64} : (?:\(command continued\)|TTY=).*
 failed  FAILED LOGIN (?:SESSION )?(?:\(?\d{1,5}\)? )?(?:FROM ~A )?(?:(?:on|ON) \S+ )?(?:(?:from|FROM) \S+ )?FOR '~U'(?:, .*)?
@@ -119,14 +122,17 @@ failed  (?:invalid|incorrect) password for '~U' on '[^']*'(?: from '~A')?
 failed  (?:invalid|incorrect) password for '~U'.*
 failed  ~N LOGIN FAILURES? (?:FROM ~A|ON [^\s,]+)(?:, ~U)?
 failed  LOGIN FAILURE (?:FROM ~A|ON [^\s,]+)(?:, ~U)?
+failed  (?P<user>\S{1,64}) : ~N incorrect password attempts?(?: ;.*)?
+failed  failed auth for ~U
+""",  # noqa: E501 - a row is a line
+    # util-linux and shadow, su.c; BSD su.
+    "su": r"""
 failed  FAILED SU \(to ~U\) .* on \S+
 failed  FAILED su for ~U by .*
 failed  BAD SU .* to ~U on \S+
 minus   - \S+ [^\s:]+[:-]~U
 authen  pam_authenticate: .*
-failed  (?P<user>\S{1,64}) : ~N incorrect password attempts?(?: ;.*)?
-failed  failed auth for ~U
-""",  # noqa: E501 - a row is a line
+""",
     "polkit": r"""
 failed  Operator of \S+ FAILED to authenticate .*
 -       Operator of .*|Registered .*|Unregistered .*
@@ -135,6 +141,7 @@ failed  Operator of \S+ FAILED to authenticate .*
     "ftp": r"""
 fail    (?:\[pid \d+\] )?\[~U\] FAIL LOGIN: Client "~A"(?:, .*)?
 +       (?:\[pid \d+\] )?\[~U\] OK LOGIN: Client "~A"(?:, .*)?
+-       (?:\[pid \d+\] )?(?:\[.*\] )?(?:CONNECT|FTP (?:command|response)|DEBUG|(?:OK|FAIL) [A-Z]+): (?:Client )?".*
 fail    \S+ \(\S*\[~A\]\):? (?:- )?USER ~U(?: \(Login failed\).*|: no such user found from .*)
 fail    \S+ \(\S*\[~A\]\):? (?:- )?SECURITY VIOLATION: [Rr]oot login attempted.*
 many    \S+ \(\S*\[~A\]\):? (?:- )?Maximum login attempts \(~N\) exceeded.*
@@ -217,9 +224,11 @@ peer    (?:PAP|CHAP) (?:peer )?authentication fail(?:ed|ure) for ~U
 peer    Peer ~U failed \S+ authentication.*
 worker  worker-auth: .*~A failed authentication attempt for user '~U'.*
 """,
-    # Errors of web servers quote their clients: what is none of these is harmless. nginx, auth_basic; Apache.
+    # Errors of web servers quote their clients: what is none of these is harmless. nginx, auth_basic (which cuts a line
+    # at 2,048 bytes and escapes no line break in a name); Apache.
     "web": r"""
 basic   (?:\[\w+\] )?(?:\d+#\d+: )?(?:\*\d+ )?user "~U":? (?:password mismatch|was not found in "[^"]*"), client: ~A,.*
+cut     (?:\[\w+\] )?\d+#\d+: \*\d+ user ".*
 auth    ~Wuser ~U(?:: authorization failure for .*|: authentication failure for .*|: password mismatch.*| not found.*)
 auth    ~Wuser `~U' in realm .* not found.*
 auth    ~W(?:client used wrong authentication scheme|invalid nonce|invalid qop|realm mismatch|unknown algorithm).*

@@ -31,7 +31,7 @@ snmpd tlsmgr tlsproxy trivial-rewrite udisksd unattended-upgrade virtual wpa_sup
 ELSEWHERE = frozenset(_ELSEWHERE.split())
 HARMLESS = frozenset(_BESIDE.split()) | ELSEWHERE
 # Serve everybody, and have many a failure that is none of a login.
-NOISY = frozenset(["smtp", "mailbox", "directory", "database", "vpn", "web", "bare"])
+NOISY = frozenset(["ftp", "smtp", "mailbox", "directory", "database", "vpn", "web", "bare"])
 
 # What clients choose stands in quotes, brackets and `name=value`; their names have dots and dashes.
 CHOSEN = re.compile(

@@ -15,7 +15,7 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any, Callable, Iterator, Sequence
+from typing import IO, Any, Callable, Generator, Iterator, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 
@@ -25,6 +25,9 @@ PROBE_BYTES = 16_384
 CHUNK_BYTES = 262_144
 LINE_LIMIT_BYTES = 65_536
 LINE_END_BYTES = 8_192
+# So much of a longer line is looked at; of what stands between two quotes in it, so much at each end is given.
+LINE_HELD_BYTES = 1_048_576
+TEXT_END_BYTES = 500
 WINDOW_LIMIT_BYTES = 64_000_000
 # What is older than the limit is not read but searched, which costs a hundredth: clients can write that much.
 SEARCH_LIMIT_BYTES = 1_000_000_000
@@ -39,11 +42,20 @@ MATCHES_LIMIT = 100_000
 """So many logs of one pattern are read, and so many are counted."""
 # Of a gather's time: the rest is for finding the window, and for what is made of it.
 READING_SHARE = 0.6
-UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, HostError)
 
+# What Python cannot unpack on every target, the program can that has packed it.
+UNPACKERS = {".zst": "zstd", ".lz4": "lz4", ".lzo": "lzop", ".Z": "gzip", ".br": "brotli"}
+PACKED = (".gz", ".xz", ".bz2", ".lzma", *UNPACKERS)
+# How archives are named: logrotate(8), newsyslog(8), rotatelogs(8), Caddy's `access-2026-11-23T10-45-30.123.log`,
+# MongoDB's and Python's own. A name that is a word or a port belongs to another log.
 ROTATED = re.compile(
-    r"[.-](\d{1,3}|\d{4}-?\d\d-?\d\d(?:[-_T]?\d{1,10})?)(\.log)?(\.gz|\.xz|\.bz2)?$"
+    r"[.-](\d{1,3}|old)(\.log)?(%(packed)s)?$"
+    r"|[._-]{1,2}(\d{4}[._-]?\d\d[._-]?\d\d\d{0,10}(?:[._:T-]\d{1,9}){0,5})(?:-[a-z]{1,9})?(\.log)?(%(packed)s)?$"
+    % {"packed": "|".join(re.escape(end) for end in PACKED)}
 )
+# A crash, or truncation in place under a writer, leaves a hole, read as NULs; what follows is another line.
+HOLE = re.compile(rb"\0{16,}")
 REPEATED_WORD = b"message repeated"
 Stamp = Callable[[str], "float | None"]
 
@@ -61,6 +73,7 @@ class _Piece:
     older: bool
     read_from: int = 0
     packed: str = ""
+    path: str = ""
     live: bool = False
 
 
@@ -77,13 +90,15 @@ def named_fields(
 class LogWindow:
     """An iterable of the lines between two times as (time, text), oldest first.
 
-    A line without a time has that of the line before it; None if its log has no times at all. When it has been
-    iterated over, the attributes say what was met:
+    A line without a time, or with one that is still to come, has that of the line before it; None if its log has no
+    other times. When it has been iterated over, the attributes say what was met:
     truncated: not all of the window could be read, the oldest part is missing (or a damaged archive's rest).
+    part_unread: the file that could not be read then, and why; empty if that is not one file's fault.
     over_limit: that is because there was too much of it, in bytes or for the time that there was.
     searched_bytes: were over the limit, and only searched for the given words; skipped_lines had none of them.
-    cut_lines: lines longer than LINE_LIMIT_BYTES, of which only the start and the end were given.
+    cut_lines: lines longer than LINE_LIMIT_BYTES, of whose texts only the start and the end were given.
     half_line: the last line had no end yet and was left for the next time.
+    ahead_lines: were dated after the window.
     newest_at: time of the newest line in or before the window; None if none was seen.
     read_bytes: read from the disk; files: how many were read.
     """
@@ -113,6 +128,8 @@ class LogWindow:
         self.searched_bytes = self.skipped_lines = 0
         self.cut_lines = 0
         self.half_line = False
+        self.ahead_lines = 0
+        self.part_unread = ""
         self.newest_at: float | None = None
         self.read_bytes = 0
         self.files = 0
@@ -142,6 +159,10 @@ class LogWindow:
                         # follow it are no older than those before it.
                         before = at if before is None or at > before else before
                         self._saw(at)
+                    else:
+                        # Of another zone, or a clock that runs ahead: written after the line before it all the same.
+                        self.ahead_lines += 1
+                        at = before
                     if at is None:
                         yield at, text
                     elif since <= at <= until:
@@ -168,8 +189,8 @@ class LogWindow:
                 break
             try:
                 stream = self._host.open(older_path)
-            except HostError:
-                self.truncated = True
+            except HostError as exc:
+                self.truncated, self.part_unread = True, str(exc)[:300]
                 break
             if _identity(stream) in seen:
                 stream.close()
@@ -189,9 +210,11 @@ class LogWindow:
 
     def _piece(self, stream: IO[bytes], path: str, limit_bytes: int) -> _Piece:
         self.files += 1
-        packed = path[path.rfind(".") :] if path.endswith((".gz", ".xz", ".bz2")) else ""
+        packed = path[path.rfind(".") :] if path.endswith(PACKED) else ""
         if packed:
-            return _Piece(stream, 0, limit_bytes, self._starts_older(stream, packed), packed=packed)
+            piece = _Piece(stream, 0, limit_bytes, False, packed=packed, path=path)
+            piece.older = self._starts_older(piece)
+            return piece
         size = stream.seek(0, os.SEEK_END)
         start, older = self._search(stream, size)
         read_from = max(start, size - limit_bytes)
@@ -201,13 +224,15 @@ class LogWindow:
         self._search_left -= read_from - start
         return _Piece(stream, start, size, older, read_from)
 
-    def _starts_older(self, stream: IO[bytes], packed: str) -> bool:
+    def _starts_older(self, piece: _Piece) -> bool:
         """Say if the archive's first lines are older than the window, so that none before it is needed."""
+        chunks = self._content(piece)
         try:
-            newest = self._newest(next(_unpack(stream, packed), b"")[:PROBE_BYTES], False)
+            newest = self._newest(next(chunks, b"")[:PROBE_BYTES], False)
         except UNPACK_ERRORS:
             newest = None
-        stream.seek(0)
+        chunks.close()
+        piece.stream.seek(0)
         return newest is not None and newest < self.since - SLACK_SECONDS
 
     def _search(self, stream: IO[bytes], size: int) -> tuple[int, bool]:
@@ -296,11 +321,12 @@ class LogWindow:
         rest = end = b""
         begun = piece.packed != "" or piece.start == 0
         for chunk in self._chunks(piece):
+            if b"\0" in chunk:
+                chunk = HOLE.sub(b"\n", chunk)
             parts = chunk.split(b"\n")
             if not rest:
-                # A log truncated in place under a writer starts with a hole, read as NULs.
-                parts[0] = parts[0].lstrip(b"\0")
-            taken = parts[0][: LINE_LIMIT_BYTES + 1 - len(rest)]
+                parts[0] = parts[0].lstrip(b"\0")  # of a hole that begins in the chunk before
+            taken = parts[0][: LINE_HELD_BYTES + 1 - len(rest)]
             rest += taken
             end = (end + parts[0][len(taken) :])[-LINE_END_BYTES:]
             if len(parts) == 1:
@@ -311,8 +337,8 @@ class LogWindow:
             for part in parts[1:-1]:
                 if part:
                     yield self._line(part)
-            rest = parts[-1][: LINE_LIMIT_BYTES + 1]
-            end = parts[-1][LINE_LIMIT_BYTES + 1 :][-LINE_END_BYTES:]
+            rest = parts[-1][: LINE_HELD_BYTES + 1]
+            end = parts[-1][LINE_HELD_BYTES + 1 :][-LINE_END_BYTES:]
         if rest and begun and not self._is_late():  # then it is half of a line
             if piece.live and not piece.packed:
                 self.half_line = True
@@ -322,6 +348,8 @@ class LogWindow:
     def _line(self, line: bytes) -> str:
         if len(line) > LINE_LIMIT_BYTES:
             self.cut_lines += 1
+            line = _shortened(line)
+        if len(line) > LINE_LIMIT_BYTES:
             line = line[: LINE_LIMIT_BYTES - LINE_END_BYTES] + line[-LINE_END_BYTES:]
         return _text(line)
 
@@ -372,12 +400,22 @@ class LogWindow:
         self.skipped_lines += lines.count(b"\n") - found.count(b"\n")
         return chunk[:first] + found + chunk[last:]
 
+    def _content(self, piece: _Piece) -> Generator[bytes, None, None]:
+        """Yield the archive's content in chunks; raise one of UNPACK_ERRORS if it is damaged or cannot be unpacked."""
+        program = UNPACKERS.get(piece.packed)
+        if program is None:
+            yield from _unpack(piece.stream, piece.packed)
+            return
+        with self._host.output([program, "-dc", "--", piece.path]) as stream:
+            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+                yield chunk
+
     def _unpacked(self, piece: _Piece) -> Iterator[bytes]:
         """Yield what the archive holds, without what is older than the window; note if it is damaged or too large."""
         taken = given = 0
         held = b""
         try:
-            for chunk in _unpack(piece.stream, piece.packed):
+            for chunk in self._content(piece):
                 if self._is_late():
                     return
                 taken += len(chunk)
@@ -386,7 +424,7 @@ class LogWindow:
                     if newest is not None and newest < self.since - SLACK_SECONDS:
                         piece.older = True
                         # Its last line goes on in the next chunk.
-                        held = chunk[chunk.rfind(b"\n") + 1 :][:LINE_LIMIT_BYTES]
+                        held = chunk[chunk.rfind(b"\n") + 1 :][:LINE_HELD_BYTES]
                         continue
                     chunk = held + chunk
                 given += len(chunk)
@@ -394,8 +432,8 @@ class LogWindow:
                     self.truncated = self.over_limit = True
                     return
                 yield self._matching(chunk) if given > piece.end else chunk
-        except UNPACK_ERRORS:
-            self.truncated = True
+        except UNPACK_ERRORS as exc:
+            self.truncated, self.part_unread = True, f"{piece.path}: {exc}"[:300]
         finally:
             self.read_bytes += piece.stream.tell()
 
@@ -411,27 +449,46 @@ class LogWindow:
         for other in names:
             for start, extension in ((name, None), (stem, ".log")):
                 match = ROTATED.match(other[len(start) :]) if other.startswith(start) else None
-                if match is None or match.group(2) != extension:
+                if match is None:
+                    continue
+                number, end, packed, date, late_end, late_packed = match.groups()
+                if (end or late_end) != extension:
                     continue
                 # Where both are there, the archive is still being written.
-                plain = other[: len(other) - len(match.group(3) or "")]
-                if plain not in found or match.group(3) is None:
-                    found[plain] = (match.group(1), os.path.join(folder, other))
+                packed = packed or late_packed or ""
+                plain = other[: len(other) - len(packed)]
+                if plain not in found or not packed:
+                    found[plain] = (number or date, os.path.join(folder, other))
         aged = sorted((self._age(other, suffix), other) for suffix, other in found.values())
         yield from [other for _age, other in aged]
 
     def _age(self, path: str, suffix: str) -> tuple[float, float]:
         """Return what sorts the newest first: by last change; where that is not known, by number or date."""
         digits = re.sub(r"\D", "", suffix)
-        order = float(digits) if len(suffix) <= 3 else -float(digits[:14].ljust(14, "0"))
+        order = float(digits or 0) if len(suffix) <= 3 else -float(digits[:14].ljust(14, "0"))
         try:
             return -self._host.stat(path).st_mtime, order
         except HostError:
             return 0.0, order
 
 
+def _shortened(line: bytes) -> bytes:
+    """Return the line with the middle taken out of each long text between quotes, for those are its clients'.
+
+    What the logger itself says, such as a status, stands outside of them, and may stand between two.
+    """
+    shown = line.replace(b"\\\\", b"..").replace(b'\\"', b"..")  # as long, without escaped quotes
+    texts, at = [], 0
+    for one in shown.split(b'"'):
+        text = line[at : at + len(one)]
+        at += len(one) + 1
+        is_long = len(text) > 2 * TEXT_END_BYTES
+        texts.append(text[:TEXT_END_BYTES] + text[-TEXT_END_BYTES:] if is_long else text)
+    return b'"'.join(texts)
+
+
 def _text(line: bytes) -> str:
-    return line.rstrip(b"\r").decode("utf-8", "surrogateescape")
+    return line.rstrip(b"\r\0").decode("utf-8", "surrogateescape")
 
 
 def _identity(stream: IO[bytes]) -> object:
@@ -452,7 +509,7 @@ def _changed_at(stream: IO[bytes]) -> float:
 
 def _unpack(stream: IO[bytes], packed: str) -> Iterator[bytes]:
     """Yield the archive's content in chunks; raise OSError, EOFError, zlib.error or LZMAError if it is damaged."""
-    if packed == ".xz":
+    if packed in (".xz", ".lzma"):
         yield from _unpack_xz(stream)
         return
     unpacked: Any = gzip.GzipFile(fileobj=stream) if packed == ".gz" else bz2.BZ2File(stream)

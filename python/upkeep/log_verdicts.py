@@ -95,7 +95,10 @@ def partly_read(data: Mapping[str, Any], text: str, *measures: Measure) -> Verdi
             remedy="see what it is: journalctl -n 20, or tail -n 20 of the log; block its source; or set limit_bytes",
         )
     if data.get("truncated"):
-        return unknown(f"{text}, but only a part of the log could be read", *measures)
+        why = short(data.get("part_unread") or "", 200)
+        return unknown(
+            f"{text}, but only a part of the log could be read{': ' if why else ''}{why}", *measures
+        )
     return None
 
 
@@ -157,6 +160,12 @@ def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]
 def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:
     """Return unknown if the log's newest line, by the host's own clock, is older than quiet_hours."""
     remedy = "see whether the log is still written: systemctl status rsyslog systemd-journald"
+    ahead = data.get("ahead_lines")
+    if data.get("newest_at") is None and isinstance(ahead, int) and ahead > 0:
+        return unknown(
+            f"{ahead} lines are dated after the host's clock, and no line before it",
+            remedy="see the clock: timedatectl; or say the zone of the log's times: utc_offset: +02:00",
+        )
     if data.get("newest_at") is None:
         return unknown(
             "no line with a time was found; nothing may be writing this log", remedy=remedy

@@ -32,7 +32,7 @@ from upkeep.store.observed import (
     results_of,
     series,
 )
-from upkeep.verdicts import Measure, Severity, Status
+from upkeep.verdicts import Measure, Severity, Status, Unknown
 
 HIGH, LOW, CRITICAL = Severity.HIGH, Severity.LOW, Severity.CRITICAL
 BLNS = json.loads((Path(__file__).parent / "recorded" / "blns.json").read_text())
@@ -113,6 +113,7 @@ def test_an_answer_is_read_as_it_was_written(store: Store) -> None:
     one = answer(
         result(CRITICAL, subject="/var"),
         result(Status.UNKNOWN, subject="/nfs", measures=()),
+        result(Status.UNKNOWN, subject="/quiet", unknown=Unknown.NOTHING_TO_JUDGE),
         result(subject="/"),
     )
 
@@ -202,6 +203,7 @@ def test_a_run_is_counted_by_the_database(store: Store) -> None:
         answer(result(HIGH), result(HIGH, subject="/var"), result(subject="/home"), host="a"),
         answer(result(Severity.INFO), host="b"),
         answer(result(Status.UNKNOWN), host="c"),
+        answer(result(Status.UNKNOWN, unknown=Unknown.NOTHING_TO_JUDGE), host="e"),
         Observed("d", Outcome.UNREACHABLE, NOW, "no route to host"),
     )
 
@@ -209,10 +211,11 @@ def test_a_run_is_counted_by_the_database(store: Store) -> None:
         counted = runs.count(db, run_id)
 
     assert counted == runs.Counted(
-        hosts={Outcome.OK: 3, Outcome.UNREACHABLE: 1},
+        hosts={Outcome.OK: 4, Outcome.UNREACHABLE: 1},
         hosts_in_need=3,
         passed=1,
         unknown=1,
+        nothing=1,
         failed={HIGH: 2, Severity.INFO: 1},
     )
 

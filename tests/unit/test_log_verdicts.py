@@ -198,6 +198,15 @@ def test_a_line_without_a_program_or_a_text_can_be_doubted_too() -> None:
             {"truncated": True},
             (Status.UNKNOWN, None, "3 failed, but only a part of the log could be read", ""),
         ),
+        (
+            {"truncated": True, "part_unread": "/x.1.zst: zstd: no such program"},
+            (
+                Status.UNKNOWN,
+                None,
+                "3 failed, but only a part of the log could be read: /x.1.zst: zstd: no such program",
+                "",
+            ),
+        ),
         *(
             (
                 {"over_limit": True, "truncated": cut},
@@ -213,7 +222,7 @@ def test_a_line_without_a_program_or_a_text_can_be_doubted_too() -> None:
             for cut in (False, True)
         ),
     ],
-    ids=["whole", "said to be whole", "a part", "over the limit", "both"],
+    ids=["whole", "said to be whole", "a part", "a part, with why", "over the limit", "both"],
 )
 def test_a_log_that_was_not_read_whole_does_not_pass(
     data: dict[str, Any], expected: tuple[Status, Severity | None, str, str] | None
@@ -245,6 +254,12 @@ def test_a_log_that_was_not_read_whole_does_not_pass(
         ),
         ({"possible_failures": 9}, "unknown", "9 lines may tell of failed logins and were not"),
         ({"newest_at": None}, "unknown", "no line with a time was found; nothing may be writing"),
+        (
+            {"newest_at": None, "ahead_lines": 7},
+            "unknown",
+            "7 lines are dated after the host's clock, and no line before it",
+        ),
+        ({"ahead_lines": 7}, "pass", "3 failed"),
         ({"truncated": True}, "unknown", "3 failed, but only a part of the log could be read"),
         ({"over_limit": True}, "fail", "3 failed, but something floods the log: there is more"),
         # What is said if there is more than one of them. What fails stays so, whatever else is in the log.

@@ -7,7 +7,10 @@ import calendar
 import gzip
 import lzma
 import os
+import shutil
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, Ho
 from ansible_collections.astral.upkeep.plugins.module_utils.log_times import syslog_time
 from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     LINE_LIMIT_BYTES,
+    TEXT_END_BYTES,
     LogWindow,
 )
 
@@ -145,6 +149,50 @@ def test_a_hole_left_by_truncation_in_place_does_not_hide_the_first_line(tmp_pat
     assert texts(window(log)) == ["first"]
 
 
+HOLE = b"\0" * 3_000_000
+
+
+@pytest.mark.parametrize(
+    "holed",
+    [
+        pytest.param(lambda a, b: HOLE + a + b, id="at the start"),
+        pytest.param(lambda a, b: a + HOLE + b, id="between"),
+        pytest.param(lambda a, b: a[:-1] + HOLE + b"\n" + b, id="at a line's end"),
+        pytest.param(lambda a, b: a[:-1] + HOLE + b, id="instead of a line's end"),
+        pytest.param(lambda a, b: a + b + HOLE, id="at the end"),
+        pytest.param(lambda a, b: a + b[:-1] + b"\0\n", id="one"),
+    ],
+)
+def test_a_hole_left_by_a_crash_hides_no_line(
+    tmp_path: Path, holed: Callable[[bytes, bytes], bytes]
+) -> None:
+    log = tmp_path / "x.log"
+    log.write_bytes(holed(line(NOW - 20, "first").encode(), line(NOW - 10, "last").encode()))
+
+    assert texts(window(log)) == ["first", "last"]
+
+
+@pytest.mark.parametrize(
+    ("dated", "given", "ahead"),
+    [
+        pytest.param([-10, 119], [-10, 119], 0, id="within the slack"),
+        pytest.param([-10, 900, -5], [-10, 900, -5], 1, id="another host's clock"),
+        pytest.param([-900, 900, -10, 901], [-10, 901], 2, id="a clock that was set back"),
+        pytest.param([3600, 3660, 7200], [3600, 3660, 7200], 3, id="another zone"),
+        pytest.param([-900, -100, 3600, 7200], [-100, 3600, 7200], 2, id="another zone, for hours"),
+    ],
+)
+def test_a_line_that_is_dated_ahead_is_as_old_as_the_one_before(
+    tmp_path: Path, dated: list[int], given: list[int], ahead: int
+) -> None:
+    log = tmp_path / "x.log"
+    log.write_text("".join(line(NOW + at, str(at)) for at in dated))
+    seen = window(log)
+
+    assert texts(seen) == [str(at) for at in given]
+    assert seen.ahead_lines == ahead
+
+
 def test_a_half_written_last_line_is_left_for_the_next_time(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_text(
@@ -173,9 +221,34 @@ def test_a_line_of_200_megabytes_is_cut_in_bounded_memory(tmp_path: Path) -> Non
     finally:
         tracemalloc.stop()
 
-    assert lengths == [26, LINE_LIMIT_BYTES, 25]
+    assert lengths == [26, 2 * TEXT_END_BYTES, 25]
     assert seen.cut_lines == 1
     assert peak < 8_000_000
+
+
+LONG = {
+    "letters": "a" * 90_000,
+    "escaped quotes": '\\"' * 45_000,
+    "escaped backslashes": "\\\\" * 45_000,
+    "an escaped backslash last": "a" * 90_000 + "\\\\",
+    "both, in turns": '\\\\\\"' * 22_500,
+    "escaped bytes": "\\xff" * 22_500,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_what_stands_between_two_long_texts_is_given(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "x.log"
+    said = f'{{"a":"{text}","status":500,"b":"{text}","took":8.1,"c":"{text}"}}'
+    log.write_text(line(NOW - 20, said) + line(NOW - 10, "next"))
+    seen = window(log)
+
+    (first, after) = texts(seen)
+
+    assert '","status":500,"b":"' in first
+    assert '","took":8.1,"c":"' in first
+    assert len(first) <= LINE_LIMIT_BYTES
+    assert (after, seen.cut_lines) == ("next", 1)
 
 
 def test_more_than_the_limit_is_truncated_and_the_newest_part_read(tmp_path: Path) -> None:
@@ -218,7 +291,12 @@ def test_a_missing_log_is_an_error(tmp_path: Path) -> None:
 
 # --- rotation ---
 
-PACKERS = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}
+PACKERS = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
+}
 
 
 def put(path: Path, data: bytes, changed_at: float) -> None:
@@ -231,6 +309,10 @@ def put(path: Path, data: bytes, changed_at: float) -> None:
     [
         *("x.log.1", "x.log.1.gz", "x.log-20261123.gz", "x.log-20261123", "x.log.1.xz"),
         *("x.log.1.bz2", "x-20261123.log.gz", "x.1.log", "x.log-2026112311.gz"),
+        *("x.log.0", "x.log.old", "x.log.1.lzma", "x.log-1795435200", "x.log.2026.11.23"),
+        *("x-2026-11-23T11-45-30.123.log", "x-2026-11-23T11-45-30.123.log.gz"),
+        *("x-2026-11-23T11-45-30.123-size.log.gz", "x.log.2026-11-23T11-45-30", "x.log_20261123"),
+        *("x.log.2026-11-23_11-45-30", "x.log.2026-11-23T11:45", "x__2026-11-23_11-45-30.log"),
     ],
 )
 def test_the_window_goes_on_in_the_predecessor(tmp_path: Path, name: str) -> None:
@@ -240,6 +322,45 @@ def test_the_window_goes_on_in_the_predecessor(tmp_path: Path, name: str) -> Non
     put(tmp_path / "x.log", line(NOW - 100, "new").encode(), NOW)
 
     assert texts(window(tmp_path / "x.log")) == ["rotated", "new"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x.log.bak", "x.log-8080", "x-8080.log", "x-admin.log", "x.log.1.log", "x.log~"]
+)
+def test_another_log_is_no_predecessor(tmp_path: Path, name: str) -> None:
+    put(tmp_path / name, line(NOW - 200, "another").encode(), NOW - 200)
+    put(tmp_path / "x.log", line(NOW - 100, "new").encode(), NOW)
+
+    assert texts(window(tmp_path / "x.log")) == ["new"]
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "damaged"])
+def test_an_archive_is_unpacked_by_its_own_program(tmp_path: Path, is_whole: bool) -> None:
+    old = "".join(line(NOW - 900 + n, os.urandom(30).hex()) for n in range(800)).encode()
+    packed = subprocess.run(["zstd", "-qc"], input=old, stdout=-1, check=True).stdout
+    put(tmp_path / "x.log.1.zst", packed if is_whole else packed[: len(packed) // 2], NOW - 100)
+    put(tmp_path / "x.log", line(NOW - 10, "new").encode(), NOW)
+    seen = window(tmp_path / "x.log")
+
+    assert texts(seen)[-1] == "new"
+    assert seen.truncated is not is_whole
+    if is_whole:
+        assert len(texts(window(tmp_path / "x.log"))) == 201
+
+
+@pytest.mark.parametrize("suffix", sorted(logs.UNPACKERS))
+def test_an_archive_that_nobody_can_unpack_is_said(tmp_path: Path, suffix: str) -> None:
+    class Without(Host):
+        def which(self, program: str) -> str | None:
+            return None
+
+    put(tmp_path / f"x.log.1{suffix}", b"junk", NOW - 100)
+    put(tmp_path / "x.log", line(NOW - 10, "new").encode(), NOW)
+    seen = window(tmp_path / "x.log", host=Without())
+
+    assert texts(seen) == ["new"]
+    assert seen.truncated
 
 
 def test_predecessors_are_read_only_as_far_as_the_window_reaches(tmp_path: Path) -> None:

@@ -729,6 +729,7 @@ def observe_log(
         "searched_bytes": window.searched_bytes,
         "cut_lines": window.cut_lines,
         "half_line": window.half_line,
+        "part_unread": window.part_unread,
         "read_bytes": window.read_bytes,
         "files": window.files,
     }

@@ -73,6 +73,8 @@ FILES = ("/var/log/auth.log", "/var/log/secure")
 LEFT_BEHIND_SECONDS = 3 * 86400
 JOURNAL_FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_HOSTNAME"
 JOURNAL_LIMIT_BYTES = 16_000_000
+# Stands for a message that an exported journal does not hold: a client's name may have made it so long.
+TOO_LONG = "failed authentication? journalctl shows so long a message with --all only"
 MONGO = ("attr.principalName", "attr.user")
 # Elastic Common Schema first; any may be a dotted path.
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -158,6 +160,8 @@ WORDS = (
         b"authorization",
         b"Accept",
         b"ACCEPT",
+        b"Child connection",
+        b' user "',
         b"res=success",
     ),
 )
@@ -333,7 +337,8 @@ def journal_line(entry: dict[str, Any]) -> Line | None:
     """Return a journal entry as a line; None if it has no time.
 
     What a user other than root says in the name of sshd is not sshd's: the journal knows who wrote it.
-    Source: systemd.journal-fields(7); journalctl(1), "json": binary fields are lists of numbers.
+    Source: systemd.journal-fields(7); journalctl(1), "json": binary fields are lists of numbers, and a field of more
+    than 4,096 bytes is null unless --all was given.
     """
     try:
         at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
@@ -341,8 +346,10 @@ def journal_line(entry: dict[str, Any]) -> Line | None:
         return None
     if not 0 <= at < 1e11:
         return None
-    message = entry.get("MESSAGE")
-    if isinstance(message, list):
+    message = entry.get("MESSAGE", "")
+    if message is None:
+        message = TOO_LONG
+    elif isinstance(message, list):
         try:
             message = bytes(message).decode("utf-8", "surrogateescape")
         except (TypeError, ValueError):
@@ -352,7 +359,8 @@ def journal_line(entry: dict[str, Any]) -> Line | None:
         program = "(not sshd)"
     pid = str(entry.get("SYSLOG_PID") or entry.get("_PID") or "")
     host = str(entry.get("_HOSTNAME") or "")
-    return line_of(at, host, program, pid, message if isinstance(message, str) else "")
+    # sudo sets the account flush right; a head of syslog's would take the blanks before it.
+    return line_of(at, host, program, pid, message.lstrip() if isinstance(message, str) else "")
 
 
 def observe_file(path: str, params: dict[str, Any], host: Host, ends: float) -> Observation:
@@ -390,6 +398,8 @@ def observe_file(path: str, params: dict[str, Any], host: Host, ends: float) -> 
         searched_bytes=window.searched_bytes,
         cut_lines=window.cut_lines,
         half_line=window.half_line,
+        part_unread=window.part_unread,
+        ahead_lines=window.ahead_lines,
         read_bytes=window.read_bytes,
         files=window.files,
     )
@@ -399,7 +409,7 @@ def observe_journal(params: dict[str, Any], host: Host) -> Observation:
     """Return the observation of the journal's authentication entries (syslog facilities auth and authpriv)."""
     now = host.now()
     since = now - params["window_seconds"]
-    select = ["--no-pager", "--output=json", "SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10"]
+    select = ["--no-pager", "--output=json", "--all", "SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10"]
     fields = f"--output-fields={JOURNAL_FIELDS}"
     # Newest first, so that a limit costs the oldest.
     command = ["journalctl", "--reverse", f"--since=@{int(since)}", *select, fields]
@@ -417,7 +427,9 @@ def observe_journal(params: dict[str, Any], host: Host) -> Observation:
             searched = _search_journal(host, command, limit, reader.stamp(texts[-1]))
         newest = reader.stamp(texts[0]) if texts else None
         if newest is None:
-            last = host.run(["journalctl", "--lines=1", *select], limit_bytes=100_000)
+            last = host.run(
+                ["journalctl", "--lines=1", *select, "--output-fields=_PID"], limit_bytes=100_000
+            )
             newest = reader.stamp(last.out.strip())
     except (HostError, ValueError) as exc:
         return Observation(JOURNAL, error=str(exc))

@@ -218,7 +218,7 @@ def test_hours_hold_every_failure_once() -> None:
 
 # --- the journal ---
 
-SELECT = "--no-pager --output=json SYSLOG_FACILITY=4 SYSLOG_FACILITY=10"
+SELECT = "--no-pager --output=json --all SYSLOG_FACILITY=4 SYSLOG_FACILITY=10"
 ASK = f"journalctl --reverse --since=@{NOW - 3600} {SELECT} --output-fields={JOURNAL_FIELDS}"
 
 
@@ -236,7 +236,7 @@ def entry(message: Any, seconds_ago: int = 60, **more: str) -> str:
 def journal(out: str, err: str = "", status: int = 0, truncated: bool = False) -> RecordedHost:
     commands = {
         ASK: Ran(status, out, err, truncated),
-        f"journalctl --lines=1 {SELECT}": Ran(0, out),
+        f"journalctl --lines=1 {SELECT} --output-fields=_PID": Ran(0, out),
     }
     return RecordedHost(commands=commands, clock=NOW)
 
@@ -254,6 +254,32 @@ def test_the_journal_is_read_where_there_is_no_file() -> None:
     assert seen.subject == "journal"
     assert (seen.data["failures"], seen.data["successes"]) == (1, 1)
     assert seen.data["logins_after_failures"][0]["failures"] == 1
+
+
+SUDO = (
+    "  bob : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/tmp ; USER=root ; COMMAND=/usr/bin/id"
+)
+LONG = "imap-login: Disconnected (auth failed, 1 attempts): user=<%s>, method=PLAIN, rip=192.0.2.7, lip=::1"
+
+
+@pytest.mark.parametrize(
+    ("program", "message", "failures", "possible"),
+    [
+        pytest.param("sudo", SUDO, 3, 0, id="sudo's account is flush right"),
+        pytest.param("dovecot", LONG % ("a" * 6000), 1, 0, id="a long name"),
+        pytest.param("dovecot", LONG % ("a b " * 9000), 1, 0, id="a long name with blanks"),
+        pytest.param("dovecot", None, 0, 1, id="too long for an export, of a program of logins"),
+        pytest.param("sshd", None, 0, 1, id="too long for an export, of sshd"),
+        pytest.param("systemd-logind", None, 0, 0, id="too long for an export, of another"),
+        pytest.param("sshd", ["a", "b"], 0, 0, id="two messages"),
+    ],
+)
+def test_what_the_journal_makes_of_a_message(
+    program: str, message: Any, failures: int, possible: int
+) -> None:
+    (seen,) = gather(params(), journal(entry(message, SYSLOG_IDENTIFIER=program)))
+
+    assert (seen.data["failures"], seen.data["possible_failures"]) == (failures, possible)
 
 
 def test_a_recorded_journal_counts_each_attempt_once() -> None:

@@ -300,6 +300,41 @@ OWN = {
 }
 
 
+# As real vsftpd 3.0.3 writes it, and in the same form what a user does then.
+VSFTPD = """
+Mon Nov 23 08:28:01 2026 [pid 25026] CONNECT: Client "127.0.0.1"
+Mon Nov 23 08:28:01 2026 [pid 25026] FTP response: Client "127.0.0.1", "220 (vsFTPd 3.0.3)"
+Mon Nov 23 08:28:02 2026 [pid 25025] [bob] OK LOGIN: Client "127.0.0.1"
+Mon Nov 23 08:28:03 2026 [pid 25027] [bob] FTP command: Client "127.0.0.1", "STOR login failed"
+Mon Nov 23 08:28:03 2026 [pid 25027] [bob] OK UPLOAD: Client "127.0.0.1", "/login failed", 7 bytes, 3.52Kbyte/sec
+Mon Nov 23 08:28:04 2026 [pid 25027] [bob] FAIL DOWNLOAD: Client "127.0.0.1", "/nothing", 0.00Kbyte/sec
+"""
+
+
+def test_an_ordinary_day_of_vsftpd_passes() -> None:
+    seen = observe(*VSFTPD.strip().splitlines())
+
+    assert (seen.data["failures"], seen.data["unparsed"], seen.data["successes"]) == (0, 0, 1)
+    assert status(seen) is Status.PASS
+
+
+@pytest.mark.parametrize(
+    "name", ["bob", "a b", '] OK UPLOAD: Client "9.9.9.9"', '] CONNECT: Client "']
+)
+def test_no_name_hides_a_failure_in_vsftpd(name: str) -> None:
+    seen = observe(f'Mon Nov 23 08:28:02 2026 [pid 5] [{name}] FAIL LOGIN: Client "203.0.113.5"')
+
+    assert seen.data["failures"] == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 3000, "x\ny", 'x" y'], ids=["cut", "a line break", "quote"])
+@pytest.mark.parametrize("said", ['": password mismatch', '" was not found in "/etc/nginx/pw"'])
+def test_no_name_hides_a_failure_in_nginx(name: str, said: str) -> None:
+    line = f'2026/11/23 08:29:00 [error] 9#0: *6 user "{name}{said}, client: 203.0.113.5, server: x'
+
+    assert observe(line[:2048]).data["failures"] == 1
+
+
 @pytest.mark.parametrize("line", OWN.values(), ids=OWN)
 def test_a_programs_own_log_is_read(line: str) -> None:
     data = observe(line).data
@@ -325,9 +360,23 @@ TOGETHER = {
         f"postfix/smtpd[9]: warning: unknown[{SOURCE}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
         f"postfix/smtpd[9]: disconnect from unknown[{SOURCE}] ehlo=1 auth=0/1 quit=1 commands=2/3",
     ],
+    "su, of which PAM tells no process": [
+        "su: pam_unix(su:auth): authentication failure; logname= uid=1002 euid=0 tty=/dev/pts/0 ruser=bob rhost=  user=root",
+        "su[9]: FAILED SU (to root) bob on pts/0",
+    ],
+    "su, to nobody known": [
+        "su: pam_unix(su:auth): check pass; user unknown",
+        "su: pam_unix(su:auth): authentication failure; logname= uid=1002 euid=0 tty=/dev/pts/0 ruser=bob rhost= ",
+        "su[9]: FAILED SU (to nosuch) bob on pts/0",
+    ],
     "login": [
         "login[9]: pam_unix(login:auth): authentication failure; tty=/dev/tty1 ruser= rhost=  user=root",
         "login[9]: FAILED LOGIN (1) on '/dev/tty1' FOR 'root', Authentication failure",
+    ],
+    "dropbear 2022, an account that it does not have": [
+        f"dropbear[9]: Child connection from {SOURCE}:4000",
+        "dropbear[9]: Login attempt for nonexistent user",
+        f"dropbear[9]: Exit before auth from <{SOURCE}:4000>: Exited normally",
     ],
     "dropbear": [
         f"dropbear[9]: Bad password attempt for 'root' from {SOURCE}:4000",
@@ -339,6 +388,23 @@ TOGETHER = {
         f"sshd[9]: Failed password for bob from {SOURCE} port 4000 ssh2",
     ],
 }
+
+
+def test_dropbear_tells_the_address_of_an_account_that_it_does_not_have_before() -> None:
+    data = observe(
+        *(
+            f"Nov 23 08:29:0{second} h1 dropbear[9{second}]: {said}"
+            for second in range(4)
+            for said in (
+                f"Child connection from 203.0.113.{second}:400{second}",
+                "Login attempt for nonexistent user",
+            )
+        )
+    ).data
+
+    assert {one["source"]: one["failures"] for one in data["sources"]} == {
+        f"203.0.113.{second}": 1 for second in range(4)
+    }
 
 
 @pytest.mark.parametrize("lines", TOGETHER.values(), ids=TOGETHER)
@@ -371,6 +437,10 @@ HARMLESS = [
     f"dovecot: imap-login: Disconnected (no auth attempts in 2 secs): user=<>, rip={SOURCE}, lip=::1, TLS: read() failed",
     'nginx: 7#0: *6 open() "/auth failed" failed (2: No such file), client: 203.0.113.5, request: "GET /login failed"',
     "apache2[7]: [core:error] [client 203.0.113.5:1] AH00126: Invalid URI in request GET /login failed denied",
+    "proftpd[7]: h1 (h2[203.0.113.5]): failed to open wtmp /var/log/wtmp: No such file or directory",
+    'proftpd[7]: h1 (h2[203.0.113.5]): bob chdir("/home/login failed") failed: No such file or directory',
+    "proftpd[7]: h1 (h2[203.0.113.5]): notice: unable to bind to [::]:21: Connection refused",
+    "pure-ftpd: (?@203.0.113.5) [ERROR] Can't open /pub/auth failed: Permission denied",
     "slapd[7]: conn=1 op=1 RESULT tag=101 err=32 text=user access denied",
     "-- MARK --",
 ]
