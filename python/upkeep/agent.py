@@ -24,6 +24,7 @@ import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep import account, child, clock, kept_files, machines, runner
+from upkeep.blindness import Look, look_of
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.leftover import LeftOver
@@ -31,7 +32,7 @@ from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.run_end import Reason
 from upkeep.settings import why_not_private
-from upkeep.store import Store, absent, leases, occurrences, own, runs
+from upkeep.store import Store, absent, blind, leases, occurrences, own, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
 
@@ -60,7 +61,7 @@ class Task:
     site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
     the hosts ask for. entries: what to check instead of what the hosts ask for. occurrence: which one this fulfils,
     and the driver that has claimed it. absent_percent: when more hosts have left the inventory, what was found on them
-    stays open for now.
+    stays open for now. blind_after: how many seconds a check may see nothing, if the site says so.
     """
 
     procedure: str
@@ -79,6 +80,7 @@ class Task:
     run_timeout_seconds: float = 3600.0
     changes_hosts: bool = False
     absent_percent: int = 20
+    blind_after: float | None = None
     occurrence: tuple[int, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -162,9 +164,7 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
     intake.heard_all = (
         ended.complete and not ended.stopped and not ended.no_hosts and intake.unread == []
     )
-    whole = intake.heard_all and not task.limit and task.entries is None
-    percent = task.absent_percent if whole else None
-    intake.finish(status, cause, reason, absent_percent=percent)
+    intake.finish(status, cause, reason, task=task)
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
@@ -322,6 +322,7 @@ class _Intake:
         self.twins: dict[str, str] | None = None
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
+        self.looks: dict[str, Look] = {}
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
         self.began_at, self.began_seconds = began_at, time.monotonic()
@@ -495,12 +496,15 @@ class _Intake:
         cause: str,
         reason: Reason | None = None,
         *,
-        absent_percent: int | None = None,
+        task: Task | None = None,
     ) -> None:
         """Write down the run's end, and remove its workspace if nothing waits in it.
 
-        absent_percent: see absent.py; None if not every host of the procedure's pattern was named.
+        task: what was run, if it came so far that something follows from who was there and what was seen.
         """
+        # A check by hand with its own parameters tells nothing of those that the site asks for.
+        of_site = task if task and task.entries is None else None
+        whole = of_site if of_site and self.heard_all and not of_site.limit else None
         self.ended = True
         for host in self.refusals.hosts():
             self._take(self.refusals.answer(host, self.latest.get(host), clock.now()))
@@ -511,11 +515,15 @@ class _Intake:
             self.spool.load(self.store, self.run_id)
             with self.store.begin() as db:
                 # First who is missing, and why: who is behind with something and missing is not done with it.
-                self._settle_inventory(db, at, whole=absent_percent is not None)
-                if absent_percent is not None:
-                    absent.settle(db, self.run_id, absent_percent, at)
+                self._settle_inventory(db, at, whole=whole is not None)
+                if whole:
+                    absent.settle(db, self.run_id, whole.absent_percent, at)
                 end_run(db, self.run_id, status, cause, at, reason)
                 self._settle_refusals(db, at)
+                if of_site:
+                    after = of_site.blind_after
+                    limit = None if after is None else timedelta(seconds=after)
+                    blind.settle(db, self.run_id, of_site.site, self.looks.values(), limit, at)
         except StoreError as exc:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, at, reason)
@@ -554,6 +562,8 @@ class _Intake:
         """Take note of an answer; answers that come together are written down together, at a commit's cost."""
         self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
+        if observed.asked and (look := look_of(observed)) is not None:
+            self.looks[observed.host] = look
         self.is_blind = self.is_blind or any(result.is_blind for result in observed.results)
         now = time.monotonic()
         self.waits_since = self.waits_since if self.waiting else now

@@ -320,6 +320,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         run_timeout_seconds=min(settings.run_timeout_seconds, procedure.duration),
         changes_hosts=procedure.changes,
         absent_percent=settings.absent_hosts_percent,
+        blind_after=site.schedule.alerts.blind_after,
         environment=environment,
     )
 

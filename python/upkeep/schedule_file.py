@@ -376,6 +376,11 @@ class Alerts(Part):
         description="How far away a silence's end may be, such as 14 d; at most 30 d.",
         json_schema_extra={"default": "7 d"},
     )
+    blind_after: Seconds | None = Field(
+        default=None,
+        description="How long a check may see nothing on a host that answers. Without it: for three looks, at least "
+        "30 min, at most 7 d.",
+    )
     heartbeat: Heartbeat | None = Field(default=None)
     page: str = Field(default="", description="Where the web page stands, for links in messages.")
 

@@ -25,7 +25,7 @@ from upkeep.inventory import Place, read_places
 from upkeep.schedule_file import Schedule, Step
 from upkeep.silences import Silence
 from upkeep.site import Site
-from upkeep.store import Store, alerts, findings, outbox, silences
+from upkeep.store import Store, alerts, blind, findings, outbox, silences
 from upkeep.store.outbox import Letter
 from upkeep.store.texts import name
 
@@ -97,6 +97,7 @@ class Alerter:
         if None not in asked:
             every = {check for checks in asked for check in checks or ()}
             findings.retire_unscheduled(db, self.key, every, now)
+            blind.forget_unscheduled(db, self.key, every, now)
 
     def _places_of_hosts(self, now: datetime) -> Mapping[str, Place]:
         """Return where each host stands, if a rule asks for it; the last that could be read."""

@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 from upkeep.alerts.model import ACCEPTED, FIRST, JUDGED, RECOVERED, UNWATCHED, Alert, Member
 from upkeep.check import load
 from upkeep.store import own
-from upkeep.store.findings import FORGED_RESULT, HOST_UNREACHABLE
+from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
 from upkeep.view.text import ago, counted, exact, safe
 
 TITLES: Mapping[str, str] = {
     HOST_UNREACHABLE: "The host can be looked at",
+    BLIND: "Every check sees what it judges",
     FORGED_RESULT: "Every result of the host is Upkeep's own",
     **own.CHECKS,
 }

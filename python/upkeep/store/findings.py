@@ -43,6 +43,12 @@ FORGED_RESULT = "forged_result"
 
 It follows from no list of what is due on a host, and so is not retired with one.
 """
+BLIND = "blind"
+"""Not a check: checks see nothing on a host that answers; its subject is what blinds them. See store/blind.py."""
+NO_CHECKS = (HOST_UNREACHABLE, FORGED_RESULT, BLIND)
+OF_NO_LIST = (FORGED_RESULT, BLIND)
+"""Those of them that follow from no list of what is due on a host, nor from the way to it."""
+NO_RUN = 0
 
 
 def move(
@@ -262,7 +268,7 @@ def retire_absent(
     """
     gone = []
     for one in still:
-        if one.subject == CONNECTION or one.check_id == FORGED_RESULT:
+        if one.subject == CONNECTION or one.check_id in OF_NO_LIST:
             continue
         if asked is not None and one.check_id not in asked:
             continue
@@ -309,7 +315,7 @@ def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: da
     table = tables.finding
     where = (
         table.c.site == site,
-        table.c.check_id.not_in([*asked, FORGED_RESULT]),
+        table.c.check_id.not_in([*asked, *OF_NO_LIST]),
         table.c.subject != CONNECTION,
     )
     gone = _open_on(db, *where)
@@ -328,6 +334,17 @@ def retire_procedures(db: Connection, site: str, there: Collection[str], at: dat
 def on_host(procedure: str, host: str) -> str:
     """Return the subject of what the product says itself of a procedure on one host: `daily on web1`."""
     return name(f"{procedure} on {host}")
+
+
+def open_of_check(db: Connection, site: str, hosts: Collection[str], check: str) -> list[Finding]:
+    """Return the open findings of one check on some hosts."""
+    table = tables.finding
+    found = []
+    for some in batched(sorted(hosts)):
+        mine = (table.c.site == site, table.c.check_id == check, table.c.host.in_(some))
+        rows = db.execute(select(table).where(*mine, table.c.status == OPEN))
+        found += [of_row(row) for row in rows]
+    return found
 
 
 def own_subjects(db: Connection, site: str, check: str) -> set[str]:

@@ -17,7 +17,7 @@ from upkeep.store.texts import fingerprint, name, told
 from upkeep.verdicts import Severity, Status
 
 HOST = findings.OWN_HOST
-NO_RUN = 0
+NO_RUN = findings.NO_RUN
 NAMED_HOSTS = 5
 MANY_HOSTS = "many hosts"
 """In a host's place, where there are more than can be named; no host of Ansible's has a blank in its name."""

@@ -496,6 +496,21 @@ absent_host = Table(
     PrimaryKeyConstraint("site", "procedure", "host"),
 )
 
+blind_spot = Table(
+    # A check that sees nothing on a host, and since when; gone when it sees again. from_first: it has never seen there.
+    "blind_spot",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("from_first", Boolean, nullable=False),
+    PrimaryKeyConstraint("site", "host", "check_id"),
+)
+
 machine_clock = Table(
     # What is known of the clock of a machine that has written here; clock.py says what the columns mean.
     # server: what the database server's clock is ahead of the machine's time since boot; seen_at: by that clock.

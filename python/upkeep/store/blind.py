@@ -1,0 +1,171 @@
+"""Checks that see nothing on a host, and since when; `upkeep.blindness` says which of them have gone blind."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+
+from sqlalchemy import Connection, delete, select
+
+from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
+from upkeep.check import load
+from upkeep.store import findings, tables
+from upkeep.store.statements import Values, batched, upsert
+from upkeep.store.texts import fingerprint, name, told
+from upkeep.verdicts import Status
+
+KEY = ["site", "host", "check_id"]
+
+
+def settle(
+    db: Connection,
+    run_id: int,
+    site: str,
+    looks: Iterable[Look],
+    after: timedelta | None,
+    at: datetime,
+) -> None:
+    """Take in how the checks of a run's hosts saw, and fail what has gone blind. after: the site's own limit."""
+    site = name(site)
+    by_host = {name(one.host, 255): one for one in looks}
+    for hosts in batched(sorted(by_host)):
+        _settle(db, run_id, site, {host: by_host[host] for host in hosts}, after, at)
+
+
+def forget_unscheduled(db: Connection, site: str, asked: Collection[str], at: datetime) -> None:
+    """Forget checks that no procedure asks for any more."""
+    table = tables.blind_spot
+    gone = (table.c.site == name(site), table.c.check_id.not_in(asked))
+    hosts = list(db.execute(select(table.c.host).where(*gone).distinct()).scalars())
+    db.execute(delete(table).where(*gone))
+    _fail_and_pass(db, findings.NO_RUN, name(site), hosts, None, at)
+
+
+def _settle(
+    db: Connection,
+    run_id: int,
+    site: str,
+    looks: dict[str, Look],
+    after: timedelta | None,
+    at: datetime,
+) -> None:
+    table = tables.blind_spot
+    known = _spots(db, site, looks)
+    before = _seen_before(db, site, looks)
+    rows: list[Values] = []
+    for host, look in looks.items():
+        changed, gone = next_spots(known.get(host, {}), look, before.get(host, ()))
+        rows += [_row(site, host, one) for one in changed.values()]
+        for some in batched(sorted(gone)):
+            mine = (table.c.site == site, table.c.host == host, table.c.check_id.in_(some))
+            db.execute(delete(table).where(*mine))
+    upsert(db, table, rows, KEY)
+    concerned = sorted({row["host"] for row in rows} | known.keys())
+    _fail_and_pass(db, run_id, site, concerned, after, at)
+
+
+def _fail_and_pass(
+    db: Connection,
+    run_id: int,
+    site: str,
+    hosts: Sequence[str],
+    after: timedelta | None,
+    at: datetime,
+) -> None:
+    """Fail the causes that blind checks of these hosts, and pass those that do not any more."""
+    checks = load()
+    gathers = {one: check.gather for one, check in checks.items()}
+    intruders = {one for one, check in checks.items() if check.detects_intruders}
+    spots = _spots(db, site, hosts)
+    rows: list[Values] = []
+    first = set()
+    for host in hosts:
+        found = blind_ones(
+            spots.get(host, {}).values(), at, after, gathers=gathers, intruders=intruders
+        )
+        for one in found:
+            rows.append(_failed(site, host, one, at, run_id))
+            if one.from_first:
+                first.add((host, findings.BLIND))
+    failing = {row["fingerprint"] for row in rows}
+    for finding in findings.open_of_check(db, site, hosts, findings.BLIND):
+        if finding.fingerprint not in failing:
+            message = "each check that it blinded sees again, or is not asked for any more"
+            values = {"status": Status.PASS.value, "severity": None, "severity_rank": None}
+            rows.append(
+                _base(site, finding.host, finding.subject, at, run_id)
+                | values
+                | {"message": message, "remedy": ""}
+            )
+    if not rows:
+        return
+    rows.sort(key=itemgetter("fingerprint"))
+    names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
+    latest = [
+        {"site": site} | {one: row[one] for one in (*names, "observed_at", "run_id")}
+        for row in rows
+    ]
+    upsert(db, tables.latest_result, latest, ["fingerprint"])
+    findings.move(db, run_id, site, rows, first=first)
+
+
+def _base(site: str, host: str, subject: str, at: datetime, run_id: int) -> Values:
+    return {
+        "run_id": run_id,
+        "fingerprint": fingerprint(site, findings.BLIND, host, name(subject)),
+        "host": host,
+        "check_id": findings.BLIND,
+        "subject": name(subject),
+        "observed_at": at,
+    }
+
+
+def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Values:
+    look = f"upkeep check {one.checks[0]}{f' -i {shlex.quote(site)}' if site else ''}"
+    return _base(site, host, one.subject, at, run_id) | {
+        "status": Status.FAIL.value,
+        "severity": one.severity.value,
+        "severity_rank": one.severity.rank,
+        "message": told(one.message),
+        "remedy": f"{look} --limit {shlex.quote(host)}",
+    }
+
+
+def _row(site: str, host: str, one: Spot) -> Values:
+    return {
+        "site": site,
+        "host": host,
+        "check_id": name(one.check, 200),
+        "subject": name(one.subject),
+        "why": told(one.why),
+        "since": one.since,
+        "looks": one.looks,
+        "from_first": one.from_first,
+    }
+
+
+def _spots(db: Connection, site: str, hosts: Collection[str]) -> dict[str, dict[str, Spot]]:
+    table = tables.blind_spot
+    found: dict[str, dict[str, Spot]] = {}
+    for some in batched(sorted(hosts)):
+        query = select(table).where(table.c.site == site, table.c.host.in_(some))
+        for row in db.execute(query.with_for_update()):
+            spot = Spot(
+                row.host, row.check_id, row.subject, row.why, row.since, row.looks, row.from_first
+            )
+            found.setdefault(row.host, {})[row.check_id] = spot
+    return found
+
+
+def _seen_before(db: Connection, site: str, looks: dict[str, Look]) -> dict[str, set[str]]:
+    """Return the checks that have been answered on a host before this look."""
+    table = tables.watched
+    found: dict[str, set[str]] = {}
+    for some in batched(sorted(looks)):
+        query = select(table.c.host, table.c.check_id, table.c.since)
+        for row in db.execute(query.where(table.c.site == site, table.c.host.in_(some))):
+            if row.since < looks[row.host].at:
+                found.setdefault(row.host, set()).add(row.check_id)
+    return found

@@ -1,0 +1,156 @@
+"""Checks that have gone blind are findings, on both databases; and a real run makes one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from store_samples import NOW, SITE, answer, begun, result
+
+from upkeep.blindness import look_of
+from upkeep.observed import Due, Observed, Outcome
+from upkeep.store import Store, blind, findings, runs, tables
+from upkeep.store.observed import add_host
+from upkeep.verdicts import Status, Unknown
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def lived(store: Store) -> Lived:
+    return Lived(store)
+
+
+class Lived:
+    """A store, and one run after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def run(self, minutes: float, *answers: Observed, after: timedelta | None = None) -> None:
+        looks = [look for look in map(look_of, answers) if look]
+        with self.store.begin() as db:
+            run_id = runs.start(db, begun(minutes))
+            for one in answers:
+                add_host(db, run_id, one)
+            blind.settle(db, run_id, SITE, looks, after, NOW + minutes * MINUTE)
+
+    def told(self) -> list[tuple[str, str, str, str]]:
+        """The findings of blindness: host, subject, status, severity."""
+        with self.store.read() as db:
+            found = findings.open_ones(db, True, site=SITE)
+        return [
+            (one.host, one.subject, one.status, one.severity.value)
+            for one in sorted(found, key=lambda one: (one.host, one.id))
+            if one.check_id == "blind"
+        ]
+
+
+def logins(
+    minutes: float, *checks: str, sees: bool = False, subject: str = "journal", host: str = "web1"
+) -> Observed:
+    kind = {"unknown": Unknown.CANNOT_SEE}
+    results = [
+        result(
+            Status.PASS if sees else Status.UNKNOWN,
+            check=check,
+            subject=subject,
+            message="fine" if sees else "no journal files were found",
+            **({} if sees else kind),
+        )
+        for check in checks
+    ]
+    due = tuple(Due(check, 0, {}) for check in checks)
+    return replace(answer(*results, minutes=minutes, host=host), due=due, asked=("*",))
+
+
+def test_one_cause_blinds_four_checks_and_ends_when_all_see_again(lived: Lived) -> None:
+    checks = ("failed_logins", "brute_force", "password_spraying", "login_after_failures")
+    lived.run(0, logins(0, *checks, sees=True))
+    for minutes in (20, 40):
+        lived.run(minutes, logins(minutes, *checks))
+        assert lived.told() == []
+    lived.run(60, logins(60, *checks))
+
+    assert lived.told() == [("web1", "auth_log: journal", "open", "high")]
+    with lived.store.read() as db:
+        (one,) = findings.open_ones(db, site=SITE)
+    assert one.message == (
+        "brute_force, failed_logins, login_after_failures, password_spraying see nothing since"
+        f" {NOW + 20 * MINUTE:%Y-%m-%d %H:%M} UTC: no journal files were found"
+    )
+    assert one.remedy == f"upkeep check brute_force -i {SITE} --limit web1"
+
+    halves = logins(80, *checks[:2], sees=True).results + logins(80, *checks[2:]).results
+    lived.run(80, replace(logins(80, *checks), results=halves))
+    assert lived.told() == [("web1", "auth_log: journal", "open", "high")]
+    lived.run(100, logins(100, *checks, sees=True))
+    assert lived.told() == [("web1", "auth_log: journal", "resolved", "high")]
+    with lived.store.read() as db:
+        assert db.execute(tables.blind_spot.select()).all() == []
+
+
+def test_what_was_blind_from_its_first_look_on_is_told_with_it(lived: Lived) -> None:
+    lived.run(0, logins(0, "site_errors", subject="/var/log/access.log"))
+
+    assert lived.told() == [("web1", "access_log: /var/log/access.log", "open", "medium")]
+    with lived.store.read() as db:
+        first = db.execute(tables.finding_event.select()).all()
+    assert [one.first for one in first] == [True]
+
+
+def test_a_host_that_is_away_blinds_nothing(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins", sees=True))
+    for minutes in (20, 40, 60, 80):
+        lived.run(minutes, Observed("web1", Outcome.UNREACHABLE, NOW + minutes * MINUTE, "refused"))
+
+    assert lived.told() == []
+
+
+def test_what_is_not_asked_for_any_more_is_not_blind(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins", "disk_space"))
+    assert {one[2] for one in lived.told()} == {"open"}
+
+    lived.run(20, logins(20, "disk_space", sees=True))
+
+    assert {one[2] for one in lived.told()} == {"resolved"}
+
+
+def test_what_no_procedure_asks_for_is_forgotten(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins"))
+    with lived.store.begin() as db:
+        blind.forget_unscheduled(db, SITE, {"failed_logins"}, NOW)
+    assert [one[2] for one in lived.told()] == ["open"]
+
+    with lived.store.begin() as db:
+        blind.forget_unscheduled(db, SITE, {"disk_space"}, NOW)
+
+    assert [one[2] for one in lived.told()] == ["resolved"]
+
+
+def test_another_cause_is_another_finding(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins"))
+    lived.run(20, logins(20, "failed_logins", subject="/var/log/auth.log"))
+
+    assert lived.told() == [
+        ("web1", "auth_log: journal", "resolved", "high"),
+        ("web1", "auth_log: /var/log/auth.log", "open", "high"),
+    ]
+
+
+def test_the_site_says_how_long(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins", sees=True))
+    for minutes in (20, 30):
+        lived.run(minutes, logins(minutes, "failed_logins"), after=20 * MINUTE)
+        assert lived.told() == []
+    lived.run(40, logins(40, "failed_logins"), after=20 * MINUTE)
+
+    assert [one[2:] for one in lived.told()] == [("open", "high")]
+
+
+def test_each_host_has_its_own(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins"), logins(0, "failed_logins", host="web2"))
+    lived.run(20, logins(20, "failed_logins", sees=True), logins(20, "failed_logins", host="web2"))
+
+    assert [(one[0], one[2]) for one in lived.told()] == [("web1", "resolved"), ("web2", "open")]
