@@ -118,7 +118,11 @@ class Remark:
 
 @dataclass(frozen=True)
 class Completion:
-    """A month. teams: the average of each team's procedures; total: of all procedures."""
+    """A month. teams: the average of each team's procedures; total: of all procedures.
+
+    total_then: as it was reckoned while a gap of the schedule made an occurrence partial; None if that made no
+    difference. lacking: how much of what the schedule names has no check yet, now.
+    """
 
     month: str
     begins: datetime
@@ -129,6 +133,8 @@ class Completion:
     left_out: tuple[Remark, ...] = field(default=())
     skipped: tuple[Remark, ...] = field(default=())
     alone: tuple[Remark, ...] = field(default=())
+    total_then: float | None = None
+    lacking: int = 0
 
     @property
     def pending(self) -> int:
@@ -170,14 +176,23 @@ def complete(
     due: its due times, each once. looked: its reviews, by when their procedure was due; follow-ups by when they are.
     """
     begins, ends = month_of(month, schedule.time_zone)
-    sheet = _Sheet(schedule)
-    for those in due:
-        sheet.add_runs(those)
-    for review in looked:
-        sheet.add_review(review, now)
-    for one in unopened:
-        sheet.count(one.procedure, one.team, "missed")
+    due, looked, unopened = list(due), list(looked), list(unopened)
+
+    def sheet_of(*, as_then: bool) -> _Sheet:
+        sheet = _Sheet(schedule, as_then=as_then)
+        for those in due:
+            sheet.add_runs(those)
+        for review in looked:
+            sheet.add_review(review, now)
+        for one in unopened:
+            sheet.count(one.procedure, one.team, "missed")
+        return sheet
+
+    sheet = sheet_of(as_then=False)
     rows = tuple(sheet.in_order())
+    then = None
+    if any(Reason.LACKS in those.reasons for those in due):
+        then = _average(_by_procedure(tuple(sheet_of(as_then=True).in_order())))
     return Completion(
         month,
         begins,
@@ -188,19 +203,27 @@ def complete(
         tuple(_joined(sheet.left_out)),
         tuple(_joined(sheet.skipped)),
         tuple(sheet.alone),
+        then,
+        sum(len(one.lacking) for one in schedule.procedures.values()),
     )
 
 
-def kind_of(those: Ended) -> Count:
-    """Return what due times count as."""
+def kind_of(those: Ended, *, as_then: bool = False) -> Count:
+    """Return what due times count as.
+
+    as_then: as programs reckoned for which a gap of the schedule made each of its occurrences partial.
+    """
+    reasons = those.reasons if as_then else those.reasons - {Reason.LACKS}
     if those.state in occurrences.OPEN:
         return "pending"
     if those.caught_up:
         return _of_catch_up(those.state)
     if those.state == occurrences.SKIPPED and Reason.BLACKOUT in those.reasons:
         return "left_out"
-    if those.state == occurrences.PARTIAL and those.reasons == {Reason.LATE}:
+    if those.state == occurrences.PARTIAL and reasons == {Reason.LATE}:
         return "late"
+    if those.state == occurrences.PARTIAL and those.reasons and not reasons:
+        return "done"
     kinds: Mapping[str, Count] = {
         occurrences.DONE: "done",
         occurrences.PARTIAL: "partial",
@@ -233,8 +256,9 @@ def review_kind(review: Looked, now: datetime) -> Count:
 class _Sheet:
     """Counts, by procedure and team."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, *, as_then: bool) -> None:
         self.schedule = schedule
+        self.as_then = as_then
         self.counts: dict[tuple[str, str], dict[Count, int]] = {}
         self.left_out: list[Remark] = []
         self.skipped: list[Remark] = []
@@ -249,7 +273,7 @@ class _Sheet:
         """Count due times."""
         known = self.schedule.procedures.get(those.procedure)
         team = known.owner if known else ""
-        kind = kind_of(those)
+        kind = kind_of(those, as_then=self.as_then)
         self.count(those.procedure, team, kind, those.times)
         remark = Remark(
             those.procedure, team, "run", those.cause, those.times, those.first, those.last

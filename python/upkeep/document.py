@@ -159,6 +159,8 @@ def completion_document(found: Completion) -> dict[str, Any]:
             "ends": found.ends,
             "final": not found.pending,
             "total": _share(found.total),
+            "total_then": _share(found.total_then),
+            "lacking": found.lacking,
             "teams": {team: _share(rate) for team, rate in found.teams.items()},
             "procedures": [
                 dataclasses.asdict(row) | {"rate": _share(row.rate)} for row in found.rows

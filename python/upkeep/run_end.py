@@ -32,7 +32,7 @@ class Reason(StrEnum):
     UNSEEN = "unseen"  # hosts
     JOB_FAILED = "job_failed"
     BLIND = "blind"  # checks could not see what they judge
-    LACKS = "lacks"  # the procedure names a part that has no check yet
+    LACKS = "lacks"  # an older program's: the procedure names a part that has no check yet
     LATE = "late"
     OTHER = "other"  # what the run says itself, or what an older program wrote in words
 
@@ -53,13 +53,12 @@ def ending(
     *,
     unseen: Sequence[str] = (),
     failed_jobs: int = 0,
-    lacks: str = "",
     late: timedelta = timedelta(),
 ) -> Ending:
     """Return how an occurrence ends with its run.
 
-    status, cause, reason: the run's own. unseen: hosts. failed_jobs: on how many hosts one failed. lacks: what has no
-    check yet. late: how long after its time it ended; nothing or less if in time.
+    status, cause, reason: the run's own. unseen: hosts. failed_jobs: on how many hosts one failed.
+    late: how long after its time it ended; nothing or less if in time.
     """
     if status in UNFINISHED:
         said = f"run {status}: {cause}" if cause else f"run {status}"
@@ -74,8 +73,6 @@ def ending(
     if status == PARTIAL and not found and reason is not Reason.BLIND:
         # That a check could not see leaves open what it would have found, not whether it was executed.
         found.append((Reason.OTHER, cause))
-    if lacks:
-        found.append((Reason.LACKS, f"lacks {lacks}"))
     if late > timedelta():
         minutes = late.total_seconds() / 60
         found.append((Reason.LATE, f"late: ended {minutes:.0f} min after its time"))

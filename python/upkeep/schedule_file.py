@@ -106,8 +106,7 @@ class Review(Part):
     links: tuple[Link, ...] = Field(default=(), description="What else to look at.")
     lacks: tuple[str, ...] = Field(
         default=(),
-        description="What it should show and no machine collects yet; its procedure's occurrences are partial until "
-        "then.",
+        description="What it should show and no machine collects yet: a gap of the schedule, told beside the review.",
     )
 
 
@@ -128,7 +127,7 @@ class Procedure(Part):
     )
     lacks: tuple[str, ...] = Field(
         default=(),
-        description="What it shall do that no check does yet; its occurrences are partial until then.",
+        description="What it shall do that no check does yet: a gap of the schedule, told beside its rate.",
     )
     covers: tuple[str, ...] = Field(
         default=(), description="Which lines of your own maintenance schedule it carries out."

@@ -550,12 +550,12 @@ def test_what_only_observes_is_not_owed(driven: Make) -> None:
         assert occurrences.debts(db, one.scheduler.key) == []
 
 
-def test_what_is_lacking_makes_it_partial(driven: Make) -> None:
+def test_a_gap_of_the_schedule_is_no_gap_of_its_run(driven: Make) -> None:
     one = driven(daily(lacks=["D5: Web Vitals"]), "2099-06-10T02:00")
 
     one.go("2099-06-10T03:00")
 
-    assert one.all() == [("due", "10 03:00", "partial", "lacks D5: Web Vitals")]
+    assert one.all() == [("due", "10 03:00", "done", "")]
 
 
 def test_no_more_runs_at_once_than_allowed_and_the_urgent_first(

@@ -58,7 +58,12 @@ def again(state: str, cause: str = "for the one missed") -> Ended:
     [
         (run("done"), "done"),
         (run("partial", "not seen: web2", Reason.UNSEEN), "partial"),
-        (run("partial", "lacks A; late", Reason.LACKS, Reason.LATE), "partial"),
+        # A gap of the schedule, which made it partial for older programs.
+        (run("partial", "lacks A", Reason.LACKS), "done"),
+        (run("partial", "lacks A; late", Reason.LACKS, Reason.LATE), "late"),
+        (run("partial", "x", Reason.LACKS, Reason.UNSEEN), "partial"),
+        (run("partial", "x", Reason.LACKS, Reason.OTHER), "partial"),
+        (run("partial", "an older program's"), "partial"),
         (run("partial", "late: what it says decides nothing", Reason.OTHER), "partial"),
         (run("partial", "x", Reason.LATE), "late"),
         (run("failed", "run failed: no host matches"), "failed"),
@@ -78,6 +83,8 @@ def again(state: str, cause: str = "for the one missed") -> Ended:
 )
 def test_what_a_due_time_counts_as(those: Ended, kind: str) -> None:
     assert kind_of(those) == kind
+    as_then = "partial" if Reason.LACKS in those.reasons else kind
+    assert kind_of(those, as_then=True) == as_then
 
 
 END = DAY + timedelta(hours=8)
@@ -130,6 +137,15 @@ def test_totals_average_procedures_and_never_occurrences() -> None:
     )
     assert [row.rate for row in found.rows] == [1.0, 0.0]
     assert (found.total, found.teams) == (0.5, {"ops": 0.5})
+
+
+def test_a_month_that_an_older_program_has_reckoned_shows_both_rates() -> None:
+    gap, seen = run("partial", "lacks A", Reason.LACKS, times=3), run("done")
+
+    both, now = completed([gap, seen], []), completed([seen], [])
+
+    assert (both.total, both.total_then) == (1.0, 0.25)
+    assert (now.total, now.total_then) == (1.0, None)
 
 
 def test_a_procedure_of_two_teams_is_one_procedure() -> None:

@@ -21,7 +21,7 @@ MANY = [f"web{number}" for number in range(1, 8)]
         (("done", "2 hosts were asked again", None), {}, "done", "", ""),
         (("failed", "no host matches", None), {}, "failed", "run failed: no host matches", "no_end"),
         (("crashed", "", None), {"unseen": ["a"]}, "failed", "run crashed", "no_end"),
-        (("interrupted", "Ctrl-C", None), {"lacks": "A"}, "failed", "run interrupted: Ctrl-C", "no_end"),
+        (("interrupted", "Ctrl-C", None), {}, "failed", "run interrupted: Ctrl-C", "no_end"),
         (("partial", "1 of 2 hosts not seen", None), {"unseen": ["web2"]}, "partial", "not seen: web2", "unseen"),
         (("partial", "", None), {"unseen": MANY}, "partial", "not seen: web1, web2, web3, web4, web5 …", "unseen"),
         (("partial", "x", None), {"failed_jobs": 1}, "partial", "a job failed on 1 host", "job_failed"),
@@ -34,11 +34,8 @@ MANY = [f"web{number}" for number in range(1, 8)]
         (("partial", "whatever", Reason.BLIND), {"unseen": ["a"]}, "partial", "not seen: a", "unseen"),
         (("partial", "some checks could not see what they judge", None), {}, "partial",
          "some checks could not see what they judge", "other"),
-        (("done", "", None), {"lacks": "A"}, "partial", "lacks A", "lacks"),
         (("done", "", None), {"late": timedelta(minutes=5)}, "partial", "late: ended 5 min after its time", "late"),
         (("done", "", None), {"late": timedelta(minutes=-5)}, "done", "", ""),
-        (("done", "", None), {"lacks": "A", "late": timedelta(minutes=5)}, "partial",
-         "lacks A; late: ended 5 min after its time", "lacks,late"),
     ],
 )  # fmt: skip
 def test_how_an_occurrence_ends(
@@ -53,7 +50,7 @@ def test_how_an_occurrence_ends(
     assert (ended.state, ended.cause, kept(ended.reasons)) == (state, cause, reasons)
     # An older program wrote the same words; from them follows the same.
     if state != "done" and kept(ended.reasons) == reasons:
-        assert OLD.reasons_of(state, cause, given.get("lacks", "")) == reasons
+        assert OLD.reasons_of(state, cause, "") == reasons
 
 
 @pytest.mark.parametrize(
@@ -96,6 +93,9 @@ def test_what_a_newer_program_has_kept_counts_as_other() -> None:
 
 
 def test_a_reason_without_words_leaves_no_gap_between_the_others() -> None:
-    ended = ending("partial", "", None, lacks="A")
+    late = timedelta(minutes=5)
 
-    assert ended == Ending("partial", "lacks A", (Reason.OTHER, Reason.LACKS))
+    ended = ending("partial", "", None, late=late)
+
+    words = "late: ended 5 min after its time"
+    assert ended == Ending("partial", words, (Reason.OTHER, Reason.LATE))

@@ -368,7 +368,6 @@ def run_ended(
         reason,
         unseen=unseen,
         failed_jobs=_failed_jobs(db, run_id),
-        lacks=one.lacks,
         late=now - one.ends_by,
     )
     end(db, one.id, ended, now, (CLAIMED, RUNNING))

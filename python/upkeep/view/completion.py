@@ -29,6 +29,15 @@ def print_completion(
     if found.total is None:
         said = "nothing that was due counts"
     screen.line((f"{found.month}: {said}.", "bold"))
+    if found.total_then is not None:
+        screen.line(
+            f"As it was reckoned then, with the schedule's gaps: {percent(found.total_then)}."
+        )
+    if found.lacking:
+        gaps = counted(found.lacking, "thing")
+        screen.line(
+            f"{gaps} of the schedule without a check yet; `lacks` in schedule.yml says which."
+        )
     if found.pending:
         waits = f"{counted(found.pending, 'thing')} still in time: the month is not final."
         screen.line((waits, STYLES["warn"]))
