@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,17 @@ from store_samples import answer, begun, result
 
 from upkeep import clock
 from upkeep.alerts.alerter import Alerter
+from upkeep.blindness import look_of
 from upkeep.document import schema
 from upkeep.errors import StoreError
+from upkeep.observed import Due
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
     acts,
+    blind,
+    findings,
     occurrences,
     open_store,
     run_requests,
@@ -571,6 +576,44 @@ def test_today_says_how_it_stands(visitor: Any) -> None:
     assert "<h1>1 of 2 hosts needs you</h1>" in page
     assert "backup_fresh" in page
     assert "✗ fail high" in page
+
+
+def test_today_is_not_well_where_nothing_could_be_seen(store: Store) -> None:
+    add_users(store, NOW)
+    given = [result(Status.UNKNOWN, host=host, check="failed_logins") for host in ("web1", "web2")]
+    hosts = [
+        replace(answer(one, host=one.host), due=(Due("failed_logins", 0, {}),), asked=("*",))
+        for one in given
+    ]
+    with store.begin() as db:
+        number = runs.start(db, begun(started_at=NOW))
+        db.execute(  # they have seen something before
+            tables.watched.insert(),
+            [
+                {
+                    "site": SITE,
+                    "host": one.host,
+                    "check_id": "failed_logins",
+                    "since": NOW - timedelta(days=1),
+                }
+                for one in hosts
+            ],
+        )
+        for one in hosts:
+            add_host(db, number, one)
+        blind.settle(db, number, SITE, filter(None, map(look_of, hosts)), None, NOW)
+        assert findings.open_ones(db, site=SITE) == []
+    with served(Setting(store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as where:
+        one = Visitor(where)
+        one.sign_in("viewer")
+        page, api = one.get("/").text, one.get("/api/today").json()
+        one.client.close()
+
+    assert "<h1>2 of 2 hosts need you</h1>" in page
+    assert "What sees nothing" in page
+    assert "Nothing is open" not in page
+    assert (api["hosts_in_need"], api["blind_checks"]) == (2, 2)
+    assert api["sentence"].startswith("2 of 2 hosts need you: ")
 
 
 def test_what_a_host_says_is_text(visitor: Any) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -152,11 +153,13 @@ def _spots(db: Connection, site: str, hosts: Collection[str]) -> dict[str, dict[
     for some in batched(sorted(hosts)):
         query = select(table).where(table.c.site == site, table.c.host.in_(some))
         for row in db.execute(query.with_for_update()):
-            spot = Spot(
-                row.host, row.check_id, row.subject, row.why, row.since, row.looks, row.from_first
-            )
-            found.setdefault(row.host, {})[row.check_id] = spot
+            found.setdefault(row.host, {})[row.check_id] = of_row(row)
     return found
+
+
+def of_row(row: Any) -> Spot:
+    """Return the check that a row of the table tells of."""
+    return Spot(row.host, row.check_id, row.subject, row.why, row.since, row.looks, row.from_first)
 
 
 def _seen_before(db: Connection, site: str, looks: dict[str, Look]) -> dict[str, set[str]]:

@@ -22,8 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
+from upkeep.blindness import Spot
 from upkeep.store import tables
-from upkeep.store.findings import OPEN, Finding
+from upkeep.store.blind import of_row as spot_of
+from upkeep.store.findings import BLIND, OPEN, Finding
 from upkeep.store.findings import of_row as finding_of
 from upkeep.store.observed import of_row as result_of
 from upkeep.store.occurrences import Occurrence
@@ -209,17 +211,22 @@ def events(db: Connection, finding_id: int, count: int) -> list[Event]:
 
 @dataclass(frozen=True)
 class Stand:
-    """How all hosts stand now. failed: open findings by severity; waived: how many of them are."""
+    """How all hosts stand now.
+
+    failed: open findings by severity; waived: how many of them are. blind: how many checks see nothing on a host that
+    answers, gone blind or not yet.
+    """
 
     hosts: int
     hosts_in_need: int
     failed: dict[Severity, int]
     waived: int
+    blind: int = 0
 
 
 def stand(db: Connection, site: str) -> Stand:
     """Return how all hosts stand now."""
-    table, latest = tables.finding, tables.latest_result
+    table, latest, spot = tables.finding, tables.latest_result, tables.blind_spot
     is_open = (table.c.status == OPEN, *_of(table, site))
     rows = db.execute(
         select(table.c.severity, func.count()).where(*is_open).group_by(table.c.severity)
@@ -228,14 +235,27 @@ def stand(db: Connection, site: str) -> Stand:
     need = select(table.c.host).where(*is_open, bad).distinct()
     # The product's own troubles stand on a host that the inventory does not know.
     hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN, *_of(latest, site)).distinct()
-    need = need.where(table.c.host != HOST)
+    blind = select(spot.c.host).where(*_of(spot, site))
+    in_need = need.where(table.c.host != HOST).union(blind)
     waived = select(table.c.id).where(*is_open, table.c.waiver_id.is_not(None))
     return Stand(
         hosts=_count(db, hosts),
-        hosts_in_need=_count(db, need),
+        hosts_in_need=_count(db, in_need),
         failed={Severity(severity): number for severity, number in rows},
         waived=_count(db, waived),
+        blind=_count(db, select(spot.c.check_id).where(*_of(spot, site))),
     )
+
+
+def blind_checks(db: Connection, site: str, count: int) -> list[Spot]:
+    """Return checks that see nothing on hosts of which nothing is said of that yet, the longest first."""
+    table, finding = tables.blind_spot, tables.finding
+    told = select(finding.c.host).where(
+        finding.c.status == OPEN, finding.c.check_id == BLIND, *_of(finding, site)
+    )
+    query = select(table).where(*_of(table, site), table.c.host.not_in(told))
+    query = query.order_by(table.c.since, table.c.host, table.c.check_id).limit(count)
+    return [spot_of(row) for row in db.execute(query)]
 
 
 def _count(db: Connection, query: Any) -> int:

@@ -43,6 +43,7 @@ def show_today(ask: Ask) -> Response:
             else f"{found.headline}.",
             "hosts": sum(found.summary.hosts.values()),
             "hosts_in_need": found.summary.hosts_in_need,
+            "blind_checks": found.summary.counts.unknown,
             "findings": {one.value: number for one, number in found.summary.counts.failed.items()},
             "worst": [finding_document(one) for one in found.worst],
             "running": [one.id for one in found.running],

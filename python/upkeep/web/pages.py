@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from upkeep.blindness import Spot
 from upkeep.host_limit import why_not_again
 from upkeep.observed import Outcome
 from upkeep.roles import Role
@@ -48,13 +49,18 @@ LETTERS = Letters()
 # --- today -----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Today:
-    """How it stands. worst: findings; badly: the newest run of each procedure that did not end well."""
+    """How it stands.
+
+    worst: findings; blind: checks that see nothing, and no finding says so yet; badly: the newest run of each procedure
+    that did not end well.
+    """
 
     headline: str
     clauses: str
     kind: str
     summary: RunSummary
     worst: list[findings.Finding]
+    blind: list[Spot]
     running: list[RunSummary]
     asked: list[run_requests.RunRequest]
     badly: list[RunSummary]
@@ -77,6 +83,7 @@ def today(ask: Ask) -> Today:
     with ask.store.read() as db:
         stand = queries.stand(db, site)
         worst = queries.findings(db, site, WORST_ON_TODAY, waived=False)
+        blind = queries.blind_checks(db, site, WORST_ON_TODAY)
         under_way = runs.unfinished(db, site=site)[:RUNNING_ON_TODAY]
         running = [of_run(db, one) for one in under_way]
         asked = run_requests.waiting(db, site or None)
@@ -95,19 +102,21 @@ def today(ask: Ask) -> Today:
         started_at=ask.now,
         hosts={Outcome.OK: stand.hosts} if stand.hosts else {},
         hosts_in_need=stand.hosts_in_need,
-        counts=Counts(passed=1 if stand.hosts else 0, failed=stand.failed),
+        counts=Counts(passed=1 if stand.hosts else 0, failed=stand.failed, unknown=stand.blind),
     )
     troubles = [_trouble_of(one) for one in worst if one.severity is not Severity.INFO]
+    troubles += map(_trouble_of_blind, blind)
+    troubles.sort(key=lambda one: one.order)
     said = headline(LETTERS, summary, troubles)
     kind = "pass"
     if any(one.rank <= 2 for one in stand.failed):
         kind = "fail"
     elif stand.hosts_in_need:
-        kind = "warn"
+        kind = "warn" if stand.failed else "unknown"
     elif not stand.hosts or badly:
         kind = "unknown"
     return Today(
-        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst, running,
+        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst, blind, running,
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
         ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
         late_ones(ask), debts, waiting(ask, WORST_ON_TODAY), owed(ask),
@@ -124,6 +133,12 @@ def _trouble_of(one: findings.Finding) -> Trouble:
         one.host, one.check_id, one.subject, Status.FAIL, one.severity, one.message, one.remedy,
         observed_at=one.last_seen_at,
     )  # fmt: skip
+
+
+def _trouble_of_blind(one: Spot) -> Trouble:
+    return Trouble(
+        one.host, one.check, one.subject, Status.UNKNOWN, None, one.why, "", observed_at=one.since
+    )
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
