@@ -27,6 +27,7 @@ from upkeep import account, child, clock, kept_files, machines, runner
 from upkeep.blindness import Look, look_of
 from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
+from upkeep.judge import with_next_steps
 from upkeep.leftover import LeftOver
 from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
@@ -126,7 +127,7 @@ def run(
         except BaseException:  # there is no run that could have an end
             shutil.rmtree(workspace, ignore_errors=True)
             raise
-        with _Intake(run_id, store, workspace, progress, stop, began_at) as intake:
+        with _Intake(run_id, task.site, store, workspace, progress, stop, began_at) as intake:
             order = replace(_order(task, workspace, limit), answered=answered, silent=silent)
             _run(task, order, intake, stop)
     return run_id
@@ -298,6 +299,7 @@ class _Intake:
     def __init__(
         self,
         run_id: int,
+        site: str,
         store: Store,
         workspace: Path,
         progress: Progress,
@@ -305,6 +307,7 @@ class _Intake:
         began_at: datetime,
     ) -> None:
         self.run_id = run_id
+        self.site = site
         self.store = store
         self.workspace = workspace
         self.spool = Spool(workspace / "spool")
@@ -560,6 +563,7 @@ class _Intake:
 
     def _take(self, observed: Observed) -> None:
         """Take note of an answer; answers that come together are written down together, at a commit's cost."""
+        observed = with_next_steps(observed, self.site)
         self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
         if observed.asked and (look := look_of(observed)) is not None:

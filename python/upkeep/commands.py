@@ -20,7 +20,7 @@ from upkeep.document import dumps, finding_document, run_document
 from upkeep.documentation import options_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.host_limit import absolute_limit
-from upkeep.judge import judge_again
+from upkeep.judge import judge_again, with_next_steps
 from upkeep.kept_files import (
     remove_reports,
     remove_stray_reports,
@@ -205,7 +205,7 @@ def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
                     _note(
                         f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}"
                     )
-            judged = judge_again(observed, load(), due)
+            judged = with_next_steps(judge_again(observed, load(), due), run.site)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
         summary = of_run(db, run)

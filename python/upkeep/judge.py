@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -180,8 +181,7 @@ def unseen(
     """Return that a host was not seen: one unknown for each check that is due, and what is wrong with the way there."""
     results: dict[tuple[str, str], list[Result]] = {}
     for item in due:
-        remedy = f"upkeep doctor --limit {host}"
-        verdict = unknown(message, remedy=remedy)
+        verdict = unknown(message)
         _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
     way = Seen(0, Observation(CONNECTION, {"problem": message}), "")
     for check in checks.values():
@@ -199,6 +199,19 @@ def unseen(
         due=tuple(due),
         results=tuple(_settled(given) for given in results.values()),
     )
+
+
+def with_next_steps(observed: Observed, site: str) -> Observed:
+    """Return the answer with a next step for all that could not be seen and has none of its own. site: its folder."""
+    if not any(one.is_blind and not one.remedy for one in observed.results):
+        return observed
+    of_site = f" -i {shlex.quote(site)}" if site else ""
+    look = f"upkeep doctor{of_site} --limit {shlex.quote(observed.host)}"
+    results = (
+        replace(one, remedy=look) if one.is_blind and not one.remedy else one
+        for one in observed.results
+    )
+    return replace(observed, results=tuple(results))
 
 
 def _judged(
@@ -271,7 +284,8 @@ def _result(
 ) -> Result:
     """Return the verdict with its place."""
     check = checks.get(item.check)
-    remedy = verdict.remedy or (check.remedy if check else "")
+    # What fixes a failure fixes no blindness: renewing a certificate that could not be read would be a wrong change.
+    of_check = check.remedy if check and verdict.status is Status.FAIL else ""
     return Result(
         host=host,
         check=item.check,
@@ -279,7 +293,7 @@ def _result(
         status=verdict.status,
         severity=verdict.severity,
         message=_cut(verdict.message),
-        remedy="" if verdict.status is Status.PASS else _cut(remedy),
+        remedy="" if verdict.status is Status.PASS else _cut(verdict.remedy or of_check),
         measures=verdict.measures,
         controls=check.controls if check else (),
         observed_at=now,

@@ -194,7 +194,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_any_event_is_taken_in_and_only_its_host_has_rows(
     world: World, kind: Any, data: Any
 ) -> None:
-    intake = _Intake(world.run_id, world.store, world.folder, Nobody(), NEVER, clock.now())
+    intake = _Intake(world.run_id, "", world.store, world.folder, Nobody(), NEVER, clock.now())
     ears = Ears(intake, world.folder)
     number = str(uuid.uuid4())
     content = {"uuid": number, "event": kind, "event_data": data}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import CONNECTION, Check
+from upkeep.check import CONNECTION, Check, load
 from upkeep.judge import _settled as settled
-from upkeep.judge import judge_again, judge_answer, unseen
+from upkeep.judge import judge_again, judge_answer, unseen, with_next_steps
 from upkeep.observed import Due, Observed, Outcome, Request, Seen, from_json, to_json
 from upkeep.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, failed, passed
 
@@ -547,7 +547,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
         )
         expected = (
             Result("web1", "number", "*", Status.UNKNOWN, None, message,
-                   "upkeep doctor --limit web1", (), ("45 CFR 164.312(b)",), NOW, unknown=Unknown.CANNOT_SEE),
+                   "", (), ("45 CFR 164.312(b)",), NOW, unknown=Unknown.CANNOT_SEE),
             Result("web1", "way", CONNECTION, Status.FAIL, Severity.HIGH, message, "look", (), (), NOW),
         )  # fmt: skip
         assert observed == Observed(
@@ -702,3 +702,37 @@ def test_what_an_older_program_calls_unknown_was_not_seen(
     assert (found.is_blind, found.has_nothing_to_judge) == (blind, nothing)
     assert not result_of(Status.PASS).is_blind
     assert not result_of(Status.FAIL).has_nothing_to_judge
+
+
+@pytest.mark.parametrize(
+    ("site", "kind", "own", "step"),
+    [
+        ("", Unknown.CANNOT_SEE, "", "upkeep doctor --limit web1"),
+        ("/srv/my site", Unknown.CANNOT_SEE, "", "upkeep doctor -i '/srv/my site' --limit web1"),
+        ("", Unknown.CANNOT_SEE, "apt-get install openssl", "apt-get install openssl"),
+        ("", Unknown.NOTHING_TO_JUDGE, "", ""),
+    ],
+)
+def test_what_could_not_be_seen_has_its_own_next_step(
+    site: str, kind: Unknown, own: str, step: str
+) -> None:
+    one = replace(result_of(Status.UNKNOWN, kind), remedy=own)
+    observed = Observed("web1", Outcome.OK, NOW, results=(one, result_of(Status.PASS)))
+
+    told = with_next_steps(observed, site)
+
+    assert [each.remedy for each in told.results] == [step, ""]
+
+
+@pytest.mark.parametrize("name", sorted(load()))
+def test_no_check_says_of_the_unseen_what_would_fix_a_failure(name: str) -> None:
+    """A certificate that could not be read is not to be renewed at night."""
+    check = load()[name]
+    due = (Due(check.id, 0, {}),)
+    request = (Request(check.gather, {}),)
+    given = {"answers": [{"observations": [], "error": "not done after 3 s"}]}
+    broken = {"answers": [{"observations": [{"subject": "a", "error": "refused"}], "error": ""}]}
+
+    for one in (given, broken):
+        seen = judge_answer("web1", due, request, one, {check.id: check}, NOW, 0.5)
+        assert [each.remedy for each in seen.results if each.is_blind] == [""]
