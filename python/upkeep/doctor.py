@@ -26,7 +26,7 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import account, parameters
+from upkeep import account, parameters, templates
 from upkeep.check import load
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.inventory import read_inventory
@@ -35,7 +35,7 @@ from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
-from upkeep.site import Site, without_templates
+from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.text import command
@@ -227,14 +227,23 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
 
     Of `a|b|python:c`, one is enough: a program, or a library of Python.
     """
-    asked = {one: value for one, value in variables.items() if one.startswith(parameters.VARIABLES)}
+    known = templates.listed(variables)
+    asked = {
+        one: templates.resolved(value, known)
+        for one, value in known.items()
+        if one.startswith(parameters.VARIABLES)
+    }
     plain = {
-        one: [without_templates(entry) for entry in value] if isinstance(value, list) else value
+        one: [each for each in value if not parameters.is_opaque(each)]
+        if isinstance(value, list)
+        else value
         for one, value in asked.items()
-        if not isinstance(value, str) or "{{" not in value
+        if not parameters.is_template(value)
     }
     try:
         entries = parameters.merge_entries(plain, load())
+        for entry in entries:
+            parameters.examine(entry, load())
     except ParameterError as exc:
         return Line(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not entries and len(plain) == len(asked):

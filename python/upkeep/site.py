@@ -165,7 +165,7 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
 def lint_entries(inventory: Path) -> Iterator[str]:
     """Yield what is wrong with an inventory's YAML files: upkeep_checks_<name>, names like it, hosts of our name.
 
-    A value with a template in it is only known when Ansible runs; `observe` looks at it again then.
+    What a template gives is only known when Ansible runs; `observe` looks at it again then.
     """
     for path in _yaml_files(inventory):
         file = load_yaml(path)
@@ -216,7 +216,7 @@ def misspelt(name: str) -> str:
 
 
 def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
-    if isinstance(entries, str) and "{{" in entries:
+    if parameters.is_template(entries):
         return
     if not isinstance(entries, list):
         found = f"found {type(entries).__name__}; expected a list of checks"
@@ -225,26 +225,9 @@ def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
     for index, entry in enumerate(entries):
         place = (*key, index)
         try:
-            check = parameters.find(entry, load_checks())
-            params, _limits = parameters.split(check, without_templates(entry))
-            parameters.validate(check, params, partly=_has_template(entry))
+            parameters.examine(entry, load_checks())
         except ParameterError as exc:
-            yield f"{file.place((*place, exc.key) if exc.key else place)}: {key[-1]}: {exc}"
-
-
-def _has_template(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_template(one) for one in value.values())
-    if isinstance(value, list):
-        return any(_has_template(one) for one in value)
-    return isinstance(value, str) and "{{" in value
-
-
-def without_templates(entry: Any) -> Any:
-    """Return the entry without the parameters that hold a template."""
-    if not isinstance(entry, Mapping):
-        return entry
-    return {name: value for name, value in entry.items() if not _has_template(value)}
+            yield f"{file.place((*place, *exc.path))}: {key[-1]}: {exc}"
 
 
 def _variables(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
