@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,45 @@ def read_inventory(
     variables = listed.pop("_meta", {}).get("hostvars", {})
     names = {name for group in listed.values() for name in group.get("hosts", ())}
     return {name: variables.get(name, {}) for name in sorted(names | set(variables))}
+
+
+STATIC = {
+    "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml",
+    "ANSIBLE_VARS_ENABLED": "",
+    **WHOLE,
+}
+"""Lets Ansible read files of hosts and groups, and run nothing: no script, no plugin of the site's, no vault."""
+
+
+def read_listing(
+    inventory: str, environment: Mapping[str, str] | None = None, *, whole: bool = False
+) -> dict[str, Any]:
+    """Return what `ansible-inventory --list` says; whole: raise ConfigurationError if a source cannot be read."""
+    return _list(inventory, "", {**(environment or {}), **(WHOLE if whole else {})})
+
+
+def read_static(inventory: Path) -> dict[str, Any] | None:
+    """Return what the inventory's files list, without running anything of the site's; None if they do not say it all.
+
+    A script, the configuration of a plugin, or an ansible.cfg that says how an inventory is read: only a run tells.
+    Variables are those of the inventory's own files, without group_vars and host_vars.
+    """
+    config = inventory.parent / "ansible.cfg"
+    if config.is_file() and "[inventory]" in config.read_text(encoding="utf-8", errors="replace"):
+        return None
+    sources = [inventory] if inventory.is_file() else inventory.rglob("*")
+    if any(one.is_file() and _is_script(one) for one in sources):
+        return None
+    own = {name: one for name, one in os.environ.items() if not name.startswith("ANSIBLE_")}
+    try:
+        return _list(str(inventory), "", STATIC, inherited=own)
+    except ConfigurationError:
+        return None
+
+
+def _is_script(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"#!"
 
 
 @dataclass(frozen=True)
@@ -81,11 +121,12 @@ def _list(
     limit: str,
     environment: Mapping[str, str] | None,
     stop: child.Stop | None = None,
+    inherited: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return what ansible-inventory lists."""
     command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", inventory, "--list"]
     command += ["--limit", limit] if limit else []
-    told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **(environment or {})})
+    told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **(environment or {})}, inherited)
     try:
         done = child.run(command, seconds=TIMEOUT_SECONDS, environment=told, stop=stop)
     except OSError as exc:

@@ -182,6 +182,60 @@ def lint_entries(inventory: Path) -> Iterator[str]:
                 yield from _lint_jobs(file, key, value)
 
 
+@dataclass(frozen=True)
+class Definition:
+    """Where the inventory's files say a variable. inline: in a file of hosts, not below group_vars or host_vars.
+
+    group: of which group; empty if it is one host's own. host: that host.
+    """
+
+    variable: str
+    value: Any
+    group: str
+    host: str
+    inline: bool
+    file: YamlFile
+    key: Key
+
+    @property
+    def place(self) -> str:
+        """Return `file:line`."""
+        return self.file.place(self.key)
+
+
+def definitions(inventory: Path) -> Iterator[Definition]:
+    """Yield all variables that an inventory's YAML files say, but for those that are vaulted as a whole."""
+    for path in _yaml_files(inventory):
+        parts = path.parts[len((inventory if inventory.is_dir() else inventory.parent).parts) :]
+        file = load_yaml(path)
+        if not isinstance(file.value, Mapping):
+            continue
+        if parts[0] in ("group_vars", "host_vars") and len(parts) > 1:
+            name = parts[1].removesuffix(path.suffix) if len(parts) == 2 else parts[1]
+            group, host = (name, "") if parts[0] == "group_vars" else ("", name)
+            for key, value in file.value.items():
+                yield Definition(str(key), value, group, host, False, file, (str(key),))
+        else:
+            for name, value in file.value.items():
+                yield from _inline(file, (str(name),), value)
+
+
+def _inline(file: YamlFile, key: Key, group: Any) -> Iterator[Definition]:
+    """Yield what a group of a file of hosts says, and the groups and hosts in it."""
+    if not isinstance(group, Mapping):
+        return
+    name = str(key[-1])
+    of_group, hosts, children = (group.get(one) for one in ("vars", "hosts", "children"))
+    for one, value in of_group.items() if isinstance(of_group, Mapping) else ():
+        yield Definition(str(one), value, name, "", True, file, (*key, "vars", str(one)))
+    for host, variables in hosts.items() if isinstance(hosts, Mapping) else ():
+        for one, value in variables.items() if isinstance(variables, Mapping) else ():
+            place = (*key, "hosts", str(host), str(one))
+            yield Definition(str(one), value, "", str(host), True, file, place)
+    for child, inner in children.items() if isinstance(children, Mapping) else ():
+        yield from _inline(file, (*key, "children", str(child)), inner)
+
+
 def _lint_jobs(file: YamlFile, key: Key, jobs: Any) -> Iterator[str]:
     """Yield jobs that are meant to be one of ours and are not: they would never run. Others are the site's own."""
     known = sorted(one.name for one in ROLES.iterdir() if one.is_dir())
