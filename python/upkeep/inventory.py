@@ -15,6 +15,7 @@ from upkeep import child
 from upkeep.errors import ConfigurationError
 
 TIMEOUT_SECONDS = 120
+PROGRAM = Path(sys.executable).parent / "ansible-inventory"
 ENVIRONMENT = "upkeep_environment"
 """The variable by which hosts of production, staging, … are told apart."""
 
@@ -36,9 +37,26 @@ def read_inventory(
     Raises ConfigurationError with what Ansible says of an inventory that it cannot read; whole: also if it cannot read
     one of several sources.
     """
-    listed = _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})}, stop)
-    variables = listed.pop("_meta", {}).get("hostvars", {})
-    names = {name for group in listed.values() for name in group.get("hosts", ())}
+    return hosts_of(read_listing(inventory, limit, environment, whole=whole, stop=stop))
+
+
+def read_listing(
+    inventory: str,
+    limit: str = "",
+    environment: Mapping[str, str] | None = None,
+    *,
+    whole: bool = False,
+    stop: child.Stop | None = None,
+) -> dict[str, Any]:
+    """Return what `ansible-inventory --list` says, groups too; raise as read_inventory does."""
+    return _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})}, stop)
+
+
+def hosts_of(listing: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the variables of each host that is listed, by name."""
+    groups = {name: group for name, group in listing.items() if name != "_meta"}
+    variables = listing.get("_meta", {}).get("hostvars", {})
+    names = {name for group in groups.values() for name in group.get("hosts", ())}
     return {name: variables.get(name, {}) for name in sorted(names | set(variables))}
 
 
@@ -48,13 +66,6 @@ STATIC = {
     **WHOLE,
 }
 """Lets Ansible read files of hosts and groups, and run nothing: no script, no plugin of the site's, no vault."""
-
-
-def read_listing(
-    inventory: str, environment: Mapping[str, str] | None = None, *, whole: bool = False
-) -> dict[str, Any]:
-    """Return what `ansible-inventory --list` says; whole: raise ConfigurationError if a source cannot be read."""
-    return _list(inventory, "", {**(environment or {}), **(WHOLE if whole else {})})
 
 
 def read_static(inventory: Path) -> dict[str, Any] | None:
@@ -124,7 +135,7 @@ def _list(
     inherited: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return what ansible-inventory lists."""
-    command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", inventory, "--list"]
+    command = [str(PROGRAM), "-i", inventory, "--list"]
     command += ["--limit", limit] if limit else []
     told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **(environment or {})}, inherited)
     try:

@@ -6,21 +6,24 @@ The inventory is given as it was listed, without running anything of the site's 
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from upkeep import parameters
 from upkeep.check import load
-from upkeep.host_groups import Groups, is_opaque, matching, unmatched
-from upkeep.inventory import ENVIRONMENT
+from upkeep.host_groups import Groups, groups_of, is_opaque, matching, unmatched
+from upkeep.inventory import ENVIRONMENT, PROGRAM
 from upkeep.parameters import ParameterError, has_template, is_template, nearest
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark
 from upkeep.site import READ, Definition
 from upkeep.templates import DEPTH, resolved
-from upkeep.yaml_file import Key
+from upkeep.yaml_file import Key, YamlFile
 
 NAMED = 3
 """Of many hosts, so many are named."""
@@ -32,13 +35,24 @@ NAME = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 class Inventory:
     """An inventory as far as it is known. environments: what hosts say as upkeep_environment; None if not all is known.
 
-    graph: the command that shows it.
+    graph: the command that shows it. path: where it is.
     """
 
     groups: Groups
     said: tuple[Definition, ...] = ()
     environments: frozenset[str] | None = None
     graph: str = "ansible-inventory --graph"
+    path: str = ""
+
+
+def inventory_of(path: Path, listing: Mapping[str, Any], said: Sequence[Definition]) -> Inventory:
+    """Return what is known of an inventory: as it was listed, and what its files say."""
+    hosts = listing.get("_meta", {}).get("hostvars", {}).values()
+    values = [one[ENVIRONMENT] for one in hosts if ENVIRONMENT in one]
+    values += [one.value for one in said if one.variable == ENVIRONMENT]
+    program = shutil.which("ansible-inventory") or str(PROGRAM)
+    graph = shlex.join([program, "-i", str(path), "--graph"])
+    return Inventory(groups_of(listing), tuple(said), environments_of(values), graph, str(path))
 
 
 def environments_of(values: Iterable[Any]) -> frozenset[str] | None:
@@ -47,14 +61,15 @@ def environments_of(values: Iterable[Any]) -> frozenset[str] | None:
     return None if any(is_template(one) for one in found) else found
 
 
-def lint(schedule: Schedule, inventory: Inventory) -> list[Remark]:
-    """Return all remarks, in the order of the schedule, then of the inventory's files."""
-    return [
+def lint(schedule: Schedule, inventory: Inventory, file: YamlFile | None = None) -> list[Remark]:
+    """Return all remarks, in the order of the schedule, then of the inventory's. file: schedule.yml, for places."""
+    found = [
         *_of_patterns(schedule, inventory),
         *_of_severities(schedule, inventory),
         *_of_nobody(inventory),
         *disagreements(inventory),
     ]
+    return [one.at(file) for one in found]
 
 
 # --- patterns --------------------------------------------------------------------------------------------------------
@@ -64,7 +79,7 @@ def _of_patterns(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]:
     if not groups.hosts:
         text = "the inventory has no host, so nothing is looked at"
         remedy = "below `all:` in inventory/hosts.yml: `hosts: {web1: {ansible_host: ADDRESS}}`"
-        yield Remark("inventory", "no host", text, remedy, key=("procedures",))
+        yield Remark("inventory", "no host", text, remedy, place=inventory.path)
         return
     for name, procedure in schedule.procedures.items():
         key: Key = ("procedures", name, "hosts")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -18,8 +16,7 @@ from upkeep.calendars import calendars_of
 from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
 from upkeep.errors import UpkeepError, UsageError
-from upkeep.host_groups import groups_of
-from upkeep.inventory import ENVIRONMENT, read_static
+from upkeep.inventory import read_static
 from upkeep.schedule_lint import Remark, lint
 from upkeep.simulate import simulate
 from upkeep.site import SCHEDULE, Site, definitions, load_site
@@ -27,7 +24,7 @@ from upkeep.view import schedule as view
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
 from upkeep.view.text import command
-from upkeep.yaml_file import YamlFile, parse, read
+from upkeep.yaml_file import YamlFile, parse
 
 MOST_COUNTED = 10_000
 
@@ -79,7 +76,7 @@ def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:
 def lint_schedule(inventory: str, *, as_json: bool) -> int:
     """Print what cannot be meant; return 2 if any of it is an error, else 1 if there is anything."""
     site = load_site(inventory)
-    file = parse(site.folder / SCHEDULE, site.text or read(site.folder / SCHEDULE))
+    file = parse(site.folder / SCHEDULE, site.text) if site.text else None
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
     remarks += _of_inventory(site, file)
     if as_json:
@@ -94,9 +91,11 @@ def lint_schedule(inventory: str, *, as_json: bool) -> int:
     return 1 if remarks else 0
 
 
-def _of_inventory(site: Site, file: YamlFile) -> list[Remark]:
+def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
     """Return the remarks on the inventory, of what its files say; nothing of the site's is run."""
     path = Path(site.inventory)
+    if not path.exists():  # a list of hosts
+        return []
     said = tuple(definitions(path))
     found = list(inventory_lint.wrong_values(said))
     listing = read_static(path)
@@ -106,17 +105,8 @@ def _of_inventory(site: Site, file: YamlFile) -> list[Remark]:
             f"{command('doctor', site=site.name)}\n"
         )
         return found
-    hosts = listing.get("_meta", {}).get("hostvars", {}).values()
-    environments = [one[ENVIRONMENT] for one in hosts if ENVIRONMENT in one]
-    environments += [one.value for one in said if one.variable == ENVIRONMENT]
-    inventory = inventory_lint.Inventory(
-        groups_of(listing),
-        said,
-        inventory_lint.environments_of(environments),
-        shlex.join(["ansible-inventory", "-i", str(path), "--graph"]),
-    )
-    found += inventory_lint.lint(site.schedule, inventory)
-    return [one if one.place else replace(one, place=file.place(one.key)) for one in found]
+    inventory = inventory_lint.inventory_of(path, listing, said)
+    return [*found, *inventory_lint.lint(site.schedule, inventory, file)]
 
 
 def write_feed(inventory: str, out: Path | None) -> None:

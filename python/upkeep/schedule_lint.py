@@ -31,6 +31,9 @@ OCCURRENCES = 1000
 YEARS_OF_WEEKS = 6
 """Within so many years each week of the calendar comes, the 53rd too."""
 NAMED_DATES = 12
+CHANNEL = "mail"
+CHANNELS = f"channels: {{{CHANNEL}: {{url_from: UPKEEP_CHANNEL_MAIL}}}}"
+"""What lint proposes, where there are none."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class Remark:
     key: Key = field(default=(), compare=False)
     place: str = field(default="", compare=False)
 
+    def at(self, file: YamlFile | None) -> Remark:
+        """Return the remark with its place in schedule.yml, if it has none yet."""
+        if file is None or self.place:
+            return self
+        return replace(self, place=file.place(self.key))
+
 
 def lint(calendars: Calendars, now: datetime, file: YamlFile | None = None) -> list[Remark]:
     """Return all remarks, in the order of the file. file: schedule.yml, for their places."""
@@ -55,11 +64,11 @@ def lint(calendars: Calendars, now: datetime, file: YamlFile | None = None) -> l
     found = [
         *readings(schedule, now),
         *(one for name in schedule.procedures for one in _of_procedure(calendars, name, now)),
-        *told(schedule, file),
-        *(one for name in schedule.teams for one in _of_team(schedule, name, now)),
+        *reach(schedule, file),
+        *(one for name in schedule.teams for one in _of_rota(schedule, name, now)),
         *_of_severities(schedule),
     ]
-    return found if file is None else [replace(one, place=file.place(one.key)) for one in found]
+    return [one.at(file) for one in found]
 
 
 def readings(schedule: Schedule, now: datetime) -> list[Remark]:
@@ -112,7 +121,9 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
     if not procedure.owner:
         told = team_of(calendars.schedule, name, "") or "nobody"
         text = f"has no owner: {told} is told when it fails or is missed"
-        yield Remark(about, "no owner", text, "name a team as its `owner`", key=key)
+        teams = ", ".join(calendars.schedule.teams)
+        remedy = "name a team as its `owner`" + (f": {teams}" if teams else "")
+        yield Remark(about, "no owner", text, remedy, key=key)
     yield from _of_reviews(calendars.schedule, name)
     timing = timing_of(calendars.schedule, name)
     if timing is None:
@@ -180,29 +191,40 @@ def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
             )
 
 
-def _of_team(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
-    team, about, key = schedule.teams[name], f"team {name}", ("teams", name)
-    called = {one for turn in team.rota for one in turn.people}
-    called |= {team.fallback} if team.fallback else set()
-    people = {*team.members, *called}
-    reached = team.channels or any(schedule.people[one].channels for one in people)
-    if name in _told_teams(schedule):
-        owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
-        if not reached:
-            text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
-            yield Remark(about, "no channels", text, _give_channels(schedule), key=key)
-        for one in sorted(called if team.rota else {*called, *team.members}):
-            if reached and not _reaches(schedule, one):
-                text = f"calls {one}, whom nothing reaches: {one} has no channels, nor has a team of theirs"
-                remedy = _give_channels(schedule)
-                yield Remark(about, "not reached", text, remedy, key=("people", one))
+def _of_rota(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
     gaps = rota.gaps(schedule, name, now, now + AHEAD)
     if gaps:
         first = gaps[0]
         more = f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
         text = f"has nobody on call from {first.begins:%Y-%m-%d} to {first.ends:%Y-%m-%d}{more}"
         remedy = "extend its `rota`; until then its fallback is called"
-        yield Remark(about, "rota gap", text, remedy, key=(*key, "rota"))
+        yield Remark(f"team {name}", "rota gap", text, remedy, key=("teams", name, "rota"))
+
+
+# --- who is told -----------------------------------------------------------------------------------------------------
+def reach(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
+    """Yield who should be told and is not: nobody at all, for want of teams; or a team, or who is on call in it."""
+    yield from _of_no_teams(schedule, file)
+    for name in schedule.teams:
+        if name in _told_teams(schedule):
+            yield from _of_team(schedule, name)
+
+
+def _of_team(schedule: Schedule, name: str) -> Iterator[Remark]:
+    team, about = schedule.teams[name], f"team {name}"
+    called = {one for turn in team.rota for one in turn.people}
+    called |= {team.fallback} if team.fallback else set()
+    if not team.channels and not any(
+        schedule.people[one].channels for one in {*team.members, *called}
+    ):
+        owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
+        text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
+        yield Remark(about, "no channels", text, _give_channels(schedule), key=("teams", name))
+        return
+    for one in sorted(called if team.rota else {*called, *team.members}):
+        if not _reaches(schedule, one):
+            text = f"calls {one}, whom nothing reaches: {one} has no channels, nor has a team of theirs"
+            yield Remark(about, "not reached", text, _give_channels(schedule), key=("people", one))
 
 
 def _told_teams(schedule: Schedule) -> set[str]:
@@ -225,12 +247,7 @@ def _give_channels(schedule: Schedule) -> str:
     return f"`channels: [{CHANNEL}]`, and at the end of the file `{CHANNELS}`"
 
 
-# --- who is told at all ----------------------------------------------------------------------------------------------
-CHANNEL = "mail"
-CHANNELS = f"channels: {{{CHANNEL}: {{url_from: UPKEEP_CHANNEL_MAIL}}}}"
-
-
-def told(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
+def _of_no_teams(schedule: Schedule, file: YamlFile | None) -> Iterator[Remark]:
     """Yield if no alert reaches anybody, for want of teams; and which owners are none for that reason."""
     if schedule.teams:
         return
