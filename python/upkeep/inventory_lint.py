@@ -16,7 +16,7 @@ from typing import Any
 
 from upkeep import parameters
 from upkeep.check import load
-from upkeep.host_groups import Groups, groups_of, is_opaque, matching, unmatched
+from upkeep.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
 from upkeep.inventory import ENVIRONMENT, PROGRAM
 from upkeep.parameters import ParameterError, has_template, is_template, nearest
 from upkeep.schedule_file import Schedule
@@ -85,13 +85,15 @@ def _of_patterns(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]:
         key: Key = ("procedures", name, "hosts")
         if is_opaque(procedure.hosts):
             continue
-        if not matching(procedure.hosts, groups):
-            text = f"hosts: {procedure.hosts!r} matches no host{_meant(procedure.hosts, groups)}"
-            yield Remark(f"procedure {name}", "no host", text, inventory.graph, key=key)
-            continue
-        for part in unmatched(procedure.hosts, groups):
-            text = f"hosts: in {procedure.hosts!r}, {part!r} matches no host{_meant(part, groups)}"
-            yield Remark(f"procedure {name}", "no host", text, inventory.graph, key=key)
+        about, parts = f"procedure {name}", unmatched(procedure.hosts, groups)
+        nothing = not matching(procedure.hosts, groups)
+        if nothing and parts != split(procedure.hosts):
+            text = f"hosts: {procedure.hosts!r} matches no host"
+            yield Remark(about, "no host", text, inventory.graph, key=key)
+        for part in parts:
+            where = "" if part == procedure.hosts else f"in {procedure.hosts!r}, "
+            text = f"hosts: {where}{part!r} matches no host{_meant(part, groups)}"
+            yield Remark(about, "no host", text, inventory.graph, key=key)
 
 
 def _of_severities(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep import clock, inventory_lint
+from upkeep.alerts.deliver import FORBIDDEN
 from upkeep.errors import UpkeepError
 from upkeep.inventory import hosts_of
 from upkeep.observed import OWN_HOST
@@ -23,7 +24,7 @@ from upkeep.settings import URLS
 from upkeep.site import SCHEDULE, Site, definitions
 from upkeep.store import open_store, silences, waivers
 from upkeep.view.text import command
-from upkeep.yaml_file import parse
+from upkeep.yaml_file import Key, parse
 
 ENVIRONMENT_FILE = "/etc/upkeep/environment"
 
@@ -50,34 +51,41 @@ def unset(schedule: Schedule, environ: Mapping[str, str], site: str) -> Iterator
 
     No value is repeated: addresses hold secrets.
     """
+    beat = schedule.alerts.heartbeat
     named = {one.url_from for one in schedule.channels.values()}
+    named |= {beat.url_from} if beat else set()
     spare = [one for one in environ if one.startswith(URLS) and one not in named]
     for name, channel in schedule.channels.items():
-        value = environ.get(channel.url_from, "")
-        if "://" in value:
-            continue
-        found = (
-            "has a value that is no URL"
-            if value
-            else f"is not set{nearest(channel.url_from, spare)}"
-        )
-        text = f"has no address: the variable {channel.url_from} {found} here"
-        test = command("alerts", "test", name, site=site)
-        remedy = f"{test}  # after {channel.url_from}=URL in {ENVIRONMENT_FILE}, or in this shell"
-        yield Remark(
-            f"channel {name}", "no address", text, remedy, key=("channels", name, "url_from")
-        )
-    beat = schedule.alerts.heartbeat
-    if beat is not None and "://" not in environ.get(beat.url_from, ""):
-        text = f"has no address: the variable {beat.url_from} is not set here{nearest(beat.url_from, spare)}"
-        remedy = f"export {beat.url_from}=https://…  # the service's stands in {ENVIRONMENT_FILE}"
+        if wrong := _wrong_address(channel.url_from, environ, spare):
+            test = command("alerts", "test", name, site=site)
+            remedy = (
+                f"{test}  # after {channel.url_from}=URL in {ENVIRONMENT_FILE}, or in this shell"
+            )
+            key: Key = ("channels", name, "url_from")
+            yield Remark(f"channel {name}", "no address", wrong, remedy, key=key)
+    if beat and (wrong := _wrong_address(beat.url_from, environ, spare)):
+        remedy = f"export {beat.url_from}=URL  # for the service, in {ENVIRONMENT_FILE}"
         key = ("alerts", "heartbeat", "url_from")
-        yield Remark("heartbeat", "no address", text, remedy, key=key)
+        yield Remark("heartbeat", "no address", wrong, remedy, key=key)
     if schedule.channels and find_spec("apprise") is None:
         text = "nothing can be sent: the package apprise is not installed"
-        yield Remark(
-            "channels", "no address", text, "pip install 'upkeep[notify]'", key=("channels",)
+        remedy = "pip install 'upkeep[notify]'"
+        yield Remark("channels", "no address", text, remedy, key=("channels",))
+
+
+def _wrong_address(variable: str, environ: Mapping[str, str], spare: Collection[str]) -> str:
+    """Return why nobody is reached by what a variable holds; empty if nothing speaks against it."""
+    value = environ.get(variable, "")
+    if not value:
+        return f"the variable {variable} is not set here{nearest(variable, spare)}"
+    scheme, found, _rest = value.partition("://")
+    if not found:
+        return f"the variable {variable} holds no URL"
+    if scheme.strip().lower() in FORBIDDEN:
+        return (
+            f"the variable {variable} holds a URL of {scheme.strip().lower()}, which reaches nobody"
         )
+    return ""
 
 
 def _scopes(site: Site, hosts: Collection[str]) -> list[Remark]:
