@@ -76,7 +76,10 @@ def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:
 def lint_schedule(inventory: str, *, as_json: bool) -> int:
     """Print what cannot be meant; return 2 if any of it is an error, else 1 if there is anything."""
     site = load_site(inventory)
-    file = parse(site.folder / SCHEDULE, site.text) if site.text else None
+    own = (
+        site.name and site.text
+    )  # else the embedded procedures serve, whose file is nobody's to change
+    file = parse(site.folder / SCHEDULE, site.text) if own else None
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
     remarks += _of_inventory(site, file)
     if as_json:

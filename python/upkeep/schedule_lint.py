@@ -282,15 +282,14 @@ def _add_teams(schedule: Schedule, owners: Sequence[str], file: YamlFile | None)
         for one in owners
     )
     lines = ([] if schedule.channels else [CHANNELS]) + [f"teams: {{{teams}}}"]
+    by_hand = "add " + ", and ".join(f"`{one}`" for one in lines)
+    if file is None:
+        return f"upkeep init DIR writes a site of your own; there, {by_hand}"
     try:
-        if file is not None:
-            parse_schedule(file.path, file.text + "\n" + "\n".join(lines))
-            return (
-                shlex.join(["printf", r"\n%s", *lines, ""]) + f" >> {shlex.quote(str(file.path))}"
-            )
-    except ConfigurationError:
-        pass  # somewhere else than at its end, or with owners that are called otherwise
-    return "add " + ", and ".join(f"`{one}`" for one in lines)
+        parse_schedule(file.path, file.text + "\n" + "\n".join(lines))
+    except ConfigurationError:  # not at its end, or there are owners that are called otherwise
+        return by_hand
+    return shlex.join(["printf", r"\n%s", *lines, ""]) + f" >> {shlex.quote(str(file.path))}"
 
 
 def _id_of(owner: str) -> str:

@@ -31,9 +31,8 @@ ENVIRONMENT_FILE = "/etc/upkeep/environment"
 
 def examine(site: Site, listing: Mapping[str, Any] | None) -> list[Remark]:
     """Return all remarks on a site; listing: its whole inventory, None if not all of it is known."""
-    if (
-        not site.text
-    ):  # the embedded procedures serve, which tell nobody and look at whatever there is
+    if not (site.name and site.text):
+        # The embedded procedures serve, which tell nobody and look at whatever there is.
         return []
     file = parse(site.folder / SCHEDULE, site.text)
     told = [*reach(site.schedule, file), *unset(site.schedule, os.environ, site.name)]

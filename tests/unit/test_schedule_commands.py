@@ -29,6 +29,7 @@ from upkeep.schedule import due_times, timing_of
 from upkeep.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.schedule_lint import Remark, lint, reach, readings
 from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
+from upkeep.site import EMBEDDED
 from upkeep.site_lint import unset
 from upkeep.yaml_file import load as load_yaml
 
@@ -277,6 +278,11 @@ def test_what_is_proposed_can_be_pasted(tmp_path: Path, text: str, appends: bool
     if appends:
         subprocess.run(["sh", "-c", said.remedy], check=True)
         assert not list(reach(load_schedule(path)))
+
+
+def test_what_this_program_brings_is_not_to_be_changed() -> None:
+    for words in (["lint"], ["lint", "-i", "web1,db1,"]):
+        assert f">> {EMBEDDED}" not in printed(*words, status=1)
 
 
 @pytest.mark.parametrize(
