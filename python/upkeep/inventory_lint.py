@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from upkeep import parameters
 from upkeep.check import load
 from upkeep.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
-from upkeep.inventory import ENVIRONMENT, PROGRAM
+from upkeep.inventory import ENVIRONMENT, PROGRAM, hosts_of
 from upkeep.parameters import ParameterError, has_template, is_template, nearest
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark
@@ -35,7 +35,8 @@ NAME = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 class Inventory:
     """An inventory as far as it is known. environments: what hosts say as upkeep_environment; None if not all is known.
 
-    graph: the command that shows it. path: where it is.
+    given: the variables of each host as they were listed; effective: those that a run gives, not only what the files of
+    hosts say. graph: the command that shows it. path: where it is.
     """
 
     groups: Groups
@@ -43,16 +44,23 @@ class Inventory:
     environments: frozenset[str] | None = None
     graph: str = "ansible-inventory --graph"
     path: str = ""
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    effective: bool = False
 
 
-def inventory_of(path: Path, listing: Mapping[str, Any], said: Sequence[Definition]) -> Inventory:
+def inventory_of(
+    path: Path, listing: Mapping[str, Any], said: Sequence[Definition], *, effective: bool = False
+) -> Inventory:
     """Return what is known of an inventory: as it was listed, and what its files say."""
-    hosts = listing.get("_meta", {}).get("hostvars", {}).values()
-    values = [one[ENVIRONMENT] for one in hosts if ENVIRONMENT in one]
+    given = hosts_of(listing)
+    values = [one[ENVIRONMENT] for one in given.values() if ENVIRONMENT in one]
     values += [one.value for one in said if one.variable == ENVIRONMENT]
     program = shutil.which("ansible-inventory") or str(PROGRAM)
     graph = shlex.join([program, "-i", str(path), "--graph"])
-    return Inventory(groups_of(listing), tuple(said), environments_of(values), graph, str(path))
+    environments = environments_of(values)
+    return Inventory(
+        groups_of(listing), tuple(said), environments, graph, str(path), given, effective
+    )
 
 
 def environments_of(values: Iterable[Any]) -> frozenset[str] | None:
@@ -174,13 +182,24 @@ def disagreements(inventory: Inventory) -> Iterator[Remark]:
                 for one in said
                 if one.group and host in inventory.groups.members.get(one.group, ())
             ]
-            holds = max(of_host, key=rank, default=None)
-            for other in of_host:
-                if holds is not None and _loses(other, holds, inventory.groups):
+            holds = _holding(sorted(of_host, key=rank), variable, host, inventory)
+            for other in of_host if holds else ():
+                if holds and _loses(other, holds, inventory.groups):
                     place = (other.place, holds.place)
                     found.setdefault(place, (other, holds, []))[2].append(host)
         for other, holds, hosts in found.values():
             yield _disagreement(variable, other, holds, hosts)
+
+
+def _holding(
+    of_host: Sequence[Definition], variable: str, host: str, inventory: Inventory
+) -> Definition | None:
+    """Return which definition holds, of those in Ansible's order; None if something else that cannot be read does."""
+    given = inventory.given.get(host, {})
+    if not of_host or variable not in given:
+        return of_host[-1] if of_host else None
+    same = [one for one in of_host if one.value == given[variable]]
+    return (same if inventory.effective else of_host)[-1] if same else None
 
 
 def _disagreement(

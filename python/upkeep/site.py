@@ -205,9 +205,12 @@ class Definition:
 
 def definitions(inventory: Path) -> Iterator[Definition]:
     """Yield all variables that an inventory's YAML files say, but for those that are vaulted as a whole."""
-    for path in _yaml_files(inventory):
+    for path in [*_yaml_files(inventory), *_other_variable_files(inventory)]:
         parts = path.parts[len((inventory if inventory.is_dir() else inventory.parent).parts) :]
-        file = load_yaml(path)
+        try:
+            file = load_yaml(path)
+        except ConfigurationError:
+            continue  # of a YAML file, whoever loads the site tells; another one may be anything
         if not isinstance(file.value, Mapping):
             continue
         if parts[0] in ("group_vars", "host_vars") and len(parts) > 1:
@@ -306,6 +309,21 @@ def _yaml_files(inventory: Path) -> list[Path]:
         path
         for path in inventory.rglob("*")
         if path.suffix in (".yml", ".yaml") and path.is_file() and not _vaulted(path)
+    )
+
+
+def _other_variable_files(inventory: Path) -> list[Path]:
+    """Return the files below group_vars and host_vars that Ansible reads without being called .yml or .yaml."""
+    folder = inventory if inventory.is_dir() else inventory.parent
+    return sorted(
+        path
+        for name in ("group_vars", "host_vars")
+        for path in (folder / name).rglob("*")
+        if path.suffix in ("", ".json")
+        and not path.name.startswith(".")
+        and not path.name.endswith("~")
+        and path.is_file()
+        and not _vaulted(path)
     )
 
 

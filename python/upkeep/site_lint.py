@@ -40,7 +40,7 @@ def examine(site: Site, listing: Mapping[str, Any] | None) -> list[Remark]:
     if listing is None:
         return found
     path = Path(site.inventory)
-    inventory = inventory_lint.inventory_of(path, listing, tuple(definitions(path)))
+    inventory = inventory_lint.inventory_of(path, listing, tuple(definitions(path)), effective=True)
     found += inventory_lint.lint(site.schedule, inventory, file)
     return [*found, *_scopes(site, {*hosts_of(listing), OWN_HOST})]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,47 @@ def holds_of(text: str) -> str:
 
 def other_of(text: str) -> str:
     return text.partition("and group ")[2].partition(" ")[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "effective", "holds"),
+    [
+        ({}, False, ["web"]),
+        ({AT_ONCE: 5}, False, []),
+        ({AT_ONCE: 2}, False, ["web"]),
+        ({AT_ONCE: 5}, True, []),
+        ({AT_ONCE: 1}, True, ["web"]),
+        ({AT_ONCE: 2}, True, ["database"]),
+    ],
+    ids=["nothing", "a file that is not YAML", "one of the two, with more to come", "something else, in a run",
+         "the one that holds", "the other one, in a run"],
+)  # fmt: skip
+def test_what_was_listed_of_the_host_is_believed(
+    tmp_path: Path, given: dict[str, Any], effective: bool, holds: list[str]
+) -> None:
+    files = {"group_vars/web.yml": {AT_ONCE: 1}, "group_vars/database.yml": {AT_ONCE: 2}}
+    known = replace(inventory(tmp_path, files), given={"web2": given}, effective=effective)
+
+    assert [holds_of(one.text) for one in disagreements(known)] == holds
+
+
+@pytest.mark.parametrize("name", ["database", "database.json", "database/more", "database/x.json"])
+def test_files_of_variables_by_all_names_that_ansible_reads(tmp_path: Path, name: str) -> None:
+    files = {"group_vars/web.yml": {AT_ONCE: 1}, f"group_vars/{name}": json.dumps({AT_ONCE: 2})}
+
+    (found,) = disagreements(inventory(tmp_path, files))
+
+    assert found.place == f"{tmp_path}/group_vars/{name}:1"
+
+
+def test_what_is_no_file_of_variables_is_passed_over(tmp_path: Path) -> None:
+    files = {
+        "group_vars/README": "a: b: c\n",
+        "group_vars/web~": "x: 1\n",
+        "group_vars/.web": "x: 1\n",
+    }
+
+    assert inventory(tmp_path, files).said == ()
 
 
 def test_both_places_are_said(tmp_path: Path) -> None:
