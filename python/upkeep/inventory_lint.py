@@ -172,17 +172,16 @@ def disagreements(inventory: Inventory) -> Iterator[Remark]:
         if _is_ours(one.variable):
             variables.setdefault(one.variable, []).append(one)
     rank = _ranks(inventory)
-    for variable, said in variables.items():
+    members = {name: frozenset(hosts) for name, hosts in inventory.groups.members.items()}
+    for variable, unsorted in variables.items():
+        said = sorted(unsorted, key=rank)
+        own = {one.host for one in said if one.host}
         found: dict[tuple[str, str], tuple[Definition, Definition, list[str]]] = {}
         for host in inventory.groups.hosts:
-            if any(one.host == host for one in said):
+            if host in own:
                 continue  # a host's own word holds over all groups
-            of_host = [
-                one
-                for one in said
-                if one.group and host in inventory.groups.members.get(one.group, ())
-            ]
-            holds = _holding(sorted(of_host, key=rank), variable, host, inventory)
+            of_host = [one for one in said if one.group and host in members.get(one.group, ())]
+            holds = _holding(of_host, variable, host, inventory)
             for other in of_host if holds else ():
                 if holds and _loses(other, holds, inventory.groups):
                     place = (other.place, holds.place)
