@@ -234,8 +234,12 @@ def init_site(folder: Path) -> None:
     for path in written:
         screen.line(screen.text(str(path)))
     screen.line()
-    screen.line(f"Next: name your hosts in {screen.text(str(folder))}/inventory/hosts.yml, then")
-    screen.line(f"  upkeep doctor -i {screen.text(str(folder))}")
+    place = screen.text(str(folder))
+    screen.line(
+        f"Next: name your hosts in {place}/inventory/hosts.yml, and who is told in {place}/schedule.yml, then"
+    )
+    screen.line(f"  {screen.text(command('schedule', 'lint', site=str(folder)))}")
+    screen.line(f"  {screen.text(command('doctor', site=str(folder)))}")
 
 
 def upgrade_database(inventory: str) -> None:

@@ -26,16 +26,16 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import account, parameters
+from upkeep import account, parameters, site_lint, templates
 from upkeep.check import load
 from upkeep.errors import ConfigurationError, UpkeepError
-from upkeep.inventory import read_inventory
+from upkeep.inventory import hosts_of, read_listing
 from upkeep.log_verdicts import UNREAD_SHARE
 from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
-from upkeep.site import Site, without_templates
+from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.text import command
@@ -77,9 +77,12 @@ def examine(site: Site, limit: str = "") -> list[Line]:
     """
     with _side_by_side(2) as pool:  # each takes Ansible a second to start
         reading = pool.submit(read_defaults, site.environment)
-        hosts, unread = _hosts(site, limit)
+        listing, unread = _listing(site, limit)
         lines = [*examine_controller(site), *unread]
         defaults = reading.result()
+    hosts = hosts_of(listing)
+    # What no pattern matches in a part of the inventory, one may match in the whole.
+    lines += _remarks(site, None if limit or unread or not hosts else listing)
     if not hosts:
         text = (
             f"no host of the inventory matches {limit!r}" if limit else "the inventory has no host"
@@ -107,15 +110,24 @@ def examine(site: Site, limit: str = "") -> list[Line]:
     return lines + [line for name in hosts for line in found[name]]
 
 
-def _hosts(site: Site, limit: str) -> tuple[dict[str, dict[str, Any]], list[Line]]:
-    """Return the hosts that Ansible can read, and a line if it goes on without those of a source."""
+def _listing(site: Site, limit: str) -> tuple[dict[str, Any], list[Line]]:
+    """Return the inventory as Ansible can read it, and a line if it goes on without the hosts of a source."""
     try:
-        return read_inventory(str(site.inventory), limit, site.environment, whole=True), []
+        return read_listing(str(site.inventory), limit, site.environment, whole=True), []
     except ConfigurationError as exc:
-        hosts = read_inventory(str(site.inventory), limit, site.environment)
+        listing = read_listing(str(site.inventory), limit, site.environment)
         remedy = f"ansible-inventory -i {shlex.quote(str(site.inventory))} --list"
         text = f"runs go on without the hosts of a source: {exc}"
-        return hosts, [Line(CONTROLLER, "inventory", "fail", text, remedy)]
+        return listing, [Line(CONTROLLER, "inventory", "fail", text, remedy)]
+
+
+def _remarks(site: Site, listing: dict[str, Any] | None) -> Iterator[Line]:
+    """Yield who would not be told, and what the schedule and the inventory say that cannot both be meant."""
+    for one in site_lint.examine(site, listing):
+        text = ": ".join(part for part in (one.place, one.about, one.text) if part)
+        yield Line(
+            CONTROLLER, one.kind, "fail" if one.level == "error" else "warn", text, one.remedy
+        )
 
 
 @contextlib.contextmanager
@@ -227,14 +239,23 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
 
     Of `a|b|python:c`, one is enough: a program, or a library of Python.
     """
-    asked = {one: value for one, value in variables.items() if one.startswith(parameters.VARIABLES)}
+    known = templates.listed(variables)
+    asked = {
+        one: templates.resolved(value, known)
+        for one, value in known.items()
+        if one.startswith(parameters.VARIABLES)
+    }
     plain = {
-        one: [without_templates(entry) for entry in value] if isinstance(value, list) else value
+        one: [each for each in value if not parameters.is_opaque(each)]
+        if isinstance(value, list)
+        else value
         for one, value in asked.items()
-        if not isinstance(value, str) or "{{" not in value
+        if not parameters.is_template(value)
     }
     try:
         entries = parameters.merge_entries(plain, load())
+        for entry in entries:
+            parameters.examine(entry, load())
     except ParameterError as exc:
         return Line(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not entries and len(plain) == len(asked):

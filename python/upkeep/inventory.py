@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from upkeep import child
 from upkeep.errors import ConfigurationError
 
 TIMEOUT_SECONDS = 120
+PROGRAM = Path(sys.executable).parent / "ansible-inventory"
 ENVIRONMENT = "upkeep_environment"
 """The variable by which hosts of production, staging, … are told apart."""
 
@@ -35,10 +37,59 @@ def read_inventory(
     Raises ConfigurationError with what Ansible says of an inventory that it cannot read; whole: also if it cannot read
     one of several sources.
     """
-    listed = _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})}, stop)
-    variables = listed.pop("_meta", {}).get("hostvars", {})
-    names = {name for group in listed.values() for name in group.get("hosts", ())}
+    return hosts_of(read_listing(inventory, limit, environment, whole=whole, stop=stop))
+
+
+def read_listing(
+    inventory: str,
+    limit: str = "",
+    environment: Mapping[str, str] | None = None,
+    *,
+    whole: bool = False,
+    stop: child.Stop | None = None,
+) -> dict[str, Any]:
+    """Return what `ansible-inventory --list` says, groups too; raise as read_inventory does."""
+    return _list(inventory, limit, {**(environment or {}), **(WHOLE if whole else {})}, stop)
+
+
+def hosts_of(listing: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the variables of each host that is listed, by name."""
+    groups = {name: group for name, group in listing.items() if name != "_meta"}
+    variables = listing.get("_meta", {}).get("hostvars", {})
+    names = {name for group in groups.values() for name in group.get("hosts", ())}
     return {name: variables.get(name, {}) for name in sorted(names | set(variables))}
+
+
+STATIC = {
+    "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml",
+    "ANSIBLE_VARS_ENABLED": "",
+    **WHOLE,
+}
+"""Lets Ansible read files of hosts and groups, and run nothing: no script, no plugin of the site's, no vault."""
+
+
+def read_static(inventory: Path) -> dict[str, Any] | None:
+    """Return what the inventory's files list, without running anything of the site's; None if they do not say it all.
+
+    A script, the configuration of a plugin, or an ansible.cfg that says how an inventory is read: only a run tells.
+    Variables are those of the inventory's own files, without group_vars and host_vars.
+    """
+    config = inventory.parent / "ansible.cfg"
+    if config.is_file() and "[inventory]" in config.read_text(encoding="utf-8", errors="replace"):
+        return None
+    sources = [inventory] if inventory.is_file() else inventory.rglob("*")
+    if any(one.is_file() and _is_script(one) for one in sources):
+        return None
+    own = {name: one for name, one in os.environ.items() if not name.startswith("ANSIBLE_")}
+    try:
+        return _list(str(inventory), "", STATIC, inherited=own)
+    except ConfigurationError:
+        return None
+
+
+def _is_script(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"#!"
 
 
 @dataclass(frozen=True)
@@ -81,11 +132,12 @@ def _list(
     limit: str,
     environment: Mapping[str, str] | None,
     stop: child.Stop | None = None,
+    inherited: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return what ansible-inventory lists."""
-    command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", inventory, "--list"]
+    command = [str(PROGRAM), "-i", inventory, "--list"]
     command += ["--limit", limit] if limit else []
-    told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **(environment or {})})
+    told = child.told_environment({"ANSIBLE_NOCOLOR": "1", **(environment or {})}, inherited)
     try:
         done = child.run(command, seconds=TIMEOUT_SECONDS, environment=told, stop=stop)
     except OSError as exc:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -25,12 +26,16 @@ VARIABLES = "upkeep_checks_"
 class ParameterError(ValueError):
     """An entry that says something it cannot mean.
 
-    key: the part of it that is wrong; empty for all of it. entry: the whole; it knows its place in Ansible's files.
+    key: the part of it that is wrong; empty for all of it. path: the way to what is wrong in it, if that lies deeper.
+    entry: the whole; it knows its place in Ansible's files.
     """
 
-    def __init__(self, message: str, key: str = "", entry: Any = None) -> None:
+    def __init__(
+        self, message: str, key: str = "", entry: Any = None, path: tuple[str | int, ...] = ()
+    ) -> None:
         super().__init__(masked(message))  # it quotes what was found
         self.key = key
+        self.path = path or ((key,) if key else ())
         self.entry = entry
 
 
@@ -82,22 +87,98 @@ def split(check: Check, entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             known = [*arguments, *limits]
             what = f"check {check.id} has no parameter {key!r}"
             raise ParameterError(f"{what}{nearest(str(key), known)}", str(key))
-    make_limits(check, set_limits)
+    make_limits(check, {name: one for name, one in set_limits.items() if not has_template(one)})
     return params, set_limits
 
 
-def validate(check: Check, params: Mapping[str, Any], *, partly: bool = False) -> dict[str, Any]:
-    """Return the gather's parameters with types and defaults, by Ansible's own rules; raise ParameterError.
+def is_template(value: Any) -> bool:
+    """Return whether a value is a text with a template in it."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
 
-    partly: some are not known yet, so that one that is required may be missing.
+
+def has_template(value: Any) -> bool:
+    """Return whether there is a template anywhere in a value."""
+    if isinstance(value, Mapping):
+        return any(has_template(one) for one in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(has_template(one) for one in value)
+    return is_template(value)
+
+
+def is_opaque(entry: Any) -> bool:
+    """Return whether a template says which check an entry asks for."""
+    return is_template(entry.get("check") if isinstance(entry, Mapping) else entry)
+
+
+def examine(entry: Any, checks: Mapping[str, Check]) -> None:
+    """Raise ParameterError if an entry cannot be meant, whatever its templates give.
+
+    Where a template stands, something that fits is taken; the keys around it and all else are looked at.
     """
+    if is_opaque(entry):
+        return
+    check = find(entry, checks)
+    params, _limits = split(check, entry)
     arguments = payload.gathers()[check.gather].ARGUMENTS
-    if partly:
-        arguments = {name: spec for name, spec in arguments.items() if name in params}
+    validate(check, {name: _fitting(arguments[name], value) for name, value in params.items()})
+
+
+def _fitting(option: Mapping[str, Any], value: Any) -> Any:
+    """Return a value with something that the option takes in place of each template."""
+    if is_template(value):
+        return _stand_in(option)
+    inner = option.get("options") or {}
+    if isinstance(value, Mapping):
+        return {
+            name: _fitting(inner.get(name, {}), one)
+            for name, one in value.items()
+            if not (inner and is_template(name))
+        }
+    if isinstance(value, list):
+        element = {**option, "type": option.get("elements", "raw")}
+        return [_fitting(element, one) for one in value]
+    return value
+
+
+def _stand_in(option: Mapping[str, Any]) -> Any:
+    """Return something that the option takes."""
+    if option.get("choices"):
+        return option["choices"][0]
+    if option.get("type") == "dict":
+        inner = option.get("options") or {}
+        return {name: _stand_in(one) for name, one in inner.items() if one.get("required")}
+    return {"list": [], "bool": True, "int": 1, "float": 1.0}.get(option.get("type", "str"), "x")
+
+
+def _refuse_keys(
+    check: Check, options: Mapping[str, Any], value: Any, path: tuple[str | int, ...]
+) -> None:
+    """Raise ParameterError at the first key, at any depth, that an option of mappings does not have."""
+    if isinstance(value, (list, tuple)):
+        for index, one in enumerate(value):
+            _refuse_keys(check, options, one, (*path, index))
+    elif isinstance(value, Mapping):
+        known = [*options, *(name for one in options.values() for name in one.get("aliases", ()))]
+        for key, one in value.items():
+            place = (*path, str(key))
+            if key not in known and not is_template(key):
+                what = f"check {check.id}: {path[0]} has no key {key!r}{nearest(str(key), known)}"
+                raise ParameterError(what, str(path[0]), path=place)
+            if options.get(key, {}).get("options"):
+                _refuse_keys(check, options[key]["options"], one, place)
+
+
+def validate(check: Check, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the gather's parameters with types and defaults, by Ansible's own rules; raise ParameterError."""
+    arguments = payload.gathers()[check.gather].ARGUMENTS
+    for name, value in params.items():
+        if arguments.get(name, {}).get("options"):
+            _refuse_keys(check, arguments[name]["options"], value, (name,))
     validation = ArgumentSpecValidator(arguments).validate(dict(params))
     if validation.error_messages:
         message = f"check {check.id}: {'; '.join(validation.error_messages)}"
-        key = next((name for name in params if f"'{name}'" in message), "")
+        quoted = re.findall(r"'(\w+)'|found in (\w+)", message)
+        key = next((name for pair in quoted for name in pair if name in params), "")
         raise ParameterError(message, key)
     plain = {}
     for key, value in validation.validated_parameters.items():

@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import clock
+from upkeep import clock, inventory_lint
 from upkeep.calendars import calendars_of
 from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
 from upkeep.errors import UpkeepError, UsageError
-from upkeep.schedule_lint import lint
+from upkeep.inventory import read_static
+from upkeep.schedule_lint import Remark, lint
 from upkeep.simulate import simulate
-from upkeep.site import Site, load_site
+from upkeep.site import SCHEDULE, Site, definitions, load_site
 from upkeep.view import schedule as view
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
+from upkeep.view.text import command
+from upkeep.yaml_file import YamlFile, parse
 
 MOST_COUNTED = 10_000
 
@@ -73,14 +76,40 @@ def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:
 def lint_schedule(inventory: str, *, as_json: bool) -> int:
     """Print what cannot be meant; return 2 if any of it is an error, else 1 if there is anything."""
     site = load_site(inventory)
-    remarks = lint(calendars_of(site.schedule, site.folder), clock.now())
+    own = (
+        site.name and site.text
+    )  # else the embedded procedures serve, whose file is nobody's to change
+    file = parse(site.folder / SCHEDULE, site.text) if own else None
+    remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
+    remarks += _of_inventory(site, file)
     if as_json:
-        _print_json({"remarks": _documents(remarks)})
+        documents = _documents(remarks)
+        for one in documents:
+            del one["key"]  # of which `place` is the line
+        _print_json({"remarks": documents})
     else:
         view.print_remarks(_out(), remarks, len(site.schedule.procedures))
     if any(one.level == "error" for one in remarks):
         return 2
     return 1 if remarks else 0
+
+
+def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
+    """Return the remarks on the inventory, of what its files say; nothing of the site's is run."""
+    path = Path(site.inventory)
+    if not path.exists():  # a list of hosts
+        return []
+    said = tuple(definitions(path))
+    found = list(inventory_lint.wrong_values(said))
+    listing = read_static(path)
+    if listing is None:
+        sys.stderr.write(
+            f"{path}: not only files say which hosts there are; which patterns match none is told by: "
+            f"{command('doctor', site=site.name)}\n"
+        )
+        return found
+    inventory = inventory_lint.inventory_of(path, listing, said)
+    return [*found, *inventory_lint.lint(site.schedule, inventory, file)]
 
 
 def write_feed(inventory: str, out: Path | None) -> None:

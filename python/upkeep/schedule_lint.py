@@ -1,19 +1,29 @@
-"""What is valid in a schedule and yet cannot be meant: never due, always in a blackout, nobody's; pure."""
+"""What is valid in a schedule and yet cannot be meant: never due, always in a blackout, told to nobody; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from upkeep import reviews, rota
+from upkeep.alerts.severities import team_of
 from upkeep.calendars import Calendars, span_timing
+from upkeep.check import load
+from upkeep.errors import ConfigurationError
 from upkeep.fields import within
+from upkeep.parameters import nearest
 from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
-from upkeep.schedule_file import Schedule
+from upkeep.schedule_file import Schedule, parse_schedule
+from upkeep.store import findings, own
+from upkeep.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000
@@ -21,13 +31,16 @@ OCCURRENCES = 1000
 YEARS_OF_WEEKS = 6
 """Within so many years each week of the calendar comes, the 53rd too."""
 NAMED_DATES = 12
+CHANNEL = "mail"
+CHANNELS = f"channels: {{{CHANNEL}: {{url_from: UPKEEP_CHANNEL_MAIL}}}}"
+"""What lint proposes, where there are none."""
 
 
 @dataclass(frozen=True)
 class Remark:
     """One thing that cannot be meant. about: `procedure daily` or `team ops`; kind: a word for programs.
 
-    level: `error` for what can never be done as the file says it.
+    level: `error` for what can never be done as the file says it. key: where in schedule.yml. place: `file:line`.
     """
 
     about: str
@@ -35,33 +48,52 @@ class Remark:
     text: str
     remedy: str
     level: Literal["error", "warn"] = "warn"
+    key: Key = field(default=(), compare=False)
+    place: str = field(default="", compare=False)
+
+    def at(self, file: YamlFile | None) -> Remark:
+        """Return the remark with its place in schedule.yml, if it has none yet."""
+        if file is None or self.place:
+            return self
+        return replace(self, place=file.place(self.key))
 
 
-def lint(calendars: Calendars, now: datetime) -> list[Remark]:
-    """Return all remarks, in the order of the file."""
+def lint(calendars: Calendars, now: datetime, file: YamlFile | None = None) -> list[Remark]:
+    """Return all remarks, in the order of the file. file: schedule.yml, for their places."""
     schedule = calendars.schedule
-    return [
+    found = [
         *readings(schedule, now),
         *(one for name in schedule.procedures for one in _of_procedure(calendars, name, now)),
-        *(one for name in schedule.teams for one in _of_team(schedule, name, now)),
+        *reach(schedule, file),
+        *(one for name in schedule.teams for one in _of_rota(schedule, name, now)),
+        *_of_severities(schedule),
     ]
+    return [one.at(file) for one in found]
 
 
 def readings(schedule: Schedule, now: datetime) -> list[Remark]:
     """Return what is due on days that others do not read out of its rule: a date is told, and none is dropped."""
-    timings = [(f"procedure {name}", timing_of(schedule, name)) for name in schedule.procedures]
-    timings += [
-        (f"{kind} {span.title}", span_timing(schedule, span))
-        for kind, spans in (
-            ("blackout", schedule.calendar.blackouts),
-            ("maintenance window", schedule.calendar.maintenance_windows),
-        )
-        for span in spans
+    timings: list[tuple[str, Key, Timing | None]] = [
+        (f"procedure {name}", ("procedures", name, "rule"), timing_of(schedule, name))
+        for name in schedule.procedures
     ]
-    return [one for about, timing in timings if timing for one in _of_reading(about, timing, now)]
+    timings += [
+        (f"{kind} {span.title}", ("calendar", key, index, "rule"), span_timing(schedule, span))
+        for kind, key, spans in (
+            ("blackout", "blackouts", schedule.calendar.blackouts),
+            ("maintenance window", "maintenance_windows", schedule.calendar.maintenance_windows),
+        )
+        for index, span in enumerate(spans)
+    ]
+    return [
+        one
+        for about, key, timing in timings
+        if timing
+        for one in _of_reading(about, key, timing, now)
+    ]
 
 
-def _of_reading(about: str, timing: Timing, now: datetime) -> Iterator[Remark]:
+def _of_reading(about: str, key: Key, timing: Timing, now: datetime) -> Iterator[Remark]:
     other = as_others_read(timing)
     if other is None:
         return
@@ -80,29 +112,40 @@ def _of_reading(about: str, timing: Timing, now: datetime) -> Iterator[Remark]:
         f"means the weekday of the start ({day}); calendars that read the feed do not have {some}"
     )
     remedy = f"say the days in its rule: BYDAY={day}, or BYDAY=MO,TU,WE,TH,FR,SA,SU to keep all"
-    yield Remark(about, "read otherwise by others", text, remedy)
+    yield Remark(about, "read otherwise by others", text, remedy, key=key)
 
 
 def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Remark]:
     procedure, about = calendars.schedule.procedures[name], f"procedure {name}"
+    key: Key = ("procedures", name)
     if not procedure.owner:
-        told = calendars.schedule.alerts.team or "nobody"
+        told = team_of(calendars.schedule, name, "") or "nobody"
         text = f"has no owner: {told} is told when it fails or is missed"
-        yield Remark(about, "no owner", text, "name a team as its `owner`")
+        teams = ", ".join(calendars.schedule.teams)
+        remedy = "name a team as its `owner`" + (f": {teams}" if teams else "")
+        yield Remark(about, "no owner", text, remedy, key=key)
     yield from _of_reviews(calendars.schedule, name)
     timing = timing_of(calendars.schedule, name)
     if timing is None:
         return
     if next_due(timing, now) is None:
         text = f"is never due: {procedure.rule}"
-        yield Remark(about, "never due", text, "see its rule, `starts` and `skip`")
+        yield Remark(
+            about, "never due", text, "see its rule, `starts` and `skip`", key=(*key, "rule")
+        )
         return
     due = list(islice(due_times(timing, now, now + AHEAD), OCCURRENCES))
     if procedure.changes and due and all(calendars.blackout(at) for at in due):
         held = calendars.blackout(due[0])
         title = held.title if held else ""
         text = f"is always due in a blackout ({title}), and so never runs"
-        yield Remark(about, "always in a blackout", text, "move it, or shorten the blackout")
+        yield Remark(
+            about,
+            "always in a blackout",
+            text,
+            "move it, or shorten the blackout",
+            key=(*key, "rule"),
+        )
     period = min((later - one for one, later in pairwise(due)), default=None)
     if period is not None and procedure.duration > period.total_seconds():
         lasts, every = within(procedure.duration), within(period.total_seconds())
@@ -112,19 +155,23 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
             "longer than its period",
             text,
             "shorten its `duration`, or let it come less often",
+            key=(*key, "duration"),
         )
     if period is not None and timing.jitter_seconds >= period.total_seconds():
         spread, every = within(timing.jitter_seconds), within(period.total_seconds())
         text = f"is spread over {spread} and is due again after {every}"
-        yield Remark(about, "spread over its period", text, "shorten its `jitter`")
+        yield Remark(
+            about, "spread over its period", text, "shorten its `jitter`", key=(*key, "jitter")
+        )
 
 
 def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
     procedure = schedule.procedures[name]
+    key: Key = ("procedures", name, "reviews")
     if procedure.reviews and procedure.rule is None:
         text = "has reviews, and is only run by hand: no due time opens them"
-        yield Remark(f"procedure {name}", "reviews never open", text, "give it a `rule`")
-    for one in procedure.reviews:
+        yield Remark(f"procedure {name}", "reviews never open", text, "give it a `rule`", key=key)
+    for index, one in enumerate(procedure.reviews):
         about, owner = f"review {name} {one.id}", one.owner or procedure.owner
         may = reviews.eligible(schedule, owner, one.parties)
         least = max(len(one.parties), 2 if one.four_eyes == "required" else 1)
@@ -136,27 +183,131 @@ def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
             remedy = "add `members` to its team"
             if one.four_eyes == "required":
                 remedy += ", or say `four_eyes: alone_with_reason`"
-            yield Remark(about, "nobody to sign", text, remedy, "error")
+            yield Remark(about, "nobody to sign", text, remedy, "error", (*key, index))
         elif not schedule.teams and least > 1:
             text = "needs two people, and the schedule has no teams that say who may sign"
-            yield Remark(about, "nobody to sign", text, "add `people` and `teams`", "error")
+            yield Remark(
+                about, "nobody to sign", text, "add `people` and `teams`", "error", (*key, index)
+            )
 
 
-def _of_team(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
-    team, about = schedule.teams[name], f"team {name}"
-    people = {*team.members, *(one for turn in team.rota for one in turn.people)}
-    people |= {team.fallback} if team.fallback else set()
-    owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
-    is_told = bool(owns) or schedule.alerts.team == name
-    reached = team.channels or any(schedule.people[one].channels for one in people)
-    if is_told and not reached:
-        text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
-        yield Remark(about, "no channels", text, "give it `channels`")
+def _of_rota(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
     gaps = rota.gaps(schedule, name, now, now + AHEAD)
     if gaps:
         first = gaps[0]
         more = f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
         text = f"has nobody on call from {first.begins:%Y-%m-%d} to {first.ends:%Y-%m-%d}{more}"
-        yield Remark(
-            about, "rota gap", text, "extend its `rota`; until then its fallback is called"
+        remedy = "extend its `rota`; until then its fallback is called"
+        yield Remark(f"team {name}", "rota gap", text, remedy, key=("teams", name, "rota"))
+
+
+# --- who is told -----------------------------------------------------------------------------------------------------
+def reach(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
+    """Yield who should be told and is not: nobody at all, for want of teams; or a team, or who is on call in it."""
+    yield from _of_no_teams(schedule, file)
+    for name in schedule.teams:
+        if name in _told_teams(schedule):
+            yield from _of_team(schedule, name)
+
+
+def _of_team(schedule: Schedule, name: str) -> Iterator[Remark]:
+    team, about = schedule.teams[name], f"team {name}"
+    called = {one for turn in team.rota for one in turn.people}
+    called |= {team.fallback} if team.fallback else set()
+    if not team.channels and not any(
+        schedule.people[one].channels for one in {*team.members, *called}
+    ):
+        owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
+        text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
+        yield Remark(about, "no channels", text, _give_channels(schedule), key=("teams", name))
+        return
+    for one in sorted(called if team.rota else {*called, *team.members}):
+        if not _reaches(schedule, one):
+            text = f"calls {one}, whom nothing reaches: {one} has no channels, nor has a team of theirs"
+            yield Remark(about, "not reached", text, _give_channels(schedule), key=("people", one))
+
+
+def _told_teams(schedule: Schedule) -> set[str]:
+    """Return the teams that are told of something: owners, and who has what nobody owns."""
+    return {team_of(schedule, name, "") for name in ("", *schedule.procedures)}
+
+
+def _reaches(schedule: Schedule, person: str) -> bool:
+    """Return whether a message to a person arrives: over their own channels, else over those of their teams."""
+    return bool(schedule.people[person].channels) or any(
+        team.channels
+        for team in schedule.teams.values()
+        if person in team.members or any(person in turn.people for turn in team.rota)
+    )
+
+
+def _give_channels(schedule: Schedule) -> str:
+    if schedule.channels:
+        return f"`channels: [{', '.join(schedule.channels)}]`, or some of them"
+    return f"`channels: [{CHANNEL}]`, and at the end of the file `{CHANNELS}`"
+
+
+def _of_no_teams(schedule: Schedule, file: YamlFile | None) -> Iterator[Remark]:
+    """Yield if no alert reaches anybody, for want of teams; and which owners are none for that reason."""
+    if schedule.teams:
+        return
+    owned: dict[str, list[tuple[str, Key]]] = {}
+    for name, procedure in schedule.procedures.items():
+        if procedure.owner:
+            key: Key = ("procedures", name, "owner")
+            owned.setdefault(procedure.owner, []).append((name, key))
+        for index, one in enumerate(procedure.reviews):
+            if one.owner:
+                key = ("procedures", name, "reviews", index, "owner")
+                owned.setdefault(one.owner, []).append((f"{name} {one.id}", key))
+    text = "no alert reaches anybody: the schedule has no `teams`"
+    remedy = _add_teams(schedule, [*owned] or ["operations"], file)
+    yield Remark("alerts", "nobody is told", text, remedy, key=("alerts",))
+    for owner, things in owned.items():
+        names = ", ".join(name for name, _key in things)
+        text = f"owns {names}, and the schedule has no team of that name"
+        id_ = _id_of(owner)
+        remedy = (
+            f"`teams: {{{id_}: {{title: {json.dumps(_title_of(owner))}, channels: [{CHANNEL}]}}}}`"
         )
+        remedy += f", and `owner: {id_}`" if id_ != owner else ""
+        yield Remark(f"owner {owner}", "owner is no team", text, remedy, key=things[0][1])
+
+
+def _add_teams(schedule: Schedule, owners: Sequence[str], file: YamlFile | None) -> str:
+    """Return a command that adds teams, if the file is right with what it adds; else what to add by hand."""
+    channel = next(iter(schedule.channels), CHANNEL)
+    teams = ", ".join(
+        f"{_id_of(one)}: {{title: {json.dumps(_title_of(one))}, channels: [{channel}]}}"
+        for one in owners
+    )
+    lines = ([] if schedule.channels else [CHANNELS]) + [f"teams: {{{teams}}}"]
+    by_hand = "add " + ", and ".join(f"`{one}`" for one in lines)
+    if file is None:
+        return f"upkeep init DIR writes a site of your own; there, {by_hand}"
+    try:
+        parse_schedule(file.path, file.text + "\n" + "\n".join(lines))
+    except ConfigurationError:  # not at its end, or there are owners that are called otherwise
+        return by_hand
+    return shlex.join(["printf", r"\n%s", *lines, ""]) + f" >> {shlex.quote(str(file.path))}"
+
+
+def _id_of(owner: str) -> str:
+    """Return what a team is called that has this title."""
+    return re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-") or "operations"
+
+
+def _title_of(owner: str) -> str:
+    """Return how people call a team of this id; anything but an id is a title already."""
+    return owner.replace("-", " ").capitalize() if owner == _id_of(owner) else owner
+
+
+def _of_severities(schedule: Schedule) -> Iterator[Remark]:
+    """Yield the rules of severities that name no check."""
+    known = {*load(), *own.CHECKS, *findings.NO_CHECKS}
+    for index, rule in enumerate(schedule.alerts.severities):
+        if rule.check is not None and not any(fnmatchcase(one, rule.check) for one in known):
+            text = f"check {rule.check!r} fits no check{nearest(rule.check, known)}"
+            key: Key = ("alerts", "severities", index, "check")
+            about = f"severity rule {index + 1}"
+            yield Remark(about, "no such check", text, "upkeep checks", key=key)

@@ -8,12 +8,15 @@ called again. What one raises costs a line and that step; the process knows when
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import importlib.util
 import ipaddress
 import os
+import shlex
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -31,7 +34,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch
-from upkeep import child, clock
+from upkeep import account, child, clock
 from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.installation import load_installation
 from upkeep.schedule_file import Schedule, load_schedule
@@ -49,6 +52,7 @@ STANDS_STILL_SECONDS = 150.0
 CLOSE_SECONDS = 5
 HEARTBEAT_SECONDS = 10.0
 STOP_SECONDS = 90.0
+BACKLOG = 2048
 MISSING = "pip install 'upkeep[web]'"
 
 
@@ -246,6 +250,8 @@ def listening(
     for path in (certificate, key):
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigurationError(f"{path}: cannot be read")
+    if certificate is not None and key is not None:
+        _refuse_unfit(certificate, key)
     if not _is_loopback(host) and certificate is None and not proxies:
         message = f"--listen {listen}: passwords would travel over the network in the clear"
         remedy = (
@@ -255,6 +261,18 @@ def listening(
     return Listen(host, int(port), certificate, key, tuple(proxies))
 
 
+def _refuse_unfit(certificate: Path, key: Path) -> None:
+    """Raise ConfigurationError if the page cannot be given with a certificate and a key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:  # nobody is there to be asked for a password
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    except (ssl.SSLError, ValueError, OSError) as exc:
+        expected = "expected a certificate in PEM, and its key without a password"
+        message = f"--tls-cert {certificate}, --tls-key {key}: {expected}"
+        remedy = shlex.join(["openssl", "x509", "-in", str(certificate), "-noout", "-subject"])
+        raise ConfigurationError(message, remedy=remedy) from exc
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -262,6 +280,48 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False  # a name may lead elsewhere tomorrow
+
+
+def bind(listen: Listen) -> list[socket.socket]:
+    """Return sockets that listen there; raise UpkeepError if that cannot be, before anything else has begun."""
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)
+        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+            try:
+                sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+            except OSError as exc:
+                # A name may have an address of a family that this machine does not use.
+                if exc.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = exc
+        if missing and not sockets:
+            raise missing
+    except OSError as exc:
+        for one in sockets:
+            one.close()
+        raise _cannot_listen(listen, exc) from exc
+    return sockets
+
+
+def _cannot_listen(listen: Listen, exc: OSError) -> UpkeepError:
+    """Return what is in the way, in one sentence."""
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    place = f"{host}:{listen.port}"
+    if exc.errno == errno.EADDRINUSE:
+        remedy = f"ss -ltnp 'sport = :{listen.port}'  # shows it; or take another port"
+        return UpkeepError(
+            f"--listen {place}: address already in use, another process listens there",
+            remedy=remedy,
+        )
+    if exc.errno == errno.EACCES:
+        message = f"--listen {place}: {account.own_name()} may not listen on a port below 1024"
+        return UpkeepError(message, remedy=f"upkeep serve --listen {host}:8470")
+    if exc.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or isinstance(exc, socket.gaierror):
+        message = f"--listen {place}: {listen.host} is no address of this machine"
+        return UpkeepError(message, remedy="ip -brief address")
+    return UpkeepError(f"--listen {place}: {(exc.strerror or str(exc)).lower()}")
 
 
 # --- the process -----------------------------------------------------------------------------------------------------
@@ -300,10 +360,11 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
     server = _server(config, stopping, [Watch(workers, _beat(schedule_of(), workers, store))])
+    sockets = bind(listen)  # nothing is run by a driver that cannot give the page
     with _until_asked(stopping):
         for worker in workers:
             worker.start()
-        server.run()
+        server.run(sockets)
         stopping.set()
         hurry.ask("the program is asked to end")
         notify("STOPPING=1")

@@ -165,7 +165,7 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
 def lint_entries(inventory: Path) -> Iterator[str]:
     """Yield what is wrong with an inventory's YAML files: upkeep_checks_<name>, names like it, hosts of our name.
 
-    A value with a template in it is only known when Ansible runs; `observe` looks at it again then.
+    What a template gives is only known when Ansible runs; `observe` looks at it again then.
     """
     for path in _yaml_files(inventory):
         file = load_yaml(path)
@@ -180,6 +180,63 @@ def lint_entries(inventory: Path) -> Iterator[str]:
                 yield from _lint_variable(file, key, value)
             elif name == JOBS:
                 yield from _lint_jobs(file, key, value)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Where the inventory's files say a variable. inline: in a file of hosts, not below group_vars or host_vars.
+
+    group: of which group; empty if it is one host's own. host: that host.
+    """
+
+    variable: str
+    value: Any
+    group: str
+    host: str
+    inline: bool
+    file: YamlFile
+    key: Key
+
+    @property
+    def place(self) -> str:
+        """Return `file:line`."""
+        return self.file.place(self.key)
+
+
+def definitions(inventory: Path) -> Iterator[Definition]:
+    """Yield all variables that an inventory's YAML files say, but for those that are vaulted as a whole."""
+    for path in [*_yaml_files(inventory), *_other_variable_files(inventory)]:
+        parts = path.parts[len((inventory if inventory.is_dir() else inventory.parent).parts) :]
+        try:
+            file = load_yaml(path)
+        except ConfigurationError:
+            continue  # of a YAML file, whoever loads the site tells; another one may be anything
+        if not isinstance(file.value, Mapping):
+            continue
+        if parts[0] in ("group_vars", "host_vars") and len(parts) > 1:
+            name = parts[1].removesuffix(path.suffix) if len(parts) == 2 else parts[1]
+            group, host = (name, "") if parts[0] == "group_vars" else ("", name)
+            for key, value in file.value.items():
+                yield Definition(str(key), value, group, host, False, file, (str(key),))
+        else:
+            for name, value in file.value.items():
+                yield from _inline(file, (str(name),), value)
+
+
+def _inline(file: YamlFile, key: Key, group: Any) -> Iterator[Definition]:
+    """Yield what a group of a file of hosts says, and the groups and hosts in it."""
+    if not isinstance(group, Mapping):
+        return
+    name = str(key[-1])
+    of_group, hosts, children = (group.get(one) for one in ("vars", "hosts", "children"))
+    for one, value in of_group.items() if isinstance(of_group, Mapping) else ():
+        yield Definition(str(one), value, name, "", True, file, (*key, "vars", str(one)))
+    for host, variables in hosts.items() if isinstance(hosts, Mapping) else ():
+        for one, value in variables.items() if isinstance(variables, Mapping) else ():
+            place = (*key, "hosts", str(host), str(one))
+            yield Definition(str(one), value, "", str(host), True, file, place)
+    for child, inner in children.items() if isinstance(children, Mapping) else ():
+        yield from _inline(file, (*key, "children", str(child)), inner)
 
 
 def _lint_jobs(file: YamlFile, key: Key, jobs: Any) -> Iterator[str]:
@@ -216,7 +273,7 @@ def misspelt(name: str) -> str:
 
 
 def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
-    if isinstance(entries, str) and "{{" in entries:
+    if parameters.is_template(entries):
         return
     if not isinstance(entries, list):
         found = f"found {type(entries).__name__}; expected a list of checks"
@@ -225,26 +282,9 @@ def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
     for index, entry in enumerate(entries):
         place = (*key, index)
         try:
-            check = parameters.find(entry, load_checks())
-            params, _limits = parameters.split(check, without_templates(entry))
-            parameters.validate(check, params, partly=_has_template(entry))
+            parameters.examine(entry, load_checks())
         except ParameterError as exc:
-            yield f"{file.place((*place, exc.key) if exc.key else place)}: {key[-1]}: {exc}"
-
-
-def _has_template(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_template(one) for one in value.values())
-    if isinstance(value, list):
-        return any(_has_template(one) for one in value)
-    return isinstance(value, str) and "{{" in value
-
-
-def without_templates(entry: Any) -> Any:
-    """Return the entry without the parameters that hold a template."""
-    if not isinstance(entry, Mapping):
-        return entry
-    return {name: value for name, value in entry.items() if not _has_template(value)}
+            yield f"{file.place((*place, *exc.path))}: {key[-1]}: {exc}"
 
 
 def _variables(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
@@ -269,6 +309,21 @@ def _yaml_files(inventory: Path) -> list[Path]:
         path
         for path in inventory.rglob("*")
         if path.suffix in (".yml", ".yaml") and path.is_file() and not _vaulted(path)
+    )
+
+
+def _other_variable_files(inventory: Path) -> list[Path]:
+    """Return the files below group_vars and host_vars that Ansible reads without being called .yml or .yaml."""
+    folder = inventory if inventory.is_dir() else inventory.parent
+    return sorted(
+        path
+        for name in ("group_vars", "host_vars")
+        for path in (folder / name).rglob("*")
+        if path.suffix in ("", ".json")
+        and not path.name.startswith(".")
+        and not path.name.endswith("~")
+        and path.is_file()
+        and not _vaulted(path)
     )
 
 

@@ -21,6 +21,7 @@ class YamlFile:
     path: Path
     value: Any
     lines: dict[Key, int] = field(default_factory=dict)
+    text: str = field(default="", repr=False)
 
     def place(self, key: Sequence[str | int] = ()) -> str:
         """Return `file:line` of what stands at the key, or of the nearest part around it."""
@@ -63,7 +64,7 @@ def parse(path: Path, text: str) -> YamlFile:
     try:
         node = loader.get_single_node()
         if node is None:
-            return YamlFile(path, None)
+            return YamlFile(path, None, text=text)
         _note_places(path, node, (), lines)
         value = loader.construct_document(node)
     except yaml.MarkedYAMLError as exc:
@@ -74,7 +75,7 @@ def parse(path: Path, text: str) -> YamlFile:
         raise ConfigurationError(f"{path}: {' '.join(str(exc).split())[:200]}") from exc
     finally:
         loader.dispose()
-    return YamlFile(path, value, lines)
+    return YamlFile(path, value, lines, text)
 
 
 def _note_places(path: Path, node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:

@@ -457,6 +457,29 @@ def test_a_user_without_privilege(
     assert not any("hunter2" in line.text + line.remedy for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"upkeep_checks_a": [{"check": "backup_fresh", "sets": "{{ shop }}"}], "shop": [{"name": "x", "pahts": []}]},
+         "check backup_fresh: sets has no key 'pahts'; did you mean 'paths'?"),
+        ({"upkeep_checks_a": "{{ shop }}", "shop": [{"check": "backup_fersh"}]},
+         "upkeep_checks_a: there is no check 'backup_fersh'; did you mean 'backup_fresh'?"),
+        ({"upkeep_checks_a": [{"check": "certificate_expiry", "renew_days": "{{ soon }}"}], "soon": "shortly"},
+         "upkeep_checks_a: renew_days: found 'shortly'; expected a number of days"),
+        ({"upkeep_checks_a": [{"check": "backup_fresh", "sets": [{"name": "x", "password": {"__ansible_vault": "6"}}]}]},
+         None),
+        ({"upkeep_checks_a": [{"check": "backup_fresh", "sets": "{{ lookup('env', 'X') }}"}, "{{ more }}"]}, None),
+    ],
+    ids=["a key", "a list of checks", "a limit", "a vaulted value", "what only Ansible resolves"],
+)  # fmt: skip
+def test_what_templates_give_on_a_host_is_looked_at(
+    variables: dict[str, Any], said: str | None
+) -> None:
+    lines = examine_host("web1", {"ansible_connection": "local", **variables}, {})
+
+    assert [line.text for line in lines if line.topic == "checks"] == ([said] if said else [])
+
+
 def test_what_checks_need_and_lack(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     sshd.start()
     needs = ["sh", "nowhere|python:json", "nowhere|python:nothing", "python:upkeep_none"]

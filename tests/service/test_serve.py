@@ -31,7 +31,7 @@ from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.requested import Requested
 from upkeep.schedule_file import load_schedule
 from upkeep.scheduler import Scheduler
-from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, call_heartbeat, listening
+from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, bind, call_heartbeat, listening
 from upkeep.site import load_site
 from upkeep.store import (
     Store,
@@ -168,6 +168,54 @@ def test_a_file_without_its_partner_or_that_cannot_be_read_is_named(tmp_path: Pa
         listening("0.0.0.0:1", tmp_path / "a", tmp_path / "b", [])
     with pytest.raises(ConfigurationError, match="everybody"):
         listening("0.0.0.0:1", None, None, ["everybody"])
+
+
+@pytest.mark.parametrize("options", [[], ["--web-only"]], ids=["a driver", "the page alone"])
+@pytest.mark.parametrize(
+    ("bound", "asked"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "localhost"), ("::1", "[::1]")],
+    ids=["the same address", "all addresses", "a name", "IPv6"],
+)  # fmt: skip
+def test_a_port_in_use_is_one_sentence_and_nothing_has_begun(
+    site: Path, options: list[str], bound: str, asked: str
+) -> None:
+    family = socket.AF_INET6 if ":" in bound else socket.AF_INET
+    with socket.create_server((bound, 0), family=family) as taken:
+        port = taken.getsockname()[1]
+        ended = upkeep("serve", "-i", str(site), "--listen", f"{asked}:{port}", *options)
+
+    assert ended.returncode == 3
+    assert ended.stderr.splitlines() == [
+        f"upkeep: --listen {asked}:{port}: address already in use, another process listens there",
+        f"→ ss -ltnp 'sport = :{port}'  # shows it; or take another port",
+    ]
+    store = stored(site)
+    with store.read() as db:
+        assert not list(db.execute(select(tables.driver)))
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [
+        ("192.0.2.1:0", "192.0.2.1 is no address of this machine"),
+        ("[2001:db8::1]:0", "2001:db8::1 is no address of this machine"),
+        ("no-such-name.invalid:0", "no-such-name.invalid is no address of this machine"),
+    ],
+)
+def test_an_address_of_another_machine_is_one_sentence(listen: str, said: str) -> None:
+    with pytest.raises(UpkeepError) as caught:
+        bind(listening(listen, None, None, ["127.0.0.1/32"]))
+
+    assert str(caught.value) == f"--listen {listen}: {said}"
+    assert caught.value.exit_status == 3
+
+
+def test_a_certificate_that_cannot_be_used_is_a_wrong_configuration(tmp_path: Path) -> None:
+    (tmp_path / "page.pem").write_text("no certificate\n")
+
+    with pytest.raises(ConfigurationError, match=r"page\.pem: expected a certificate in PEM"):
+        listening("0.0.0.0:1", tmp_path / "page.pem", tmp_path / "page.pem", [])
 
 
 def test_behind_a_proxy_only_the_proxy_says_who_asks(site: Path) -> None:
@@ -537,17 +585,6 @@ def test_the_page_alone_reads_no_inventory_and_starts_nothing(site: Path) -> Non
         threads = Path(f"/proc/{process.pid}/task")
         names = {(one / "comm").read_text().strip() for one in threads.iterdir()}
     assert not names & {"scheduler", "requests"}
-
-
-def test_a_port_in_use_ends_it(site: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        ended = upkeep("serve", "-i", str(site), "--web-only", "--listen", f"127.0.0.1:{port}")
-
-    assert ended.returncode not in (0, 70)
-    assert "address already in use" in ended.stderr.lower()
 
 
 def test_what_clients_break_off_is_one_line_of_the_log(site: Path) -> None:

@@ -11,7 +11,15 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.check import Check, load
-from upkeep.parameters import ParameterError, find, make_limits, merge_entries, split, validate
+from upkeep.parameters import (
+    ParameterError,
+    examine,
+    find,
+    make_limits,
+    merge_entries,
+    split,
+    validate,
+)
 from upkeep.verdicts import passed
 
 
@@ -261,8 +269,57 @@ def test_an_entry_that_is_wrong_is_told_with_its_variable_its_key_and_itself() -
     assert (caught.value.key, caught.value.entry) == ("pahts", entry)
 
 
-def test_while_some_are_not_known_yet_only_those_that_are_have_values() -> None:
-    assert validate(load()["http_health"], {"tries": "2"}, partly=True) == {"tries": 2}
+X = "{{ x }}"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        X,
+        {"check": X, "pahts": 1},
+        {"check": "http_health", "urls": X, "tries": X},
+        {"check": "http_health", "urls": [X, "https://a.example"], "json": {"status": X, X: X}},
+        {"check": "backup_fresh", "sets": X},
+        {"check": "backup_fresh", "sets": [X, {"name": X, "paths": X, "kind": X, "rpo_hours": X}]},
+        {"check": "backup_fresh", "sets": [{"name": "x", "paths": [X], X: 1}]},
+        {"check": "backup_fresh", "sets": "{% if a %}{{ b }}{% endif %}"},
+        {"check": "certificate_expiry", "renew_days": X},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_template_is_taken_for_something_that_fits(entry: Any) -> None:
+    examine(entry, load())
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "said"),
+    [
+        ({"check": "http_health", "ulrs": X}, ("ulrs",),
+         "check http_health has no parameter 'ulrs'; did you mean 'urls'?"),
+        ({"check": "backup_fresh", "sets": [X, {"name": X, "pahts": X}]}, ("sets", 1, "pahts"),
+         "check backup_fresh: sets has no key 'pahts'; did you mean 'paths'?"),
+        ({"check": "backup_fresh", "sets": [{"name": "x", "paths": [X], "rpo_hour": 1}]}, ("sets", 0, "rpo_hour"),
+         "check backup_fresh: sets has no key 'rpo_hour'; did you mean 'rpo_hours'?"),
+        ({"check": "backup_fresh", "sets": [{"paths": X}]}, ("sets",),
+         "check backup_fresh: missing required arguments: name found in sets"),
+        ({"check": "backup_fresh", "sets": [{"name": X, "rpo_hours": "soon"}]}, ("sets",),
+         "check backup_fresh: argument 'rpo_hours' is of type str found in 'sets'"),
+        ({"check": "http_health", "urls": X, "tries": "few"}, ("tries",),
+         "check http_health: argument 'tries' is of type str"),
+        ({"check": "certificate_expiry", "files": X, "renew_days": "soon"}, ("renew_days",),
+         "renew_days: found 'soon'; expected a number of days"),
+    ],
+    ids=["a parameter", "in a list with a template", "beside a list with one", "one that is missing",
+         "another type within", "another type beside", "a limit beside"],
+)  # fmt: skip
+def test_what_is_wrong_around_a_template_is_found(
+    entry: Any, path: tuple[str | int, ...], said: str
+) -> None:
+    with pytest.raises(ParameterError) as caught:
+        examine(entry, load())
+
+    assert caught.value.path == path
+    assert said in str(caught.value)
 
 
 def test_a_gathers_parameters_have_their_defaults() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -26,8 +27,11 @@ from upkeep.errors import ConfigurationError, UsageError
 from upkeep.feed import feed
 from upkeep.schedule import due_times, timing_of
 from upkeep.schedule_file import Procedure, Schedule, load_schedule
-from upkeep.schedule_lint import Remark, lint, readings
+from upkeep.schedule_lint import Remark, lint, reach, readings
 from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
+from upkeep.site import EMBEDDED
+from upkeep.site_lint import unset
+from upkeep.yaml_file import load as load_yaml
 
 SITES = Path(__file__).parents[2] / "inventory"
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
@@ -177,6 +181,185 @@ def test_remarks():
         "shorten its `duration`, or let it come less often",
     )
     assert found[6].text == "has nobody on call from 2027-01-01 to 2027-11-24"
+
+
+PHONE = {"phone": {"url_from": "UPKEEP_CHANNEL_PHONE"}}
+ANN = {"name": "Ann", "channels": ["phone"]}
+BOB = {"name": "Bob"}
+NO_CHANNELS = "has no channels, and nobody in it has; it owns "
+
+
+def of_reach(**schedule: Any) -> list[tuple[str, str, str]]:
+    procedures = schedule.pop("procedures", {"look": {"title": "Look", "owner": "ops"}})
+    given = Schedule.model_validate({"procedures": procedures, "channels": PHONE, **schedule})
+    return [(one.about, one.kind, one.text) for one in reach(given)]
+
+
+@pytest.mark.parametrize(
+    ("people", "team", "said"),
+    [
+        ({}, {"channels": ["phone"]}, []),
+        ({"ann": ANN}, {"members": ["ann"]}, []),
+        ({"ann": ANN, "bob": BOB}, {"members": ["ann", "bob"], "channels": ["phone"]}, []),
+        ({}, {}, [("team ops", "no channels", f"{NO_CHANNELS}look")]),
+        ({"bob": BOB}, {"members": ["bob"]}, [("team ops", "no channels", f"{NO_CHANNELS}look")]),
+        ({"ann": ANN, "bob": BOB}, {"members": ["ann", "bob"]},
+         [("team ops", "not reached", "calls bob, whom nothing reaches: bob has no channels, nor has a team of theirs")]),
+        ({"ann": ANN, "bob": BOB}, {"rota": [{"from": "2026-01-01", "people": ["ann", "bob"]}], "fallback": "ann"},
+         [("team ops", "not reached", "calls bob, whom nothing reaches: bob has no channels, nor has a team of theirs")]),
+        ({"ann": ANN, "bob": BOB}, {"rota": [{"from": "2026-01-01", "people": ["ann"]}], "fallback": "bob", "channels": ["phone"]},
+         [("team ops", "not reached", "calls bob, whom nothing reaches: bob has no channels, nor has a team of theirs")]),
+        ({"ann": ANN, "bob": BOB},
+         {"rota": [{"from": "2026-01-01", "people": ["ann"]}], "fallback": "ann", "members": ["ann", "bob"]}, []),
+    ],
+    ids=["a channel of the team", "a channel of a member", "members by the team's", "none", "a member without",
+         "one of two members", "one of the rota", "a fallback of another team", "who is never called"],
+)  # fmt: skip
+def test_who_is_reached(
+    people: dict[str, Any], team: dict[str, Any], said: list[tuple[str, str, str]]
+) -> None:
+    assert of_reach(people=people, teams={"ops": {"title": "Ops", **team}}) == said
+
+
+@pytest.mark.parametrize(
+    ("alerts", "procedures", "teams"),
+    [
+        ({}, {"look": {"title": "Look", "owner": "b"}}, ["a", "b"]),
+        ({"team": "b"}, {"look": {"title": "Look"}}, ["b"]),
+        ({}, {"look": {"title": "Look"}}, ["a"]),
+        ({"team": "c"}, {"look": {"title": "Look", "owner": "b"}}, ["b", "c"]),
+    ],
+    ids=["who is first", "who has what nobody owns", "who is first alone", "both"],
+)
+def test_the_teams_that_are_told_are_those_that_alerts_go_to(
+    alerts: dict[str, Any], procedures: dict[str, Any], teams: list[str]
+) -> None:
+    there = {one: {"title": one} for one in "abc"}
+
+    found = of_reach(alerts=alerts, procedures=procedures, teams=there)
+
+    assert sorted(about for about, _kind, _text in found) == [f"team {one}" for one in teams]
+
+
+def test_without_teams_nobody_is_told_and_no_owner_is_one() -> None:
+    procedures = {
+        "look": {"title": "Look", "owner": "Ops", "rule": "daily 03:00"},
+        "tidy": {"title": "Tidy", "owner": "Ops", "reviews": [{"id": "a", "title": "A", "owner": "law"}]},
+    }  # fmt: skip
+
+    assert of_reach(procedures=procedures) == [
+        ("alerts", "nobody is told", "no alert reaches anybody: the schedule has no `teams`"),
+        ("owner Ops", "owner is no team", "owns look, tidy, and the schedule has no team of that name"),
+        ("owner law", "owner is no team", "owns tidy a, and the schedule has no team of that name"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "appends"),
+    [
+        ("procedures:\n  look: {title: Look}", True),
+        ("procedures:\n  look: {title: Look, owner: ops}\n", True),
+        ("procedures:\n  look: {title: Look}\nchannels: {chat: {url_from: UPKEEP_CHANNEL_CHAT}}\n", True),
+        ("procedures:\n  look: {title: Look, owner: DevSecOps}\n", False),
+        ("procedures:\n  look: {title: Look}\nteams: {}\n", False),
+        ('{"procedures": {"look": {"title": "Look"}}}\n', False),
+    ],
+    ids=["no line's end", "an owner", "a channel", "an owner that is no id", "an empty mapping", "JSON"],
+)  # fmt: skip
+def test_what_is_proposed_can_be_pasted(tmp_path: Path, text: str, appends: bool) -> None:
+    path = tmp_path / "a site" / "schedule.yml"
+    path.parent.mkdir()
+    path.write_text(text)
+    file = load_yaml(path)
+
+    said = next(one for one in reach(load_schedule(path), file) if one.kind == "nobody is told")
+
+    assert said.remedy.startswith("printf " if appends else "add `")
+    if appends:
+        subprocess.run(["sh", "-c", said.remedy], check=True)
+        assert not list(reach(load_schedule(path)))
+
+
+def test_what_this_program_brings_is_not_to_be_changed() -> None:
+    for words in (["lint"], ["lint", "-i", "web1,db1,"]):
+        assert f">> {EMBEDDED}" not in printed(*words, status=1)
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        ("disk_space", None),
+        ("log_*", None),
+        ("host_unreachable", None),
+        ("occurrence_missed", None),
+        ("disk_spce", "check 'disk_spce' fits no check; did you mean 'disk_space'?"),
+        ("dsk_*", "check 'dsk_*' fits no check; did you mean 'disk_space'?"),
+    ],
+)
+def test_a_severity_rules_check(check: str, text: str | None) -> None:
+    rules = {"severities": [{"check": check, "is": 2}]}
+
+    found = [one for one in lint(calendars(alerts=rules), NOW) if one.kind == "no such check"]
+
+    assert [one.text.replace("disk_inodes", "disk_space") for one in found] == (
+        [text] if text else []
+    )
+
+
+def test_each_remark_has_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "schedule.yml"
+    path.write_text(
+        "procedures:\n  look:\n    title: Look\n    rule: FREQ=DAILY;UNTIL=20260101\n    owner: Ops\n"
+        "  often:\n    title: Often\n    rule: hourly\n    duration: 2 h\n    jitter: 1 h\n"
+        "alerts:\n  severities:\n    - check: nothing_like_it\n      is: 1\n"
+    )
+    schedule = load_schedule(path)
+
+    found = lint(calendars_of(schedule, tmp_path), NOW, load_yaml(path))
+
+    assert [(one.kind, one.place.removeprefix(f"{path}:")) for one in found] == [
+        ("never due", "4"),
+        ("no owner", "6"),
+        ("longer than its period", "9"),
+        ("spread over its period", "10"),
+        ("nobody is told", "11"),
+        ("owner is no team", "5"),
+        ("no such check", "13"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"UPKEEP_CHANNEL_PHONE": "tgram://x/y", "UPKEEP_HEARTBEAT": "https://beat.example/1"}, []),
+        ({"UPKEEP_CHANNEL_PHONE": "tgram://x/y"},
+         ["the variable UPKEEP_HEARTBEAT is not set here"]),
+        ({"UPKEEP_HEARTBEAT": "https://beat.example/1"},
+         ["the variable UPKEEP_CHANNEL_PHONE is not set here"]),
+        ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHONE": ""},
+         ["the variable UPKEEP_CHANNEL_PHONE is not set here"]),
+        ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHNOE": "tgram://x/y"},
+         ["the variable UPKEEP_CHANNEL_PHONE is not set here; did you mean 'UPKEEP_CHANNEL_PHNOE'?"]),
+        ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHONE": "secret"},
+         ["the variable UPKEEP_CHANNEL_PHONE holds no URL"]),
+        ({"UPKEEP_HEARTBEAT": "https://beat.example/1", "UPKEEP_CHANNEL_PHONE": "file:///secret"},
+         ["the variable UPKEEP_CHANNEL_PHONE holds a URL of file, which reaches nobody"]),
+    ],
+    ids=["all", "no heartbeat", "none", "empty", "another name", "no URL", "a file"],
+)  # fmt: skip
+def test_channels_without_an_address(environ: dict[str, str], said: list[str]) -> None:
+    schedule = Schedule.model_validate(
+        {
+            "procedures": {"look": {"title": "Look"}},
+            "channels": PHONE,
+            "alerts": {"heartbeat": {"url_from": "UPKEEP_HEARTBEAT"}},
+        }
+    )
+
+    found = list(unset(schedule, environ, "site"))
+
+    assert [one.text for one in found] == said
+    assert "secret" not in str(found)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

@@ -87,6 +87,8 @@ def site(folder: Path, group: str) -> Path:
     [
         ("upkeep_checks_web:\n  - disk_spac\n", "web.yml:2: upkeep_checks_web: there is no check 'disk_spac'; did you mean 'disk_space'?"),
         ("---\nupkeep_checks_web:\n  - check: site_errors\n    pahts: [/a]\n", "web.yml:4: upkeep_checks_web: check site_errors has no parameter 'pahts'; did you mean 'paths'?"),
+        ("upkeep_checks_web:\n  - check: site_errors\n    pahts: '{{ logs }}'\n", "web.yml:3: upkeep_checks_web: check site_errors has no parameter 'pahts'; did you mean 'paths'?"),
+        ("upkeep_checks_web:\n  - check: backup_fresh\n    sets:\n      - name: '{{ shop }}'\n        pahts: '{{ there }}'\n", "web.yml:5: upkeep_checks_web: check backup_fresh: sets has no key 'pahts'; did you mean 'paths'?"),
         ("upkeep_checks_web: disk_space\n", "web.yml:1: upkeep_checks_web: found str; expected a list of checks"),
     ],
 )  # fmt: skip
@@ -158,8 +160,19 @@ def test_a_gathers_parameter_of_another_type_is_told_where_it_stands(tmp_path: P
         'upkeep_checks_web:\n  - check: site_errors\n    window_seconds: "{{ five }}"\n',
         "upkeep_checks_web:\n  - check: site_errors\n    paths: !vault |\n      $ANSIBLE_VAULT;1.1\n",
         "$ANSIBLE_VAULT;1.1;AES256\n6162\n",
+        "upkeep_checks_web: ['{{ one }}', {check: '{{ two }}', paths: 7}]\n",
+        "upkeep_checks_web: '{% if a %}{{ b }}{% endif %}'\n",
+        "upkeep_checks_web: [{check: backup_fresh, sets: ['{{ one }}', {name: '{{ two }}', kind: '{{ k }}'}]}]\n",
     ],
-    ids=["a template for all", "a template in it", "a vaulted value", "a vaulted file"],
+    ids=[
+        "a template for all",
+        "a template in it",
+        "a vaulted value",
+        "a vaulted file",
+        "for an entry",
+        "a condition",
+        "within a list",
+    ],
 )
 def test_what_only_ansible_can_resolve_is_left_to_the_run(tmp_path: Path, group: str) -> None:
     assert load_site(str(site(tmp_path, group))).schedule.procedures

@@ -205,7 +205,7 @@ def print_remarks(screen: Screen, remarks: Sequence[Remark], procedures: int) ->
     screen.line()
     kinds = {"error": "fail", "warn": "warn"}
     rows = [
-        Row(kinds[one.level], one.level, one.about, one.kind, "", one.text, one.remedy)
+        Row(kinds[one.level], one.level, one.about, one.kind, one.place, one.text, one.remedy)
         for one in sorted(remarks, key=lambda one: one.level)  # errors first
     ]
     print_rows(screen, rows)
