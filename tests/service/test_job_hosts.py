@@ -1,0 +1,163 @@
+"""A job works on the hosts that it has taken and on no others, whatever the inventory says each time it is asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import warm
+
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+# Only Ansible can tell where that is, so that each name is taken for a machine of its own.
+APART = {**LOCAL, "ansible_connection": "{{ lookup('pipe', 'echo local') }}"}
+CLOUD = ("cloud1", "cloud2", "db")
+LATE, FROZEN = "late", "frozen1"
+NOTES = """\
+import fcntl, os, sqlite3, sys
+home, host = sys.argv[1:]
+db = sqlite3.connect(f"file:{home}/state/upkeep.db?mode=ro", uri=True, timeout=60)
+held = db.execute("SELECT count(*) FROM lease WHERE host = ?", [host]).fetchone()[0]
+with open(f"{home}/done", "a") as stream:
+    print(host, "held" if held else "not held", file=stream)
+"""
+COUNTS = """\
+#!/bin/sh
+call=$(($(cat {home}/calls) + 1))
+echo $call > {home}/calls
+if [ -e {home}/source-$call ]; then . {home}/source-$call; exit; fi
+cat {home}/usual
+"""
+
+
+def source(
+    hosts: Collection[str], is_there: Mapping[str, str] = APART, **groups: Sequence[str]
+) -> str:
+    """Return what an inventory script says. is_there: how all of them are reached."""
+    said: dict[str, Any] = {name: {"hosts": list(those)} for name, those in groups.items()}
+    everybody = {*hosts, *(one for those in groups.values() for one in those)}
+    variables = {"_meta": {"hostvars": dict.fromkeys(sorted(everybody), is_there)}}
+    return json.dumps({"cloud": {"hosts": list(hosts)}, **said, **variables})
+
+
+USUAL = source(CLOUD, frozen=[FROZEN])
+
+
+def says(text: str) -> str:
+    return f"cat <<'TEXT'\n{text}\nTEXT\n"
+
+
+# What the source does once.
+FAULTS = {
+    "fails": "exit 1\n",
+    "no JSON": "echo Service Unavailable\n",
+    "more": says(source([*CLOUD, LATE], frozen=[FROZEN])),
+    "fewer": says(source(CLOUD[:1], frozen=[FROZEN])),
+    "none": says("{}"),
+    "a host's name is a group's": says(source(CLOUD[:2], db=[LATE], frozen=[FROZEN])),
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job on all hosts but those that a script calls frozen: a host of a file, and three of the script."""
+    home = tmp_path_factory.mktemp("job")
+    site = home / "site"
+    (site / "inventory").mkdir(parents=True)
+    tree = {"all": {"hosts": {"fixed": LOCAL}, "vars": {"upkeep_checks_all": ["disk_space"]}}}
+    (site / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    (home / "usual").write_text(USUAL)
+    script(home / "counts", COUNTS.format(home=home))
+    # If it fails, Ansible takes this text for a list of hosts, and that has one: the program's path.
+    script(site / "inventory" / "cloud.sh", f"#!/bin/sh\n{home}/counts\n")
+    (home / "notes.py").write_text(NOTES)
+    (site / "job.yml").write_text(json.dumps([play(home, "all:!frozen")]))
+    procedures = {"job": {"title": "Job", "playbook": "job.yml"}, "daily": {"title": "Daily", "playbook": "astral.upkeep.daily"}}  # fmt: skip
+    (site / "schedule.yml").write_text(json.dumps({"procedures": procedures}))
+    (site / "upkeep.toml").write_text('state = "../state"\nworkspace = "../work"\n')
+    return site
+
+
+def play(home: Path, hosts: str) -> dict[str, Any]:
+    """Return a play that notes on which hosts it works, and if the run has taken them."""
+    note = f"{sys.executable} {home}/notes.py {home} {{{{ inventory_hostname }}}}"
+    tasks = [{"name": "Work", "ansible.builtin.command": note}]
+    return {"name": "Job", "hosts": hosts, "gather_facts": False, "tasks": tasks}
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def run(site: Path, *arguments: str, faults: Mapping[int, str] | None = None) -> Any:
+    """Run a procedure, with a source that does these things at these calls."""
+    home = site.parent
+    for left in (*home.glob("source-*"), home / "done"):
+        left.unlink(missing_ok=True)
+    (home / "calls").write_text("0")
+    for call, text in (faults or {}).items():
+        (home / f"source-{call}").write_text(text)
+    done = warm.run(["run", *arguments, "-i", str(site), "--json"])
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+def worked(site: Path) -> set[str]:
+    """Return on which hosts the job has worked; each must have been held, and had its turn once."""
+    done = site.parent / "done"
+    lines = done.read_text().splitlines() if done.exists() else []
+    assert [one for one in lines if one.endswith("not held")] == []
+    names = [one.split()[0] for one in lines]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+def told(site: Path) -> dict[str, str]:
+    """Return what Upkeep says of itself: checks and their subjects."""
+    found = json.loads(warm.run(["findings", "-i", str(site), "--json"]).stdout)["findings"]
+    return {one["check_id"]: one["subject"] for one in found if one["host"] == "controller"}
+
+
+class Case(NamedTuple):
+    """fault: what the source does at which call: the first lists the hosts, the second is the play's. left: who is not
+    worked on and told so. cause: how it begins."""
+
+    fault: str
+    call: int
+    status: str
+    works: Collection[str]
+    left: Collection[str] = ()
+    cause: str = ""
+
+
+ALL = ("fixed", *CLOUD)
+HALF = "no job is begun; Ansible cannot read the inventory's {site}/inventory/cloud.sh"
+CASES = [
+    Case("fails", 1, "failed", (), ["/counts", "fixed"], HALF),
+    Case("fails", 2, "failed", (), ALL, HALF),
+    Case("no JSON", 1, "failed", (), ["/counts", "fixed"], HALF),
+    Case("no JSON", 2, "failed", (), ALL, HALF),
+    Case("more", 1, "partial", ALL, [LATE], "the job left late out: no play began for it: it left"),
+    Case("more", 2, "partial", ALL, [LATE], "the job left late out: it came into the inventory"),
+    Case("fewer", 1, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: it came"),
+    Case("fewer", 2, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: no play"),
+    Case("none", 1, "partial", ["fixed"], CLOUD, "the job left cloud1 out: it came"),
+    Case("a host's name is a group's", 1, "partial", ["fixed", "cloud1", "cloud2"], ["db", LATE]),
+    Case("a host's name is a group's", 2, "partial", ["fixed", "cloud1", "cloud2"], ["db", LATE]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda one: f"{one.fault}, {one.call}")
+def test_a_job_works_on_the_hosts_that_it_has_taken_and_no_others(site: Path, case: Case) -> None:
+    document = run(site, "job", faults={case.call: FAULTS[case.fault]})
+
+    assert worked(site) == set(case.works)
+    assert document["run"]["status"] == case.status
+    assert document["run"]["cause"].startswith(case.cause.format(site=site))
+    left = {one["name"].replace(str(site.parent), "") for one in document["hosts"]}
+    assert left == set(case.left)
+    assert ("inventory_source" in told(site)) == case.cause.startswith(HALF[:10])
