@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,8 +61,19 @@ FAULTS = {
 }
 
 
+@pytest.fixture
+def site(whole_site: Path) -> Iterator[Path]:
+    """The site, which is as it was afterwards."""
+    files = (whole_site / "inventory" / "hosts.yml", whole_site / "job.yml")
+    before = {file: file.read_text() for file in files}
+    yield whole_site
+    for file, text in before.items():
+        file.write_text(text)
+    (whole_site.parent / "usual").write_text(USUAL)
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job on all hosts but those that a script calls frozen: a host of a file, and three of the script."""
     home = tmp_path_factory.mktemp("job")
     site = home / "site"
@@ -83,8 +94,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def play(home: Path, hosts: str) -> dict[str, Any]:
     """Return a play that notes on which hosts it works, and if the run has taken them."""
-    note = f"{sys.executable} {home}/notes.py {home} {{{{ inventory_hostname }}}}"
-    tasks = [{"name": "Work", "ansible.builtin.command": note}]
+    note = [sys.executable, f"{home}/notes.py", str(home), "{{ inventory_hostname }}"]
+    tasks = [{"name": "Work", "ansible.builtin.command": {"argv": note}}]
     return {"name": "Job", "hosts": hosts, "gather_facts": False, "tasks": tasks}
 
 
@@ -161,3 +172,111 @@ def test_a_job_works_on_the_hosts_that_it_has_taken_and_no_others(site: Path, ca
     left = {one["name"].replace(str(site.parent), "") for one in document["hosts"]}
     assert left == set(case.left)
     assert ("inventory_source" in told(site)) == case.cause.startswith(HALF[:10])
+
+
+# --- by hand: --limit; who may be named by it ------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("limit", "fault", "call", "works", "left"),
+    [
+        ("fixed", "fails", 1, (), ["fixed"]),
+        ("fixed", "fails", 2, (), ["fixed"]),
+        ("cloud1", "more", 2, ["cloud1"], ()),
+        ("cloud", "more", 2, CLOUD, [LATE]),
+        ("cloud:!db", "a host's name is a group's", 2, ["cloud1", "cloud2"], ()),
+        ("db", "a host's name is a group's", 2, (), ["db", LATE]),
+    ],
+    ids=lambda one: str(one),
+)
+def test_a_limit_changes_nothing_about_that(
+    site: Path, limit: str, fault: str, call: int, works: Collection[str], left: Collection[str]
+) -> None:
+    document = run(site, "job", "--limit", limit, faults={call: FAULTS[fault]})
+
+    assert worked(site) == set(works)
+    assert {one["name"] for one in document["hosts"]} == set(left)
+    assert (document["run"]["status"] == "done") == (not left)
+
+
+def test_no_name_of_a_host_is_a_pattern(site: Path) -> None:
+    """Each of these would reach the new host, or leave another one out, if Ansible read it as one."""
+    names = (
+        "l*",
+        "~l.*",
+        "&fixed",
+        "!fixed",
+        "late[0:1]",
+        "fixed,late",
+        "late:fixed",
+        "@late",
+        "-v",
+    )
+    (site.parent / "usual").write_text(source(names))
+
+    document = run(site, "job", faults={2: says(source([*names, LATE]))})
+
+    assert worked(site) == {"fixed", *names}
+    assert {one["name"] for one in document["hosts"]} == {LATE}
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_group_that_is_missing_with_its_source_is_no_empty_one(site: Path, call: int) -> None:
+    (site / "job.yml").write_text(json.dumps([play(site.parent, "cloud")]))
+
+    document = run(site, "job", faults={call: FAULTS["fails"]})
+
+    assert worked(site) == set()
+    assert document["run"]["cause"] == HALF.format(site=site)
+
+
+def test_hosts_that_a_play_adds_are_left_out_and_named(site: Path) -> None:
+    add = {"name": "Add", "ansible.builtin.add_host": {"name": LATE, "groups": ["new"], **LOCAL}}
+    first = play(site.parent, "fixed")
+    first["tasks"].append(add)
+    (site / "job.yml").write_text(json.dumps([first, play(site.parent, "new:cloud1")]))
+
+    document = run(site, "job")
+
+    assert worked(site) == {"fixed", "cloud1"}
+    assert document["run"]["cause"].startswith(f"the job left {LATE} out: it came")
+
+
+# --- one machine -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("call", "works"), [(1, ()), (2, ()), (3, ["fixed"]), (4, ["fixed", "cloud1"])]
+)
+def test_names_of_one_machine_stay_told_while_a_source_fails(
+    site: Path, call: int, works: Collection[str]
+) -> None:
+    """The first call lists the hosts; each name has a turn of its own, which reads the inventory once more."""
+    (site.parent / "usual").write_text(source(CLOUD, LOCAL, frozen=[FROZEN]))
+    if "one_machine" not in told(site):
+        assert run(site, "job")["run"]["status"] == "done"
+        assert worked(site) == set(ALL)
+
+    document = run(site, "job", faults={call: FAULTS["fails"]})
+
+    assert worked(site) == set(works)
+    assert document["run"]["status"] == "failed"
+    assert str(site / "inventory" / "cloud.sh") in document["run"]["cause"]
+    assert {"one_machine", "inventory_source"} <= told(site).keys()
+
+
+# --- our own playbooks look at every host first -----------------------------------------------------------------------
+@pytest.mark.parametrize("call", [1, 2])
+def test_the_daily_procedure_looks_at_every_host_and_holds_its_jobs_back(
+    site: Path, call: int
+) -> None:
+    home = site.parent
+    job = {"upkeep_jobs": ["log_rotation"], "log_rotation_config": f"{home}/none.conf"}
+    tree = {"all": {"hosts": {"fixed": {**LOCAL, **job}, "other": LOCAL}}}
+    tree["all"]["vars"] = {"upkeep_checks_all": ["disk_space"]}
+    (site / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+
+    document = run(site, "daily", faults={call: FAULTS["fails"], call + 1: FAULTS["fails"]})
+
+    assert document["run"]["status"] == "partial"
+    assert document["run"]["cause"].startswith("a job failed on fixed: Hold the job back")
+    assert HALF.format(site=site) in document["run"]["cause"]
+    seen = {one["name"] for one in document["hosts"] if one["outcome"] == "ok"}
+    assert seen == {"fixed", "other"}
+    assert [one["host"] for one in document["changes"]] == ["fixed"]

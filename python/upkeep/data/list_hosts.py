@@ -21,8 +21,6 @@ from ansible.cli import playbook
 from ansible.inventory.manager import InventoryManager
 
 from upkeep.data.callback.upkeep_inventory import unread
-from upkeep.machines import machine_of
-from upkeep.ways import VAULTED
 
 ANSWER = Path(sys.argv[1])
 
@@ -34,9 +32,15 @@ def answer(**known: Any) -> None:
     draft.rename(ANSWER)
 
 
-def plain(variables: Mapping[str, Any]) -> Any:
-    """Return a host's variables as JSON has them; what is encrypted, or of another type, as ansible-inventory does."""
-    return json.loads(json.dumps(variables, default=lambda _one: {VAULTED: ""}, skipkeys=True))
+def machine(host: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return where the inventory says that a host is; None if it does not, or not to us, as what is encrypted."""
+    # They import our collection, which must be found by Ansible's own importer: that is there by now.
+    from upkeep.machines import machine_of
+    from upkeep.ways import VAULTED
+
+    plain = json.dumps(variables, default=lambda _one: {VAULTED: ""}, skipkeys=True)
+    found = machine_of(host, json.loads(plain))
+    return asdict(found) if found else None
 
 
 class Inventory(InventoryManager):  # type: ignore[misc]
@@ -59,8 +63,7 @@ class Executor(playbook.PlaybookExecutor):  # type: ignore[misc]
             for host in self._inventory.get_hosts(play.hosts):
                 if host.name not in found:
                     variables = self._variable_manager.get_vars(host=host, include_hostvars=False)
-                    machine = machine_of(host.name, plain(variables))
-                    found[host.name] = machine and asdict(machine)
+                    found[host.name] = machine(host.name, variables)
         answer(hosts=found, unread=unread(self._inventory))
         return listed
 
