@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -172,7 +172,7 @@ def _do_jobs(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop)
     listing = runner.list_hosts(order, stop)
     intake.listed = listing.hosts
     if listing.unread:
-        intake.hold_back(listing.unread)
+        intake.hold_back(listing.unread, order.answered)
         return NOTHING
     places = machines.resolved(listing.machines, stop)
     intake.twins = machines.twins(listing.hosts, places)
@@ -185,7 +185,7 @@ def _do_jobs(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop)
         intake.account_for_begun(ended)
     unread = runner.unread_sources(order)
     if unread and not ended.complete and not intake.begun:
-        intake.hold_back(unread)
+        intake.hold_back(unread, order.answered)
     if not intake.held_back:
         late = set(runner.other_hosts(order)).difference(listing.hosts)
         intake.leave_out(sorted(late), LATE)
@@ -440,9 +440,14 @@ class _Intake:
         for host in sorted(ended.silent):
             self._gave_no_answer(host, "", "Ansible counts it and told nothing of it")
 
-    def hold_back(self, sources: Sequence[str]) -> None:
-        """Take note that no job is begun, for these sources of the inventory cannot be read."""
+    def hold_back(self, sources: Sequence[str], answered: Collection[str]) -> None:
+        """Take note that no job is begun, for these sources of the inventory cannot be read.
+
+        Of the listed hosts, those owe it that have answered the procedure before: of a job that never looks nobody
+        could tell that it has been done, and it would be tried again and again.
+        """
         self.add_unread(sources)
+        self.listed = [one for one in self.listed if one in answered]
         self.held_back = "; ".join(["no job is begun", *self._unread()])
 
     def add_unread(self, sources: Sequence[str] | None) -> None:
