@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,6 +53,11 @@ ROUNDS = 5
 ELSEWHERE = "set UPKEEP_WORKSPACE to a folder of your own, best in memory"
 STRANGE = timedelta(days=1)
 ENDED_EARLY = "Ansible ended early"
+NOTHING = runner.Ended(complete=False, status=-1)
+HELD_BACK = "upkeep_held_back"
+"""By this variable our own playbooks do no jobs, and say why; they look at every host all the same."""
+GONE = "no play began for it: it left the inventory after the run had taken its hosts, or plays before had failed"
+LATE = "it came into the inventory after the run had taken its hosts"
 
 
 @dataclass(frozen=True)
@@ -135,37 +140,59 @@ def run(
 
 def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> None:
     """Let Ansible work, and write down the end and whoever gave nothing."""
-    listed: list[str] = []
-    turns: list[list[str]] = []
-    ended = runner.Ended(complete=False, status=-1)
+    ended = NOTHING
+    does_jobs = task.changes_hosts and not task.check_mode
     try:
-        if task.changes_hosts and not task.check_mode:
-            listed = runner.list_hosts(order, stop)
-            places = _machines(task, stop)
-            intake.twins = machines.twins(listed, places)
-            turns = machines.turns(listed, places) if intake.twins else []
-            taken = [*listed, *{f"{MACHINE}{places[one]}" for one in listed if one in places}]
-            intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
-        if not turns:
+        if does_jobs:
+            ended = _do_jobs(task, order, intake, stop)
+        if intake.held_back and task.playbook.startswith(OWN_PLAYBOOKS):
+            order = replace(order, variables={**order.variables, HELD_BACK: intake.held_back})
+        if not does_jobs or HELD_BACK in order.variables:
             ended = _work(task, order, intake, stop)
-        for number, hosts in enumerate(turns):
-            limited = replace(order, limit=_named(order.workspace / f"turn-{number}", hosts))
-            ended = _work(task, limited, intake, stop, hosts)
-            if not ended.complete or ended.stopped or stop.reason:
-                break
-            intake.account_for_begun(ended)
     except (RunError, OSError) as exc:
-        ended = runner.Ended(complete=False, status=-1, stopped=_cause_of(exc))
-    intake.unread = runner.unread_sources(order)
+        ended = replace(NOTHING, stopped=_cause_of(exc))
+    intake.add_unread(runner.unread_sources(order))
     intake.account_for_begun(ended)
     if not ended.complete and not ended.no_hosts:
-        hosts = listed or runner.hosts_of(order)
-        intake.account_for(hosts, ended.stopped or ENDED_EARLY)
+        hosts = intake.listed or runner.hosts_of(order) or sorted(intake.begun)
+        intake.account_for(hosts, ended.stopped or intake.held_back or ENDED_EARLY)
     status, cause, reason = intake.verdict(ended)
     intake.heard_all = (
         ended.complete and not ended.stopped and not ended.no_hosts and intake.unread == []
     )
     intake.finish(status, cause, reason, task=task)
+
+
+def _do_jobs(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> runner.Ended:
+    """Let Ansible work on hosts that the run has taken and on no others, on each machine once at a time.
+
+    Nothing is begun with half an inventory: without a source, hosts lack what it says of them, and a pattern that
+    leaves its groups out would reach those.
+    """
+    listing = runner.list_hosts(order, stop)
+    intake.listed = listing.hosts
+    if listing.unread:
+        intake.hold_back(listing.unread, order.answered)
+        return NOTHING
+    places = machines.resolved(listing.machines, stop)
+    intake.twins = machines.twins(listing.hosts, places)
+    taken = [*listing.hosts, *{f"{MACHINE}{one}" for one in places.values()}]
+    intake.take_hosts(task.site, taken, wait=bool(task.occurrence))
+    for hosts in machines.turns(listing.hosts, places) or [[]]:
+        ended = _work(task, replace(order, only=hosts, whole=True), intake, stop)
+        if not ended.complete or ended.stopped or stop.reason:
+            break
+        intake.account_for_begun(ended)
+    unread = runner.unread_sources(order)
+    if unread and not ended.complete and not intake.begun:
+        intake.hold_back(unread, order.answered)
+    if not intake.held_back:
+        late = set(runner.other_hosts(order)).difference(listing.hosts)
+        intake.leave_out(sorted(late), LATE)
+        gone = set(listing.hosts).difference(runner.hosts_of(order))
+        intake.leave_out(sorted(gone) if ended.complete or ended.no_hosts else [], GONE)
+    # A later turn's hosts may have gone when others have had theirs.
+    return replace(ended, no_hosts=ended.no_hosts and not intake.begun)
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
@@ -182,9 +209,8 @@ def _work(
     order: runner.Order,
     intake: _Intake,
     stop: child.Stop,
-    hosts: Sequence[str] | None = None,
 ) -> runner.Ended:
-    """Let Ansible work until every host had its turn, and return how it ended. hosts: those of the order, if not all.
+    """Let Ansible work until every host had its turn, and return how it ended.
 
     Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
     are then asked again, one at a time if more than one was in work: so the next death has a name. A host on which a
@@ -207,7 +233,7 @@ def _work(
         if len(ended.open) == 1:
             dead |= set(ended.open)
         done = set() if task.changes_hosts else set(intake.outcomes)
-        there = runner.hosts_of(order) if hosts is None else hosts
+        there = runner.hosts_of(order) if order.only is None else order.only
         rest = [one for one in there if one not in dead | touched | done]
         if not rest or stop.reason:
             break
@@ -216,25 +242,9 @@ def _work(
             replace(ended, open={one: ended.open.get(one, "") for one in left})
         )
         intake.asked_again |= set(rest)
-        limit = _named(order.workspace / "again", rest)
-        again = replace(order, limit=limit, forks=1 if len(ended.open) > 1 else order.forks)
+        again = replace(order, only=rest, forks=1 if len(ended.open) > 1 else order.forks)
         ended = runner.run(again, intake)
     return ended
-
-
-def _named(file: Path, hosts: Sequence[str]) -> str:
-    """Return the pattern of exactly these hosts."""
-    file.write_text("".join(f"{one}\n" for one in hosts), encoding="utf-8")
-    return f"@{file}"
-
-
-def _machines(task: Task, stop: child.Stop) -> dict[str, machines.Machine]:
-    """Return where the inventory's hosts are; none if it cannot be read, of which Ansible tells in the run."""
-    try:
-        hosts = read_inventory(task.inventory, "", task.environment, stop=stop)
-    except ConfigurationError:
-        return {}
-    return machines.machines(hosts, stop)
 
 
 def _matches_nothing(task: Task, limit: str) -> bool:
@@ -323,6 +333,9 @@ class _Intake:
         self.unread: list[str] | None = None
         self.heard_all = False
         self.twins: dict[str, str] | None = None
+        self.listed: Sequence[str] = ()
+        self.held_back = ""
+        self.left_out: dict[str, str] = {}
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
         self.looks: dict[str, Look] = {}
@@ -430,9 +443,29 @@ class _Intake:
         for host in sorted(ended.silent):
             self._gave_no_answer(host, "", "Ansible counts it and told nothing of it")
 
-    def account_for(self, hosts: list[str], reason: str) -> None:
+    def hold_back(self, sources: Sequence[str], answered: Collection[str]) -> None:
+        """Take note that no job is begun, for these sources of the inventory cannot be read.
+
+        Of the listed hosts, those owe it that have answered the procedure before: of a job that never looks nobody
+        could tell that it has been done, and it would be tried again and again.
+        """
+        self.add_unread(sources)
+        self.listed = [one for one in self.listed if one in answered]
+        self.held_back = "; ".join(["no job is begun", *self._unread()])
+
+    def add_unread(self, sources: Sequence[str] | None) -> None:
+        """Take note of sources that could not be read; None: Ansible has not said."""
+        if sources is not None:
+            self.unread = list(dict.fromkeys([*(self.unread or ()), *sources]))
+
+    def leave_out(self, hosts: Sequence[str], why: str) -> None:
+        """Write down hosts of the procedure that the job did not work on."""
+        self.left_out |= dict.fromkeys(hosts, why)
+        self.account_for(hosts, why)
+
+    def account_for(self, hosts: Sequence[str], reason: str) -> None:
         """Write down the hosts that have given nothing."""
-        for host in hosts or sorted(self.begun):
+        for host in hosts:
             if host == OWN_HOST or host in self.outcomes:
                 continue
             if host in self.begun:
@@ -461,6 +494,8 @@ class _Intake:
             return "failed", OWN_NAME
         if ended.no_hosts:
             return "failed", "; ".join(["no host matches", *self._unread()])
+        if self.held_back and not ended.complete:
+            return "failed", self.held_back
         unseen = sum(
             outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in self.outcomes.values()
         )
@@ -478,6 +513,10 @@ class _Intake:
             return "failed", "no host took part: none has opted in to the job (upkeep_jobs)"
         if self.unread:
             return "partial", "; ".join(self._unread())
+        if self.left_out:
+            host, why = next(iter(self.left_out.items()))
+            more = f"; {len(self.left_out)} such hosts" if len(self.left_out) > 1 else ""
+            return "partial", f"the job left {host} out: {why}{more}"
         if unseen:
             return "partial", f"{unseen} of {len(self.outcomes)} hosts not seen"
         if self.refusals.reasons:
@@ -540,7 +579,7 @@ class _Intake:
         if run:
             if self.unread is not None:
                 own.tell_unread(db, run.site, self.unread, run.id, at)
-            if self.twins or (whole and self.twins is not None):
+            if self.twins or (whole and self.twins is not None and not self.left_out):
                 own.tell_twins(db, run.site, run.procedure, self.twins, at)
 
     def _settle_refusals(self, db: Any, at: datetime) -> None:

@@ -69,7 +69,11 @@ def machines(
 ) -> dict[str, Machine]:
     """Return the machine of each host of which it is known; names of addresses are resolved, as far as they can be."""
     found = {host: machine_of(host, variables) for host, variables in hosts.items()}
-    known = {host: one for host, one in found.items() if one is not None}
+    return resolved({host: one for host, one in found.items() if one is not None}, stop)
+
+
+def resolved(known: Mapping[str, Machine], stop: child.Stop | None = None) -> dict[str, Machine]:
+    """Return the machines by their addresses, as far as those can be found out."""
     addresses = resolve({one.address for one in known.values() if one.address}, stop)
     return {
         host: Machine(one.kind, addresses.get(one.address, one.address), one.port, one.through)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils import program
 from upkeep import child, events
 from upkeep.errors import RunError
 from upkeep.events import Ears
+from upkeep.machines import Machine
 
 EVENT_LIMIT_CHARACTERS = 64_000_000
 """Over MAX_EVENT_RES (700,000 by default) an event silently becomes empty; hosts' answers are bounded well below."""
@@ -27,6 +27,8 @@ POLL_SECONDS = 0.5
 MARK = "AWX_ISOLATED_DATA_DIR"
 """What ansible-runner tells Ansible, and Ansible all that it starts: whose they are."""
 CALLBACKS = Path(__file__).parent / "data" / "callback"
+LIST_HOSTS = Path(__file__).parent / "data" / "list_hosts.py"
+LAST_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Order:
     playbook: a collection's (`astral.upkeep.daily`) or an absolute path. variables: without secrets.
     workspace: an empty private folder, on a tmpfs where there is one; the caller removes it. answered, silent: hosts
     that go first, for they answered last time, and hosts that go last, in this order; new ones go between them.
-    seconds: how long the run may take.
+    seconds: how long the run may take. only: by their exact names, the hosts of the limit that are worked on; None for
+    all. whole: Ansible does not begin if a source of the inventory cannot be read.
     """
 
     playbook: str
@@ -51,6 +54,8 @@ class Order:
     answered: Collection[str] = ()
     silent: Sequence[str] = ()
     seconds: float = 3600.0
+    only: Collection[str] | None = None
+    whole: bool = False
 
 
 class Listener(events.Listener, Protocol):
@@ -91,6 +96,8 @@ def run(order: Order, listener: Listener) -> Ended:
         "silent": list(order.silent),
         "seconds": order.seconds,
         "forks": order.forks,
+        "only": None if order.only is None else sorted(order.only),
+        "whole": order.whole,
     }
     (order.workspace / "turns.json").write_text(json.dumps(turns), encoding="utf-8")
     ears = Ears(listener, _artifacts(order.workspace, "job_events"))
@@ -154,19 +161,28 @@ def _heard_by(ears: Ears) -> Iterator[None]:
         module.OutputEventFilter = before
 
 
-def list_hosts(order: Order, stop: child.Stop) -> list[str]:
-    """Return the names of the hosts that the order's playbook would work on; empty if Ansible cannot say.
+@dataclass(frozen=True)
+class Listing:
+    """What a playbook would work on, by one reading of the inventory.
 
-    Only Ansible knows what its patterns match. Raises RunError if it is stopped meanwhile.
+    hosts: in the plays' order. machines: where those lead of which the inventory says it. unread: the sources that
+    Ansible could not read; there may be other hosts then, and these may be other than they seem.
     """
-    command = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        order.playbook,
-        "--list-hosts",
-    ]
-    variables = order.workspace / "variables.json"
+
+    hosts: Sequence[str]
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    unread: Sequence[str] = ()
+
+
+def list_hosts(order: Order, stop: child.Stop) -> Listing:
+    """Return the hosts that the order's playbook would work on.
+
+    Only Ansible knows what its patterns match. Raises RunError if it cannot say, or is stopped meanwhile.
+    """
+    answer, variables = order.workspace / "hosts.json", order.workspace / "variables.json"
     variables.write_text(json.dumps(dict(order.variables)), encoding="utf-8")
     variables.chmod(0o600)
+    command = [*child.python(), str(LIST_HOSTS), str(answer), order.playbook, "--list-hosts"]
     command += ["-i", order.inventory, "-e", f"@{variables}"]
     command += ["--limit", order.limit] if order.limit else []
     # By this mark `end_leftovers` finds it, too.
@@ -175,17 +191,40 @@ def list_hosts(order: Order, stop: child.Stop) -> list[str]:
         done = child.run(command, seconds=stop.left, environment=environment, stop=stop)
     except OSError as exc:
         raise RunError(f"ansible-playbook --list-hosts: {exc}") from exc
+    known = _read(answer)
     if done.stopped:
-        raise RunError(done.stopped)
-    if done.status:
-        return []
-    names = re.findall(r"^ {6}(\S.*)$", done.output.decode("utf-8", "replace"), re.MULTILINE)
-    return list(dict.fromkeys(names))
+        reads = known.get("reads")
+        more = f": the inventory's {reads} had not answered" if reads else ""
+        raise RunError(f"{done.stopped}{more}")
+    if "hosts" not in known:
+        said = " ".join(done.complaint.decode("utf-8", "replace").split())
+        why = said[-LAST_CHARACTERS:] or f"status {done.status}"
+        raise RunError(f"Ansible cannot say which hosts to take: {why}")
+    places = {
+        host: Machine(**{**one, "through": tuple(one["through"])})
+        for host, one in known["hosts"].items()
+        if one
+    }
+    return Listing(list(known["hosts"]), places, known["unread"])
+
+
+def _read(answer: Path) -> dict[str, Any]:
+    """Return what data/list_hosts.py has written down; empty if nothing."""
+    try:
+        known: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known
 
 
 def hosts_of(order: Order) -> list[str]:
     """Return the names of the hosts for which Ansible has begun a play, worked on or not."""
     return _told_of_inventory(order, "hosts") or []
+
+
+def other_hosts(order: Order) -> list[str]:
+    """Return the hosts of Ansible's plays that were left out, as the order names others."""
+    return _told_of_inventory(order, "others") or []
 
 
 def unread_sources(order: Order) -> list[str] | None:

@@ -1,18 +1,18 @@
 # Copyright: (c) 2026, Upkeep's founders
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write down what Ansible has made of the inventory, as each play begins: only Ansible knows.
+"""Keep a run to its hosts, and write down what Ansible has made of the inventory, as each play begins.
 
 Which hosts the run is for, and in which order: a run that is stopped must name those that it had not begun, and has no
 time to ask Ansible once more. Which sources could not be read: Ansible goes on without their hosts, and its warning is
-a text among others.
+a text among others. A run that has taken its hosts works on no others, and does not begin with half an inventory.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
@@ -36,14 +36,35 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "upkeep_inventory"
 
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Leave no other hosts than the run's, before any play has counted its own; end where that cannot be.
+
+        Ansible would go on after any other exception of a callback.
+        """
+        folder = os.environ.get("AWX_ISOLATED_DATA_DIR")
+        if not folder:
+            return
+        try:
+            turns = read_turns(folder)
+            if turns["only"] is None:
+                return
+            manager = playbook.get_plays()[0].get_variable_manager()._inventory
+            keep_to(manager, frozenset(turns["only"]))
+            half = unread(manager) if turns["whole"] else []
+            if half:
+                tell(folder, {"hosts": [], "others": [], "unread": half})
+        except Exception as exc:
+            raise SystemExit(f"the run cannot be kept to its hosts: {exc!r}") from exc
+        if half:
+            raise SystemExit(f"not begun: a source of the inventory cannot be read: {half[0]}")
+
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Add the play's hosts, all batches of a `serial` together, and the sources that could not be read."""
         folder = os.environ.get("AWX_ISOLATED_DATA_DIR")
         if not folder:
             return
         manager = play.get_variable_manager()._inventory
-        with open(os.path.join(folder, "..", "..", "turns.json"), encoding="utf-8") as stream:  # noqa: PTH118, PTH123
-            turns = json.load(stream)
+        turns = read_turns(folder)
         take_turns(manager, turns)
         hosts = [host.name for host in manager.get_hosts(play.hosts, ignore_restrictions=True)]
         seconds = connect_seconds(len(hosts), turns["forks"], turns["seconds"])
@@ -52,9 +73,38 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if seconds < CONNECT_SECONDS and not own and CONNECT_VARIABLE not in everybody.vars:
             # As a variable of the group `all`, of which any other of the inventory takes precedence.
             everybody.set_variable(CONNECT_VARIABLE, seconds)
-        told = {"hosts": hosts, "unread": unread(manager)}
-        with open(os.path.join(folder, "inventory"), "a", encoding="utf-8") as stream:  # noqa: PTH118, PTH123
-            stream.write(json.dumps(told) + "\n")
+        everybody = getattr(manager, "upkeep_usual", manager.get_hosts)
+        those = {host.name for host in everybody(play.hosts, ignore_restrictions=True)}
+        others = sorted(those.difference(hosts))
+        tell(folder, {"hosts": hosts, "others": others, "unread": unread(manager)})
+
+
+def read_turns(folder: str) -> dict[str, Any]:
+    """Return what the driver says of the run's hosts."""
+    with open(os.path.join(folder, "..", "..", "turns.json"), encoding="utf-8") as stream:  # noqa: PTH118, PTH123
+        turns: dict[str, Any] = json.load(stream)
+    return turns
+
+
+def tell(folder: str, told: dict[str, Any]) -> None:
+    """Tell the driver."""
+    with open(os.path.join(folder, "inventory"), "a", encoding="utf-8") as stream:  # noqa: PTH118, PTH123
+        stream.write(json.dumps(told) + "\n")
+
+
+def keep_to(manager: Any, only: Collection[str]) -> None:
+    """Let an InventoryManager give these hosts and no others, by their names, wherever a limit of Ansible's holds.
+
+    In such a limit a name is a pattern: where the host has left the inventory, a group may be called so.
+    """
+    usual = manager.get_hosts
+
+    def get_hosts(pattern: Any = "all", ignore_limits: bool = False, **options: Any) -> list[Any]:
+        hosts = usual(pattern, ignore_limits=ignore_limits, **options)
+        return hosts if ignore_limits else [host for host in hosts if host.name in only]
+
+    manager.upkeep_usual = usual
+    manager.get_hosts = get_hosts
 
 
 def connect_seconds(hosts: int, forks: int, seconds: float) -> int:
