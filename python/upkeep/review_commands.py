@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-import json
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from upkeep.parameters import nearest
 from upkeep.reviewing import By, Given
 from upkeep.reviews import FollowUp, Form, Verdict
 from upkeep.site import Site
-from upkeep.store import Store, acts, files, records
+from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
@@ -70,18 +69,12 @@ def show_review(inventory: str, number: int, *, as_json: bool) -> None:
     """Print a review: what it asks, what was collected for it, how it stands, who has signed."""
     with opened(inventory) as (site, store), store.read() as db:
         found = _review(stored.get(db, site.key, number), number)
-        signed = stored.signatures_of(db, number)
-        follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
-        content = files.content_of(db, found.evidence_sha256)
-    now = clock.now()
-    standing = reviews.standing(found.asked, signed, now)
-    evidence = json.loads(content) if content else {}
+        now = clock.now()
+        shown = review_evidence.look(db, found, now)
     if as_json:
-        document = whole_review_document(found, standing, signed, follow_ups, evidence)
-        _print_json({"review": document})
+        _print_json({"review": whole_review_document(shown)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    shown = view.Shown(found, standing, tuple(signed), evidence, tuple(follow_ups))
     owner = reviews.title_of(site.schedule, found.owner)
     view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
 
@@ -141,12 +134,17 @@ def sign(inventory: str, number: int, words: Words) -> None:
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
+            shown = review_evidence.look(db, found, clock.now())
         evidence = words.evidence or found.evidence_sha256
         if not found.evidence_sha256.startswith(evidence):
             raise UsageError(
                 "the evidence has changed since it was shown", remedy=f"upkeep review show {number}"
             )
         installation = load_installation(site.settings)
+        screen = Screen(sys.stderr)
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_before_signing(screen, shown, zone, clock.now())
+        screen.flush()
         by = by_password(site, store, words.user, f"to sign review {number}, {found.title}")
         made = reviewing.sign(
             store,

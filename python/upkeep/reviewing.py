@@ -17,10 +17,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from upkeep import reviews
+from upkeep import lacking, reviews
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.errors import UsageError
 from upkeep.installation import Installation
+from upkeep.lacking import Lacking
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule import next_due, timing_of
 from upkeep.schedule_file import DAY, Procedure, Review, Schedule
@@ -355,7 +356,8 @@ def _refuse(
     said = reviews.refusal(schedule, review.asked, before, by.signer, form)
     if not said and evidence_sha256 and evidence_sha256 != review.evidence_sha256:
         said = "the evidence has changed since it was shown; look at it again"
-    if not said and form.on_behalf_of and not given:
+    has_file = any(one.content for one in given)
+    if not said and form.on_behalf_of and not has_file:
         said = f"what {form.on_behalf_of} has found needs its report attached"
     if not said and len(given) > MOST_FILES:
         said = f"{len(given)} files; at most {MOST_FILES}"
@@ -370,8 +372,14 @@ def _refuse(
         today = now.astimezone(calendars.hours(follow_up.owner).zone).date()
         if not said and not today <= follow_up.due <= today + FOLLOW_UP_WITHIN:
             said = f"a follow-up is due from today on, within ten years; found {follow_up.due}"
+    said = said or reviews.refuse_unseen(lacking_in(db, review), form, has_file=has_file)
     if said:
         raise UsageError(said)
+
+
+def lacking_in(db: Connection, review: Kept) -> Lacking:
+    """Return what is lacking in what a review shows."""
+    return lacking.of(review_evidence.shown(db, review), has_run=review.parent is None)
 
 
 def _append(
@@ -398,6 +406,7 @@ def _append(
         party=reviews.party_of(calendars.schedule, review.asked, by.signer, before, form.corrects),
         attachments=attachments,
         evidence_sha256=review.evidence_sha256,
+        lacking=lacking_in(db, review).what,
     )
     signed = records.append(db, installation.key, stored.KIND, str(review.id), record)
     made = reviews.signature_of({**record, "number": signed.number})

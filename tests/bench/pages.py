@@ -202,7 +202,7 @@ def _sign(
 ) -> None:
     record = record_of(
         review.named, Form(Verdict.PASS, note="as it should be"), signer, at=at, authenticated="password",
-        party="", attachments=(), evidence_sha256=review.evidence_sha256,
+        party="", attachments=(), evidence_sha256=review.evidence_sha256, lacking=(),
     )  # fmt: skip
     records.append(db, key, reviews.KIND, str(review.id), record)
     reviews.set_closed(db, review.id, at)

@@ -41,6 +41,7 @@ from upkeep.store import (
     findings,
     own,
     records,
+    review_evidence,
     reviews,
     tables,
 )
@@ -292,6 +293,7 @@ def test_a_reviewer_sees_what_was_collected_for_exactly_this(site: Reviewed) -> 
             "check": "disk_space",
             "now": {"pass": 1, "fail": 1, "unknown": 0},
             "since": {"pass": 1, "fail": 1, "unknown": 0},
+            "seen_at": "2027-01-11T09:01:00+00:00",
         }
     ]
     failing = [(one["host"], one["check"], one["severity"]) for one in seen["not_passing"]["rows"]]
@@ -423,6 +425,89 @@ def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
     assert by_item["keys"][1].state is State.SIGNED
     assert by_item["till"][1].alone == "bob is ill"
     assert by_item["till"][0].closed_at == opened.now
+
+
+NOTHING = "nothing was collected for it: pass needs a note of what you looked at, or a file"
+
+
+@pytest.mark.parametrize("item", ["fires", "keys", "till", "deeds"])
+def test_who_passes_what_no_machine_has_seen_says_what_they_saw(
+    opened: Reviewed, item: str
+) -> None:
+    user, second = ("cat", "dan") if item == "deeds" else ("ann", "bob")
+    review = opened.one(item).id
+    for more in ({}, {"note": " - "}, {"note": "", "given": [Given("empty.pdf", b"")]}):
+        with pytest.raises(UsageError, match=NOTHING):
+            opened.sign(review, user, **{"note": "", **more})
+    with opened.store.read() as db:
+        assert [one.detail for one in acts.recent(db, 3)] == [NOTHING] * 3
+    opened.sign(review, user, note="", given=[Given("list.txt", b"all of it")])
+
+    # The first one's file is not what the second has seen.
+    if item in ("keys", "deeds", "till"):
+        with pytest.raises(UsageError, match=NOTHING):
+            opened.sign(review, second, note="")
+        opened.sign(review, second, note="the list is right")
+    with opened.store.read() as db:
+        records_ = records.of(db, "review", str(review))
+    lacking = ["disk_space: neither passed nor failed since 2026-12-28T09:00:00+00:00",
+               "disk_space: no value of used since 2026-12-28T09:00:00+00:00"]  # fmt: skip
+    named = ["no machine collects yet: the pressure of each", *lacking]
+    expected = named if item == "fires" else ["it shows no check and no measure"]
+    assert [one["lacking"] for one in records_] == [expected] * len(records_)
+    assert opened.one(item).closed_at
+
+
+def test_what_a_machine_has_seen_is_passed_without_a_word(site: Reviewed) -> None:
+    site.results = {"web1": [result(measures=(Measure("used", 70.0, "%"),))]}
+    site.go(at("2027-01-04 10:00"))
+
+    made = site.sign(site.one("fires").id, "ann", note="")
+
+    assert made.lacking == ("no machine collects yet: the pressure of each",)
+
+
+def test_a_due_time_that_was_missed_is_not_passed_by_what_others_saw(site: Reviewed) -> None:
+    site.results = {"web1": [result(measures=(Measure("used", 70.0, "%"),))]}
+    site.go(at("2027-01-04 08:00"))
+    site.down = [(at("2027-01-04 08:30"), at("2027-01-04 12:00"))]
+    site.occur("audit", at("2027-01-04 09:00"))
+    site.now = at("2027-01-04 12:30")
+    site.reviews.step(site.now)
+
+    review = site.one("fires")
+    assert review.gap == "nothing was collected: no driver was there"
+    with pytest.raises(UsageError, match=NOTHING):
+        site.sign(review.id, "ann", note="")
+    made = site.sign(review.id, "ann", note="looked at each gauge by hand")
+    assert made.lacking[0] == review.gap
+
+
+def test_what_opened_since_the_evidence_is_told_and_what_was_shown_is_not(site: Reviewed) -> None:
+    old = result(Severity.LOW, subject="/old")
+    worse = result(Severity.LOW, subject="/worse")
+    back = result(Severity.HIGH, subject="/back")
+    site.results = {"web1": [old, worse, back, result(subject="/new")]}
+    site.go(at("2027-01-04 10:00"))
+    review = site.one("fires")
+
+    def since() -> list[tuple[str, str]]:
+        with site.store.read() as db:
+            shown = review_evidence.look(db, review, site.now)
+        return [(one["subject"], one["severity"]) for one in shown.opened_since["rows"]]
+
+    assert since() == []
+    site.results = {"web1": [old, result(Severity.CRITICAL, subject="/worse"), result(subject="/back"),
+                             result(Severity.MEDIUM, subject="/new"),
+                             result(Severity.HIGH, check="swap_used", measures=())]}  # fmt: skip
+    site.go(at("2027-01-05 04:00"))
+    assert since() == [("/worse", "critical"), ("/new", "medium")]
+    site.results = {"web1": [old, worse, back, result(subject="/new")]}
+    site.go(at("2027-01-06 04:00"))
+    assert since() == [("/back", "high")]
+    renewed = renew(site.store, review, site.now)
+    review = site.one("fires")
+    assert (since(), review.evidence_sha256) == ([], renewed)
 
 
 def test_two_who_sign_at_once_come_one_after_the_other(opened: Reviewed) -> None:
@@ -774,6 +859,10 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     command += ("--follow-up", f"ops {date.today() + timedelta(days=30)} fill it up")
     status, said = on_a_terminal(opened, PASSWORD, *command)
     assert status == 0, said
+    before = said[: said.index("Password of")]
+    assert "The evidence is as of 2027-01-04 09:15, in " in before
+    assert "Nothing was collected for it: pass needs a note of what you looked at" in before
+    assert "  disk_space: no value of used since 2026-12-28" in before
     assert f"signature 1: ann says fail of review {number}" in said
     assert "follows, of ops: fill it up" in said
     assert PASSWORD not in said
@@ -821,6 +910,20 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     assert "waiver 1: disk_space of / on web1, up to high, until 2027-02-03" in shown
     assert "moves in July (asked for by ann, approved by bob)" in shown
     assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tpartial\t" in shown
+    assert "opened since" not in shown
+
+    site.results["web2"] = [result(Severity.CRITICAL, host="web2")]
+    site.go(at("2027-01-05 04:00"))
+    number = str(site.one("fires").id)
+    shown = upkeep(site, "review", "show", number).stdout
+    assert "The evidence is as of 2027-01-04 09:15, in " in shown
+    assert "1 finding opened since, or became worse\n" in shown
+    assert shown.index("opened since") < shown.rindex("web2")
+    status, said = on_a_terminal(
+        site, PASSWORD, "sign", number, "--verdict", "pass", "--user", "ann"
+    )
+    assert status == 0, said
+    assert said.index("1 finding opened since") < said.index("web2") < said.index("Password of")
 
 
 @opened_on_sqlite

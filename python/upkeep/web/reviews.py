@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,9 +16,9 @@ from upkeep.errors import UsageError
 from upkeep.reviewing import By, Given
 from upkeep.reviews import (
     LEAST_ROLE,
+    UNSEEN,
     FollowUp,
     Form,
-    Signature,
     Signer,
     Standing,
     Verdict,
@@ -27,13 +26,13 @@ from upkeep.reviews import (
     people_of,
     refusal,
     refuse_hand_over,
-    standing,
     title_of,
 )
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
-from upkeep.store import acts, files
+from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
+from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.store.texts import name
 from upkeep.store.users import User
@@ -152,29 +151,24 @@ def show_reviews(ask: Ask) -> Response:
     )  # fmt: skip
 
 
-def whole(
-    ask: Ask,
-) -> tuple[Kept, Standing, Sequence[Signature], Sequence[Kept], Mapping[str, Any]]:
-    """Return a review with how it stands, its signatures, its follow-ups, and what was collected; empty if nothing."""
+def whole(ask: Ask) -> Shown:
+    """Return a review with how it stands, its signatures, its follow-ups, and what was collected."""
     with ask.store.read() as db:
-        found = the_review(ask, db)
-        signed = stored.signatures_of(db, found.id)
-        follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
-        content = files.content_of(db, found.evidence_sha256)
-    stands = standing(found.asked, signed, ask.now)
-    return found, stands, signed, follow_ups, json.loads(content) if content else {}
+        return review_evidence.look(db, the_review(ask, db), ask.now)
 
 
 def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     """Show what a review asks, what was collected for it, who has signed, and the form to sign."""
     schedule = ask.schedule
-    found, stands, signed, follow_ups, evidence = whole(ask)
+    shown = whole(ask)
+    found, signed = shown.review, shown.signatures
     valid = [one.number for one in in_force(signed)]
     refused = _refusal(ask, schedule, found, signed)
     return page(
-        ask, "review.html", status=status, row=_row(schedule, found, stands), review=found,
-        standing=stands, signatures=signed, follow_ups=follow_ups,
-        evidence=evidence, refused=refused,
+        ask, "review.html", status=status, row=_row(schedule, found, shown.standing), review=found,
+        standing=shown.standing, signatures=signed, follow_ups=shown.follow_ups,
+        evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
+        opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
         may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
         owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
