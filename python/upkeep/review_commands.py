@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, clock, reviewing, reviews, signatures
+from upkeep import acting, chain_end, clock, reviewing, reviews, signatures, verifying
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.errors import UpkeepError, UsageError
-from upkeep.installation import load_installation, trusted_keys
+from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.reviewing import By, Given
@@ -173,7 +173,10 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with opened(inventory) as (site, store):
         by = by_password(site, store, "", f"to hand review {number} over")
-        reviewing.hand_over(store, site.key, site.schedule, number, owner, reason, by, clock.now())
+        installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
+        reviewing.hand_over(
+            store, site.key, installation, site.schedule, number, to, by, clock.now()
+        )
     _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
 
@@ -185,7 +188,7 @@ def renew(inventory: str, number: int) -> None:
         acting.record(
             store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
         )
-        sha256 = reviewing.renew(store, found, clock.now())
+        sha256 = reviewing.renew(store, load_installation(site.settings), found, clock.now())
     _say(f"review {number} shows what there is now; its hash is {sha256}")
 
 
@@ -198,7 +201,9 @@ def verify(inventory: str, export: Path | None) -> int:
     with opened(inventory) as (site, store):
         trusted = trusted_keys(site.settings)
         with store.read() as db:
-            problems = list(reviewing.problems_of(db, trusted))
+            end = chain_end.noted(site.settings.state.absolute() / SIGNING, store)
+            problems = list(verifying.problems_of(db, trusted, end))
+            remarks = list(verifying.remarks_of(db))
             signed = [one.signed for one in records.chain(db)]
     if export is not None:
         _export(export, signed, trusted)
@@ -211,8 +216,14 @@ def verify(inventory: str, export: Path | None) -> int:
         screen.line(
             f"{what}; the last is number {last.number}, hash {signatures.digest(last.text)}"
         )
-    elif not signed:
+        if end is None:
+            screen.line(
+                "This installation has noted no end of them: what may be missing at the end is not known here."
+            )
+    elif not problems:
         screen.line("Nothing has been signed yet.")
+    for remark in remarks:
+        screen.line(screen.text(remark, 600))
     screen.flush()
     return 2 if problems else 0
 

@@ -16,6 +16,7 @@ from typing import Any
 from upkeep.calendars import BusinessHours
 from upkeep.fields import within
 from upkeep.lacking import Lacking
+from upkeep.review_chain import VERSION
 from upkeep.roles import Role
 from upkeep.run_end import Reason
 from upkeep.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
@@ -436,7 +437,7 @@ def record_of(review: Mapping[str, Any], form: Form, signer: Signer, **more: Any
     """Return what is signed, as JSON types. more: at, authenticated, party, attachments, evidence_sha256, lacking."""
     return {
         "kind": "review",
-        "version": 1,
+        "version": VERSION,
         "review": dict(review),
         "at": more["at"].astimezone(UTC).isoformat(),
         "user": signer.user,
