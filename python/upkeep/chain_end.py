@@ -101,7 +101,8 @@ def _read(path: Path) -> End | None:
         return None
     except ValueError as exc:
         message = f"{path}: found something else than the number and hash of a record"
-        raise StoreError(message, remedy="see docs/reviews.md, Verify") from exc
+        remedy = f"compare the newest record with what you have written down, then: rm {path}"
+        raise StoreError(message, remedy=remedy) from exc
 
 
 @contextlib.contextmanager
