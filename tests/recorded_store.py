@@ -21,7 +21,6 @@ from service.postgres import Postgres, program
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_value
 from upkeep.completion import COUNTS
 from upkeep.installation import trusted_keys
-from upkeep.reviewing import problems_of
 from upkeep.reviews import standing
 from upkeep.schedule_file import Schedule
 from upkeep.settings import Settings
@@ -41,6 +40,7 @@ from upkeep.store import (
 )
 from upkeep.store.completion import completion
 from upkeep.store.observed import results_of
+from upkeep.verifying import problems_of
 
 RECORDED = Path(__file__).parent / "service" / "recorded"
 SITE = "/srv/site"

@@ -148,7 +148,8 @@ class Reviewed:
         evidence: str = "",
         **form: Any,
     ) -> Signature:
-        """Sign a review as a user."""
+        """Sign a review as a user, who says what they have looked at."""
+        form.setdefault("note", "" if verdict is Verdict.NOT_APPLICABLE else "all of it looked at")
         return sign(
             self.store,
             self.site.key,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
 
-from upkeep import acting, clock
+from upkeep import acting, chain_end, clock
 from upkeep.errors import UsageError
-from upkeep.installation import load_installation, trusted_keys
+from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.site import settings_of
-from upkeep.store import acts, backup
+from upkeep.store import acts, backup, open_store
 from upkeep.view.screen import Screen
 from upkeep.view.text import command, size
 
@@ -42,6 +43,8 @@ def restore(file: Path, inventory: str, *, trust_key: str, replace: bool) -> Non
         clock.now(), "", "restore backup", file.name, way=acts.CLI, account=acting.account()
     )
     done = backup.restore(settings.database_url, file, trust, act, replace=replace)
+    with contextlib.closing(open_store(settings.database_url)) as store:
+        chain_end.note(settings.state.absolute() / SIGNING, store, restored=True)
     _say("restored", file, done.made)
     screen = Screen(sys.stdout)
     for one in done.back or []:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from upkeep import chain_end
 from upkeep.baselines import MAY_ACCEPT, Baseline, Better, Proposal, Series
 from upkeep.errors import UsageError
 from upkeep.installation import Installation
@@ -47,11 +48,12 @@ def accept(
                 f"{made.level.median:.6g}, spread {made.level.spread:.6g}; record {made.number}"
             )
             acts.record(db, by.act(now, "accept baseline", target, acts.DONE, detail))
-            return made
     except UsageError as exc:
         with store.begin() as db:
             acts.record(db, by.act(now, "accept baseline", target, acts.REFUSED, str(exc)))
         raise
+    chain_end.note(installation.folder, store)
+    return made
 
 
 def _refuse(proposal: Proposal, shown: Proposal, reason: str, by: By) -> None:

@@ -20,8 +20,9 @@ from upkeep.view.model import HostInRun, RunSummary
 if TYPE_CHECKING:
     from upkeep.alerts.model import Alert, Member
     from upkeep.completion import Completion
-    from upkeep.reviews import Signature, Standing
+    from upkeep.reviews import Standing
     from upkeep.store.findings import Finding
+    from upkeep.store.review_evidence import Shown
     from upkeep.store.reviews import Kept
     from upkeep.waivers import Waiver
 
@@ -133,19 +134,16 @@ def review_document(one: Kept, standing: Standing) -> dict[str, Any]:
     return made
 
 
-def whole_review_document(
-    one: Kept,
-    standing: Standing,
-    signed: Iterable[Signature],
-    follow_ups: Iterable[Kept],
-    evidence: Mapping[str, Any],
-) -> dict[str, Any]:
+def whole_review_document(shown: Shown) -> dict[str, Any]:
     """Return a review with all that belongs to it. evidence: what was collected, as it is kept."""
-    return review_document(one, standing) | {
-        "definition": one.definition,
-        "signatures": [plain(dataclasses.asdict(each)) for each in signed],
-        "follow_up_reviews": [each.id for each in follow_ups],
-        "evidence": evidence,
+    return review_document(shown.review, shown.standing) | {
+        "definition": shown.review.definition,
+        "signatures": [plain(dataclasses.asdict(each)) for each in shown.signatures],
+        "follow_up_reviews": [each.id for each in shown.follow_ups],
+        "evidence": shown.evidence,
+        "nothing_collected": shown.lacking.nothing,
+        "lacking": list(shown.lacking.what),
+        "opened_since": shown.opened_since,
     }
 
 

@@ -16,6 +16,9 @@ from upkeep import signatures
 from upkeep.errors import StoreError
 from upkeep.settings import Settings
 
+SIGNING = "signing"
+"""The folder of keys in the state folder."""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -25,10 +28,15 @@ class Installation:
     trusted: frozenset[str]
     signers: Path
 
+    @property
+    def folder(self) -> Path:
+        """Where the key is, and what only this installation writes."""
+        return self.signers.parent
+
 
 def load_installation(settings: Settings) -> Installation:
     """Return the installation's key, made at first use; see `signatures.load_key` for what it raises."""
-    folder = settings.state.absolute() / "signing"
+    folder = settings.state.absolute() / SIGNING
     key = signatures.load_key(folder / "key")
     own = signatures.public_text(key)
     path = folder / "allowed_signers"
@@ -43,7 +51,7 @@ def load_installation(settings: Settings) -> Installation:
 
 def trusted_keys(settings: Settings) -> frozenset[str]:
     """Return the public keys that are trusted; to verify needs no private one."""
-    return frozenset(_keys_in(settings.state.absolute() / "signing" / "allowed_signers"))
+    return frozenset(_keys_in(settings.state.absolute() / SIGNING / "allowed_signers"))
 
 
 def _keys_in(path: Path) -> list[str]:

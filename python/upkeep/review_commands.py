@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-import json
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,17 +12,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, clock, reviewing, reviews, signatures
+from upkeep import acting, chain_end, clock, reviewing, reviews, signatures, verifying
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.errors import UpkeepError, UsageError
-from upkeep.installation import load_installation, trusted_keys
+from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.reviewing import By, Given
 from upkeep.reviews import FollowUp, Form, Verdict
 from upkeep.site import Site
-from upkeep.store import Store, acts, files, records
+from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
@@ -70,18 +69,12 @@ def show_review(inventory: str, number: int, *, as_json: bool) -> None:
     """Print a review: what it asks, what was collected for it, how it stands, who has signed."""
     with opened(inventory) as (site, store), store.read() as db:
         found = _review(stored.get(db, site.key, number), number)
-        signed = stored.signatures_of(db, number)
-        follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
-        content = files.content_of(db, found.evidence_sha256)
-    now = clock.now()
-    standing = reviews.standing(found.asked, signed, now)
-    evidence = json.loads(content) if content else {}
+        now = clock.now()
+        shown = review_evidence.look(db, found, now)
     if as_json:
-        document = whole_review_document(found, standing, signed, follow_ups, evidence)
-        _print_json({"review": document})
+        _print_json({"review": whole_review_document(shown)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    shown = view.Shown(found, standing, tuple(signed), evidence, tuple(follow_ups))
     owner = reviews.title_of(site.schedule, found.owner)
     view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
 
@@ -141,12 +134,17 @@ def sign(inventory: str, number: int, words: Words) -> None:
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
+            shown = review_evidence.look(db, found, clock.now())
         evidence = words.evidence or found.evidence_sha256
         if not found.evidence_sha256.startswith(evidence):
             raise UsageError(
                 "the evidence has changed since it was shown", remedy=f"upkeep review show {number}"
             )
         installation = load_installation(site.settings)
+        screen = Screen(sys.stderr)
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_before_signing(screen, shown, zone, clock.now())
+        screen.flush()
         by = by_password(site, store, words.user, f"to sign review {number}, {found.title}")
         made = reviewing.sign(
             store,
@@ -175,7 +173,10 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with opened(inventory) as (site, store):
         by = by_password(site, store, "", f"to hand review {number} over")
-        reviewing.hand_over(store, site.key, site.schedule, number, owner, reason, by, clock.now())
+        installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
+        reviewing.hand_over(
+            store, site.key, installation, site.schedule, number, to, by, clock.now()
+        )
     _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
 
@@ -187,7 +188,7 @@ def renew(inventory: str, number: int) -> None:
         acting.record(
             store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
         )
-        sha256 = reviewing.renew(store, found, clock.now())
+        sha256 = reviewing.renew(store, load_installation(site.settings), found, clock.now())
     _say(f"review {number} shows what there is now; its hash is {sha256}")
 
 
@@ -200,7 +201,9 @@ def verify(inventory: str, export: Path | None) -> int:
     with opened(inventory) as (site, store):
         trusted = trusted_keys(site.settings)
         with store.read() as db:
-            problems = list(reviewing.problems_of(db, trusted))
+            end = chain_end.noted(site.settings.state.absolute() / SIGNING, store)
+            problems = list(verifying.problems_of(db, trusted, end))
+            remarks = list(verifying.remarks_of(db))
             signed = [one.signed for one in records.chain(db)]
     if export is not None:
         _export(export, signed, trusted)
@@ -213,8 +216,14 @@ def verify(inventory: str, export: Path | None) -> int:
         screen.line(
             f"{what}; the last is number {last.number}, hash {signatures.digest(last.text)}"
         )
-    elif not signed:
+        if end is None:
+            screen.line(
+                "This installation has noted no end of them: what may be missing at the end is not known here."
+            )
+    elif not problems:
         screen.line("Nothing has been signed yet.")
+    for remark in remarks:
+        screen.line(screen.text(remark, 600))
     screen.flush()
     return 2 if problems else 0
 

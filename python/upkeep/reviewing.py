@@ -5,10 +5,7 @@ What is decided is in reviews.py; what is kept, in store/reviews.py.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,16 +14,27 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from upkeep import reviews
+from upkeep import chain_end, lacking, reviews
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.errors import UsageError
-from upkeep.installation import Installation
+from upkeep.installation import Installation, load_installation
+from upkeep.lacking import Lacking
+from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule import next_due, timing_of
 from upkeep.schedule_file import DAY, Procedure, Review, Schedule
-from upkeep.signatures import broken
 from upkeep.site import Site
-from upkeep.store import Store, acts, drivers, files, occurrences, own, records, review_evidence
+from upkeep.store import (
+    Store,
+    acts,
+    drivers,
+    files,
+    occurrences,
+    own,
+    records,
+    review_evidence,
+    review_records,
+)
 from upkeep.store import reviews as stored
 from upkeep.store.occurrences import Occurrence
 from upkeep.store.reviews import Kept, New
@@ -61,6 +69,7 @@ class Reviews:
         self.store = store
         self.leader = leader
         self.told: dict[str, tuple[str, str]] = {}
+        self.installation: Installation | None = None
         self._use(leader.site)
 
     def step(self, now: datetime) -> float:
@@ -70,14 +79,26 @@ class Reviews:
         with self.store.read() as db:
             holds = drivers.active_revision(db, self.site.key) == self.leader.revision
         if holds:
-            open_due(self.store, self.site, self.calendars, now)
-            renew_late(self.store, self.site, now)
-            self._tell(now)
+            try:
+                self._open(now)
+            finally:
+                self._tell(now)  # what is owed is told though nothing can be opened
         return STEP_SECONDS
+
+    def _open(self, now: datetime) -> None:
+        """Open what is due, and record what older programs have opened."""
+        if self.installation is None:
+            self.installation = load_installation(self.site.settings)
+            with self.store.begin() as db:
+                review_records.list_older(db, self.installation.key, now)
+            chain_end.note(self.installation.folder, self.store)
+        open_due(self.store, self.site, self.installation, self.calendars, now)
+        renew_late(self.store, self.site, self.installation, now)
 
     def _use(self, site: Site) -> None:
         self.calendars = calendars_of(site.schedule, site.folder)
         self.site = site
+        self.installation = None
 
     def _tell(self, now: datetime) -> None:
         """Tell, procedure by procedure, of what must be signed soon or should have been; once for each change."""
@@ -133,7 +154,9 @@ def standings(
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
-def open_due(store: Store, site: Site, calendars: Calendars, now: datetime) -> list[int]:
+def open_due(
+    store: Store, site: Site, installation: Installation, calendars: Calendars, now: datetime
+) -> list[int]:
     """Open the reviews whose evidence has been collected, or should have been; return their numbers."""
     procedures = site.schedule.procedures
     items = [(name, one.id) for name, each in procedures.items() for one in each.reviews]
@@ -159,7 +182,8 @@ def open_due(store: Store, site: Site, calendars: Calendars, now: datetime) -> l
             later = [one for one in found if one.due_at > after[review.id]]
             for one, gap in _due_ones(later, site.settings.run_timeout_seconds, now):
                 place = (site.key, name)
-                made.append(_open(store, calendars, place, procedure, review, one, gap, now))
+                new = _new(store, calendars, place, procedure, review, one, gap, now)
+                made.append(_open(store, installation, new, now))
     return [number for number in made if number is not None]
 
 
@@ -182,7 +206,7 @@ def _due_ones(
     return [one for one in due if one[0].state != occurrences.MISSED or one[0] is newest]
 
 
-def _open(
+def _new(
     store: Store,
     calendars: Calendars,
     place: tuple[str, str],
@@ -191,15 +215,15 @@ def _open(
     one: Occurrence,
     gap: str,
     now: datetime,
-) -> int | None:
-    """Open one review with its evidence; return its number, or None if somebody else has."""
+) -> New:
+    """Return a review that shall be opened, as far as it has no evidence yet."""
     site, name = place
     owner = review.owner or procedure.owner
     hours = calendars.hours(review.parties[0] if review.parties else owner)
     terms = reviews.terms(review, procedure, hours, one.due_at, now)
     with store.read() as db:
         before = stored.previous(db, site, (name, review.id), one.due_at)
-        new = New(
+        return New(
             site=site,
             procedure=name,
             item=review.id,
@@ -219,9 +243,17 @@ def _open(
             else _period_before(calendars.schedule, name, one.due_at),
             gap=gap,
         )
+
+
+def _open(store: Store, installation: Installation, new: New, now: datetime) -> int | None:
+    """Open one review with its evidence; return its number, or None if somebody else has."""
+    with store.read() as db:
         document = review_evidence.collect(db, new, now)
     with store.begin() as db:
-        return stored.open_one(db, replace(new, evidence_sha256=review_evidence.keep(db, document)))
+        whole = replace(new, evidence_sha256=review_evidence.keep(db, document))
+        made = review_records.open_one(db, installation.key, whole, now)
+    chain_end.note(installation.folder, store)
+    return made
 
 
 def _period_before(schedule: Schedule, procedure: str, due: datetime) -> datetime:
@@ -231,7 +263,7 @@ def _period_before(schedule: Schedule, procedure: str, due: datetime) -> datetim
     return due - (following - due if following else FIRST_PERIOD)
 
 
-def renew_late(store: Store, site: Site, now: datetime) -> None:
+def renew_late(store: Store, site: Site, installation: Installation, now: datetime) -> None:
     """Collect once more for reviews that opened before their run had ended, once it has; not if somebody has signed."""
     with store.read() as db:
         waiting = [one for one in stored.open_ones(db, site.key) if one.gap and one.occurrence_id]
@@ -245,10 +277,10 @@ def renew_late(store: Store, site: Site, now: datetime) -> None:
         if gap is None or (gap, there.run_id) == (one.gap, one.run_id):
             continue
         with suppress(UsageError):  # somebody has signed meanwhile
-            renew(store, replace(one, gap=gap, run_id=there.run_id), now)
+            renew(store, installation, replace(one, gap=gap, run_id=there.run_id), now)
 
 
-def renew(store: Store, review: Kept, now: datetime) -> str:
+def renew(store: Store, installation: Installation, review: Kept, now: datetime) -> str:
     """Collect what there is now for a review, which shows it from now on; return its hash.
 
     Raises UsageError if somebody has signed: what they were shown stays.
@@ -256,11 +288,14 @@ def renew(store: Store, review: Kept, now: datetime) -> str:
     with store.read() as db:
         document = review_evidence.collect(db, review, now)
     with store.begin() as db:
-        _locked(db, review.site, review.id)
+        _locked(db, installation, review.site, review.id, now)
         if stored.signatures_of(db, review.id):
             raise UsageError(f"review {review.id} is signed: what was shown stays")
         sha256 = review_evidence.keep(db, document)
         stored.set_evidence(db, review.id, sha256, review.gap, review.run_id)
+        new = stored.get(db, review.site, review.id)
+        review_records.record(db, installation.key, What.COLLECTED, new, now)
+    chain_end.note(installation.folder, store)
     return sha256
 
 
@@ -317,25 +352,36 @@ def sign(
     form = _bounded(form)
     try:
         with store.begin() as db:
-            review = _locked(db, site, review_id)
+            review = _locked(db, installation, site, review_id, now)
             _refuse(db, calendars, review, form, by, now, given, evidence_sha256)
             made = _append(db, installation, calendars, review, form, by, now, given)
             detail = f"{form.verdict.value}; signature {made.number}"
             act = by.act(now, "sign review", f"review {review_id}", acts.DONE, detail)
             acts.record(db, act)
-            return made
     except UsageError as exc:
         with store.begin() as db:
             act = by.act(now, "sign review", f"review {review_id}", acts.REFUSED, str(exc))
             acts.record(db, act)
         raise
+    chain_end.note(installation.folder, store)
+    return made
 
 
-def _locked(db: Connection, site: str, review_id: int) -> Kept:
-    """Return the site's review, which nobody else signs or moves until the transaction ends."""
+def _locked(
+    db: Connection, installation: Installation, site: str, review_id: int, now: datetime
+) -> Kept:
+    """Return the site's review, which nobody else signs or moves until the transaction ends.
+
+    Raises UsageError if there is none, or it is not what was recorded: what somebody has changed is not signed.
+    """
     review = stored.get(db, site, review_id, lock=True)
     if review is None:
         raise UsageError(f"there is no review {review_id}", remedy="upkeep reviews")
+    review_records.list_older(db, installation.key, now)
+    said = review_records.moved(db, review)
+    if said:
+        message = f"review {review_id} was changed in the database: {said}"
+        raise UsageError(message, remedy="upkeep review verify")
     return review
 
 
@@ -355,7 +401,8 @@ def _refuse(
     said = reviews.refusal(schedule, review.asked, before, by.signer, form)
     if not said and evidence_sha256 and evidence_sha256 != review.evidence_sha256:
         said = "the evidence has changed since it was shown; look at it again"
-    if not said and form.on_behalf_of and not given:
+    has_file = any(one.content for one in given)
+    if not said and form.on_behalf_of and not has_file:
         said = f"what {form.on_behalf_of} has found needs its report attached"
     if not said and len(given) > MOST_FILES:
         said = f"{len(given)} files; at most {MOST_FILES}"
@@ -370,8 +417,14 @@ def _refuse(
         today = now.astimezone(calendars.hours(follow_up.owner).zone).date()
         if not said and not today <= follow_up.due <= today + FOLLOW_UP_WITHIN:
             said = f"a follow-up is due from today on, within ten years; found {follow_up.due}"
+    said = said or reviews.refuse_unseen(lacking_in(db, review), form, has_file=has_file)
     if said:
         raise UsageError(said)
+
+
+def lacking_in(db: Connection, review: Kept) -> Lacking:
+    """Return what is lacking in what a review shows."""
+    return lacking.of(review_evidence.shown(db, review), has_run=review.parent is None)
 
 
 def _append(
@@ -390,7 +443,7 @@ def _append(
         for one in given
     ]
     record = reviews.record_of(
-        review.named,
+        review.terms,
         form,
         by.signer,
         at=now,
@@ -398,13 +451,15 @@ def _append(
         party=reviews.party_of(calendars.schedule, review.asked, by.signer, before, form.corrects),
         attachments=attachments,
         evidence_sha256=review.evidence_sha256,
+        lacking=lacking_in(db, review).what,
     )
     signed = records.append(db, installation.key, stored.KIND, str(review.id), record)
     made = reviews.signature_of({**record, "number": signed.number})
     standing = reviews.standing(review.asked, [*before, made], now)
     stored.set_closed(db, review.id, standing.closed_at)
     for number, follow_up in enumerate(form.follow_ups, 1):
-        stored.open_one(db, _follow_up(calendars, review, made, number, follow_up, now))
+        new = _follow_up(calendars, review, made, number, follow_up, now)
+        review_records.open_one(db, installation.key, new, now)
     return made
 
 
@@ -438,13 +493,21 @@ def _follow_up(
     )
 
 
+@dataclass(frozen=True)
+class Handing:
+    """To whom a review is given, and why."""
+
+    owner: str
+    reason: str
+
+
 def hand_over(
     store: Store,
     site: str,
+    installation: Installation,
     schedule: Schedule,
     review_id: int,
-    owner: str,
-    reason: str,
+    to: Handing,
     by: By,
     now: datetime,
 ) -> None:
@@ -455,23 +518,26 @@ def hand_over(
     what, target = "hand review over", f"review {review_id}"
     try:
         with store.begin() as db:
-            review = _locked(db, site, review_id)
-            _refuse_hand_over(schedule, review, owner, reason, by.signer)
-            stored.hand_over(db, review_id, owner)
-            detail = f"from {review.owner} to {owner}: {reason.strip()}"
+            review = _locked(db, installation, site, review_id, now)
+            reason = to.reason.strip()
+            _refuse_hand_over(schedule, review, to, by.signer)
+            stored.hand_over(db, review_id, to.owner)
+            new = stored.get(db, site, review_id)
+            who = {"user": by.user.name, "reason": shown(reason)}
+            review_records.record(db, installation.key, What.HANDED_OVER, new, now, **who)
+            detail = f"from {review.owner} to {to.owner}: {reason}"
             acts.record(db, by.act(now, what, target, acts.DONE, detail))
     except UsageError as exc:
         with store.begin() as db:
             acts.record(db, by.act(now, what, target, acts.REFUSED, str(exc)))
         raise
+    chain_end.note(installation.folder, store)
 
 
-def _refuse_hand_over(
-    schedule: Schedule, review: Kept, owner: str, reason: str, by: Signer
-) -> None:
+def _refuse_hand_over(schedule: Schedule, review: Kept, to: Handing, by: Signer) -> None:
     said = f"review {review.id} is signed" if review.closed_at else ""
-    said = said or reviews.refuse_hand_over(schedule, review.asked, by, owner)
-    if not said and not reason.strip():
+    said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner)
+    if not said and not reviews.says(to.reason):
         said = "a review is handed over for a reason"
     if said:
         raise UsageError(said)
@@ -496,59 +562,3 @@ def _bounded(form: Form) -> Form:
         for one in form.follow_ups
     )
     return replace(form, **texts, follow_ups=follow_ups)
-
-
-# --- verifying -------------------------------------------------------------------------------------------------------
-def problems_of(db: Connection, trusted: frozenset[str]) -> Iterator[str]:
-    """Yield what is wrong with the chain of signatures, record by record; nothing if all of it holds."""
-    kept = list(records.chain(db))
-    yield from broken((one.signed for one in kept), trusted)
-    signed: dict[str, list[Signature]] = {}
-    named_so: dict[str, dict[str, Any]] = {}
-    damaged: set[str] = set()
-    for one in kept:
-        try:
-            record = json.loads(one.signed.text)
-            named = [record.get("evidence_sha256", "")]
-            named += [each["sha256"] for each in record.get("attachments", ())]
-            if one.kind == stored.KIND:
-                made = reviews.signature_of({**record, "number": one.signed.number})
-                signed.setdefault(one.about, []).append(made)
-                named_so[one.about] = record["review"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            damaged.add(one.about)
-            continue  # its signature does not hold either
-        place = f"record {one.signed.number}"
-        if (record.get("kind"), record.get("about")) != (one.kind, one.about):
-            yield f"{place}: it is kept as of {one.kind} {one.about}, which it was not signed for"
-        for sha256 in filter(None, named):
-            try:
-                content = files.content_of(db, sha256)
-            except zlib.error:
-                content = b""
-            if content is None:
-                yield f"{place}: what it names by the hash {sha256} is not there"
-            elif hashlib.sha256(content).hexdigest() != sha256:
-                yield f"{place}: what it names by the hash {sha256} is something else"
-    for review in stored.everything(db):
-        about = str(review.id)
-        if about not in damaged:
-            yield from _unlike_signed(review, signed.get(about, []), named_so.get(about, {}))
-
-
-def _unlike_signed(
-    review: Kept, signed: Sequence[Signature], named: Mapping[str, Any]
-) -> Iterator[str]:
-    """Yield in what a review differs from what its signatures say of it; named: by the last of them."""
-    closed_at = reviews.standing(review.asked, signed, review.opened_at).closed_at
-    if closed_at != review.closed_at:
-        found, expected = (
-            f"closed at {one.isoformat()}" if one else "open"
-            for one in (review.closed_at, closed_at)
-        )
-        yield f"review {review.id}: it is kept as {found}; by its signatures it is {expected}"
-    if signed and review.evidence_sha256 != signed[-1].evidence_sha256:
-        yield f"review {review.id}: it shows other evidence than was signed"
-    for key, value in review.named.items() if closed_at else ():
-        if value != named.get(key):
-            yield f"review {review.id}: its {key} is {value!r:.100}; signed was {named.get(key)!r:.100}"

@@ -15,6 +15,8 @@ from typing import Any
 
 from upkeep.calendars import BusinessHours
 from upkeep.fields import within
+from upkeep.lacking import Lacking
+from upkeep.review_chain import VERSION
 from upkeep.roles import Role
 from upkeep.run_end import Reason
 from upkeep.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
@@ -46,6 +48,7 @@ class State(Enum):
     CORRECTED = "corrected"
 
 
+UNSEEN = "pass needs a note of what you looked at, or a file"
 DONE = (State.SIGNED, State.NOT_APPLICABLE, State.CORRECTED)
 
 
@@ -101,7 +104,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Signature:
-    """One signature. number: of its record in the chain. who: a person's id, or the user's name."""
+    """One signature.
+
+    number: of its record in the chain. who: a person's id, or the user's name. lacking: in what was collected.
+    """
 
     number: int
     at: datetime
@@ -118,6 +124,7 @@ class Signature:
     evidence_sha256: str = ""
     attachments: tuple[Attachment, ...] = ()
     follow_ups: tuple[FollowUp, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -392,16 +399,31 @@ def _refuse_again(asked: Asked, signatures: Sequence[Signature], signer: Signer,
 
 def _problems(asked: Asked, form: Form) -> Iterator[str]:
     """Yield what is wrong with what somebody filled in."""
-    if form.verdict is Verdict.NOT_APPLICABLE and not form.reason.strip():
+    if form.verdict is Verdict.NOT_APPLICABLE and not says(form.reason):
         yield "not applicable needs a reason"
-    if form.verdict is Verdict.FAIL and not (form.note.strip() or form.follow_ups):
+    if form.verdict is Verdict.FAIL and not (says(form.note) or form.follow_ups):
         yield "fail needs a note of what is wrong, or a follow-up"
-    if form.corrects is not None and not (form.note.strip() or form.reason.strip()):
+    if form.corrects is not None and not (says(form.note) or says(form.reason)):
         yield "a correction needs a note of what was wrong"
     if form.alone and asked.four_eyes != "alone_with_reason":
         yield f"nobody may sign this one alone: four_eyes is `{asked.four_eyes}`"
-    if any(not one.text.strip() for one in form.follow_ups):
+    if any(not says(one.text) for one in form.follow_ups):
         yield "a follow-up needs a text"
+
+
+def refuse_unseen(lacking: Lacking, form: Form, *, has_file: bool) -> str:
+    """Say why a review for which nothing was collected may not be passed so; empty if it may.
+
+    Nobody but who signs has seen anything then: each signature says what, or has it attached.
+    """
+    if form.verdict is not Verdict.PASS or not lacking.nothing or has_file or says(form.note):
+        return ""
+    return f"nothing was collected for it: {UNSEEN}"
+
+
+def says(text: str) -> bool:
+    """Return whether a text has a word in it, and not spaces, signs and marks alone."""
+    return any(one.isalnum() for one in text)
 
 
 def title_of(schedule: Schedule, owner: str) -> str:
@@ -412,10 +434,10 @@ def title_of(schedule: Schedule, owner: str) -> str:
 
 # --- the record ------------------------------------------------------------------------------------------------------
 def record_of(review: Mapping[str, Any], form: Form, signer: Signer, **more: Any) -> dict[str, Any]:
-    """Return what is signed, as JSON types. more: at, authenticated, party, attachments, evidence_sha256."""
+    """Return what is signed, as JSON types. more: at, authenticated, party, attachments, evidence_sha256, lacking."""
     return {
         "kind": "review",
-        "version": 1,
+        "version": VERSION,
         "review": dict(review),
         "at": more["at"].astimezone(UTC).isoformat(),
         "user": signer.user,
@@ -429,6 +451,7 @@ def record_of(review: Mapping[str, Any], form: Form, signer: Signer, **more: Any
         "on_behalf_of": form.on_behalf_of,
         "corrects": form.corrects,
         "evidence_sha256": more["evidence_sha256"],
+        "lacking": list(more["lacking"]),
         "attachments": [vars(one) for one in more["attachments"]],
         "follow_ups": [
             {"owner": one.owner, "due": one.due.isoformat(), "text": one.text}
@@ -453,6 +476,7 @@ def signature_of(record: Mapping[str, Any]) -> Signature:
         on_behalf_of=record["on_behalf_of"],
         corrects=record["corrects"],
         evidence_sha256=record["evidence_sha256"],
+        lacking=tuple(record.get("lacking", ())),  # older records do not say
         attachments=tuple(Attachment(**one) for one in record["attachments"]),
         follow_ups=tuple(
             FollowUp(one["owner"], date.fromisoformat(one["due"]), one["text"])

@@ -21,7 +21,6 @@ from upkeep.alerts.alerter import Alerter
 from upkeep.baselines import Better, propose
 from upkeep.completion import month_before
 from upkeep.observed import Outcome
-from upkeep.reviewing import renew
 from upkeep.reviews import Form, Signer, Verdict, record_of
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
@@ -33,6 +32,7 @@ from upkeep.store import (
     migrate,
     open_store,
     records,
+    review_evidence,
     reviews,
     runs,
     sessions,
@@ -193,7 +193,9 @@ def fill_reviews(store: Store, schedule: Schedule, weeks: int, now: datetime) ->
                 if week:
                     _sign(db, key, kept, signer, at + timedelta(hours=1))
     newest = replace(kept, since=now - timedelta(weeks=1))
-    renew(store, newest, now)
+    with store.begin() as db:
+        shown = review_evidence.keep(db, review_evidence.collect(db, newest, now))
+        reviews.set_evidence(db, newest.id, shown, "", None)
     return newest.id
 
 
@@ -201,8 +203,8 @@ def _sign(
     db: Connection, key: Ed25519PrivateKey, review: reviews.Kept, signer: Signer, at: datetime
 ) -> None:
     record = record_of(
-        review.named, Form(Verdict.PASS, note="as it should be"), signer, at=at, authenticated="password",
-        party="", attachments=(), evidence_sha256=review.evidence_sha256,
+        review.terms, Form(Verdict.PASS, note="as it should be"), signer, at=at, authenticated="password",
+        party="", attachments=(), evidence_sha256=review.evidence_sha256, lacking=(),
     )  # fmt: skip
     records.append(db, key, reviews.KIND, str(review.id), record)
     reviews.set_closed(db, review.id, at)

@@ -29,7 +29,7 @@ from without_words import take_words_away
 
 from upkeep import signatures, waiving
 from upkeep.completion import COUNTS, Completion
-from upkeep.reviewing import Given, problems_of
+from upkeep.reviewing import Given
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.reviews import standing as standing_of
 from upkeep.schedule import due_times, timing_of
@@ -38,6 +38,7 @@ from upkeep.store.completion import completion
 from upkeep.store.occurrences import New
 from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity, Status
+from upkeep.verifying import problems_of
 from upkeep.waivers import Scope
 
 pytestmark = pytest.mark.long
@@ -354,10 +355,17 @@ def test_the_years_chain_holds_and_openssh_says_so_too(year: Year, tmp_path: Pat
     trusted = year.installation.trusted
     with year.store.read() as db:
         assert list(problems_of(db, trusted)) == []
-        chain = [one.signed for one in records.chain(db)]
-    # By hand: 2027 brings 313 of WP with the correction, 159 of WS, 96 of MS, 72 of MP and of MB each, 48 of QC and 1
+        kept = list(records.chain(db))
+    chain = [one.signed for one in kept]
+    # Signatures, by hand: 2027 brings 313 of WP with the correction, 159 of WS, 96 of MS, 72 of MP and of MB each, 48 of QC and 1
     # that follows, 24 of QU, 12 of YS, 6 of YA, 23 of S1. The days of 2028: 12 of WP, 3 of WS, 8 of MS, 6 of MP.
-    assert len(chain) == 826 + 29
+    assert sum(one.kind == "review" for one in kept) == 826 + 29
+    # Openings, by hand, as nothing was handed over or collected again. 2027: 52 Mondays of 6 WP, 53 Fridays of 5 WS, 12
+    # months of 6 MS, MP and MB each, 4 of 6 QC and 1 that follows, 4 of 6 QU, 6 of YS and of YA, 12 of S1. By 10 January
+    # 2028, its second Monday: 12 of WP, 5 of WS, 6 of MS, of MP and of YS each.
+    opened = 312 + 265 + 3 * 72 + 24 + 1 + 24 + 2 * 6 + 12 + (12 + 5 + 3 * 6)
+    assert sum(one.kind == "review_terms" for one in kept) == opened == 866 + 35
+    assert len(kept) == 826 + 29 + 866 + 35
     (tmp_path / "signers").write_text(signatures.allowed_signers(trusted))
     command = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "upkeep", "-n", "record@upkeep"]
     for one in (*chain[:3], *chain[-3:]):
@@ -413,18 +421,17 @@ def states(store: Store, year: Year, month: str) -> list[object]:
 def test_one_byte_of_the_year_that_is_changed_is_named(year: Year) -> None:
     said: list[str] = []
     with contextlib.suppress(_UndoneError), year.store.begin() as db:
+        passed = (one.signed for one in records.chain(db) if '"verdict":"pass"' in one.signed.text)
+        number = [one.number for one in passed][400]
         db.execute(text("DROP TRIGGER signature_no_update"))
-        db.execute(
-            text(
-                "UPDATE signature SET text = replace(text, '\"pass\"', '\"pasS\"') WHERE number = 500"
-            )
-        )
+        changed = "UPDATE signature SET text = replace(text, '\"pass\"', '\"pasS\"') WHERE number = :number"
+        db.execute(text(changed), {"number": number})
         said += problems_of(db, year.installation.trusted)
         _undo()
 
     assert said == [
-        "record 500: its content is not what was signed",
-        "record 501: the record before it is not the one that it was signed after",
+        f"record {number}: its content is not what was signed",
+        f"record {number + 1}: the record before it is not the one that it was signed after",
     ]
 
 

@@ -39,11 +39,24 @@ def append(
     """Sign a record and append it, in the transaction that does what it says."""
     hold(db)
     table = tables.signature
-    row = db.execute(select(table).order_by(table.c.number.desc()).limit(1)).first()
     body = {**record, "kind": kind, "about": about}
-    made = signatures.append(key, _of_row(row).signed if row else None, body)
+    made = signatures.append(key, last(db), body)
     db.execute(insert(table).values(kind=kind, about=about, **vars(made)))
     return made
+
+
+def last(db: Connection) -> Signed | None:
+    """Return the newest record, or None."""
+    table = tables.signature
+    row = db.execute(select(table).order_by(table.c.number.desc()).limit(1)).first()
+    return _of_row(row).signed if row else None
+
+
+def get(db: Connection, number: int) -> Signed | None:
+    """Return the record of that number, or None."""
+    table = tables.signature
+    row = db.execute(select(table).where(table.c.number == number)).first()
+    return _of_row(row).signed if row else None
 
 
 def chain(db: Connection) -> Iterator[Kept]:

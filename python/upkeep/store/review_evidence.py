@@ -5,16 +5,23 @@ Everything is bounded; what is left out is counted. Host text is as the store ke
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
 
+from upkeep import lacking
+from upkeep.lacking import Lacking
+from upkeep.reviews import Signature, Standing, standing
 from upkeep.signatures import canonical
 from upkeep.store import files, findings, tables, waivers
-from upkeep.store.reviews import New
+from upkeep.store import reviews as stored
+from upkeep.store.reviews import Kept, New
 from upkeep.store.texts import name, number
+from upkeep.verdicts import Severity
 
 ROWS = 100
 SERIES = 40
@@ -22,6 +29,42 @@ STEPS = 12
 """Into so many times of the same length the period is cut, for the trends."""
 FIRST_PERIOD = timedelta(days=31)
 """So far back is looked where nothing says when it was reviewed last."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A review with its signatures, what was collected, the reviews that follow from it, and what opened since."""
+
+    review: Kept
+    standing: Standing
+    signatures: tuple[Signature, ...]
+    evidence: Mapping[str, Any]
+    follow_ups: tuple[Kept, ...]
+    opened_since: Mapping[str, Any]
+
+    @property
+    def lacking(self) -> Lacking:
+        """What is lacking in what was collected."""
+        return lacking.of(self.evidence, has_run=self.review.parent is None)
+
+    @property
+    def collected_at(self) -> datetime | None:
+        """When that was; None if nothing was."""
+        return lacking.collected_at(self.evidence)
+
+
+def look(db: Connection, review: Kept, now: datetime) -> Shown:
+    """Return all that is shown of a review."""
+    signed = stored.signatures_of(db, review.id)
+    stands, evidence = standing(review.asked, signed, now), shown(db, review)
+    return Shown(
+        review,
+        stands,
+        tuple(signed),
+        evidence,
+        tuple(stored.follow_ups_of(db, [one.number for one in signed])),
+        opened_since(db, review, evidence),
+    )
 
 
 def collect(db: Connection, review: New, until: datetime) -> dict[str, Any]:
@@ -55,6 +98,13 @@ def collect(db: Connection, review: New, until: datetime) -> dict[str, Any]:
         ],
         "links": [dict(one) for one in wants.get("links", ())],
     }
+
+
+def shown(db: Connection, review: New) -> dict[str, Any]:
+    """Return what a review shows, as it was kept; empty if that is nothing."""
+    content = files.content_of(db, review.evidence_sha256)
+    document: dict[str, Any] = json.loads(content) if content else {}
+    return document
 
 
 def keep(db: Connection, document: Mapping[str, Any]) -> str:
@@ -134,12 +184,21 @@ def _occurrences(db: Connection, review: New, since: datetime, until: datetime) 
 def _counted(
     db: Connection, review: New, checks: Collection[str], since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
-    """Return for each check how its subjects stand now, and its results in the procedure's own runs since then."""
+    """Return for each check how its subjects stand now, and its results in the procedure's own runs since then.
+
+    seen_at: when one of its subjects has passed or failed last, in whichever run.
+    """
     latest, result, run = tables.latest_result, tables.result, tables.run
     now = db.execute(
         select(latest.c.check_id, latest.c.status, func.count().label("number"))
         .where(latest.c.site == name(review.site), latest.c.check_id.in_(checks))
         .group_by(latest.c.check_id, latest.c.status)
+    ).all()
+    newest = db.execute(
+        select(latest.c.check_id, func.max(latest.c.observed_at).label("at"))
+        .where(latest.c.site == name(review.site), latest.c.check_id.in_(checks))
+        .where(latest.c.status.in_(("pass", "fail")))
+        .group_by(latest.c.check_id)
     ).all()
     own = select(run.c.id).where(
         run.c.procedure == review.procedure,
@@ -157,8 +216,15 @@ def _counted(
         found = {row.status: row.number for row in rows if row.check_id == check}
         return {status: found.get(status, 0) for status in ("pass", "fail", "unknown")}
 
+    seen = {row.check_id: row.at for row in newest}
     return [
-        {"check": check, "now": of(now, check), "since": of(in_runs, check)} for check in checks
+        {
+            "check": check,
+            "now": of(now, check),
+            "since": of(in_runs, check),
+            "seen_at": _time(seen[check]) if check in seen else None,
+        }
+        for check in checks
     ]
 
 
@@ -229,14 +295,16 @@ def _changed(
     )
 
 
-def _open_findings(db: Connection, site: str, checks: Collection[str]) -> dict[str, Any]:
+def _open_findings(
+    db: Connection, site: str, checks: Collection[str], *more: ColumnElement[bool]
+) -> dict[str, Any]:
     table = tables.finding
     where = (
         table.c.site == name(site),
         table.c.status == findings.OPEN,
         table.c.check_id.in_(checks),
     )
-    query = select(table).where(*where)
+    query = select(table).where(*where, *more)
     query = query.order_by(table.c.severity_rank, table.c.opened_at, table.c.id)
     return _bounded(
         db,
@@ -244,6 +312,29 @@ def _open_findings(db: Connection, site: str, checks: Collection[str]) -> dict[s
         lambda row: (
             _of_subject(row) | {"id": row.id, "opened_at": _time(row.opened_at), "count": row.count}
         ),
+    )
+
+
+def opened_since(db: Connection, review: New, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the open findings of a review's checks that its evidence does not show, or that are worse by now.
+
+    What an answer of before brought afterwards counts too: it was not shown.
+    """
+    if not evidence:
+        return {"rows": [], "left_out": 0}
+    table, shown = tables.finding, evidence["findings"]
+    rank: dict[str, list[int]] = {}
+    for one in shown["rows"]:
+        rank.setdefault(one["severity"], []).append(one["id"])
+    worse = [
+        and_(table.c.id.in_(ids), table.c.severity_rank < Severity(severity).rank)
+        for severity, ids in rank.items()
+    ]
+    new = [table.c.opened_at > datetime.fromisoformat(evidence["until"])]
+    if not shown["left_out"]:
+        new.append(table.c.id.not_in([one["id"] for one in shown["rows"]]))
+    return _open_findings(
+        db, review.site, [one["check"] for one in evidence["checks"]], or_(*new, *worse)
     )
 
 

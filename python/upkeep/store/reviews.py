@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from upkeep.reviews import Asked, Signature, signature_of
 from upkeep.schedule_file import FourEyes
+from upkeep.signatures import canonical, digest
 from upkeep.store import occurrences, records, tables
 from upkeep.store.occurrences import Occurrence
 from upkeep.store.statements import batched, insert, insert_new
@@ -63,8 +64,9 @@ class Kept(New):
     closed_at: datetime | None = None
 
     @property
-    def named(self) -> dict[str, Any]:
-        """What a signature says of it."""
+    def terms(self) -> dict[str, Any]:
+        """All that it asks and shows, as its records say it; all but since when nobody needs to sign."""
+        definition = canonical(self.definition)
         return {
             "id": self.id,
             "site": self.site,
@@ -76,6 +78,15 @@ class Kept(New):
             "opened_at": self.opened_at.isoformat(),
             "due_at": self.due_at.isoformat(),
             "gap": self.gap,
+            "parties": list(self.parties),
+            "four_eyes": self.four_eyes,
+            "definition_sha256": digest(definition),
+            "remind_at": self.remind_at.isoformat(),
+            "parent": self.parent,
+            "occurrence_id": self.occurrence_id,
+            "run_id": self.run_id,
+            "since": self.since.isoformat() if self.since else None,
+            "evidence_sha256": self.evidence_sha256,
         }
 
 

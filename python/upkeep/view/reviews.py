@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.reviews import Signature, Standing, State, Verdict
+from upkeep.reviews import UNSEEN, Standing, State, Verdict
+from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity, Status
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import ago, command, counted, exact, size, status_kind, status_words
+from upkeep.view.text import ago, as_of, command, counted, exact, size, status_kind, status_words
 from upkeep.view.troubles import Row, print_rows
 
 KINDS = {
@@ -27,17 +27,6 @@ KINDS = {
 }
 STATUSES = ("pass", "fail", "unknown")
 EVENTS = 10
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A review with its signatures, what was collected, and the reviews that follow from it."""
-
-    review: Kept
-    standing: Standing
-    signatures: tuple[Signature, ...]
-    evidence: Mapping[str, Any]
-    follow_ups: tuple[Kept, ...]
 
 
 def kind_of(standing: Standing) -> str:
@@ -145,22 +134,43 @@ def print_review(
     for text in one.definition.get("lacks", ()):
         screen.line(("no machine collects yet: ", STYLES["warn"]), screen.text(text, 400))
     if shown.evidence:
-        _print_evidence(screen, shown.evidence, zone)
+        _print_evidence(screen, shown.evidence, zone, now)
         screen.line()
         screen.line((f"Evidence: {one.evidence_sha256}", "dim"))
     _print_signatures(screen, shown, zone)
+    if not standing.is_done:
+        print_before_signing(screen, shown, zone, now)
     if not standing.is_done and screen.live:
         screen.line()
         screen.line(f"To sign: {command('sign', str(one.id), '--verdict', 'pass', site=site)}")
     screen.flush()
 
 
-def _print_evidence(screen: Screen, evidence: Mapping[str, Any], zone: ZoneInfo) -> None:
-    since, until = (
-        exact(datetime.fromisoformat(evidence[key]), zone) for key in ("since", "until")
-    )
+def print_before_signing(screen: Screen, shown: Shown, zone: ZoneInfo, now: datetime) -> None:
+    """Print what somebody must know who signs now: how old the evidence is, what opened since, what is lacking."""
     screen.line()
-    screen.line((f"What machines collected from {since} to {until}", "bold"))
+    if shown.collected_at:
+        screen.line(f"The evidence is {as_of(shown.collected_at, now, zone)}.")
+    since = shown.opened_since
+    count = len(since["rows"]) + since["left_out"]
+    if count:
+        words = f"{counted(count, 'finding')} opened since, or became worse"
+        screen.line((f"{screen.signs['fail']} {words}", STYLES["fail"]))
+        _print_rows(screen, since)
+    if shown.lacking.nothing:
+        text = f"Nothing was collected for it: {UNSEEN}."
+        screen.line((f"{screen.signs['warn']} {text}", STYLES["warn"]))
+        for one in shown.lacking.what:
+            screen.line(screen.text(f"  {one}", 400))
+
+
+def _print_evidence(
+    screen: Screen, evidence: Mapping[str, Any], zone: ZoneInfo, now: datetime
+) -> None:
+    since, until = (datetime.fromisoformat(evidence[key]) for key in ("since", "until"))
+    screen.line()
+    times = f"from {exact(since, zone)} to {exact(until, zone)}"
+    screen.line((f"What machines collected {times}, {as_of(until, now, zone)}", "bold"))
     run = evidence["run"]
     if run:
         cause = f": {run['cause']}" if run["cause"] else ""
@@ -217,6 +227,10 @@ def _print_troubles(screen: Screen, title: str, found: Mapping[str, Any]) -> Non
         return
     screen.line()
     screen.line((title, "bold"))
+    _print_rows(screen, found)
+
+
+def _print_rows(screen: Screen, found: Mapping[str, Any]) -> None:
     rows = []
     for one in found["rows"]:
         status, severity = status_of(one)
@@ -295,6 +309,8 @@ def _print_signatures(screen: Screen, shown: Shown, zone: ZoneInfo) -> None:
             screen.line((f"corrected by signature {corrected[one.number]}", STYLES["warn"]))
         if one.corrects:
             screen.line(f"corrects signature {one.corrects}")
+        for lacking in one.lacking:
+            screen.line(("lacking: ", STYLES["warn"]), screen.text(lacking, 400))
         for label in ("reason", "alone", "note"):
             if getattr(one, label):
                 screen.line(f"{label}: ", screen.text(getattr(one, label), 2_000))

@@ -160,6 +160,13 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
+def as_of(then: datetime, now: datetime, zone: tzinfo) -> str:
+    """Return `as of 11:56, 5 min ago`; with its day, if that is another one."""
+    local = then.astimezone(zone)
+    day = "" if local.date() == now.astimezone(zone).date() else f"{local:%Y-%m-%d} "
+    return f"as of {day}{local:%H:%M}, {ago(then, now)}"
+
+
 def age(seconds: float) -> str:
     """Return a time span in its one best unit: `40 s`, `31 h`, `9 days`."""
     for below, per, unit in (

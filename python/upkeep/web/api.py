@@ -115,8 +115,7 @@ def show_reviews(ask: Ask) -> Response:
 
 def show_review(ask: Ask) -> Response:
     """Give a review with its signatures and what was collected for it."""
-    found = reviews.whole(ask)
-    return _json({"review": whole_review_document(*found)})
+    return _json({"review": whole_review_document(reviews.whole(ask))})
 
 
 def show_waivers(ask: Ask) -> Response:

@@ -106,6 +106,7 @@ def _environment() -> Environment:
     made.filters |= {
         "short": _short,
         "exact": text.exact,
+        "as_of": text.as_of,
         "counted": text.counted,
         "thousands": text.thousands,
         "title_of": title_of,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,12 +13,13 @@ from starlette.responses import Response
 
 from upkeep import acting, reviewing
 from upkeep.errors import UsageError
+from upkeep.installation import Installation
 from upkeep.reviewing import By, Given
 from upkeep.reviews import (
     LEAST_ROLE,
+    UNSEEN,
     FollowUp,
     Form,
-    Signature,
     Signer,
     Standing,
     Verdict,
@@ -27,13 +27,13 @@ from upkeep.reviews import (
     people_of,
     refusal,
     refuse_hand_over,
-    standing,
     title_of,
 )
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
-from upkeep.store import acts, files
+from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
+from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.store.texts import name
 from upkeep.store.users import User
@@ -51,6 +51,7 @@ DOWNLOAD_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "Content-Type": "application/octet-stream",
 }
+NO_SITE = "Nothing can be signed here: this page knows no site."
 # On a review's form; who signs also says which of these.
 EMPTY = Form(Verdict.PASS)
 
@@ -152,37 +153,34 @@ def show_reviews(ask: Ask) -> Response:
     )  # fmt: skip
 
 
-def whole(
-    ask: Ask,
-) -> tuple[Kept, Standing, Sequence[Signature], Sequence[Kept], Mapping[str, Any]]:
-    """Return a review with how it stands, its signatures, its follow-ups, and what was collected; empty if nothing."""
+def whole(ask: Ask) -> Shown:
+    """Return a review with how it stands, its signatures, its follow-ups, and what was collected."""
     with ask.store.read() as db:
-        found = the_review(ask, db)
-        signed = stored.signatures_of(db, found.id)
-        follow_ups = stored.follow_ups_of(db, [one.number for one in signed])
-        content = files.content_of(db, found.evidence_sha256)
-    stands = standing(found.asked, signed, ask.now)
-    return found, stands, signed, follow_ups, json.loads(content) if content else {}
+        return review_evidence.look(db, the_review(ask, db), ask.now)
 
 
 def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     """Show what a review asks, what was collected for it, who has signed, and the form to sign."""
     schedule = ask.schedule
-    found, stands, signed, follow_ups, evidence = whole(ask)
+    shown = whole(ask)
+    found, signed = shown.review, shown.signatures
     valid = [one.number for one in in_force(signed)]
+    can_sign = ask.setting.installation is not None
     refused = _refusal(ask, schedule, found, signed)
     return page(
-        ask, "review.html", status=status, row=_row(schedule, found, stands), review=found,
-        standing=stands, signatures=signed, follow_ups=follow_ups,
-        evidence=evidence, refused=refused,
+        ask, "review.html", status=status, row=_row(schedule, found, shown.standing), review=found,
+        standing=shown.standing, signatures=signed, follow_ups=shown.follow_ups,
+        evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
+        opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
         may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
         owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
         most_files=reviewing.MOST_FILES, titles=lambda one: title_of(schedule, one),
-        may_renew=ask.may(LEAST_ROLE) and not signed, takers=_takers(ask, schedule, found),
-        can_sign=ask.setting.installation is not None,
+        may_renew=ask.may(LEAST_ROLE) and not signed and can_sign,
+        takers=_takers(ask, schedule, found) if can_sign else {},
+        can_sign=can_sign,
     )  # fmt: skip
 
 
@@ -209,8 +207,9 @@ def download(ask: Ask) -> Response:
 # --- doing -----------------------------------------------------------------------------------------------------------
 def sign(ask: Ask) -> Response:
     """Sign, after the password was given once more. What was typed stays on the form if it cannot be."""
-    if ask.setting.installation is None or ask.setting.coming is None:
-        raise PageError(409, "Nothing can be signed here: this page knows no site.")
+    installation = _installation(ask)
+    if ask.setting.coming is None:
+        raise PageError(409, NO_SITE)
     calendars = ask.setting.coming.calendars(ask.now)
     if calendars is None:
         raise PageError(409, "Nothing can be signed while the schedule cannot be read.")
@@ -220,7 +219,7 @@ def sign(ask: Ask) -> Response:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
         reviewing.sign(
-            ask.store, _site(ask), ask.setting.installation(), calendars, number, form, _proved(ask), ask.now,
+            ask.store, _site(ask), installation, calendars, number, form, _proved(ask), ask.now,
             given=given, evidence_sha256=_shown(ask),
         )  # fmt: skip
     except UsageError as exc:
@@ -236,7 +235,10 @@ def hand_over(ask: Ask) -> Response:
         number = the_review(ask, db).id
     try:
         by = _proved(ask)
-        reviewing.hand_over(ask.store, _site(ask), schedule, number, owner, reason, by, ask.now)
+        to = reviewing.Handing(owner, reason)
+        reviewing.hand_over(
+            ask.store, _site(ask), _installation(ask), schedule, number, to, by, ask.now
+        )
     except UsageError as exc:
         return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -247,12 +249,19 @@ def renew(ask: Ask) -> Response:
     with ask.store.read() as db:
         found = the_review(ask, db)
     try:
-        reviewing.renew(ask.store, found, ask.now)
+        reviewing.renew(ask.store, _installation(ask), found, ask.now)
     except UsageError as exc:
         raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
         acts.record(db, ask.act("renew review", f"review {found.id}"))
     return go_to(f"/reviews/{found.id}")
+
+
+def _installation(ask: Ask) -> Installation:
+    """Return the installation with its key: whatever becomes of a review is signed."""
+    if ask.setting.installation is None:
+        raise PageError(409, NO_SITE)
+    return ask.setting.installation()
 
 
 def _proved(ask: Ask) -> By:

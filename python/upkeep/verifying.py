@@ -1,0 +1,144 @@
+"""Whether all that was signed is there, as it was signed, and reviews are as their records say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from sqlalchemy import Connection
+
+from upkeep import chain_end, review_chain, reviews
+from upkeep.chain_end import End
+from upkeep.review_chain import Event, Known
+from upkeep.reviews import Signature
+from upkeep.signatures import Signed, broken, holds
+from upkeep.store import files, records, review_records
+from upkeep.store import reviews as stored
+from upkeep.store.reviews import Kept
+from upkeep.view.text import counted
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+
+
+def problems_of(db: Connection, trusted: frozenset[str], end: End | None = None) -> Iterator[str]:
+    """Yield what is wrong with the chain of signatures, record by record, and with reviews; nothing if all holds.
+
+    end: the newest record that this installation has noted, outside of the database.
+    """
+    kept = list(records.chain(db))
+    yield from broken((one.signed for one in kept), trusted)
+    yield from chain_end.missing(end, (one.signed for one in kept))
+    known = Known()
+    signed: dict[str, list[Signature]] = {}
+    damaged: set[str] = set()
+    seen: set[str] = set()
+    for one in kept:
+        place = f"record {one.signed.number}"
+        try:
+            event, named, made = _read(db, one.signed)
+            said = list(review_chain.follow(known, event))
+        except UNREADABLE:
+            damaged |= _named_by(one)
+            if holds(one.signed.key, one.signed.text, one.signed.signature):
+                yield f"{place}: it was signed, and says what this program does not know"
+            continue
+        if made:
+            signed.setdefault(event.about, []).append(made)
+        if (event.record.get("kind"), event.record.get("about")) != (one.kind, one.about):
+            yield f"{place}: it is kept as of {one.kind} {one.about}, which it was not signed for"
+        yield from said
+        new = [sha256 for sha256 in named if sha256 not in seen]
+        seen.update(new)
+        yield from (f"{place}: {problem}" for sha256 in new if (problem := _lost(db, sha256)))
+    rows = [(one.terms, bool(one.closed_at)) for one in stored.everything(db)]
+    yield from review_chain.against(known, rows, damaged)
+    for review in stored.everything(db):
+        if str(review.id) in damaged:
+            continue  # what its records say is not known
+        yield from _unlike_signed(review, signed.get(str(review.id), []))
+
+
+def remarks_of(db: Connection) -> Iterator[str]:
+    """Yield what is no mistake and says less than is recorded by now: what older programs have opened and signed."""
+    known = Known()
+    for one in records.chain(db):
+        with suppress(*UNREADABLE):
+            list(review_chain.follow(known, _read(db, one.signed)[0]))
+    if known.version_1:
+        count = counted(known.version_1, "signature")
+        yield f"{count} of version 1: what the review asked, and four_eyes, are not part of them"
+    rows = [one.terms for one in stored.everything(db)]
+    for some, words in (
+        (known.older, "opened before openings were recorded; recorded as they stood then"),
+        (
+            review_chain.unrecorded(known, rows),
+            "opened before openings were recorded; not recorded yet",
+        ),
+    ):
+        if some:
+            yield f"{counted(len(some), 'review')} ({_ranges(some)}) {words}"
+
+
+def _named_by(one: records.Kept) -> set[str]:
+    """Return what a record is about, by itself and by the row that it is kept in."""
+    try:
+        return {one.about, str(json.loads(one.signed.text)["about"])}
+    except UNREADABLE:
+        return {one.about}
+
+
+def _read(db: Connection, one: Signed) -> tuple[Event, list[str], Signature | None]:
+    """Return a record as far as it is about reviews, the hashes that it names, and what somebody has signed by it.
+
+    It is what it says itself, whatever the row says that it is kept in.
+    """
+    record = json.loads(one.text)
+    kind, about = record["kind"], record["about"]
+    named = [record.get("evidence_sha256", ""), record.get("listed_sha256", "")]
+    named += [each["sha256"] for each in record.get("attachments", ())]
+    named.append(record.get("review", {}).get("evidence_sha256", ""))
+    listed = made = None
+    if kind == review_chain.LISTED:
+        with suppress(ValueError):
+            listed = review_records.listed(db, record)
+    if kind == review_chain.SIGNED:
+        made = reviews.signature_of({**record, "number": one.number})
+    event = Event(one.number, kind, about, record, listed)
+    return event, [*filter(None, named)], made
+
+
+def _lost(db: Connection, sha256: str) -> str:
+    """Say what is wrong with what is kept by a hash; empty if nothing is."""
+    try:
+        content = files.content_of(db, sha256)
+    except zlib.error:
+        content = b""
+    if content is None:
+        return f"what it names by the hash {sha256} is not there"
+    right = hashlib.sha256(content).hexdigest() == sha256
+    return "" if right else f"what it names by the hash {sha256} is something else"
+
+
+def _unlike_signed(review: Kept, signed: Sequence[Signature]) -> Iterator[str]:
+    """Yield it if a review is kept as signed that is not, or as open that is."""
+    closed_at = reviews.standing(review.asked, signed, review.opened_at).closed_at
+    if closed_at != review.closed_at:
+        found, expected = (
+            f"closed at {one.isoformat()}" if one else "open"
+            for one in (review.closed_at, closed_at)
+        )
+        yield f"review {review.id}: it is kept as {found}; by its signatures it is {expected}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return `1 to 12, 14`."""
+    found: list[list[int]] = []
+    for one in sorted(numbers):
+        if found and one == found[-1][1] + 1:
+            found[-1][1] = one
+        else:
+            found.append([one, one])
+    return ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in found)
