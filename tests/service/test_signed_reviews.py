@@ -288,7 +288,7 @@ def test_a_reviewer_sees_what_was_collected_for_exactly_this(site: Reviewed) -> 
     assert seen["lacks"] == ["the pressure of each"]
     assert seen["links"] == [{"title": "The plan", "url": "https://plans.example.org/"}]
     assert seen["run"]["status"] == "done"
-    assert [one["state"] for one in seen["occurrences"]["rows"]] == ["partial"]
+    assert [one["state"] for one in seen["occurrences"]["rows"]] == ["done"]
     assert seen["checks"] == [
         {
             "check": "disk_space",
@@ -889,7 +889,7 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     assert "and is no finding" not in shown
     assert "waiver 1: disk_space of / on web1, up to high, until 2027-02-03" in shown
     assert "moves in July (asked for by ann, approved by bob)" in shown
-    assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tpartial\t" in shown
+    assert "Due times, newest first\n2027-01-04 09:00:00 UTC\tdue\t\tdone" in shown
     assert "opened since" not in shown
 
     site.results["web2"] = [result(Severity.CRITICAL, host="web2")]
@@ -914,7 +914,8 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewe
     validate(found, schema("completion"))
     # How the three other reviews count depends on when this test is run.
     (audit, plain) = found["procedures"]
-    assert (audit["partial"], audit["signed"]) == (1, 1)
+    assert (audit["done"], audit["partial"], audit["signed"]) == (1, 0, 1)
+    assert (found["lacking"], found["total_then"]) == (1, None)
     assert (plain["done"], plain["rate"]) == (2, 1.0)
     assert [one["why"] for one in found["signed_alone"]] == ["bob is ill"]
     rows = list(
@@ -946,7 +947,9 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
         reviews.open_one(db, review)
     month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
     said = upkeep(site, "completion", "--month", month).stdout
-    assert said.startswith(f"{month}: nothing that was due counts.\n1 thing still in time")
+    gap = "1 thing of the schedule without a check yet; `lacks` in schedule.yml says which."
+    nothing = f"{month}: nothing that was due counts.\n{gap}\n1 thing still in time"
+    assert said.startswith(nothing)
 
 
 @opened_on_sqlite
