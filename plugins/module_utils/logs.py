@@ -407,8 +407,7 @@ class LogWindow:
             yield from _unpack(piece.stream, piece.packed)
             return
         with self._host.output([program, "-dc", "--", piece.path]) as stream:
-            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-                yield chunk
+            yield from iter(lambda: stream.read(CHUNK_BYTES), b"")
 
     def _unpacked(self, piece: _Piece) -> Iterator[bytes]:
         """Yield what the archive holds, without what is older than the window; note if it is damaged or too large."""
