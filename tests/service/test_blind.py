@@ -10,7 +10,7 @@ from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.blindness import look_of
 from upkeep.observed import Due, Observed, Outcome
-from upkeep.store import Store, blind, findings, runs, tables
+from upkeep.store import Store, blind, findings, pages, runs, tables
 from upkeep.store.observed import add_host
 from upkeep.verdicts import Status, Unknown
 
@@ -120,11 +120,11 @@ def test_what_is_not_asked_for_any_more_is_not_blind(lived: Lived) -> None:
 def test_what_no_procedure_asks_for_is_forgotten(lived: Lived) -> None:
     lived.run(0, logins(0, "failed_logins"))
     with lived.store.begin() as db:
-        blind.forget_unscheduled(db, SITE, {"failed_logins"}, NOW)
+        blind.forget_unscheduled(db, SITE, {"failed_logins"}, None, NOW)
     assert [one[2] for one in lived.told()] == ["open"]
 
     with lived.store.begin() as db:
-        blind.forget_unscheduled(db, SITE, {"disk_space"}, NOW)
+        blind.forget_unscheduled(db, SITE, {"disk_space"}, None, NOW)
 
     assert [one[2] for one in lived.told()] == ["resolved"]
 
@@ -154,3 +154,27 @@ def test_each_host_has_its_own(lived: Lived) -> None:
     lived.run(20, logins(20, "failed_logins", sees=True), logins(20, "failed_logins", host="web2"))
 
     assert [(one[0], one[2]) for one in lived.told()] == [("web1", "resolved"), ("web2", "open")]
+
+
+def test_a_host_that_has_left_needs_nobody(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins"))
+    with lived.store.begin() as db:
+        assert pages.stand(db, SITE).hosts_in_need == 1
+        number = runs.start(db, begun(20))
+        findings.retire_hosts(db, number, ["web1"], NOW + 20 * MINUTE)
+
+    with lived.store.read() as db:
+        stand = pages.stand(db, SITE)
+    assert [one[2] for one in lived.told()] == ["retired"]
+    assert (stand.hosts_in_need, stand.blind) == (0, 0)
+
+
+def test_what_is_forgotten_does_not_hurry_the_others(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins", "brute_force", sees=True))
+    day = timedelta(days=1)
+    for minutes in (20, 40, 60):
+        lived.run(minutes, logins(minutes, "failed_logins", "brute_force"), after=day)
+    with lived.store.begin() as db:
+        blind.forget_unscheduled(db, SITE, {"brute_force"}, day, NOW + 60 * MINUTE)
+
+    assert lived.told() == []

@@ -97,7 +97,9 @@ class Alerter:
         if None not in asked:
             every = {check for checks in asked for check in checks or ()}
             findings.retire_unscheduled(db, self.key, every, now)
-            blind.forget_unscheduled(db, self.key, every, now)
+            limit = self.site.schedule.alerts.blind_after
+            after = None if limit is None else timedelta(seconds=limit)
+            blind.forget_unscheduled(db, self.key, every, after, now)
 
     def _places_of_hosts(self, now: datetime) -> Mapping[str, Place]:
         """Return where each host stands, if a rule asks for it; the last that could be read."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, select
 from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.check import load
 from upkeep.store import findings, tables
+from upkeep.store.observed import latest_row, passed_row
 from upkeep.store.statements import Values, batched, upsert
 from upkeep.store.texts import fingerprint, name, told
 from upkeep.verdicts import Status
@@ -35,13 +36,15 @@ def settle(
         _settle(db, run_id, site, {host: by_host[host] for host in hosts}, after, at)
 
 
-def forget_unscheduled(db: Connection, site: str, asked: Collection[str], at: datetime) -> None:
+def forget_unscheduled(
+    db: Connection, site: str, asked: Collection[str], after: timedelta | None, at: datetime
+) -> None:
     """Forget checks that no procedure asks for any more."""
     table = tables.blind_spot
     gone = (table.c.site == name(site), table.c.check_id.not_in(asked))
     hosts = list(db.execute(select(table.c.host).where(*gone).distinct()).scalars())
     db.execute(delete(table).where(*gone))
-    _fail_and_pass(db, findings.NO_RUN, name(site), hosts, None, at)
+    _fail_and_pass(db, findings.NO_RUN, name(site), hosts, after, at)
 
 
 def _settle(
@@ -94,43 +97,26 @@ def _fail_and_pass(
     for finding in findings.open_of_check(db, site, hosts, findings.BLIND):
         if finding.fingerprint not in failing:
             message = "each check that it blinded sees again, or is not asked for any more"
-            values = {"status": Status.PASS.value, "severity": None, "severity_rank": None}
-            rows.append(
-                _base(site, finding.host, finding.subject, at, run_id)
-                | values
-                | {"message": message, "remedy": ""}
-            )
-    if not rows:
-        return
+            rows.append(passed_row(run_id, finding, message, at))
     rows.sort(key=itemgetter("fingerprint"))
-    names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
-    latest = [
-        {"site": site} | {one: row[one] for one in (*names, "observed_at", "run_id")}
-        for row in rows
-    ]
-    upsert(db, tables.latest_result, latest, ["fingerprint"])
+    upsert(db, tables.latest_result, [latest_row(site, row) for row in rows], ["fingerprint"])
     findings.move(db, run_id, site, rows, first=first)
-
-
-def _base(site: str, host: str, subject: str, at: datetime, run_id: int) -> Values:
-    return {
-        "run_id": run_id,
-        "fingerprint": fingerprint(site, findings.BLIND, host, name(subject)),
-        "host": host,
-        "check_id": findings.BLIND,
-        "subject": name(subject),
-        "observed_at": at,
-    }
 
 
 def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Values:
     look = f"upkeep check {one.checks[0]}{f' -i {shlex.quote(site)}' if site else ''}"
-    return _base(site, host, one.subject, at, run_id) | {
+    return {
+        "run_id": run_id,
+        "fingerprint": fingerprint(site, findings.BLIND, host, name(one.subject)),
+        "host": host,
+        "check_id": findings.BLIND,
+        "subject": name(one.subject),
         "status": Status.FAIL.value,
         "severity": one.severity.value,
         "severity_rank": one.severity.rank,
         "message": told(one.message),
         "remedy": f"{look} --limit {shlex.quote(host)}",
+        "observed_at": at,
     }
 
 

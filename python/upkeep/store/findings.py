@@ -302,6 +302,8 @@ def retire_hosts(db: Connection, run_id: int, hosts: Iterable[str], at: datetime
         why = "the host is not in the inventory"
         retired += _retire(db, run_id, at, [(one, why) for one in gone])
         mine = (latest.c.site == now.site, latest.c.host.in_(some), latest.c.run_id.in_(before))
+        spot = tables.blind_spot
+        db.execute(delete(spot).where(spot.c.site == now.site, spot.c.host.in_(some)))
         # Nothing is known of it now; unless a later run has seen it meanwhile.
         db.execute(delete(latest).where(*mine, latest.c.run_id <= run_id))
     return retired

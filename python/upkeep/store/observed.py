@@ -88,11 +88,11 @@ def settle_forged(db: Connection, run_id: int, hosts: Collection[str], at: datet
         where = (table.c.site == site, table.c.status == findings.OPEN, table.c.host.in_(some))
         mine = select(table).where(*where, table.c.check_id == findings.FORGED_RESULT)
         rows += [
-            _passed(run_id, findings.of_row(one), "nothing was forged", at)
+            passed_row(run_id, findings.of_row(one), "nothing was forged", at)
             for one in db.execute(mine)
         ]
     rows.sort(key=itemgetter("fingerprint"))
-    latest = [_latest_row(site, row) for row in rows]
+    latest = [latest_row(site, row) for row in rows]
     newest = ("run_id", "observed_at")
     stands = upsert(db, tables.latest_result, latest, ["fingerprint"], newest=newest)
     findings.move(db, run_id, site, [row for row in rows if row["fingerprint"] in stands])
@@ -130,7 +130,7 @@ def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) 
     stands = upsert(
         db,
         tables.latest_result,
-        [_latest_row(site, row) for row in newest],
+        [latest_row(site, row) for row in newest],
         ["fingerprint"],
         newest=("run_id", "observed_at"),
     )
@@ -282,7 +282,7 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
     known = [*rows, *_connection_rows(db, run_id, site, answered)]
     known.sort(key=itemgetter("fingerprint"))
-    latest = [_latest_row(site, row) for row in known]
+    latest = [latest_row(site, row) for row in known]
     stands = upsert(
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
@@ -305,7 +305,7 @@ def _connection_rows(
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
     away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
     for one in findings.of_connections(db, site, seen):
-        yield _passed(run_id, one, "the host has answered", hosts[one.host].observed_at)
+        yield passed_row(run_id, one, "the host has answered", hosts[one.host].observed_at)
     for host, answer in hosts.items():
         # Where it is known what is wrong with the way, that it is away says nothing more.
         named = any(one.subject == CONNECTION for one in answer.results)
@@ -328,7 +328,7 @@ def _connection_rows(
         }
 
 
-def _passed(run_id: int, one: findings.Finding, message: str, at: datetime) -> Values:
+def passed_row(run_id: int, one: findings.Finding, message: str, at: datetime) -> Values:
     """Return what resolves a finding that comes from no check."""
     return {
         "run_id": run_id,
@@ -548,7 +548,8 @@ def _measure_rows(run_id: int, rows: Sequence[Values]) -> Iterator[Values]:
             }
 
 
-def _latest_row(site: str, row: Values) -> Values:
+def latest_row(site: str, row: Values) -> Values:
+    """Return what is known of a subject now, by a row of the result table."""
     names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
     kept = {name: row[name] for name in (*names, "observed_at", "run_id")}
     return {"site": site, "unknown": row.get("unknown", "")} | kept
