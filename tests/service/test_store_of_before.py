@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,41 @@ def test_sqlite_is_brought_up_to_date_by_opening_it_and_postgresql_asks_for_it(
         migrate(url)
     with contextlib.closing(open_store(url)) as store, store.read() as db:
         assert db.execute(text("SELECT version_num FROM alembic_version")).scalar() == NEWEST
+
+
+@pytest.mark.parametrize(
+    ("check", "subject", "procedure"),
+    [
+        ("run_failed", "daily", "daily"),
+        ("occurrence_missed", "daily", "daily"),
+        ("occurrence_missed", "daily on web1", "daily"),
+        ("occurrence_missed", "daily on many hosts", "daily"),
+        ("hosts_absent", "daily", "daily"),
+        ("one_machine", "daily", "daily"),
+        ("forged_event", "daily", "daily"),
+        ("review_overdue", "daily", "daily"),
+        ("channel", "daily on web1", ""),
+        ("schedule_entry", "daily", ""),
+        ("waiver_unused", "waiver 3", ""),
+        ("site_revision", "daily", ""),
+    ],
+)
+def test_the_procedure_of_an_old_trouble_is_read_once(
+    tmp_path: Path, check: str, subject: str, procedure: str
+) -> None:
+    url = RECORDED.on_sqlite(tmp_path / "upkeep.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "upkeep.db")) as db, db:
+        values = (check, subject, "controller")
+        db.execute("UPDATE finding SET check_id = ?, subject = ?, host = ? WHERE id = 1", values)
+        # The same words on another host are no procedure.
+        db.execute(
+            "UPDATE finding SET check_id = ?, subject = ?, host = 'web1' WHERE id = 2", values[:2]
+        )
+    migrate(url)
+
+    with contextlib.closing(open_store(url)) as store, store.read() as db:
+        found = dict(db.execute(text("SELECT id, procedure FROM finding")).all())
+    assert (found[1], found[2]) == (procedure, "")
 
 
 def alerted(store: Store) -> list[Any]:
