@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+import warm
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.blindness import look_of
@@ -178,3 +183,40 @@ def test_what_is_forgotten_does_not_hurry_the_others(lived: Lived) -> None:
         blind.forget_unscheduled(db, SITE, {"brute_force"}, day, NOW + 60 * MINUTE)
 
     assert lived.told() == []
+
+
+def test_a_real_run_tells_what_it_could_not_see(tmp_path: Path) -> None:
+    """Of a log that is missing, then quiet; and what somebody asks for by hand."""
+    site = tmp_path / "site"
+    (site / "inventory").mkdir(parents=True)
+    quiet, missing = tmp_path / "quiet.log", tmp_path / "missing.log"
+    quiet.touch()
+    asked = [{"check": one, "paths": [str(missing)]} for one in ("site_errors", "response_time")]
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    tree = {"all": {"hosts": {"me": local}, "vars": {"upkeep_checks_logs": asked}}}
+    (site / "inventory" / "hosts.yml").write_text(json.dumps(tree))
+    (site / "schedule.yml").write_text("procedures: {daily: {title: Daily}}\n")
+    (site / "upkeep.toml").write_text('state = "../state"\nworkspace = "../work"\n')
+
+    def told(*words: str) -> tuple[int, Any]:
+        done = warm.run([*words, "--json", "-i", str(site)])
+        return done.returncode, json.loads(done.stdout)
+
+    def blinded() -> list[tuple[str, str]]:
+        return [
+            (one["subject"], one["severity"])
+            for one in told("findings")[1]["findings"]
+            if one["check_id"] == "blind"
+        ]
+
+    by_hand = told("check", "site_errors", "-p", f"paths=[{missing}]")
+    assert (by_hand[0], by_hand[1]["run"]["status"], blinded()) == (3, "partial", [])
+
+    assert told("run", "daily")[1]["run"]["status"] == "partial"
+    assert blinded() == [(f"access_log: {missing}", "medium")]
+
+    quiet.rename(missing)
+    status, document = told("run", "daily")
+    assert (status, document["run"]["status"], blinded()) == (0, "done", [])
+    assert document["counts"]["results"]["nothing_to_judge"] == 2
+    assert {one["unknown"] for one in document["results"]} == {"nothing_to_judge"}
