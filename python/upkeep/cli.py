@@ -368,11 +368,23 @@ def restore(
 
 
 @database.command("upgrade")
-def upgrade(inventory: SiteOption = "") -> None:
-    """Bring the database to this program's version."""
-    from upkeep.commands import upgrade_database
+def upgrade(
+    inventory: SiteOption = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Try it on a copy, and say what it would change."),
+    ] = False,
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Make no backup of the database first.")
+    ] = False,
+) -> None:
+    """Bring the database to this program's version, after a backup."""
+    from upkeep import upgrade_commands
 
-    upgrade_database(inventory)
+    if dry_run:
+        upgrade_commands.try_upgrade(inventory)
+    else:
+        upgrade_commands.upgrade(inventory, backed_up=not no_backup)
 
 
 @database.command("prune")

@@ -33,7 +33,7 @@ from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings, passed_over
 from upkeep.site import Site, key_of, load_site, settings_of
-from upkeep.store import Store, findings, migrate, occurrences, open_store, retention, runs
+from upkeep.store import Store, findings, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.timekeeper import Timekeeper
 from upkeep.verdicts import Status
@@ -240,12 +240,6 @@ def init_site(folder: Path) -> None:
     )
     screen.line(f"  {screen.text(command('schedule', 'lint', site=str(folder)))}")
     screen.line(f"  {screen.text(command('doctor', site=str(folder)))}")
-
-
-def upgrade_database(inventory: str) -> None:
-    """Bring the database to this program's version."""
-    version = migrate(settings_of(inventory).database_url)
-    _out().line(f"the database has version {version}")
 
 
 def prune_database(inventory: str) -> None:

@@ -24,6 +24,7 @@ from upkeep.alerts.model import (
     RECOVERED,
     REJUDGED,
     UNWATCHED,
+    UPGRADE,
     Alert,
     Group,
     Member,
@@ -149,9 +150,10 @@ class Board:
         if seen.judgement:
             cause = f"run {seen.run_id} judged again, {seen.judgement}"
             return Group(self.site, JUDGED, "", cause, team)
-        if seen.first:
+        if seen.first or seen.upgraded:
             critical = ", critical" if severity == 1 else ""
-            return Group(self.site, FIRST, "", f"run {seen.run_id}{critical}", team)
+            kind = UPGRADE if seen.upgraded else FIRST
+            return Group(self.site, kind, "", f"run {seen.run_id}{critical}", team)
         own = Group(self.site, INCIDENT, seen.check, seen.subject, team)
         if own.key in self.by_key:
             return own

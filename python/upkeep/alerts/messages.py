@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.alerts.model import ACCEPTED, FIRST, JUDGED, RECOVERED, UNWATCHED, Alert, Member
+from upkeep.alerts.model import (
+    ACCEPTED,
+    FIRST,
+    JUDGED,
+    RECOVERED,
+    UNWATCHED,
+    UPGRADE,
+    Alert,
+    Member,
+)
 from upkeep.check import load
 from upkeep.store import own
 from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
@@ -144,6 +153,8 @@ def headline(alert: Alert, members: Sequence[Member]) -> str:
     hosts = _hosts(members)
     if alert.kind == FIRST:
         return f"first look at {hosts}: {_counts(members)}"
+    if alert.kind == UPGRADE:
+        return f"found since the upgrade of Upkeep on {hosts}: {_counts(members)}"
     if alert.kind == JUDGED:
         return f"{alert.cause.split(',')[0]}: {_counts(members)}"
     findings = f", {len(members)} findings" if len(members) > 1 else ""

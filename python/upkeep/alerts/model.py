@@ -10,7 +10,7 @@ from datetime import datetime
 from upkeep.verdicts import Severity
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
-INCIDENT, FIRST, JUDGED = "incident", "first", "judged"
+INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
 RECOVERED, UNWATCHED, REJUDGED = "recovered", "no longer watched", "judged again"
 ACCEPTED = "waived"
 MANY = "*"
@@ -21,8 +21,8 @@ MANY = "*"
 class Transition:
     """A change of a finding. kind: one of `upkeep.store.findings`: opened, resolved, retired, waived, ….
 
-    first: its check had never been answered on that host before; judgement: it was judged again, and the how manyth
-    time; procedure: what the run was of.
+    first: its check had never been answered on that host before; upgraded: not by this version of the program;
+    judgement: it was judged again, and the how manyth time; procedure: what the run was of.
     """
 
     event_id: int
@@ -38,6 +38,7 @@ class Transition:
     procedure: str
     first: bool = False
     judgement: int = 0
+    upgraded: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """What belongs together: one check, one cause, one team; or what a first look or a judging again brought."""
+    """What belongs together: one check, cause and team; or what a first look, upgrade or judging again brought."""
 
     site: str
     kind: str

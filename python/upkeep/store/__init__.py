@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from upkeep.errors import StoreError
-from upkeep.store import engines, errors
+from upkeep.store import copies, engines, errors
 from upkeep.store.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -72,9 +72,18 @@ def open_store(url: str) -> Store:
     raise StoreError(message, remedy="upkeep db upgrade")
 
 
-def migrate(url: str) -> str:
-    """Bring the database to this program's version, in one transaction; return that version."""
+def migrate(url: str, *, copied: bool = True) -> str:
+    """Bring the database to this program's version, in one transaction; return that version.
+
+    copied: keep a copy of a SQLite file as it was, beside it; of PostgreSQL `upkeep db upgrade` makes a backup.
+    """
     store = Store(*engines.connect(url))
+    with contextlib.closing(store):
+        if copied and store.engine.dialect.name == "sqlite":
+            with store.read() as db:
+                current, newest = versions(db, store.place)
+            if current and current != newest:
+                copies.keep(Path(store.place), current)
     with contextlib.closing(store), store.begin() as db:
         alone(db)
         _current, newest = versions(db, store.place)

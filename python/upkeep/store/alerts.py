@@ -22,7 +22,7 @@ from upkeep.verdicts import Severity
 
 AT_ONCE = 5_000
 FIRST_WAITS = timedelta(hours=1)
-"""A first look is told as one, when its run has ended; a run that has not ended by then is not waited for."""
+"""A first look, or one after an upgrade, is told as one when its run has ended; a run that hangs is not waited for."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,14 @@ def _bring_back(db: Connection, site: str, now: datetime) -> None:
 def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, str]]:
     """Return the transitions that nobody has looked at, oldest first, each with its finding's remedy.
 
-    Those of a first look wait until its run has ended, and with them what happens to the same findings meanwhile.
+    Those of a first look, or of the first one after an upgrade, wait until its run has ended, and with them what
+    happens to the same findings meanwhile.
     """
     event, finding, run = tables.finding_event, tables.finding, tables.run
     to_do = and_(event.c.handled_at.is_(None), finding.c.site == site)
+    as_one = or_(event.c.first, event.c.upgraded)
     waits = and_(
-        event.c.first, run.c.status == RUNNING, event.c.at > now - FIRST_WAITS, run.c.site == site
+        as_one, run.c.status == RUNNING, event.c.at > now - FIRST_WAITS, run.c.site == site
     )
     waiting = (
         select(event.c.finding_id)
@@ -391,6 +393,7 @@ def _transition(row: Row[Any]) -> Transition:
         procedure=row.procedure or "",
         first=row.first,
         judgement=row.judgement,
+        upgraded=row.upgraded,
     )
 
 

@@ -21,7 +21,7 @@ from upkeep.baselines import (
     propose,
     record_of,
 )
-from upkeep.store import observed, records
+from upkeep.store import aliases, observed, records
 from upkeep.store.texts import name, shown
 
 KIND = "baseline"
@@ -34,8 +34,11 @@ def of_series(db: Connection, series: Series) -> Baseline | None:
 
 def history(db: Connection, series: Series) -> list[Baseline]:
     """Return all that was ever accepted for a series, the newest first."""
-    found = records.of(db, KIND, _about(series))
-    return [_known(one) for one in found or _before_masking(db, series)][::-1]
+    now = (series.site, series.check, series.host, series.subject)
+    names = [series, *(replace(series, check=a, subject=b) for a, b in aliases.formerly(db, now))]
+    found = [record for one in names for record in records.of(db, KIND, _about(one))]
+    known = [_known(db, one) for one in found or _before_masking(db, series)]
+    return sorted(known, key=lambda one: one.number, reverse=True)
 
 
 def _before_masking(db: Connection, series: Series) -> list[dict[str, Any]]:
@@ -43,21 +46,25 @@ def _before_masking(db: Connection, series: Series) -> list[dict[str, Any]]:
 
     None if two series then are one by that name now: nobody knows which of them was meant.
     """
-    found = [one for one in records.of(db, KIND) if _known(one).series == series]
+    found = [one for one in records.of(db, KIND) if _known(db, one).series == series]
     return found if len({one["subject"] for one in found}) == 1 else []
 
 
-def _known(record: dict[str, Any]) -> Baseline:
+def _known(db: Connection, record: dict[str, Any]) -> Baseline:
     """Return the baseline of a record, its series by the names that the store has now."""
     kept = baseline_of(record)
-    return replace(kept, series=replace(kept.series, subject=name(kept.series.subject)))
+    one = kept.series
+    _site, check, _host, subject = aliases.now_called(
+        db, (one.site, one.check, one.host, name(one.subject))
+    )
+    return replace(kept, series=replace(one, check=check, subject=subject))
 
 
 def of_site(db: Connection, site: str) -> list[Baseline]:
     """Return the baselines that hold, one for each series."""
     newest = {
         one.series: one
-        for one in map(_known, records.of(db, KIND))
+        for one in (_known(db, record) for record in records.of(db, KIND))
         if one.series.site == name(site)
     }
     return sorted(newest.values(), key=lambda one: tuple(vars(one.series).values()))

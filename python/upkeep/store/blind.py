@@ -100,7 +100,7 @@ def _fail_and_pass(
             rows.append(passed_row(run_id, finding, message, at))
     rows.sort(key=itemgetter("fingerprint"))
     upsert(db, tables.latest_result, [latest_row(site, row) for row in rows], ["fingerprint"])
-    findings.move(db, run_id, site, rows, first=first)
+    findings.move(db, run_id, site, rows, looks=findings.Looks(first))
 
 
 def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Values:

@@ -6,7 +6,7 @@ Each move is a row of finding_event, a transition: the only thing that alerts lo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from upkeep.check import CONNECTION
 from upkeep.finding import Finding as Finding
-from upkeep.finding import Seen, State, Transition, covered_anew, next_state, retired
+from upkeep.finding import Kind, Seen, State, Transition, covered_anew, next_state, retired
 from upkeep.observed import OWN_HOST as OWN_HOST
 from upkeep.store import tables, waivers
 from upkeep.store.statements import Values, batched
@@ -51,20 +51,31 @@ OF_NO_LIST = (FORGED_RESULT, BLIND)
 NO_RUN = 0
 
 
+@dataclass(frozen=True)
+class Looks:
+    """Hosts with checks that are looked at anew. first: never before; upgraded: not by this version of the program."""
+
+    first: Collection[tuple[str, str]] = ()
+    upgraded: Collection[tuple[str, str]] = ()
+
+
+NOTHING_NEW = Looks()
+
+
 def move(
     db: Connection,
     run_id: int,
     site: str,
     rows: Sequence[Values],
     *,
-    first: Collection[tuple[str, str]] = (),
+    looks: Looks = NOTHING_NEW,
     judgement: int = 0,
 ) -> None:
     """Move the findings by new results.
 
     rows: of the result table, each the newest of its subject, whose latest_result this transaction has just written:
     that row's lock makes two runs that see the same subject come here one after the other.
-    first: hosts and checks of which there was no answer before. judgement: the number of the judging again.
+    looks: which hosts and checks are new. judgement: the number of the judging again.
     """
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
     known = _known(db, by_key)
@@ -85,10 +96,11 @@ def move(
     new = {one.fingerprint for one in opened}
     events = []
     for key, transitions in told.items():
-        row = by_key[key]
-        is_first = key in new and (row["host"], row["check_id"]) in first
+        pair = by_key[key]["host"], by_key[key]["check_id"]
+        is_first = key in new and pair in looks.first
         for one in transitions:
-            same = {"first": is_first, "judgement": judgement}
+            upgraded = pair in looks.upgraded and one.kind in (Kind.OPENED, Kind.REOPENED)
+            same = {"first": is_first, "upgraded": upgraded, "judgement": judgement}
             events.append(_event(ids[key], run_id, one) | same)
     if events:
         db.execute(insert(tables.finding_event), events)

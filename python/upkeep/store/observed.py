@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, select, update
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
@@ -286,9 +286,9 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
     stands = upsert(
         db, tables.latest_result, latest, ["fingerprint"], newest=("run_id", "observed_at")
     )
-    first = _first_answered(db, site, answered)
+    looks = _looked_at(db, site, answered)
     moved = [row for row in known if row["fingerprint"] in stands]
-    findings.move(db, run_id, site, moved, first=first)
+    findings.move(db, run_id, site, moved, looks=looks)
     _retire_absent(db, run_id, site, answered, rows)
     return len(new)
 
@@ -345,26 +345,35 @@ def passed_row(run_id: int, one: findings.Finding, message: str, at: datetime) -
     }
 
 
-def _first_answered(db: Connection, site: str, answers: Sequence[Observed]) -> set[tuple[str, str]]:
-    """Return which hosts answer which checks for the first time, and remember that they have."""
-    table = tables.watched
+def _looked_at(db: Connection, site: str, answers: Sequence[Observed]) -> findings.Looks:
+    """Return which hosts answer which checks, or this version of them, for the first time; and remember it."""
+    table, program = tables.watched, version()[:40]
     answered = {
         (name(one.host, 255), name(check, 200)): one.observed_at
         for one in answers
         for check in _answered(one)
     }
-    known: set[tuple[str, str]] = set()
+    known: dict[tuple[str, str], str] = {}
     for hosts in batched(sorted({host for host, _check in answered})):
         where = (table.c.site == site, table.c.host.in_(hosts))
-        found = db.execute(select(table.c.host, table.c.check_id).where(*where))
-        known |= {(row.host, row.check_id) for row in found}
-    new = sorted(set(answered) - known)
+        found = db.execute(select(table.c.host, table.c.check_id, table.c.program).where(*where))
+        known |= {(row.host, row.check_id): row.program for row in found}
+    first = sorted(answered.keys() - known)
     rows = [
         {"site": site, "host": host, "check_id": check, "since": answered[host, check]}
-        for host, check in new
+        for host, check in first
     ]
-    insert_new(db, table, rows)
-    return set(new)
+    insert_new(db, table, [one | {"program": program} for one in rows])
+    upgraded = sorted(pair for pair in answered if known.get(pair, program) != program)
+    if upgraded:
+        mine = (
+            table.c.site == site,
+            table.c.host == bindparam("of_host"),
+            table.c.check_id == bindparam("of_check"),
+        )
+        pairs = [{"of_host": host, "of_check": check} for host, check in upgraded]
+        db.execute(update(table).where(*mine).values(program=program), pairs)
+    return findings.Looks(set(first), set(upgraded))
 
 
 def _answered(observed: Observed) -> set[str]:

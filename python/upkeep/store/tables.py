@@ -294,6 +294,8 @@ finding_event = Table(
     Column("run_id", Integer, nullable=False),
     Column("judgement", Integer, nullable=False, default=0, server_default=text("0")),
     Column("first", Boolean, nullable=False, default=False, server_default=false()),
+    # The program was upgraded since the check was answered on that host before.
+    Column("upgraded", Boolean, nullable=False, default=False, server_default=false()),
     Column("handled_at", Moment),
     Index(None, "finding_id"),
     Index("ix_finding_event_to_do", "id", **_where("handled_at IS NULL")),
@@ -302,13 +304,29 @@ finding_event = Table(
 # --- alerts ----------------------------------------------------------------------------------------------------------
 watched = Table(
     # Which checks have been answered on which host: what is not here yet is looked at for the first time.
+    # program: the version of the program that has judged it last; empty if that was older than this column.
     "watched",
     metadata,
     Column("site", Text, nullable=False),
     Column("host", String(255), nullable=False),
     Column("check_id", String(200), nullable=False),
     Column("since", Moment, nullable=False),
+    Column("program", String(40), nullable=False, default="", server_default=text("''")),
     PrimaryKeyConstraint("site", "host", "check_id"),
+)
+
+alias = Table(
+    # What an older program called otherwise: signed records and links name it so for ever.
+    "alias",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("check_id", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("now_check", String(200), nullable=False),
+    Column("now_subject", Text, nullable=False),
+    Column("revision", String(10), nullable=False),
 )
 
 alerting = Table(
@@ -329,7 +347,7 @@ alert = Table(
     Column("site", Text, nullable=False),
     Column("group_key", String(64), nullable=False),
     Column("opening", Integer, nullable=False),
-    Column("kind", String(10), nullable=False),  # incident, first or judged
+    Column("kind", String(10), nullable=False),  # incident, first, upgrade or judged
     Column("check_id", String(200), nullable=False),
     Column("cause", Text, nullable=False),
     Column("team", String(100), nullable=False),

@@ -1,0 +1,165 @@
+"""`upkeep db upgrade`: the database as this program needs it, after a backup; or only what that would change."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from upkeep import clock
+from upkeep.check import load
+from upkeep.errors import StoreError
+from upkeep.finding import State
+from upkeep.installation import load_installation
+from upkeep.judge import judge_again, with_next_steps
+from upkeep.settings import Settings
+from upkeep.site import settings_of
+from upkeep.store import (
+    Store,
+    backup,
+    copies,
+    engines,
+    migrate,
+    observed,
+    revisions,
+    trial,
+    versions,
+)
+from upkeep.store import (
+    upgrade as upgrade_schema,
+)
+from upkeep.view.screen import Screen
+from upkeep.view.text import command, counted
+
+BACKUPS = "backups"
+"""The folder of backups made before an upgrade, in the state folder."""
+SHOWN = 20
+
+
+def upgrade(inventory: str, *, backed_up: bool) -> None:
+    """Bring the database to this program's version; keep a backup of it as it was, if asked for."""
+    settings = settings_of(inventory)
+    current, newest = _versions(settings)
+    screen = Screen(sys.stdout)
+    if current == newest:
+        screen.line(f"the database has version {newest} already")
+        screen.flush()
+        return
+    sqlite = engines.parse(settings.database_url).get_backend_name() == "sqlite"
+    if current and backed_up and not sqlite:
+        file = _backup_of(settings, current)
+        screen.line("wrote ", screen.text(str(file)), ", the database as it was")
+        screen.flush()
+    version = migrate(settings.database_url, copied=backed_up)
+    if current and backed_up and sqlite:
+        path = Path(engines.parse(settings.database_url).database or "")
+        kept = copies.path_of(path, current)
+        screen.line("kept ", screen.text(str(kept)), ", the database as it was")
+    screen.line(f"the database has version {version}")
+    screen.flush()
+
+
+def _versions(settings: Settings) -> tuple[str, str]:
+    store = Store(*engines.connect(settings.database_url))
+    with contextlib.closing(store), store.read() as db:
+        return versions(db, store.place)
+
+
+def _backup_of(settings: Settings, current: str) -> Path:
+    now = clock.now()
+    folder = settings.state.absolute() / BACKUPS
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / f"upkeep-{current}-{now:%Y%m%dT%H%M%S}.backup"
+    try:
+        backup.back_up(settings.database_url, file, now, load_installation(settings).key)
+    except StoreError as exc:
+        remedy = "make room there, or: upkeep db upgrade --no-backup; nothing was changed"
+        raise StoreError(
+            f"no backup could be made before the upgrade: {exc}", remedy=remedy
+        ) from exc
+    return file
+
+
+def try_upgrade(inventory: str) -> None:
+    """Say what an upgrade would change; the database is only read."""
+    settings = settings_of(inventory)
+    screen = Screen(sys.stdout)
+    with trial.copy_of(settings.database_url, settings.state.absolute()) as (copy, current):
+        newest = revisions()[-1]
+        if not current:
+            screen.line("the database is empty: there is nothing to upgrade")
+        elif current == newest:
+            screen.line(f"the database has version {newest} already: there is nothing to upgrade")
+        else:
+            screen.line(
+                f"Tried on a copy: from version {current} to {newest}. Nothing was changed."
+            )
+            _say_changes(screen, copy, current)
+            screen.line()
+            screen.line("Next: ", screen.text(command("db", "upgrade", site=inventory)))
+    screen.flush()
+
+
+def _say_changes(screen: Screen, copy: Store, current: str) -> None:
+    with copy.begin() as db:
+        before = trial.rows_of(db, current)
+        upgrade_schema(db)
+    newest = revisions()[-1]
+    with copy.read() as db:
+        after = trial.rows_of(db, newest)
+    screen.line()
+    screen.line("What it does:")
+    for number, said in trial.said_of([one for one in revisions() if one > current]):
+        screen.line(f"  {number}  ", screen.text(said))
+    changed, filled, lines = trial.compare(before, after)
+    screen.line()
+    screen.line("What has another name or value then:" if changed else "Nothing is renamed.")
+    for one in changed:
+        screen.line(f"  {one.table}.{one.column}: {counted(one.rows, 'row')}")
+        for key, old, new in one.examples:
+            # An older program may have stored what is secret, which a newer one masks.
+            moved = new if masked(old) == new else f"{masked(old)} -> {new}"
+            screen.line("    ", screen.text(f"{key}: {moved}"))
+    screen.line()
+    screen.line("What is marked:" if filled or lines else "Nothing is marked.")
+    for each in filled:
+        values = ", ".join(f"{value!r:.60} {number} times" for value, number in each.values.items())
+        screen.line(f"  {each.table}.{each.column}: ", screen.text(values))
+    for line in lines:
+        screen.line("  ", screen.text(line))
+    _say_findings(screen, copy, after)
+
+
+def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
+    """Judge the newest answers with this program's checks, and say which findings that would move."""
+    checks = load()
+    with copy.begin() as db:
+        judged = trial.newest_runs(db)
+        for run in judged:
+            number = observed.begin_judgement(db, run.id, clock.now())
+            for one in observed.observed_in(db, run.id):
+                again = with_next_steps(judge_again(one, checks, one.due), run.site)
+                observed.add_judgement(db, run.id, number, again)
+        after = trial.rows_of(db, revisions()[-1])
+    moved = []
+    known = before.get("finding", {})
+    for key, row in after.get("finding", {}).items():
+        was = known[key]["status"] if key in known else ""
+        if row["status"] != was:
+            verb = "opens" if row["status"] == State.OPEN.value else f"is {row['status']}"
+            moved.append(
+                f"{verb}: {row['host']}: {row['check_id']} {row['subject']}: {row['message']}"
+            )
+    screen.line()
+    if not judged:
+        screen.line("There is no answer of a host to judge with this program's checks.")
+        return
+    numbers = ", ".join(f"run {one.id} of {one.procedure}" for one in judged)
+    screen.line(screen.text(f"With this program's checks, the newest answers ({numbers}):"))
+    for line in sorted(moved)[:SHOWN]:
+        screen.line("  ", screen.text(line))
+    if len(moved) > SHOWN:
+        screen.line(f"  and {len(moved) - SHOWN} more")
+    if not moved:
+        screen.line("  move no finding")
