@@ -54,6 +54,7 @@ def run_document(
         "counts": {
             "hosts": {outcome.value: summary.hosts.get(outcome, 0) for outcome in Outcome},
             "hosts_in_need": summary.hosts_in_need,
+            "hosts_unjudged": summary.hosts_unjudged,
             "results": {
                 "pass": summary.counts.passed,
                 "unknown": summary.counts.unknown,

@@ -216,6 +216,7 @@ def test_a_run_is_counted_by_the_database(store: Store) -> None:
         passed=1,
         unknown=1,
         nothing=1,
+        hosts_unjudged=1,
         failed={HIGH: 2, Severity.INFO: 1},
     )
 

@@ -35,6 +35,7 @@ from upkeep.store import (
     findings,
     occurrences,
     open_store,
+    own,
     run_requests,
     runs,
     sessions,
@@ -614,6 +615,23 @@ def test_today_is_not_well_where_nothing_could_be_seen(store: Store) -> None:
     assert "Nothing is open" not in page
     assert (api["hosts_in_need"], api["blind_checks"]) == (2, 2)
     assert api["sentence"].startswith("2 of 2 hosts need you: ")
+
+
+def test_today_says_what_is_wrong_with_upkeep_itself(store: Store) -> None:
+    """A host that is well hides no run that failed."""
+    add_users(store, NOW)
+    with store.begin() as db:
+        number = runs.start(db, begun(started_at=NOW))
+        for host in ("web1", "web2"):
+            add_host(db, number, answer(result(Status.PASS, host=host), host=host))
+        own.tell(db, SITE, own.of("run_failed", "daily"), NOW, Severity.HIGH, "no host matches")
+    with served(Setting(store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as where:
+        one = Visitor(where)
+        one.sign_in("viewer")
+        page = one.get("/").text
+        one.client.close()
+
+    assert "<h1>All 2 hosts are well; 1 trouble of Upkeep itself</h1>" in page
 
 
 def test_what_a_host_says_is_text(visitor: Any) -> None:

@@ -214,7 +214,8 @@ class Stand:
     """How all hosts stand now.
 
     failed: open findings by severity; waived: how many of them are. blind: how many checks see nothing on a host that
-    answers, gone blind or not yet.
+    answers, gone blind or not yet. hosts_unjudged: how many were seen, and there was nothing to judge on them; own: how
+    many open findings worse than info are the product's own.
     """
 
     hosts: int
@@ -222,6 +223,8 @@ class Stand:
     failed: dict[Severity, int]
     waived: int
     blind: int = 0
+    hosts_unjudged: int = 0
+    own: int = 0
 
 
 def stand(db: Connection, site: str) -> Stand:
@@ -237,6 +240,8 @@ def stand(db: Connection, site: str) -> Stand:
     hosts = select(latest.c.host).where(latest.c.run_id != NO_RUN, *_of(latest, site)).distinct()
     blind = select(spot.c.host).where(*_of(spot, site))
     in_need = need.where(table.c.host != HOST).union(blind)
+    judged = hosts.where(latest.c.unknown != Unknown.NOTHING_TO_JUDGE.value)
+    own = select(table.c.id).where(*is_open, bad, table.c.host == HOST)
     waived = select(table.c.id).where(*is_open, table.c.waiver_id.is_not(None))
     return Stand(
         hosts=_count(db, hosts),
@@ -244,6 +249,8 @@ def stand(db: Connection, site: str) -> Stand:
         failed={Severity(severity): number for severity, number in rows},
         waived=_count(db, waived),
         blind=_count(db, select(spot.c.check_id).where(*_of(spot, site))),
+        hosts_unjudged=_count(db, hosts.where(latest.c.host.not_in(judged))),
+        own=_count(db, own),
     )
 
 

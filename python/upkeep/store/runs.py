@@ -206,8 +206,10 @@ NOTHING = Unknown.NOTHING_TO_JUDGE.value
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run found. hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well.
+    """What a run found.
 
+    hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well; hosts_unjudged: seen, and with
+    nothing to judge.
     waived: how many of those that failed a waiver covered when they were observed. unknown: could not see; nothing:
     had nothing to judge.
     """
@@ -219,6 +221,7 @@ class Counted:
     failed: dict[Severity, int]
     waived: int = 0
     nothing: int = 0
+    hosts_unjudged: int = 0
 
 
 def count(db: Connection, run_id: int) -> Counted:
@@ -252,6 +255,18 @@ def count(db: Connection, run_id: int) -> Counted:
         .select_from(host)
         .where(host.c.run_id == run_id, or_(unseen, host.c.host.in_(not_well)))
     )
+    judged = select(result.c.host).where(of_run, result.c.unknown != NOTHING)
+    of_nothing = select(result.c.host).where(of_run, result.c.unknown == NOTHING)
+    unjudged = (
+        select(func.count())
+        .select_from(host)
+        .where(
+            host.c.run_id == run_id,
+            host.c.outcome == Outcome.OK.value,
+            host.c.host.in_(of_nothing),
+            host.c.host.not_in(judged),
+        )
+    )
     return Counted(
         hosts={Outcome(outcome): number for outcome, number in outcomes},
         hosts_in_need=db.execute(in_need).scalar_one(),
@@ -260,6 +275,7 @@ def count(db: Connection, run_id: int) -> Counted:
         nothing=by_status.get(NOTHING, 0),
         failed=failed,
         waived=_waived(db, run_id),
+        hosts_unjudged=db.execute(unjudged).scalar_one(),
     )
 
 

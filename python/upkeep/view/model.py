@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -52,6 +52,8 @@ class RunSummary:
     cause: why it is not done, for people.
     hosts: how many hosts ended with each outcome; those not begun are missing.
     hosts_in_need: how many hosts have something that did not pass (see `needs`).
+    hosts_unjudged: how many hosts were seen, and there was nothing to judge on them.
+    own: how many troubles are Upkeep's own, of no host.
     version: of the program that ran it; started_by: the account.
     """
 
@@ -65,6 +67,8 @@ class RunSummary:
     cause: str = ""
     hosts: Mapping[Outcome, int] = field(default_factory=dict)
     hosts_in_need: int = 0
+    hosts_unjudged: int = 0
+    own: int = 0
     counts: Counts = Counts()
     version: str = ""
     started_by: str = ""
@@ -204,12 +208,22 @@ def needs(host: HostInRun, results: Iterable[Result]) -> bool:
     )
 
 
+def unjudged(host: HostInRun, results: Sequence[Result]) -> bool:
+    """Return whether a host was seen, and there was nothing to judge on it."""
+    return (
+        host.outcome is Outcome.OK
+        and bool(results)
+        and all(one.has_nothing_to_judge for one in results)
+    )
+
+
 class Tally:
     """Counts hosts and results as they come; its size does not grow with them."""
 
     def __init__(self) -> None:
         self.hosts: dict[Outcome, int] = {}
         self.hosts_in_need = 0
+        self.hosts_unjudged = 0
         self._passed = 0
         self._unknown = 0
         self._failed: dict[Severity, int] = {}
@@ -221,6 +235,7 @@ class Tally:
         host = HostInRun.of(observed)
         self.hosts[host.outcome] = self.hosts.get(host.outcome, 0) + 1
         self.hosts_in_need += needs(host, observed.results)
+        self.hosts_unjudged += unjudged(host, observed.results)
         self.add_results(observed.results)
 
     def add_results(self, results: Iterable[Result]) -> None:
@@ -248,5 +263,6 @@ class Tally:
             summary,
             hosts=dict(self.hosts),
             hosts_in_need=self.hosts_in_need,
+            hosts_unjudged=self.hosts_unjudged,
             counts=self.counts(),
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from upkeep.observed import Outcome
 from upkeep.verdicts import Status
-from upkeep.view.model import Counts, RunSummary, Trouble
+from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.text import command, counted, thousands, wrap
 from upkeep.view.troubles import Row, Troubles, print_rows
@@ -102,25 +102,36 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
         return "Nothing was looked at" + (f": {why}" if why else "")
     need = summary.hosts_in_need
     if counts.total and counts.total == counts.nothing and not need:
-        return "There was nothing to judge"
+        return "There was nothing to judge" + _own(summary)
     if summary.status != "done" and not need:
         why = letters.text(summary.cause, 300) if summary.status == "partial" else ""
         said = "No check failed that needs you" if counts.failing else "No check failed"
-        return said + _to_know(counts) + (f"; not all was done: {why}" if why else "")
+        return said + _to_know(summary) + (f"; not all was done: {why}" if why else "")
     if hosts == 1:
         name = letters.text(only_host or (worst[0].host if worst else ""), 80) or "The host"
-        return f"{name} needs you" if need else f"{name} is well" + _to_know(counts)
+        said = f"{name} needs you" if need else f"{name} is well" + _to_know(summary)
+        return said + _own(summary)
     if need:
         verb = "needs" if need == 1 else "need"
-        return f"{thousands(need)} of {thousands(hosts)} hosts {verb} you"
+        return f"{thousands(need)} of {thousands(hosts)} hosts {verb} you" + _own(summary)
     skipped = summary.hosts.get(Outcome.SKIPPED, 0)
-    if skipped:
-        return f"{hosts - skipped} of {hosts} hosts are well, {skipped} skipped" + _to_know(counts)
-    return f"All {thousands(hosts)} hosts are well" + _to_know(counts)
+    apart = [f"{thousands(skipped)} skipped"] if skipped else []
+    if summary.hosts_unjudged:
+        apart.append(f"nothing to judge on {thousands(summary.hosts_unjudged)}")
+    well = hosts - skipped - summary.hosts_unjudged
+    said = f"{thousands(well)} of {thousands(hosts)} hosts are well, {', '.join(apart)}"
+    if not apart:
+        said = f"All {thousands(hosts)} hosts are well"
+    return said + _to_know(summary) + _own(summary)
 
 
-def _to_know(counts: Counts) -> str:
-    return f", {counted(counts.failing, 'thing')} to know" if counts.failing else ""
+def _to_know(summary: RunSummary) -> str:
+    failing = summary.counts.failing - summary.own
+    return f", {counted(failing, 'thing')} to know" if failing > 0 else ""
+
+
+def _own(summary: RunSummary) -> str:
+    return f"; {counted(summary.own, 'trouble')} of Upkeep itself" if summary.own else ""
 
 
 def clauses(

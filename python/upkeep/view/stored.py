@@ -25,6 +25,7 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         cause=run.cause,
         hosts=counted.hosts,
         hosts_in_need=counted.hosts_in_need,
+        hosts_unjudged=counted.hosts_unjudged,
         counts=Counts(
             counted.passed, counted.unknown, counted.failed, counted.waived, counted.nothing
         ),

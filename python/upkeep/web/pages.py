@@ -102,6 +102,8 @@ def today(ask: Ask) -> Today:
         started_at=ask.now,
         hosts={Outcome.OK: stand.hosts} if stand.hosts else {},
         hosts_in_need=stand.hosts_in_need,
+        hosts_unjudged=stand.hosts_unjudged,
+        own=stand.own,
         counts=Counts(passed=1 if stand.hosts else 0, failed=stand.failed, unknown=stand.blind),
     )
     troubles = [_trouble_of(one) for one in worst if one.severity is not Severity.INFO]

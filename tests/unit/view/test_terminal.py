@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from view_samples import NOW
 
 from upkeep.observed import Observed, Outcome
-from upkeep.verdicts import Result, Severity, Status
+from upkeep.verdicts import Result, Severity, Status, Unknown
 from upkeep.view.screen import Screen
 from upkeep.view.terminal import RunView
 from upkeep.view.troubles import Troubles
@@ -136,6 +136,11 @@ def test_the_worst_comes_first_and_unknown_between_high_and_medium():
     ]  # fmt: skip
 
 
+def nothing(name: str) -> Result:
+    why = "no traffic yet"
+    return Result(name, "quiet", "y", Status.UNKNOWN, None, why, unknown=Unknown.NOTHING_TO_JUDGE)
+
+
 @pytest.mark.parametrize(
     ("made", "changes", "sentence"),
     [
@@ -156,6 +161,22 @@ def test_the_worst_comes_first_and_unknown_between_high_and_medium():
             [host("a", fine("a")), Observed("b", Outcome.SKIPPED, NOW)],
             {},
             "1 of 2 hosts are well, 1 skipped.",
+        ),
+        (
+            [host("a", fine("a")), host("b", fine("b"), nothing("b")), host("c", nothing("c"))],
+            {},
+            "2 of 3 hosts are well, nothing to judge on 1.",
+        ),
+        (
+            [host("a", fine("a")), host("b", nothing("b")), Observed("c", Outcome.SKIPPED, NOW)],
+            {},
+            "1 of 3 hosts are well, 1 skipped, nothing to judge on 1.",
+        ),
+        ([host("a", nothing("a")), host("b", nothing("b"))], {}, "There was nothing to judge."),
+        (
+            [host("a", fine("a")), host("b", fine("b"))],
+            {"own": 2},
+            "All 2 hosts are well; 2 troubles of Upkeep itself.",
         ),
         (
             [],
