@@ -30,7 +30,14 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class HostError(Exception):
-    """Something on the host could not be read; the text names it and says why."""
+    """Something on the host could not be read; the text names it and says why.
+
+    why: one word for it where a next step follows from it, or empty; see WHY. at: the path, program or address.
+    """
+
+    def __init__(self, text: str = "", why: str = "", at: str = "") -> None:
+        super().__init__(text)
+        self.why, self.at = why, at
 
 
 class EndedError(HostError):
@@ -85,7 +92,7 @@ class Host:
             try:
                 return stream.read(size)
             except OSError as exc:  # a process that has ended since, a disk that cannot be read
-                raise HostError(_why(path, exc)) from exc
+                raise _error(path, exc) from exc
 
     def read(
         self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
@@ -105,7 +112,7 @@ class Host:
         try:
             descriptor = os.open(path, flags)
         except (OSError, ValueError) as exc:
-            raise HostError(_why(path, exc)) from exc
+            raise _error(path, exc) from exc
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise HostError(f"{path}: not a regular file")
@@ -116,7 +123,7 @@ class Host:
         try:
             return os.stat(path, follow_symlinks=follow_links)
         except (OSError, ValueError) as exc:
-            raise HostError(_why(path, exc)) from exc
+            raise _error(path, exc) from exc
 
     def exists(self, path: str) -> bool:
         """Say if the path is there; raise HostError if that cannot be seen (such as: permission denied)."""
@@ -125,7 +132,7 @@ class Host:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except (OSError, ValueError) as exc:
-            raise HostError(_why(path, exc)) from exc
+            raise _error(path, exc) from exc
         return True
 
     def realpath(self, path: str) -> str:
@@ -137,14 +144,14 @@ class Host:
         try:
             return os.readlink(path)
         except (OSError, ValueError) as exc:
-            raise HostError(_why(path, exc)) from exc
+            raise _error(path, exc) from exc
 
     def names(self, path: str) -> list[str]:
         """Return the folder's names, sorted; raise HostError."""
         try:
             return sorted(os.listdir(path))
         except (OSError, ValueError) as exc:
-            raise HostError(_why(path, exc)) from exc
+            raise _error(path, exc) from exc
 
     def glob(self, pattern: str, limit: int = GLOB_LIMIT) -> list[str]:
         """Return the paths that match, sorted; `**` is any number of folders.
@@ -161,7 +168,7 @@ class Host:
         try:
             return os.statvfs(path)
         except (OSError, ValueError) as exc:
-            raise HostError(_why(path, exc)) from exc
+            raise _error(path, exc) from exc
 
     def which(self, program: str) -> str | None:
         """Return the program's path on the system's PATH (a login as non-root may lack the sbin folders)."""
@@ -213,7 +220,7 @@ class Host:
         """Start the program with its output to be read."""
         program = self.which(command[0])
         if program is None:
-            raise HostError(f"{command[0]}: no such program")
+            raise HostError(f"{command[0]}: no such program", NO_PROGRAM, command[0])
         settings = {
             "PATH": os.environ.get("PATH", "") + ":" + SYSTEM_PATH,
             "HOME": os.environ.get("HOME", "/"),
@@ -233,7 +240,7 @@ class Host:
                 close_fds=True,
             )
         except OSError as exc:
-            raise HostError(_why(program, exc)) from exc
+            raise _error(program, exc) from exc
 
     def connect(
         self,
@@ -254,7 +261,7 @@ class Host:
                 return connection
             return socket.create_connection((address, port), timeout_seconds)
         except (OSError, UnicodeError, ValueError, OverflowError) as exc:
-            raise HostError(_why(place, exc)) from exc
+            raise _error(place, exc) from exc
 
     def connect_udp(
         self, address: str, port: int, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
@@ -267,7 +274,7 @@ class Host:
             connection.connect((address, port))
         except (OSError, ValueError, OverflowError) as exc:
             connection.close()
-            raise HostError(_why(f"{address}:{port}", exc)) from exc
+            raise _error(f"{address}:{port}", exc) from exc
         return connection
 
     def resolve(self, name: str, port: int = 0) -> list[str]:
@@ -275,7 +282,7 @@ class Host:
         try:
             found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, ValueError, OverflowError) as exc:
-            raise HostError(_why(name, exc)) from exc
+            raise _error(name, exc) from exc
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def environ(self, name: str) -> str:
@@ -355,6 +362,34 @@ def _end(process: Any) -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+DENIED, MISSING, NO_PROGRAM, REFUSED, NO_ANSWER, NO_NAME, BROKEN, GONE = (
+    "denied", "missing", "no program", "refused", "no answer", "no name", "broken", "gone",
+)  # fmt: skip
+WHY = {
+    errno.EACCES: DENIED,
+    errno.EPERM: DENIED,
+    errno.ENOENT: MISSING,
+    errno.ENOTDIR: MISSING,
+    errno.ECONNREFUSED: REFUSED,
+    errno.ETIMEDOUT: NO_ANSWER,
+    errno.EHOSTUNREACH: NO_ANSWER,
+    errno.ENETUNREACH: NO_ANSWER,
+    errno.EIO: BROKEN,
+    errno.ESTALE: GONE,
+    errno.ENOTCONN: GONE,
+}
+
+
+def _error(thing: str, exc: BaseException) -> HostError:
+    """Return what is raised for an error of the system."""
+    why = WHY.get(getattr(exc, "errno", None) or 0, "")
+    if isinstance(exc, socket.timeout):
+        why = NO_ANSWER
+    elif isinstance(exc, socket.gaierror):
+        why = NO_NAME  # its numbers are the resolver's own
+    return HostError(_why(thing, exc), why, thing)
 
 
 def _why(thing: str, exc: BaseException) -> str:

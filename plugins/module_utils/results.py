@@ -22,13 +22,19 @@ class Observation:
     subject: what was looked at, unique on its host within its gather: a path, a unit, a database.
     data: parsed values, JSON types only; times ISO 8601 in UTC, sizes bytes, durations seconds.
     raw: the text they were parsed from, kept as evidence; bytes that are not UTF-8 as surrogate escapes.
-    error: why nothing could be read; data is then empty.
+    error: why nothing could be read; data is then empty, or has `cannot`: why in one word, and of what (host.WHY).
     """
 
     subject: str
     data: dict[str, Any] = field(default_factory=dict)
     raw: str = ""
     error: str = ""
+
+
+def not_seen(subject: str, exc: Exception, raw: str = "") -> Observation:
+    """Return that nothing could be read of a subject, for what a host.HostError says."""
+    why, at = getattr(exc, "why", ""), getattr(exc, "at", "")
+    return Observation(subject, {"cannot": [why, at]} if why else {}, raw, str(exc))
 
 
 def to_wire(seen: Observation) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
 from upkeep.check import CONNECTION, Check
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits
+from upkeep.remedies import about, step
 from upkeep.verdicts import Result, Status, Unknown, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
@@ -240,7 +241,7 @@ def _verdict(check: Check | None, item: Due, seen: Seen, now: datetime) -> Verdi
     if check is None:
         return unknown(f"there is no check {item.check!r} in this program")
     if seen.observation.error:
-        return unknown(seen.observation.error)
+        return unknown(seen.observation.error, remedy=step(seen.observation.data.get("cannot")))
     try:
         verdict: Verdict | None = check.judge(
             seen.observation, make_limits(check, item.limits), now
@@ -293,7 +294,9 @@ def _result(
         status=verdict.status,
         severity=verdict.severity,
         message=_cut(verdict.message),
-        remedy="" if verdict.status is Status.PASS else _cut(verdict.remedy or of_check),
+        remedy=""
+        if verdict.status is Status.PASS
+        else _cut(about(verdict.remedy or of_check, subject)),
         measures=verdict.measures,
         controls=check.controls if check else (),
         observed_at=now,

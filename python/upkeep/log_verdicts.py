@@ -52,8 +52,8 @@ def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
     if unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
         return unknown(
             f"{unparsed:.0f} of {unparsed + counted:.0f} lines were not understood, at most {MISREAD_PERCENT:g} %",
-            remedy="compare the log's format with what the gather reads: ansible-doc -t module "
-            "astral.upkeep.access_log_info (or auth_log_info)",
+            remedy="ansible-doc -t module astral.upkeep.access_log_info astral.upkeep.auth_log_info"
+            "  # compare the log's format with what is read",
         )
     # Applications' lines without any login, in words that the site has not told: nothing shows that none failed.
     untold = data.get("untold")
@@ -77,7 +77,7 @@ def doubtful(seen: Observation, most: float, limit: float) -> Verdict | None:
     line = short(" ".join(str(seen.data.get("doubted_sample", "")).split()), 120)
     return unknown(
         f"{possible} lines may tell of failed logins and were not understood, such as one of {program}: {line!r}",
-        remedy=f"read them: grep -i {shlex.quote(program)} {shlex.quote(short(seen.subject, 200))}",
+        remedy=f"grep -i {shlex.quote(program)} {shlex.quote(short(seen.subject, 200))}  # read them",
     )
 
 
@@ -92,7 +92,7 @@ def partly_read(data: Mapping[str, Any], text: str, *measures: Measure) -> Verdi
             Severity.MEDIUM,
             f"{text}, but something floods the log: there is more in the window than can be searched",
             *measures,
-            remedy="see what it is: journalctl -n 20, or tail -n 20 of the log; block its source; or set limit_bytes",
+            remedy="journalctl -n 20 --no-pager  # what it is, or tail the log; block its source; or set limit_bytes",
         )
     if data.get("truncated"):
         why = short(data.get("part_unread") or "", 200)
@@ -159,12 +159,12 @@ def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]
 
 def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:
     """Return unknown if the log's newest line, by the host's own clock, is older than quiet_hours."""
-    remedy = "see whether the log is still written: systemctl status rsyslog systemd-journald"
+    remedy = "systemctl status --no-pager rsyslog systemd-journald  # see whether the log is still written"
     ahead = data.get("ahead_lines")
     if data.get("newest_at") is None and isinstance(ahead, int) and ahead > 0:
         return unknown(
             f"{ahead} lines are dated after the host's clock, and no line before it",
-            remedy="see the clock: timedatectl; or say the zone of the log's times: utc_offset: +02:00",
+            remedy="timedatectl  # see the clock; or say the zone of the log's times: utc_offset: +02:00",
         )
     if data.get("newest_at") is None:
         return unknown(

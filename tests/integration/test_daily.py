@@ -16,6 +16,7 @@ from lab.certificates import Authority
 from lab.daily import BACKUP, BASE, DATABASE, FAULTS, WEB
 from lab.fleet import Fleet, Host
 from lab.site import write_site
+from pasted import problems
 from patience import PATIENCE_SECONDS
 
 GROUPS = {
@@ -117,6 +118,7 @@ def test_planted_faults_are_found_and_nothing_else(
         )
     ]
     assert (unmatched, missing) == ([], [])
+    assert {one["check"]: problems(one["remedy"]) for one in bad if problems(one["remedy"])} == {}
     assert document["run"]["exit_status"] == 2
     assert plain_verdicts(upkeep) == driver_verdicts(document)
 

@@ -41,7 +41,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     logs_of,
     named_fields,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 TIMEOUT_SECONDS = 60
 LIMIT_BYTES = 6_000_000
@@ -432,7 +432,7 @@ def observe_journal(params: dict[str, Any], host: Host) -> Observation:
             )
             newest = reader.stamp(last.out.strip())
     except (HostError, ValueError) as exc:
-        return Observation(JOURNAL, error=str(exc))
+        return not_seen(JOURNAL, exc)
     for text in reversed([*texts, *(text for text in searched.out.split("\n") if text)]):
         reader.take(text)
     reader.attempts.finish()

@@ -20,7 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.archives import (
     read_to_end,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 from ansible_collections.astral.upkeep.plugins.module_utils.times import iso
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -75,7 +75,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
             else:
                 seen.append(_files(wanted, budget, host))
         except HostError as exc:
-            seen.append(Observation(wanted["name"], error=str(exc)))
+            seen.append(not_seen(wanted["name"], exc))
     return seen
 
 

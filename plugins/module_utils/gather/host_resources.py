@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 FILE_LIMIT_BYTES = 64_000
@@ -33,7 +33,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         try:
             seen.append(observe(host))
         except (HostError, ValueError) as exc:
-            seen.append(Observation(subject, error=str(exc)))
+            seen.append(not_seen(subject, exc))
     return seen
 
 
@@ -45,7 +45,7 @@ def _memory(host: Host) -> list[Observation]:
         sizes = parse_meminfo(raw)
         total, available = sizes["MemTotal"], sizes["MemAvailable"]
     except (HostError, ValueError) as exc:
-        return [Observation("memory", raw=raw, error=str(exc))]
+        return [not_seen("memory", exc, raw)]
     except KeyError as exc:
         return [Observation("memory", raw=raw, error=f"/proc/meminfo: no {exc.args[0]}")]
     cache = _zfs_cache(host)

@@ -30,7 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     parse_state,
     takes,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
     ARGUMENTS as ROOT_ARGUMENTS,
 )
@@ -317,7 +317,7 @@ def _log(
             else first_time(text_of(host.read_head(path, 4096)))
         )
     except HostError as exc:
-        return Observation(path, error=str(exc))
+        return not_seen(path, exc)
     newest = archives[0] if archives else None
     born = births.get(identity(info))
     if newest:
@@ -486,7 +486,7 @@ def _retained(root: dict[str, Any], host: Host) -> Observation:
     except OSError as exc:
         return Observation(subject, error=f"{root['path']}: {exc.strerror or exc}")
     except RefusedError as exc:
-        return Observation(subject, error=str(exc))
+        return not_seen(subject, exc)
     oldest = min((one.mtime for one in made.doomed), default=None)
     data = {
         "kind": "retention",

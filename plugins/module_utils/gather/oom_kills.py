@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 ARGUMENTS: dict[str, dict[str, Any]] = {"window_hours": {"type": "int", "default": 24}}
 TOOLS = ("journalctl|dmesg",)
@@ -30,7 +30,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         statistics = host.read("/proc/vmstat", 64_000)
         uptime = float(host.read("/proc/uptime", 1000).split()[0])
     except (HostError, ValueError, IndexError) as exc:
-        return [Observation("out of memory", error=str(exc))]
+        return [not_seen("out of memory", exc)]
     counted = re.search(r"^oom_kill (\d+)$", statistics, re.MULTILINE)
     since = host.now() - params["window_hours"] * 3600
     since_boot = int(counted.group(1)) if counted else None

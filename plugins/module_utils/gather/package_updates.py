@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TIMEOUT_SECONDS = 90
@@ -84,7 +84,7 @@ def _apt(host: Host) -> Observation:
     try:
         ran = _ask(host, APT, SIMULATION_SECONDS)
     except HostError as exc:
-        return Observation("apt", error=str(exc))
+        return not_seen("apt", exc)
     archives = _archives(listed, host)
     pending = parse_apt(ran)
     odd = [
@@ -307,7 +307,7 @@ def _dnf(host: Host) -> Observation:
         plain = _ask(host, [*DNF, *ADVISORIES], LIST_SECONDS)
         enabled = parse_repositories(_ask(host, [*DNF, "repolist", "--enabled"], LIST_SECONDS))
     except HostError as exc:
-        return Observation("dnf", error=str(exc))
+        return not_seen("dnf", exc)
     try:
         everything = _ask(host, [*DNF, *NO_EXCLUDES, *ADVISORIES], LIST_SECONDS)
     except HostError as exc:

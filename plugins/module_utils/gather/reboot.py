@@ -20,7 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.boot_loader import (
     release_key,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 NAMES_LIMIT = 30
@@ -37,7 +37,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         running = host.read("/proc/sys/kernel/osrelease", 1000).strip()
         uptime = float(host.read("/proc/uptime", 1000).split()[0])
     except (HostError, ValueError, IndexError) as exc:
-        return [Observation("reboot", error=str(exc))]
+        return [not_seen("reboot", exc)]
     booted = host.now() - uptime
     flag = next((path for path in FLAGS if host.exists(path)), None)
     installed = sorted(

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 TOOLS = ("systemctl",)
@@ -51,7 +51,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     try:
         listed = host.run(LIST)
     except HostError as exc:
-        return [Observation("systemd", error=str(exc))]
+        return [not_seen("systemd", exc)]
     if listed.status != 0:
         reason = (listed.err or listed.out).strip() or f"ended with {listed.status}"
         return [Observation("systemd", error=f"systemctl: {reason[:300]}")]

@@ -25,6 +25,7 @@ from upkeep.alerts.model import (
     Member,
 )
 from upkeep.check import load
+from upkeep.remedies import SUBJECT, words_of
 from upkeep.store import own
 from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
 from upkeep.view.text import ago, counted, exact, safe
@@ -209,7 +210,10 @@ def _remedy(members: Sequence[Member], *, phi: bool) -> str:
     if phi and worst.remedy:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)
-    return found.remedy if found else "upkeep findings"
+    if found is None:
+        return "upkeep findings"
+    # What the check looked at is not said on every channel.
+    return words_of(found.remedy) if SUBJECT in found.remedy else found.remedy
 
 
 def _links(about: About) -> list[str]:

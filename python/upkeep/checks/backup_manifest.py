@@ -6,11 +6,14 @@ result, unless the site requires one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
+from upkeep.remedies import quote
 from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
@@ -40,12 +43,28 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     state = manifest["state"]
     if state == "mismatch":
         text = f"{path} is not what {manifest['path']} says ({manifest['algorithm']})"
-        return failed(Severity.CRITICAL, text)
+        return failed(Severity.CRITICAL, text, remedy=_compare(manifest))
     if state == "not listed":
         return failed(Severity.MEDIUM, f"{path} is not in {manifest['path']}")
     if state == "match":
         return passed(f"{path} is what {manifest['path']} says ({manifest['algorithm']})")
     return unknown(f"{manifest['path']}: {manifest['why']}")
+
+
+def _compare(manifest: Mapping[str, Any]) -> str:
+    """Return the command that names what differs; empty if there is none for this kind of list."""
+    folder, _slash, name = str(manifest["path"]).rpartition("/")
+    program = {
+        "sha256": "sha256sum",
+        "sha512": "sha512sum",
+        "sha1": "sha1sum",
+        "md5": "md5sum",
+    }.get(str(manifest["algorithm"]).lower())
+    where, what = quote(folder or "/"), quote(name)
+    if program is None or not where or not what or name == "backup_manifest":
+        return ""
+    keep = "what differs; keep the backup before it, and make a new one"
+    return f"cd {where} && {program} --check {what}  # {keep}"
 
 
 CHECK = Check(
@@ -54,6 +73,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="sha256sum(1); pg_verifybackup(1)",
-    remedy="sha256sum --check SHA256SUMS  # in the backup's folder",
+    remedy="compare it with its checksums; keep the backup before it, and make a new one",
     controls=("45 CFR 164.312(c)(1)",),
 )

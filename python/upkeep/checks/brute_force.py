@@ -12,6 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
+from upkeep.remedies import block
 from upkeep.verdicts import Measure, Severity, Verdict, failed
 
 
@@ -41,7 +42,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if over:
         named = ", ".join(short(item.get("source") or "no address told", 45) for item in over[:3])
         more = f" and {len(over) - 3} more" if len(over) > 3 else ""
-        return failed(Severity.HIGH, f"{text}: {named}{more}", measure)
+        remedy = block(over[0].get("source"))
+        return failed(Severity.HIGH, f"{text}: {named}{more}", measure, remedy=remedy)
     if data.get("forgotten"):
         return failed(
             Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
@@ -64,8 +66,7 @@ CHECK = Check(
     judge=judge,
     source="Wazuh rules 5712 and 5720 (8 failures of one source); fail2ban's findtime of 10 minutes; "
     "MITRE ATT&CK T1110.001",
-    remedy="block the source: nft add rule inet filter input ip saddr ADDRESS drop; "
-    "and let sshd take keys only (PasswordAuthentication no)",
+    remedy="block the source, and let sshd take keys only",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
     detects_intruders=True,
 )

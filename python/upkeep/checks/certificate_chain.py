@@ -249,11 +249,11 @@ def _store(trust: Mapping[str, object]) -> str:
 
 
 REORDER = "write the server's certificate first, then each one's issuer; leave out the rest"
-REFUSED = "look what openssl says: openssl verify -show_chain -untrusted FILE FILE; get another certificate"
+REFUSED = "openssl verify -show_chain -untrusted {subject} {subject}  # see what openssl says; get another certificate"
 OTHER_KEY = "put in the authority's certificate that signed it: two of one name have different keys"
-UNFIT = "compare the key identifiers: openssl x509 -noout -ext authorityKeyIdentifier,subjectKeyIdentifier -in FILE"
+UNFIT = "compare the key identifiers of the two, and put in the one that signed"
 INSTALL = "install openssl on the host"
-MAY_NOT = "get a certificate of an authority that may sign it: openssl x509 -noout -text -in FILE"
+MAY_NOT = "get a certificate of an authority that may sign it"
 PURPOSE = "get a certificate with serverAuth; say `purpose: client` if only clients use it"
 TRUST = "get a certificate of an authority that clients trust, or name its root in ca_file"
 
@@ -264,6 +264,6 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",
-    remedy="serve the full chain (certbot: fullchain.pem); what is sent: openssl s_client -showcerts -connect NAME:443",
+    remedy="serve the full chain; certbot writes it as fullchain.pem",
     controls=("45 CFR 164.312(e)(1)",),
 )

@@ -73,15 +73,17 @@ def _left(valid: Validity, params: Params, now: datetime) -> Verdict:
         return failed(Severity.CRITICAL, f"expired on {valid.ends:%Y-%m-%d}", measure)
     if valid.begins > now:
         begins = f"not valid before {valid.begins:%Y-%m-%d %H:%M} UTC"
-        return failed(Severity.CRITICAL, begins, measure, remedy="compare clocks: timedatectl")
+        return failed(
+            Severity.CRITICAL, begins, measure, remedy="timedatectl  # compare the clocks"
+        )
     if left < due:
         expires = f"expires in {left.days} days; renewal is due at {due.days}"
         return failed(Severity.HIGH, expires, measure)
     return passed(f"valid for {left.days} more days", measure)
 
 
-ABOVE = "put the authority's new certificate into the file: certbot renew does it with the next certificate"
-BUNDLED = "take it out of the file, or put its successor in: apt-get install --only-upgrade ca-certificates"
+ABOVE = "put the authority's new certificate into the file; a renewal by certbot does it"
+BUNDLED = "apt-get install --only-upgrade ca-certificates  # or take it out of the file"
 
 CHECK = Check(
     title="Certificate is renewed in time",
@@ -90,6 +92,6 @@ CHECK = Check(
     judge=judge,
     parts=subjects,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt: renew when a third of the lifetime is left",
-    remedy="renew it and reload what serves it: certbot renew && systemctl reload nginx",
+    remedy="certbot renew && systemctl reload nginx  # or what else renews it and serves it",
     controls=("45 CFR 164.312(e)(1)",),
 )

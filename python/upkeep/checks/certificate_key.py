@@ -67,6 +67,6 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
-    remedy="compare: openssl x509 -noout -pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY; put back the pair",
+    remedy="put back the pair: the key that the certificate was made for",
     controls=("45 CFR 164.312(e)(1)",),
 )

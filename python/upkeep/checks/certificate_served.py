@@ -60,6 +60,6 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="certbot's documentation, deploy hooks; nginx -s reload",
-    remedy="let the server load it: nginx -t && systemctl reload nginx; then add a deploy hook to the renewal",
+    remedy="nginx -t && systemctl reload nginx  # let the server load it; then add a deploy hook to the renewal",
     controls=("45 CFR 164.312(e)(1)",),
 )

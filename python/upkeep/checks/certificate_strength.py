@@ -222,6 +222,6 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
-    remedy="make a new pair: certbot renew --force-renewal --key-type ecdsa; nginx: ssl_protocols TLSv1.2 TLSv1.3;",
+    remedy="make a new pair with an ECDSA key, and let the server speak TLS 1.2 and 1.3 only",
     controls=("45 CFR 164.312(e)(2)(ii)",),
 )

@@ -49,7 +49,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return failed(
             Severity.MEDIUM,
             f"not synchronized: the source of {keeper} is the host's own clock (reference {reference})",
-            remedy="name a server for it: chronyc sources -v, ntpq -p; then: chronyc reselect",
+            remedy="chronyc -n sources -v; ntpq -p  # name a server for it",
         )
     offset = figure(data, "offset_seconds")
     stratum = figure(data, "stratum")
@@ -84,7 +84,11 @@ def _judge_time(seconds: object, params: Params, now: datetime) -> Verdict:
         return passed(f"within {limit:g} s of the controller's")
     way = "ahead of" if off > 0 else "behind"
     text = f"{span(abs(off))} {way} the controller's clock, at most {limit:g} s; one of the two is wrong"
-    return failed(Severity.HIGH, text, remedy="date on both; timedatectl; chronyc makestep")
+    return failed(
+        Severity.HIGH,
+        text,
+        remedy="timedatectl; chronyc -n tracking  # compare with the controller's; `chronyc makestep` sets it",
+    )
 
 
 def span(seconds: float) -> str:
@@ -101,6 +105,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="adjtimex(2), STA_UNSYNC; Checkmk timesyncd 200 ms, stratum 10, 3 h; mixin's NodeClockNotSynchronising",
-    remedy="see what keeps the clock: timedatectl; chronyc sources -v; start one: timedatectl set-ntp true",
+    remedy="timedatectl; chronyc -n sources -v  # what keeps the clock; `timedatectl set-ntp true` starts one",
     controls=("45 CFR 164.312(b)",),
 )

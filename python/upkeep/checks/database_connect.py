@@ -88,6 +88,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="check_postgres: connection, query_time; pg_isready(1); redis-cli PING; sqlite3's URI mode=ro",
-    remedy="try it by hand: psql -h ADDRESS -U USER NAME -c 'select 1'; then the server: systemctl status postgresql",
+    remedy="systemctl status --no-pager postgresql  # or what else serves it; then try it by hand",
     controls=("45 CFR 164.308(a)(7)(ii)(C)",),
 )

@@ -71,5 +71,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="check_postgres, backends 90/95 %; MySQLTuner, connections < 85 %; redis.conf, maxclients",
-    remedy="see who holds them: psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'",
+    remedy="psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'  # who holds them",
 )

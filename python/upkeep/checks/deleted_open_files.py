@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
+from upkeep.remedies import quote
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -35,11 +36,11 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         worst = data["files"][0]
         severity = Severity.HIGH if data["bytes"] > 10 * params.held_bytes else Severity.MEDIUM
         text += f", at most {params.held_bytes} By; the biggest is {worst['path']}, held by {worst['process']}"
-        remedy = f"ls -l /proc/{worst['pid']}/fd  # then restart {worst['process']}"
+        remedy = f"ls -l /proc/{quote(worst['pid'])}/fd  # then restart {worst['process']!s:.40}"
         return failed(severity, text, *measures, remedy=remedy)
     if data["processes_unseen"]:
         hidden = f"{data['processes_unseen']} processes of other users not seen"
-        return unknown(f"{text}; {hidden}", *measures, remedy="observe as root (ansible_become)")
+        return unknown(f"{text}; {hidden}", *measures, remedy="observe as root: ansible_become")
     if not data["complete"]:
         return unknown(f"{text}; there was no time to look at all processes", *measures)
     return passed(f"{text}, at most {params.held_bytes} By", *measures)
@@ -51,5 +52,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
-    remedy="lsof +L1",
+    remedy="lsof +L1  # who holds them; restart it",
 )

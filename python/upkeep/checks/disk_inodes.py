@@ -58,5 +58,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",
-    remedy="find the folder with the most files: du -x --inodes MOUNT_POINT | sort -n | tail -20",
+    remedy="du -x --inodes {subject} | sort -n | tail -20  # find the folder with the most files",
 )

@@ -13,6 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import numbers, size_text
+from upkeep.remedies import about
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 GIB = 1024**3
@@ -44,7 +45,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return failed(
             Severity.CRITICAL,
             "declared, and nothing is mounted there",
-            remedy=f"mount {seen.subject}; findmnt --verify",
+            remedy=about("mount {subject}; findmnt --verify  # it is in fstab", seen.subject),
         )
     if seen.data.get("read_only") is True and seen.data.get("lost_writes") is not True:
         return None
@@ -78,6 +79,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
-    remedy="find what grows: du -xh --max-depth=3 MOUNT_POINT | sort -h | tail -20",
+    remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # find what grows",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
 )

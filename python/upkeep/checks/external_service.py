@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, short
+from upkeep.remedies import about, quote
 from upkeep.timings import try_times
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -51,7 +52,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if all(one.get("stage") == "resolver" for one in tries):
         return unknown(f"the host's resolver: {short(tries[-1].get('problem'))}", *measures)
     if len(bad) == len(tries):
-        return failed(severity, f"{bad[-1]}; {len(tries)} of {len(tries)} tries", *measures)
+        text = f"{bad[-1]}; {len(tries)} of {len(tries)} tries"
+        return failed(severity, text, *measures, remedy=_try(seen.subject))
     if bad:
         worse = min(severity, Severity.MEDIUM, key=lambda one: -one.rank)
         return failed(worse, f"{bad[-1]}; {len(bad)} of {len(tries)} tries", *measures)
@@ -74,12 +76,21 @@ def _wrong(one: Mapping[str, Any]) -> str:
     return ""
 
 
+def _try(subject: str) -> str:
+    """Return the command that tries a service from the host: a URL, or `name:port`."""
+    if subject.startswith(("http://", "https://")):
+        return about("curl -svo /dev/null {subject}  # try it from the host", subject)
+    name, _colon, port = subject.rpartition(":")
+    host = quote(name.rpartition("/")[2].strip("[]"))
+    return f"nc -vz -w 5 {host} {port}  # try it from the host" if host and port.isdigit() else ""
+
+
 CHECK = Check(
     title="Services that the host depends on answer",
     gather="services",
     params=Params(),
     judge=judge,
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
-    remedy="try it from the host: getent ahosts NAME; nc -vz NAME PORT; openssl s_client -connect NAME:PORT",
+    remedy="try it from the host: the name, the port, and what it says",
     controls=("45 CFR 164.308(a)(7)(i)",),
 )

@@ -58,8 +58,8 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",
-    remedy="see who it was: journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'; "
-    "then block the source, or lock the account",
+    remedy="journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'  # who it was; then "
+    "block the source, or lock the account",
     controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
     detects_intruders=True,
 )

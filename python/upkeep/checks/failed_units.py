@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, short
+from upkeep.remedies import quote
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
@@ -63,7 +64,16 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     named = ", ".join(map(_describe, broken[:NAMED]))
     more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
     text = f"{len(broken)} unit{'s' if len(broken) > 1 else ''} failed, at most 0"
-    return failed(Severity.HIGH if high else Severity.MEDIUM, f"{text}: {named}{more}", measure)
+    unit = quote(broken[0].get("unit", ""))
+    remedy = (
+        f"systemctl status --no-pager {unit}; journalctl --no-pager -n 50 -u {unit}" if unit else ""
+    )
+    return failed(
+        Severity.HIGH if high else Severity.MEDIUM,
+        f"{text}: {named}{more}",
+        measure,
+        remedy=f"{remedy}  # read why; when it is fixed: systemctl reset-failed" if remedy else "",
+    )
 
 
 def _matches(unit: dict[str, Any], patterns: tuple[str, ...]) -> bool:
@@ -89,5 +99,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
-    remedy="read why: systemctl --failed; journalctl -u UNIT -n 50; when fixed: systemctl reset-failed UNIT",
+    remedy="systemctl --failed --no-pager  # read the journal of each; when it is fixed: systemctl reset-failed",
 )

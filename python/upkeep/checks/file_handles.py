@@ -52,5 +52,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
-    remedy="see who holds them: lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail",
+    remedy="lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail  # who holds them",
 )

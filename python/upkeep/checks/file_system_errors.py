@@ -50,6 +50,7 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",
-    remedy="read the cause: journalctl -k -g 'I/O error|EXT4-fs|XFS'; then smartctl -a DISK; fsck it unmounted",
+    remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # the cause; then look at the disk "
+    "(smartctl), and check it unmounted",
     controls=("45 CFR 164.312(c)(1)",),
 )

@@ -38,8 +38,8 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",
-    remedy="compare the host's key by another way (on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub);"
-    " only if it is right: ssh-keygen -R HOST, then ssh HOST",
+    remedy="compare the host's key with what its console says (ssh-keygen -lf), and only if it is right, "
+    "take out the old one",
     controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
     detects_intruders=True,
 )

@@ -195,6 +195,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
-    remedy="ask it from the host and read what it says: curl -isS URL; then its log: journalctl -u UNIT -n 50",
+    remedy="curl -isS {subject}  # ask it from the host and read what it says; then its log",
     controls=("45 CFR 164.308(a)(7)(i)",),
 )

@@ -70,5 +70,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="proc_loadavg(5); node_exporter's mixin, NodeSystemSaturation 2; Checkmk CPU load (5, 10) per core",
-    remedy="see what runs and what waits (D): ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20",
+    remedy="ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20  # what runs, and what waits (D)",
 )

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
+from upkeep.remedies import about
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -43,7 +44,12 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             return failed(Severity.LOW, text, *measures)
     if data["refused"]:
         text = f"{len(data['refused'])} files that a clean-up must not touch, such as {data['refused'][0]}"
-        return failed(Severity.MEDIUM, text, *measures, remedy=f"ls -li {data['path']}")
+        return failed(
+            Severity.MEDIUM,
+            text,
+            *measures,
+            remedy=about("ls -li {subject}  # the links", data["path"]),
+        )
     if data["unread"]:
         return unknown(f"{len(data['unread'])} folders not read, such as {data['unread'][0]}")
     return passed(f"{data['archives']} archives, none past its {keep} days", *measures)
@@ -55,6 +61,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
-    remedy="ansible-playbook astral.upkeep.log_rotation --check --diff",
+    remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.316(b)(2)(i)",),
 )

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
+from upkeep.remedies import about, quote
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -29,7 +30,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     state = data["state"]
     if state["problem"]:
         text = f"state file {state['path']} cannot be read, {state['problem']}"
-        remedy = f"mv {state['path']} {state['path']}.broken  # logrotate begins a new one"
+        path = quote(state["path"])
+        remedy = f"mv {path} {path}.broken  # logrotate begins a new one" if path else ""
         return failed(Severity.HIGH, text, remedy=remedy)
     # A log that is not there is the log's own verdict.
     errors = [line for line in data["errors"] if not re.search(r"stat of .* failed", line)]
@@ -51,7 +53,9 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return failed(Severity.MEDIUM, text, remedy=remedy)
     if links := data.get("hard_links"):
         text = f"{len(links)} logs with a second name (hard link), which logrotate passes over, such as {links[0]}"
-        return failed(Severity.MEDIUM, text, remedy=f"ls -li {links[0]}")
+        return failed(
+            Severity.MEDIUM, text, remedy=about("ls -li {subject}  # the links", links[0])
+        )
     if errors:
         return failed(Severity.MEDIUM, f"{len(errors)} errors, such as: {errors[0]}")
     if "no such program" in data["unseen"]:
@@ -77,6 +81,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="logrotate(8); Lynis LOGG-2148",
-    remedy="logrotate --debug /etc/logrotate.conf",
+    remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.312(b)",),
 )

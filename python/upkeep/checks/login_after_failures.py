@@ -70,8 +70,8 @@ CHECK = Check(
     judge=judge,
     source="Wazuh rule 40112 (authentication failures followed by a success); fail2ban's maxretry of 5; "
     "MITRE ATT&CK T1110",
-    remedy="ask the account's owner; if it was not them: upkeep incident open, then lock the account (usermod -L NAME) "
-    "and end its sessions (loginctl terminate-user NAME)",
+    remedy="ask the account's owner; if it was not them, lock the account (usermod -L) and end its "
+    "sessions (loginctl terminate-user)",
     controls=("45 CFR 164.308(a)(6)(ii)", "45 CFR 164.308(a)(5)(ii)(C)"),
     detects_intruders=True,
 )

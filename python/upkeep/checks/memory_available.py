@@ -62,5 +62,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="proc_meminfo(5), MemAvailable; node_exporter's mixin, NodeMemoryHighUtilization 90 %",
-    remedy="see who holds it: ps -eo rss,pid,user,args --sort=-rss | head -20",
+    remedy="ps -eo rss,pid,user,args --sort=-rss | head -20  # who holds it",
 )

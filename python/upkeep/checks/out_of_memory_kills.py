@@ -45,7 +45,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             since = f"{counted:.0f} kills since the boot"
         return unknown(
             f"{since}; no log says when: {short(data.get('log_unreadable', ''), 200)}",
-            remedy="let the account read the kernel's log: usermod -aG systemd-journal,adm ACCOUNT",
+            remedy="let the account read the kernel's log: put it into the groups systemd-journal and adm",
         )
     measure = Measure("kills", logged)
     limit = f"at most {params.max_kills}"
@@ -68,5 +68,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
-    remedy="see what was killed and by what limit: journalctl -k -g 'Killed process|oom-kill' --since -1d",
+    remedy="journalctl -k -g 'Killed process|oom-kill' --since -1d --no-pager  # what was killed, and by what limit",
 )

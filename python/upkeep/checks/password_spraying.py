@@ -6,6 +6,7 @@ at each of many accounts stay below every limit per account.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,7 +46,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         tried = accounts if isinstance(accounts, list) else []
         named = ", ".join(short(name, 30) for name in tried[:3])
         source = short(over[0].get("source"), 45)
-        return failed(Severity.HIGH, f"{text}: {source} ({named}, …)", measure)
+        remedy = _let_in(over[0].get("source"))
+        return failed(Severity.HIGH, f"{text}: {source} ({named}, …)", measure, remedy=remedy)
     if data.get("forgotten"):
         return failed(
             Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
@@ -61,13 +63,24 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
 
 
+def _let_in(source: object) -> str:
+    """Return how to see whether an address was let in; empty if the log names something else."""
+    try:
+        address = ipaddress.ip_address(str(source))
+    except ValueError:
+        return ""
+    return (
+        f"last -i | grep -wF {address}  # see whether any of the accounts let it in; and block it"
+    )
+
+
 CHECK = Check(
     title="No source tries one account after another",
     gather="auth_log",
     params=Params(),
     judge=judge,
     source="MITRE ATT&CK T1110.003",
-    remedy="block the source, and see whether any of the accounts let it in: last -i | grep ADDRESS",
+    remedy="block the source, and see whether any of the accounts let it in",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
     detects_intruders=True,
 )

@@ -100,6 +100,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",
-    remedy="reboot in the next maintenance window: systemctl reboot; first: cat /run/reboot-required.pkgs",
+    remedy="reboot it in the next maintenance window",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
 )

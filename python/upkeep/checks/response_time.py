@@ -179,5 +179,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="Astral Core's maintenance schedule, daily: mean response time below 2 s",
-    remedy="look at the route named, and at what it waits for: database, upstream, disk (vmstat 1 5)",
+    remedy="vmstat 1 5  # then look at the route named, and at what it waits for: database, upstream, disk",
 )

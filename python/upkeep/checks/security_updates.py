@@ -40,29 +40,29 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     limit = f"at most {params.max_updates}"
     if counted[0] > params.max_updates:
         text = f"{counted[0]:.0f} security updates pending, {limit}: {_names(data, counted[0])}"
-        return failed(Severity.HIGH, text, measure)
+        dnf = "dnf updateinfo list --security  # see them; dnf upgrade --security installs them"
+        remedy = dnf if data.get("manager") == "dnf" else ""
+        return failed(Severity.HIGH, text, measure, remedy=remedy)
     if data.get("unread"):
         return unknown(f"not all updates could be looked for: {short(data['unread'], 300)}")
-    refresh = (
-        f"refresh them: {'dnf makecache' if data.get('manager') == 'dnf' else 'apt-get update'}"
-    )
+    refresh = "dnf makecache" if data.get("manager") == "dnf" else "apt-get update"
     age = numbers(data, "lists_age_seconds")
     if age is None:
-        return unknown("the host has no package lists", remedy=refresh)
+        return unknown("the host has no package lists", remedy=f"{refresh}  # refresh them")
     archives = [one for one in data.get("archives") or () if isinstance(one, dict)]
     ages = [figure(one, "age_seconds") for one in archives if _counts(one)]
     stale = [one for one in archives if _is_stale(one, params.max_list_days)]
     days = max([age[0], *(one for one in ages if one is not None)]) / 86400
     if stale:
-        see = refresh.replace("refresh them", "see why it is not renewed")
-        return unknown(_told(stale, params.max_list_days), remedy=see)
+        why = f"{refresh}  # see why it is not renewed"
+        return unknown(_told(stale, params.max_list_days), remedy=why)
     if days > params.max_list_days:
         text = f"package lists are {days:.0f} d old, at most {params.max_list_days:g} d"
-        return unknown(text, remedy=refresh)
+        return unknown(text, remedy=f"{refresh}  # refresh them")
     if figure(data, "security_lists") == 0:
         return unknown(
             "none of the package lists is of security updates",
-            remedy="name the distribution's security archive in /etc/apt/sources.list.d; apt-get update",
+            remedy="name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
         )
     return passed(
         f"{counted[0]:.0f} security updates pending, {limit}; lists {days:.1f} d old", measure
@@ -110,6 +110,6 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",
-    remedy="see and install them: apt-get -s dist-upgrade | grep -i security; apt-mark showhold; unattended-upgrade -v",
+    remedy="apt-get -s dist-upgrade | grep -i security; apt-mark showhold  # see them, then install them",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
 )

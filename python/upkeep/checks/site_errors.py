@@ -108,6 +108,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
-    remedy="read what the server says of the routes named: tail -n 50 /var/log/nginx/error.log, "
-    "or journalctl -u the application's unit --since -10min",
+    remedy="tail -n 50 /var/log/nginx/error.log  # or the application's journal: what is said of the routes named",
 )

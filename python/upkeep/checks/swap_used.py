@@ -53,5 +53,5 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
-    remedy="see who was swapped out: grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail",
+    remedy="grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail  # who was swapped out",
 )

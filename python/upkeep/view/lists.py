@@ -17,6 +17,7 @@ from rich.cells import cell_len
 from upkeep.check import Check
 from upkeep.documentation import Option
 from upkeep.errors import ConfigurationError
+from upkeep.remedies import SUBJECT
 from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
 from upkeep.view.result import print_stand
@@ -296,7 +297,11 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     ]
     _print_names(screen, "Where to look", parameters, width)
     screen.line()
-    facts = [("Looks at", check.gather), ("Source", check.source), ("First step", check.remedy)]
+    facts = [
+        ("Looks at", check.gather),
+        ("Source", check.source),
+        ("First step", check.remedy.replace(SUBJECT, "SUBJECT")),
+    ]
     if check.controls:
         facts.append(("Controls", ", ".join(check.controls)))
     for name, text in facts:

@@ -233,7 +233,7 @@ def _footer(
         sign, style = screen.status(Status.PASS)
         passed = f"{sign[0]} {counted(summary.counts.passed, 'result')} passed"
         see = (
-            f"; see: {command('show', str(summary.id), site=summary.site)}"
+            f"; see: {command('show', str(summary.id), '--all', site=summary.site)}"
             if summary.id is not None
             else ""
         )

@@ -37,10 +37,11 @@ from upkeep.alerts.model import (
     Member,
 )
 from upkeep.check import load
+from upkeep.remedies import words_of
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=2)
-REMEDY = load()["disk_space"].remedy
+REMEDY = words_of(load()["disk_space"].remedy)
 SECRET = "/srv/patients/doe"
 HOSTILE = "a\x1b[31m\r\nb\u202ec @everyone <!here> <@U1> <#C1>"
 HARMLESS = r"a\x1b[31m\r\nb\u202ec @ everyone < !here> < @ U1> < #C1>"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,8 @@ def seen(manifest: dict[str, str] | None) -> Observation:
 def test_comparison(state: str, verdict: Verdict) -> None:
     manifest = {"path": "/b/SHA256SUMS", "algorithm": "sha256", "state": state, "why": "no time"}
 
-    assert judge(seen(manifest), Params(), NOW) == verdict
+    found = judge(seen(manifest), Params(), NOW)
+    assert (found and replace(found, remedy="")) == verdict
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_a_declared_disk_that_is_not_mounted_fails() -> None:
     assert judge(Observation("/backup", {"mounted": False}), Params(), NOW) == failed(
         Severity.CRITICAL,
         "declared, and nothing is mounted there",
-        remedy="mount /backup; findmnt --verify",
+        remedy="mount /backup; findmnt --verify  # it is in fstab",
     )
 
 

@@ -111,4 +111,4 @@ def test_lines_that_may_tell_of_failed_logins_count_against_a_pass(
             f"{possible} lines may tell of failed logins and were not understood, such as one of dropbear: "
             "'Bad password attempt'"
         )
-        assert verdict.remedy == "read them: grep -i dropbear /var/log/auth.log"
+        assert verdict.remedy == "grep -i dropbear /var/log/auth.log  # read them"

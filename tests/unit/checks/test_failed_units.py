@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -71,7 +72,7 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
     ],
 )
 def test_units(units: list[object], params: Params, verdict: object) -> None:
-    assert judge(systemd(*units), params, NOW) == verdict
+    assert replace(judge(systemd(*units), params, NOW), remedy="") == verdict
 
 
 def test_many_units_are_counted() -> None:

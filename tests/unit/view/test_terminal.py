@@ -96,7 +96,7 @@ def test_in_a_pipe_there_is_a_plain_line_per_host_and_one_per_trouble():
         "db1: unknown: unreachable: no route to host; next: see why: upkeep doctor --limit db1",
         "web1: fail medium: disk /var: 91 % used, at most 85 %; next: `du -xhd1 /var`",
         "",
-        "✓ 1 result passed; see: upkeep show 12",
+        "✓ 1 result passed; see: upkeep show 12 --all",
         "Full report: /tmp/report.html",
         "Next: see why: upkeep doctor --limit db1",
     ]
