@@ -10,10 +10,11 @@ from pathlib import Path
 from upkeep import acting, chain_end, clock
 from upkeep.errors import UsageError
 from upkeep.installation import SIGNING, load_installation, trusted_keys
+from upkeep.remedies import command
 from upkeep.site import settings_of
 from upkeep.store import acts, backup, open_store
 from upkeep.view.screen import Screen
-from upkeep.view.text import command, size
+from upkeep.view.text import size
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 

@@ -30,6 +30,7 @@ from upkeep.kept_files import (
 from upkeep.limits import limits_now
 from upkeep.observed import Observed
 from upkeep.parameters import ParameterError, nearest
+from upkeep.remedies import command
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings, passed_over
 from upkeep.site import Site, key_of, load_site, settings_of
@@ -45,7 +46,6 @@ from upkeep.view.result import print_result
 from upkeep.view.screen import Lasting, Screen
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.terminal import RunView
-from upkeep.view.text import command
 from upkeep.view.troubles import Troubles
 
 EVIDENCE_CHARACTERS = 20_000
@@ -335,7 +335,7 @@ def _claim_by_hand(site: Site, task: agent.Task, due: str) -> tuple[int, str]:
     store = _store(site.settings)
     with store.begin() as db:
         found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
-        remedy = f"upkeep occurrences -i {site.name}"
+        remedy = command("occurrences", site=site.name)
         if found is None:
             raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
         by = f"by hand {os.getpid()}"

@@ -35,10 +35,10 @@ from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
+from upkeep.remedies import command
 from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.timekeeper import Timekeeper
-from upkeep.view.text import command
 from upkeep.ways import Way, WayError, read_defaults, read_way
 
 COMMAND_SECONDS = 10.0

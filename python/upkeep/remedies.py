@@ -1,4 +1,4 @@
-"""The next step that is told with a verdict: a command that can be pasted, with words behind it, or words alone. Pure.
+"""The next step that is told with a verdict: a command that can be pasted, with words behind it, or words alone.
 
 `du -x /srv | sort -n | tail  # what grows`: a shell takes the line as it stands. A remedy that begins with no command
 has none in it. `{subject}` stands for what the check looked at.
@@ -6,8 +6,13 @@ has none in it. `{subject}` stands for what the check looked at.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import re
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 COMMENT = "  # "
@@ -95,3 +100,26 @@ def _connection(at: str) -> str:
         return f"ss -ltnp 'sport = :{port}'{COMMENT}see whether anybody listens there"
     name = quote(host)
     return f"nc -vz -w 5 {name} {port}{COMMENT}try it from the host; then look at the server and at what is between"
+
+
+# --- this program's own commands -------------------------------------------------------------------------------------
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*\Z")
+
+
+def command(name: str, *arguments: str, site: str = "", limit: str = "") -> str:
+    """Return an upkeep command that can be pasted; a host's name that is more than a name is left out."""
+    words = [program(), name, *arguments]
+    if site:
+        words += ["-i", site]
+    if limit and _PLAIN_NAME.match(limit):
+        words += ["--limit", limit]
+    return shlex.join(words)
+
+
+@functools.cache
+def program() -> str:
+    """Return how this program is called: its name or, where that is not on PATH, its path."""
+    own = Path(sys.argv[0])
+    if shutil.which("upkeep") or own.name != "upkeep":
+        return "upkeep"
+    return str(own.absolute())

@@ -19,6 +19,7 @@ from upkeep.calendars import Calendars, calendars_of
 from upkeep.errors import UsageError
 from upkeep.installation import Installation, load_installation
 from upkeep.lacking import Lacking
+from upkeep.remedies import command
 from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule import next_due, timing_of
@@ -114,7 +115,7 @@ class Reviews:
         for name, (level, text) in said.items():
             if self.told.get(name) == (level, text):
                 continue
-            remedy = f"upkeep reviews -i {self.site.name}"
+            remedy = command("reviews", site=self.site.name)
             severity = Severity(level) if level else None
             with self.store.begin() as db:
                 own.tell(db, self.site.key, own.of(CHECK, name), now, severity, text, remedy)

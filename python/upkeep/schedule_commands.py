@@ -17,13 +17,13 @@ from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.inventory import read_static
+from upkeep.remedies import command
 from upkeep.schedule_lint import Remark, lint
 from upkeep.simulate import simulate
 from upkeep.site import SCHEDULE, Site, definitions, load_site
 from upkeep.view import schedule as view
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
-from upkeep.view.text import command
 from upkeep.yaml_file import YamlFile, parse
 
 MOST_COUNTED = 10_000

@@ -24,6 +24,7 @@ from upkeep.calendars import Calendars, calendars_of
 from upkeep.child import Child, start_upkeep
 from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.remedies import command
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
@@ -321,7 +322,7 @@ class Scheduler:
             now,
             Severity.MEDIUM,
             message,
-            f"upkeep occurrences -i {self.site_name}",
+            command("occurrences", site=self.site_name),
         )
 
     def _collect_debts(self, now: datetime) -> None:
@@ -436,7 +437,7 @@ class Scheduler:
         self, db: Any, one: Occurrence, procedure: Procedure, why: str, now: datetime
     ) -> None:
         """Tell of an occurrence that waited too long."""
-        remedy = f"upkeep run {one.schedule} -i {self.site_name}"
+        remedy = command("run", one.schedule, site=self.site_name)
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
         own.tell(db, self.key, own.of(MISSED, one.schedule), now, Severity.MEDIUM, message, remedy)
 

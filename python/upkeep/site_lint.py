@@ -18,12 +18,12 @@ from upkeep.errors import UpkeepError
 from upkeep.inventory import hosts_of
 from upkeep.observed import OWN_HOST
 from upkeep.parameters import nearest
+from upkeep.remedies import command
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark, reach
 from upkeep.settings import URLS
 from upkeep.site import SCHEDULE, Site, definitions
 from upkeep.store import open_store, silences, waivers
-from upkeep.view.text import command
 from upkeep.yaml_file import Key, parse
 
 ENVIRONMENT_FILE = "/etc/upkeep/environment"

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from upkeep import agent, clock
 from upkeep.clock import STEP_SECONDS, SURE_SECONDS, Known, Sample, Trust, Witness, believe, span
+from upkeep.remedies import command
 from upkeep.store import Store, clocks, findings, own
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity
@@ -157,8 +158,7 @@ class Timekeeper:
         )
 
     def _accept(self) -> str:
-        site = f" -i {self.site_name}" if self.site_name else ""
-        return f"upkeep doctor --accept-clock{site}"
+        return command("doctor", "--accept-clock", site=self.site_name)
 
 
 def _stepped_to(known: Known | None) -> float | None:

@@ -13,6 +13,7 @@ from upkeep.errors import StoreError
 from upkeep.finding import State
 from upkeep.installation import load_installation
 from upkeep.judge import judge_again, with_next_steps
+from upkeep.remedies import command
 from upkeep.settings import Settings
 from upkeep.site import settings_of
 from upkeep.store import (
@@ -30,7 +31,7 @@ from upkeep.store import (
     upgrade as upgrade_schema,
 )
 from upkeep.view.screen import Screen
-from upkeep.view.text import command, counted
+from upkeep.view.text import counted
 
 BACKUPS = "backups"
 """The folder of backups made before an upgrade, in the state folder."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from upkeep import acting, clock
 from upkeep.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.parameters import nearest
+from upkeep.remedies import command
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.site import settings_of
 from upkeep.store import Store, open_store, users
 from upkeep.view.screen import Screen
-from upkeep.view.text import ago, command
+from upkeep.view.text import ago
 
 MISSING = "pip install 'upkeep[web]'"
 

@@ -13,6 +13,7 @@ from upkeep.errors import UsageError
 from upkeep.fields import seconds_of
 from upkeep.opened import opened
 from upkeep.parameters import nearest
+from upkeep.remedies import command
 from upkeep.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
@@ -20,7 +21,7 @@ from upkeep.store.texts import name
 from upkeep.verdicts import Severity
 from upkeep.view import waivers as view
 from upkeep.view.screen import Screen
-from upkeep.view.text import command, counted, exact
+from upkeep.view.text import counted, exact
 from upkeep.waivers import Scope
 from upkeep.waiving import By
 

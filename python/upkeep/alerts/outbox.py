@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
+from upkeep.remedies import command
 from upkeep.site import Site
 from upkeep.store import Store, outbox, own
 from upkeep.store.outbox import Due
@@ -109,7 +110,7 @@ class Sender:
             if wrong:
                 outbox.channel_failed(db, self.key, channel, wrong[-1], now)
                 message = f"does not take what it is given: {wrong[-1]}"
-                remedy = f"upkeep alerts test {channel} -i {self.site.name}"
+                remedy = command("alerts", "test", channel, site=self.site.name)
                 own.tell(
                     db,
                     self.key,

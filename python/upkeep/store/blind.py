@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, delete, select
 
 from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.check import load
+from upkeep.remedies import command
 from upkeep.store import findings, tables
 from upkeep.store.observed import latest_row, passed_row
 from upkeep.store.statements import Values, batched, upsert
@@ -104,7 +104,7 @@ def _fail_and_pass(
 
 
 def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Values:
-    look = f"upkeep check {one.checks[0]}{f' -i {shlex.quote(site)}' if site else ''}"
+    look = command("check", one.checks[0], site=site, limit=host)
     return {
         "run_id": run_id,
         "fingerprint": fingerprint(site, findings.BLIND, host, name(one.subject)),
@@ -115,7 +115,7 @@ def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Valu
         "severity": one.severity.value,
         "severity_rank": one.severity.rank,
         "message": told(one.message),
-        "remedy": f"{look} --limit {shlex.quote(host)}",
+        "remedy": look,
         "observed_at": at,
     }
 

@@ -20,6 +20,7 @@ from upkeep.check import CONNECTION
 from upkeep.errors import StoreError
 from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
+from upkeep.remedies import command
 from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
@@ -323,7 +324,7 @@ def _connection_rows(
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
             "message": told(answer.message),
-            "remedy": f"upkeep doctor{f' -i {site}' if site else ''} --limit {host}",
+            "remedy": command("doctor", site=site, limit=host),
             "observed_at": answer.observed_at,
         }
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from upkeep.remedies import command
 from upkeep.store import findings, occurrences, runs, tables
 from upkeep.store.occurrences import Debt, Occurrence
 from upkeep.store.runs import Run
@@ -105,7 +106,7 @@ def tell_behind(
     """
     first = min(those, key=lambda one: (one.due_at, one.host))
     due = f"{title}, due {first.due_at:%Y-%m-%d %H:%M} UTC"
-    run = f"upkeep run {first.schedule} -i {site_name}"
+    run = command("run", first.schedule, site=site_name)
 
     def say(host: str, who: str, remedy: str) -> None:
         behind = of("occurrence_missed", first.schedule, host)

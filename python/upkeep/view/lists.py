@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from upkeep.check import Check
 from upkeep.documentation import Option
 from upkeep.errors import ConfigurationError
-from upkeep.remedies import SUBJECT
+from upkeep.remedies import SUBJECT, command
 from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
 from upkeep.view.result import print_stand
@@ -25,7 +25,6 @@ from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.text import (
     age,
     ago,
-    command,
     counted,
     duration,
     exact,

@@ -23,6 +23,7 @@ from markupsafe import Markup, escape
 
 from upkeep.errors import UpkeepError
 from upkeep.observed import Outcome
+from upkeep.remedies import command
 from upkeep.verdicts import Result, Status
 from upkeep.view import html
 from upkeep.view.model import HostInRun, RunSummary, Trouble
@@ -30,7 +31,6 @@ from upkeep.view.result import clauses, headline
 from upkeep.view.screen import Letters
 from upkeep.view.text import (
     SIGNS,
-    command,
     counted,
     duration,
     exact,

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep.remedies import command
 from upkeep.reviews import UNSEEN, Standing, State, Verdict
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity, Status
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import ago, as_of, command, counted, exact, size, status_kind, status_words
+from upkeep.view.text import ago, as_of, counted, exact, size, status_kind, status_words
 from upkeep.view.troubles import Row, print_rows
 
 KINDS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import unicodedata
 from datetime import datetime, timedelta, tzinfo
 
@@ -23,7 +22,6 @@ SIGNS = {"fail": "✗", "warn": "▲", "unknown": "?", "pass": "✓", "next": "�
 ASCII_SIGNS = {"fail": "x", "warn": "!", "unknown": "?", "pass": "+", "next": "->", "more": "..."}
 
 _NUMBER_WITH_UNIT = re.compile(r"(?<=\d) (?=(?:%|[A-Za-zµ°]{1,5}(?:/[a-z]+)?)(?![\w]))")
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*\Z")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -234,13 +232,3 @@ def status_sign(
     """Return `✗ fail critical`, `▲ fail medium`, `? unknown`, `✓ pass`."""
     signs = ASCII_SIGNS if ascii_only else SIGNS
     return f"{signs[status_kind(status, severity)]} {status_words(status, severity)}"
-
-
-def command(name: str, *arguments: str, site: str = "", limit: str = "") -> str:
-    """Return an upkeep command that can be pasted; a host's name that is more than a name is left out."""
-    words = ["upkeep", name, *arguments]
-    if site:
-        words += ["-i", site]
-    if limit and _PLAIN_NAME.match(limit):
-        words += ["--limit", limit]
-    return shlex.join(words)
