@@ -36,7 +36,7 @@ def fill(site: Reviewed) -> None:
     hand_over(site.store, site.site.key, site.installation, site.site.schedule, till,
               Handing("legal", "they count it"), by, site.now)  # 6  # fmt: skip
     site.now += timedelta(minutes=5)
-    renew(site.store, site.installation, site.one("till"), site.now)  # 7
+    renew(site.store, site.installation, site.one("till"), site.now, site.site.schedule)  # 7
     site.sign(till, "cat", alone="nobody else counts")  # 8
     site.sign(keys, "ann")  # 9; it waits for a second
     site.sign(deeds, "cat")  # 10
@@ -233,7 +233,7 @@ def test_nobody_signs_hands_over_or_renews_what_was_changed(site: Reviewed) -> N
     with pytest.raises(UsageError, match="review 5 was changed in the database: its title is 'x'"):
         hand_over(site.store, site.site.key, site.installation, site.site.schedule, 5, to, by, site.now)  # fmt: skip
     with pytest.raises(UsageError, match="review 5 was changed"):
-        renew(site.store, site.installation, review_of(site, 5), site.now)
+        renew(site.store, site.installation, review_of(site, 5), site.now, site.site.schedule)
 
 
 # --- what older programs wrote ---------------------------------------------------------------------------------------

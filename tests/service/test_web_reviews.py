@@ -324,7 +324,7 @@ def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
 ) -> None:
     old = site.one("fires").evidence_sha256
     site.now += timedelta(minutes=5)
-    new = renew(site.store, site.installation, site.one("fires"), site.now)
+    new = renew(site.store, site.installation, site.one("fires"), site.now, site.site.schedule)
 
     refused = send(ann, site, "fires", evidence=old, password=password)
     assert refused.status_code == 422

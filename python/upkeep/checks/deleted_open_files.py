@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
+    measures={"held": Kind.STATE, "files": Kind.STATE},
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
     remedy="lsof +L1",
 )

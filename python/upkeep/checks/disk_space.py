@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import numbers, size_text
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 GIB = 1024**3
 
@@ -77,6 +77,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
+    measures={"used": Kind.SHARE, "available": Kind.STATE},
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
     remedy="find what grows: du -xh --max-depth=3 MOUNT_POINT | sort -h | tail -20",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

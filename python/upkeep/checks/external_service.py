@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.readings import figure, short
 from upkeep.timings import try_times
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ CHECK = Check(
     gather="services",
     params=Params(),
     judge=judge,
+    measures={"answered": Kind.SHARE, "mean": Kind.LATENCY},
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
     remedy="try it from the host: getent ahosts NAME; nc -vz NAME PORT; openssl s_client -connect NAME:PORT",
     controls=("45 CFR 164.308(a)(7)(i)",),

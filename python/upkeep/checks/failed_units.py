@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
 
@@ -88,6 +88,7 @@ CHECK = Check(
     gather="systemd_units",
     params=Params(),
     judge=judge,
+    measures={"failed units": Kind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
     remedy="read why: systemctl --failed; journalctl -u UNIT -n 50; when fixed: systemctl reset-failed UNIT",
 )

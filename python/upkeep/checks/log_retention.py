@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
+    measures={"archives": Kind.STATE, "archive_bytes": Kind.STATE, "overdue_bytes": Kind.STATE},
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
     remedy="ansible-playbook astral.upkeep.log_rotation --check --diff",
     controls=("45 CFR 164.316(b)(2)(i)",),
