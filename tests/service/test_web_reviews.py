@@ -168,7 +168,9 @@ def test_a_review_shows_what_it_asks_what_was_collected_and_what_is_missing(
     assert "Read each gauge." in told
     assert "No machine collects yet: the pressure of each" in told
     assert "at most 80" in told
-    assert '<span class="fail">✗ missed</span>' in told
+    assert '<span class="fail">✗ missed: 0 % of what was seen</span>' in told
+    assert "at most 80, 99 % of the time" in told
+    assert '<th scope="col" class="number">Unseen</th>' in told
     assert '<a href="https://plans.example.org/" rel="noreferrer">The plan</a>' in told
     assert "91 % used &lt;/h1&gt;&lt;script&gt;" in told
     assert "<script>alert" not in told

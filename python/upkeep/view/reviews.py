@@ -233,7 +233,7 @@ def stands_words(measure: Mapping[str, Any], series: Mapping[str, Any]) -> str:
     if series["figure"] is None:
         return state
     figures = {
-        "within": f"{state}: {series['figure']:.4g} % of the time",
+        "within": f"{state}: {series['figure']:.4g} % of what was seen",
         "worst": f"{state}: {series['figure']:g} at worst",
         "total": f"{state}: {series['figure']:g} in all",
     }
