@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, case, exists, false, func, or_, select
 
 from upkeep.check import load
 from upkeep.schedule import timing_of
 from upkeep.schedule_file import Schedule
 from upkeep.store import tables
+from upkeep.store.statements import batched
 from upkeep.store.texts import name
-from upkeep.targets import Look, Rhythm, Slot, judge, slots_of, target_of
+from upkeep.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of
 from upkeep.verdicts import Status, Unknown
 
 SERIES = 40
@@ -98,8 +99,8 @@ def _measure(db: Connection, site: str, wanted: Mapping[str, Any], time: _Time) 
     target = target_of(wanted, check.measures.get(wanted["name"]) if check else None)
     unit = ""
     series = []
-    for row in rows[:SERIES]:
-        one = _Series(row.fingerprint, row.host, row.subject)
+    found = [_Series(*row) for row in rows]
+    for one in _most_telling(db, found, measure, target, time.period):
         values, its_unit = _values(db, one, measure, time.period)
         unit = its_unit or unit
         looks = list(_looks(values, _unknown(db, site, one, time.period)))
@@ -125,8 +126,37 @@ def _measure(db: Connection, site: str, wanted: Mapping[str, Any], time: _Time) 
         "rule": target.rule if target.is_one else None,
         "share": target.share if target.is_one and target.rule == "within" else None,
         "series": series,
-        "left_out": len(rows) - len(series),
+        "left_out": len(found) - len(series),
     }
+
+
+def _most_telling(
+    db: Connection, found: list[_Series], measure: str, target: Target, period: Period
+) -> list[_Series]:
+    """Return as many series as are shown, in their order: those that have been outside most, and then seen least.
+
+    The database adds up, however many there are: a target that is missed is not left out for others that are met.
+    """
+    if len(found) <= SERIES:
+        return found
+    table = tables.measure
+    outside = or_(
+        false() if target.at_most is None else table.c.value > target.at_most,
+        false() if target.at_least is None else table.c.value < target.at_least,
+    )
+    counts = {}
+    for some in batched(one.fingerprint for one in found):
+        query = select(table.c.fingerprint, func.sum(case((outside, 1), else_=0)), func.count())
+        query = query.where(
+            table.c.fingerprint.in_(some),
+            table.c.name == measure,
+            table.c.observed_at > period[0],
+            table.c.observed_at <= period[1],
+        )
+        for fingerprint, wrong, number in db.execute(query.group_by(table.c.fingerprint)):
+            counts[fingerprint] = (-int(wrong), number)
+    chosen = sorted(found, key=lambda one: counts.get(one.fingerprint, (0, 0)))[:SERIES]
+    return [one for one in found if one in chosen]
 
 
 def _values(
