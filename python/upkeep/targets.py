@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from upkeep.schedule import Timing, due_times, next_due
 from upkeep.schedule_file import TargetRule
@@ -48,9 +48,12 @@ class Target:
 
     def excess(self, value: float) -> float:
         """Return by how much a value is outside; 0 or less if it is within."""
-        over = [] if self.at_most is None else [value - self.at_most]
-        under = [] if self.at_least is None else [self.at_least - value]
-        return max([*over, *under], default=0.0)
+        if self.at_most is not None and value > self.at_most:
+            return value - self.at_most
+        if self.at_least is not None:
+            under = self.at_least - value
+            return under if self.at_most is None else max(under, value - self.at_most)
+        return 0.0 if self.at_most is None else value - self.at_most
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,7 @@ class Rhythm:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A time in which one look is due. must: whether it must have brought a value by now.
 
     explained: whether a value in it tells of all of it; else it is unseen, whatever was seen in it.
@@ -74,8 +76,7 @@ class Slot:
     explained: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What a look brought. value: None if there was nothing to judge."""
 
     at: datetime
@@ -142,22 +143,23 @@ def spans(slots: Iterable[Slot], looks: Sequence[Look]) -> Iterator[tuple[float,
     slots, looks: in the order of time.
     """
     at, count = 0, len(looks)
-    for slot in slots:
-        if not slot.explained:
-            yield (slot.ends - slot.begins).total_seconds(), None
+    for begins, ends, must, explained in slots:
+        if not explained:
+            yield (ends - begins).total_seconds(), None
             continue
-        while at < count and looks[at].at < slot.begins:
+        while at < count and looks[at].at < begins:
             at += 1
         first = at
-        while at < count and looks[at].at < slot.ends:
+        while at < count and looks[at].at < ends:
             at += 1
-        if first == at:
-            if slot.must:
-                yield (slot.ends - slot.begins).total_seconds(), None
-            continue
-        edges: list[datetime] = [slot.begins, *(one.at for one in looks[first + 1 : at]), slot.ends]
-        for one, (begins, ends) in zip(looks[first:at], pairwise(edges), strict=True):
-            yield (ends - begins).total_seconds(), one
+        if at - first == 1:  # as it should be; there may be a million of them
+            yield (ends - begins).total_seconds(), looks[first]
+        elif at > first:
+            edges = [begins, *(one.at for one in looks[first + 1 : at]), ends]
+            for one, (since, until) in zip(looks[first:at], pairwise(edges), strict=True):
+                yield (until - since).total_seconds(), one
+        elif must:
+            yield (ends - begins).total_seconds(), None
 
 
 # --- the target ------------------------------------------------------------------------------------------------------

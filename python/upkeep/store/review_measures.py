@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import merge
+from itertools import accumulate, pairwise
+from operator import itemgetter
 from statistics import fmean
 from typing import Any
 
@@ -19,7 +23,8 @@ from upkeep.store.texts import name
 from upkeep.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of
 from upkeep.verdicts import Status, Unknown
 
-SERIES = 40
+SERIES, VALUES = 40, 1_000_000
+"""So many series are shown of a measure, as long as they have no more values than that together."""
 STEPS = 12
 """Into so many times of the same length the period is cut, for the trends."""
 EVERYWHERE = "all"
@@ -137,15 +142,14 @@ def _most_telling(
 
     The database adds up, however many there are: a target that is missed is not left out for others that are met.
     """
-    if len(found) <= SERIES:
-        return found
     table = tables.measure
     outside = or_(
         false() if target.at_most is None else table.c.value > target.at_most,
         false() if target.at_least is None else table.c.value < target.at_least,
     )
-    counts = {}
-    for some in batched(one.fingerprint for one in found):
+    wrong, number = dict.fromkeys(found, 0), dict.fromkeys(found, 0)
+    by_key = {one.fingerprint: one for one in found}
+    for some in batched(by_key):
         query = select(table.c.fingerprint, func.sum(case((outside, 1), else_=0)), func.count())
         query = query.where(
             table.c.fingerprint.in_(some),
@@ -153,10 +157,12 @@ def _most_telling(
             table.c.observed_at > period[0],
             table.c.observed_at <= period[1],
         )
-        for fingerprint, wrong, number in db.execute(query.group_by(table.c.fingerprint)):
-            counts[fingerprint] = (-int(wrong), number)
-    chosen = sorted(found, key=lambda one: counts.get(one.fingerprint, (0, 0)))[:SERIES]
-    return [one for one in found if one in chosen]
+        for key, its_wrong, its_number in db.execute(query.group_by(table.c.fingerprint)):
+            wrong[by_key[key]], number[by_key[key]] = int(its_wrong), its_number
+    first = sorted(found, key=lambda one: (-wrong[one], number[one]))[:SERIES]
+    read = accumulate(number[one] for one in first)
+    chosen = {one for one, values in zip(first, read, strict=True) if values <= VALUES}
+    return [one for one in found if one in chosen or one is first[0]]
 
 
 def _values(
@@ -206,18 +212,18 @@ def _looks(
     values: Sequence[tuple[datetime, float]], unknown: Mapping[datetime, bool]
 ) -> Iterator[Look]:
     """Yield what each look has seen. The number of one that could not be judged is not what was seen."""
-    found = {at: Look(at, value) for at, value in values if at not in unknown}
-    found |= {at: Look(at, None) for at, nothing in unknown.items() if nothing}
-    yield from (found[at] for at in sorted(found))
+    seen = (Look(at, value) for at, value in values if at not in unknown)
+    idle = (Look(at, None) for at, nothing in sorted(unknown.items()) if nothing)
+    yield from merge(seen, idle, key=lambda one: one.at)
 
 
 def _described(values: Sequence[tuple[datetime, float]], period: Period) -> dict[str, Any]:
     """Return what the values of a series are like; the trend is the mean of each step, None where it has none."""
     since, until = period
-    steps: list[list[float]] = [[] for _step in range(STEPS)]
-    for at, value in values:
-        steps[min(STEPS - 1, int(STEPS * ((at - since) / (until - since))))].append(value)
+    ends = [since + (step + 1) * (until - since) / STEPS for step in range(STEPS - 1)]
+    edges = [0, *(bisect_left(values, end, key=itemgetter(0)) for end in ends), len(values)]
     numbers = [value for _at, value in values]
+    steps = [numbers[first:last] for first, last in pairwise(edges)]
     return {
         "count": len(numbers),
         "first": _short(numbers[0] if numbers else None),
