@@ -353,6 +353,8 @@ def test_lint_says_what_a_target_means(measure: str, kind: str, text: str) -> No
 
     assert [(one.kind, one.text) for one in found] == ([(kind, text)] if kind else [])
     assert all(one.key == ("procedures", "audit", "reviews", 0, "measures", 0) for one in found)
+    kinds = schema("schedule_lint")["properties"]["remarks"]["items"]["properties"]["kind"]["enum"]
+    assert {one.kind for one in found} <= set(kinds)
     assert all(one.remedy for one in found)
 
 
