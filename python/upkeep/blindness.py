@@ -110,6 +110,16 @@ def has_gone_blind(spot: Spot, now: datetime, after: timedelta | None) -> bool:
     return (spot.looks >= LOOKS and age >= LEAST) or (spot.looks > 1 and age >= MOST)
 
 
+def by_cause(spots: Iterable[Spot], gathers: Mapping[str, str]) -> dict[str, list[Spot]]:
+    """Return what sees nothing on one host by what blinds it: the gather, and what that could not see."""
+    causes: dict[str, list[Spot]] = {}
+    for spot in spots:
+        gather = gathers.get(spot.check, spot.check)
+        subject = gather if spot.subject in ("", ALL, gather) else f"{gather}: {spot.subject}"
+        causes.setdefault(subject, []).append(spot)
+    return dict(sorted(causes.items()))
+
+
 def blind_ones(
     spots: Iterable[Spot],
     now: datetime,
@@ -122,12 +132,7 @@ def blind_ones(
 
     gathers: of each check; intruders: the checks that detect them.
     """
-    causes: dict[str, list[Spot]] = {}
-    for spot in spots:
-        gather = gathers.get(spot.check, spot.check)
-        subject = gather if spot.subject in ("", ALL, gather) else f"{gather}: {spot.subject}"
-        causes.setdefault(subject, []).append(spot)
-    for subject, alike in sorted(causes.items()):
+    for subject, alike in by_cause(spots, gathers).items():
         gone = [spot for spot in alike if has_gone_blind(spot, now, after)]
         if not gone:
             continue

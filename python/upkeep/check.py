@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.verdicts import Verdict
+from upkeep.verdicts import Kind, Verdict
 
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
@@ -31,6 +31,7 @@ class Check:
     source: what the rule rests on (RFC, manual page, peer tool).
     remedy: the first step when it fails, a command where there is one.
     controls: such as `45 CFR 164.312(b)`.
+    measures: each that it may give, by name, and what its number is like over time.
     detects_intruders: whoever broke in would want it quiet; so no pattern silences it, nor does a maintenance window.
     """
 
@@ -43,6 +44,7 @@ class Check:
     controls: tuple[str, ...] = ()
     detects_intruders: bool = False
     parts: Parts | None = None
+    measures: Mapping[str, Kind] = field(default_factory=dict)
     id: str = ""
     description: str = ""
 

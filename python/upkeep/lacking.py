@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from upkeep.observed import Outcome
+from upkeep.targets import state_of
+
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def of(evidence: Mapping[str, Any], *, has_run: bool) -> Lacking:
     if not asked:
         unseen = ["it shows no check and no measure"]
     nothing = bool(lost) or len(unseen) >= len(asked)
-    return Lacking(nothing, tuple(filter(None, (*said, lost, *unseen))))
+    return Lacking(nothing, tuple(filter(None, (*said, lost, *unseen, *_targets(evidence)))))
 
 
 def collected_at(evidence: Mapping[str, Any]) -> datetime | None:
@@ -61,5 +64,19 @@ def _checks(evidence: Mapping[str, Any]) -> Iterator[str]:
 
 def _measures(evidence: Mapping[str, Any]) -> Iterator[str]:
     for one in evidence["measures"]:
-        if not one["series"]:
+        if not any(each["count"] for each in one["series"]):
             yield f"{one['check']}: no value of {one['name']} since {evidence['since']}"
+
+
+def _targets(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which targets are neither met nor missed, for too much of their time was not seen."""
+    for one in evidence["measures"]:
+        of = f"{one['check']}: whether {one['name']}"
+        unknown = [each for each in one["series"] if state_of(one, each) == "unknown"]
+        for each in unknown[:NAMED]:
+            where = f"{each['subject']} on {each['host']}"
+            unseen = f"{100 * each['unseen']:.3g} % of the time was not seen"
+            yield f"{of} meets its target is not known of {where}: {unseen}"
+        more = len(unknown[NAMED:])
+        if more:
+            yield f"{of} meets its target is not known of {more} more"

@@ -188,7 +188,9 @@ def renew(inventory: str, number: int) -> None:
         acting.record(
             store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
         )
-        sha256 = reviewing.renew(store, load_installation(site.settings), found, clock.now())
+        sha256 = reviewing.renew(
+            store, load_installation(site.settings), found, clock.now(), site.schedule
+        )
     _say(f"review {number} shows what there is now; its hash is {sha256}")
 
 

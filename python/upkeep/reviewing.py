@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from upkeep import chain_end, lacking, reviews
+from upkeep import chain_end, lacking, reviews, targets
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.errors import UsageError
 from upkeep.installation import Installation, load_installation
@@ -184,7 +184,7 @@ def open_due(
             for one, gap in _due_ones(later, site.settings.run_timeout_seconds, now):
                 place = (site.key, name)
                 new = _new(store, calendars, place, procedure, review, one, gap, now)
-                made.append(_open(store, installation, new, now))
+                made.append(_open(store, installation, site.schedule, new, now))
     return [number for number in made if number is not None]
 
 
@@ -246,10 +246,12 @@ def _new(
         )
 
 
-def _open(store: Store, installation: Installation, new: New, now: datetime) -> int | None:
+def _open(
+    store: Store, installation: Installation, schedule: Schedule, new: New, now: datetime
+) -> int | None:
     """Open one review with its evidence; return its number, or None if somebody else has."""
     with store.read() as db:
-        document = review_evidence.collect(db, new, now)
+        document = review_evidence.collect(db, new, schedule, now)
     with store.begin() as db:
         whole = replace(new, evidence_sha256=review_evidence.keep(db, document))
         made = review_records.open_one(db, installation.key, whole, now)
@@ -278,16 +280,19 @@ def renew_late(store: Store, site: Site, installation: Installation, now: dateti
         if gap is None or (gap, there.run_id) == (one.gap, one.run_id):
             continue
         with suppress(UsageError):  # somebody has signed meanwhile
-            renew(store, installation, replace(one, gap=gap, run_id=there.run_id), now)
+            there_now = replace(one, gap=gap, run_id=there.run_id)
+            renew(store, installation, there_now, now, site.schedule)
 
 
-def renew(store: Store, installation: Installation, review: Kept, now: datetime) -> str:
+def renew(
+    store: Store, installation: Installation, review: Kept, now: datetime, schedule: Schedule
+) -> str:
     """Collect what there is now for a review, which shows it from now on; return its hash.
 
     Raises UsageError if somebody has signed: what they were shown stays.
     """
     with store.read() as db:
-        document = review_evidence.collect(db, review, now)
+        document = review_evidence.collect(db, review, schedule, now)
     with store.begin() as db:
         _locked(db, installation, review.site, review.id, now)
         if stored.signatures_of(db, review.id):
@@ -453,6 +458,7 @@ def _append(
         attachments=attachments,
         evidence_sha256=review.evidence_sha256,
         lacking=lacking_in(db, review).what,
+        targets=targets.summary(review_evidence.shown(db, review)),
     )
     signed = records.append(db, installation.key, stored.KIND, str(review.id), record)
     made = reviews.signature_of({**record, "number": signed.number})

@@ -434,7 +434,10 @@ def title_of(schedule: Schedule, owner: str) -> str:
 
 # --- the record ------------------------------------------------------------------------------------------------------
 def record_of(review: Mapping[str, Any], form: Form, signer: Signer, **more: Any) -> dict[str, Any]:
-    """Return what is signed, as JSON types. more: at, authenticated, party, attachments, evidence_sha256, lacking."""
+    """Return what is signed, as JSON types.
+
+    more: at, authenticated, party, attachments, evidence_sha256, lacking, targets.
+    """
     return {
         "kind": "review",
         "version": VERSION,
@@ -452,6 +455,7 @@ def record_of(review: Mapping[str, Any], form: Form, signer: Signer, **more: Any
         "corrects": form.corrects,
         "evidence_sha256": more["evidence_sha256"],
         "lacking": list(more["lacking"]),
+        "targets": list(more.get("targets", ())),
         "attachments": [vars(one) for one in more["attachments"]],
         "follow_ups": [
             {"owner": one.owner, "due": one.due.isoformat(), "text": one.text}

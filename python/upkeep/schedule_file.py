@@ -43,6 +43,7 @@ from upkeep.yaml_file import Key, YamlFile, parse, read
 HOUR, DAY = 3600.0, 86400.0
 MOST_SILENCE_DAYS = 30
 FourEyes = Literal["required", "alone_with_reason", "no"]
+TargetRule = Literal["within", "worst", "total"]
 
 
 class Part(BaseModel):
@@ -66,6 +67,25 @@ class Target(Part):
     name: str = Field(min_length=1, description="As the check calls it, such as `mean`.")
     at_most: float | None = Field(default=None, description="In the measure's own unit.")
     at_least: float | None = Field(default=None, description="In the measure's own unit.")
+    rule: TargetRule | None = Field(
+        default=None,
+        description="`within`: a share of the time is within the target; `worst`: all of it is; `total`: what a "
+        "counter has counted is. If not said: total for a counter, within for latencies and shares, else worst.",
+    )
+    share: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="With the rule `within`: in how many percent of the time that was seen; 99 if not said.",
+    )
+
+    @model_validator(mode="after")
+    def _says_what_it_means(self) -> Target:
+        if (self.rule or self.share is not None) and self.at_most is None and self.at_least is None:
+            raise ValueError("at_most or at_least beside rule and share")
+        if self.share is not None and self.rule not in ("within", None):
+            raise ValueError(f"share with the rule within; the rule is {self.rule}")
+        return self
 
 
 class Review(Part):

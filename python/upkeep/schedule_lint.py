@@ -21,8 +21,10 @@ from upkeep.errors import ConfigurationError
 from upkeep.fields import within
 from upkeep.parameters import nearest
 from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
-from upkeep.schedule_file import Schedule, parse_schedule
+from upkeep.schedule_file import Schedule, Target, parse_schedule
 from upkeep.store import findings, own
+from upkeep.targets import target_of
+from upkeep.verdicts import Kind
 from upkeep.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)
@@ -125,6 +127,7 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
         remedy = "name a team as its `owner`" + (f": {teams}" if teams else "")
         yield Remark(about, "no owner", text, remedy, key=key)
     yield from _of_reviews(calendars.schedule, name)
+    yield from _of_targets(calendars.schedule, name)
     timing = timing_of(calendars.schedule, name)
     if timing is None:
         return
@@ -189,6 +192,52 @@ def _of_reviews(schedule: Schedule, name: str) -> Iterator[Remark]:
             yield Remark(
                 about, "nobody to sign", text, "add `people` and `teams`", "error", (*key, index)
             )
+
+
+def _of_targets(schedule: Schedule, name: str) -> Iterator[Remark]:
+    """Yield which measures cannot be seen or met, and which have a target whose rule is not said and may surprise."""
+    for index, review in enumerate(schedule.procedures[name].reviews):
+        for number, one in enumerate(review.measures):
+            key: Key = ("procedures", name, "reviews", index, "measures", number)
+            about = f"review {name} {review.id}"
+            for kind, text, remedy, level in _of_target(schedule, one):
+                yield Remark(about, kind, text, remedy, level, key)
+
+
+def _of_target(
+    schedule: Schedule, one: Target
+) -> Iterator[tuple[str, str, str, Literal["error", "warn"]]]:
+    """Yield kind, text, remedy and level of what is to be said of a measure."""
+    measures, what = load()[one.check].measures, f"{one.name!r} of {one.check}"
+    if one.name not in measures:
+        text = f"shows {what}, which it does not give{nearest(one.name, measures)}"
+        there = f"there is: {', '.join(measures)}" if measures else "take another check"
+        yield "no such measure", text, there, "error"
+        return
+    looks = [each for each in schedule.procedures.values() if each.rule is not None]
+    if not any(each.checks is None or one.check in each.checks for each in looks):
+        text = f"shows {what}, and no procedure with a `rule` asks for {one.check}: all of its time is unseen"
+        remedy = f"add {one.check} to the `checks` of a procedure that has a `rule`"
+        yield "never looked at", text, remedy, "warn"
+    kind = measures[one.name]
+    target = target_of(one.model_dump(), kind)
+    if one.rule == "total" and kind is not Kind.COUNTER:
+        text = f"adds up {what}, which is a {kind.value}, and no counter"
+        yield "rule does not fit", text, "say `rule: within`, or `rule: worst`", "error"
+    if not target.is_one or one.rule or one.share is not None:
+        return
+    if target.rule == "worst":
+        text = f"holds {what} to its target always: one look outside misses it"
+        remedy = "say `rule: worst` if that is meant, or `rule: within` and a `share`, such as 95"
+        yield "rule not said", text, remedy, "warn"
+    elif target.rule == "total":
+        text = f"holds {what} to its target by what was counted from one review to the next"
+        remedy = "say `rule: total` if that is meant, or `rule: worst` for each value"
+        yield "rule not said", text, remedy, "warn"
+    elif kind is Kind.SHARE and (one.at_least or 0.0) > target.share:
+        text = f"lets {what} be below {one.at_least:g} for {100 - target.share:g} % of the time"
+        remedy = f"say `share: {one.at_least:g}`, or `rule: within` if that is meant"
+        yield "rule not said", text, remedy, "warn"
 
 
 def _of_rota(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:

@@ -388,6 +388,7 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
     """
     from upkeep.alerts.alerter import Alerter
     from upkeep.alerts.outbox import Sender
+    from upkeep.chain_watch import ChainWatch
     from upkeep.requested import Requested
     from upkeep.reviewing import Reviews
     from upkeep.scheduler import Scheduler
@@ -403,7 +404,8 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
         Sender(store, scheduler.site),
     ]
     following = [Following(one, scheduler) for one in telling]
-    return [requested, scheduler, Reviews(store, scheduler), Waivers(store, scheduler), *following]
+    led: list[Step] = [Reviews(store, scheduler), Waivers(store, scheduler)]
+    return [requested, scheduler, *led, ChainWatch(store, scheduler), *following]
 
 
 class _Sited(Protocol):

@@ -78,6 +78,27 @@ class Silence:
         return replace(self, ends_at=min(self.ends_at, self.begins_at + longest))
 
 
+def keep_quiet(
+    silences: Collection[Silence],
+    check: str,
+    host: str,
+    severity: int,
+    *,
+    by_name: bool,
+    blinds: Collection[str] = (),
+) -> bool:
+    """Say if these keep a finding quiet: one that covers it; or, of what blinds checks, one of each by its exact name.
+
+    by_name: whether no pattern covers it. blinds: the checks that see nothing because of it.
+    """
+    if any(one.covers(check, host, severity, by_name=by_name) for one in silences):
+        return True
+    return bool(blinds) and all(
+        any(one.covers(blinded, host, severity, by_name=True) for one in silences)
+        for blinded in blinds
+    )
+
+
 def width(
     watched: Iterable[Watched], scopes: Collection[Scope], by_name: Callable[[str], bool]
 ) -> Width:

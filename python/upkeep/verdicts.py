@@ -41,6 +41,19 @@ class Severity(Enum):
         return list(Severity).index(self) + 1
 
 
+class Kind(Enum):
+    """What a measure's number is like over time.
+
+    counter: counts up from some beginning, and begins again at 0. latency: how long something took. share: a part of a
+    whole. state: how it stood at the look, or the worst of a time before it.
+    """
+
+    COUNTER = "counter"
+    LATENCY = "latency"
+    SHARE = "share"
+    STATE = "state"
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number worth a series. unit: UCUM (`s`, `By`, `%`, `d`, `1`). Source: https://ucum.org/ucum."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection
@@ -23,19 +23,25 @@ from upkeep.view.text import counted
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 
 
-def problems_of(db: Connection, trusted: frozenset[str], end: End | None = None) -> Iterator[str]:
+def problems_of(
+    db: Connection,
+    trusted: frozenset[str],
+    end: End | None = None,
+    go_on: Callable[[], object] = lambda: None,
+) -> Iterator[str]:
     """Yield what is wrong with the chain of signatures, record by record, and with reviews; nothing if all holds.
 
-    end: the newest record that this installation has noted, outside of the database.
+    end: the newest record that this installation has noted, outside of the database. go_on: is called for each record.
     """
     kept = list(records.chain(db))
-    yield from broken((one.signed for one in kept), trusted)
+    yield from broken(_each(kept, go_on), trusted)
     yield from chain_end.missing(end, (one.signed for one in kept))
     known = Known()
     signed: dict[str, list[Signature]] = {}
     damaged: set[str] = set()
     seen: set[str] = set()
     for one in kept:
+        go_on()
         place = f"record {one.signed.number}"
         try:
             event, named, made = _read(db, one.signed)
@@ -59,6 +65,12 @@ def problems_of(db: Connection, trusted: frozenset[str], end: End | None = None)
         if str(review.id) in damaged:
             continue  # what its records say is not known
         yield from _unlike_signed(review, signed.get(str(review.id), []))
+
+
+def _each(kept: Sequence[records.Kept], go_on: Callable[[], object]) -> Iterator[Signed]:
+    for one in kept:
+        go_on()
+        yield one.signed
 
 
 def remarks_of(db: Connection) -> Iterator[str]:

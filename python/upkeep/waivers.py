@@ -6,7 +6,7 @@ A waived failure is a failure that somebody has accepted for a time: it still fa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -119,10 +119,39 @@ def covering(
     at: datetime,
 ) -> Waiver | None:
     """Return the waiver that covers a failure at a time, of several the one that ends last; None if there is none."""
-    found = [
-        one for one in waivers if one.holds(at) and one.scope.covers(check, host, subject, severity)
+    holding = [one for one in waivers if one.holds(at)]
+    return next(iter(together(holding, check, host, subject, severity)), None)
+
+
+def together(
+    holding: Collection[Waiver],
+    check: str,
+    host: str,
+    subject: str,
+    severity: Severity,
+    blinds: Collection[str] = (),
+) -> tuple[Waiver, ...]:
+    """Return the waivers that cover a failure, the one that counts first; empty if it is not covered.
+
+    One that names it is enough, of several the one that ends last. blinds: the checks that see nothing because of it.
+    Where each of them is waived on just that host, for a subject such as this one, nobody misses what they would see;
+    then the first of those waivers to end counts, for it is over with it.
+    """
+    found = [one for one in holding if one.scope.covers(check, host, subject, severity)]
+    if found:
+        return (max(found, key=_end),)
+    on_host = [one for one in holding if one.scope.host_pattern == host]
+    each = [
+        [one for one in on_host if one.scope.covers(blinded, host, subject, severity)]
+        for blinded in blinds
     ]
-    return max(found, key=lambda one: (one.ends_at, one.id), default=None)
+    if not all(each):
+        return ()
+    return tuple(sorted({max(fitting, key=_end) for fitting in each}, key=_end))
+
+
+def _end(waiver: Waiver) -> tuple[datetime, int]:
+    return waiver.ends_at, waiver.id
 
 
 def why_not_any_more(waiver: Waiver, now: datetime) -> str:

@@ -194,7 +194,7 @@ def fill_reviews(store: Store, schedule: Schedule, weeks: int, now: datetime) ->
                     _sign(db, key, kept, signer, at + timedelta(hours=1))
     newest = replace(kept, since=now - timedelta(weeks=1))
     with store.begin() as db:
-        shown = review_evidence.keep(db, review_evidence.collect(db, newest, now))
+        shown = review_evidence.keep(db, review_evidence.collect(db, newest, schedule, now))
         reviews.set_evidence(db, newest.id, shown, "", None)
     return newest.id
 

@@ -11,13 +11,26 @@ from typing import Any
 
 import pytest
 import warm
+from alert_samples import site
 from store_samples import NOW, SITE, answer, begun, result
 
+from upkeep.alerts.alerter import Alerter
 from upkeep.blindness import look_of
 from upkeep.observed import Due, Observed, Outcome
-from upkeep.store import Store, blind, findings, pages, runs, tables
+from upkeep.store import (
+    Store,
+    alerts,
+    blind,
+    findings,
+    pages,
+    runs,
+    silences,
+    tables,
+    waivers,
+)
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Status, Unknown
+from upkeep.verdicts import Severity, Status, Unknown
+from upkeep.waivers import Scope
 
 MINUTE = timedelta(minutes=1)
 
@@ -103,6 +116,86 @@ def test_what_was_blind_from_its_first_look_on_is_told_with_it(lived: Lived) -> 
     with lived.store.read() as db:
         first = db.execute(tables.finding_event.select()).all()
     assert [one.first for one in first] == [True]
+
+
+# --- what people accept, or keep quiet -------------------------------------------------------------------------------
+def waive(store: Store, check: str, days: int, host: str = "web1") -> int:
+    """Let a check be waived on a host, whatever its subject; return the waiver's number."""
+    scope = Scope(check, host, "*", Severity.HIGH)
+    with store.begin() as db:
+        ends_at = NOW + timedelta(days=days)
+        number = waivers.request(db, SITE, scope, "no journal there", ends_at, by="ann", now=NOW)
+        assert waivers.approve(db, number, "bob", NOW)
+        findings.settle_waivers(db, SITE, NOW + timedelta(hours=2))
+    return number
+
+
+def waived(store: Store) -> tuple[int | None, set[int]]:
+    """Return the waiver that covers the finding of blindness, and those that have been used."""
+    with store.read() as db:
+        (one,) = [one for one in findings.open_ones(db, site=SITE) if one.check_id == "blind"]
+        used = {each.id for each in waivers.of_site(db, SITE, NOW) if each.used_at}
+    return one.waiver_id, used
+
+
+def test_a_waiver_of_each_blinded_check_covers_the_blindness(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins", "brute_force"))
+    assert waived(lived.store) == (None, set())
+    first = waive(lived.store, "failed_logins", 9)
+    waive(lived.store, "brute_force", 9, host="web2")
+    assert waived(lived.store) == (None, set())
+    second = waive(lived.store, "brute_force", 5)
+    assert waived(lived.store) == (second, {first, second})
+
+    lived.run(60, logins(60, "failed_logins", "brute_force"))
+    assert waived(lived.store) == (second, {first, second})
+
+    # One more check goes blind of the same cause, and nobody has accepted that.
+    lived.run(80, logins(80, "failed_logins", "brute_force", "password_spraying"))
+    assert waived(lived.store)[0] is None
+    with lived.store.read() as db:
+        (one,) = [one for one in findings.open_ones(db, site=SITE) if one.check_id == "blind"]
+        kinds = [kind for _at, kind, _message in findings.history(db, one.id)]
+    assert kinds == ["opened", "waived", "waiver_ended"]
+
+
+def test_blindness_is_told_again_when_the_first_of_its_waivers_ends(lived: Lived) -> None:
+    lived.run(0, logins(0, "failed_logins", "brute_force"))
+    waive(lived.store, "failed_logins", 9)
+    second = waive(lived.store, "brute_force", 5)
+    with lived.store.begin() as db:
+        waivers.revoke(db, second, "ann", "a mistake", NOW + timedelta(hours=3))
+        assert findings.settle_waivers(db, SITE, NOW + timedelta(hours=3)) == 1
+
+    assert waived(lived.store)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("silenced", "quiet"),
+    [(["failed_logins"], False), (["failed_logins", "brute_force"], True), (["blind"], True)],
+    ids=["one of two checks", "both", "the finding itself"],
+)
+def test_silences_of_each_blinded_check_keep_the_blindness_quiet(
+    store: Store, silenced: list[str], quiet: bool
+) -> None:
+    with store.begin() as db:
+        for check in silenced:
+            more: dict[str, Any] = {"reason": "x", "by": "ann", "at": NOW, "begins": NOW}
+            silences.add(
+                db, SITE, check=check, host="web1", severity=1, ends=NOW + 600 * MINUTE, **more
+            )
+    alerter = Alerter(store, site())
+    alerter.step(NOW)
+    both = ("failed_logins", "brute_force")
+    lived = Lived(store)
+    lived.run(0, logins(0, *both, sees=True))
+    for minutes in (20, 40, 60):
+        lived.run(minutes, logins(minutes, *both))
+    alerter.step(NOW + 65 * MINUTE)
+
+    with store.read() as db:
+        (alert,) = alerts.open_alerts(db)
+    assert (alert.silenced, alert.check_id) == (quiet, "blind")
 
 
 def test_a_host_that_is_away_blinds_nothing(lived: Lived) -> None:

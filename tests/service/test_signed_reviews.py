@@ -46,7 +46,7 @@ from upkeep.store import (
     tables,
 )
 from upkeep.store.retention import Policy, prune
-from upkeep.verdicts import Measure, Severity
+from upkeep.verdicts import Measure, Severity, Status, Unknown
 from upkeep.verifying import problems_of
 from upkeep.waivers import Scope
 
@@ -261,6 +261,105 @@ def test_reminders_and_overdue_reviews_are_the_products_own_findings(opened: Rev
     assert told() == []
 
 
+# --- targets ---------------------------------------------------------------------------------------------------------
+USED = Measure("used", 70.0, "%")
+
+
+def measured(site: Reviewed) -> list[dict[str, Any]]:
+    """Return the series of the newest review's first measure, as they were kept."""
+    with site.store.read() as db:
+        content = files.content_of(db, site.one("fires").evidence_sha256)
+    series: list[dict[str, Any]] = json.loads(content or b"")["measures"][0]["series"]
+    return series
+
+
+def test_a_target_is_not_met_by_what_was_never_seen(site: Reviewed) -> None:
+    seen = {"web1": [result(measures=(USED,))], "web2": [result(measures=(USED,))]}
+    site.results = seen
+    site.go(at("2027-01-05 00:00"))
+    # web1 answers on one day of the week; web2 answers always, and its disk is not understood on two of them.
+    site.away = {"web1": (at("2027-01-05 12:00"), at("2027-01-11 00:00"))}
+    site.go(at("2027-01-07 12:00"))
+    for_nothing = result(Status.UNKNOWN, measures=(USED,), unknown=Unknown.CANNOT_SEE)
+    site.results = {**seen, "web2": [for_nothing]}
+    site.go(at("2027-01-10 00:00"))
+    site.results = seen
+    site.go(at("2027-01-11 12:00"))
+
+    web1, web2 = measured(site)
+    assert [one["meets"] for one in (web1, web2)] == [None, None]
+    # From Tuesday 03:00 to Tuesday 03:00, of which two ends are looked at by the audit too.
+    assert web1["seconds"] == web2["seconds"] == 7 * 86400
+    assert (web1["unseen_seconds"], web2["unseen_seconds"]) == (5 * 86400, 2 * 86400)
+    assert (web1["figure"], web1["mean"]) == (100.0, 70.0)
+
+    made = site.sign(site.one("fires").id, "ann", note="looked")
+    named = "disk_space: whether used meets its target is not known of / on web1: 71.4 % of the time was not seen"
+    assert named in made.lacking
+    with site.store.read() as db:
+        (record,) = records.of(db, "review", str(site.one("fires").id))
+    assert record["targets"] == [
+        {
+            "check": "disk_space", "name": "used", "rule": "within", "share": 99.0, "at_most": 80.0, "at_least": None,
+            "met": 0, "missed": 0, "unknown": 2, "left_out": 0, "figure": 100.0, "unseen": 0.714286,
+        }
+    ]  # fmt: skip
+    shown = upkeep(site, "review", "show", str(site.one("fires").id)).stdout
+    assert "disk_space: used %, at most 80, 99 % of the time" in shown
+    assert "5 days (71.4 %)" in shown
+    assert "unknown: 100 % of what was seen" in shown
+    as_json = json.loads(upkeep(site, "review", "show", str(site.one("fires").id), "--json").stdout)
+    assert as_json["review"]["evidence"]["measures"][0]["series"] == [web1, web2]
+
+
+def test_a_look_that_found_nothing_to_judge_is_no_gap(site: Reviewed) -> None:
+    site.results = {"web1": [result(measures=(USED,))]}
+    site.go(at("2027-01-05 00:00"))
+    quiet = result(Status.UNKNOWN, measures=(), unknown=Unknown.NOTHING_TO_JUDGE)
+    site.results = {"web1": [quiet]}
+    site.go(at("2027-01-10 00:00"))
+    site.results = {"web1": [result(measures=(USED,))]}
+    site.go(at("2027-01-11 12:00"))
+
+    (web1,) = measured(site)
+    assert (web1["meets"], web1["unseen_seconds"], web1["count"]) == (True, 0, 3)
+
+
+def test_a_subject_that_nobody_has_seen_in_this_time_is_listed(site: Reviewed) -> None:
+    site.results = {"web1": [result(measures=(USED,))], "web2": [result(measures=(USED,))]}
+    site.go(at("2027-01-04 12:00"))
+    site.away = {"web1": (at("2027-01-04 12:00"), at("2027-01-12 00:00"))}
+    site.go(at("2027-01-11 12:00"))
+
+    web1, web2 = measured(site)
+    assert (web1["host"], web1["meets"], web1["count"], web1["unseen"]) == ("web1", None, 0, 1.0)
+    assert (web1["mean"], web1["first"], web1["figure"]) == (None, None, None)
+    assert (web2["meets"], web2["unseen"]) == (True, 0)
+    shown = upkeep(site, "review", "show", str(site.one("fires").id)).stdout
+    told = [line.split() for line in shown.splitlines() if line.startswith("web1")]
+    assert told == [["web1", "/", *"-----", "6", "days", "(100", "%)", "unknown"]]
+
+
+def test_what_older_programs_kept_is_shown_as_it_was_reckoned(site: Reviewed) -> None:
+    site.results = {"web1": [result(measures=(USED,))]}
+    site.go(at("2027-01-11 12:00"))
+    review = site.one("fires")
+    with site.store.begin() as db:
+        document = review_evidence.shown(db, review)
+        measure = document["measures"][0]
+        del measure["rule"], measure["share"]
+        for one in measure["series"]:
+            for key in ("figure", "unseen", "unseen_seconds", "seconds"):
+                del one[key]
+        sha256 = review_evidence.keep(db, document)
+        reviews.set_evidence(db, review.id, sha256, review.gap, review.run_id)
+
+    shown = upkeep(site, "review", "show", str(review.id)).stdout
+
+    assert "disk_space: used %, at most 80\n" in shown
+    assert "met by its mean" in shown
+
+
 # --- the evidence ----------------------------------------------------------------------------------------------------
 def test_a_reviewer_sees_what_was_collected_for_exactly_this(site: Reviewed) -> None:
     def used(value: float) -> Measure:
@@ -327,7 +426,7 @@ def test_evidence_is_bounded_and_says_what_is_left_out(site: Reviewed) -> None:
 def test_evidence_that_was_renewed_must_be_looked_at_again(opened: Reviewed) -> None:
     review = opened.one("fires")
     opened.now += timedelta(minutes=5)
-    renewed = renew(opened.store, opened.installation, review, opened.now)
+    renewed = renew(opened.store, opened.installation, review, opened.now, opened.site.schedule)
     assert renewed != review.evidence_sha256
 
     with pytest.raises(UsageError, match="has changed since it was shown"):
@@ -342,7 +441,7 @@ def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed)
 
     opened.now += timedelta(minutes=5)
     with pytest.raises(UsageError, match="what was shown stays"):
-        renew(opened.store, opened.installation, review, opened.now)
+        renew(opened.store, opened.installation, review, opened.now, opened.site.schedule)
     said = upkeep(opened, "review", "renew", str(review.id)).stderr
     assert f"review {review.id} is signed: what was shown stays" in said
     assert opened.one("keys").evidence_sha256 == review.evidence_sha256
@@ -465,7 +564,12 @@ def test_what_a_machine_has_seen_is_passed_without_a_word(site: Reviewed) -> Non
 
     made = site.sign(site.one("fires").id, "ann", note="")
 
-    assert made.lacking == ("no machine collects yet: the pressure of each",)
+    # The site is two days old: nobody has seen the five before, so a target of the week is neither met nor missed.
+    unseen = "71.4 % of the time was not seen"
+    assert made.lacking == (
+        "no machine collects yet: the pressure of each",
+        f"disk_space: whether used meets its target is not known of / on web1: {unseen}",
+    )
 
 
 def test_a_due_time_that_was_missed_is_not_passed_by_what_others_saw(site: Reviewed) -> None:
@@ -506,7 +610,7 @@ def test_what_opened_since_the_evidence_is_told_and_what_was_shown_is_not(site: 
     site.results = {"web1": [old, worse, back, result(subject="/new")]}
     site.go(at("2027-01-06 04:00"))
     assert since() == [("/back", "high")]
-    renewed = renew(site.store, site.installation, review, site.now)
+    renewed = renew(site.store, site.installation, review, site.now, site.site.schedule)
     review = site.one("fires")
     assert (since(), review.evidence_sha256) == ([], renewed)
 

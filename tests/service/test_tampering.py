@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_SECONDS
 from reviewed_site import Reviewed
 from service.copies import Copies
 from service.test_signed_reviews import at, begin, upkeep
@@ -15,12 +19,16 @@ from sqlalchemy import text
 from store_samples import result
 
 from upkeep import chain_end
+from upkeep.alerts.alerter import Alerter
+from upkeep.chain_watch import ChainWatch
 from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation
 from upkeep.reviewing import By, Given, Handing, hand_over, renew
 from upkeep.reviews import FollowUp, Form, Signer, Verdict, record_of
+from upkeep.schedule_file import Alerts
+from upkeep.serve import make_steps
 from upkeep.settings import Settings
-from upkeep.store import Store, records, reviews
+from upkeep.store import Store, alerts, findings, records, reviews
 from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity
 from upkeep.verifying import problems_of, remarks_of
@@ -36,7 +44,7 @@ def fill(site: Reviewed) -> None:
     hand_over(site.store, site.site.key, site.installation, site.site.schedule, till,
               Handing("legal", "they count it"), by, site.now)  # 6  # fmt: skip
     site.now += timedelta(minutes=5)
-    renew(site.store, site.installation, site.one("till"), site.now)  # 7
+    renew(site.store, site.installation, site.one("till"), site.now, site.site.schedule)  # 7
     site.sign(till, "cat", alone="nobody else counts")  # 8
     site.sign(keys, "ann")  # 9; it waits for a second
     site.sign(deeds, "cat")  # 10
@@ -95,6 +103,12 @@ def verified(site: Reviewed) -> list[str]:
     end = chain_end.noted(site.installation.folder, site.store)
     with site.store.read() as db:
         return list(problems_of(db, site.installation.trusted, end))
+
+
+def noted(site: Reviewed) -> str:
+    end = chain_end.noted(site.installation.folder, site.store)
+    assert end
+    return end.sha256
 
 
 COLUMNS = (
@@ -233,7 +247,7 @@ def test_nobody_signs_hands_over_or_renews_what_was_changed(site: Reviewed) -> N
     with pytest.raises(UsageError, match="review 5 was changed in the database: its title is 'x'"):
         hand_over(site.store, site.site.key, site.installation, site.site.schedule, 5, to, by, site.now)  # fmt: skip
     with pytest.raises(UsageError, match="review 5 was changed"):
-        renew(site.store, site.installation, review_of(site, 5), site.now)
+        renew(site.store, site.installation, review_of(site, 5), site.now, site.site.schedule)
 
 
 # --- what older programs wrote ---------------------------------------------------------------------------------------
@@ -412,3 +426,103 @@ def test_what_was_restored_is_the_end_from_then_on(site: Reviewed) -> None:
 
     chain_end.note(site.installation.folder, site.store, restored=True)
     assert [one for one in verified(site) if "at the end" in one] == []
+
+
+# --- who hears of it -------------------------------------------------------------------------------------------------
+def watched(site: Reviewed, watch: ChainWatch, now: datetime) -> list[tuple[str, str, str, str]]:
+    """Let a driver verify the chain; return its findings of it: severity, message, remedy, state."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    before = watch.verified_at
+    watch.step(now)
+    while watch.verified_at == before and time.monotonic() < ends:
+        watch.step(now)
+        time.sleep(0.01)
+    assert watch.verified_at == now
+    with site.store.read() as db:
+        found = findings.open_ones(db, everything=True, site=site.site.key)
+    return [
+        (one.severity.value, one.message, one.remedy, one.status)
+        for one in found
+        if one.check_id == "record_chain"
+    ]
+
+
+def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> None:
+    watch, remedy = ChainWatch(site.store, site), f"upkeep review verify -i {site.site.name}"
+    assert watched(site, watch, site.now) == []
+    schedule = site.site.schedule.model_copy(update={"alerts": Alerts()})
+    alerter = Alerter(site.store, replace(site.site, schedule=schedule))
+    alerter.step(site.now)
+
+    forced(site.store, "UPDATE review SET title = 'x' WHERE id = 1")
+    again = ChainWatch(site.store, site)  # a driver that starts looks at once
+    later = site.now + timedelta(minutes=1)
+    broken = "review 1: its title is 'x'; recorded was 'Fire extinguishers'"
+    assert watched(site, again, later) == [("high", broken, remedy, "open")]
+    alerter.step(later)
+    with site.store.read() as db:
+        (alert,) = [one for one in alerts.open_alerts(db) if one.check_id == "record_chain"]
+    assert (alert.severity, alert.team) == (2, "ops")
+
+    # As long as it is broken, it is looked at each hour; and a day later by who has found it whole.
+    forced(site.store, "UPDATE review SET title = 'Fire extinguishers' WHERE id = 1")
+    again.step(later + timedelta(minutes=59))
+    assert again.verified_at == later
+    now = later + timedelta(hours=1)
+    whole = "every record and review is as it was signed"
+    assert watched(site, again, now) == [("high", broken, remedy, "resolved")]
+    with site.store.read() as db:
+        (one,) = [one for one in findings.open_ones(db, True) if one.check_id == "record_chain"]
+        assert findings.history(db, one.id)[-1][1:] == ("resolved", whole)
+    alerter.step(now)
+    with site.store.read() as db:
+        assert [one for one in alerts.open_alerts(db) if one.check_id == "record_chain"] == []
+
+    again.step(now + timedelta(hours=23, minutes=59))
+    assert again.verified_at == now
+    forced(site.store, ROW.format(5), NEWEST.format(11))
+    end = f"record 12 is missing at the end: this installation has noted the last one, of the hash {noted(site)}"
+    assert watched(site, again, now + timedelta(days=1))[0][:2] == ("high", end)
+
+
+@on_sqlite
+def test_a_clock_that_goes_back_does_not_put_it_off(site: Reviewed) -> None:
+    watch = ChainWatch(site.store, site)
+    assert watched(site, watch, site.now + timedelta(days=400)) == []
+    forced(site.store, "UPDATE review SET title = 'x' WHERE id = 1", ROW.format(5))
+
+    ((_severity, message, _remedy, state),) = watched(site, watch, site.now)
+
+    assert message == "review 1: its title is 'x'; recorded was 'Fire extinguishers'; and 1 more"
+    assert state == "open"
+
+
+@on_sqlite
+def test_what_cannot_be_verified_is_broken_or_tried_again(site: Reviewed) -> None:
+    path = chain_end._path(site.installation.folder, site.store)
+    was = path.read_text()
+    path.write_text("nothing of ours")
+    try:
+        (told,) = watched(site, ChainWatch(site.store, site), site.now)
+    finally:
+        path.write_text(was)
+    assert told[1] == f"{path}: found something else than the number and hash of a record"
+
+    watch = ChainWatch(site.store, site)
+    forced(site.store, "ALTER TABLE signature RENAME TO elsewhere")
+    with pytest.raises(StoreError):  # the worker says it, and comes again
+        watched(site, watch, site.now)
+    forced(site.store, "ALTER TABLE elsewhere RENAME TO signature")
+    assert watched(site, watch, site.now + timedelta(seconds=5))[0][3] == "resolved"
+
+
+@on_sqlite
+def test_a_driver_that_ends_does_not_wait_for_the_whole_chain(site: Reviewed) -> None:
+    watch = ChainWatch(site.store, site)
+    watch.step(site.now)
+    watch.stop(PATIENCE_SECONDS)
+    assert [one.name for one in threading.enumerate() if one.name == "verifying"] == []
+
+
+def test_serve_verifies_the_chain(site: Reviewed) -> None:
+    assert "records" in [one.name for one in make_steps(site.site.name, site.store)]

@@ -168,7 +168,9 @@ def test_a_review_shows_what_it_asks_what_was_collected_and_what_is_missing(
     assert "Read each gauge." in told
     assert "No machine collects yet: the pressure of each" in told
     assert "at most 80" in told
-    assert '<span class="fail">✗ missed</span>' in told
+    assert '<span class="fail">✗ missed: 0 % of what was seen</span>' in told
+    assert "at most 80, 99 % of the time" in told
+    assert '<th scope="col" class="number">Unseen</th>' in told
     assert '<a href="https://plans.example.org/" rel="noreferrer">The plan</a>' in told
     assert "91 % used &lt;/h1&gt;&lt;script&gt;" in told
     assert "<script>alert" not in told
@@ -324,7 +326,7 @@ def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
 ) -> None:
     old = site.one("fires").evidence_sha256
     site.now += timedelta(minutes=5)
-    new = renew(site.store, site.installation, site.one("fires"), site.now)
+    new = renew(site.store, site.installation, site.one("fires"), site.now, site.site.schedule)
 
     refused = send(ann, site, "fires", evidence=old, password=password)
     assert refused.status_code == 422

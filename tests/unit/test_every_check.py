@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,20 @@ def test_a_checks_limits_do_not_share_names_with_its_gathers_parameters(
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_says_what_each_of_its_measures_is_like(name: str, check: Check) -> None:
+    source = Path(sys.modules[f"upkeep.checks.{name}"].__file__ or "").read_text(encoding="utf-8")
+    given = [
+        node.args[0].value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Measure"
+        if isinstance(node.args[0], ast.Constant)
+    ]
+
+    assert set(given) <= set(check.measures)
+    assert bool(given) == bool(check.measures)
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
 def test_a_check_fails_its_canary(name: str, check: Check) -> None:
     canary = json.loads((TESTS / "canaries" / f"{name}.json").read_text(encoding="utf-8"))
     assert canary["origin"]
@@ -59,6 +75,7 @@ def test_a_check_fails_its_canary(name: str, check: Check) -> None:
     )
 
     assert verdict is not None
+    assert {one.name for one in verdict.measures} <= set(check.measures)
     assert (verdict.status, verdict.severity) == (Status.FAIL, Severity(canary["severity"]))
 
 

@@ -27,8 +27,17 @@ def check(now: dict[str, int], since: dict[str, int] = NOTHING, **more: Any) -> 
     return {"check": "disk_space", "now": now, "since": since, **more}
 
 
-def measure(*series: str) -> dict[str, Any]:
-    return {"check": "disk_space", "name": "used", "series": list(series)}
+def measure(*series: dict[str, Any], at_most: float | None = None) -> dict[str, Any]:
+    limits = {"at_most": at_most, "at_least": None}
+    return {"check": "disk_space", "name": "used", **limits, "series": list(series)}
+
+
+def line(meets: bool | None = None, *, count: int = 3, unseen: float = 0.0) -> dict[str, Any]:
+    base = {"host": "web1", "subject": "/", "count": count}
+    return base | {"meets": meets, "unseen": unseen}
+
+
+NOT_KNOWN = "disk_space: whether used meets its target is not known of"
 
 
 def evidence(
@@ -55,7 +64,15 @@ def evidence(
         (evidence(check(SEEN, seen_at=SINCE)), Lacking(True, (DISK,))),
         (evidence(check(NOTHING), check(SEEN)), Lacking(False, (DISK,))),
         (evidence(check(NOTHING), measures=[measure()]), Lacking(True, (DISK, USED))),
-        (evidence(check(NOTHING), measures=[measure("x")]), Lacking(False, (DISK,))),
+        (evidence(check(NOTHING), measures=[measure(line())]), Lacking(False, (DISK,))),
+        (evidence(check(NOTHING), measures=[measure(line(count=0))]), Lacking(True, (DISK, USED))),
+        (evidence(check(SEEN), measures=[measure(line(True), line(False), at_most=80)]), Lacking(False)),
+        (evidence(check(SEEN), measures=[measure(line(unseen=0.9), at_most=80)]),
+         Lacking(False, (f"{NOT_KNOWN} / on web1: 90 % of the time was not seen",))),
+        (evidence(check(SEEN), measures=[measure(line(unseen=0.9))]), Lacking(False)),
+        (evidence(check(SEEN), measures=[measure(*[line(count=0, unseen=1.0)] * 12, at_most=80)]),
+         Lacking(False, (USED, *[f"{NOT_KNOWN} / on web1: 100 % of the time was not seen"] * 10,
+                         f"{NOT_KNOWN} 2 more"))),
         (evidence(check(SEEN), run=None), Lacking(True, (NO_RUN,))),
         (evidence(check(SEEN), run=None, gap="nothing was collected: no driver was there"),
          Lacking(True, ("nothing was collected: no driver was there", NO_RUN))),
@@ -67,7 +84,8 @@ def evidence(
         "no evidence", "nothing asked", "nothing asked, and a gap of the schedule", "seen", "what fails is seen",
         "unknown now, seen in between", "a gap of the schedule beside what was seen", "all unknown", "never answered",
         "never answered, by an older program", "seen before the time", "seen at its very begin", "one of two checks",
-        "neither checks nor values", "values only", "no run", "missed, though others have looked", "no host answered",
+        "neither checks nor values", "values only", "subjects without a value", "a target that is met, and one that is missed",
+        "too little of it was seen for its target", "too little of a trend", "many of which nobody knows", "no run", "missed, though others have looked", "no host answered",
         "a run that has not begun to see", "a host that did not answer",
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ import icalendar
 import ics
 import jsonschema
 import pytest
+import yaml
 from command_runner import CliRunner
 from dateutil.rrule import rrulestr
 
@@ -304,6 +305,80 @@ def test_a_severity_rules_check(check: str, text: str | None) -> None:
     assert [one.text.replace("disk_inodes", "disk_space") for one in found] == (
         [text] if text else []
     )
+
+
+@pytest.mark.parametrize(
+    ("measure", "kind", "text"),
+    [
+        ("{check: disk_space, name: used}", "", ""),
+        ("{check: disk_space, name: used, at_most: 80}", "", ""),
+        ("{check: disk_space, name: used, at_least: 99}", "", ""),
+        ("{check: disk_space, name: used, at_least: 99.9}", "rule not said",
+         "lets 'used' of disk_space be below 99.9 for 1 % of the time"),
+        ("{check: disk_space, name: used, at_least: 99.9, rule: within}", "", ""),
+        ("{check: disk_space, name: used, at_least: 99.9, share: 99.9}", "", ""),
+        ("{check: disk_space, name: usde, at_most: 80}", "no such measure",
+         "shows 'usde' of disk_space, which it does not give; did you mean 'used'?"),
+        ("{check: certificate_chain, name: left}", "no such measure",
+         "shows 'left' of certificate_chain, which it does not give"),
+        ("{check: disk_space, name: available, at_least: 5}", "rule not said",
+         "holds 'available' of disk_space to its target always: one look outside misses it"),
+        ("{check: disk_space, name: available, at_least: 5, rule: worst}", "", ""),
+        ("{check: disk_space, name: available, at_least: 5, share: 90}", "", ""),
+        ("{check: file_system_errors, name: errors, at_most: 0}", "rule not said",
+         "holds 'errors' of file_system_errors to its target by what was counted from one review to the next"),
+        ("{check: file_system_errors, name: errors, at_most: 0, rule: total}", "", ""),
+        ("{check: disk_space, name: used, at_most: 80, rule: total}", "rule does not fit",
+         "adds up 'used' of disk_space, which is a share, and no counter"),
+        ("{check: response_time, name: request_time_p95, at_most: 4}", "never looked at",
+         "shows 'request_time_p95' of response_time, and no procedure with a `rule` asks for response_time: all of its"
+         " time is unseen"),
+        ("{check: swap_used, name: used}", "never looked at",
+         "shows 'used' of swap_used, and no procedure with a `rule` asks for swap_used: all of its time is unseen"),
+    ],
+)  # fmt: skip
+def test_lint_says_what_a_target_means(measure: str, kind: str, text: str) -> None:
+    review = {"id": "fires", "title": "Fires", "measures": [yaml.safe_load(measure)]}
+    checks = ["disk_space", "file_system_errors"]
+    procedures = {
+        "audit": {"title": "A", "rule": "daily 03:00", "checks": checks, "reviews": [review]},
+        "by-hand": {"title": "By hand", "checks": ["swap_used"]},
+    }
+
+    found = [
+        one
+        for one in lint(calendars(procedures=procedures), NOW)
+        if one.about == "review audit fires"
+    ]
+
+    assert [(one.kind, one.text) for one in found] == ([(kind, text)] if kind else [])
+    assert all(one.key == ("procedures", "audit", "reviews", 0, "measures", 0) for one in found)
+    kinds = schema("schedule_lint")["properties"]["remarks"]["items"]["properties"]["kind"]["enum"]
+    assert {one.kind for one in found} <= set(kinds)
+    assert all(one.remedy for one in found)
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ("{check: disk_space, name: used, rule: worst}", "at_most or at_least beside rule and share"),
+        ("{check: disk_space, name: used, at_most: 8, rule: best}", "'within', 'worst' or 'total'"),
+        ("{check: disk_space, name: used, at_most: 8, rule: worst, share: 9}", "share with the rule within; the rule is worst"),
+        ("{check: disk_space, name: used, at_most: 8, share: 0}", "more than 0"),
+        ("{check: disk_space, name: used, at_most: 8, share: 101}", "at most 100"),
+    ],
+)  # fmt: skip
+def test_a_target_that_cannot_be_meant_is_a_mistake(
+    tmp_path: Path, measure: str, said: str
+) -> None:
+    path = tmp_path / "schedule.yml"
+    path.write_text(
+        "procedures:\n  audit:\n    title: A\n    rule: daily 03:00\n    reviews:\n"
+        f"      - id: fires\n        title: Fires\n        measures:\n          - {measure}\n"
+    )
+
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        load_schedule(path)
 
 
 def test_each_remark_has_its_place(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from upkeep.schedule_file import Alerts
 from upkeep.silences import (
     Scope,
     Silence,
+    keep_quiet,
     needs_another,
     refuse,
     refuse_approval,
@@ -63,6 +64,43 @@ def test_what_is_silenced_by_name_only_is_covered_by_no_pattern(
     for severity in (1, 2, 3, 4):
         assert one.covers("brute_force", "web1", severity, by_name=True) is covers
     assert one.covers("disk_0", "web1", 2, by_name=False) is (check == "*")
+
+
+def quiet(check: str, host: str = "web1", severity: int = 2, *, waits: bool = False) -> Silence:
+    return replace(
+        MADE, check_pattern=check, host_pattern=host, severity=severity, needs_approval=waits
+    )
+
+
+@pytest.mark.parametrize(
+    ("silences", "blinds", "kept"),
+    [
+        ([quiet("blind")], ("failed_logins", "brute_force"), True),
+        ([quiet("blind")], (), True),
+        ([quiet("failed_logins")], ("failed_logins",), True),
+        ([quiet("failed_logins")], ("failed_logins", "brute_force"), False),
+        ([quiet("failed_logins"), quiet("brute_force")], ("failed_logins", "brute_force"), True),
+        ([quiet("failed_logins")], (), False),
+        ([quiet("disk_space")], ("disk_space",), True),
+        ([quiet("disk_*")], ("disk_space",), False),
+        ([quiet("disk_space", "web*")], ("disk_space",), False),
+        ([quiet("disk_space", "web2")], ("disk_space",), False),
+        ([quiet("disk_space", severity=3)], ("disk_space",), False),
+        ([quiet("disk_space", waits=True)], ("disk_space",), False),
+        ([quiet("*", "*")], ("disk_space",), False),
+        ([], ("disk_space",), False),
+    ],
+    ids=[
+        "the finding itself", "the finding itself, of which nobody knows what it blinds", "its only check",
+        "one of two checks", "both checks, by two silences", "nothing is blinded", "a harmless check",
+        "a pattern of checks", "a pattern of hosts", "another host", "for what is less severe",
+        "waits for a second person", "everything", "no silence",
+    ],
+)  # fmt: skip
+def test_blindness_is_silenced_by_its_own_name_or_by_that_of_each_check_that_is_blind(
+    silences: list[Silence], blinds: tuple[str, ...], kept: bool
+) -> None:
+    assert keep_quiet(silences, "blind", "web1", 2, by_name=True, blinds=blinds) is kept
 
 
 def test_it_covers_nothing_until_somebody_else_has_said_yes() -> None:

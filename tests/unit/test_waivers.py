@@ -21,6 +21,7 @@ from upkeep.waivers import (
     refuse_request,
     refuse_revocation,
     refuse_width,
+    together,
     width,
 )
 from upkeep.width import Watched
@@ -54,6 +55,49 @@ def test_all_four_must_fit(
     check: str, host: str, subject: str, severity: Severity, covers: bool
 ) -> None:
     assert SCOPE.covers(check, host, subject, severity) is covers
+
+
+CAUSE = "auth_log: journal"
+
+
+def blind_waiver(number: int, check: str = "failed_logins", **change: Any) -> Waiver:
+    """Return a waiver on web1 that accepts all of a check up to high, and ends after so many days."""
+    scope = Scope(check, "web1", "*", Severity.HIGH)
+    ends_at = NOW + number * DAY
+    return replace(HELD, id=number, scope=replace(scope, **change), ends_at=ends_at)
+
+
+@pytest.mark.parametrize(
+    ("waivers", "blinds", "numbers"),
+    [
+        ([blind_waiver(1, "blind")], ("failed_logins", "brute_force"), (1,)),
+        ([blind_waiver(1, "blind")], (), (1,)),
+        ([blind_waiver(1), blind_waiver(2, "blind")], ("failed_logins",), (2,)),
+        ([blind_waiver(1)], ("failed_logins",), (1,)),
+        ([blind_waiver(1)], ("failed_logins", "brute_force"), ()),
+        ([blind_waiver(5), blind_waiver(2, "brute_force")], ("failed_logins", "brute_force"), (2, 5)),
+        ([blind_waiver(5), blind_waiver(9), blind_waiver(7, "brute_force")], ("brute_force", "failed_logins"), (7, 9)),
+        ([blind_waiver(1)], (), ()),
+        ([blind_waiver(1, host_pattern="web*")], ("failed_logins",), ()),
+        ([blind_waiver(1, host_pattern="web2")], ("failed_logins",), ()),
+        ([blind_waiver(1, subject_glob="auth_log: *")], ("failed_logins",), (1,)),
+        ([blind_waiver(1, subject_glob="journal")], ("failed_logins",), ()),
+        ([blind_waiver(1, severity=Severity.MEDIUM)], ("failed_logins",), ()),
+        ([], ("failed_logins",), ()),
+    ],
+    ids=[
+        "the finding itself", "the finding itself, of which nobody knows what it blinds", "both", "its only check",
+        "one of two checks", "both checks, by two waivers", "of each check the one that ends last", "nothing is blinded",
+        "a pattern of hosts", "another host", "a glob of the cause", "one subject of the check", "worse than accepted",
+        "no waiver",
+    ],
+)  # fmt: skip
+def test_blindness_is_waived_by_its_own_name_or_by_each_check_that_is_blind(
+    waivers: list[Waiver], blinds: tuple[str, ...], numbers: tuple[int, ...]
+) -> None:
+    found = together(waivers, "blind", "web1", CAUSE, Severity.HIGH, blinds)
+
+    assert tuple(one.id for one in found) == numbers
 
 
 def test_a_subject_fits_itself_whatever_is_in_it() -> None:

@@ -23,9 +23,9 @@ from upkeep.alerts.policy import Times
 from upkeep.errors import ConfigurationError
 from upkeep.inventory import Place, read_places
 from upkeep.schedule_file import Schedule, Step
-from upkeep.silences import Silence
+from upkeep.silences import Silence, keep_quiet
 from upkeep.site import Site
-from upkeep.store import Store, alerts, blind, findings, outbox, silences
+from upkeep.store import Store, alerts, blind, blind_spots, findings, outbox, silences
 from upkeep.store.outbox import Letter
 from upkeep.store.texts import name
 
@@ -86,7 +86,9 @@ class Alerter:
     def _quiet(self, db: Any, now: datetime) -> _Quiet:
         window = self.calendar.window(now) is not None
         longest = timedelta(seconds=self.site.schedule.alerts.longest_silence)
-        return _Quiet(tuple(silences.lasting(db, self.key, now, longest=longest)), window)
+        lasting = tuple(silences.lasting(db, self.key, now, longest=longest))
+        named = {one.host_pattern for one in lasting}
+        return _Quiet(lasting, window, blind_spots.blinded(db, self.key, named))
 
     def _retire_unscheduled(self, db: Any, now: datetime) -> None:
         """Retire findings of checks that no procedure asks for any more, once per revision of the schedule."""
@@ -146,20 +148,25 @@ class Alerter:
 
 @dataclass(frozen=True)
 class _Quiet:
-    """What is kept quiet now."""
+    """What is kept quiet now. blinded: the checks that a cause blinds, on hosts that a silence names."""
 
     silences: tuple[Silence, ...]
     in_window: bool
+    blinded: Mapping[tuple[str, str], tuple[str, ...]]
 
     def covers(self, _alert: Alert, member: Member) -> bool:
         """Say if nobody is told of the finding for now."""
         waits = member.severity in policy.SILENT_IN_WINDOWS
         if self.in_window and waits and not severities.is_security(member.check):
             return True
-        by_name = severities.by_name_only(member.check)
-        return any(
-            one.covers(member.check, member.host, member.severity, by_name=by_name)
-            for one in self.silences
+        is_blind = member.check == findings.BLIND
+        return keep_quiet(
+            self.silences,
+            member.check,
+            member.host,
+            member.severity,
+            by_name=severities.by_name_only(member.check),
+            blinds=self.blinded.get((member.host, member.subject), ()) if is_blind else (),
         )
 
 

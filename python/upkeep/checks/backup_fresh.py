@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ CHECK = Check(
     gather="backups",
     params=Params(),
     judge=judge,
+    measures={"age": Kind.STATE, "backups": Kind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; 45 CFR 164.308(a)(7)(ii)(A)",
     remedy="run the set's backup by hand and read its log",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

@@ -13,7 +13,16 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
+from upkeep.verdicts import (
+    Kind,
+    Measure,
+    Severity,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ CHECK = Check(
     gather="backups",
     params=Params(),
     judge=judge,
+    measures={"reading": Kind.LATENCY, "members": Kind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",
     remedy="keep the backup before it, and make a new one",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

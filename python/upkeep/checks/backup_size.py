@@ -12,7 +12,7 @@ from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, nothing_to_judge, passed
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ CHECK = Check(
     gather="backups",
     params=Params(),
     judge=judge,
+    measures={"size": Kind.STATE},
     source="Barman, last_backup_minimum_size; borgmatic, spot check",
     remedy="compare the newest backup's list of contents with that of the one before",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
 from upkeep.remedies import block
-from upkeep.verdicts import Measure, Severity, Verdict, failed
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
+    measures={"failed_logins_in_burst": Kind.STATE},
     source="Wazuh rules 5712 and 5720 (8 failures of one source); fail2ban's findtime of 10 minutes; "
     "MITRE ATT&CK T1110.001",
     remedy="block the source, and let sshd take keys only",

@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.certificate_parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.certificates import Validity, load, validity
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Status, Verdict, failed, passed, unknown
 
 DAY_SECONDS = 86_400
 
@@ -90,6 +90,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
+    measures={"left": Kind.STATE},
     parts=subjects,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt: renew when a third of the lifetime is left",
     remedy="certbot renew && systemctl reload nginx  # or what else renews it and serves it",

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, numbers, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ CHECK = Check(
     gather="databases",
     params=Params(),
     judge=judge,
+    measures={"used": Kind.SHARE, "connections": Kind.STATE, "idle in transaction": Kind.STATE},
     source="check_postgres, backends 90/95 %; MySQLTuner, connections < 85 %; redis.conf, maxclients",
     remedy="psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'  # who holds them",
 )

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.remedies import quote
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
+    measures={"held": Kind.STATE, "files": Kind.STATE},
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
     remedy="lsof +L1  # who holds them; restart it",
 )

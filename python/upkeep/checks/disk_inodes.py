@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import numbers
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
+    measures={"inodes used": Kind.SHARE},
     source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",
     remedy="du -x --inodes {subject} | sort -n | tail -20  # find the folder with the most files",
 )

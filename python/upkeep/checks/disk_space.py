@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.readings import numbers, size_text
 from upkeep.remedies import about
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 GIB = 1024**3
 
@@ -78,6 +78,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
+    measures={"used": Kind.SHARE, "available": Kind.STATE},
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
     remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # find what grows",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

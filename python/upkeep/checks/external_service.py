@@ -19,7 +19,7 @@ from upkeep.check import Check
 from upkeep.readings import figure, short
 from upkeep.remedies import about, quote
 from upkeep.timings import try_times
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ CHECK = Check(
     gather="services",
     params=Params(),
     judge=judge,
+    measures={"answered": Kind.SHARE, "mean": Kind.LATENCY},
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
     remedy="try it from the host: the name, the port, and what it says",
     controls=("45 CFR 164.308(a)(7)(i)",),

@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.log_verdicts import items, nothing_wrong, number, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
+    measures={"failed_logins_per_hour": Kind.STATE},
     source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",
     remedy="journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'  # who it was; then "
     "block the source, or lock the account",

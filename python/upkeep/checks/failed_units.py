@@ -11,7 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.readings import figure, short
 from upkeep.remedies import quote
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
 
@@ -98,6 +98,7 @@ CHECK = Check(
     gather="systemd_units",
     params=Params(),
     judge=judge,
+    measures={"failed units": Kind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
     remedy="systemctl --failed --no-pager  # read the journal of each; when it is fixed: systemctl reset-failed",
 )

@@ -11,7 +11,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import numbers
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ CHECK = Check(
     gather="host_resources",
     params=Params(),
     judge=judge,
+    measures={"used": Kind.SHARE, "open": Kind.STATE},
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
     remedy="lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail  # who holds them",
 )

@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
+    measures={"errors": Kind.COUNTER},
     source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",
     remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # the cause; then look at the disk "
     "(smartctl), and check it unmounted",

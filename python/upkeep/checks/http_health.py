@@ -17,8 +17,8 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import short
-from upkeep.timings import TryTimes, finite, try_times
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.timings import STEPS, TryTimes, finite, try_times
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,10 @@ CHECK = Check(
     gather="http_health",
     params=Params(),
     judge=judge,
+    measures={
+        "answered": Kind.SHARE,
+        **dict.fromkeys(("mean", "p50", "p95", *STEPS), Kind.LATENCY),
+    },
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
     remedy="curl -isS {subject}  # ask it from the host and read what it says; then its log",
     controls=("45 CFR 164.308(a)(7)(i)",),

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import numbers
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ CHECK = Check(
     gather="host_resources",
     params=Params(),
     judge=judge,
+    measures={
+        "load per core": Kind.STATE,
+        "waited for cpu": Kind.SHARE,
+        "waited for io": Kind.SHARE,
+        "waited for memory": Kind.SHARE,
+    },
     source="proc_loadavg(5); node_exporter's mixin, NodeSystemSaturation 2; Checkmk CPU load (5, 10) per core",
     remedy="ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20  # what runs, and what waits (D)",
 )

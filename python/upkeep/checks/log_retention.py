@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.remedies import about
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
+    measures={"archives": Kind.STATE, "archive_bytes": Kind.STATE, "overdue_bytes": Kind.STATE},
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.316(b)(2)(i)",),

@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
 # An archive's name has no zone: it may be ahead by less than a day.
@@ -177,6 +177,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
+    measures={"size": Kind.STATE, "archives": Kind.STATE, "collecting": Kind.STATE},
     source="logrotate(8); Lynis LOGG-2146, LOGG-2148",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.312(b)",),

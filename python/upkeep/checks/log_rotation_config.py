@@ -14,7 +14,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.remedies import about, quote
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
+    measures={"logs": Kind.STATE, "stanzas": Kind.STATE},
     source="logrotate(8); Lynis LOGG-2148",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.312(b)",),

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
+    measures={"failures_before_login": Kind.STATE},
     source="Wazuh rule 40112 (authentication failures followed by a success); fail2ban's maxretry of 5; "
     "MITRE ATT&CK T1110",
     remedy="ask the account's owner; if it was not them, lock the account (usermod -L) and end its "

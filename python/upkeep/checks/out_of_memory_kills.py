@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ CHECK = Check(
     gather="oom_kills",
     params=Params(),
     judge=judge,
+    measures={"kills": Kind.STATE},
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
     remedy="journalctl -k -g 'Killed process|oom-kill' --since -1d --no-pager  # what was killed, and by what limit",
 )

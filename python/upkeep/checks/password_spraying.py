@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
+    measures={"accounts_tried_by_one_source": Kind.STATE},
     source="MITRE ATT&CK T1110.003",
     remedy="block the source, and see whether any of the accounts let it in",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),

@@ -14,7 +14,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 CHANGE_DEFAULT = (
     "a reboot alone does not start it; make it the default: grubby --set-default /boot/vmlinuz-RELEASE on Red Hat's, "
@@ -99,6 +99,7 @@ CHECK = Check(
     gather="reboot",
     params=Params(),
     judge=judge,
+    measures={"pending": Kind.STATE},
     source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",
     remedy="reboot it in the next maintenance window",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),

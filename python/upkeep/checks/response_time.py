@@ -23,6 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.log_verdicts import (
     ACCESS_FORMAT,
+    UNREAD_SHARE,
     items,
     number,
     partly_read,
@@ -31,6 +32,7 @@ from upkeep.log_verdicts import (
     unread_share,
 )
 from upkeep.verdicts import (
+    Kind,
     Measure,
     Severity,
     Status,
@@ -178,6 +180,13 @@ CHECK = Check(
     gather="access_log",
     params=Params(),
     judge=judge,
+    measures={
+        "request_time_mean": Kind.LATENCY,
+        "request_time_p95": Kind.LATENCY,
+        "request_time_p99": Kind.LATENCY,
+        "timed_requests": Kind.STATE,
+        UNREAD_SHARE: Kind.SHARE,
+    },
     source="Astral Core's maintenance schedule, daily: mean response time below 2 s",
     remedy="vmstat 1 5  # then look at the route named, and at what it waits for: database, upstream, disk",
 )

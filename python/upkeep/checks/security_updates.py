@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import figure, numbers, short
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ CHECK = Check(
     gather="package_updates",
     params=Params(),
     judge=judge,
+    measures={"pending": Kind.STATE},
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",
     remedy="apt-get -s dist-upgrade | grep -i security; apt-mark showhold  # see them, then install them",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),

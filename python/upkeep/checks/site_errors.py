@@ -21,6 +21,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import Check
 from upkeep.log_verdicts import (
     ACCESS_FORMAT,
+    UNREAD_SHARE,
     items,
     number,
     partly_read,
@@ -28,7 +29,16 @@ from upkeep.log_verdicts import (
     short,
     unread_share,
 )
-from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
+from upkeep.verdicts import (
+    Kind,
+    Measure,
+    Severity,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,7 @@ CHECK = Check(
     gather="access_log",
     params=Params(),
     judge=judge,
+    measures={"requests": Kind.STATE, "server_error_share": Kind.SHARE, UNREAD_SHARE: Kind.SHARE},
     source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
     remedy="tail -n 50 /var/log/nginx/error.log  # or the application's journal: what is said of the routes named",
 )

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check
 from upkeep.readings import numbers, size_text
-from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ CHECK = Check(
     gather="host_resources",
     params=Params(),
     judge=judge,
+    measures={"used": Kind.SHARE},
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
     remedy="grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail  # who was swapped out",
 )

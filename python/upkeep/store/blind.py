@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.check import load
 from upkeep.remedies import command
-from upkeep.store import findings, tables
+from upkeep.store import blind_spots, findings, tables
 from upkeep.store.observed import latest_row, passed_row
 from upkeep.store.statements import Values, batched, upsert
 from upkeep.store.texts import fingerprint, name, told
@@ -56,7 +55,7 @@ def _settle(
     at: datetime,
 ) -> None:
     table = tables.blind_spot
-    known = _spots(db, site, looks)
+    known = blind_spots.of_hosts(db, site, looks, lock=True)
     before = _seen_before(db, site, looks)
     rows: list[Values] = []
     for host, look in looks.items():
@@ -80,14 +79,17 @@ def _fail_and_pass(
 ) -> None:
     """Fail the causes that blind checks of these hosts, and pass those that do not any more."""
     checks = load()
-    gathers = {one: check.gather for one, check in checks.items()}
     intruders = {one for one, check in checks.items() if check.detects_intruders}
-    spots = _spots(db, site, hosts)
+    spots = blind_spots.of_hosts(db, site, hosts, lock=True)
     rows: list[Values] = []
     first = set()
     for host in hosts:
         found = blind_ones(
-            spots.get(host, {}).values(), at, after, gathers=gathers, intruders=intruders
+            spots.get(host, {}).values(),
+            at,
+            after,
+            gathers=blind_spots.gathers(),
+            intruders=intruders,
         )
         for one in found:
             rows.append(_failed(site, host, one, at, run_id))
@@ -131,21 +133,6 @@ def _row(site: str, host: str, one: Spot) -> Values:
         "looks": one.looks,
         "from_first": one.from_first,
     }
-
-
-def _spots(db: Connection, site: str, hosts: Collection[str]) -> dict[str, dict[str, Spot]]:
-    table = tables.blind_spot
-    found: dict[str, dict[str, Spot]] = {}
-    for some in batched(sorted(hosts)):
-        query = select(table).where(table.c.site == site, table.c.host.in_(some))
-        for row in db.execute(query.with_for_update()):
-            found.setdefault(row.host, {})[row.check_id] = of_row(row)
-    return found
-
-
-def of_row(row: Any) -> Spot:
-    """Return the check that a row of the table tells of."""
-    return Spot(row.host, row.check_id, row.subject, row.why, row.since, row.looks, row.from_first)
 
 
 def _seen_before(db: Connection, site: str, looks: dict[str, Look]) -> dict[str, set[str]]:

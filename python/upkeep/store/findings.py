@@ -26,11 +26,11 @@ from upkeep.check import CONNECTION
 from upkeep.finding import Finding as Finding
 from upkeep.finding import Kind, Seen, State, Transition, covered_anew, next_state, retired
 from upkeep.observed import OWN_HOST as OWN_HOST
-from upkeep.store import tables, waivers
+from upkeep.store import blind_spots, tables, waivers
 from upkeep.store.statements import Values, batched
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity, Status
-from upkeep.waivers import Waiver, covering
+from upkeep.waivers import Waiver, together
 
 OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
 HOST_UNREACHABLE = "host_unreachable"
@@ -183,7 +183,7 @@ def settle_waivers(db: Connection, site: str, now: datetime) -> int:
     """
     table, latest = tables.finding, tables.latest_result
     holding = waivers.in_force(db, site, now)
-    checks = {one.scope.check_id for one in holding}
+    checks = {one.scope.check_id for one in holding} | ({BLIND} if holding else set())
     query = select(table, latest.c.run_id).outerjoin(
         latest, latest.c.fingerprint == table.c.fingerprint
     )
@@ -194,13 +194,18 @@ def settle_waivers(db: Connection, site: str, now: datetime) -> int:
         mine = select(latest.c.fingerprint).where(latest.c.fingerprint.in_(keys))
         db.execute(mine.order_by(latest.c.fingerprint).with_for_update())
     rows = db.execute(query.order_by(table.c.fingerprint)).all()
+    blinds = _blinds(db, site, {one.host for one in rows if one.check_id == BLIND})
+    used = set()
     before = waivers.by_number(db, [one.waiver_id for one in rows if one.waiver_id])
     changed = 0
     for row in rows:
         values = dict(row._mapping)
         run_id = values.pop("run_id") or 0
         one = of_values(values)
-        waiver = covering(holding, one.check_id, one.host, one.subject, one.severity, now)
+        names = (one.check_id, one.host, one.subject)
+        fitting = together(holding, *names, one.severity, blinds.get(names, ()))
+        used |= {each.id for each in fitting}
+        waiver = next(iter(fitting), None)
         after, told = covered_anew(one, waiver, before.get(one.waiver_id or 0), now)
         if after is None or after == one:
             continue
@@ -210,16 +215,16 @@ def settle_waivers(db: Connection, site: str, now: datetime) -> int:
             continue  # it has moved meanwhile, and was looked at then
         changed += 1
         db.execute(insert(tables.finding_event), [_event(one.id, run_id, each) for each in told])
-    used = {one.id for one in holding if one.id in _numbers(db, site)}
     waivers.used(db, used, now)
     return changed
 
 
-def _numbers(db: Connection, site: str) -> set[int]:
-    """Return the waivers that cover an open finding."""
-    table = tables.finding
-    where = (table.c.site == site, table.c.status == OPEN, table.c.waiver_id.is_not(None))
-    return set(db.execute(select(table.c.waiver_id).where(*where).distinct()).scalars())
+def _blinds(
+    db: Connection, site: str, hosts: Collection[str]
+) -> dict[tuple[str, str, str], tuple[str, ...]]:
+    """Return the checks that see nothing because of it, by the names of what fails of blindness on some hosts."""
+    found = blind_spots.blinded(db, site, hosts)
+    return {(BLIND, host, subject): checks for (host, subject), checks in found.items()}
 
 
 def _covered(db: Connection, site: str, failing: Sequence[Values]) -> dict[str, Waiver]:
@@ -231,22 +236,19 @@ def _covered(db: Connection, site: str, failing: Sequence[Values]) -> dict[str, 
         return {}
     at = min(row["observed_at"] for row in failing)
     holding = waivers.in_force(db, site, at)
+    if not holding:
+        return {}
     covered = {}
-    for row in failing if holding else ():
-        level = Severity(row["severity"])
-        names = (row["check_id"], row["host"], row["subject"])
-        fits = [
-            one
-            for one in holding
-            if one.ends_at > row["observed_at"] and one.scope.covers(*names, level)
-        ]
-        if fits:
-            covered[row["fingerprint"]] = max(fits, key=lambda one: (one.ends_at, one.id))
     seen: dict[int, datetime] = {}
+    blinds = _blinds(db, site, {row["host"] for row in failing if row["check_id"] == BLIND})
     for row in failing:
-        waiver = covered.get(row["fingerprint"])
-        if waiver:
-            seen[waiver.id] = max(row["observed_at"], seen.get(waiver.id, row["observed_at"]))
+        names = (row["check_id"], row["host"], row["subject"])
+        still = [one for one in holding if one.ends_at > row["observed_at"]]
+        fitting = together(still, *names, Severity(row["severity"]), blinds.get(names, ()))
+        if fitting:
+            covered[row["fingerprint"]] = fitting[0]
+        for one in fitting:
+            seen[one.id] = max(row["observed_at"], seen.get(one.id, row["observed_at"]))
     for number in sorted(seen):
         waivers.used(db, [number], seen[number])
     return covered

@@ -34,6 +34,7 @@ CHECKS = {
     "clock_step": "The controller's clock makes no steps",
     "retention_waits": "What is older than its days is removed",
     "channel": "Every channel delivers",
+    "record_chain": "Every record of a review is there as it was signed",
     "review_overdue": "Every review is signed in its time",
     "waiver_unused": "Every waiver covers something",
 }

@@ -24,7 +24,7 @@ from sqlalchemy import text as sql
 
 from upkeep.blindness import Spot
 from upkeep.store import tables
-from upkeep.store.blind import of_row as spot_of
+from upkeep.store.blind_spots import of_row as spot_of
 from upkeep.store.findings import BLIND, OPEN, Finding
 from upkeep.store.findings import of_row as finding_of
 from upkeep.store.observed import of_row as result_of

@@ -6,27 +6,25 @@ Everything is bounded; what is left out is counted. Host text is as the store ke
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from upkeep import lacking
 from upkeep.lacking import Lacking
 from upkeep.reviews import Signature, Standing, standing
+from upkeep.schedule_file import Schedule
 from upkeep.signatures import canonical
-from upkeep.store import files, findings, tables, waivers
+from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept, New
-from upkeep.store.texts import name, number
+from upkeep.store.texts import name
 from upkeep.verdicts import Severity
 
 ROWS = 100
-SERIES = 40
-STEPS = 12
-"""Into so many times of the same length the period is cut, for the trends."""
 FIRST_PERIOD = timedelta(days=31)
 """So far back is looked where nothing says when it was reviewed last."""
 
@@ -67,8 +65,8 @@ def look(db: Connection, review: Kept, now: datetime) -> Shown:
     )
 
 
-def collect(db: Connection, review: New, until: datetime) -> dict[str, Any]:
-    """Return what there is for a review at a time."""
+def collect(db: Connection, review: New, schedule: Schedule, until: datetime) -> dict[str, Any]:
+    """Return what there is for a review at a time. schedule: says how often its measures are due to be seen."""
     wants = review.definition
     since = review.since or until - FIRST_PERIOD
     checks = sorted({*wants.get("shows", ()), *(one["check"] for one in wants.get("measures", ()))})
@@ -93,9 +91,9 @@ def collect(db: Connection, review: New, until: datetime) -> dict[str, Any]:
         "changed": _changed(db, review.site, checks, since, until),
         "findings": _open_findings(db, review.site, checks),
         "waivers": _waivers(db, review.site, checks, until),
-        "measures": [
-            _measure(db, review.site, one, since, until) for one in wants.get("measures", ())
-        ],
+        "measures": review_measures.collect(
+            db, review.site, wants.get("measures", ()), schedule, (since, until)
+        ),
         "links": [dict(one) for one in wants.get("links", ())],
     }
 
@@ -338,85 +336,6 @@ def opened_since(db: Connection, review: New, evidence: Mapping[str, Any]) -> di
     )
 
 
-# --- measures --------------------------------------------------------------------------------------------------------
-def _measure(
-    db: Connection, site: str, wanted: Mapping[str, Any], since: datetime, until: datetime
-) -> dict[str, Any]:
-    """Return a measure's series over the period, each with its mean, its extremes and its trend."""
-    latest, table = tables.latest_result, tables.measure
-    there = exists().where(
-        table.c.fingerprint == latest.c.fingerprint,
-        table.c.name == name(wanted["name"], 100),
-        table.c.observed_at > since,
-        table.c.observed_at <= until,
-    )
-    where = (latest.c.site == name(site), latest.c.check_id == wanted["check"], there)
-    query = select(latest.c.fingerprint, latest.c.host, latest.c.subject).where(*where)
-    rows = db.execute(query.order_by(latest.c.host, latest.c.subject)).all()
-    series, unit = [], ""
-    for row in rows[:SERIES]:
-        unit, found = _series(db, row.fingerprint, wanted["name"], since, until)
-        meets = _meets(found["mean"], wanted)
-        series.append({"host": row.host, "subject": row.subject, **found, "meets": meets})
-    return {
-        "check": wanted["check"],
-        "name": wanted["name"],
-        "unit": unit,
-        "at_most": wanted.get("at_most"),
-        "at_least": wanted.get("at_least"),
-        "series": series,
-        "left_out": len(rows) - len(series),
-    }
-
-
-def _series(
-    db: Connection, fingerprint: str, measure: str, since: datetime, until: datetime
-) -> tuple[str, dict[str, Any]]:
-    """Return the unit of a series that has values in the period, and what they are like."""
-    table = tables.measure
-    of_series = and_(table.c.fingerprint == fingerprint, table.c.name == name(measure, 100))
-    steps = list(_steps(db, of_series, since, until))
-    counts = [count for count, _mean, _least, _most in steps]
-    within = and_(of_series, table.c.observed_at > since, table.c.observed_at <= until)
-    edge = select(table.c.value, table.c.unit).where(within).limit(1)
-    first = db.execute(edge.order_by(table.c.observed_at)).one()
-    last = db.execute(edge.order_by(table.c.observed_at.desc())).one()
-    means = [mean for _count, mean, _least, _most in steps]
-    total = sum(count * (mean or 0.0) for count, mean in zip(counts, means, strict=True))
-    return last.unit, {
-        "count": sum(counts),
-        "first": _short(first.value),
-        "last": _short(last.value),
-        "mean": _short(total / sum(counts)),
-        "least": _short(min(least for count, _mean, least, _most in steps if count)),
-        "most": _short(max(most for count, _mean, _least, most in steps if count)),
-        "trend": [None if mean is None else _short(mean) for mean in means],
-    }
-
-
-def _steps(
-    db: Connection, of_series: ColumnElement[bool], since: datetime, until: datetime
-) -> Iterator[tuple[int, float | None, float, float]]:
-    """Yield number, mean and extremes of each step of the period; the database adds up, however many there are."""
-    table = tables.measure
-    value = table.c.value
-    long = (until - since) / STEPS
-    for step in range(STEPS):
-        ends = until if step == STEPS - 1 else since + (step + 1) * long
-        within = (table.c.observed_at > since + step * long, table.c.observed_at <= ends)
-        query = select(func.count(), func.avg(value), func.min(value), func.max(value))
-        count, mean, least, most = db.execute(query.where(of_series, *within)).one()
-        yield count, number(mean), least, most
-
-
-def _meets(mean: float, wanted: Mapping[str, Any]) -> bool | None:
-    """Say if the period's mean meets its target; None if it has none."""
-    most, least = wanted.get("at_most"), wanted.get("at_least")
-    if most is None and least is None:
-        return None
-    return (most is None or mean <= most) and (least is None or mean >= least)
-
-
 # --- small things ----------------------------------------------------------------------------------------------------
 def _bounded(db: Connection, query: Any, document_of: Any) -> dict[str, Any]:
     """Return the first rows, and how many are left out."""
@@ -436,11 +355,6 @@ def _of_subject(row: Row[Any]) -> dict[str, Any]:
         "severity": row.severity,
         "message": row.message,
     }
-
-
-def _short(value: float) -> float:
-    """Return a value as people read it: the two databases add up in different orders."""
-    return float(f"{value:.6g}")
 
 
 def _time(at: datetime) -> str:

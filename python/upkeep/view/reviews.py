@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep import targets
 from upkeep.remedies import command
 from upkeep.reviews import UNSEEN, Standing, State, Verdict
 from upkeep.store.review_evidence import Shown
@@ -14,7 +15,16 @@ from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity, Status
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import ago, as_of, counted, exact, size, status_kind, status_words
+from upkeep.view.text import (
+    age,
+    ago,
+    as_of,
+    counted,
+    exact,
+    size,
+    status_kind,
+    status_words,
+)
 from upkeep.view.troubles import Row, print_rows
 
 KINDS = {
@@ -28,6 +38,8 @@ KINDS = {
 }
 STATUSES = ("pass", "fail", "unknown")
 EVENTS = 10
+NUMBERS = ("mean", "least", "most", "first", "last")
+TARGETS = {"met": "", "missed": STYLES["fail"], "unknown": STYLES["unknown"], "": ""}
 
 
 def kind_of(standing: Standing) -> str:
@@ -196,14 +208,56 @@ def _print_evidence(
         screen.line(screen.text(f"{link['title']}: {link['url']}", 1_200))
 
 
+def target_words(measure: Mapping[str, Any]) -> str:
+    """Return what a measure of a review's evidence is held against: `at most 4, 99 % of the time`; empty: nothing."""
+    limits = " and ".join(
+        f"{words} {measure[key]:g}"
+        for key, words in (("at_most", "at most"), ("at_least", "at least"))
+        if measure[key] is not None
+    )
+    if not limits or targets.is_by_mean(measure):
+        return limits
+    rules = {
+        "within": f"{limits}, {measure['share'] or 0:g} % of the time",
+        "worst": f"{limits}, always",
+        "total": f"{limits} in all",
+    }
+    return rules[measure["rule"]]
+
+
+def stands_words(measure: Mapping[str, Any], series: Mapping[str, Any]) -> str:
+    """Return how a series stands to its target, with the figure that says so; empty if it has none."""
+    state = targets.state_of(measure, series)
+    if not state or targets.is_by_mean(measure):
+        return f"{state} by its mean" if state else ""
+    if series["figure"] is None:
+        return state
+    figures = {
+        "within": f"{state}: {series['figure']:.4g} % of what was seen",
+        "worst": f"{state}: {series['figure']:g} at worst",
+        "total": f"{state}: {series['figure']:g} in all",
+    }
+    return figures[measure["rule"]]
+
+
+def unseen_words(series: Mapping[str, Any]) -> str:
+    """Return how much of its time nobody has seen of a series: `29 d (96.7 %)`."""
+    if "unseen" not in series:
+        return "not kept"
+    if not series["unseen_seconds"]:
+        return "0"
+    return f"{age(series['unseen_seconds'])} ({100 * series['unseen']:.3g} %)"
+
+
+def number_words(value: float | None) -> str:
+    """Return a number; a dash where there is none."""
+    return "-" if value is None else f"{value:g}"
+
+
 def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> None:
     for one in measures:
-        target = " and ".join(
-            f"{words} {one[key]:g}"
-            for key, words in (("at_most", "at most"), ("at_least", "at least"))
-            if one[key] is not None
-        )
         unit = f" {one['unit']}" if one["unit"] not in ("", "1") else ""
+        target = target_words(one)
         screen.line()
         title = f"{one['check']}: {one['name']}{unit}" + (f", {target}" if target else "")
         screen.line((screen.text(title, 200), "bold"))
@@ -211,14 +265,18 @@ def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> No
             screen.line("no value in this time")
             continue
         columns = [Column("host"), Column("subject", gives=True)]
-        columns += [Column(name, right=True) for name in ("mean", "least", "most", "first", "last")]
-        columns.append(Column("target"))
-        words = {True: "met", False: "missed", None: ""}
+        columns += [Column(name, right=True) for name in NUMBERS]
+        columns += [Column("unseen", right=True), Column("target")]
         cells: list[list[Piece]] = [
-            [row["host"], row["subject"], *(f"{row[key]:g}" for key in ("mean", "least", "most", "first", "last")),
-             (words[row["meets"]], STYLES["fail"] if row["meets"] is False else "")]
+            [
+                row["host"],
+                row["subject"],
+                *(number_words(row[key]) for key in NUMBERS),
+                unseen_words(row),
+                (stands_words(one, row), TARGETS[targets.state_of(one, row)]),
+            ]
             for row in one["series"]
-        ]  # fmt: skip
+        ]
         print_columns(screen, columns, cells)
         _print_left(screen, one["left_out"])
 

@@ -13,11 +13,12 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from upkeep import targets
 from upkeep.alerts.messages import title_of
 from upkeep.check import load as load_checks
 from upkeep.roles import Role
 from upkeep.verdicts import Status
-from upkeep.view import html, text
+from upkeep.view import html, reviews, text
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
 
@@ -113,6 +114,8 @@ def _environment() -> Environment:
         "path": lambda part: quote(str(part), safe=""),
         "age": text.age,
         "without": without,
+        "target_words": reviews.target_words,
+        "unseen_words": reviews.unseen_words,
         "size": text.size,
         "moment": lambda said, zone: text.exact(datetime.fromisoformat(said), zone),
         "lines": escape,  # of an excerpt, whose lines are harmless each
@@ -122,6 +125,9 @@ def _environment() -> Environment:
         "SIGNS": text.SIGNS,
         "when": _when,
         "took": _took,
+        "number": reviews.number_words,
+        "stands_words": reviews.stands_words,
+        "target_state": targets.state_of,
         "link": link,
         "sign": text.status_sign,
         "sign_of_row": lambda one: text.status_sign(*status_of(one)),

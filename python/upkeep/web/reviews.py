@@ -249,7 +249,7 @@ def renew(ask: Ask) -> Response:
     with ask.store.read() as db:
         found = the_review(ask, db)
     try:
-        reviewing.renew(ask.store, _installation(ask), found, ask.now)
+        reviewing.renew(ask.store, _installation(ask), found, ask.now, ask.schedule)
     except UsageError as exc:
         raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
