@@ -60,7 +60,7 @@ CHECK = Check(
     measures={"failed_logins_per_hour": Kind.STATE},
     source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",
     remedy="journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'  # who it was; then "
-    "block the source, or lock the account",
+    "block the source",
     controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
     detects_intruders=True,
 )

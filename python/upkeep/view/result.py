@@ -195,7 +195,7 @@ def _row(group: Sequence[Trouble], site: str) -> Row:
     row = Row.of(group[0])
     if len(group) == 1:
         return row
-    remedy = row.remedy if row.check else f"see why: {command('doctor', site=site)}"
+    remedy = row.remedy if row.check else f"{command('doctor', site=site)}  # see why"
     return replace(row, others=len(group) - 1, remedy=remedy)
 
 

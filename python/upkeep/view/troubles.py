@@ -46,7 +46,7 @@ class Troubles:
         if host.unseen:
             self._unseen.add(host.name)
             doctor = command("doctor", site=self._site, limit=host.name)
-            self._add(Trouble.of_host(host, f"see why: {doctor}"))
+            self._add(Trouble.of_host(host, f"{doctor}  # see why"))
 
     def add_results(self, results: Iterable[Result]) -> None:
         """Take in results."""

@@ -93,12 +93,12 @@ def test_in_a_pipe_there_is_a_plain_line_per_host_and_one_per_trouble():
         "db1: unreachable in 10 s: no route to host",
         "2 of 2 hosts need you: db1: unreachable: no route to host; web1: disk /var 91 % used, at most 85 %.",
         "",
-        "db1: unknown: unreachable: no route to host; next: see why: upkeep doctor --limit db1",
+        "db1: unknown: unreachable: no route to host; next: upkeep doctor --limit db1  # see why",
         "web1: fail medium: disk /var: 91 % used, at most 85 %; next: `du -xhd1 /var`",
         "",
         "✓ 1 result passed; see: upkeep show 12 --all",
         "Full report: /tmp/report.html",
-        "Next: see why: upkeep doctor --limit db1",
+        "Next: upkeep doctor --limit db1  # see why",
     ]
 
 

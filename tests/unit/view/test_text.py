@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from upkeep.remedies import command
 from upkeep.verdicts import Severity, Status
 from upkeep.view import text
 
@@ -187,9 +188,9 @@ def test_a_status_is_a_sign_and_a_word(status, severity, sign, plain):
 
 def test_a_command_can_be_pasted_and_takes_no_strange_host_name():
     assert (
-        text.command("check", "disk", site="my site", limit="db1")
+        command("check", "disk", site="my site", limit="db1")
         == "upkeep check disk -i 'my site' --limit db1"
     )
-    assert text.command("doctor", limit="$(reboot)") == "upkeep doctor"
-    assert text.command("doctor", limit="--version") == "upkeep doctor"
-    assert text.command("doctor", limit="all:!db1\n") == "upkeep doctor"
+    assert command("doctor", limit="$(reboot)") == "upkeep doctor"
+    assert command("doctor", limit="--version") == "upkeep doctor"
+    assert command("doctor", limit="all:!db1\n") == "upkeep doctor"
