@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, chain_end, clock, reviewing, reviews, signatures, verifying
+from upkeep import acting, caller, chain_end, clock, reviewing, reviews, signatures, verifying
+from upkeep.actions import Action
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.errors import UpkeepError, UsageError
@@ -145,7 +145,8 @@ def sign(inventory: str, number: int, words: Words) -> None:
         zone = ZoneInfo(site.schedule.time_zone)
         view.print_before_signing(screen, shown, zone, clock.now())
         screen.flush()
-        by = by_password(site, store, words.user, f"to sign review {number}, {found.title}")
+        what = f"sign review {number}, {found.title}"
+        by = by_password(site, store, Action.SIGN_REVIEW, what, user=words.user)
         made = reviewing.sign(
             store,
             site.key,
@@ -172,7 +173,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
 def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with opened(inventory) as (site, store):
-        by = by_password(site, store, "", f"to hand review {number} over")
+        by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
         reviewing.hand_over(
             store, site.key, installation, site.schedule, number, to, by, clock.now()
@@ -185,9 +186,7 @@ def renew(inventory: str, number: int) -> None:
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        acting.record(
-            store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
-        )
+        acting.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
         sha256 = reviewing.renew(store, load_installation(site.settings), found, clock.now())
     _say(f"review {number} shows what there is now; its hash is {sha256}")
 
@@ -241,22 +240,17 @@ def _export(folder: Path, signed: Sequence[signatures.Signed], trusted: frozense
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def by_password(site: Site, store: Store, user: str, what: str) -> By:
-    """Return who acts, after asking for their password on the terminal."""
-    with store.read() as db:
-        known = acting.actor(db, site.schedule)
-    name = user.strip().lower() or (known.user.name if known.user else "")
-    if not name:
-        message = f"the account {known.account} is no user"
-        raise UsageError(message, remedy="say as whom: --user NAME")
-    if not sys.stdin.isatty():
-        raise UsageError("no terminal to ask for a password", remedy="sign on the page")
-    password = getpass.getpass(f"Password of {name}, {what}: ")
-    place = f"terminal of {socket.gethostname()}"
+def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> By:
+    """Return who acts, after asking for their password; only who was named by `--as` may hand it in otherwise."""
+    named = caller.told() or user.strip().lower()
+    with caller.acting_as(""):  # the password is asked for here, in any case
+        known = acting.someone(store, site.schedule, action, what, free=bool(named))
+    name = named or (known.user.name if known.user else "")
+    password, where = caller.password_of(name, what, terminal_only=not caller.told())
     proved = acting.prove(
-        store, name, password, clock.now(), address="terminal", account=known.account
+        store, name, password, clock.now(), address=acting.TERMINAL, account=known.account
     )
-    told = f"password on the {place}, account {known.account}"
+    told = f"password on the {where} of {socket.gethostname()}, account {known.account}"
     return By(proved, told, acts.CLI, known.account)
 
 

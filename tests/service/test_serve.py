@@ -341,22 +341,11 @@ def test_an_account_acts_as_its_user_and_no_further_than_its_role(site: Path) ->
     def user(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return upkeep("user", *words, "-i", str(site), given=given)
 
-    assert (
-        user("add", "boss", "--role", "admin", "--password-stdin", given=PASSWORD).returncode == 0
-    )
-    assert (
-        user(
-            "add",
-            "kim",
-            "--role",
-            "operator",
-            "--person",
-            "kim",
-            "--password-stdin",
-            given=PASSWORD,
-        ).returncode
-        == 0
-    )
+    def add(*words: str) -> int:
+        return user("add", *words, "--password-stdin", given=PASSWORD).returncode
+
+    assert add("kim", "--role", "operator", "--person", "kim") == 0
+    assert add("boss", "--role", "admin") == 0
 
     refused = user("off", "boss")
 
