@@ -191,11 +191,13 @@ def run(
         ),
     ] = "",
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",
+    request: Annotated[int | None, typer.Option(hidden=True)] = None,
     as_json: Json = False,
 ) -> None:
     """Run a procedure on its hosts now."""
-    from upkeep.commands import run_procedure
+    from upkeep.commands import StandsFor, run_procedure
 
+    stands_for = StandsFor(occurrence, fulfils, request)
     raise typer.Exit(
         run_procedure(
             procedure,
@@ -204,8 +206,7 @@ def run(
             check=check,
             diff=diff,
             as_json=as_json,
-            occurrence=occurrence,
-            fulfils=fulfils,
+            stands_for=stands_for,
         )
     )
 
@@ -867,7 +868,9 @@ def review_verify(
     export: Annotated[
         Path | None,
         typer.Option(
-            "--export", metavar="DIR", help="Write the records for ssh-keygen to a new folder."
+            "--export",
+            metavar="DIR",
+            help="Write the records, and what they name, to a new folder.",
         ),
     ] = None,
 ) -> None:

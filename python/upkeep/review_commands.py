@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, caller, chain_end, clock, reviewing, reviews, signatures, verifying
+from upkeep import (
+    acting,
+    caller,
+    chain_end,
+    clock,
+    record_export,
+    reviewing,
+    reviews,
+    signatures,
+    verifying,
+)
 from upkeep.actions import Action
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
@@ -28,6 +38,7 @@ from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
+from upkeep.view.text import counted
 
 SOON = timedelta(days=7)
 EVERY = 1_000_000
@@ -195,7 +206,7 @@ def renew(inventory: str, number: int) -> None:
 def verify(inventory: str, export: Path | None) -> int:
     """Verify every signature and their chain; return 2 and name each record that does not hold.
 
-    export: a new folder for the records and their signatures, as `ssh-keygen -Y verify` takes them.
+    export: a new folder for the records, their signatures and all that they name; see record_export.py.
     """
     with opened(inventory) as (site, store):
         trusted = trusted_keys(site.settings)
@@ -204,8 +215,8 @@ def verify(inventory: str, export: Path | None) -> int:
             problems = list(verifying.problems_of(db, trusted, end))
             remarks = list(verifying.remarks_of(db))
             signed = [one.signed for one in records.chain(db)]
-    if export is not None:
-        _export(export, signed, trusted)
+            if export is not None:
+                _say_written(export, record_export.export(db, export, signed, trusted))
     screen = Screen(sys.stdout)
     for problem in problems:
         screen.line((f"{screen.signs['fail']} ", "bold red"), screen.text(problem, 300))
@@ -227,16 +238,15 @@ def verify(inventory: str, export: Path | None) -> int:
     return 2 if problems else 0
 
 
-def _export(folder: Path, signed: Sequence[signatures.Signed], trusted: frozenset[str]) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as exc:
-        raise UsageError(f"{folder}: {(exc.strerror or str(exc)).lower()}") from exc
-    _write_new(folder / "allowed_signers", signatures.allowed_signers(sorted(trusted)).encode())
-    for one in signed:
-        _write_new(folder / f"{one.number}.json", one.text.encode("utf-8"))
-        _write_new(folder / f"{one.number}.json.sig", one.signature.encode("utf-8"))
-    _say(f"wrote {len(signed)} records to {folder}")
+def _say_written(folder: Path, done: record_export.Written) -> None:
+    what = (
+        f"{counted(done.records, 'record')} and all that they name, {counted(done.files, 'file')}"
+    )
+    _say(f"wrote {what}, to {folder}; to check them: cd {folder} && sha256sum -c MANIFEST.sha256")
+    if done.pruned or done.lost:
+        _say(
+            f"not there: {done.pruned} pruned, {done.lost} lost; {folder / 'pruned.txt'} names them"
+        )
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.store.texts import name
 from upkeep.store.users import User
-from upkeep.view.reviews import kind_of, words_of
+from upkeep.view.reviews import kind_of, run_by, words_of
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -170,7 +170,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         ask, "review.html", status=status, row=_row(schedule, found, shown.standing), review=found,
         standing=shown.standing, signatures=signed, follow_ups=shown.follow_ups,
         evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
-        opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
+        run_by=run_by(shown.evidence), opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
         may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
         owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
