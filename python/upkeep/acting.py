@@ -106,18 +106,27 @@ def record(
     target: str = "",
     *,
     detail: str = "",
-    makes_admin: bool = False,
+    free: bool = False,
 ) -> Actor:
-    """Write down what is about to be done on the command line; return who does it.
-
-    makes_admin: there is one more admin then; the first one may be made by whoever comes. Raises UsageError, and
-    writes that down, if they may not.
-    """
-    free = makes_admin and not _has_admin(store)
+    """Write down what is about to be done on the command line; return who does it. Raises as `someone` does."""
     who = someone(store, schedule, action, target, free=free)
+    note(store, who, action, target, detail)
+    return who
+
+
+def note(store: Store, who: Actor, action: Action, target: str, detail: str = "") -> None:
+    """Write down what is about to be done by somebody who may."""
     with store.begin() as db:
         acts.record(db, _act(who, action, target, acts.DONE, detail))
-    return who
+
+
+def makes_the_first_admin(store: Store, role: Role) -> bool:
+    """Return whether there is no admin yet who may sign in, and this is to be one: whoever comes may do that."""
+    if role is not Role.ADMIN:
+        return False
+    with store.read() as db:
+        everyone = users.everyone(db)
+    return not any(one.role is Role.ADMIN and not one.disabled_at for one in everyone)
 
 
 def _act(who: Actor, action: Action, target: str, outcome: str, detail: str) -> acts.Act:
@@ -143,12 +152,6 @@ def _user_of(db: Connection, own: str, schedule: Schedule | None) -> users.User 
                 return found
     same = users.get(db, own.lower())
     return same if same and not same.disabled_at else None
-
-
-def _has_admin(store: Store) -> bool:
-    with store.read() as db:
-        everyone = users.everyone(db)
-    return any(one.role is Role.ADMIN and not one.disabled_at for one in everyone)
 
 
 def prove(

@@ -143,6 +143,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
     )
     given = [_file(path) for path in words.attach]
     with opened(inventory) as (site, store):
+        who = who_signs(site, store, Action.SIGN_REVIEW, f"review {number}", words.user)
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
             shown = review_evidence.look(db, found, clock.now())
@@ -156,8 +157,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
         zone = ZoneInfo(site.schedule.time_zone)
         view.print_before_signing(screen, shown, zone, clock.now())
         screen.flush()
-        what = f"sign review {number}, {found.title}"
-        by = by_password(site, store, Action.SIGN_REVIEW, what, user=words.user)
+        by = by_password(store, who, f"sign review {number}, {found.title}")
         made = reviewing.sign(
             store,
             site.key,
@@ -184,7 +184,8 @@ def sign(inventory: str, number: int, words: Words) -> None:
 def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with opened(inventory) as (site, store):
-        by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
+        who = who_signs(site, store, Action.HAND_OVER, f"review {number}")
+        by = by_password(store, who, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
         reviewing.hand_over(
             store, site.key, installation, site.schedule, number, to, by, clock.now()
@@ -195,9 +196,11 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
 def renew(inventory: str, number: int) -> None:
     """Collect what there is now for a review that is not signed."""
     with opened(inventory) as (site, store):
+        action, target = Action.RENEW_REVIEW, f"review {number}"
+        who = acting.someone(store, site.schedule, action, target)
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        acting.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
+        acting.note(store, who, action, target)
         sha256 = reviewing.renew(store, load_installation(site.settings), found, clock.now())
     _say(f"review {number} shows what there is now; its hash is {sha256}")
 
@@ -250,18 +253,33 @@ def _say_written(folder: Path, done: record_export.Written) -> None:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> By:
-    """Return who acts, after asking for their password; only who was named by `--as` may hand it in otherwise."""
+@dataclasses.dataclass(frozen=True)
+class Signing:
+    """Who is to be asked for a password: an account of the operating system, and a user."""
+
+    account: str
+    user: str
+
+
+def who_signs(site: Site, store: Store, action: Action, target: str, user: str = "") -> Signing:
+    """Return who is about to sign: who was named, or the account's user.
+
+    Raises UsageError, and writes that down, if the account is no user's, or their role does not reach.
+    """
     named = caller.told() or user.strip().lower()
-    with caller.acting_as(""):  # the password is asked for here, in any case
-        known = acting.someone(store, site.schedule, action, what, free=bool(named))
-    name = named or (known.user.name if known.user else "")
-    password, where = caller.password_of(name, what, terminal_only=not caller.told())
+    with caller.acting_as(""):  # the password is asked for later, in any case
+        known = acting.someone(store, site.schedule, action, target, free=bool(named))
+    return Signing(known.account, named or known.name)
+
+
+def by_password(store: Store, who: Signing, what: str) -> By:
+    """Return who signs, after asking for their password; only who was named by `--as` may hand it in otherwise."""
+    password, where = caller.password_of(who.user, what, terminal_only=not caller.told())
     proved = acting.prove(
-        store, name, password, clock.now(), address=acting.TERMINAL, account=known.account
+        store, who.user, password, clock.now(), address=acting.TERMINAL, account=who.account
     )
-    told = f"password on the {where} of {socket.gethostname()}, account {known.account}"
-    return By(proved, told, acts.CLI, known.account)
+    told = f"password on the {where} of {socket.gethostname()}, account {who.account}"
+    return By(proved, told, acts.CLI, who.account)
 
 
 def _review(found: Kept | None, number: int) -> Kept:

@@ -34,15 +34,10 @@ def add(
             raise UsageError(
                 f"there is a user {name}", remedy=f"upkeep user password|role|on {name}"
             )
+    free = acting.makes_the_first_admin(store, level)
+    who = acting.someone(store, schedule, Action.ADD_USER, name, free=free)
     kept = _new_password(name, password_stdin=password_stdin)
-    acting.record(
-        store,
-        schedule,
-        Action.ADD_USER,
-        name,
-        detail=f"role {level.value}",
-        makes_admin=level is Role.ADMIN,
-    )
+    acting.note(store, who, Action.ADD_USER, name, f"role {level.value}")
     with store.begin() as db:
         users.add(db, name, level, kept, clock.now(), person=person, shared=shared)
     _say(f"{name} may sign in, as {level.value}")
@@ -99,8 +94,8 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
     store, schedule = _open(inventory)
     user = _user(store, name)
     what = Action.TURN_USER_ON if on else Action.TURN_USER_OFF
-    makes_admin = on and user.role is Role.ADMIN
-    acting.record(store, schedule, what, user.name, makes_admin=makes_admin)
+    free = on and acting.makes_the_first_admin(store, user.role)
+    acting.record(store, schedule, what, user.name, free=free)
     with store.begin() as db:
         if on:
             users.turn_on(db, user.name)
@@ -114,9 +109,8 @@ def set_role(inventory: str, name: str, role: str) -> None:
     store, schedule = _open(inventory)
     user, level = _user(store, name), _role(role)
     detail = f"{user.role.value} to {level.value}"
-    acting.record(
-        store, schedule, Action.SET_ROLE, user.name, detail=detail, makes_admin=level is Role.ADMIN
-    )
+    free = acting.makes_the_first_admin(store, level)
+    acting.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
     with store.begin() as db:
         users.set_role(db, user.name, level)
     _say(f"{user.name} is {level.value}")
@@ -138,8 +132,9 @@ def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
     """Give a user another password; all their sessions end."""
     store, schedule = _open(inventory)
     user = _user(store, name)
+    who = acting.someone(store, schedule, Action.SET_PASSWORD, user.name)
     kept = _new_password(user.name, password_stdin=password_stdin)
-    acting.record(store, schedule, Action.SET_PASSWORD, user.name)
+    acting.note(store, who, Action.SET_PASSWORD, user.name)
     with store.begin() as db:
         users.set_password(db, user.name, kept)
     _say(f"{user.name} has another password; their sessions have ended")
