@@ -62,12 +62,17 @@ def actor(store: Store, schedule: Schedule | None, doing: str) -> Actor:
     if name:
         password, _where = caller.password_of(name, doing)
         found = prove(store, name, password, clock.now(), address=TERMINAL, account=own)
-        with store.begin() as db:
-            act = acts.Act(clock.now(), found.name, "act as", doing, way=acts.CLI, account=own)
-            acts.record(db, act)
+        note_as(store, found, own, doing)
         return Actor(own, found)
     with store.read() as db:
         return Actor(own, _user_of(db, own, schedule))
+
+
+def note_as(store: Store, user: users.User, own: str, doing: str) -> None:
+    """Write down that an account acts as a user whose password was given."""
+    with store.begin() as db:
+        act = acts.Act(clock.now(), user.name, "act as", doing, way=acts.CLI, account=own)
+        acts.record(db, act)
 
 
 def someone(

@@ -278,6 +278,8 @@ def by_password(store: Store, who: Signing, what: str) -> By:
     proved = acting.prove(
         store, who.user, password, clock.now(), address=acting.TERMINAL, account=who.account
     )
+    if caller.told():
+        acting.note_as(store, proved, who.account, what)
     told = f"password on the {where} of {socket.gethostname()}, account {who.account}"
     return By(proved, told, acts.CLI, who.account)
 
