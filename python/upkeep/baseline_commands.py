@@ -16,7 +16,7 @@ from upkeep.errors import UsageError
 from upkeep.installation import load_installation
 from upkeep.opened import opened
 from upkeep.parameters import nearest
-from upkeep.review_commands import by_password, who_signs
+from upkeep.review_commands import by_password
 from upkeep.store import baselines
 from upkeep.view import baselines as view
 from upkeep.view.screen import Screen
@@ -60,8 +60,6 @@ def accept(inventory: str, names: Names, better: str, reason: str) -> None:
     """Accept what is proposed, after asking for the password."""
     with opened(inventory) as (site, store):
         series = baselines.series_of(site.key, *names)
-        target = f"{series.measure} of {series.check} of {series.subject} on {series.host}"
-        who = who_signs(site, store, Action.ACCEPT_BASELINE, target)
         now, way = clock.now(), _better(better)
         with store.read() as db:
             seen = baselines.proposal_for(db, series, way, now)
@@ -69,7 +67,8 @@ def accept(inventory: str, names: Names, better: str, reason: str) -> None:
             raise UsageError(f"nothing can be accepted: {seen.refused}")
         _say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
         installation = load_installation(site.settings)
-        by = by_password(store, who, f"accept {seen.level.median:.4g} as the baseline")
+        what = f"accept {seen.level.median:.4g} as the baseline"
+        by = by_password(site, store, Action.ACCEPT_BASELINE, what)
         made = baselining.accept(store, installation, series, way, seen, reason, by, now)
     _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
 

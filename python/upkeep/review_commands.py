@@ -143,7 +143,6 @@ def sign(inventory: str, number: int, words: Words) -> None:
     )
     given = [_file(path) for path in words.attach]
     with opened(inventory) as (site, store):
-        who = who_signs(site, store, Action.SIGN_REVIEW, f"review {number}", words.user)
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
             shown = review_evidence.look(db, found, clock.now())
@@ -157,7 +156,8 @@ def sign(inventory: str, number: int, words: Words) -> None:
         zone = ZoneInfo(site.schedule.time_zone)
         view.print_before_signing(screen, shown, zone, clock.now())
         screen.flush()
-        by = by_password(store, who, f"sign review {number}, {found.title}")
+        what = f"sign review {number}, {found.title}"
+        by = by_password(site, store, Action.SIGN_REVIEW, what, user=words.user)
         made = reviewing.sign(
             store,
             site.key,
@@ -184,8 +184,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
 def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with opened(inventory) as (site, store):
-        who = who_signs(site, store, Action.HAND_OVER, f"review {number}")
-        by = by_password(store, who, f"hand review {number} over")
+        by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
         reviewing.hand_over(
             store, site.key, installation, site.schedule, number, to, by, clock.now()
@@ -196,11 +195,9 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
 def renew(inventory: str, number: int) -> None:
     """Collect what there is now for a review that is not signed."""
     with opened(inventory) as (site, store):
-        action, target = Action.RENEW_REVIEW, f"review {number}"
-        who = acting.someone(store, site.schedule, action, target)
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        acting.note(store, who, action, target)
+        acting.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
         sha256 = reviewing.renew(store, load_installation(site.settings), found, clock.now())
     _say(f"review {number} shows what there is now; its hash is {sha256}")
 
@@ -253,35 +250,25 @@ def _say_written(folder: Path, done: record_export.Written) -> None:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-@dataclasses.dataclass(frozen=True)
-class Signing:
-    """Who is to be asked for a password: an account of the operating system, and a user."""
+def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> By:
+    """Return who signs, after asking for their password: who was named, or the account's user.
 
-    account: str
-    user: str
-
-
-def who_signs(site: Site, store: Store, action: Action, target: str, user: str = "") -> Signing:
-    """Return who is about to sign: who was named, or the account's user.
-
-    Raises UsageError, and writes that down, if the account is no user's, or their role does not reach.
+    Only who was named by `--as` may hand it in otherwise than on the terminal. Raises UsageError, and writes that
+    down, if the account is no user's, their role does not reach, or the password is another.
     """
-    named = caller.told() or user.strip().lower()
-    with caller.acting_as(""):  # the password is asked for later, in any case
-        known = acting.someone(store, site.schedule, action, target, free=bool(named))
-    return Signing(known.account, named or known.name)
-
-
-def by_password(store: Store, who: Signing, what: str) -> By:
-    """Return who signs, after asking for their password; only who was named by `--as` may hand it in otherwise."""
-    password, where = caller.password_of(who.user, what, terminal_only=not caller.told())
+    told = caller.told()
+    named = told or user.strip().lower()
+    with caller.acting_as(""):  # the password is asked for below, in any case
+        known = acting.someone(store, site.schedule, action, what, free=bool(named))
+    name = named or known.name
+    password, where = caller.password_of(name, what, terminal_only=not told)
     proved = acting.prove(
-        store, who.user, password, clock.now(), address=acting.TERMINAL, account=who.account
+        store, name, password, clock.now(), address=acting.TERMINAL, account=known.account
     )
-    if caller.told():
-        acting.note_as(store, proved, who.account, what)
-    told = f"password on the {where} of {socket.gethostname()}, account {who.account}"
-    return By(proved, told, acts.CLI, who.account)
+    if told:
+        acting.note_as(store, proved, known.account, what)
+    shown = f"password on the {where} of {socket.gethostname()}, account {known.account}"
+    return By(proved, shown, acts.CLI, known.account)
 
 
 def _review(found: Kept | None, number: int) -> Kept:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,19 @@ from service.test_alert_commands import SCHEDULE, open_one
 from service.test_alert_commands import site as site
 from service.test_serve import stored
 from sqlalchemy import select
+from store_samples import answer, begun, result
 
 from upkeep import clock
 from upkeep.account import own_name
 from upkeep.acting import account
 from upkeep.actions import Action, may, needed, words_of
 from upkeep.document import schema
+from upkeep.installation import load_installation
 from upkeep.roles import Role
-from upkeep.store import acts, run_requests, runs, tables, users
+from upkeep.site import load_site
+from upkeep.store import acts, review_records, reviews, run_requests, runs, tables, users
+from upkeep.store.observed import add_hosts
+from upkeep.verdicts import Measure
 
 DECIDES: dict[Action, Sequence[str]] = {
     Action.ACKNOWLEDGE: ("ack", "1"),
@@ -40,9 +47,9 @@ DECIDES: dict[Action, Sequence[str]] = {
     Action.ACCEPT_CLOCK: ("doctor", "--accept-clock"),
     Action.OVERRIDE_ROTA: ("oncall", "set", "ops", "lee", "--to", "2099-01-01"),
     Action.END_OVERRIDE: ("oncall", "end", "9"),
-    Action.RENEW_REVIEW: ("review", "renew", "9"),
+    Action.RENEW_REVIEW: ("review", "renew", "1"),
     Action.HAND_OVER: ("review", "hand-over", "9", "lee", "--reason", "away"),
-    Action.SIGN_REVIEW: ("sign", "9", "--verdict", "pass"),
+    Action.SIGN_REVIEW: ("sign", "1", "--verdict", "pass"),
     Action.REQUEST_WAIVER: (
         "waive", "request", "disk_space", "here", "/", "--severity", "high", "--reason", "x", "--for", "1 d"
     ),
@@ -80,10 +87,32 @@ def newest(site: Path, count: int = 1) -> list[acts.Act]:
 
 @pytest.fixture
 def staffed(site: Path) -> Path:
-    """The site with an alert, an admin, and nobody whose account this is."""
+    """The site with an alert, a review, values to propose, an admin, and nobody whose account this is."""
     open_one(site)
+    open_review(site)
     add(site, "boss", Role.ADMIN)
     return site
+
+
+def open_review(site: Path) -> None:
+    """Open a review that shows nothing, and let a series have so many values that they are normal."""
+    now = clock.now()
+    new = reviews.New(
+        site=str(site), procedure="look", item="disks", due_of=now, title="Disks", owner="ops",
+        opened_at=now, due_at=now, remind_at=now, definition={"asks": "Look."},
+    )  # fmt: skip
+    key = load_installation(load_site(str(site)).settings).key
+    with closing(stored(site)) as store:
+        with store.begin() as db:
+            review_records.open_one(db, key, new, now)
+        for days in range(20, 0, -1):
+            at = now - timedelta(days=days)
+            one = result(host="here", measures=(Measure("used", 80.0, "%"),))
+            with store.begin() as db:
+                run_id = runs.start(db, begun(started_at=at, site=str(site)))
+                given = answer(replace(one, observed_at=at), host="here")
+                add_hosts(db, run_id, [replace(given, observed_at=at)])
+                runs.finish(db, run_id, "done", "", at)
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------
@@ -121,6 +150,7 @@ def test_looking_takes_no_user(staffed: Path, role: Role | None) -> None:
 
 def test_without_any_user_an_account_decides_and_signs_nothing(site: Path) -> None:
     open_one(site)
+    open_review(site)
 
     acknowledged = upkeep(site, "ack", "1")
     signed = upkeep(site, "sign", "1", "--verdict", "pass")
