@@ -29,6 +29,7 @@ def begun(minutes: float = 0, **other: Any) -> RunStart:
         diff=False,
         started_at=NOW + timedelta(minutes=minutes),
         started_by="operator",
+        asked_by="",
         driver_host="controller",
         driver_pid=4242,
         driver_started=1.5,

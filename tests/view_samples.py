@@ -142,6 +142,7 @@ def summary(tally: Tally, **changes: object) -> RunSummary:
         "id": 12, "procedure": "daily", "title": "Daily procedure", "site": "", "started_at": NOW,
         "status": "partial" if unseen else "done", "ended_at": NOW + timedelta(seconds=8.4), "version": "0.1.0",
         "started_by": "ops",
+        "asked_by": "kim",
     }  # fmt: skip
     return tally.into(RunSummary(**{**fields, **changes}))  # type: ignore[arg-type]
 

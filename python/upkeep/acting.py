@@ -1,4 +1,4 @@
-"""Who acts on the command line: an account of the operating system, mapped to a user where the site says so.
+"""Who acts on the command line: the user of the operating system's account, or whom `--as` names with a password.
 
 Whoever can write the database directly is outside of this: its rows are no proof against its owner.
 """
@@ -12,14 +12,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from upkeep import clock
+from upkeep import caller, clock
 from upkeep.account import known_name, name_of
+from upkeep.actions import RULES, Action, Needs, refusal, words_of
 from upkeep.errors import UpkeepError, UsageError
 from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, acts, sessions, users
 
 UNSET = 2**32 - 1
+TERMINAL = "terminal"
+"""Where passwords come from on the command line, as an address: guessing there is slowed down too."""
 
 
 @dataclass(frozen=True)
@@ -49,50 +52,111 @@ def account() -> str:
     return name_of(os.getuid())
 
 
-def actor(db: Connection, schedule: Schedule | None) -> Actor:
-    """Return who acts here: by people.<id>.accounts of the schedule, or the user who is called like the account."""
-    own = account()
-    people = schedule.people.items() if schedule else ()
-    for person, known in people:
-        if own in known.accounts:
-            found = users.of_person(db, person)
-            if found:
-                return Actor(own, found)
-    same = users.get(db, own.lower())
-    return Actor(own, same if same and not same.disabled_at else None)
+def actor(store: Store, schedule: Schedule | None, doing: str) -> Actor:
+    """Return who acts here, and write it down if the command was told as whom.
+
+    Without that it is the user of the account: by people.<id>.accounts of the schedule, or who is called like it.
+    doing: what, for who is asked for a password. Raises UsageError if that is not right.
+    """
+    own, name = account(), caller.told()
+    if name:
+        password, _where = caller.password_of(name, doing)
+        found = prove(store, name, password, clock.now(), address=TERMINAL, account=own)
+        note_as(store, found, own, doing)
+        return Actor(own, found)
+    with store.read() as db:
+        return Actor(own, _user_of(db, own, schedule))
+
+
+def note_as(store: Store, user: users.User, own: str, doing: str) -> None:
+    """Write down that an account acts as a user whose password was given."""
+    with store.begin() as db:
+        act = acts.Act(clock.now(), user.name, "act as", doing, way=acts.CLI, account=own)
+        acts.record(db, act)
+
+
+def someone(
+    store: Store, schedule: Schedule | None, action: Action, target: str = "", *, free: bool = False
+) -> Actor:
+    """Return who is about to do something.
+
+    free: nobody is refused. Raises UsageError, and writes that down, if the account is that of a user whose role does
+    not reach, or is nobody's where it takes a user: who signs or says yes must be known; all else is anybody's as long
+    as there are no users.
+    """
+    who = actor(store, schedule, action.value)
+    if free:
+        return who
+    said = remedy = ""
+    if who.user:
+        said = refusal(action, who.user.name, who.user.role)
+        remedy = "an admin can give another role: upkeep user role"
+    elif _takes_user(store, action):
+        said = f"the account {who.account} is no user; to {words_of(action)} takes one"
+        remedy = (
+            f"say as whom: --as NAME; or people.<id>.accounts: [{who.account}] in schedule.yml, and"
+            " upkeep user add --person <id>"
+        )
+    if said:
+        with store.begin() as db:
+            acts.record(db, _act(who, action, target, acts.REFUSED, said))
+        raise UsageError(said, remedy=remedy)
+    return who
 
 
 def record(
     store: Store,
     schedule: Schedule | None,
-    what: str,
+    action: Action,
     target: str = "",
     *,
-    least: Role | None = None,
     detail: str = "",
+    free: bool = False,
 ) -> Actor:
-    """Write down what is about to be done on the command line; return who does it.
-
-    Raises UsageError, and writes that down, if the account is that of a user whose role does not reach. An account
-    that is no user's is not held up: it can read this program's keys and database anyhow.
-    """
-    with store.begin() as db:
-        who = actor(db, schedule)
-        refused = least is not None and who.user is not None and not who.user.role.may(least)
-        if refused and least is Role.ADMIN and not _has_admin(db):
-            refused = False  # somebody must make the first
-        outcome = acts.REFUSED if refused else acts.DONE
-        name = who.user.name if who.user else ""
-        at = clock.now()
-        acts.record(db, acts.Act(at, name, what, target, outcome, detail, acts.CLI, who.account))
-    if refused and least and who.user:
-        message = f"to {what} needs the role {least.value}; {who.name} is {who.user.role.value}"
-        raise UsageError(message, remedy="an admin can give another role: upkeep user role")
+    """Write down what is about to be done on the command line; return who does it. Raises as `someone` does."""
+    who = someone(store, schedule, action, target, free=free)
+    note(store, who, action, target, detail)
     return who
 
 
-def _has_admin(db: Connection) -> bool:
-    return any(one.role.may(Role.ADMIN) and not one.disabled_at for one in users.everyone(db))
+def note(store: Store, who: Actor, action: Action, target: str, detail: str = "") -> None:
+    """Write down what is about to be done by somebody who may."""
+    with store.begin() as db:
+        acts.record(db, _act(who, action, target, acts.DONE, detail))
+
+
+def makes_the_first_admin(store: Store, role: Role) -> bool:
+    """Return whether there is no admin yet who may sign in, and this is to be one: whoever comes may do that."""
+    if role is not Role.ADMIN:
+        return False
+    with store.read() as db:
+        everyone = users.everyone(db)
+    return not any(one.role is Role.ADMIN and not one.disabled_at for one in everyone)
+
+
+def _act(who: Actor, action: Action, target: str, outcome: str, detail: str) -> acts.Act:
+    name = who.user.name if who.user else ""
+    return acts.Act(clock.now(), name, action.value, target, outcome, detail, acts.CLI, who.account)
+
+
+def _takes_user(store: Store, action: Action) -> bool:
+    needs = RULES[action].needs
+    if needs is not Needs.USER:
+        return needs is Needs.ALWAYS
+    with store.read() as db:
+        return bool(users.everyone(db))
+
+
+def _user_of(db: Connection, own: str, schedule: Schedule | None) -> users.User | None:
+    """Return the user of an account; None if it is nobody's."""
+    people = schedule.people.items() if schedule else ()
+    for person, known in people:
+        if own in known.accounts:
+            found = users.of_person(db, person)
+            if found:
+                return found
+    same = users.get(db, own.lower())
+    return same if same and not same.disabled_at else None
 
 
 def prove(

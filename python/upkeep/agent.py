@@ -33,9 +33,10 @@ from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.run_end import Reason
 from upkeep.settings import why_not_private
-from upkeep.store import Store, absent, blind, leases, occurrences, own, runs
+from upkeep.store import Store, absent, blind, leases, occurrences, own, run_requests, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
+from upkeep.store.texts import name
 
 LEASE_POLL_SECONDS = 1.0
 OWN_PLAYBOOKS = "astral.upkeep."
@@ -67,7 +68,8 @@ class Task:
     site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
     the hosts ask for. entries: what to check instead of what the hosts ask for. occurrence: which one this fulfils,
     and the driver that has claimed it. absent_percent: when more hosts have left the inventory, what was found on them
-    stays open for now. blind_after: how many seconds a check may see nothing, if the site says so.
+    stays open for now. blind_after: how many seconds a check may see nothing, if the site says so. asked_by: the person
+    who wants it. request: the number under which somebody asked for it on the page.
     """
 
     procedure: str
@@ -88,6 +90,8 @@ class Task:
     absent_percent: int = 20
     blind_after: float | None = None
     occurrence: tuple[int, str] | None = None
+    asked_by: str = ""
+    request: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -196,12 +200,28 @@ def _do_jobs(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop)
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
-    """Write down that the run begins, and that it fulfils its occurrence; return its number."""
+    """Write down that the run begins, and that it is what was asked for or due; return its number."""
     with store.begin() as db:
-        run_id = runs.start(db, begun(task, workspace, at))
+        start = begun(task, workspace, at)
+        if task.request is not None:
+            start = replace(start, asked_by=_asked_for(db, task))
+        run_id = runs.start(db, start)
+        if task.request is not None:
+            run_requests.became(db, task.request, run_id)
         if task.occurrence and not occurrences.begin(db, *task.occurrence, run_id):
             raise UsageError(f"occurrence {task.occurrence[0]} is claimed by another driver")
         return run_id
+
+
+def _asked_for(db: Any, task: Task) -> str:
+    """Return who asked for the run on the page; raise UsageError if nobody waits for it under that number."""
+    found = run_requests.get(db, task.request or 0)
+    wanted = (name(task.site), task.procedure, True, None)
+    if found is None or wanted != (
+        found.site, found.procedure, found.taken_at is not None, found.run_id
+    ):  # fmt: skip
+        raise UsageError(f"request {task.request} does not wait for a run of {task.procedure}")
+    return found.asked_by
 
 
 def _work(
@@ -713,6 +733,7 @@ def begun(task: Task, workspace: Path, at: datetime) -> runs.RunStart:
         diff=task.diff,
         started_at=at,
         started_by=account.own_name(),
+        asked_by=task.asked_by,
         driver_host=socket.gethostname(),
         driver_pid=driver.pid,
         driver_started=driver.create_time(),

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import acting, clock, silencing
+from upkeep.actions import Action
 from upkeep.alerts import channels, messages
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.channels import Parcel
@@ -20,7 +21,6 @@ from upkeep.errors import UpkeepError, UsageError
 from upkeep.fields import seconds_of
 from upkeep.opened import opened
 from upkeep.parameters import nearest
-from upkeep.roles import Role
 from upkeep.silences import Scope
 from upkeep.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
@@ -80,7 +80,7 @@ def acknowledge(inventory: str, numbers: list[int], note: str, lasts: str) -> No
         now = clock.now()
         usual = timedelta(seconds=site.schedule.alerts.acknowledged_for)
         until = _later(now, lasts, "--for") if lasts else now + usual
-        by = _by(site, store)
+        by = _by(site, store, Action.ACKNOWLEDGE, " ".join(map(str, numbers)))
         for number in numbers:
             silencing.acknowledge(store, site, number, until, note, by, now)
             view.say_acknowledged(_err(), number, by.name, until, site.schedule.time_zone)
@@ -96,8 +96,7 @@ def test_channel(inventory: str, channel: str) -> None:
             raise UsageError(
                 f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
             )
-        what = "test channel"
-        who = acting.record(store, site.schedule, what, channel, least=Role.OPERATOR)
+        who = acting.record(store, site.schedule, Action.TEST_CHANNEL, channel)
         title = Path(site.name).resolve().name if site.name else "this machine"
         probe = messages.probe_message(channel, title, who.name)
         (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
@@ -118,7 +117,8 @@ def add_silence(
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
         scope = Scope(check.strip(), host.strip(), severity)
-        made, width = silencing.add(store, site, scope, reason, until, _by(site, store), now)
+        by = _by(site, store, Action.SILENCE, f"{scope.check_pattern} on {scope.host_pattern}")
+        made, width = silencing.add(store, site, scope, reason, until, by, now)
     view.say_silenced(_err(), made, width, zone, inventory)
 
 
@@ -137,14 +137,16 @@ def list_silences(inventory: str, *, as_json: bool) -> None:
 def approve_silence(inventory: str, number: int) -> None:
     """Say yes to a wide silence that somebody else has made."""
     with opened(inventory) as (site, store):
-        made = silencing.approve(store, site, number, _by(site, store), clock.now())
+        by = _by(site, store, Action.APPROVE_SILENCE, f"silence {number}")
+        made = silencing.approve(store, site, number, by, clock.now())
     view.say_silenced(_err(), made, None, ZoneInfo(site.schedule.time_zone), inventory)
 
 
 def end_silence(inventory: str, number: int) -> None:
     """End a silence before its time."""
     with opened(inventory) as (site, store):
-        silencing.end(store, site, number, _by(site, store), clock.now())
+        by = _by(site, store, Action.END_SILENCE, str(number))
+        silencing.end(store, site, number, by, clock.now())
     _say(f"silence {number} has ended; what still fails is told once")
 
 
@@ -180,9 +182,7 @@ def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) 
         now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
         since = _time(begins, zone, "--from") if begins else now
         until = _time(ends, zone, "--to")
-        who = acting.record(
-            store, schedule, "override rota", f"{team}: {person}", least=Role.OPERATOR
-        )
+        who = acting.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
         with store.begin() as db:
             number = silences.add_override(
                 db,
@@ -200,7 +200,7 @@ def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) 
 def end_on_call(inventory: str, number: int) -> None:
     """End such an override before its time."""
     with opened(inventory) as (site, store):
-        who = acting.record(store, site.schedule, "end override", str(number), least=Role.OPERATOR)
+        who = acting.record(store, site.schedule, Action.END_OVERRIDE, str(number))
         with store.begin() as db:
             silences.end_override(db, number, who.name, clock.now())
     _say(f"override {number} has ended; the rota holds")
@@ -221,10 +221,9 @@ def _known(given: str, known: Mapping[str, Any], what: str) -> None:
         raise UsageError(message, remedy=f"the schedule has: {there}")
 
 
-def _by(site: Site, store: Store) -> By:
-    """Return who acts on the command line."""
-    with store.read() as db:
-        known = acting.actor(db, site.schedule)
+def _by(site: Site, store: Store, action: Action, target: str) -> By:
+    """Return who is about to do something on the command line."""
+    known = acting.someone(store, site.schedule, action, target)
     return By(known.user, acts.CLI, known.account)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import baselining, clock
+from upkeep.actions import Action
 from upkeep.baselines import Better, Proposal, Series, compared
 from upkeep.document import dumps, plain
 from upkeep.errors import UsageError
@@ -66,7 +67,8 @@ def accept(inventory: str, names: Names, better: str, reason: str) -> None:
             raise UsageError(f"nothing can be accepted: {seen.refused}")
         _say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
         installation = load_installation(site.settings)
-        by = by_password(site, store, "", f"to accept {seen.level.median:.4g} as the baseline")
+        what = f"accept {seen.level.median:.4g} as the baseline"
+        by = by_password(site, store, Action.ACCEPT_BASELINE, what)
         made = baselining.accept(store, installation, series, way, seen, reason, by, now)
     _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
 

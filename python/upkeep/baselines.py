@@ -13,8 +13,6 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
-from upkeep.roles import Role
-
 LEAST_SAMPLES = 20
 LEAST_SPAN = timedelta(days=7)
 WINDOW = timedelta(days=28)
@@ -22,7 +20,6 @@ NEWEST_WITHIN = timedelta(days=7)
 BETTER_BY = 0.05
 TO_SPREAD = 1.4826
 NOISE_SPREADS = 3
-MAY_ACCEPT = Role.APPROVER
 
 
 class Better(Enum):

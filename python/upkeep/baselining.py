@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from upkeep import chain_end
-from upkeep.baselines import MAY_ACCEPT, Baseline, Better, Proposal, Series
+from upkeep.actions import Action, refusal
+from upkeep.baselines import Baseline, Better, Proposal, Series
 from upkeep.errors import UsageError
 from upkeep.installation import Installation
 from upkeep.reviewing import By
@@ -68,9 +69,9 @@ def _refusal(proposal: Proposal, shown: Proposal, reason: str, by: By) -> str:
     user = by.user
     if user.shared:
         return f"{user.name} is shared by several people, and what it accepts is nobody's"
-    if not user.role.may(MAY_ACCEPT):
-        least = MAY_ACCEPT.value
-        return f"to accept a baseline needs the role {least}; {user.name} is {user.role.value}"
+    said = refusal(Action.ACCEPT_BASELINE, user.name, user.role)
+    if said:
+        return said
     if not reason.strip():
         return "a baseline is accepted for a reason"
     if proposal.refused:

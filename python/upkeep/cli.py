@@ -12,6 +12,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from upkeep import child
+from upkeep.actions import Action
+from upkeep.command_action import does
 from upkeep.errors import INTERRUPTED, UpkeepError, UsageError
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
@@ -171,6 +173,7 @@ def upkeep_(
 
 
 @cli.command()
+@does(Action.OBSERVE, Action.CHANGE_HOSTS)
 def run(
     procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
     inventory: SiteOption = "",
@@ -188,11 +191,13 @@ def run(
         ),
     ] = "",
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",
+    request: Annotated[int | None, typer.Option(hidden=True)] = None,
     as_json: Json = False,
 ) -> None:
     """Run a procedure on its hosts now."""
-    from upkeep.commands import run_procedure
+    from upkeep.commands import StandsFor, run_procedure
 
+    stands_for = StandsFor(occurrence, fulfils, request)
     raise typer.Exit(
         run_procedure(
             procedure,
@@ -201,13 +206,13 @@ def run(
             check=check,
             diff=diff,
             as_json=as_json,
-            occurrence=occurrence,
-            fulfils=fulfils,
+            stands_for=stands_for,
         )
     )
 
 
 @cli.command("check")
+@does(Action.OBSERVE)
 def check_now(
     check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
     inventory: SiteOption = "",
@@ -227,6 +232,7 @@ def check_now(
 
 
 @cli.command()
+@does(Action.LOOK)
 def checks(
     check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
     as_json: Json = False,
@@ -238,6 +244,7 @@ def checks(
 
 
 @cli.command()
+@does(Action.LOOK)
 def procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures of the site's schedule."""
     from upkeep.commands import list_procedures
@@ -246,6 +253,7 @@ def procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 
 @cli.command()
+@does(Action.LOOK)
 def runs(
     inventory: SiteOption = "",
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many, newest first.")] = 20,
@@ -258,6 +266,7 @@ def runs(
 
 
 @cli.command()
+@does(Action.LOOK)
 def show(
     run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
     inventory: SiteOption = "",
@@ -274,6 +283,7 @@ def show(
 
 
 @cli.command()
+@does(Action.LOOK)
 def findings(
     inventory: SiteOption = "",
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
@@ -286,6 +296,7 @@ def findings(
 
 
 @cli.command()
+@does(Action.LOOK)
 def judge(
     run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
     inventory: SiteOption = "",
@@ -298,6 +309,7 @@ def judge(
 
 
 @cli.command()
+@does(Action.LOOK, Action.ACCEPT_CLOCK)
 def doctor(
     inventory: SiteOption = "",
     limit: Limit = "",
@@ -325,6 +337,7 @@ def doctor(
 
 
 @cli.command()
+@does(Action.MAINTAIN)
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
 ) -> None:
@@ -335,6 +348,7 @@ def init(
 
 
 @cli.command()
+@does(Action.MAINTAIN)
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
     inventory: SiteOption = "",
@@ -346,6 +360,7 @@ def backup(
 
 
 @cli.command()
+@does(Action.MAINTAIN)
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
     inventory: SiteOption = "",
@@ -368,6 +383,7 @@ def restore(
 
 
 @database.command("upgrade")
+@does(Action.MAINTAIN)
 def upgrade(
     inventory: SiteOption = "",
     dry_run: Annotated[
@@ -388,6 +404,7 @@ def upgrade(
 
 
 @database.command("prune")
+@does(Action.MAINTAIN)
 def prune(inventory: SiteOption = "") -> None:
     """Remove what the site's retention no longer asks for."""
     from upkeep.commands import prune_database
@@ -396,6 +413,7 @@ def prune(inventory: SiteOption = "") -> None:
 
 
 @cli.command("occurrences")
+@does(Action.LOOK)
 def occurrences_(
     inventory: SiteOption = "",
     days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
@@ -409,6 +427,7 @@ def occurrences_(
 
 
 @schedule.command("list")
+@does(Action.LOOK)
 def schedule_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures: when each is due, in plain words, and when next."""
     from upkeep.schedule_commands import list_schedule
@@ -417,6 +436,7 @@ def schedule_list(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 
 @schedule.command("next")
+@does(Action.LOOK)
 def schedule_next(
     inventory: SiteOption = "",
     begins: Annotated[
@@ -435,6 +455,7 @@ def schedule_next(
 
 
 @schedule.command("simulate")
+@does(Action.LOOK)
 def schedule_simulate(
     year: Annotated[int, typer.Argument(min=1970, max=9000, help="A year, such as 2027.")],
     inventory: SiteOption = "",
@@ -447,6 +468,7 @@ def schedule_simulate(
 
 
 @schedule.command("lint")
+@does(Action.LOOK)
 def schedule_lint(inventory: SiteOption = "", as_json: Json = False) -> None:
     """Find what is valid and cannot be meant; exit status 2 for an error, 1 for anything else."""
     from upkeep.schedule_commands import lint_schedule
@@ -455,6 +477,7 @@ def schedule_lint(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 
 @schedule.command("ics")
+@does(Action.LOOK)
 def schedule_ics(
     inventory: SiteOption = "",
     out: Annotated[
@@ -468,6 +491,7 @@ def schedule_ics(
 
 
 @cli.command()
+@does(Action.MAINTAIN)
 def serve(
     inventory: SiteOption = "",
     listen: Annotated[
@@ -504,10 +528,11 @@ PasswordStdin = Annotated[
 
 
 @user.command("add")
+@does(Action.ADD_USER)
 def user_add(
     name: UserName,
     role: Annotated[
-        str, typer.Option("--role", help="viewer, operator, approver or admin.")
+        str, typer.Option("--role", help="viewer, operator, approver, admin or auditor.")
     ] = "viewer",
     person: Annotated[str, typer.Option("--person", help="Their id in schedule.yml.")] = "",
     shared: Annotated[bool, typer.Option("--shared", help="Several people use it.")] = False,
@@ -521,6 +546,7 @@ def user_add(
 
 
 @user.command("list")
+@does(Action.LOOK)
 def user_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the users."""
     from upkeep import user_commands
@@ -529,6 +555,7 @@ def user_list(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 
 @user.command("off")
+@does(Action.TURN_USER_OFF)
 def user_off(name: UserName, inventory: SiteOption = "") -> None:
     """Let a user sign in no more; their sessions end at once."""
     from upkeep import user_commands
@@ -537,6 +564,7 @@ def user_off(name: UserName, inventory: SiteOption = "") -> None:
 
 
 @user.command("on")
+@does(Action.TURN_USER_ON)
 def user_on(name: UserName, inventory: SiteOption = "") -> None:
     """Let a user sign in again."""
     from upkeep import user_commands
@@ -545,9 +573,10 @@ def user_on(name: UserName, inventory: SiteOption = "") -> None:
 
 
 @user.command("role")
+@does(Action.SET_ROLE)
 def user_role(
     name: UserName,
-    role: Annotated[str, typer.Argument(help="viewer, operator, approver or admin.")],
+    role: Annotated[str, typer.Argument(help="viewer, operator, approver, admin or auditor.")],
     inventory: SiteOption = "",
 ) -> None:
     """Give a user another role."""
@@ -557,6 +586,7 @@ def user_role(
 
 
 @user.command("person")
+@does(Action.SET_PERSON)
 def user_person(
     name: UserName,
     person: Annotated[str, typer.Argument(help="Id of a person in schedule.yml.")],
@@ -569,6 +599,7 @@ def user_person(
 
 
 @user.command("password")
+@does(Action.SET_PASSWORD)
 def user_password(
     name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
 ) -> None:
@@ -580,6 +611,7 @@ def user_password(
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
 @alerts.callback()
+@does(Action.LOOK)
 def alerts_(
     context: typer.Context,
     inventory: SiteOption = "",
@@ -603,6 +635,7 @@ AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")
 
 
 @alerts.command("show")
+@does(Action.LOOK)
 def alerts_show(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
     """Show an alert: its findings, what happened to it, who was told over which channel."""
     from upkeep.alert_commands import show_alert
@@ -611,6 +644,7 @@ def alerts_show(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = 
 
 
 @alerts.command("test")
+@does(Action.TEST_CHANNEL)
 def alerts_test(
     channel: Annotated[str, typer.Argument(help="Id of a channel of the schedule.")],
     inventory: SiteOption = "",
@@ -622,6 +656,7 @@ def alerts_test(
 
 
 @cli.command()
+@does(Action.ACKNOWLEDGE)
 def ack(
     alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
     inventory: SiteOption = "",
@@ -640,6 +675,7 @@ def ack(
 
 
 @silence.command("add")
+@does(Action.SILENCE)
 def silence_add(
     check: Annotated[str, typer.Argument(help="A check's id, or a pattern such as 'log_*'.")],
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
@@ -662,6 +698,7 @@ def silence_add(
 
 
 @silence.command("list")
+@does(Action.LOOK)
 def silence_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List what is quiet, until when and why."""
     from upkeep.alert_commands import list_silences
@@ -670,6 +707,7 @@ def silence_list(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 
 @silence.command("approve")
+@does(Action.APPROVE_SILENCE)
 def silence_approve(
     number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
     inventory: SiteOption = "",
@@ -681,6 +719,7 @@ def silence_approve(
 
 
 @silence.command("end")
+@does(Action.END_SILENCE)
 def silence_end(
     number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
     inventory: SiteOption = "",
@@ -692,6 +731,7 @@ def silence_end(
 
 
 @hosts.callback()
+@does(Action.LOOK)
 def hosts_(context: typer.Context, inventory: SiteOption = "", as_json: Json = False) -> None:
     """List hosts that have left the inventory, too many at once for what was found on them to end."""
     if context.invoked_subcommand:
@@ -702,6 +742,7 @@ def hosts_(context: typer.Context, inventory: SiteOption = "", as_json: Json = F
 
 
 @hosts.command("accept")
+@does(Action.ACCEPT_HOSTS)
 def hosts_accept(
     names: Annotated[
         list[str] | None,
@@ -716,6 +757,7 @@ def hosts_accept(
 
 
 @oncall.callback()
+@does(Action.LOOK)
 def oncall_(
     context: typer.Context,
     inventory: SiteOption = "",
@@ -731,6 +773,7 @@ def oncall_(
 
 
 @oncall.command("set")
+@does(Action.OVERRIDE_ROTA)
 def oncall_set(
     team: Annotated[str, typer.Argument(help="Id of a team.")],
     person: Annotated[str, typer.Argument(help="Id of who takes its calls.")],
@@ -745,6 +788,7 @@ def oncall_set(
 
 
 @oncall.command("end")
+@does(Action.END_OVERRIDE)
 def oncall_end(
     number: Annotated[int, typer.Argument(metavar="OVERRIDE", help="Its number.")],
     inventory: SiteOption = "",
@@ -762,6 +806,7 @@ ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its 
 
 
 @cli.command("reviews")
+@does(Action.LOOK)
 def reviews_(
     inventory: SiteOption = "",
     team: Annotated[
@@ -783,6 +828,7 @@ def reviews_(
 
 
 @review.command("show")
+@does(Action.LOOK)
 def review_show(number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
     """Show a review: what it asks, what was collected for it, how it stands, who has signed."""
     from upkeep.review_commands import show_review
@@ -791,6 +837,7 @@ def review_show(number: ReviewNumber, inventory: SiteOption = "", as_json: Json 
 
 
 @review.command("renew")
+@does(Action.RENEW_REVIEW)
 def review_renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
     """Collect what there is now for a review that is not signed."""
     from upkeep.review_commands import renew
@@ -799,6 +846,7 @@ def review_renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
 
 
 @review.command("hand-over")
+@does(Action.HAND_OVER)
 def review_hand_over(
     number: ReviewNumber,
     owner: Annotated[str, typer.Argument(help="Id of a team or a person.")],
@@ -812,6 +860,7 @@ def review_hand_over(
 
 
 @review.command("attachment")
+@does(Action.LOOK)
 def review_attachment(
     number: ReviewNumber,
     sha256: Annotated[str, typer.Argument(help="Its hash, or how that begins.")],
@@ -825,12 +874,15 @@ def review_attachment(
 
 
 @review.command("verify")
+@does(Action.LOOK)
 def review_verify(
     inventory: SiteOption = "",
     export: Annotated[
         Path | None,
         typer.Option(
-            "--export", metavar="DIR", help="Write the records for ssh-keygen to a new folder."
+            "--export",
+            metavar="DIR",
+            help="Write the records, and what they name, to a new folder.",
         ),
     ] = None,
 ) -> None:
@@ -841,6 +893,7 @@ def review_verify(
 
 
 @cli.command()
+@does(Action.SIGN_REVIEW)
 def sign(
     number: ReviewNumber,
     verdict: Annotated[str, typer.Option("--verdict", help="pass, fail or not-applicable.")],
@@ -873,10 +926,10 @@ def sign(
         str, typer.Option("--evidence", metavar="HASH", help="What you were shown.")
     ] = "",
     name: Annotated[
-        str, typer.Option("--user", metavar="NAME", help="Your user, if it is not your account's.")
+        str, typer.Option("--user", metavar="NAME", help="The same as --as.", hidden=True)
     ] = "",
 ) -> None:
-    """Say with your name what a review has found. Asks for your password on the terminal."""
+    """Say with your name what a review has found. Asks for your password."""
     from upkeep import review_commands
 
     words = review_commands.Words(
@@ -886,6 +939,7 @@ def sign(
 
 
 @cli.command()
+@does(Action.LOOK)
 def completion(
     inventory: SiteOption = "",
     month: Annotated[
@@ -914,6 +968,7 @@ WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its 
 
 
 @cli.command("waivers")
+@does(Action.LOOK)
 def waivers_(
     inventory: SiteOption = "",
     everything: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
@@ -929,6 +984,7 @@ def waivers_(
 
 
 @waive.command("request")
+@does(Action.REQUEST_WAIVER)
 def waive_request(
     check: Annotated[str, typer.Argument(help="Id of the check that fails.")],
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
@@ -950,6 +1006,7 @@ def waive_request(
 
 
 @waive.command("approve")
+@does(Action.APPROVE_WAIVER)
 def waive_approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
     """Approve a waiver that somebody else has asked for."""
     from upkeep.waiver_commands import approve
@@ -958,6 +1015,7 @@ def waive_approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
 
 
 @waive.command("revoke")
+@does(Action.REVOKE_WAIVER)
 def waive_revoke(
     number: WaiverNumber,
     reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
@@ -987,6 +1045,7 @@ BetterWay = Annotated[
 
 
 @cli.command("baselines")
+@does(Action.LOOK)
 def baselines_(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the accepted baselines, each with its newest value and whether a better one is proposed."""
     from upkeep.baseline_commands import list_baselines
@@ -995,6 +1054,7 @@ def baselines_(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 
 @baseline.command("propose")
+@does(Action.LOOK)
 def baseline_propose(
     check: MeasuredCheck,
     host: MeasuredHost,
@@ -1012,6 +1072,7 @@ def baseline_propose(
 
 
 @baseline.command("accept")
+@does(Action.ACCEPT_BASELINE)
 def baseline_accept(
     check: MeasuredCheck,
     host: MeasuredHost,

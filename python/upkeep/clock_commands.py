@@ -6,13 +6,11 @@ import socket
 import sys
 
 from upkeep import acting, clock
-from upkeep.roles import Role
+from upkeep.actions import Action
 from upkeep.site import load_site
 from upkeep.store import open_store
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
-
-WHAT = "accept clock"
 
 
 def accept_clock(inventory: str) -> None:
@@ -20,7 +18,7 @@ def accept_clock(inventory: str) -> None:
     site = load_site(inventory)
     store = open_store(site.settings.database_url)
     host = socket.gethostname()
-    acting.record(store, site.schedule, WHAT, host, least=Role.OPERATOR)
+    acting.record(store, site.schedule, Action.ACCEPT_CLOCK, host)
     step = Timekeeper(store, site.key, site.name).accept()
     said = f"its step of {step:+,.0f} s is believed" if step else "it had made no step"
     screen = Screen(sys.stdout)

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from upkeep import agent, clock, exit_status, parameters
+from upkeep import acting, agent, clock, exit_status, parameters
+from upkeep.actions import Action
 from upkeep.check import Check, load
 from upkeep.document import dumps, finding_document, run_document
 from upkeep.documentation import options_of
@@ -51,6 +52,20 @@ from upkeep.view.troubles import Troubles
 EVIDENCE_CHARACTERS = 20_000
 
 
+@dataclasses.dataclass(frozen=True)
+class StandsFor:
+    """What a run stands for, if not only for itself.
+
+    occurrence: `id:driver` of the one that a driver has claimed for it; the driver's schedule is then on standard
+    input, for the file may have been broken since. fulfils: when the one was due that a run by hand stands for.
+    request: the number under which somebody asked for it on the page.
+    """
+
+    occurrence: str = ""
+    fulfils: str = ""
+    request: int | None = None
+
+
 def run_procedure(
     name: str,
     inventory: str,
@@ -59,27 +74,27 @@ def run_procedure(
     check: bool,
     diff: bool,
     as_json: bool,
-    occurrence: str = "",
-    fulfils: str = "",
+    stands_for: StandsFor,
 ) -> int:
-    """Run a procedure of the site and show how it stands; return the exit status.
-
-    occurrence: `id:driver` of the one that a driver has claimed for this run; the driver's schedule is then on
-    standard input, for the file may have been broken since. fulfils: when the one was due that a
-    run by hand stands for.
-    """
+    """Run a procedure of the site and show how it stands; return the exit status."""
+    occurrence, fulfils = stands_for.occurrence, stands_for.fulfils
     site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
     procedure = site.procedure(name)
     task = _task(site, name, procedure, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=procedure.checks)
+    store = _store(site.settings)
     if occurrence:
         number, _colon, driver = occurrence.partition(":")
         task = dataclasses.replace(task, occurrence=(int(number), driver))
-    elif fulfils:
+    elif stands_for.request is not None:
+        task = dataclasses.replace(task, request=stands_for.request)
+    else:
+        task = _asked(store, site, task)
+    if fulfils:
         if check or limit:
             raise UsageError("--for stands for the whole occurrence: without --check and --limit")
-        task = dataclasses.replace(task, occurrence=_claim_by_hand(site, task, fulfils))
-    return _run(site, task, as_json=as_json)
+        task = dataclasses.replace(task, occurrence=_claim_by_hand(store, site, task, fulfils))
+    return _run(site, task, store, as_json=as_json)
 
 
 def run_check(name: str, inventory: str, limit: str, given: Sequence[str], *, as_json: bool) -> int:
@@ -91,7 +106,9 @@ def run_check(name: str, inventory: str, limit: str, given: Sequence[str], *, as
     task = _task(site, f"check {name}", procedure, limit)
     if given or not site.name:
         task = dataclasses.replace(task, entries=(entry,))
-    return _run(site, dataclasses.replace(task, checks=(name,)), as_json=as_json)
+    store = _store(site.settings)
+    task = _asked(store, site, dataclasses.replace(task, checks=(name,)))
+    return _run(site, task, store, as_json=as_json)
 
 
 def list_checks(name: str, *, as_json: bool) -> None:
@@ -258,9 +275,16 @@ def prune_database(inventory: str) -> None:
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------
-def _run(site: Site, task: agent.Task, *, as_json: bool) -> int:
+def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
+    """Return a task that somebody wants who calls this, with their name; raise UsageError if they may not."""
+    changes = task.changes_hosts and not task.check_mode
+    action = Action.CHANGE_HOSTS if changes else Action.OBSERVE
+    who = acting.someone(store, site.schedule, action, task.procedure)
+    return dataclasses.replace(task, asked_by=who.name)
+
+
+def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     """Run the task, print how it stands, write the report; return the exit status."""
-    store = _store(site.settings)
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()  # before the run's own time is the newest
     printed = Lasting(sys.stdout)
@@ -323,7 +347,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
     )
 
 
-def _claim_by_hand(site: Site, task: agent.Task, due: str) -> tuple[int, str]:
+def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tuple[int, str]:
     """Claim the occurrence that was due then for a run by hand; raise UsageError with what there is."""
     try:
         at = datetime.fromisoformat(due)
@@ -332,7 +356,6 @@ def _claim_by_hand(site: Site, task: agent.Task, due: str) -> tuple[int, str]:
     if at.tzinfo is None:
         procedure = site.schedule.procedures[task.procedure]
         at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
-    store = _store(site.settings)
     with store.begin() as db:
         found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
         remedy = command("occurrences", site=site.name)

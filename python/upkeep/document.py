@@ -48,6 +48,7 @@ def run_document(
             "started_at": summary.started_at.isoformat(),
             "ended_at": summary.ended_at.isoformat() if summary.ended_at else None,
             "started_by": summary.started_by,
+            "asked_by": summary.asked_by,
             "upkeep_version": summary.version,
             "exit_status": exit_status.of_run(summary),
         },

@@ -8,18 +8,16 @@ from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
 from upkeep import acting, clock
+from upkeep.actions import Action
 from upkeep.document import dumps, plain
 from upkeep.errors import UsageError
 from upkeep.opened import opened
 from upkeep.parameters import nearest
-from upkeep.roles import Role
 from upkeep.store import absent
 from upkeep.store.texts import name
 from upkeep.view.absent import print_absent
 from upkeep.view.screen import Screen
 from upkeep.view.text import counted
-
-WHAT = "accept absent hosts"
 
 
 def list_absent(inventory: str, *, as_json: bool) -> None:
@@ -45,7 +43,7 @@ def accept(inventory: str, hosts: Sequence[str]) -> None:
             message = f"{one} is not among the absent hosts{nearest(one, there)}"
             raise UsageError(message, remedy=f"{listed} lists them")
         some = ", ".join(sorted(wanted))
-        acting.record(store, site.schedule, WHAT, some[:200], least=Role.OPERATOR)
+        acting.record(store, site.schedule, Action.ACCEPT_HOSTS, some[:200])
         with store.begin() as db:
             retired = absent.accept(db, site.key, wanted, clock.now())
     screen = Screen(sys.stdout)

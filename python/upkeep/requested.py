@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +20,6 @@ GRACE_SECONDS = 20.0
 class _Child:
     request: run_requests.RunRequest
     run: child.Child
-    taken_at: datetime
-    known: bool = False
 
 
 class Requested:
@@ -68,22 +65,22 @@ class Requested:
             arguments += ["-i", absolute(self.inventory)]
         if one.host_limit:
             arguments += [f"--limit={one.host_limit}"]
-        arguments += ["--", one.procedure]  # it comes from a page: a name, never an option
+        arguments += [
+            f"--request={one.id}",
+            "--",
+            one.procedure,
+        ]  # it comes from a page: a name, never an option
         run = child.start_upkeep(arguments, settings.told(), grace=GRACE_SECONDS)
-        self._children.append(_Child(one, run, now))
+        self._children.append(_Child(one, run))
 
     def _look_after(self, one: _Child) -> None:
-        """Find out which run it became; forget it when it has ended."""
-        ended = one.run.ended() is not None
-        if not one.known:
-            with self.store.begin() as db:
-                run_id = run_requests.run_of_driver(
-                    db, socket.gethostname(), one.run.pid, one.taken_at
-                )
-                if run_id is not None or ended:
-                    said = one.run.last_words() or "it ended at once"
-                    run_requests.became(db, one.request.id, run_id, "" if run_id else said)
-                    one.known = True
-        if ended:
-            self._children.remove(one)
-            one.run.close()
+        """When it has ended, say why it became no run, if it did not: a run says itself that it was asked for."""
+        if one.run.ended() is None:
+            return
+        with self.store.begin() as db:
+            found = run_requests.get(db, one.request.id)
+            if found and found.run_id is None:
+                said = one.run.last_words() or "it ended at once"
+                run_requests.became(db, found.id, None, said)
+        self._children.remove(one)
+        one.run.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,18 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, chain_end, clock, reviewing, reviews, signatures, verifying
+from upkeep import (
+    acting,
+    caller,
+    chain_end,
+    clock,
+    record_export,
+    reviewing,
+    reviews,
+    signatures,
+    verifying,
+)
+from upkeep.actions import Action
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.errors import UpkeepError, UsageError
@@ -28,6 +38,7 @@ from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
+from upkeep.view.text import counted
 
 SOON = timedelta(days=7)
 EVERY = 1_000_000
@@ -145,7 +156,8 @@ def sign(inventory: str, number: int, words: Words) -> None:
         zone = ZoneInfo(site.schedule.time_zone)
         view.print_before_signing(screen, shown, zone, clock.now())
         screen.flush()
-        by = by_password(site, store, words.user, f"to sign review {number}, {found.title}")
+        what = f"sign review {number}, {found.title}"
+        by = by_password(site, store, Action.SIGN_REVIEW, what, user=words.user)
         made = reviewing.sign(
             store,
             site.key,
@@ -172,7 +184,7 @@ def sign(inventory: str, number: int, words: Words) -> None:
 def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     """Give a review to another team or person."""
     with opened(inventory) as (site, store):
-        by = by_password(site, store, "", f"to hand review {number} over")
+        by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
         reviewing.hand_over(
             store, site.key, installation, site.schedule, number, to, by, clock.now()
@@ -185,9 +197,7 @@ def renew(inventory: str, number: int) -> None:
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        acting.record(
-            store, site.schedule, "renew review", f"review {number}", least=reviews.LEAST_ROLE
-        )
+        acting.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
         sha256 = reviewing.renew(
             store, load_installation(site.settings), found, clock.now(), site.schedule
         )
@@ -198,7 +208,7 @@ def renew(inventory: str, number: int) -> None:
 def verify(inventory: str, export: Path | None) -> int:
     """Verify every signature and their chain; return 2 and name each record that does not hold.
 
-    export: a new folder for the records and their signatures, as `ssh-keygen -Y verify` takes them.
+    export: a new folder for the records, their signatures and all that they name; see record_export.py.
     """
     with opened(inventory) as (site, store):
         trusted = trusted_keys(site.settings)
@@ -207,8 +217,8 @@ def verify(inventory: str, export: Path | None) -> int:
             problems = list(verifying.problems_of(db, trusted, end))
             remarks = list(verifying.remarks_of(db))
             signed = [one.signed for one in records.chain(db)]
-    if export is not None:
-        _export(export, signed, trusted)
+            if export is not None:
+                _say_written(export, record_export.export(db, export, signed, trusted))
     screen = Screen(sys.stdout)
     for problem in problems:
         screen.line((f"{screen.signs['fail']} ", "bold red"), screen.text(problem, 300))
@@ -230,36 +240,37 @@ def verify(inventory: str, export: Path | None) -> int:
     return 2 if problems else 0
 
 
-def _export(folder: Path, signed: Sequence[signatures.Signed], trusted: frozenset[str]) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as exc:
-        raise UsageError(f"{folder}: {(exc.strerror or str(exc)).lower()}") from exc
-    _write_new(folder / "allowed_signers", signatures.allowed_signers(sorted(trusted)).encode())
-    for one in signed:
-        _write_new(folder / f"{one.number}.json", one.text.encode("utf-8"))
-        _write_new(folder / f"{one.number}.json.sig", one.signature.encode("utf-8"))
-    _say(f"wrote {len(signed)} records to {folder}")
+def _say_written(folder: Path, done: record_export.Written) -> None:
+    what = (
+        f"{counted(done.records, 'record')} and all that they name, {counted(done.files, 'file')}"
+    )
+    _say(f"wrote {what}, to {folder}; to check them: cd {folder} && sha256sum -c MANIFEST.sha256")
+    if done.pruned or done.lost:
+        _say(
+            f"not there: {done.pruned} pruned, {done.lost} lost; {folder / 'pruned.txt'} names them"
+        )
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def by_password(site: Site, store: Store, user: str, what: str) -> By:
-    """Return who acts, after asking for their password on the terminal."""
-    with store.read() as db:
-        known = acting.actor(db, site.schedule)
-    name = user.strip().lower() or (known.user.name if known.user else "")
-    if not name:
-        message = f"the account {known.account} is no user"
-        raise UsageError(message, remedy="say as whom: --user NAME")
-    if not sys.stdin.isatty():
-        raise UsageError("no terminal to ask for a password", remedy="sign on the page")
-    password = getpass.getpass(f"Password of {name}, {what}: ")
-    place = f"terminal of {socket.gethostname()}"
+def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> By:
+    """Return who signs, after asking for their password: who was named, or the account's user.
+
+    Only who was named by `--as` may hand it in otherwise than on the terminal. Raises UsageError, and writes that
+    down, if the account is no user's, their role does not reach, or the password is another.
+    """
+    told = caller.told()
+    named = told or user.strip().lower()
+    with caller.acting_as(""):  # the password is asked for below, in any case
+        known = acting.someone(store, site.schedule, action, what, free=bool(named))
+    name = named or known.name
+    password, where = caller.password_of(name, what, terminal_only=not told)
     proved = acting.prove(
-        store, name, password, clock.now(), address="terminal", account=known.account
+        store, name, password, clock.now(), address=acting.TERMINAL, account=known.account
     )
-    told = f"password on the {place}, account {known.account}"
-    return By(proved, told, acts.CLI, known.account)
+    if told:
+        acting.note_as(store, proved, known.account, what)
+    shown = f"password on the {where} of {socket.gethostname()}, account {known.account}"
+    return By(proved, shown, acts.CLI, known.account)
 
 
 def _review(found: Kept | None, number: int) -> Kept:

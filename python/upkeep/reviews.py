@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
 
+from upkeep import actions
+from upkeep.actions import Action
 from upkeep.calendars import BusinessHours
 from upkeep.fields import within
 from upkeep.lacking import Lacking
@@ -25,7 +27,6 @@ from upkeep.store.occurrences import Occurrence
 
 ONE_DAY = timedelta(days=1)
 JUST_BEFORE = timedelta(microseconds=1)
-LEAST_ROLE = Role.APPROVER
 
 
 class Verdict(Enum):
@@ -321,7 +322,7 @@ def refusal(
         filter(
             None,
             (
-                refuse_account(signer, "sign"),
+                refuse_account(signer, Action.SIGN_REVIEW),
                 _refuse_person(schedule, asked, signer),
                 _refuse_correction(signatures, form),
                 _refuse_again(asked, signatures, signer, form),
@@ -332,15 +333,13 @@ def refusal(
     )
 
 
-def refuse_account(signer: Signer, what: str) -> str:
+def refuse_account(signer: Signer, action: Action) -> str:
     """Say why a user may not do what needs to be sure of who does it; empty if they may."""
     if signer.off:
         return f"{signer.user} is turned off"
     if signer.shared:
         return f"{signer.user} is a shared account: its signature would be nobody's"
-    if not signer.role.may(LEAST_ROLE):
-        return f"to {what} needs the role {LEAST_ROLE.value}; {signer.user} is {signer.role.value}"
-    return ""
+    return actions.refusal(action, signer.user, signer.role)
 
 
 def _refuse_person(schedule: Schedule, asked: Asked, signer: Signer) -> str:
@@ -359,8 +358,8 @@ def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: st
 
     Who may not sign it may not give it to themselves either: it takes one of its owner's people, or an admin.
     """
-    said = refuse_account(signer, "hand a review over")
-    if not said and not signer.role.may(Role.ADMIN):
+    said = refuse_account(signer, Action.HAND_OVER)
+    if not said and not actions.may(signer.role, Action.HAND_OVER_ANY):
         said = _refuse_person(schedule, asked, signer)
     if said:
         return said

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from upkeep.roles import Role
+from upkeep.actions import Action
 from upkeep.waivers import Who, refuse_other
 from upkeep.waivers import refuse_actor as refuse_actor
 from upkeep.width import Watched, Width, is_exact, measure, names_nothing
 
 ALONE = 0.2
 """The share of what is watched that one person may keep quiet without another."""
-MAY_SILENCE, MAY_APPROVE = Role.OPERATOR, Role.APPROVER
 MOST_CHECK, MOST_HOST = 200, 255
 
 
@@ -144,7 +143,7 @@ def refuse(
 ) -> str:
     """Return why such a silence cannot be made, or nothing. checks: all that there are, and whether by name only."""
     return (
-        refuse_actor(by, MAY_SILENCE, "silence", own=False)
+        refuse_actor(by, Action.SILENCE, own=False)
         or _refuse_patterns(scope, checks)
         or (
             ""
@@ -168,7 +167,7 @@ def refuse_approval(
     silence: Silence, requester: Who | None, by: Who, longest: timedelta, now: datetime
 ) -> str:
     """Return why somebody may not say yes to a silence, or nothing. requester: None if there is no such user."""
-    said = refuse_actor(by, MAY_APPROVE, "approve a silence")
+    said = refuse_actor(by, Action.APPROVE_SILENCE)
     if said:
         return said
     if not silence.waits:

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from upkeep import silences, waiving
+from upkeep.actions import Action
 from upkeep.alerts.severities import by_name_only
 from upkeep.errors import UsageError
-from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.silences import Scope, Silence
 from upkeep.store import Store, alerts, users
@@ -96,7 +96,7 @@ def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> 
 
     def do(db: Connection) -> tuple[None, str]:
         who = by.who(site.schedule)
-        waiving.refuse(silences.refuse_actor(who, silences.MAY_SILENCE, "end silence", own=False))
+        waiving.refuse(silences.refuse_actor(who, Action.END_SILENCE, own=False))
         _silence(db, name(site.key), number, lock=True)
         stored.end(db, number, by.name, now)
         return None, ""
@@ -124,7 +124,7 @@ def acknowledge(
             longest(site.schedule), timedelta(seconds=site.schedule.alerts.acknowledged_for)
         )
         waiving.refuse(
-            silences.refuse_actor(who, Role.OPERATOR, "acknowledge alert", own=False)
+            silences.refuse_actor(who, Action.ACKNOWLEDGE, own=False)
             or silences.refuse_end("an acknowledgement", until, limit, now)
         )
         alerts.acknowledge(db, number, by.name, now, until, note)

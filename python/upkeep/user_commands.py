@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from upkeep import acting, clock
+from upkeep.actions import Action
 from upkeep.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.parameters import nearest
 from upkeep.remedies import command
@@ -34,8 +35,10 @@ def add(
             raise UsageError(
                 f"there is a user {name}", remedy=f"upkeep user password|role|on {name}"
             )
+    free = acting.makes_the_first_admin(store, level)
+    who = acting.someone(store, schedule, Action.ADD_USER, name, free=free)
     kept = _new_password(name, password_stdin=password_stdin)
-    acting.record(store, schedule, "add user", name, least=Role.ADMIN, detail=f"role {level.value}")
+    acting.note(store, who, Action.ADD_USER, name, f"role {level.value}")
     with store.begin() as db:
         users.add(db, name, level, kept, clock.now(), person=person, shared=shared)
     _say(f"{name} may sign in, as {level.value}")
@@ -91,8 +94,9 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
     """Let a user sign in no more and end all their sessions, or let them sign in again."""
     store, schedule = _open(inventory)
     user = _user(store, name)
-    what = "turn user on" if on else "turn user off"
-    acting.record(store, schedule, what, user.name, least=Role.ADMIN)
+    what = Action.TURN_USER_ON if on else Action.TURN_USER_OFF
+    free = on and acting.makes_the_first_admin(store, user.role)
+    acting.record(store, schedule, what, user.name, free=free)
     with store.begin() as db:
         if on:
             users.turn_on(db, user.name)
@@ -106,7 +110,8 @@ def set_role(inventory: str, name: str, role: str) -> None:
     store, schedule = _open(inventory)
     user, level = _user(store, name), _role(role)
     detail = f"{user.role.value} to {level.value}"
-    acting.record(store, schedule, "set role", user.name, least=Role.ADMIN, detail=detail)
+    free = acting.makes_the_first_admin(store, level)
+    acting.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
     with store.begin() as db:
         users.set_role(db, user.name, level)
     _say(f"{user.name} is {level.value}")
@@ -118,7 +123,7 @@ def set_person(inventory: str, name: str, person: str) -> None:
     user = _user(store, name)
     _known_person(schedule, person)
     detail = f"{user.person or 'nobody'} to {person}"
-    acting.record(store, schedule, "set person", user.name, least=Role.ADMIN, detail=detail)
+    acting.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
     with store.begin() as db:
         users.set_person(db, user.name, person)
     _say(f"{user.name} is {person}")
@@ -128,8 +133,9 @@ def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
     """Give a user another password; all their sessions end."""
     store, schedule = _open(inventory)
     user = _user(store, name)
+    who = acting.someone(store, schedule, Action.SET_PASSWORD, user.name)
     kept = _new_password(user.name, password_stdin=password_stdin)
-    acting.record(store, schedule, "set password", user.name, least=Role.ADMIN)
+    acting.note(store, who, Action.SET_PASSWORD, user.name)
     with store.begin() as db:
         users.set_password(db, user.name, kept)
     _say(f"{user.name} has another password; their sessions have ended")

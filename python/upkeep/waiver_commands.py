@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import acting, clock, waiving
+from upkeep.actions import Action
 from upkeep.document import dumps, waiver_document
 from upkeep.errors import UsageError
 from upkeep.fields import seconds_of
@@ -55,7 +56,9 @@ def request(
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _end(lasts, ends, now, zone)
         asked = Scope(check.strip(), host.strip(), subject.strip(), _severity(severity))
-        made = waiving.request(store, site, asked, reason, until, _by(site, store), now)
+        target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
+        by = _by(site, store, Action.REQUEST_WAIVER, target)
+        made = waiving.request(store, site, asked, reason, until, by, now)
     _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
     _say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
 
@@ -63,7 +66,8 @@ def request(
 def approve(inventory: str, number: int) -> None:
     """Approve a waiver that somebody else has asked for."""
     with opened(inventory) as (site, store):
-        made, changed = waiving.approve(store, site, number, _by(site, store), clock.now())
+        by = _by(site, store, Action.APPROVE_WAIVER, f"waiver {number}")
+        made, changed = waiving.approve(store, site, number, by, clock.now())
         until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
     _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
 
@@ -71,21 +75,14 @@ def approve(inventory: str, number: int) -> None:
 def revoke(inventory: str, number: int, why: str) -> None:
     """End a waiver, or withdraw its request."""
     with opened(inventory) as (site, store):
-        changed = waiving.revoke(store, site, number, why, _by(site, store), clock.now())
+        by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")
+        changed = waiving.revoke(store, site, number, why, by, clock.now())
     _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
 
 
-def _by(site: Site, store: Store) -> By:
-    """Return who acts; raise UsageError if the account is no user: then nobody knows who is not the other one."""
-    with store.read() as db:
-        known = acting.actor(db, site.schedule)
-    if known.user is None:
-        message = f"the account {known.account} is no user, and a waiver needs to know who you are"
-        remedy = (
-            f"people.<id>.accounts: [{known.account}] in schedule.yml, and upkeep user add --person <id>; "
-            f"or a user called {known.account.lower()}"
-        )
-        raise UsageError(message, remedy=remedy)
+def _by(site: Site, store: Store, action: Action, target: str) -> By:
+    """Return who is about to do something: it must be known that the second is not the first."""
+    known = acting.someone(store, site.schedule, action, target)
     return By(known.user, acts.CLI, known.account)
 
 

@@ -13,13 +13,13 @@ from enum import Enum
 from fnmatch import fnmatchcase
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from upkeep.actions import Action, refusal, words_of
 from upkeep.roles import Role
 from upkeep.verdicts import Severity
 from upkeep.width import Watched, Width, is_exact, measure, names_nothing
 
 LONGEST = timedelta(days=90)
 UNUSED_AFTER = timedelta(days=30)
-MAY_REQUEST, MAY_APPROVE, MAY_REVOKE = Role.OPERATOR, Role.APPROVER, Role.OPERATOR
 MOST = 0.5
 """The share of what a check watches that a waiver may cover at most: with more, the check is as good as off."""
 MOST_PATTERN = 255
@@ -171,7 +171,7 @@ def refuse_request(
 ) -> str:
     """Return why such a waiver cannot be asked for, or nothing; how wide it is comes after that."""
     return (
-        refuse_actor(by, MAY_REQUEST, "request a waiver")
+        refuse_actor(by, Action.REQUEST_WAIVER)
         or _refuse_scope(scope)
         or ("a waiver needs a reason" if not reason.strip() else "")
         or _refuse_end(ends_at, longest, now)
@@ -206,7 +206,7 @@ def refuse_approval(
 
     requester: who asked for it, None if there is no such user any more.
     """
-    said = refuse_actor(by, MAY_APPROVE, "approve a waiver")
+    said = refuse_actor(by, Action.APPROVE_WAIVER)
     if said:
         return said
     state = waiver.state(now)
@@ -219,7 +219,7 @@ def refuse_approval(
 
 def refuse_revocation(waiver: Waiver, by: Who, why: str, now: datetime) -> str:
     """Return why somebody may not revoke a waiver, or withdraw its request; or nothing."""
-    said = refuse_actor(by, MAY_REVOKE, "revoke a waiver")
+    said = refuse_actor(by, Action.REVOKE_WAIVER)
     if said:
         return said
     state = waiver.state(now)
@@ -237,15 +237,13 @@ _STANDS = {
 }
 
 
-def refuse_actor(by: Who, least: Role, what: str, *, own: bool = True) -> str:
+def refuse_actor(by: Who, action: Action, *, own: bool = True) -> str:
     """Return why somebody may not do something, or nothing. own: it takes a user of one's own."""
     if by.off:
         return f"{by.name} is turned off"
     if own and by.shared:
-        return f"{by.name} is shared by several people; to {what} takes a user of one's own"
-    if not by.role.may(least):
-        return f"to {what} needs the role {least.value}; {by.name} is {by.role.value}"
-    return ""
+        return f"{by.name} is shared by several people; to {words_of(action)} takes a user of one's own"
+    return refusal(action, by.name, by.role)
 
 
 def refuse_other(what: str, requested_by: str, requester: Who | None, by: Who) -> str:

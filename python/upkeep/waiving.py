@@ -71,7 +71,7 @@ class By:
     def who(self, schedule: Schedule) -> Who:
         """Return them as far as waivers and silences go.
 
-        An account that is nobody's is not held up in what an operator may: it can read our keys and database anyhow.
+        As long as there are no users, an account of this machine may what an operator may; after that, none gets here.
         """
         return who_of(self.user, schedule) if self.user else Who(self.account, Role.OPERATOR)
 

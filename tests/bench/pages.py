@@ -98,7 +98,7 @@ def _start(at: datetime) -> runs.RunStart:
     return runs.RunStart(
         procedure="daily", title="Daily procedure", playbook="astral.upkeep.daily", site=SITE,
         inventory=f"{SITE}/inventory", limit="", check_mode=False, diff=False, started_at=at,
-        started_by="upkeep", driver_host="controller", driver_pid=1, driver_started=1.0, boot_id="b",
+        started_by="upkeep", asked_by="", driver_host="controller", driver_pid=1, driver_started=1.0, boot_id="b",
         workspace="/run/x",
     )  # fmt: skip
 

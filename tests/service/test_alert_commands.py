@@ -308,6 +308,7 @@ def test_an_acknowledgement_is_no_longer_than_a_silence(site: Path, lasts: str) 
 def test_a_user_becomes_a_person_of_the_schedule(site: Path) -> None:
     with closing(stored(site)) as store, store.begin() as db:
         users.add(db, "lee2", Role.APPROVER, "x", clock.now())
+        users.add(db, "kim", Role.ADMIN, "x", clock.now(), person="kim")
 
     wrong = upkeep(site, "user", "person", "lee2", "leo")
     right = upkeep(site, "user", "person", "lee2", "lee")

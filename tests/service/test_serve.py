@@ -268,11 +268,12 @@ def test_the_first_admin_comes_from_the_command_line_and_signs_in(site: Path) ->
         (document,) = json.loads(user("list", "--json").stdout)["users"]
         assert (document["name"], document["role"], document["sessions"]) == ("ann", "admin", 1)
 
-        assert user("off", "ann").returncode == 0
+        assert user("off", "ann").returncode == 64
+        assert user("off", "ann", "--as", "ann", given=PASSWORD).returncode == 0
 
         assert one.get("/").status_code == 401
         assert user("on", "ann").returncode == 0
-        assert user("role", "ann", "viewer").returncode == 0
+        assert user("role", "ann", "viewer", "--as", "ann", given=PASSWORD).returncode == 0
         assert one.sign_in("ann").status_code == 303
         assert one.get("/users").status_code == 403
         one.close()
@@ -280,11 +281,14 @@ def test_the_first_admin_comes_from_the_command_line_and_signs_in(site: Path) ->
     with store.read() as db:
         by_hand = [one for one in acts.recent(db, 20) if one.way == acts.CLI]
     store.close()
-    assert [one.what for one in reversed(by_hand)] == [
-        "add user",
-        "turn user off",
-        "turn user on",
-        "set role",
+    assert [(one.what, one.who, one.outcome) for one in reversed(by_hand)] == [
+        ("add user", "", "done"),
+        ("turn user off", "", "refused"),
+        ("act as", "ann", "done"),
+        ("turn user off", "ann", "done"),
+        ("turn user on", "", "done"),
+        ("act as", "ann", "done"),
+        ("set role", "ann", "done"),
     ]
     assert {one.account for one in by_hand} == {_account()}
 
@@ -341,22 +345,11 @@ def test_an_account_acts_as_its_user_and_no_further_than_its_role(site: Path) ->
     def user(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return upkeep("user", *words, "-i", str(site), given=given)
 
-    assert (
-        user("add", "boss", "--role", "admin", "--password-stdin", given=PASSWORD).returncode == 0
-    )
-    assert (
-        user(
-            "add",
-            "kim",
-            "--role",
-            "operator",
-            "--person",
-            "kim",
-            "--password-stdin",
-            given=PASSWORD,
-        ).returncode
-        == 0
-    )
+    def add(*words: str) -> int:
+        return user("add", *words, "--password-stdin", given=PASSWORD).returncode
+
+    assert add("kim", "--role", "operator", "--person", "kim") == 0
+    assert add("boss", "--role", "admin") == 0
 
     refused = user("off", "boss")
 

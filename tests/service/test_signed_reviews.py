@@ -30,6 +30,7 @@ from upkeep import clock, signatures, waiving
 from upkeep.document import schema
 from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation, trusted_keys
+from upkeep.record_export import export
 from upkeep.reviewing import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.roles import Role
@@ -442,7 +443,8 @@ def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed)
     opened.now += timedelta(minutes=5)
     with pytest.raises(UsageError, match="what was shown stays"):
         renew(opened.store, opened.installation, review, opened.now, opened.site.schedule)
-    said = upkeep(opened, "review", "renew", str(review.id)).stderr
+    words = ("review", "renew", str(review.id), "--as", "ann")
+    said = upkeep(opened, *words, given=f"{PASSWORD}\n").stderr
     assert f"review {review.id} is signed: what was shown stays" in said
     assert opened.one("keys").evidence_sha256 == review.evidence_sha256
 
@@ -796,19 +798,16 @@ def forced(store: Store, *statements: str) -> None:
 def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
     opened: Reviewed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from upkeep.review_commands import _export
-
     for item, user in (("fires", "ann"), ("deeds", "cat"), ("deeds", "dan")):
         opened.sign(opened.one(item).id, user, note="Zoë says: all well")
-    with opened.store.read() as db:
-        signed = [one.signed for one in records.chain(db)]
     trusted = trusted_keys(opened.site.settings)
-    _export(tmp_path / "out", signed, trusted)
+    with opened.store.read() as db:
+        export(db, tmp_path / "out", [one.signed for one in records.chain(db)], trusted)
 
     def openssh(number: int) -> str:
         command = ["ssh-keygen", "-Y", "verify", "-f", "allowed_signers", "-I", "upkeep"]
-        command += ["-n", "record@upkeep", "-s", f"{number}.json.sig"]
-        with (tmp_path / "out" / f"{number}.json").open("rb") as record:
+        command += ["-n", "record@upkeep", "-s", f"records/{number}.json.sig"]
+        with (tmp_path / "out" / "records" / f"{number}.json").open("rb") as record:
             done = subprocess.run(
                 command, stdin=record, cwd=tmp_path / "out", capture_output=True, text=True
             )
@@ -819,7 +818,7 @@ def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
     with opened.store.read() as db:
         assert list(problems_of(db, trusted)) == []
 
-    path = tmp_path / "out" / "6.json"
+    path = tmp_path / "out" / "records" / "6.json"
     path.write_bytes(path.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"pasS"'))
     assert openssh(6) == "Could not verify signature."
     forced(
@@ -882,9 +881,9 @@ def environment(site: Reviewed) -> dict[str, str]:
     return os.environ | {"UPKEEP_DATABASE": url}
 
 
-def upkeep(site: Reviewed, *arguments: str) -> subprocess.CompletedProcess[str]:
+def upkeep(site: Reviewed, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     environ = environment(site)
-    return warm.run([*arguments, "-i", site.site.name], env=environ)
+    return warm.run([*arguments, "-i", site.site.name], env=environ, given=given)
 
 
 def on_a_terminal(site: Reviewed, typed: str, *arguments: str) -> tuple[int, str]:

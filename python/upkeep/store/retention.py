@@ -1,7 +1,8 @@
 """Forget what the site's retention no longer asks for, a bit at a time.
 
 What people signed and did is no site's choice: signatures, reviews, what they name, and acts must be kept for six years
-(45 CFR 164.316(b)(2)(i)), and are never removed here; the database itself refuses it.
+(45 CFR 164.316(b)(2)(i)), and are never removed here; the database itself refuses it. Of what hosts said and of runs,
+what a review shows is kept with it.
 """
 
 from __future__ import annotations
@@ -164,11 +165,12 @@ def _prune_observations(store: Store, last: int) -> tuple[int, int]:
 
 
 def _prune_runs(store: Store, last: int, forget: Callable[[Sequence[int]], object]) -> int:
-    """Remove the runs up to a number, and tell which have gone; return how many."""
+    """Remove the runs up to a number, but those that a review names, and tell which have gone; return how many."""
+    reviewed = exists().where(tables.review.c.run_id == tables.run.c.id)
     count = 0
     while True:
         with store.begin() as db:
-            some = _some_runs(db, tables.run.c.id <= last)
+            some = _some_runs(db, (tables.run.c.id <= last) & ~reviewed)
             db.execute(delete(tables.run).where(tables.run.c.id.in_(some)))
         forget(some)
         count += len(some)
@@ -195,8 +197,9 @@ def _forget_observations(db: Connection, runs: Sequence[int]) -> tuple[int, int]
     named = set(db.execute(select(table.c.evidence_sha256).where(where).distinct()).scalars())
     observations = db.execute(delete(table).where(where)).rowcount
     used = exists().where(table.c.evidence_sha256 == proof.c.sha256)
+    signed = exists().where(tables.named_evidence.c.sha256 == proof.c.sha256)
     evidence = sum(
-        db.execute(delete(proof).where(proof.c.sha256.in_(some), ~used)).rowcount
+        db.execute(delete(proof).where(proof.c.sha256.in_(some), ~used, ~signed)).rowcount
         for some in batched(named)
     )
     db.execute(update(tables.run).where(tables.run.c.id.in_(runs)).values(observations_kept=False))

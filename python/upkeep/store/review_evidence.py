@@ -21,6 +21,7 @@ from upkeep.signatures import canonical
 from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept, New
+from upkeep.store.statements import insert_new, lock_evidence
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity
 
@@ -105,8 +106,18 @@ def shown(db: Connection, review: New) -> dict[str, Any]:
     return document
 
 
+def raw_evidence_in(document: Mapping[str, Any]) -> set[str]:
+    """Return the hashes of what hosts said that a review's evidence names."""
+    rows = document["not_passing"]["rows"] if document.get("not_passing") else ()
+    return {one["evidence_sha256"] for one in rows if one["evidence_sha256"]}
+
+
 def keep(db: Connection, document: Mapping[str, Any]) -> str:
-    """Keep what was collected, as it is shown; return the hash that a signature names."""
+    """Keep what was collected, as it is shown, and what hosts said of it; return the hash that a signature names."""
+    raw = sorted(raw_evidence_in(document))
+    if raw:
+        lock_evidence(db, shared=True)
+        insert_new(db, tables.named_evidence, [{"sha256": one} for one in raw])
     return files.keep(db, canonical(document).encode("ascii"))
 
 
@@ -147,6 +158,8 @@ def _run(db: Connection, run_id: int | None) -> dict[str, Any] | None:
         "id": row.id,
         "status": row.status,
         "cause": row.cause,
+        "started_by": row.started_by,
+        "asked_by": row.asked_by,
         "started_at": _time(row.started_at),
         "ended_at": _time(row.ended_at) if row.ended_at else None,
         "hosts": {row.outcome: row.number for row in outcomes},

@@ -77,12 +77,3 @@ def became(db: Connection, request_id: int, run_id: int | None, message: str = "
     table = tables.run_request
     values = {"run_id": run_id, "message": told(message, 1_000)}
     db.execute(update(table).where(table.c.id == request_id).values(values))
-
-
-def run_of_driver(db: Connection, host: str, pid: int, since: datetime) -> int | None:
-    """Return the number of the run that a process of a machine has begun since then, or None."""
-    table = tables.run
-    where = (table.c.driver_host == host, table.c.driver_pid == pid, table.c.started_at >= since)
-    query = select(table.c.id).where(*where).order_by(table.c.id.desc()).limit(1)
-    found = db.execute(query).scalar()
-    return int(found) if found is not None else None

@@ -27,6 +27,7 @@ CHANGE_CHARACTERS = 100_000
 class RunStart:
     """What is known when a run begins.
 
+    started_by: the account of the driver's process; asked_by: the person who wanted it, if it was one.
     driver_started: the driver process' start, in seconds since 1970; with pid and boot id it says later if that
     driver still lives. workspace: where its results wait until they are written here.
     """
@@ -41,6 +42,7 @@ class RunStart:
     diff: bool
     started_at: datetime
     started_by: str
+    asked_by: str
     driver_host: str
     driver_pid: int
     driver_started: float
@@ -77,7 +79,7 @@ def start(db: Connection, begun: RunStart) -> int:
     values = asdict(begun)
     values["host_limit"] = values.pop("limit")
     values |= {"status": RUNNING, "cause": "", "version": version(), "observations_kept": True}
-    values |= {key: shown(values[key], 200) for key in ("procedure", "started_by")}
+    values |= {key: shown(values[key], 200) for key in ("procedure", "started_by", "asked_by")}
     values |= {key: told(values[key]) for key in ("title", "playbook", "inventory", "host_limit")}
     values |= {"site": name(values["site"]), "driver_host": shown(values["driver_host"], 255)}
     made = db.execute(insert(tables.run).values(values).returning(tables.run.c.id))

@@ -88,7 +88,8 @@ run = Table(
     Column("cause", Text, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
-    Column("started_by", String(200), nullable=False),
+    Column("started_by", String(200), nullable=False),  # the account of the process
+    Column("asked_by", String(200), nullable=False, default="", server_default=text("''")),
     Column("version", String(40), nullable=False),
     Column("driver_host", String(255), nullable=False),
     Column("driver_pid", Integer, nullable=False),
@@ -153,6 +154,13 @@ evidence = Table(
     Column("sha256", String(64), primary_key=True),
     Column("size_bytes", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
+)
+
+named_evidence = Table(
+    # Evidence that what somebody signs for names: it is kept, however old it is.
+    "named_evidence",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
 )
 
 observation = Table(

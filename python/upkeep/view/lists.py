@@ -146,8 +146,8 @@ def run_line(screen: Screen, run: RunSummary, now: datetime) -> str:
     ]
     if run.ended_at:
         parts.append(f"took {duration((run.ended_at - run.started_at).total_seconds())}")
-    if run.started_by:
-        parts.append(f"by {screen.text(run.started_by, 80)}")
+    if run.by:
+        parts.append(screen.text(run.by, 200))
     if run.site:
         parts.append(f"site {screen.text(run.site, 200)}")
     if run.version:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from upkeep.observed import UNSEEN, Observed, Outcome
 from upkeep.verdicts import Result, Severity, Status
+from upkeep.view.text import who_ran
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class RunSummary:
     hosts_in_need: how many hosts have something that did not pass (see `needs`).
     hosts_unjudged: how many hosts were seen, and there was nothing to judge on them.
     own: how many troubles are Upkeep's own, of no host.
-    version: of the program that ran it; started_by: the account.
+    version: of the program that ran it; started_by: the account that did; asked_by: the person who wanted it.
     """
 
     id: int | None
@@ -72,6 +73,12 @@ class RunSummary:
     counts: Counts = Counts()
     version: str = ""
     started_by: str = ""
+    asked_by: str = ""
+
+    @property
+    def by(self) -> str:
+        """Who wanted it, and by which account it came about."""
+        return who_ran(self.started_by, self.asked_by)
 
     @property
     def hosts_unseen(self) -> int:

@@ -317,6 +317,8 @@ def _about(summary: RunSummary, zone: tzinfo | None) -> list[tuple[str, str]]:
         about.append(("Ended", f"{exact(summary.ended_at, zone)}, after {took}"))
     if summary.started_by:
         about.append(("Started by", safe(summary.started_by, 200)))
+    if summary.asked_by:
+        about.append(("Asked for by", safe(summary.asked_by, 200)))
     if summary.version:
         about.append(("Program", f"Upkeep {safe(summary.version, 40)}"))
     about.append(

@@ -24,6 +24,7 @@ from upkeep.view.text import (
     size,
     status_kind,
     status_words,
+    who_ran,
 )
 from upkeep.view.troubles import Row, print_rows
 
@@ -177,6 +178,12 @@ def print_before_signing(screen: Screen, shown: Shown, zone: ZoneInfo, now: date
             screen.line(screen.text(f"  {one}", 400))
 
 
+def run_by(evidence: Mapping[str, Any]) -> str:
+    """Return who wanted the run that collected for a review; older programs did not write that down."""
+    run = evidence.get("run") or {}
+    return who_ran(run.get("started_by", ""), run.get("asked_by", ""))
+
+
 def _print_evidence(
     screen: Screen, evidence: Mapping[str, Any], zone: ZoneInfo, now: datetime
 ) -> None:
@@ -187,7 +194,9 @@ def _print_evidence(
     run = evidence["run"]
     if run:
         cause = f": {run['cause']}" if run["cause"] else ""
-        screen.line(screen.text(f"run {run['id']} {run['status']}{cause}", 400))
+        by = run_by(evidence)
+        who = f", {by}" if by else ""
+        screen.line(screen.text(f"run {run['id']} {run['status']}{cause}{who}", 400))
     if evidence["checks"]:
         columns = [Column("check"), Column("passes now", right=True), Column("fails", right=True)]
         columns += [Column("unknown", right=True), Column("in its runs: pass", right=True)]

@@ -31,6 +31,7 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         ),
         version=run.version,
         started_by=run.started_by,
+        asked_by=run.asked_by,
     )
 
 

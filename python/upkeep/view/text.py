@@ -208,6 +208,13 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{thousands(number)} {one if number == 1 else many or one + 's'}"
 
 
+def who_ran(started_by: str, asked_by: str) -> str:
+    """Return who wanted a run, and which account it was run by, if that is another; empty if nobody knows."""
+    if asked_by and asked_by != started_by:
+        return f"asked for by {asked_by}, run by {started_by}"
+    return f"by {started_by}" if started_by else ""
+
+
 def thousands(number: int) -> str:
     """Return a number with its thousands apart: `12 345`."""
     return f"{number:,}".replace(",", " ") if number >= 10_000 else str(number)

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from upkeep import silencing
+from upkeep.actions import Action
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.messages import headline, title_of
 from upkeep.alerts.model import OPEN, Alert, Member
 from upkeep.errors import ConfigurationError, UsageError
 from upkeep.fields import seconds_of, within
-from upkeep.roles import Role
 from upkeep.schedule_file import Alerts, Schedule
-from upkeep.silences import MAY_APPROVE, MAY_SILENCE, Scope
+from upkeep.silences import Scope
 from upkeep.store import acts, alerts, outbox, silences
 from upkeep.store.texts import name
 from upkeep.waiving import By, Place
@@ -289,13 +289,13 @@ def _local(ask: Ask, field: str, zone: ZoneInfo) -> datetime:
 
 
 ROUTES = (
-    Route(GET, "/alerts", Role.VIEWER, show_alerts),
-    Route(GET, "/alerts/{id:int}", Role.VIEWER, show_alert),
-    Route(POST, "/alerts/{id:int}/acknowledge", Role.OPERATOR, acknowledge, "acknowledge alert"),
-    Route(POST, "/silences", MAY_SILENCE, silence, "silence"),
-    Route(POST, "/silences/{id:int}/approve", MAY_APPROVE, approve_silence, "approve silence"),
-    Route(POST, "/silences/{id:int}/end", MAY_SILENCE, end_silence, "end silence"),
-    Route(GET, "/oncall", Role.VIEWER, show_on_call),
-    Route(POST, "/oncall", Role.OPERATOR, set_on_call, "override rota"),
-    Route(POST, "/oncall/{id:int}/end", Role.OPERATOR, end_on_call, "end override"),
+    Route(GET, "/alerts", Action.LOOK, show_alerts),
+    Route(GET, "/alerts/{id:int}", Action.LOOK, show_alert),
+    Route(POST, "/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge),
+    Route(POST, "/silences", Action.SILENCE, silence),
+    Route(POST, "/silences/{id:int}/approve", Action.APPROVE_SILENCE, approve_silence),
+    Route(POST, "/silences/{id:int}/end", Action.END_SILENCE, end_silence),
+    Route(GET, "/oncall", Action.LOOK, show_on_call),
+    Route(POST, "/oncall", Action.OVERRIDE_ROTA, set_on_call),
+    Route(POST, "/oncall/{id:int}/end", Action.END_OVERRIDE, end_on_call),
 )

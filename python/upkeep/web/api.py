@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from upkeep.actions import Action
 from upkeep.document import (
     alert_document,
     completion_document,
@@ -16,7 +17,6 @@ from upkeep.document import (
     run_document,
     whole_review_document,
 )
-from upkeep.roles import Role
 from upkeep.store import acts, clocks, observed, run_requests, runs
 from upkeep.store import alerts as stored_alerts
 from upkeep.store.texts import name
@@ -165,21 +165,19 @@ def _json(document: Mapping[str, Any], more: str = "", status: int = 200) -> Res
 
 
 ROUTES = (
-    Route(GET, "/api/me", Role.VIEWER, show_me),
-    Route(GET, "/api/today", Role.VIEWER, show_today),
-    Route(GET, "/api/runs", Role.VIEWER, show_runs),
-    Route(GET, "/api/runs/{id:int}", Role.VIEWER, show_run),
-    Route(POST, "/api/runs/{id:int}/restart", Role.OPERATOR, restart, "restart run"),
-    Route(GET, "/api/requests/{id:int}", Role.VIEWER, show_request),
-    Route(GET, "/api/findings", Role.VIEWER, show_findings),
-    Route(GET, "/api/alerts", Role.VIEWER, show_alerts),
-    Route(GET, "/api/alerts/{id:int}", Role.VIEWER, show_alert),
-    Route(
-        POST, "/api/alerts/{id:int}/acknowledge", Role.OPERATOR, acknowledge, "acknowledge alert"
-    ),
-    Route(GET, "/api/reviews", Role.VIEWER, show_reviews),
-    Route(GET, "/api/reviews/{id:int}", Role.VIEWER, show_review),
-    Route(GET, "/api/waivers", Role.VIEWER, show_waivers),
-    Route(GET, "/api/completion", Role.VIEWER, show_completion),
-    Route(GET, "/api/acts", Role.APPROVER, show_acts, "look at acts"),
+    Route(GET, "/api/me", Action.LOOK, show_me),
+    Route(GET, "/api/today", Action.LOOK, show_today),
+    Route(GET, "/api/runs", Action.LOOK, show_runs),
+    Route(GET, "/api/runs/{id:int}", Action.LOOK, show_run),
+    Route(POST, "/api/runs/{id:int}/restart", Action.RESTART_RUN, restart),
+    Route(GET, "/api/requests/{id:int}", Action.LOOK, show_request),
+    Route(GET, "/api/findings", Action.LOOK, show_findings),
+    Route(GET, "/api/alerts", Action.LOOK, show_alerts),
+    Route(GET, "/api/alerts/{id:int}", Action.LOOK, show_alert),
+    Route(POST, "/api/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge),
+    Route(GET, "/api/reviews", Action.LOOK, show_reviews),
+    Route(GET, "/api/reviews/{id:int}", Action.LOOK, show_review),
+    Route(GET, "/api/waivers", Action.LOOK, show_waivers),
+    Route(GET, "/api/completion", Action.LOOK, show_completion),
+    Route(GET, "/api/acts", Action.LOOK_AT_ACTS, show_acts),
 )

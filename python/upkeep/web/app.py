@@ -21,8 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Way
 
 from upkeep import clock
+from upkeep.actions import Action, needed
 from upkeep.errors import StoreError, UpkeepError
-from upkeep.roles import Role
 from upkeep.store import acts, sessions
 from upkeep.web import (
     alerts,
@@ -101,7 +101,7 @@ def _nothing(ask: Ask) -> Response:
     raise PageError(404, "There is no such page.", remedy="Begin at Today.")
 
 
-_NOTHING = Route(GET, "/{path:path}", Role.VIEWER, _nothing)
+_NOTHING = Route(GET, "/{path:path}", Action.LOOK, _nothing)
 
 
 class Gate:
@@ -136,7 +136,7 @@ class Gate:
         return answer
 
     async def _response(self, route: Route, request: Request) -> Response:
-        if route.files_bytes or (route.hashes and route.least is not None):
+        if route.files_bytes or (route.hashes and not route.is_open):
             # Who may not is told so before anything large is read, and before anybody waits for their turn.
             early = partial(self._guarded, route, request, Body(), self._early)
             response = await to_thread.run_sync(early, limiter=self.threads)
@@ -166,7 +166,7 @@ class Gate:
         """Return the answer; where passwords are looked at, in the turn of who asks."""
         address = _address(request)
         try:
-            if route.hashes and route.least is None:
+            if route.hashes and route.is_open:
                 look = partial(self._standing, address)
                 there = await to_thread.run_sync(look, limiter=self.threads)
                 queue = self.known if there.known else self.strangers
@@ -252,19 +252,20 @@ class Gate:
 
     def _refuse(self, route: Route, ask: Ask) -> None:
         """Raise PageError if the route is not for who asks."""
-        if route.least is None:
+        if route.is_open:
             return
         if ask.session is None:
             raise PageError(401, "Sign in first.")
-        if not ask.may(route.least):
-            self._record(route, ask, f"needs the role {route.least.value}")
+        if not ask.may(route.action):
+            least = needed(route.action)
+            self._record(route, ask, f"needs the role {least}")
             role = ask.session.user.role.value
-            message = f"This needs the role {route.least.value}; yours is {role}."
+            message = f"This needs the role {least}; yours is {role}."
             raise PageError(403, message, remedy="An admin can give you another role.")
 
     def _refuse_forged(self, route: Route, ask: Ask) -> None:
         """Raise PageError if a form has not the token that only our page has."""
-        if route.method == GET or route.least is None or ask.session is None:
+        if route.method == GET or route.is_open or ask.session is None:
             return
         given = ask.form.get(FORM_TOKEN) or ask.headers.get("upkeep-form-token", "")
         if not hmac.compare_digest(given.encode(), ask.session.form_token.encode()):
@@ -277,7 +278,7 @@ class Gate:
         if ask.session is None:
             return
         with self.setting.store.begin() as db:
-            acts.record(db, ask.act(route.what or "look", ask.url, acts.REFUSED, why))
+            acts.record(db, ask.act(route.action.value, ask.url, acts.REFUSED, why))
 
 
 def _ask(setting: Setting, request: Request, body: Body, now: datetime) -> Ask:

@@ -6,7 +6,7 @@ import re
 
 from starlette.responses import Response
 
-from upkeep.roles import Role
+from upkeep.actions import Action
 from upkeep.store import acts, sessions, users
 from upkeep.view.text import counted
 from upkeep.web import passwords
@@ -137,9 +137,9 @@ def _inside(path: str) -> str:
 
 
 ROUTES = (
-    Route(GET, "/sign-in", None, show_sign_in),
-    Route(POST, "/sign-in", None, sign_in, "sign in", hashes=True),
-    Route(POST, "/sign-out", Role.VIEWER, sign_out, "sign out"),
-    Route(GET, "/me", Role.VIEWER, show_me),
-    Route(POST, "/me/password", Role.VIEWER, change_password, "change password", hashes=True),
+    Route(GET, "/sign-in", Action.SIGN_IN, show_sign_in),
+    Route(POST, "/sign-in", Action.SIGN_IN, sign_in, hashes=True),
+    Route(POST, "/sign-out", Action.SIGN_OUT, sign_out),
+    Route(GET, "/me", Action.LOOK, show_me),
+    Route(POST, "/me/password", Action.CHANGE_PASSWORD, change_password, hashes=True),
 )

@@ -8,10 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from upkeep import acting, baselining
-from upkeep.baselines import MAY_ACCEPT, Better, Proposal, Series, compared
+from upkeep.actions import Action
+from upkeep.baselines import Better, Proposal, Series, compared
 from upkeep.errors import UsageError
 from upkeep.reviewing import By
-from upkeep.roles import Role
 from upkeep.store import acts, baselines
 from upkeep.view.baselines import Row, proposed
 from upkeep.web.html import go_to, link, page
@@ -47,7 +47,7 @@ def show_series(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     return page(
         ask, "baseline.html", status=status, series=series, proposal=proposal, message=message,
         said=proposed(proposal, ask.zone), history=history, ways=list(Better),
-        shown=_stamp(proposal), may_accept=ask.may(MAY_ACCEPT) and ask.setting.installation is not None,
+        shown=_stamp(proposal), may_accept=ask.may(Action.ACCEPT_BASELINE) and ask.setting.installation is not None,
         reason=ask.form.get("reason", ""), names=NAMES,
     )  # fmt: skip
 
@@ -109,9 +109,7 @@ def _path(series: Series) -> str:
 
 
 ROUTES = (
-    Route(GET, "/baselines", Role.VIEWER, show_baselines),
-    Route(GET, "/baselines/series", Role.VIEWER, show_series),
-    Route(
-        POST, "/baselines/series", MAY_ACCEPT, accept, "accept baseline with password", hashes=True
-    ),
+    Route(GET, "/baselines", Action.LOOK, show_baselines),
+    Route(GET, "/baselines/series", Action.LOOK, show_series),
+    Route(POST, "/baselines/series", Action.ACCEPT_BASELINE, accept, hashes=True),
 )

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from upkeep.actions import Action
 from upkeep.completion import COUNTS, Completion, month_before
 from upkeep.errors import UsageError
 from upkeep.reviews import title_of
-from upkeep.roles import Role
 from upkeep.store.completion import completion
 from upkeep.store.texts import name
 from upkeep.view.completion import WELL, percent, write_csv
@@ -58,6 +58,6 @@ def _month(at: datetime, zone: ZoneInfo) -> str:
 
 
 ROUTES = (
-    Route(GET, "/completion", Role.VIEWER, show_completion),
-    Route(GET, "/completion.csv", Role.VIEWER, give_csv),
+    Route(GET, "/completion", Action.LOOK, show_completion),
+    Route(GET, "/completion.csv", Action.LOOK, give_csv),
 )

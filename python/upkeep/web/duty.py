@@ -9,10 +9,10 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from upkeep.actions import Action
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.coming import next_of_each, scheduled
 from upkeep.errors import ConfigurationError
-from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.store import occurrences
 from upkeep.store import pages as queries
@@ -106,4 +106,4 @@ def late_ones(ask: Ask) -> list[occurrences.Occurrence]:
         return occurrences.waiting(db, ask.setting.site, ask.now - LATE_AFTER)
 
 
-ROUTES = (Route(GET, "/schedule", Role.VIEWER, show_schedule),)
+ROUTES = (Route(GET, "/schedule", Action.LOOK, show_schedule),)

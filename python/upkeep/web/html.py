@@ -14,9 +14,9 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from upkeep import targets
+from upkeep.actions import Action
 from upkeep.alerts.messages import title_of
 from upkeep.check import load as load_checks
-from upkeep.roles import Role
 from upkeep.verdicts import Status
 from upkeep.view import html, reviews, text
 from upkeep.view.reviews import status_of, without
@@ -31,14 +31,14 @@ STATIC = {
 }
 # Path, name, and who sees it.
 NAVIGATION = (
-    ("/", "Today", Role.VIEWER),
-    ("/alerts", "Alerts", Role.VIEWER),
-    ("/reviews", "Reviews", Role.VIEWER),
-    ("/runs", "Runs", Role.VIEWER),
-    ("/findings", "Findings", Role.VIEWER),
-    ("/schedule", "Schedule", Role.VIEWER),
-    ("/users", "Users", Role.ADMIN),
-    ("/acts", "Acts", Role.APPROVER),
+    ("/", "Today", Action.LOOK),
+    ("/alerts", "Alerts", Action.LOOK),
+    ("/reviews", "Reviews", Action.LOOK),
+    ("/runs", "Runs", Action.LOOK),
+    ("/findings", "Findings", Action.LOOK),
+    ("/schedule", "Schedule", Action.LOOK),
+    ("/users", "Users", Action.LOOK_AT_USERS),
+    ("/acts", "Acts", Action.LOOK_AT_ACTS),
 )
 
 
@@ -58,9 +58,9 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
     shown = {
         "now": ask.now,
         "user": session.user if session else None,
-        "may_act": ask.may(Role.OPERATOR),
+        "may": lambda words: ask.may(Action(words)),
         "form_token": session.form_token if session else "",
-        "navigation": [(path, name) for path, name, least in NAVIGATION if ask.may(least)],
+        "navigation": [(path, name) for path, name, action in NAVIGATION if ask.may(action)],
         "here": _section(ask.url),
         "site": ask.setting.site,
         "refused": status >= 400,

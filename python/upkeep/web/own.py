@@ -6,7 +6,7 @@ import hmac
 
 from starlette.responses import JSONResponse, Response
 
-from upkeep.roles import Role
+from upkeep.actions import Action
 from upkeep.web import html
 from upkeep.web.routing import GET, Ask, PageError, Route
 
@@ -36,13 +36,13 @@ def show_metrics(ask: Ask) -> Response:
         raise PageError(404, "This page gives no metrics.")
     given = ask.headers.get("authorization", "").removeprefix("Bearer ").encode()
     token = ask.setting.metrics_token.encode()
-    if not ask.may(Role.VIEWER) and not (token and hmac.compare_digest(given, token)):
+    if not ask.may(Action.LOOK) and not (token and hmac.compare_digest(given, token)):
         raise PageError(401, "Sign in, or send the token of UPKEEP_METRICS_TOKEN.")
     return Response(ask.setting.metrics(ask.now), media_type=OPENMETRICS)
 
 
 ROUTES = (
-    Route(GET, "/static/{name}", None, show_file),
-    Route(GET, "/healthz", None, show_health, probes=True),
-    Route(GET, "/metrics", None, show_metrics),
+    Route(GET, "/static/{name}", Action.LOOK_FROM_OUTSIDE, show_file),
+    Route(GET, "/healthz", Action.LOOK_FROM_OUTSIDE, show_health, probes=True),
+    Route(GET, "/metrics", Action.LOOK_FROM_OUTSIDE, show_metrics),
 )

@@ -9,10 +9,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from upkeep.actions import Action
 from upkeep.blindness import Spot
 from upkeep.host_limit import why_not_again
 from upkeep.observed import Outcome
-from upkeep.roles import Role
 from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import observed as stored
 from upkeep.store import pages as queries
@@ -439,15 +439,15 @@ def _result(newest: tuple[int, Result] | None) -> Result | None:
 
 
 ROUTES = (
-    Route(GET, "/", Role.VIEWER, show_today),
-    Route(GET, "/runs", Role.VIEWER, show_runs),
-    Route(GET, "/runs/{id:int}", Role.VIEWER, show_run),
-    Route(GET, "/runs/{id:int}/hosts/{host}", Role.VIEWER, show_host),
-    Route(GET, "/runs/{id:int}/report", Role.VIEWER, show_report),
-    Route(GET, "/runs/{id:int}/restart", Role.OPERATOR, show_restart, "restart run"),
-    Route(POST, "/runs/{id:int}/restart", Role.OPERATOR, restart, "restart run"),
-    Route(GET, "/requests/{id:int}", Role.VIEWER, show_request),
-    Route(GET, "/findings", Role.VIEWER, show_findings),
-    Route(GET, "/findings/{id:int}", Role.VIEWER, show_finding),
-    Route(GET, "/evidence/{sha256}", Role.VIEWER, show_evidence),
+    Route(GET, "/", Action.LOOK, show_today),
+    Route(GET, "/runs", Action.LOOK, show_runs),
+    Route(GET, "/runs/{id:int}", Action.LOOK, show_run),
+    Route(GET, "/runs/{id:int}/hosts/{host}", Action.LOOK, show_host),
+    Route(GET, "/runs/{id:int}/report", Action.LOOK, show_report),
+    Route(GET, "/runs/{id:int}/restart", Action.RESTART_RUN, show_restart),
+    Route(POST, "/runs/{id:int}/restart", Action.RESTART_RUN, restart),
+    Route(GET, "/requests/{id:int}", Action.LOOK, show_request),
+    Route(GET, "/findings", Action.LOOK, show_findings),
+    Route(GET, "/findings/{id:int}", Action.LOOK, show_finding),
+    Route(GET, "/evidence/{sha256}", Action.LOOK, show_evidence),
 )

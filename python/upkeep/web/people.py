@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from upkeep.actions import Action
 from upkeep.roles import Role
 from upkeep.store import acts, clocks, users
 from upkeep.web import passwords
@@ -132,12 +133,12 @@ def _keep_an_admin(others: int) -> None:
 
 
 ROUTES = (
-    Route(GET, "/users", Role.ADMIN, show_users, "look at users"),
-    Route(POST, "/users", Role.ADMIN, add_user, "add user with password", hashes=True),
-    Route(GET, "/users/{name}", Role.ADMIN, show_user, "look at users"),
-    Route(POST, "/users/{name}/role", Role.ADMIN, set_role, "set role"),
-    Route(POST, "/users/{name}/off", Role.ADMIN, turn_off, "turn user off"),
-    Route(POST, "/users/{name}/on", Role.ADMIN, turn_on, "turn user on"),
-    Route(POST, "/users/{name}/password", Role.ADMIN, set_password, "set password", hashes=True),
-    Route(GET, "/acts", Role.APPROVER, show_acts, "look at acts"),
+    Route(GET, "/users", Action.LOOK_AT_USERS, show_users),
+    Route(POST, "/users", Action.ADD_USER, add_user, hashes=True),
+    Route(GET, "/users/{name}", Action.LOOK_AT_USERS, show_user),
+    Route(POST, "/users/{name}/role", Action.SET_ROLE, set_role),
+    Route(POST, "/users/{name}/off", Action.TURN_USER_OFF, turn_off),
+    Route(POST, "/users/{name}/on", Action.TURN_USER_ON, turn_on),
+    Route(POST, "/users/{name}/password", Action.SET_PASSWORD, set_password, hashes=True),
+    Route(GET, "/acts", Action.LOOK_AT_ACTS, show_acts),
 )

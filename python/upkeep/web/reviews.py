@@ -12,11 +12,11 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from upkeep import acting, reviewing
+from upkeep.actions import Action
 from upkeep.errors import UsageError
 from upkeep.installation import Installation
 from upkeep.reviewing import By, Given
 from upkeep.reviews import (
-    LEAST_ROLE,
     UNSEEN,
     FollowUp,
     Form,
@@ -29,7 +29,6 @@ from upkeep.reviews import (
     refuse_hand_over,
     title_of,
 )
-from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
@@ -37,7 +36,7 @@ from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.store.texts import name
 from upkeep.store.users import User
-from upkeep.view.reviews import kind_of, words_of
+from upkeep.view.reviews import kind_of, run_by, words_of
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -171,14 +170,14 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         ask, "review.html", status=status, row=_row(schedule, found, shown.standing), review=found,
         standing=shown.standing, signatures=signed, follow_ups=shown.follow_ups,
         evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
-        opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
+        run_by=run_by(shown.evidence), opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
         may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
         owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
         most_files=reviewing.MOST_FILES, titles=lambda one: title_of(schedule, one),
-        may_renew=ask.may(LEAST_ROLE) and not signed and can_sign,
+        may_renew=ask.may(Action.RENEW_REVIEW) and not signed and can_sign,
         takers=_takers(ask, schedule, found) if can_sign else {},
         can_sign=can_sign,
     )  # fmt: skip
@@ -368,27 +367,23 @@ def _site(ask: Ask) -> str:
 
 
 ROUTES = (
-    Route(GET, "/reviews", Role.VIEWER, show_reviews),
-    Route(GET, "/reviews/{id:int}", Role.VIEWER, show_review),
-    Route(
-        GET, "/reviews/{id:int}/files/{sha256}", Role.VIEWER, download, "download file of review"
-    ),
+    Route(GET, "/reviews", Action.LOOK, show_reviews),
+    Route(GET, "/reviews/{id:int}", Action.LOOK, show_review),
+    Route(GET, "/reviews/{id:int}/files/{sha256}", Action.DOWNLOAD_FILE, download),
     Route(
         POST,
         "/reviews/{id:int}/sign",
-        LEAST_ROLE,
+        Action.SIGN_REVIEW,
         sign,
-        "sign review with password",
         FORM_BYTES,
         hashes=True,
     ),
     Route(
         POST,
         "/reviews/{id:int}/hand-over",
-        LEAST_ROLE,
+        Action.HAND_OVER,
         hand_over,
-        "hand review over with password",
         hashes=True,
     ),
-    Route(POST, "/reviews/{id:int}/renew", LEAST_ROLE, renew, "renew review"),
+    Route(POST, "/reviews/{id:int}/renew", Action.RENEW_REVIEW, renew),
 )

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from upkeep.roles import Role
+from upkeep.actions import RULES, Action, may
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, acts
 from upkeep.store.sessions import Session
@@ -94,9 +94,9 @@ class Ask:
         """The site's time zone, in which pages say exact times."""
         return ZoneInfo(self.schedule.time_zone)
 
-    def may(self, least: Role) -> bool:
-        """Say if who asks may do what needs that role."""
-        return self.session is not None and self.session.user.role.may(least)
+    def may(self, action: Action) -> bool:
+        """Say if who asks may do that."""
+        return self.session is not None and may(self.session.user.role, action)
 
     def act(
         self, what: str, target: str = "", outcome: str = acts.DONE, detail: str = ""
@@ -116,19 +116,23 @@ class Ask:
 class Route:
     """A way to ask.
 
-    least: who may; None: anybody, also who has not signed in. what: for the record, if it acts. files_bytes: how large
-    a form with files may be, where it takes files. probes: whether the database is written to before it is answered.
-    hashes: whether a password is looked at or kept, which takes so long that few are answered at once.
+    action: what is done by it; who may is in the table of actions. files_bytes: how large a form with files may be,
+    where it takes files. probes: whether the database is written to before it is answered. hashes: whether a password
+    is looked at or kept, which takes so long that few are answered at once.
     """
 
     method: str
     path: str
-    least: Role | None
+    action: Action
     answer: Callable[[Ask], Response]
-    what: str = ""
     files_bytes: int = 0
     probes: bool = False
     hashes: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may, also who has not signed in."""
+        return not RULES[self.action].signed_in
 
     @property
     def is_api(self) -> bool:

@@ -8,16 +8,16 @@ from typing import Any
 from starlette.responses import Response
 
 from upkeep import waivers, waiving
+from upkeep.actions import Action
 from upkeep.document import waiver_document
 from upkeep.errors import UsageError
 from upkeep.fields import seconds_of, within
-from upkeep.roles import Role
 from upkeep.store import acts, findings
 from upkeep.store import pages as queries
 from upkeep.store import waivers as stored
 from upkeep.store.texts import name
 from upkeep.verdicts import Severity
-from upkeep.waivers import MAY_APPROVE, MAY_REQUEST, MAY_REVOKE, Scope, State, Waiver
+from upkeep.waivers import Scope, State, Waiver
 from upkeep.waiving import By, Place
 from upkeep.web.html import go_to, page
 from upkeep.web.pages import the_finding
@@ -161,10 +161,10 @@ def _by(ask: Ask) -> By:
 
 
 ROUTES = (
-    Route(GET, "/waivers", Role.VIEWER, show_waivers),
-    Route(GET, "/waivers/new", MAY_REQUEST, show_request, "request waiver"),
-    Route(POST, "/waivers/new", MAY_REQUEST, request, "request waiver"),
-    Route(GET, "/waivers/{id:int}", Role.VIEWER, show_waiver),
-    Route(POST, "/waivers/{id:int}/approve", MAY_APPROVE, approve, "approve waiver"),
-    Route(POST, "/waivers/{id:int}/revoke", MAY_REVOKE, revoke, "revoke waiver"),
+    Route(GET, "/waivers", Action.LOOK, show_waivers),
+    Route(GET, "/waivers/new", Action.REQUEST_WAIVER, show_request),
+    Route(POST, "/waivers/new", Action.REQUEST_WAIVER, request),
+    Route(GET, "/waivers/{id:int}", Action.LOOK, show_waiver),
+    Route(POST, "/waivers/{id:int}/approve", Action.APPROVE_WAIVER, approve),
+    Route(POST, "/waivers/{id:int}/revoke", Action.REVOKE_WAIVER, revoke),
 )

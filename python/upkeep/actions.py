@@ -1,0 +1,149 @@
+"""What can be done with Upkeep, and which role may do it: the one table that the page and the command line ask.
+
+Each route of the page and each command names its action. What is written down of an act is the action's own words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from upkeep.roles import Role
+
+
+class Action(Enum):
+    """What somebody does, in the words of the acts."""
+
+    SIGN_IN = "sign in"
+    LOOK_FROM_OUTSIDE = "look from outside"
+    LOOK = "look"
+    LOOK_AT_ACTS = "look at acts"
+    LOOK_AT_USERS = "look at users"
+    DOWNLOAD_FILE = "download file of review"
+    SIGN_OUT = "sign out"
+    CHANGE_PASSWORD = "change password"  # noqa: S105
+    OBSERVE = "observe hosts"
+    CHANGE_HOSTS = "change hosts"
+    TEST_CHANNEL = "test channel"
+    RESTART_RUN = "restart run"
+    ACKNOWLEDGE = "acknowledge alert"
+    SILENCE = "silence"
+    APPROVE_SILENCE = "approve silence"
+    END_SILENCE = "end silence"
+    OVERRIDE_ROTA = "override rota"
+    END_OVERRIDE = "end override"
+    ACCEPT_HOSTS = "accept absent hosts"
+    ACCEPT_CLOCK = "accept clock"
+    REQUEST_WAIVER = "request waiver"
+    APPROVE_WAIVER = "approve waiver"
+    REVOKE_WAIVER = "revoke waiver"
+    RENEW_REVIEW = "renew review"
+    SIGN_REVIEW = "sign review"
+    HAND_OVER = "hand review over"
+    HAND_OVER_ANY = "hand any review over"
+    ACCEPT_BASELINE = "accept baseline"
+    ADD_USER = "add user"
+    SET_ROLE = "set role"
+    SET_PERSON = "set person"
+    SET_PASSWORD = "set password"  # noqa: S105
+    TURN_USER_OFF = "turn user off"
+    TURN_USER_ON = "turn user on"
+    MAINTAIN = "maintain the installation"
+
+
+class Needs(Enum):
+    """What the command line needs to know of who does something.
+
+    NOTHING: anybody who can read the database can look. ASKER: whoever it is, they are written down as who asked.
+    USER: as soon as there are users, one whose role reaches. ALWAYS: one, also where there is none yet.
+    MACHINE: nothing, and no role is looked at, for it is done to the database and its keys, not with them.
+    """
+
+    NOTHING = "nothing"
+    ASKER = "asker"
+    USER = "user"
+    ALWAYS = "always"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may. words: what people are told it is, if not its own value. signed_in: on the page, it takes a session."""
+
+    roles: frozenset[Role]
+    needs: Needs
+    words: str = ""
+    signed_in: bool = True
+
+
+_LADDER = (Role.VIEWER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+_ALL = frozenset(Role)
+_OPERATORS = frozenset({Role.OPERATOR, Role.APPROVER, Role.ADMIN})
+_APPROVERS = frozenset({Role.APPROVER, Role.ADMIN})
+_ADMINS = frozenset({Role.ADMIN})
+_READERS_OF_ACTS = _APPROVERS | {Role.AUDITOR}
+_NONE: frozenset[Role] = frozenset()
+
+RULES = {
+    Action.SIGN_IN: Rule(_ALL, Needs.NOTHING, signed_in=False),
+    Action.LOOK_FROM_OUTSIDE: Rule(_ALL, Needs.NOTHING, signed_in=False),
+    Action.LOOK: Rule(_ALL, Needs.NOTHING),
+    Action.LOOK_AT_ACTS: Rule(_READERS_OF_ACTS, Needs.NOTHING),
+    Action.LOOK_AT_USERS: Rule(_ADMINS, Needs.NOTHING),
+    Action.DOWNLOAD_FILE: Rule(_ALL, Needs.NOTHING),
+    Action.SIGN_OUT: Rule(_ALL, Needs.NOTHING),
+    Action.CHANGE_PASSWORD: Rule(_ALL, Needs.NOTHING),
+    Action.OBSERVE: Rule(_ALL, Needs.ASKER),
+    Action.CHANGE_HOSTS: Rule(_OPERATORS, Needs.ASKER),
+    Action.TEST_CHANNEL: Rule(_OPERATORS, Needs.ASKER),
+    Action.RESTART_RUN: Rule(_OPERATORS, Needs.USER),
+    Action.ACKNOWLEDGE: Rule(_OPERATORS, Needs.USER),
+    Action.SILENCE: Rule(_OPERATORS, Needs.USER),
+    Action.APPROVE_SILENCE: Rule(_APPROVERS, Needs.USER, "approve a silence"),
+    Action.END_SILENCE: Rule(_OPERATORS, Needs.USER),
+    Action.OVERRIDE_ROTA: Rule(_OPERATORS, Needs.USER),
+    Action.END_OVERRIDE: Rule(_OPERATORS, Needs.USER),
+    Action.ACCEPT_HOSTS: Rule(_OPERATORS, Needs.USER),
+    Action.ACCEPT_CLOCK: Rule(_OPERATORS, Needs.USER),
+    Action.REQUEST_WAIVER: Rule(_OPERATORS, Needs.ALWAYS, "request a waiver"),
+    Action.APPROVE_WAIVER: Rule(_APPROVERS, Needs.ALWAYS, "approve a waiver"),
+    Action.REVOKE_WAIVER: Rule(_OPERATORS, Needs.ALWAYS, "revoke a waiver"),
+    Action.RENEW_REVIEW: Rule(_APPROVERS, Needs.USER),
+    Action.SIGN_REVIEW: Rule(_APPROVERS, Needs.ALWAYS, "sign"),
+    Action.HAND_OVER: Rule(_APPROVERS, Needs.ALWAYS, "hand a review over"),
+    Action.HAND_OVER_ANY: Rule(_ADMINS, Needs.ALWAYS),
+    Action.ACCEPT_BASELINE: Rule(_APPROVERS, Needs.ALWAYS, "accept a baseline"),
+    Action.ADD_USER: Rule(_ADMINS, Needs.USER),
+    Action.SET_ROLE: Rule(_ADMINS, Needs.USER),
+    Action.SET_PERSON: Rule(_ADMINS, Needs.USER),
+    Action.SET_PASSWORD: Rule(_ADMINS, Needs.USER),
+    Action.TURN_USER_OFF: Rule(_ADMINS, Needs.USER),
+    Action.TURN_USER_ON: Rule(_ADMINS, Needs.USER),
+    Action.MAINTAIN: Rule(_NONE, Needs.MACHINE),
+}
+"""The table."""
+
+
+def may(role: Role, action: Action) -> bool:
+    """Return whether somebody of that role may do it."""
+    return role in RULES[action].roles
+
+
+def needed(action: Action) -> str:
+    """Return which role it takes: the least of the ladder, and the auditor's where it stands beside a higher one."""
+    roles = RULES[action].roles
+    least = next(one for one in _LADDER if one in roles)
+    beside = " or auditor" if least is not Role.VIEWER and Role.AUDITOR in roles else ""
+    return least.value + beside
+
+
+def words_of(action: Action) -> str:
+    """Return what it is called where somebody is told that they may not: `to … needs the role`."""
+    return RULES[action].words or action.value
+
+
+def refusal(action: Action, name: str, role: Role) -> str:
+    """Say why somebody may not do it; empty if they may."""
+    if may(role, action):
+        return ""
+    return f"to {words_of(action)} needs the role {needed(action)}; {name} is {role.value}"

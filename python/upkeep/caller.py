@@ -1,0 +1,47 @@
+"""As whom a command was told to act: `--as NAME`. The password is asked for, or read; it is never an argument."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from upkeep.errors import UsageError
+
+_NAME: ContextVar[str] = ContextVar("as_whom", default="")
+
+
+@contextlib.contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Let that user act, as long as the command goes on."""
+    token = _NAME.set(name.strip().lower())
+    try:
+        yield
+    finally:
+        _NAME.reset(token)
+
+
+def told() -> str:
+    """Return the user's name; empty if nobody was named."""
+    return _NAME.get()
+
+
+def password_of(name: str, what: str, *, terminal_only: bool = False) -> tuple[str, str]:
+    """Return the password of a user, and where it came from: the terminal or, if there is none, standard input.
+
+    Raises UsageError if there is none.
+    """
+    if sys.stdin is not None and sys.stdin.isatty():
+        return getpass.getpass(f"Password of {name}, to {what}: "), "terminal"
+    if terminal_only:
+        raise UsageError(
+            "no terminal to ask for a password",
+            remedy="say as whom, and give the password on standard input: --as NAME",
+        )
+    line = sys.stdin.readline() if sys.stdin is not None else ""
+    if not line.strip("\r\n"):
+        message = f"found no terminal, and no password of {name} on standard input"
+        raise UsageError(message, remedy="--as NAME < FILE, or on a terminal")
+    return line.rstrip("\r\n"), "standard input"

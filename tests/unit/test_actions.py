@@ -1,0 +1,135 @@
+"""One table says which role may do what; every command names what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from typer.main import get_command
+
+from upkeep.actions import RULES, Action, Needs, may, needed, refusal
+from upkeep.cli import cli
+from upkeep.command_action import MATTERS, actions_of
+from upkeep.roles import Role
+
+LOOKS = {
+    "checks", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",
+    "schedule simulate", "schedule lint", "schedule ics", "user list", "alerts", "alerts show", "silence list", "hosts",
+    "oncall", "reviews", "review show", "review attachment", "review verify", "completion", "waivers", "baselines",
+    "baseline propose",
+}  # fmt: skip
+MAINTAINS = {"init", "backup", "restore", "db upgrade", "db prune", "serve"}
+DECIDES = {
+    "run": {Action.OBSERVE, Action.CHANGE_HOSTS},
+    "check": {Action.OBSERVE},
+    "doctor": {Action.LOOK, Action.ACCEPT_CLOCK},
+    "user add": {Action.ADD_USER},
+    "user off": {Action.TURN_USER_OFF},
+    "user on": {Action.TURN_USER_ON},
+    "user role": {Action.SET_ROLE},
+    "user person": {Action.SET_PERSON},
+    "user password": {Action.SET_PASSWORD},
+    "alerts test": {Action.TEST_CHANNEL},
+    "ack": {Action.ACKNOWLEDGE},
+    "silence add": {Action.SILENCE},
+    "silence approve": {Action.APPROVE_SILENCE},
+    "silence end": {Action.END_SILENCE},
+    "hosts accept": {Action.ACCEPT_HOSTS},
+    "oncall set": {Action.OVERRIDE_ROTA},
+    "oncall end": {Action.END_OVERRIDE},
+    "review renew": {Action.RENEW_REVIEW},
+    "review hand-over": {Action.HAND_OVER},
+    "sign": {Action.SIGN_REVIEW},
+    "waive request": {Action.REQUEST_WAIVER},
+    "waive approve": {Action.APPROVE_WAIVER},
+    "waive revoke": {Action.REVOKE_WAIVER},
+    "baseline accept": {Action.ACCEPT_BASELINE},
+}
+"""Written out: a slip in the names of the commands shows here."""
+
+
+def commands() -> Iterator[tuple[str, set[Action], bool]]:
+    """Yield each command with what it does, and whether it can be told as whom."""
+
+    def walk(group: object, before: str) -> Iterator[tuple[str, set[Action], bool]]:
+        for name, one in group.commands.items():  # type: ignore[attr-defined]
+            words = f"{before} {name}".strip()
+            does = set(actions_of(one.callback)) if one.callback else set()
+            told = any("--as" in each.opts for each in one.params)
+            if not hasattr(one, "commands"):
+                yield words, does, told
+                continue
+            if one.invoke_without_command:
+                yield words, does, told
+            yield from walk(one, words)
+
+    yield from walk(get_command(cli), "")
+
+
+def test_every_command_names_what_it_does() -> None:
+    expected = {name: {Action.LOOK} for name in LOOKS}
+    expected |= {name: {Action.MAINTAIN} for name in MAINTAINS} | DECIDES
+
+    assert {name: does for name, does, _told in commands()} == expected
+
+
+def test_who_decides_or_asks_can_be_told() -> None:
+    wrong = [
+        name
+        for name, does, told in commands()
+        if told != any(RULES[one].needs in MATTERS for one in does)
+    ]
+    assert wrong == []
+
+
+def test_the_table_has_every_action() -> None:
+    assert set(RULES) == set(Action)
+
+
+def test_an_auditor_reads_what_an_approver_reads_and_changes_nothing() -> None:
+    reads = {
+        Action.SIGN_IN, Action.LOOK_FROM_OUTSIDE, Action.LOOK, Action.LOOK_AT_ACTS, Action.DOWNLOAD_FILE,
+        Action.OBSERVE,
+    }  # fmt: skip
+    own = {Action.SIGN_OUT, Action.CHANGE_PASSWORD}
+
+    assert {one for one in Action if may(Role.AUDITOR, one)} == reads | own
+    assert all(may(Role.APPROVER, one) for one in reads)
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        (Role.VIEWER, Role.OPERATOR),
+        (Role.OPERATOR, Role.APPROVER),
+        (Role.APPROVER, Role.ADMIN),
+        (Role.VIEWER, Role.AUDITOR),
+    ],
+)
+def test_each_may_what_the_one_before_may(lower: Role, higher: Role) -> None:
+    assert {one for one in Action if may(lower, one)} <= {one for one in Action if may(higher, one)}
+
+
+@pytest.mark.parametrize(
+    ("action", "role"),
+    [
+        (Action.LOOK, "viewer"),
+        (Action.ACKNOWLEDGE, "operator"),
+        (Action.LOOK_AT_ACTS, "approver or auditor"),
+        (Action.SET_ROLE, "admin"),
+    ],
+)
+def test_the_least_role_is_named(action: Action, role: str) -> None:
+    assert needed(action) == role
+
+
+def test_a_refusal_says_who_may_and_what_one_is() -> None:
+    said = refusal(Action.APPROVE_WAIVER, "kim", Role.AUDITOR)
+
+    assert said == "to approve a waiver needs the role approver; kim is auditor"
+    assert refusal(Action.APPROVE_WAIVER, "kim", Role.ADMIN) == ""
+
+
+def test_what_is_done_to_the_machine_is_no_roles() -> None:
+    of_machine = {one for one, rule in RULES.items() if rule.needs is Needs.MACHINE}
+    assert of_machine == {one for one, rule in RULES.items() if not rule.roles}
