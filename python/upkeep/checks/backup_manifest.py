@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
@@ -27,8 +27,10 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the comparison."""
     data = seen.data
-    if not data["count"] or data["newest"]["bytes"] is None:
-        return None  # none, or a repository: it has checksums of its own
+    if not data["count"]:
+        return unknown("there is no backup to compare")
+    if data["newest"]["bytes"] is None:
+        return None  # a repository: it has checksums of its own
     if "manifest" not in data:
         if "content" not in data:
             return nothing_to_judge("not compared: the site says `read: false`")
@@ -56,4 +58,5 @@ CHECK = Check(
     source="sha256sum(1); pg_verifybackup(1)",
     remedy="sha256sum --check SHA256SUMS  # in the backup's folder",
     controls=("45 CFR 164.312(c)(1)",),
+    absence=DECLARED,
 )

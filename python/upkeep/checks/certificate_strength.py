@@ -30,7 +30,7 @@ from upkeep.certificates import (
     title,
     validity,
 )
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
@@ -224,4 +224,5 @@ CHECK = Check(
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
     remedy="make a new pair: certbot renew --force-renewal --key-type ecdsa; nginx: ssl_protocols TLSv1.2 TLSv1.3;",
     controls=("45 CFR 164.312(e)(2)(ii)",),
+    absence={"certificates": gone()},
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -52,4 +52,5 @@ CHECK = Check(
     judge=judge,
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
     remedy="lsof +L1",
+    absence=DECLARED,
 )

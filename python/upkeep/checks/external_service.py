@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.timings import try_times
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
@@ -82,4 +82,5 @@ CHECK = Check(
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
     remedy="try it from the host: getent ahosts NAME; nc -vz NAME PORT; openssl s_client -connect NAME:PORT",
     controls=("45 CFR 164.308(a)(7)(i)",),
+    absence=DECLARED,
 )

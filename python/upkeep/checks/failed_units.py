@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -90,4 +90,5 @@ CHECK = Check(
     judge=judge,
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
     remedy="read why: systemctl --failed; journalctl -u UNIT -n 50; when fixed: systemctl reset-failed UNIT",
+    absence=DECLARED,
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import numbers
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -53,4 +53,5 @@ CHECK = Check(
     judge=judge,
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
     remedy="see who holds them: lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail",
+    absence=DECLARED,
 )

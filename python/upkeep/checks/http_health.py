@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import short
 from upkeep.timings import TryTimes, finite, try_times
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
@@ -197,4 +197,5 @@ CHECK = Check(
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
     remedy="ask it from the host and read what it says: curl -isS URL; then its log: journalctl -u UNIT -n 50",
     controls=("45 CFR 164.308(a)(7)(i)",),
+    absence=DECLARED,
 )

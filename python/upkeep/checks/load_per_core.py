@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import numbers
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -71,4 +71,5 @@ CHECK = Check(
     judge=judge,
     source="proc_loadavg(5); node_exporter's mixin, NodeSystemSaturation 2; Checkmk CPU load (5, 10) per core",
     remedy="see what runs and what waits (D): ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20",
+    absence=DECLARED,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -57,4 +57,5 @@ CHECK = Check(
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
     remedy="ansible-playbook astral.upkeep.log_rotation --check --diff",
     controls=("45 CFR 164.316(b)(2)(i)",),
+    absence=DECLARED,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -69,4 +69,5 @@ CHECK = Check(
     judge=judge,
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
     remedy="see what was killed and by what limit: journalctl -k -g 'Killed process|oom-kill' --since -1d",
+    absence=DECLARED,
 )

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.log_verdicts import (
     ACCESS_FORMAT,
+    in_use,
     items,
     number,
     partly_read,
@@ -75,7 +76,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if partly := partly_read(data, text, *measures):
         return partly
     if not requests:
-        if data.get("declared") is False:
+        if data.get("declared") is False and not in_use(data, now):
             return None
         return nothing_to_judge(f"no request in {window:g} s, so no error rate", measures[0])
     if enough or not errors:
@@ -110,4 +111,5 @@ CHECK = Check(
     source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
     remedy="read what the server says of the routes named: tail -n 50 /var/log/nginx/error.log, "
     "or journalctl -u the application's unit --since -10min",
+    absence={"logs": gone()},
 )

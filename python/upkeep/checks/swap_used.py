@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import numbers, size_text
 from upkeep.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
@@ -54,4 +54,5 @@ CHECK = Check(
     judge=judge,
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
     remedy="see who was swapped out: grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail",
+    absence={"swap": gone("is not in use any more")},
 )
