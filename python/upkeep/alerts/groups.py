@@ -233,7 +233,9 @@ class Board:
         if seen.judgement:
             self._judging(seen, alert.team).opened += 1
             self._judging(seen, alert.team).alert_id = number
-        self._weigh(number)
+        # Beside others, only what is worse makes a difference: in a storm thousands join.
+        if len(self.members[number]) == 1 or member.severity < self.alerts[number].severity:
+            self._weigh(number)
 
     def _tell_again(self, number: int, why: str, member: Member) -> None:
         """Let people hear of it an hour after they did last, if it is bad and still there then.

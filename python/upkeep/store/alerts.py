@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
@@ -140,6 +141,7 @@ def load_board(db: Connection, site: str, now: datetime) -> Board:
             known[key] = _past(db, key, now)
         return known[key]
 
+    @cache  # a storm has thousands of transitions of one check, and what was opened before this step stays so
     def causes_of_late(check: str, team: str) -> frozenset[str]:
         return _causes_of_late(db, site, check, team, now)
 
@@ -216,12 +218,11 @@ def _save_members(db: Connection, board: Board, saved: Mapping[int, Alert]) -> N
             mine = (table.c.alert_id == saved[number].id, table.c.finding_id == finding)
             db.execute(update(table).where(*mine).values(left_at=board.now, how=how))
     rows.sort(key=lambda row: row["left_at"] is None)
-    for row in rows:
-        statement = insert(db, table).values(row)
-        names = ("severity", "left_at", "how")
+    if rows:
+        statement = insert(db, table)
+        changed = {name: statement.excluded[name] for name in ("severity", "left_at", "how")}
         keys = ["alert_id", "finding_id"]
-        changed = {name: statement.excluded[name] for name in names}
-        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
 
 def told(db: Connection, alert: Alert, now: datetime) -> None:
