@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from store_samples import SITE, answer, begun, result
 
-from upkeep.observed import Due, Observed, Outcome
+from upkeep.observed import Due, Observed, Outcome, Request
 from upkeep.schedule_file import Schedule
 from upkeep.settings import Settings
 from upkeep.site import Site
@@ -17,6 +18,7 @@ from upkeep.store import Store, runs
 from upkeep.store.observed import add_host
 from upkeep.verdicts import Result, Severity, Status
 
+DISKS = "file systems"
 MONDAY = datetime(2030, 6, 3, 12, 0, tzinfo=UTC)
 """In business hours of the team."""
 
@@ -68,26 +70,28 @@ def seen(
     checks: tuple[str, ...] = ("disk_space",),
     asked: tuple[str, ...] = ("*",),
     outcome: Outcome = Outcome.OK,
+    whole: bool = True,
+    uid: int | None = 0,
+    asks: str = "/",
 ) -> Observed:
-    """A host's answer to all that its groups ask for."""
-    whole = answer(*results, host=host)
+    """A host's answer to all that its groups ask for, with all file systems if it is whole."""
+    given = answer(*results, host=host)
+    disks = [replace(one, observation=replace(one.observation, of=DISKS)) for one in given.seen]
     return Observed(
         host=host,
         outcome=outcome,
         observed_at=at,
         message="no route to host" if outcome is Outcome.UNREACHABLE else "",
-        requests=whole.requests,
+        requests=(Request("file_systems", {"mount_points": [asks]}),),
         due=tuple(Due(check, 0, {}) for check in checks),
-        seen=whole.seen if outcome is Outcome.OK else (),
-        results=tuple(_at(one, at) for one in whole.results) if outcome is Outcome.OK else (),
+        seen=tuple(disks) if outcome is Outcome.OK else (),
+        results=tuple(replace(one, observed_at=at) for one in given.results)
+        if outcome is Outcome.OK
+        else (),
         asked=asked,
+        uid=uid,
+        whole=((0, DISKS),) if whole and outcome is Outcome.OK else (),
     )
-
-
-def _at(one: Result, at: datetime) -> Result:
-    from dataclasses import replace
-
-    return replace(one, observed_at=at)
 
 
 def run(store: Store, at: datetime, *answers: Observed, ends: bool = True, **begin: Any) -> int:

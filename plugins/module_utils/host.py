@@ -163,6 +163,10 @@ class Host:
             raise HostError(f"{pattern}: more than {limit} files have such a name")
         return sorted(found)
 
+    def is_root(self) -> bool:
+        """Return whether no permission hides a file: a pattern passes over folders that this user may not read."""
+        return os.geteuid() == 0
+
     def statvfs(self, path: str) -> os.statvfs_result:
         """Return the file system's figures; raise HostError."""
         try:

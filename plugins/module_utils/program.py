@@ -26,7 +26,7 @@ import time
 from typing import Any, NoReturn
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import readable, to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Whole, readable, to_wire
 
 GATHERS = "ansible_collections.astral.upkeep.plugins.module_utils.gather."
 AT_ONCE = 8
@@ -125,7 +125,7 @@ def main(plan: dict[str, Any]) -> NoReturn:
         for gathering in [one for one in running.values() if one.overdue()]:
             error = f"not done after {gathering.request['timeout_seconds']:g} s"
             _finish(gathering, error, running, poll, parts)
-    head = {"python": platform.python_version(), "clock": time.time()}
+    head = {"python": platform.python_version(), "clock": time.time(), "uid": os.geteuid()}
     lines = _together([parts[index] for index in sorted(parts)], plan["limit_bytes"])
     _print(framed(plan["nonce"], [json.dumps(head).encode("ascii"), *lines]))
     os._exit(0)
@@ -180,6 +180,8 @@ def _be_gather(request: dict[str, Any], writer: int) -> NoReturn:
             module = importlib.import_module(GATHERS + request["gather"])
             seen = module.gather(request["params"], Host())
             part["observations"] = [to_wire(observation) for observation in seen]
+            if isinstance(seen, Whole):
+                part["whole"] = list(seen.of)
         except MemoryError:
             part["error"] = f"needs more than {MEMORY_LIMIT_BYTES >> 20} MiB of memory"
         except Exception as exc:  # whatever a gather raises costs its own observations only

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Iterable, List
 
 ERROR_LIMIT_CHARACTERS = 4_000
 NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -23,12 +23,26 @@ class Observation:
     data: parsed values, JSON types only; times ISO 8601 in UTC, sizes bytes, durations seconds.
     raw: the text they were parsed from, kept as evidence; bytes that are not UTF-8 as surrogate escapes.
     error: why nothing could be read; data is then empty, or has `cannot`: why in one word, and of what (host.WHY).
+    of: the set that it is one of, such as all mounted file systems; empty for what is looked at in any case.
     """
 
     subject: str
     data: dict[str, Any] = field(default_factory=dict)
     raw: str = ""
     error: str = ""
+    of: str = ""
+
+
+class Whole(List[Observation]):
+    """Observations of a gather that has seen sets whole: what was one of them, and is not here, is not there.
+
+    A gather says so only if nothing that it could not read, had no time for or left out may be one of the set.
+    """
+
+    def __init__(self, observations: Iterable[Observation], of: Iterable[str]) -> None:
+        """Keep the observations. of: the sets, each by the name that its observations have in `of`."""
+        super().__init__(observations)
+        self.of = tuple(of)
 
 
 def not_seen(subject: str, exc: Exception, raw: str = "") -> Observation:
@@ -52,6 +66,8 @@ def to_wire(seen: Observation) -> dict[str, Any]:
             wire["raw_base64"] = base64.b64encode(raw).decode("ascii")
     if seen.error:
         wire["error"] = readable(seen.error)[:ERROR_LIMIT_CHARACTERS]
+    if seen.of:
+        wire["of"] = seen.of
     return wire
 
 
@@ -62,11 +78,12 @@ def from_wire(wire: dict[str, Any]) -> Observation:
     raw = wire.get("raw", "")
     if "raw_base64" in wire:
         raw = base64.b64decode(wire["raw_base64"], validate=True).decode("utf-8", "surrogateescape")
-    seen = Observation(wire["subject"], wire.get("data", {}), raw, wire.get("error", ""))
-    texts = (seen.subject, seen.raw, seen.error)
+    error, of = wire.get("error", ""), wire.get("of", "")
+    seen = Observation(wire["subject"], wire.get("data", {}), raw, error, of)
+    texts = (seen.subject, seen.raw, seen.error, seen.of)
     if not isinstance(seen.data, dict) or not all(isinstance(text, str) for text in texts):
         raise TypeError(
-            "an observation has a text as subject, raw and error, and a mapping as data"
+            "an observation has a text as subject, raw, error and of, and a mapping as data"
         )
     return seen
 

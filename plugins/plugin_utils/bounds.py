@@ -32,8 +32,11 @@ NAME_LIMIT_CHARACTERS = 4_096
 TEXT_LIMIT_CHARACTERS = 200_000
 NUMBER_LIMIT = 1e20
 """Above 64 bits, which is what kernels and databases count with."""
-PART = frozenset({"observations", "error"})
-FIELDS = frozenset({"subject", "data", "raw", "raw_base64", "error"})
+SETS_LIMIT = 20
+SET_LIMIT_CHARACTERS = 100
+UID_LIMIT = 2**32
+PART = frozenset({"observations", "error", "whole"})
+FIELDS = frozenset({"subject", "data", "raw", "raw_base64", "error", "of"})
 PYTHON = re.compile(r"[0-9][0-9A-Za-z.+~-]{0,39}")
 
 
@@ -42,21 +45,26 @@ class BoundsError(ValueError):
 
 
 def head(line: str) -> dict[str, Any]:
-    """Return the host's `python` and `clock`, each only if it is what it should be; raise BoundsError."""
+    """Return the host's `python`, `clock` and `uid`, each only if it is what it should be; raise BoundsError."""
     if len(line) > HEAD_LIMIT_BYTES:
         raise BoundsError(f"a head of {len(line)} characters, at most {HEAD_LIMIT_BYTES}")
     found = _mapping(_load(line), "the head")
-    python, clock = found.get("python"), found.get("clock")
-    told = {}
+    python, clock, uid = found.get("python"), found.get("clock"), found.get("uid")
+    told: dict[str, Any] = {}
     if isinstance(python, str) and PYTHON.fullmatch(python):
         told["python"] = python
     if type(clock) in (int, float) and abs(clock) < NUMBER_LIMIT:
         told["clock"] = clock
+    if type(uid) is int and 0 <= uid < UID_LIMIT:
+        told["uid"] = uid
     return told
 
 
 def part(line: str, limit_bytes: int) -> dict[str, Any]:
-    """Return one gather's part: `error`, and `observations` as `to_wire` makes them; raise BoundsError."""
+    """Return one gather's part; raise BoundsError.
+
+    It has `error`, `observations` as `to_wire` makes them, and in `whole` the sets that were seen whole.
+    """
     if len(line) > limit_bytes:
         raise BoundsError(f"{len(line)} bytes of observations, at most {limit_bytes}")
     found = _mapping(_load(line), "the answer")
@@ -70,7 +78,17 @@ def part(line: str, limit_bytes: int) -> dict[str, Any]:
     for one in observations:
         left = _observation(one, left)
     _text(found, "error", ERROR_LIMIT_CHARACTERS)
-    return {"observations": observations, "error": found.get("error", "")}
+    sets = {"whole": _sets(found["whole"])} if "whole" in found else {}
+    return {"observations": observations, "error": found.get("error", ""), **sets}
+
+
+def _sets(value: Any) -> list[str]:
+    """Return the names of the sets that a gather has seen whole; raise BoundsError."""
+    if not isinstance(value, list) or len(value) > SETS_LIMIT:
+        raise BoundsError(f"whole is {_kind(value)}; expected a list of at most {SETS_LIMIT} names")
+    for one in value:
+        _text({"whole": one}, "whole", SET_LIMIT_CHARACTERS)
+    return value
 
 
 def _load(line: str) -> Any:
@@ -109,6 +127,7 @@ def _observation(one: Any, left: int) -> int:
     _text(found, "subject", NAME_LIMIT_CHARACTERS)
     if "error" in found:
         _text(found, "error", ERROR_LIMIT_CHARACTERS)
+    _text(found, "of", SET_LIMIT_CHARACTERS)
     for name in ("raw", "raw_base64"):
         if not isinstance(found.get(name, ""), str):
             raise BoundsError(f"{name} is {_kind(found[name])}; expected a text")

@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,39 @@ CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
 Parts = Callable[[Observation], Sequence[Observation]]
 Judge = Callable[[Observation, Any, datetime], Verdict | None]
+
+
+class Meaning(Enum):
+    """What it means that a subject of a check is absent.
+
+    resolves: the trouble was the thing itself, such as a listener: it is over. gone: only what had the trouble is gone,
+    such as a file system that was full: nobody has seen it pass.
+    """
+
+    RESOLVES = "resolves"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Absence:
+    """What it means that a subject of a set is absent. words: said of the subject, without any name of the host's."""
+
+    meaning: Meaning
+    words: str = "is not there any more"
+
+
+def resolves(words: str = Absence.words) -> Absence:
+    """Return that the trouble was the thing itself, and ends with it."""
+    return Absence(Meaning.RESOLVES, words)
+
+
+def gone(words: str = Absence.words) -> Absence:
+    """Return that what had the trouble is gone, which is no recovery."""
+    return Absence(Meaning.GONE, words)
+
+
+DECLARED: Mapping[str, Absence] = {}
+"""What absence means to a check whose subjects are declared by the site, or are on every host: nothing ends with it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +66,7 @@ class Check:
     remedy: the first step when it fails, a command where there is one.
     controls: such as `45 CFR 164.312(b)`.
     measures: each that it may give, by name, and what its number is like over time.
+    absence: what it means that a subject is absent, by the set (Observation.of) that it is of; None moves nothing.
     detects_intruders: whoever broke in would want it quiet; so no pattern silences it, nor does a maintenance window.
     """
 
@@ -42,11 +77,20 @@ class Check:
     source: str
     remedy: str
     controls: tuple[str, ...] = ()
+    absence: Mapping[str, Absence] | None = None
     detects_intruders: bool = False
     parts: Parts | None = None
     measures: Mapping[str, Kind] = field(default_factory=dict)
     id: str = ""
     description: str = ""
+
+    def subjects(self, seen: Observation) -> list[str]:
+        """Return the subjects that it finds in an observation."""
+        try:
+            parts = self.parts(seen) if self.parts and not seen.error else (seen,)
+            return [one.subject for one in parts]
+        except Exception:  # what a host says may be anything: then the whole is judged
+            return [seen.subject]
 
 
 @cache

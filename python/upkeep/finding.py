@@ -1,7 +1,8 @@
 """The life of a finding: what is wrong with a subject over time. Pure; the store loads and saves.
 
-A fail opens it, a pass resolves it, an unknown moves nothing. What is not watched any more (its subject, check or host
-is gone) is retired, which is not resolved. What changes is a transition: the only thing that alerts look at.
+A fail opens it, a pass resolves it, an unknown moves nothing. What is not watched any more (its check is not asked
+for, its host has left) is retired, and what is not there any more is gone (see absence.py): neither is resolved. What
+changes is a transition: the only thing that alerts look at.
 
 A finding that a waiver covers is open all the same. That it is covered, is not any more, or has got worse than the
 waiver accepts are transitions too; what happens below a waiver's ceiling is quiet: written down, and told to nobody.
@@ -23,16 +24,19 @@ class State(StrEnum):
     OPEN = "open"
     RESOLVED = "resolved"
     RETIRED = "retired"
+    GONE = "gone"
 
 
 class Kind(StrEnum):
-    """What a transition is. severity: another one, of a finding that stays open."""
+    """What a transition is. severity, cause: another one, of a finding that stays open."""
 
     OPENED = "opened"
     REOPENED = "reopened"
     SEVERITY = "severity"
+    CAUSE = "cause"
     RESOLVED = "resolved"
     RETIRED = "retired"
+    GONE = "gone"
     WAIVED = "waived"
     WAIVER_ENDED = "waiver_ended"
     WAIVER_EXCEEDED = "waiver_exceeded"
@@ -44,6 +48,9 @@ class Finding:
 
     id: 0 until it is kept. procedure: what it is about, if the product says it of itself.
     waiver_id: the waiver that was found to cover it last; it may have ended since.
+    seen_of, seen_by, seen_as: how it was seen to fail last: of which set, by which parameters (a hash), as which user.
+    A program of before has not written that down: None, empty and None.
+    cause: what is wrong, as the check names it; empty where that is the subject.
     """
 
     id: int
@@ -63,11 +70,28 @@ class Finding:
     resolved_at: datetime | None
     waiver_id: int | None = None
     procedure: str = ""
+    seen_of: str | None = None
+    seen_by: str = ""
+    seen_as: int | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """How a subject was seen: of which set, by which parameters (a hash), as which user; and its cause."""
+
+    of: str | None = None
+    by: str = ""
+    uid: int | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The newest result of a subject. again: False if an answer was only judged again."""
+    """The newest result of a subject.
+
+    again: False if an answer was only judged again. how: what else is known of how it was seen.
+    """
 
     fingerprint: str
     site: str
@@ -81,6 +105,7 @@ class Seen:
     at: datetime
     again: bool = True
     procedure: str = ""
+    how: Sighting = Sighting()
 
 
 @dataclass(frozen=True)
@@ -172,6 +197,10 @@ def _failed(
         resolved_at=None,
         waiver_id=waiver.id if waiver else None,
         procedure=seen.procedure,
+        seen_of=seen.how.of,
+        seen_by=seen.how.by,
+        seen_as=seen.how.uid,
+        cause=seen.how.cause,
     )
     if known is None:
         return opened, _told(Kind.OPENED, seen, severity, seen.message, waiver)
@@ -184,15 +213,17 @@ def _failed(
         opening=known.opening + 1,
         count=known.count + (1 if seen.again else 0),
     )
+    if not seen.how.by:
+        again = replace(again, seen_of=known.seen_of, seen_by=known.seen_by, seen_as=known.seen_as)
     if known.status != State.OPEN:
         return again, _told(Kind.REOPENED, seen, severity, seen.message, waiver)
     still = replace(again, opening=known.opening, opened_at=known.opened_at)
-    kind, about = _while_open(known, severity, waiver)
+    kind, about = _while_open(known, seen, severity, waiver)
     return still, _told(kind, seen, severity, seen.message + about, waiver) if kind else ()
 
 
 def _while_open(
-    known: Finding, severity: Severity, waiver: Waiver | None
+    known: Finding, seen: Seen, severity: Severity, waiver: Waiver | None
 ) -> tuple[Kind | None, str]:
     """Return what happens to an open finding that fails again, and what its message says of waivers."""
     if known.waiver_id and not waiver:
@@ -201,7 +232,11 @@ def _while_open(
         return Kind.WAIVER_ENDED, f" (waiver {known.waiver_id} does not hold any more)"
     if waiver and not known.waiver_id:
         return Kind.WAIVED, f" ({by_whom(waiver)})"
-    return Kind.SEVERITY if known.severity is not severity else None, ""
+    if known.severity is not severity:
+        return Kind.SEVERITY, ""
+    # A program of before knew no causes: that one is named now is nothing new.
+    is_new = known.cause != seen.how.cause and bool(known.seen_by)
+    return Kind.CAUSE if is_new else None, ""
 
 
 def _told(
@@ -212,6 +247,6 @@ def _told(
     if waiver is None or kind is Kind.WAIVED:
         return (told,)
     quiet = replace(told, quiet=True)
-    if kind is Kind.SEVERITY:
+    if kind in (Kind.SEVERITY, Kind.CAUSE):
         return (quiet,)
     return (quiet, Transition(Kind.WAIVED, seen.at, severity, by_whom(waiver)))

@@ -48,6 +48,7 @@ def judge_answer(
     """
     seen: list[Seen] = []
     errors: dict[int, str] = {}
+    whole: list[tuple[int, str]] = []
     parts: Any = answer.get("answers")
     for index, request in enumerate(requests):
         try:
@@ -57,6 +58,7 @@ def judge_answer(
             for wire in part["observations"]:
                 observation = from_wire(wire)
                 seen.append(Seen(index, observation, evidence_hash(observation.raw)))
+            whole += [(index, str(of)) for of in part.get("whole", ())]
         except (LookupError, TypeError, ValueError) as exc:
             errors[index] = f"{request.gather}: an answer of another shape ({type(exc).__name__})"
     results = judge(host, due, requests, seen, errors, checks, now)
@@ -79,6 +81,9 @@ def judge_answer(
         due=tuple(due),
         seen=tuple(seen),
         results=tuple(results),
+        uid=answer.get("uid"),
+        # What was not read, or not understood, may be one of any set.
+        whole=tuple(one for one in whole if one[0] not in errors),
     )
 
 
@@ -229,7 +234,9 @@ def _parts(check: Check | None, seen: Seen) -> list[Seen]:
     if check is None or check.parts is None or seen.observation.error:
         return [seen]
     try:
-        return [replace(seen, observation=one) for one in check.parts(seen.observation)]
+        of = seen.observation.of
+        parts = check.parts(seen.observation)
+        return [replace(seen, observation=replace(one, of=of)) for one in parts]
     except Exception:  # then the check is asked about the whole, and says what is wrong
         return [seen]
 
@@ -299,6 +306,7 @@ def _result(
         controls=check.controls if check else (),
         observed_at=now,
         unknown=verdict.unknown,
+        cause=_cut(verdict.cause)[:NAME_LIMIT_CHARACTERS],
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
+USED_WITHIN = timedelta(days=7)
+"""A log that was only found, and had no line for so long, is not in use."""
 MISREAD_PERCENT = 10.0
 UNREAD_SHARE = "unread_line_share"
 ACCESS_FORMAT = (
@@ -38,6 +40,15 @@ def items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return the list's mappings, to name them; none if the host gave no list."""
     value = data.get(name)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def in_use(data: Mapping[str, Any], now: datetime) -> bool:
+    """Return whether the log had a line within USED_WITHIN: that it has none now says nothing of what it had."""
+    newest = data.get("newest_at")
+    try:
+        return isinstance(newest, str) and now - datetime.fromisoformat(newest) < USED_WITHIN
+    except (TypeError, ValueError):
+        return True
 
 
 def short(text: object, limit: int = 60) -> str:

@@ -32,6 +32,7 @@ MEASURES_LIMIT = 50
 TEXT_CHARACTERS = 100_000
 NUMBER_LIMIT = 1e12
 FIRST_YEAR, LAST_YEAR = 1970, 9998
+UID_LIMIT = 2**32
 T = TypeVar("T")
 
 
@@ -88,6 +89,8 @@ class Observed:
     clock_offset_seconds: the host's clock minus the controller's, good to about the round trip.
     asked: the checks that were asked for, as the host's groups list them; `*` for all that they list; empty if other
     things were asked than they list: then nothing follows from what is absent.
+    uid: as which user the host was observed; None if it did not say.
+    whole: the sets of which a request has seen all, each with the index of the request.
     """
 
     host: str
@@ -102,6 +105,8 @@ class Observed:
     seen: tuple[Seen, ...] = ()
     results: tuple[Result, ...] = field(default=())
     asked: tuple[str, ...] = ()
+    uid: int | None = None
+    whole: tuple[tuple[int, str], ...] = ()
 
 
 def to_json(observed: Observed) -> dict[str, Any]:
@@ -123,6 +128,8 @@ def to_json(observed: Observed) -> dict[str, Any]:
         ],
         "results": [result_to_json(result) for result in observed.results],
         "asked": list(observed.asked),
+        "uid": observed.uid,
+        "whole": [list(one) for one in observed.whole],
     }
 
 
@@ -165,7 +172,21 @@ def _observed(data: Mapping[str, Any], host: str) -> Observed:
         seen=seen,
         results=tuple(_result(one, host, proofs, len(seen)) for one in results),
         asked=tuple(_text(one) for one in _list(data.get("asked", []))),
+        uid=_optional(_uid, data.get("uid")),
+        whole=tuple(_set(one) for one in _list(data.get("whole", []))),
     )
+
+
+def _uid(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < UID_LIMIT:
+        raise ValueError("no number of a user")
+    return value
+
+
+def _set(value: Any) -> tuple[int, str]:
+    """Return the index of a request, and the name of a set that it has seen whole."""
+    request, of = _list(value, 2)
+    return _index(request), _text(of)
 
 
 def _seen(data: Any) -> Seen:
@@ -206,6 +227,7 @@ def _result(data: Mapping[str, Any], host: str, proofs: Collection[str], seen: i
         evidence_sha256=proof if proof in proofs else "",
         observation=observation if observation is not None and observation < seen else None,
         unknown=_unknown(data.get("unknown")) if status is Status.UNKNOWN else None,
+        cause=_text(data.get("cause", "")),
     )
 
 
@@ -306,4 +328,5 @@ def result_to_json(result: Result) -> dict[str, Any]:
         "evidence_sha256": result.evidence_sha256,
         "observation": result.observation,
         "unknown": result.unknown.value if result.unknown else None,
+        **({"cause": result.cause} if result.cause else {}),
     }

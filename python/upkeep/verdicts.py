@@ -69,6 +69,8 @@ class Verdict:
 
     severity: given exactly when the status is fail; unknown: exactly when it is unknown.
     remedy: the next step if it is another than the check's own.
+    cause: what is wrong, if that is not the subject: only what the site or a register knows, such as a path, a unit, a
+    CVE or an account that exists. Whoever is outside could open one alert after the other with names of his own.
     """
 
     status: Status
@@ -77,6 +79,7 @@ class Verdict:
     measures: tuple[Measure, ...] = ()
     remedy: str = ""
     unknown: Unknown | None = None
+    cause: str = ""
 
 
 def passed(message: str, *measures: Measure) -> Verdict:
@@ -84,9 +87,11 @@ def passed(message: str, *measures: Measure) -> Verdict:
     return Verdict(Status.PASS, message, None, measures)
 
 
-def failed(severity: Severity, message: str, *measures: Measure, remedy: str = "") -> Verdict:
+def failed(
+    severity: Severity, message: str, *measures: Measure, remedy: str = "", cause: str = ""
+) -> Verdict:
     """Return a fail; message states value and limit."""
-    return Verdict(Status.FAIL, message, severity, measures, remedy)
+    return Verdict(Status.FAIL, message, severity, measures, remedy, cause=cause)
 
 
 def unknown(message: str, *measures: Measure, remedy: str = "") -> Verdict:
@@ -107,6 +112,7 @@ class Result:
     waiver: number of the waiver that covered it when it was observed; only what comes from the store knows.
     observation: index of the observation it was judged from, in the same report; None if there was none.
     unknown: why it is unknown; None if it is not.
+    cause: as the verdict names it.
     """
 
     host: str
@@ -123,6 +129,7 @@ class Result:
     observation: int | None = None
     waiver: int | None = None
     unknown: Unknown | None = None
+    cause: str = ""
 
     @property
     def is_blind(self) -> bool:

@@ -442,7 +442,7 @@ def test_what_is_about_a_procedure_is_its_owners(
         assert [one.team for one in alerts.open_alerts(db)] == [team]
 
 
-def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(
+def test_a_subject_that_is_gone_closes_its_alert_as_gone_and_not_as_recovered(
     store: Store, alerter: Alerter
 ) -> None:
     run(store, MONDAY, seen(full(HIGH, "/data"), full(Status.PASS), at=MONDAY))
@@ -454,11 +454,17 @@ def test_a_subject_that_is_gone_is_retired_and_its_alert_is_no_longer_watched(
     with store.read() as db:
         (one,) = findings.open_ones(db, everything=True)
         (alert,) = alerts.recent(db, 9)
-    assert (one.status, alert.closed_how) == ("retired", "no longer watched")
-    assert (
-        titles(store)[before:]
-        == ["no longer watched: [2] FAILS: File systems have space left (web1)"] * 2
-    )
+    assert (one.status, alert.closed_how) == ("gone", "gone")
+    title = "gone: [2] FAILS: File systems have space left (web1)"
+    assert titles(store)[before:] == [title] * 2
+    with store.read() as db:
+        where = tables.outbox.c.title == title
+        bodies = db.execute(select(tables.outbox.c.channel, tables.outbox.c.body).where(where))
+        told = {row.channel: row.body for row in bodies}
+    assert "/data: is not mounted any more" in told["mail"]
+    for body in told.values():
+        assert "It was not seen to pass: what failed is not there any more." in body
+        assert "ecovered" not in body
 
     run(store, MONDAY + minutes(2), seen(full(HIGH, "/data"), at=MONDAY + minutes(2)))
     alerter.step(MONDAY + minutes(2))
@@ -543,11 +549,24 @@ def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
         ({"asked": ("swap_used",), "checks": ("swap_used",)}, ""),  # a procedure of other checks
         ({"outcome": Outcome.FAILED}, ""),
         ({"outcome": Outcome.UNREACHABLE}, ""),
+        ({"whole": False}, ""),
+        ({"uid": 1000}, ""),
+        ({"uid": None}, ""),
+        ({"asks": "/srv"}, ""),
+    ],
+    ids=[
+        "by hand",
+        "limited",
+        "other checks",
+        "failed",
+        "unreachable",
+        "not all was seen",
+        "as another user",
+        "as nobody knows whom",
+        "by other parameters",
     ],
 )
-def test_what_did_not_look_retires_nothing(
-    store: Store, other: dict[str, object], limit: str
-) -> None:
+def test_what_did_not_look_ends_nothing(store: Store, other: dict[str, object], limit: str) -> None:
     run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
 
     at = MONDAY + minutes(1)
@@ -559,11 +578,47 @@ def test_what_did_not_look_retires_nothing(
 
 
 @on_postgresql
+def test_what_a_program_of_before_found_ends_by_the_second_look(store: Store) -> None:
+    run(store, MONDAY, seen(full(HIGH, "/data"), full(HIGH, "/"), at=MONDAY))
+    with store.begin() as db:
+        old = {"seen_of": None, "seen_by": "", "seen_as": None}
+        db.execute(tables.finding.update().values(old))
+
+    states = []
+    for number in (1, 2, 3):
+        at = MONDAY + minutes(number)
+        run(store, at, seen(full(HIGH, "/"), at=at))
+        with store.read() as db:
+            found = {one.subject: one for one in findings.open_ones(db, everything=True)}
+        states.append((found["/data"].status, found["/"].status, found["/"].seen_of))
+
+    assert states == [
+        ("open", "open", "file systems"),
+        ("gone", "open", "file systems"),
+        ("gone", "open", "file systems"),
+    ]
+
+
+@on_postgresql
+def test_what_is_there_and_not_judged_any_more_is_retired(store: Store) -> None:
+    run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
+
+    at = MONDAY + minutes(1)
+    there = seen(full(HIGH, "/data"), at=at)
+    run(store, at, replace(there, results=()))
+
+    with store.read() as db:
+        (one,) = findings.open_ones(db, everything=True)
+        told = [message for _at, kind, message in findings.history(db, one.id) if kind == "retired"]
+    assert told == ["is there, and the check does not judge it any more"]
+
+
+@on_postgresql
 def test_an_unknown_of_the_same_check_retires_nothing_of_it(store: Store) -> None:
     run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
 
     at = MONDAY + minutes(1)
-    run(store, at, seen(full(Status.UNKNOWN, "/mnt"), at=at))
+    run(store, at, seen(full(Status.UNKNOWN, "/mnt"), at=at, whole=False))
 
     with store.read() as db:
         assert [one.subject for one in findings.open_ones(db)] == ["/data"]

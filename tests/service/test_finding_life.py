@@ -6,15 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from alert_samples import MONDAY, SITE, full, seen
+from alert_samples import DISKS, MONDAY, SITE, full, seen
 from sqlalchemy import select
 from store_samples import begun
 
-from upkeep.finding import Finding, Moved, Seen, next_state, retired
+from upkeep.absence import look_of, unseen
+from upkeep.check import load
+from upkeep.finding import Finding, Moved, Seen, Sighting, next_state
 from upkeep.observed import Observed
 from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Result, Severity, Status
+from upkeep.verdicts import Severity, Status
 
 WORDS = {"high": Severity.HIGH, "low": Severity.LOW, "pass": Status.PASS, "unknown": Status.UNKNOWN}
 
@@ -23,10 +25,12 @@ class Interruption(Exception):  # noqa: N818
     """Stands for whatever ends a transaction: a lost server, a killed driver."""
 
 
-def by_the_rule(before: Finding | None, results: tuple[Result, ...], at: datetime) -> Moved:
-    if not results:
-        return retired(before, "is not there any more", at) if before else (None, ())
-    [one] = results
+def by_the_rule(before: Finding | None, answer: Observed, at: datetime) -> Moved:
+    look = look_of(answer, "disk_space")
+    if not answer.results:
+        ends = load()["disk_space"].absence or {}
+        return unseen(before, look, ends, at) if before else (None, ())
+    [one] = answer.results
     result = Seen(
         fingerprint="",
         site=SITE,
@@ -38,6 +42,7 @@ def by_the_rule(before: Finding | None, results: tuple[Result, ...], at: datetim
         message=one.message,
         remedy=one.remedy,
         at=at,
+        how=Sighting(DISKS, look.asked, look.uid),
     )
     return next_state(before, result)
 
@@ -79,7 +84,7 @@ def test_each_step_is_whole_or_not_there_and_goes_on_where_it_was(
         at = MONDAY + timedelta(hours=number)
         answer = seen(*([] if step == "gone" else [full(WORDS[step])]), at=at)
         before = finding, list(told)
-        finding, transitions = by_the_rule(finding, answer.results, at)
+        finding, transitions = by_the_rule(finding, answer, at)
         told += [one.kind.value for one in transitions]
 
         again = open_store(url)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from recorded_store import NOW, SITE, Recorded, shown
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 from without_words import take_words_away, without
 
 from upkeep.alerts.alerter import Alerter
@@ -104,6 +104,35 @@ def test_the_procedure_of_an_old_trouble_is_read_once(
     with contextlib.closing(open_store(url)) as store, store.read() as db:
         found = dict(db.execute(text("SELECT id, procedure FROM finding")).all())
     assert (found[1], found[2]) == (procedure, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "closed", "expected"),
+    [("incident", False, True), ("incident", True, False), ("first", False, False)],
+    ids=["open", "closed", "a first look"],
+)
+def test_of_what_an_old_alert_has_people_have_heard(
+    tmp_path: Path, kind: str, closed: bool, expected: bool
+) -> None:
+    url = RECORDED.on_sqlite(tmp_path / "upkeep.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "upkeep.db")) as db, db:
+        (number, finding), *_ = db.execute("SELECT alert_id, finding_id FROM alert_finding")
+        db.execute("UPDATE alert SET closed_at = '2026-01-01 00:00:00', status = 'closed'")
+        ends = "closed_at" if closed else "NULL"
+        db.execute(f"UPDATE alert SET kind = ?, closed_at = {ends} WHERE id = ?", (kind, number))
+    migrate(url)
+
+    with contextlib.closing(open_store(url)) as store, store.read() as db:
+        held = {one.finding_id: one for one in alerts.members(db, [number], everything=True)}
+        known = tables.alert_cause
+        rows = db.execute(select(known.c.alert_id, known.c.key, known.c.told_at)).all()
+        seen_by = set(db.execute(select(tables.finding.c.seen_by)).scalars())
+        assert alerts.news(db, SITE) == {}
+    kept = {row.key for row in rows if row.told_at is not None}
+    assert ({one.cause_key for one in held.values()} == kept) is expected
+    assert {row.alert_id for row in rows} == ({number} if expected else set())
+    assert finding in held
+    assert seen_by == {""}
 
 
 def alerted(store: Store) -> list[Any]:

@@ -22,6 +22,7 @@ from store_samples import SITE, result
 
 from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
+from upkeep.alerts.model import key_of
 from upkeep.errors import StoreError
 from upkeep.roles import Role
 from upkeep.store import (
@@ -167,9 +168,11 @@ def test_an_alert_that_somebody_has_stays_theirs(store: Store) -> None:
 
     with store.read() as db:
         there = alerts.open_alerts(db)
+        causes = list(db.execute(select(tables.alert_cause.c.key)).scalars())
     assert [(one.id, one.check_id, one.acknowledged_by) for one in there] == [
         (number, "disk_room", "ada")
     ]
+    assert causes == [key_of("disk_room", "/")]
 
 
 def people(store: Store) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ from upkeep.finding import (
     Finding,
     Kind,
     Seen,
+    Sighting,
     State,
     Transition,
     covered_anew,
@@ -196,3 +197,36 @@ def test_from_one_waiver_to_another_nobody_is_told() -> None:
     assert after
     assert (after.waiver_id, [(one.kind, one.quiet) for one in told]) == (8, [(Kind.WAIVED, True)])
     assert next_state(finding, seen("low", 1), OTHER)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "by", "covered", "told"),
+    [
+        ("", "", "asked", False, []),
+        ("a.service", "a.service", "asked", False, []),
+        ("a.service", "b.service", "asked", False, ["cause"]),
+        ("a.service", "", "asked", False, ["cause"]),
+        ("", "a.service", "", False, []),
+        ("a.service", "b.service", "asked", True, ["[cause]"]),
+    ],
+    ids=[
+        "none",
+        "the same",
+        "another",
+        "none any more",
+        "the first of a program that names causes",
+        "another, under a waiver",
+    ],
+)
+def test_another_cause_of_what_is_open_is_told(
+    before: str, after: str, by: str, covered: bool, told: list[str]
+) -> None:
+    waiver = WAIVER if covered else None
+    first = replace(seen("low", 0), how=Sighting("units", by, 0, before))
+    known, _opened = next_state(None, first, waiver)
+    second = replace(seen("low", 1), how=Sighting("units", "asked", 0, after))
+    now, said = next_state(known, second, waiver)
+
+    assert [f"[{one.kind}]" if one.quiet else one.kind.value for one in said] == told
+    assert now is not None
+    assert (now.cause, now.seen_by) == (after, "asked")

@@ -10,6 +10,7 @@ import json
 import re
 from array import array
 from collections import Counter, deque
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Iterable, NamedTuple
 
@@ -32,8 +33,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.request_times import
     RequestTimes,
     duration,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, Whole
 
+SET = "logs"
 TIMEOUT_SECONDS = 60
 LIMIT_BYTES = 6_000_000
 """A thousand logs of one pattern, each with what stands out in it."""
@@ -791,4 +793,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
             continue
         seen.append(observe_log(path, params, host, bool(params["paths"]), shares.end_of(left)))
         left -= 1
-    return seen
+    seen = [one if one.error else replace(one, of=SET) for one in seen]
+    # A pattern passes over folders that it may not read, and what could not be read may be another name of a log.
+    whole = host.is_root() and not any(one.error for one in seen)
+    return Whole(seen, [SET]) if whole else seen

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from dataclasses import replace
 from typing import Any, Iterator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import Attempts
@@ -41,8 +42,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     logs_of,
     named_fields,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
+from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+    Observation,
+    Whole,
+    not_seen,
+)
 
+SET = "logs"
 TIMEOUT_SECONDS = 60
 LIMIT_BYTES = 6_000_000
 """A thousand logs of one pattern, each with what stands out in it."""
@@ -548,4 +554,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         seen.append(
             observe_journal(params, host) if is_journal else observe_file(path, params, host, ends)
         )
-    return seen
+    seen = [one if one.error else replace(one, of=SET) for one in seen]
+    # A pattern passes over folders that it may not read, and what could not be read may be another name of a log.
+    whole = host.is_root() and not any(one.error for one in seen)
+    return Whole(seen, [SET]) if whole else seen

@@ -24,7 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
     split_place,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, Whole
 from ansible_collections.astral.upkeep.plugins.module_utils.tls_servers import (
     Presented,
     Server,
@@ -47,6 +47,7 @@ TIMEOUT_SECONDS = 60
 LIMIT_BYTES = 2_000_000  # what is too much is named, one by one
 OWN_SECONDS = 55.0
 MOST_SUBJECTS = 60
+SET = "certificates"
 MOST_EVIDENCE = 20
 """Certificates of a file that are kept as evidence too; a bundle of more is kept as data only."""
 PORTS = {
@@ -103,13 +104,23 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     tried = side_by_side(lambda one: _look(one, params, host), wanted, OWN_SECONDS)
     reason = f"not looked at: {MOST_SUBJECTS} is the most of one entry; declare this in another"
     observations = [Observation(one.subject, error=reason) for one in too_many]
+    passed_over = False
     for one, seen in zip(wanted, tried):
         if isinstance(seen, Observation):
             observations.append(seen)
         elif seen is None or not one.found or one.is_file:
             reason = f"not looked at in {OWN_SECONDS:g} s" if seen is None else str(seen)
             observations.append(Observation(one.subject, error=reason))
-    return observations
+        else:
+            passed_over = True  # a server that is set up here, and does not answer now
+    observations = [replace(one, of=SET) for one in observations]
+    whole = host.is_root() and not passed_over and all(map(_is_whole, observations))
+    return Whole(observations, [SET]) if whole else observations
+
+
+def _is_whole(seen: Observation) -> bool:
+    """Return whether all certificates of a file, or of an endpoint, were seen."""
+    return not seen.error and not seen.data.get("fault") and seen.data.get("chain_seen") is True
 
 
 def declared(params: dict[str, Any], host: Host) -> list[Wanted]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.children import side_by_side
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, Whole
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "databases": {
@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "timeout_seconds": {"type": "int", "default": 8},
 }
 TIMEOUT_SECONDS = 60
+SET = "databases"
 TOOLS = ("psql|python:psycopg",)
 RAW_LIMIT_CHARACTERS = 8_000
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379}
@@ -94,9 +95,11 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     to ask.
     """
     wanted = {subject(database): (database, True) for database in params["databases"]}
+    whole = True
     if params["discover"]:
         kinds = {database["kind"] for database in params["databases"]}
-        for database in discovered(host):
+        found, whole = discovered(host)
+        for database in found:
             if database["kind"] not in kinds:
                 wanted.setdefault(subject(database), (database, False))
     seconds = params["timeout_seconds"]
@@ -113,15 +116,15 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         if answer.error.startswith("no answer within"):  # the child itself hangs, in a library
             data = _refusal(f"no answer within {seconds} s")
         elif answer.error:
-            seen.append(Observation(name, error=_scrub(answer.error, database)))
+            seen.append(Observation(name, error=_scrub(answer.error, database), of=SET))
             continue
         else:
             data = answer.value
         raw = _scrub(data.pop("raw", "") or data.get("reason", ""), database)
         data["reason"] = _scrub(data["reason"], database)
         data = {"kind": database["kind"], "declared": declared, **data}
-        seen.append(Observation(name, data, raw=raw[:RAW_LIMIT_CHARACTERS]))
-    return seen
+        seen.append(Observation(name, data, raw=raw[:RAW_LIMIT_CHARACTERS], of=SET))
+    return Whole(seen, [SET]) if whole else seen
 
 
 def subject(database: dict[str, Any]) -> str:
@@ -139,8 +142,11 @@ def subject(database: dict[str, Any]) -> str:
     return f"{database['kind']} {user}{address}{port}{name}"
 
 
-def discovered(host: Host) -> list[dict[str, Any]]:
-    """Return databases that listen on this host where their packages put them; nobody's password is tried."""
+def discovered(host: Host) -> tuple[list[dict[str, Any]], bool]:
+    """Return databases that listen on this host where their packages put them, and whether those are all.
+
+    Nobody's password is tried.
+    """
     found: list[dict[str, Any]] = []
     for pattern in POSTGRESQL_SOCKETS:
         for path in host.glob(pattern):
@@ -155,9 +161,9 @@ def discovered(host: Host) -> list[dict[str, Any]]:
     ]
     try:
         host.connect("127.0.0.1", PORTS["redis"], 1.0).close()
-    except HostError:
-        return found
-    return [*found, {"kind": "redis", "address": "127.0.0.1"}]
+    except HostError as exc:
+        return found, isinstance(exc.__cause__, ConnectionRefusedError)
+    return [*found, {"kind": "redis", "address": "127.0.0.1"}], True
 
 
 def _is_there(host: Host, path: str) -> bool:

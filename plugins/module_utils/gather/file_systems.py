@@ -8,13 +8,13 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Container
 
 from ansible_collections.astral.upkeep.plugins.module_utils.children import side_by_side
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, Whole
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "mount_points": {"type": "list", "elements": "str", "default": []},
@@ -43,6 +43,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 MOUNTINFO = "/proc/self/mountinfo"
 FSTAB = "/etc/fstab"
+CONTAINER = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
+SET = "file systems"
 LIMIT_BYTES = 2_000_000  # a host of containers has thousands of mounts, each with its own line
 MOUNTINFO_BYTES = 16_000_000
 STATVFS_SECONDS = 5.0
@@ -112,9 +114,12 @@ class Mount:
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
-    """Return one observation per file system; a declared one that is not mounted has `mounted` false."""
+    """Return one observation per file system; one that should be mounted and is not has `mounted` false.
+
+    That is one that the site declares, or that /etc/fstab has mounted at each start.
+    """
     text = host.read(MOUNTINFO, MOUNTINFO_BYTES)
-    fstab, fstab_unread = _fstab(host)
+    fstab, expected, fstab_unread = _fstab(host)
     mounts = parse_mountinfo(text)
     unread = [line for line in text.split("\n") if line and parse_mount(line) is None]
     if not mounts:
@@ -152,19 +157,68 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     reason = f"not looked at: {MOUNTS_LIMIT} file systems are the most; ignore what holds nothing of interest"
     seen += [Observation(mount.mount_point, error=reason) for mount in too_many]
     mounted = {mount.mount_point for mount in mounts}
-    seen += [Observation(point, {"mounted": False}) for point in declared if point not in mounted]
+    looked_at = {mount.mount_point for mount in (*chosen, *too_many)}
+    missing: dict[str, dict[str, Any]] = {
+        point: {"mounted": False, "by": FSTAB, "nofail": "nofail" in options}
+        for point, options in expected.items()
+        if not _is_ignored(point, params["ignore"]) and host.realpath(point) not in mounted
+    }
+    missing.update({point: {"mounted": False} for point in declared})
+    seen += [Observation(point, data) for point, data in missing.items() if point not in mounted]
+    again = [one for one in same_again(mounts, params["ignore"]) if one not in looked_at]
+    seen += [Observation(point, {"seen_as_another": True}) for point in again[:MOUNTS_LIMIT]]
+    seen = [replace(one, of=SET) for one in seen]
     if unread:
         reason = f"{len(unread)} lines were not understood, such as {unread[0][:120]!r}"
         seen.append(Observation(MOUNTINFO, error=reason))
-    return seen
+    # A file system of an fstab that was not read would be missing without a word.
+    if unread or fstab_unread or len(again) > MOUNTS_LIMIT:
+        return seen
+    return Whole(seen, [SET])
 
 
-def _fstab(host: Host) -> tuple[dict[str, str], str]:
-    """Return the options by mount point, and why they are not known; a container has no /etc/fstab."""
+def same_again(mounts: list[Mount], ignore: list[str]) -> list[str]:
+    """Return where file systems are mounted that may be looked at through another of their mounts."""
+    return [
+        mount.mount_point
+        for mount in mounts
+        if _has_storage(mount) and not _is_ignored(mount.mount_point, ignore)
+    ]
+
+
+def _has_storage(mount: Mount) -> bool:
+    """Return whether it is worth a look: an overlay is only as the root of a container."""
+    return mount.type not in NO_STORAGE and (mount.type != "overlay" or mount.mount_point == "/")
+
+
+def _is_ignored(mount_point: str, ignore: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(mount_point, pattern) for pattern in ignore)
+
+
+def _fstab(host: Host) -> tuple[dict[str, str], dict[str, str], str]:
+    """Return the options by mount point, those of what is to be mounted, and why they are not known.
+
+    A container may have no /etc/fstab, or that of an image, of which nobody mounts anything.
+    """
     try:
-        return parse_fstab(host.read(FSTAB)) if host.exists(FSTAB) else {}, ""
+        text = host.read(FSTAB) if host.exists(FSTAB) else ""
+        contained = any(host.exists(path) for path in CONTAINER)
     except HostError as exc:
-        return {}, str(exc)
+        return {}, {}, str(exc)
+    return parse_fstab(text), {} if contained else mounted_at_start(text), ""
+
+
+def mounted_at_start(text: str) -> dict[str, str]:
+    """Return the options by mount point of what /etc/fstab has mounted at each start. Source: fstab(5), mount(8)."""
+    points = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) < 3 or fields[0].startswith("#"):
+            continue
+        point, kind, options = unescape(fields[1]), fields[2], (fields[3:] or ["defaults"])[0]
+        if point.startswith("/") and kind not in NO_STORAGE and "noauto" not in options.split(","):
+            points[point.rstrip("/") or "/"] = options
+    return points
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
@@ -223,9 +277,7 @@ def choose(
     by_rank = sorted(mounts, key=lambda one: (one.read_only, one.root != "/", len(one.mount_point)))
     lost = []
     for mount in by_rank:
-        if mount.type in NO_STORAGE or (mount.type == "overlay" and mount.mount_point != "/"):
-            continue
-        if any(fnmatch.fnmatchcase(mount.mount_point, pattern) for pattern in ignore):
+        if not _has_storage(mount) or _is_ignored(mount.mount_point, ignore):
             continue
         chosen.setdefault(mount.device_number, mount)
         if mount.read_only and mount.mount_point in wanted:

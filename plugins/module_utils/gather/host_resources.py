@@ -13,7 +13,11 @@ import re
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
+from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+    Observation,
+    Whole,
+    not_seen,
+)
 
 ARGUMENTS: dict[str, dict[str, Any]] = {}
 FILE_LIMIT_BYTES = 64_000
@@ -23,6 +27,8 @@ CONTROL_GROUPS = (
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
+SWAP = "swap"
+"""The set of what is swapped out to: a host has it or not."""
 ZFS_CACHE = "/proc/spl/kstat/zfs/arcstats"
 
 
@@ -34,7 +40,8 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
             seen.append(observe(host))
         except (HostError, ValueError) as exc:
             seen.append(not_seen(subject, exc))
-    return seen
+    unread = any(one.subject == "memory" and one.error for one in seen)
+    return seen if unread else Whole(seen, [SWAP])
 
 
 def _memory(host: Host) -> list[Observation]:
@@ -107,7 +114,7 @@ def _swap(
     if total <= 0:
         return []
     data = {"total_bytes": total, "free_bytes": min(total, max(0, free)), "pressure": stalls}
-    return [Observation("swap", data, raw=raw + listed)]
+    return [Observation("swap", data, raw=raw + listed, of=SWAP)]
 
 
 def _limit(host: Host, total: int) -> tuple[int | None, int]:

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,7 +31,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     parse_state,
     takes,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
+from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+    Observation,
+    Whole,
+    not_seen,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
     ARGUMENTS as ROOT_ARGUMENTS,
 )
@@ -59,6 +64,7 @@ STATES = (
 )
 LIMIT_BYTES = 2_000_000  # hundreds of logs, each with its archives
 LOGS_LIMIT = 300
+LOGS, UNROTATED = "logs", "unrotated files"
 FILES_LIMIT = 20
 SCAN_SECONDS = 8
 INCLUDE_DEPTH = 8
@@ -73,27 +79,34 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     covered: list[re.Pattern[str]] = []
     paths: set[str] = set()
     config, why = load_config(params["config"], host)
+    whole: list[str] = []
     if config is None and why:
         seen.append(Observation("logrotate", error=why))
     if config is not None:
         claimed, state = read_state(params["state"], host)
         found, unseen = logs_of(config, host)
         seen.append(_configuration(params, config, found, state, host))
-        seen += [Observation(pattern, error=error) for pattern, error in unseen.items()]
+        seen += [Observation(pattern, error=error, of=LOGS) for pattern, error in unseen.items()]
+        if host.is_root() and not (unseen or config.problems or len(found) > LOGS_LIMIT):
+            whole.append(LOGS)
         births = birth_times([path for path, _stanza in found[:LOGS_LIMIT]], host)
         for path, stanza in found[:LOGS_LIMIT]:
             covered.append(archive_pattern(os.path.basename(path), stanza.policy))
             if path not in paths:
                 paths.add(path)
                 linked = _linked(path, stanza, found, host)
-                seen.append(
-                    linked or _log(path, stanza, claimed.get(path, ""), births, files, host)
-                )
-    seen += _unrotated(params, paths, covered, host)
+                one = linked or _log(path, stanza, claimed.get(path, ""), births, files, host)
+                seen.append(replace(one, of=LOGS))
+    unrotated = _unrotated(params, paths, covered, host)
+    seen += unrotated
+    # What no stanza is for is known only beside all that some stanza is for.
+    known = LOGS in whole or (config is None and not why)
+    if host.is_root() and known and len(unrotated) < FILES_LIMIT:
+        whole.append(UNROTATED)
     seen += [_retained(root, host) for root in params["retention"]]
     if files is not None:
         seen.append(files.observation())
-    return seen
+    return Whole(seen, whole)
 
 
 def load_config(names: list[str] | None, host: Host) -> tuple[Config | None, str]:
@@ -474,7 +487,7 @@ def _unrotated(
             if not any(pattern.fullmatch(name) for pattern in covered):
                 written = iso(info.st_mtime)
                 data = {"kind": "unrotated", "bytes": size, "written_at": written}
-                seen.append(Observation(path, data))
+                seen.append(Observation(path, data, of=UNROTATED))
     return sorted(seen, key=lambda one: -one.data["bytes"])[:FILES_LIMIT]
 
 

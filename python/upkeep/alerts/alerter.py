@@ -77,10 +77,11 @@ class Alerter:
                 )
                 team = severities.team_of(schedule, seen.procedure, seen.check)
                 board.take(seen, severity, team, remedy)
-            board.pass_time(self._quiet(db, now).covers)
+            quiet = self._quiet(db, now)
+            board.pass_time(quiet.covers)
             saved = alerts.save(db, board)
             alerts.handled(db, (seen for seen, _remedy in found), now)
-            self._tell(db, board, saved, now)
+            self._tell(db, board, saved, quiet, now)
         return 0.0 if len(found) == alerts.AT_ONCE else STEP_SECONDS
 
     def _quiet(self, db: Any, now: datetime) -> _Quiet:
@@ -117,26 +118,36 @@ class Alerter:
         return self._places
 
     # --- who is told -------------------------------------------------------------------------------------------------
-    def _tell(self, db: Any, board: Board, saved: Mapping[int, Alert], now: datetime) -> None:
+    def _tell(
+        self, db: Any, board: Board, saved: Mapping[int, Alert], quiet: _Quiet, now: datetime
+    ) -> None:
         """Put into the outbox what is due."""
         desk = _Desk(db, self, now)
+        news = alerts.news(db, self.key)
         for_windows: dict[str, list[About]] = {}
         for number, alert in saved.items():
             if alert.status == CLOSED or alert.settles_at is not None or alert.silenced:
                 continue
-            if alert.status == ACKNOWLEDGED and alert.told_round == alert.round:
-                continue
             if alert.team not in self.site.schedule.teams:
                 continue
-            about = desk.about(alert, board.members[number].values())
+            unheard = news.get(alert.id, {})
+            has_it = alert.status == ACKNOWLEDGED and alert.told_round == alert.round
+            if has_it and not unheard:
+                continue
+            members = board.members[number].values()
+            fresh = [one for one in members if one.cause_key in unheard]
+            fresh = [one for one in fresh if not quiet.covers(alert, one)] if unheard else []
+            about = desk.about(alert, members, fresh)
             step = self.site.schedule.alerts.policy[alert.severity]
-            if step.begins == policy.WINDOW:
+            if has_it:
+                desk.news(about, step, unheard)
+            elif step.begins == policy.WINDOW:
                 times = desk.times(alert.team)
                 untold = alert.told_round < alert.round
                 if untold and policy.begins(step, alert.round_at, times) <= now:
                     for_windows.setdefault(alert.team, []).append(about)
-            else:
-                desk.call(about, step)
+            elif not desk.call(about, step):
+                desk.news(about, step, unheard)
         for team, abouts in sorted(for_windows.items()):
             desk.digest(team, abouts)
         for number in board.closed:
@@ -189,36 +200,68 @@ class _Desk:
             self._times[team] = self.calendar.times(team, self.overrides)
         return self._times[team]
 
-    def about(self, alert: Alert, members: Iterable[Member]) -> About:
-        """Return what a message on the alert is about."""
+    def about(self, alert: Alert, members: Iterable[Member], fresh: Iterable[Member] = ()) -> About:
+        """Return what a message on the alert is about. fresh: findings of new causes, of which nobody has heard."""
         zone = self.schedule.time_zone
         if alert.team in self.schedule.teams:
             zone = self.schedule.zone_of(self.schedule.teams[alert.team])
         page = self.schedule.alerts.page
-        return About(alert, tuple(members), self.site, page, zone, self.now)
+        return About(alert, tuple(members), self.site, page, zone, self.now, tuple(fresh))
 
-    def call(self, about: About, step: Step) -> None:
-        """Put in the calls of an alert that are due."""
+    def call(self, about: About, step: Step) -> bool:
+        """Put in the calls of an alert that are due; return whether somebody is told now."""
         alert = about.alert
         times = self.times(alert.team)
         calls = policy.calls(alert, step, self.now, times)
         if not calls:
-            return
+            return False
         by = policy.answer_by(step, alert.round_at, times)
 
         def write(phi: bool) -> Message:
             return messages.alert_message(about, phi=phi, answer_by=by)
 
         used = set()
+        told = 0
         for call in calls:
             to = f"person:{call.person}" if call.person else f"team:{alert.team}"
             letters = list(self._letters([to], write))
             # Where the team and who is on call have the same first channel, it would say the same twice at once.
             if letters and (letters[0].channel, call.at) not in used:
-                self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
+                told += self._put(f"alert {alert.id}.{alert.round}.{call.number}", letters, alert)
             used |= {(one.channel, call.at) for one in letters[:1]}
         reached = bool(used)
         self._told(alert, reached=reached)
+        if told and about.fresh:
+            self._heard(about, counts=False)
+        return bool(told)
+
+    def news(self, about: About, step: Step, unheard: Mapping[str, datetime]) -> None:
+        """Put in one message on the new causes of an alert that people know, if it is time for one."""
+        alert, times = about.alert, self.times(about.alert.team)
+        if not about.fresh:
+            return
+        since = min(unheard[one.cause_key] for one in about.fresh)
+        if policy.news_at(alert, step, since, times) > self.now:
+            return
+
+        def write(phi: bool) -> Message:
+            return messages.news_message(about, phi=phi)
+
+        people = policy.hear_news(step, self.now, times)
+        used: set[str] = set()
+        for to in (f"team:{alert.team}", *(f"person:{one}" for one in people)):
+            letters = list(self._letters([to], write))
+            if letters and letters[0].channel not in used:
+                self._put(f"news {alert.id}.{alert.news + 1}", letters, alert)
+            used |= {one.channel for one in letters[:1]}
+        self._heard(about, counts=True)
+        causes = len({one.cause_key for one in about.fresh})
+        text = f"{causes} new causes" if used else "nobody: there is no channel"
+        alerts.note(self.db, alert.id, self.now, "told news", text)
+
+    def _heard(self, about: About, *, counts: bool) -> None:
+        keys = {one.cause_key for one in about.fresh}
+        alerts.told_news(self.db, about.alert, keys, self.now, counts=counts)
 
     def digest(self, team: str, abouts: Sequence[About]) -> None:
         """Put in one message on alerts that waited for a window; a window sends one."""

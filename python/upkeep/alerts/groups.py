@@ -15,6 +15,7 @@ from typing import Any
 from upkeep.alerts.model import (
     ACCEPTED,
     ACKNOWLEDGED,
+    AWAY,
     CLOSED,
     FIRST,
     INCIDENT,
@@ -43,7 +44,9 @@ TELLS_EVERY = timedelta(hours=1)
 """How often a group that flaps, or one of many causes, says at most that something came back or joined."""
 SETTLES_FOR = 2 * TELLS_EVERY
 """A recovery and the opening after it are two messages: it has to last so long for one an hour."""
-NOT_PASSED = {"retired": UNWATCHED, "waived": ACCEPTED}
+HEARD_OF = 2
+"""A new cause of this severity, or worse, is told where it joins an alert."""
+NOT_PASSED = {"retired": UNWATCHED, "waived": ACCEPTED, "gone": AWAY}
 """How an alert closes when its last finding leaves so, without having been seen to pass."""
 LEAVING = ("resolved", *NOT_PASSED)
 
@@ -56,6 +59,15 @@ class Event:
     kind: str
     text: str = ""
     actor: str = ""
+
+
+@dataclass(frozen=True)
+class NewCause:
+    """A cause that an alert has not had. is_news: people hear of it by a message of its own, not by the round's."""
+
+    alert_id: int
+    key: str
+    is_news: bool
 
 
 @dataclass
@@ -82,16 +94,18 @@ class Board:
         members: Iterable[Member],
         past: Callable[[str], Past],
         causes_of_late: Callable[[str, str], Collection[str]] = lambda _check, _team: (),
+        causes: Callable[[int], Collection[str]] = lambda _alert: (),
     ) -> None:
         """Begin with the open alerts and their members.
 
         past: of a group, by its key; causes_of_late: keys of the groups that a check has opened of late, by check and
-        team.
+        team; causes: the keys of those that an alert has had and that people have heard of, or are about to.
         """
         self.site = site
         self.now = now
         self.past = past
         self.causes_of_late = causes_of_late
+        self.causes = causes
         self.alerts = {one.id: one for one in alerts}
         self.by_key = {one.group_key: one.id for one in self.alerts.values()}
         self.members: dict[int, dict[int, Member]] = {number: {} for number in self.alerts}
@@ -105,6 +119,8 @@ class Board:
         self.events: list[Event] = []
         self.closed: list[int] = []
         self.judged: dict[tuple[int, int, str], Judged] = {}
+        self.new_causes: list[NewCause] = []
+        self._known: dict[int, set[str]] = {}
         self._raised: set[int] = set()
         self._opened: Counter[str] = Counter()
 
@@ -119,10 +135,13 @@ class Board:
             return
         if here is not None:
             known = self.members[here][seen.finding_id]
-            member = replace(known, severity=severity, message=seen.message)
+            member = replace(
+                known, severity=severity, message=seen.message, named_cause=seen.named_cause
+            )
             rises = severity < self.alerts[here].worst
             if not rises or not seen.judgement:
                 self._put(member)
+                self._hear(member)
                 self._weigh(here)
                 return
             self._leave(here, seen, "moved", team)
@@ -137,6 +156,7 @@ class Board:
             seen.message,
             remedy,
             seen.at,
+            seen.named_cause,
         )
         self._join(member, seen)
 
@@ -154,7 +174,7 @@ class Board:
             critical = ", critical" if severity == 1 else ""
             kind = UPGRADE if seen.upgraded else FIRST
             return Group(self.site, kind, "", f"run {seen.run_id}{critical}", team)
-        own = Group(self.site, INCIDENT, seen.check, seen.subject, team)
+        own = Group(self.site, INCIDENT, seen.check, seen.cause, team)
         if own.key in self.by_key:
             return own
         opened = {
@@ -207,14 +227,17 @@ class Board:
             self._tell_again(number, "came back", member)
         elif self.members[number]:
             self._note(number, "joined", seen.host)
-            if alert.cause == MANY or alert.returns:
+            if alert.returns and alert.cause != MANY:
                 # What keeps an alert open by coming and going silences nothing else that joins it.
                 self._tell_again(number, "joined", member)
         self._put(member)
+        self._hear(member)
         if seen.judgement:
             self._judging(seen, alert.team).opened += 1
             self._judging(seen, alert.team).alert_id = number
-        self._weigh(number)
+        # Beside others, only what is worse makes a difference: in a storm thousands join.
+        if len(self.members[number]) == 1 or member.severity < self.alerts[number].severity:
+            self._weigh(number)
 
     def _tell_again(self, number: int, why: str, member: Member) -> None:
         """Let people hear of it an hour after they did last, if it is bad and still there then.
@@ -225,6 +248,23 @@ class Board:
         if member.severity <= 2 and alert.told_round == alert.round:
             self._restart(number, why, keep=True)
             self._change(number, round_at=max(self.now, alert.round_at + TELLS_EVERY))
+
+    def _hear(self, member: Member) -> None:
+        """Take note of a cause that is new in its alert, if it is bad.
+
+        It is news, unless it is told anyway with a round that begins. A cause is new once, on however many hosts and
+        after whatever restart. Of first looks, and of what was judged again, there is one message each.
+        """
+        number = member.alert_id
+        alert = self.alerts[number]
+        if alert.kind != INCIDENT or member.severity > HEARD_OF:
+            return
+        if number not in self._known:
+            self._known[number] = set(self.causes(number)) if number > 0 else set()
+        if member.cause_key not in self._known[number]:
+            self._known[number].add(member.cause_key)
+            is_news = alert.told_round == alert.round
+            self.new_causes.append(NewCause(number, member.cause_key, is_news))
 
     def _put(self, member: Member) -> None:
         self.members[member.alert_id][member.finding_id] = member

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from upkeep.alerts.model import (
     ACCEPTED,
+    ACKNOWLEDGED,
+    AWAY,
     FIRST,
     JUDGED,
     RECOVERED,
@@ -39,6 +41,7 @@ TITLES: Mapping[str, str] = {
 """Of findings that come from no check."""
 SHOWN_FINDINGS = 8
 SHOWN_HOSTS = 5
+SHOWN_CAUSES = 5
 SHOWN_ALERTS = 20
 TEXT_CHARACTERS = 300
 WHY = {
@@ -51,6 +54,7 @@ WHY = {
 }
 NOT_PASSED = {
     UNWATCHED: "It was not seen to pass: what was watched is not there any more.",
+    AWAY: "It was not seen to pass: what failed is not there any more.",
     ACCEPTED: "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
 }
 _MENTION = re.compile(r"@(?=\w)|<(?=[!@#])")
@@ -66,7 +70,11 @@ class Message:
 
 @dataclass(frozen=True)
 class About:
-    """What a message is about. site: its name for people; page: where the web page stands, if it is known."""
+    """What a message is about.
+
+    site: its name for people; page: where the web page stands, if it is known. fresh: of the members, those whose
+    cause is new in the alert.
+    """
 
     alert: Alert
     members: Sequence[Member]
@@ -74,6 +82,7 @@ class About:
     page: str
     zone: str
     now: datetime
+    fresh: Sequence[Member] = ()
 
 
 def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None) -> Message:
@@ -82,6 +91,9 @@ def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None)
     head = f"[{alert.severity}] {headline(about.alert, about.members)}"
     lines = [WHY.get(alert.round_why, "") + _since(about), ""]
     lines += _findings(about.members, phi=phi)
+    if about.fresh:
+        lines += ["", f"{_new_causes(about)} since the last message, the worst first:"]
+        lines += _worst_causes(about.fresh, phi=phi)
     remedy = _remedy(about.members, phi=phi)
     if remedy:
         lines += ["", f"First: {remedy}"]
@@ -92,18 +104,65 @@ def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None)
     return Message(head, _body(lines, alert.dedupe))
 
 
+def news_message(about: About, *, phi: bool) -> Message:
+    """Return what is said of new causes that have joined an alert which people know."""
+    alert = about.alert
+    severity = min(one.severity for one in about.fresh)
+    what = f"{title_of(alert.check_id)} ({_hosts(about.fresh)})"
+    head = f"[{severity}] {_new_causes(about)} in alert {alert.id}: {what}"
+    lines = [f"They have joined an alert that is open already. {_since(about)}"]
+    if alert.status == ACKNOWLEDGED:
+        by = f"{_name(alert.acknowledged_by)} has acknowledged the alert: that stands for the others."
+        lines.append(by)
+    lines += ["", *_worst_causes(about.fresh, phi=phi)]
+    remedy = _remedy(about.fresh, phi=phi)
+    if remedy:
+        lines += ["", f"First: {remedy}"]
+    return Message(head, _body([*lines, "", *_links(about)], alert.dedupe))
+
+
+def _new_causes(about: About) -> str:
+    return counted(len({one.cause_key for one in about.fresh}), "new cause")
+
+
+def _worst_causes(fresh: Sequence[Member], *, phi: bool) -> list[str]:
+    """Return a line for each of the worst causes, and how many more there are; without names where they may not go."""
+    if not phi:
+        return _findings(fresh, phi=False)
+    causes: dict[str, list[Member]] = {}
+    for one in sorted(fresh, key=lambda one: (one.severity, one.since, one.finding_id)):
+        causes.setdefault(one.cause_key, []).append(one)
+    lines = []
+    for members in list(causes.values())[:SHOWN_CAUSES]:
+        (line,) = _findings(members[:1], phi=True)
+        hosts = len({one.host for one in members})
+        lines.append(line + (f" (on {hosts} hosts)" if hosts > 1 else ""))
+    more = len(causes) - SHOWN_CAUSES
+    return lines + ([f"and {more} more"] if more > 0 else [])
+
+
 def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -> Message:
     """Return what is said when it is over. everything: the findings that it was about."""
     alert = about.alert
     told = About(alert, everything, about.site, about.page, about.zone, about.now)
     word = alert.closed_how or RECOVERED
     lines = [f"{word.capitalize()}. {_since(told)}", "", *_findings(everything, phi=phi)]
-    if alert.closed_how in NOT_PASSED:
+    away = [one for one in everything if one.how == AWAY]
+    if away and len(away) < len(everything):
+        lines += ["", _some_away(len(away), len(everything))]
+    elif alert.closed_how in NOT_PASSED:
         lines += ["", NOT_PASSED[alert.closed_how]]
     lines += ["", *_links(told)]
     return Message(
         f"{word}: [{alert.worst}] {headline(alert, everything)}", _body(lines, alert.dedupe)
     )
+
+
+def _some_away(away: int, everything: int) -> str:
+    """Return that some of what failed is gone, which is no recovery of those."""
+    is_are = "is" if away == 1 else "are"
+    was_were = "was" if away == 1 else "were"
+    return f"{away} of {everything} {is_are} not there any more, and {was_were} not seen to pass."
 
 
 def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:

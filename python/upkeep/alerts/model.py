@@ -13,8 +13,14 @@ OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
 INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
 RECOVERED, UNWATCHED, REJUDGED = "recovered", "no longer watched", "judged again"
 ACCEPTED = "waived"
+AWAY = "gone"
 MANY = "*"
 """The cause of an alert for all causes of a check that came after the first few."""
+
+
+def key_of(*names: str) -> str:
+    """Return the names as one, of one length, which tells nothing."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Transition:
     """A change of a finding. kind: one of `upkeep.store.findings`: opened, resolved, retired, waived, ….
 
     first: its check had never been answered on that host before; upgraded: not by this version of the program;
-    judgement: it was judged again, and the how manyth time; procedure: what the run was of.
+    judgement: it was judged again, and the how manyth time; procedure: what the run was of. named_cause: what is wrong,
+    as the check names it; empty where that is the subject.
     """
 
     event_id: int
@@ -39,11 +46,21 @@ class Transition:
     first: bool = False
     judgement: int = 0
     upgraded: bool = False
+    named_cause: str = ""
+
+    @property
+    def cause(self) -> str:
+        """What is wrong: as the check names it, else the subject."""
+        return self.named_cause or self.subject
 
 
 @dataclass(frozen=True)
 class Member:
-    """A finding in an alert. severity: 1 to 4, as the site maps it; since: when it opened."""
+    """A finding in an alert.
+
+    severity: 1 to 4, as the site maps it; since: when it opened. named_cause: as of a
+    transition; how: it left.
+    """
 
     alert_id: int
     finding_id: int
@@ -54,6 +71,13 @@ class Member:
     message: str
     remedy: str
     since: datetime
+    named_cause: str = ""
+    how: str = ""
+
+    @property
+    def cause_key(self) -> str:
+        """The check and the cause, of one length."""
+        return key_of(self.check, self.named_cause or self.subject)
 
 
 @dataclass(frozen=True)
@@ -69,8 +93,7 @@ class Group:
     @property
     def key(self) -> str:
         """The group's name for databases and receivers: of one length, and telling nothing."""
-        named = json.dumps([self.site, self.kind, self.check, self.cause, self.team])
-        return hashlib.sha256(named.encode()).hexdigest()
+        return key_of(self.site, self.kind, self.check, self.cause, self.team)
 
 
 @dataclass(frozen=True)
@@ -80,7 +103,8 @@ class Alert:
     severity: 1 to 4, of the worst finding in it now; worst: the worst that people were told of, or will be.
     round: 1 at first; another begins when it rises, comes back while it settles, or an acknowledgement lapses, and
     people are told anew. told_round: the last of which somebody was told. returns: how often it came back.
-    settles_at: all is resolved, and if nothing comes back until then, that is told.
+    settles_at: all is resolved, and if nothing comes back until then, that is told. news: how many messages have told
+    new causes that joined; news_at: when the last one did.
     """
 
     id: int
@@ -109,6 +133,8 @@ class Alert:
     settles_at: datetime | None = None
     closed_at: datetime | None = None
     closed_how: str = ""
+    news: int = 0
+    news_at: datetime | None = None
 
     @property
     def dedupe(self) -> str:

@@ -102,6 +102,23 @@ def calls(alert: Alert, step: Step, now: datetime, times: Times) -> list[Call]:
     return found
 
 
+def news_at(alert: Alert, step: Step, since: datetime, times: Times) -> datetime:
+    """Return when people are told of new causes in an alert that they know.
+
+    since: when the first of them came. It is not sooner than `repeat` after the last telling; an hour, where the step
+    repeats nothing.
+    """
+    last = alert.news_at or begins(step, alert.round_at, times)
+    every = timedelta(seconds=step.repeat or HOUR_SECONDS)
+    return begins(step, max(since, last + every), times)
+
+
+def hear_news(step: Step, now: datetime, times: Times) -> list[str]:
+    """Return the person who is told of news beside the team; none where only the team is told."""
+    to_people = step.begins in ("at once", "business hours")
+    return list(times.on_call(now))[:1] if to_people else []
+
+
 def _hand_overs(
     step: Step, start: datetime, now: datetime, times: Times, lasts: float
 ) -> list[datetime]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed
 
 
@@ -60,4 +60,5 @@ CHECK = Check(
     source="NIST SP 800-34 Rev. 1, section 3.4.1; 45 CFR 164.308(a)(7)(ii)(A)",
     remedy="run the set's backup by hand and read its log",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+    absence=DECLARED,
 )

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.remedies import quote
 from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
@@ -30,8 +30,10 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the comparison."""
     data = seen.data
-    if not data["count"] or data["newest"]["bytes"] is None:
-        return None  # none, or a repository: it has checksums of its own
+    if not data["count"]:
+        return unknown("there is no backup to compare")
+    if data["newest"]["bytes"] is None:
+        return None  # a repository: it has checksums of its own
     if "manifest" not in data:
         if "content" not in data:
             return nothing_to_judge("not compared: the site says `read: false`")
@@ -75,4 +77,5 @@ CHECK = Check(
     source="sha256sum(1); pg_verifybackup(1)",
     remedy="compare it with its checksums; keep the backup before it, and make a new one",
     controls=("45 CFR 164.312(c)(1)",),
+    absence=DECLARED,
 )

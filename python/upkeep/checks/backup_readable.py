@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.verdicts import (
     Kind,
     Measure,
@@ -39,7 +39,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge what reading it gave."""
     data = seen.data
     if not data["count"]:
-        return None  # backup_fresh says that there is none
+        return unknown("there is no backup to read")
     if "content" not in data:
         return nothing_to_judge("not read: the site says `read: false`")
     content, path = data["content"], data["newest"]["path"]
@@ -73,4 +73,5 @@ CHECK = Check(
     source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",
     remedy="keep the backup before it, and make a new one",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+    absence=DECLARED,
 )

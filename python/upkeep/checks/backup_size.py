@@ -11,8 +11,17 @@ from datetime import datetime
 from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, nothing_to_judge, passed
+from upkeep.check import DECLARED, Check
+from upkeep.verdicts import (
+    Kind,
+    Measure,
+    Severity,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +41,10 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the newest size against the trailing median."""
     data = seen.data
-    if not data["count"] or data["newest"]["bytes"] is None:
-        return None  # backup_fresh says that there is none
+    if not data["count"]:
+        return unknown("there is no backup to compare")
+    if data["newest"]["bytes"] is None:
+        return None  # a repository: snapshots have no size of their own
     size, earlier = data["newest"]["bytes"], data["earlier_bytes"]
     measure = Measure("size", size, "By")
     if not size:
@@ -62,4 +73,5 @@ CHECK = Check(
     source="Barman, last_backup_minimum_size; borgmatic, spot check",
     remedy="compare the newest backup's list of contents with that of the one before",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+    absence=DECLARED,
 )

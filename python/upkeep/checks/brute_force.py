@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
 from upkeep.remedies import block
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
@@ -70,4 +70,5 @@ CHECK = Check(
     remedy="block the source, and let sshd take keys only",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
     detects_intruders=True,
+    absence={"logs": gone("is not written any more")},
 )

@@ -36,7 +36,7 @@ from upkeep.certificates import (
     title,
     validity,
 )
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
@@ -266,4 +266,5 @@ CHECK = Check(
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",
     remedy="serve the full chain; certbot writes it as fullchain.pem",
     controls=("45 CFR 164.312(e)(1)",),
+    absence={"certificates": gone()},
 )

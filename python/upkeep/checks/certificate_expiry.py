@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.certificates import Validity, load, validity
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.verdicts import Kind, Measure, Severity, Status, Verdict, failed, passed, unknown
 
 DAY_SECONDS = 86_400
@@ -95,4 +95,5 @@ CHECK = Check(
     source="RFC 5280, section 4.1.2.5; Let's Encrypt: renew when a third of the lifetime is left",
     remedy="certbot renew && systemctl reload nginx  # or what else renews it and serves it",
     controls=("45 CFR 164.312(e)(1)",),
+    absence={"certificates": gone()},
 )

@@ -15,7 +15,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import load, public_key_der
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
@@ -69,4 +69,5 @@ CHECK = Check(
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
     remedy="put back the pair: the key that the certificate was made for",
     controls=("45 CFR 164.312(e)(1)",),
+    absence={"certificates": gone()},
 )

@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import is_for, load, names
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
@@ -55,4 +55,5 @@ CHECK = Check(
     source="RFC 9525, section 6; RFC 5280, section 4.2.1.6",
     remedy="get a certificate that has all names of the site",
     controls=("45 CFR 164.312(d)",),
+    absence={"certificates": gone()},
 )

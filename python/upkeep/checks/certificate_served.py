@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import CertificateError, load, validity
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
@@ -62,4 +62,5 @@ CHECK = Check(
     source="certbot's documentation, deploy hooks; nginx -s reload",
     remedy="nginx -t && systemctl reload nginx  # let the server load it; then add a deploy hook to the renewal",
     controls=("45 CFR 164.312(e)(1)",),
+    absence={"certificates": gone()},
 )

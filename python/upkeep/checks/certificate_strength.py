@@ -30,7 +30,7 @@ from upkeep.certificates import (
     title,
     validity,
 )
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import short
 from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
@@ -224,4 +224,5 @@ CHECK = Check(
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
     remedy="make a new pair with an ECDSA key, and let the server speak TLS 1.2 and 1.3 only",
     controls=("45 CFR 164.312(e)(2)(ii)",),
+    absence={"certificates": gone()},
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -108,4 +108,5 @@ CHECK = Check(
     source="adjtimex(2), STA_UNSYNC; Checkmk timesyncd 200 ms, stratum 10, 3 h; mixin's NodeClockNotSynchronising",
     remedy="timedatectl; chronyc -n sources -v  # what keeps the clock; `timedatectl set-ntp true` starts one",
     controls=("45 CFR 164.312(b)",),
+    absence=DECLARED,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import figure, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -91,4 +91,5 @@ CHECK = Check(
     source="check_postgres: connection, query_time; pg_isready(1); redis-cli PING; sqlite3's URI mode=ro",
     remedy="systemctl status --no-pager postgresql  # or what else serves it; then try it by hand",
     controls=("45 CFR 164.308(a)(7)(ii)(C)",),
+    absence={"databases": gone()},
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import figure, numbers, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -30,7 +30,7 @@ class Params:
 
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
-    """Judge the share of connections in use; nothing where the database did not let us in for another reason."""
+    """Judge the share of connections in use; unknown where the database did not let us in for another reason."""
     data = seen.data
     if data.get("kind") == "sqlite":
         return None
@@ -39,7 +39,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             return failed(
                 Severity.CRITICAL, f"no connection is left: {short(data.get('reason'), 200)}"
             )
-        return None
+        return unknown(f"not asked: {short(data.get('reason') or 'no connection', 200)}")
     read = numbers(data, "connections", "max_connections")
     if read is None:
         return unknown("the server did not say how many connections there are")
@@ -73,4 +73,5 @@ CHECK = Check(
     measures={"used": Kind.SHARE, "connections": Kind.STATE, "idle in transaction": Kind.STATE},
     source="check_postgres, backends 90/95 %; MySQLTuner, connections < 85 %; redis.conf, maxclients",
     remedy="psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'  # who holds them",
+    absence={"databases": gone()},
 )

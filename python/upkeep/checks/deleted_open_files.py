@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.remedies import quote
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -54,4 +54,5 @@ CHECK = Check(
     measures={"held": Kind.STATE, "files": Kind.STATE},
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
     remedy="lsof +L1  # who holds them; restart it",
+    absence=DECLARED,
 )

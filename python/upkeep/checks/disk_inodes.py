@@ -6,11 +6,12 @@ inodes (btrfs, vfat) and those mounted read-only are not judged.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import numbers
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -31,7 +32,9 @@ class Params:
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the share of inodes that is used."""
-    if seen.data.get("mounted") is False or seen.data.get("read_only") is True:
+    if seen.data.get("mounted") is False:
+        return unknown("nothing is mounted there", remedy=f"mount {shlex.quote(seen.subject)}")
+    if seen.data.get("seen_as_another") is True or seen.data.get("read_only") is True:
         return None
     read = numbers(seen.data, "inodes", "inodes_free")
     if read is None:
@@ -60,4 +63,5 @@ CHECK = Check(
     measures={"inodes used": Kind.SHARE},
     source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",
     remedy="du -x --inodes {subject} | sort -n | tail -20  # find the folder with the most files",
+    absence={"file systems": gone("is not mounted any more")},
 )

@@ -2,7 +2,8 @@
 
 Used is what df shows: without the blocks reserved for root. A percentage alone would trouble big disks and an amount
 alone small ones, so a file system fails where both limits are passed. One that is mounted read-only is not judged.
-A declared mount point with nothing mounted on it fails: what is written there fills another disk.
+A mount point that the site declares, or that /etc/fstab has mounted at each start, fails if nothing is mounted on it:
+what is written there fills another disk. With the option nofail it is unknown.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
-from upkeep.readings import numbers, size_text
+from upkeep.check import Check, gone
+from upkeep.readings import numbers, short, size_text
 from upkeep.remedies import about
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -41,12 +42,10 @@ class Params:
 
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the share of space that is used."""
+    if seen.data.get("seen_as_another") is True:
+        return None
     if seen.data.get("mounted") is False:
-        return failed(
-            Severity.CRITICAL,
-            "declared, and nothing is mounted there",
-            remedy=about("mount {subject}; findmnt --verify  # it is in fstab", seen.subject),
-        )
+        return _missing(seen)
     if seen.data.get("read_only") is True and seen.data.get("lost_writes") is not True:
         return None
     read = numbers(seen.data, "size_bytes", "free_bytes", "available_bytes")
@@ -73,6 +72,19 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     return passed(f"{state}; {limit}", *measures)
 
 
+def _missing(seen: Observation) -> Verdict:
+    """Judge that nothing is mounted where something should be."""
+    remedy = about("mount {subject}; findmnt --verify  # it should be there", seen.subject)
+    fstab = seen.data.get("by")
+    if fstab is None:
+        text = "declared, and nothing is mounted there"
+        return failed(Severity.CRITICAL, text, remedy=remedy)
+    text = f"{short(fstab, 60)} has it mounted at each start, and nothing is mounted there"
+    if seen.data.get("nofail") is True:
+        return unknown(f"{text} (nofail: it may be missing)", remedy=remedy)
+    return failed(Severity.HIGH, text, remedy=remedy)
+
+
 CHECK = Check(
     title="File systems have space left",
     gather="file_systems",
@@ -82,4 +94,5 @@ CHECK = Check(
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
     remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # find what grows",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
+    absence={"file systems": gone("is not mounted any more")},
 )

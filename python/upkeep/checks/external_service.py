@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.remedies import about, quote
 from upkeep.timings import try_times
@@ -94,4 +94,5 @@ CHECK = Check(
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
     remedy="try it from the host: the name, the port, and what it says",
     controls=("45 CFR 164.308(a)(7)(i)",),
+    absence=DECLARED,
 )

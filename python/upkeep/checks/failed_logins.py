@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.log_verdicts import items, nothing_wrong, number, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
 
@@ -63,4 +63,5 @@ CHECK = Check(
     "block the source",
     controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
     detects_intruders=True,
+    absence={"logs": gone("is not written any more")},
 )

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.remedies import quote
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
@@ -101,4 +101,5 @@ CHECK = Check(
     measures={"failed units": Kind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
     remedy="systemctl --failed --no-pager  # read the journal of each; when it is fixed: systemctl reset-failed",
+    absence=DECLARED,
 )

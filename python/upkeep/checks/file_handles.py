@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import numbers
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -54,4 +54,5 @@ CHECK = Check(
     measures={"used": Kind.SHARE, "open": Kind.STATE},
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
     remedy="lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail  # who holds them",
+    absence=DECLARED,
 )

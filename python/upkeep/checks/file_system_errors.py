@@ -7,11 +7,12 @@ keeps a count of errors until it is checked with e2fsck.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import figure, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -24,8 +25,10 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge whether the file system lost its writability, then its count of errors."""
     data = seen.data
+    if data.get("seen_as_another") is True:
+        return None
     if data.get("mounted") is False:
-        return None  # disk_space says it
+        return unknown("nothing is mounted there", remedy=f"mount {shlex.quote(seen.subject)}")
     if not isinstance(data.get("read_only"), bool) or not isinstance(data.get("lost_writes"), bool):
         return unknown("no mount options were given")
     if data["lost_writes"]:
@@ -54,4 +57,5 @@ CHECK = Check(
     remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # the cause; then look at the disk "
     "(smartctl), and check it unmounted",
     controls=("45 CFR 164.312(c)(1)",),
+    absence={"file systems": gone("is not mounted any more")},
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import CONNECTION, Check
+from upkeep.check import CONNECTION, DECLARED, Check
 from upkeep.verdicts import Severity, Verdict, failed
 
 CHANGED = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "has changed and you have requested strict")
@@ -42,4 +42,5 @@ CHECK = Check(
     "take out the old one",
     controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
     detects_intruders=True,
+    absence=DECLARED,
 )

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import short
 from upkeep.timings import STEPS, TryTimes, finite, try_times
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
@@ -201,4 +201,5 @@ CHECK = Check(
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
     remedy="curl -isS {subject}  # ask it from the host and read what it says; then its log",
     controls=("45 CFR 164.308(a)(7)(i)",),
+    absence=DECLARED,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import numbers
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -77,4 +77,5 @@ CHECK = Check(
     },
     source="proc_loadavg(5); node_exporter's mixin, NodeSystemSaturation 2; Checkmk CPU load (5, 10) per core",
     remedy="ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20  # what runs, and what waits (D)",
+    absence=DECLARED,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.remedies import about
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -64,4 +64,5 @@ CHECK = Check(
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.316(b)(2)(i)",),
+    absence=DECLARED,
 )

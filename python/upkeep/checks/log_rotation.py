@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone, resolves
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
@@ -181,4 +181,5 @@ CHECK = Check(
     source="logrotate(8); Lynis LOGG-2146, LOGG-2148",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.312(b)",),
+    absence={"logs": gone(), "unrotated files": resolves()},
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import numbers, size_text
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -64,4 +64,5 @@ CHECK = Check(
     measures={"available": Kind.SHARE, "stalled": Kind.SHARE},
     source="proc_meminfo(5), MemAvailable; node_exporter's mixin, NodeMemoryHighUtilization 90 %",
     remedy="ps -eo rss,pid,user,args --sort=-rss | head -20  # who holds it",
+    absence=DECLARED,
 )

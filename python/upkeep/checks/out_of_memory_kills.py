@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -70,4 +70,5 @@ CHECK = Check(
     measures={"kills": Kind.STATE},
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
     remedy="journalctl -k -g 'Killed process|oom-kill' --since -1d --no-pager  # what was killed, and by what limit",
+    absence=DECLARED,
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -103,4 +103,5 @@ CHECK = Check(
     source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",
     remedy="reboot it in the next maintenance window",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
+    absence=DECLARED,
 )

@@ -20,10 +20,11 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.log_verdicts import (
     ACCESS_FORMAT,
     UNREAD_SHARE,
+    in_use,
     items,
     number,
     partly_read,
@@ -97,7 +98,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if not requests:
         if partly := partly_read(data, f"no request was read of {window:g} s"):
             return partly
-        if data.get("declared") is False:
+        if data.get("declared") is False and not in_use(data, now):
             return None
         return nothing_to_judge(f"no request in {window:g} s, so no request time")
     times = data.get("request_time")
@@ -189,4 +190,5 @@ CHECK = Check(
     },
     source="Astral Core's maintenance schedule, daily: mean response time below 2 s",
     remedy="vmstat 1 5  # then look at the route named, and at what it waits for: database, upstream, disk",
+    absence={"logs": gone()},
 )

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import DECLARED, Check
 from upkeep.readings import figure, numbers, short
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -113,4 +113,5 @@ CHECK = Check(
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",
     remedy="apt-get -s dist-upgrade | grep -i security; apt-mark showhold  # see them, then install them",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
+    absence=DECLARED,
 )

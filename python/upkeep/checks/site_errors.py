@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.log_verdicts import (
     ACCESS_FORMAT,
     UNREAD_SHARE,
+    in_use,
     items,
     number,
     partly_read,
@@ -85,7 +86,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if partly := partly_read(data, text, *measures):
         return partly
     if not requests:
-        if data.get("declared") is False:
+        if data.get("declared") is False and not in_use(data, now):
             return None
         return nothing_to_judge(f"no request in {window:g} s, so no error rate", measures[0])
     if enough or not errors:
@@ -120,4 +121,5 @@ CHECK = Check(
     measures={"requests": Kind.STATE, "server_error_share": Kind.SHARE, UNREAD_SHARE: Kind.SHARE},
     source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
     remedy="tail -n 50 /var/log/nginx/error.log  # or the application's journal: what is said of the routes named",
+    absence={"logs": gone()},
 )

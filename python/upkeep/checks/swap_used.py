@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check
+from upkeep.check import Check, gone
 from upkeep.readings import numbers, size_text
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
@@ -55,4 +55,5 @@ CHECK = Check(
     measures={"used": Kind.SHARE},
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
     remedy="grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail  # who was swapped out",
+    absence={"swap": gone("is not in use any more")},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
@@ -16,7 +17,7 @@ from upkeep.errors import UsageError
 from upkeep.store import tables
 from upkeep.store.findings import OPEN as FINDING_OPEN
 from upkeep.store.runs import RUNNING
-from upkeep.store.statements import batched, insert
+from upkeep.store.statements import batched, insert, insert_new
 from upkeep.store.texts import shown
 from upkeep.verdicts import Severity
 
@@ -58,7 +59,7 @@ def begin(db: Connection, site: str, now: datetime) -> None:
     of_open = of_site.where(finding.c.status == FINDING_OPEN)
     newest = (
         select(func.max(event.c.id))
-        .where(event.c.finding_id.in_(of_open), event.c.kind != "severity")
+        .where(event.c.finding_id.in_(of_open), event.c.kind.not_in(("severity", "cause")))
         .group_by(event.c.finding_id)
     )
     db.execute(update(event).where(to_do, event.c.id.in_(newest)).values(first=True))
@@ -104,6 +105,7 @@ def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, 
             finding.c.subject,
             finding.c.severity.label("finding_severity"),
             finding.c.remedy,
+            finding.c.cause,
             func.coalesce(func.nullif(finding.c.procedure, ""), run.c.procedure).label("procedure"),
         )
         .join(finding, finding.c.id == event.c.finding_id)
@@ -141,10 +143,16 @@ def load_board(db: Connection, site: str, now: datetime) -> Board:
             known[key] = _past(db, key, now)
         return known[key]
 
+    @cache  # a storm has thousands of transitions of one check, and what was opened before this step stays so
     def causes_of_late(check: str, team: str) -> frozenset[str]:
         return _causes_of_late(db, site, check, team, now)
 
-    return Board(site, now, found, members(db, [one.id for one in found]), past, causes_of_late)
+    def causes(alert_id: int) -> set[str]:
+        known = tables.alert_cause
+        return set(db.execute(select(known.c.key).where(known.c.alert_id == alert_id)).scalars())
+
+    held = members(db, [one.id for one in found])
+    return Board(site, now, found, held, past, causes_of_late, causes)
 
 
 def save(db: Connection, board: Board) -> dict[int, Alert]:
@@ -165,6 +173,16 @@ def save(db: Connection, board: Board) -> dict[int, Alert]:
     for number, one in board.alerts.items():
         saved.setdefault(number, one)
     _save_members(db, board, saved)
+    causes = [
+        {
+            "alert_id": saved[one.alert_id].id,
+            "key": one.key,
+            "since": board.now,
+            "told_at": None if one.is_news else board.now,
+        }
+        for one in board.new_causes
+    ]
+    insert_new(db, tables.alert_cause, causes)
     events = [
         {
             "alert_id": saved[one.alert_id].id,
@@ -202,12 +220,11 @@ def _save_members(db: Connection, board: Board, saved: Mapping[int, Alert]) -> N
             mine = (table.c.alert_id == saved[number].id, table.c.finding_id == finding)
             db.execute(update(table).where(*mine).values(left_at=board.now, how=how))
     rows.sort(key=lambda row: row["left_at"] is None)
-    for row in rows:
-        statement = insert(db, table).values(row)
-        names = ("severity", "left_at", "how")
+    if rows:
+        statement = insert(db, table)
+        changed = {name: statement.excluded[name] for name in ("severity", "left_at", "how")}
         keys = ["alert_id", "finding_id"]
-        changed = {name: statement.excluded[name] for name in names}
-        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
 
 def told(db: Connection, alert: Alert, now: datetime) -> None:
@@ -216,6 +233,33 @@ def told(db: Connection, alert: Alert, now: datetime) -> None:
     values: dict[str, Any] = {"told_round": alert.round}
     if alert.told_at is None:
         values["told_at"] = now
+    db.execute(update(table).where(table.c.id == alert.id).values(values))
+
+
+def news(db: Connection, site: str) -> dict[int, dict[str, datetime]]:
+    """Return of each open alert the causes that nobody has heard of yet, and since when each is there."""
+    cause, table = tables.alert_cause, tables.alert
+    query = select(cause.c.alert_id, cause.c.key, cause.c.since).join(
+        table, table.c.id == cause.c.alert_id
+    )
+    found: dict[int, dict[str, datetime]] = {}
+    where = (cause.c.told_at.is_(None), table.c.site == site, table.c.closed_at.is_(None))
+    for row in db.execute(query.where(*where)):
+        found.setdefault(row.alert_id, {})[row.key] = row.since
+    return found
+
+
+def told_news(
+    db: Connection, alert: Alert, keys: Collection[str], now: datetime, *, counts: bool
+) -> None:
+    """Write down that people have heard of an alert's new causes. counts: by a message that told nothing else."""
+    cause, table = tables.alert_cause, tables.alert
+    for some in batched(sorted(keys)):
+        mine = (cause.c.alert_id == alert.id, cause.c.key.in_(some))
+        db.execute(update(cause).where(*mine).values(told_at=now))
+    values: dict[str, Any] = {"news_at": now}
+    if counts:
+        values["news"] = alert.news + 1
     db.execute(update(table).where(table.c.id == alert.id).values(values))
 
 
@@ -298,7 +342,13 @@ def members(
     found = []
     for some in batched(alert_ids):
         query = (
-            select(table.c.alert_id, table.c.finding_id, table.c.severity.label("mapped"), finding)
+            select(
+                table.c.alert_id,
+                table.c.finding_id,
+                table.c.severity.label("mapped"),
+                table.c.how,
+                finding,
+            )
             .join(finding, finding.c.id == table.c.finding_id)
             .where(table.c.alert_id.in_(some))
             .order_by(table.c.severity, finding.c.opened_at, finding.c.id)
@@ -394,6 +444,7 @@ def _transition(row: Row[Any]) -> Transition:
         first=row.first,
         judgement=row.judgement,
         upgraded=row.upgraded,
+        named_cause=row.cause,
     )
 
 
@@ -408,6 +459,8 @@ def _member(row: Row[Any]) -> Member:
         message=row.message,
         remedy=row.remedy,
         since=row.opened_at,
+        named_cause=row.cause,
+        how=row.how,
     )
 
 

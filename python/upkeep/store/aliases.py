@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from upkeep.alerts.model import key_of
 from upkeep.store.statements import batched
 from upkeep.store.texts import fingerprint
 
@@ -59,6 +60,7 @@ def rename(db: sa.Connection, revision: str, renamed: Sequence[Renamed]) -> None
     moving = {old: new for old, new in keys.items() if old not in taken}
     for table in ("finding", "latest_result", "result", "measure"):
         _move(db, table, moving)
+    _move_causes(db, names)
     _keep(db, revision, names)
     checks = {one.check: one.now_check for one in renamed if one.now_check != one.check}
     whole = {one.check for one in renamed if not one.subject}
@@ -187,6 +189,23 @@ def _retire(db: sa.Connection, now: Mapping[str, Names]) -> None:
                 "run_id": 0,
             }
             db.execute(sa.insert(event).values(told))
+
+
+def _move_causes(db: sa.Connection, names: Mapping[Names, Names]) -> None:
+    """Let alerts go on knowing a cause that is called by its subject, or people would hear of it as a new one."""
+    table = _table("alert_cause", "alert_id", "key")
+    same = {(old[1], old[3]): (new[1], new[3]) for old, new in names.items()}
+    keys = {key_of(*old): key_of(*new) for old, new in same.items()}
+    rows = [
+        row
+        for some in batched(sorted(keys))
+        for row in db.execute(sa.select(table).where(table.c.key.in_(some)))
+    ]
+    there = {(row.alert_id, row.key) for row in db.execute(sa.select(table))} if rows else set()
+    for row in rows:
+        mine = (table.c.alert_id == row.alert_id, table.c.key == row.key)
+        if (row.alert_id, keys[row.key]) not in there:
+            db.execute(sa.update(table).where(*mine).values(key=keys[row.key]))
 
 
 def _keep(db: sa.Connection, revision: str, names: Mapping[Names, Names]) -> None:

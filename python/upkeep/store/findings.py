@@ -5,7 +5,7 @@ Each move is a row of finding_event, a transition: the only thing that alerts lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -22,10 +22,23 @@ from sqlalchemy import (
     update,
 )
 
-from upkeep.check import CONNECTION
+from upkeep import absence
+from upkeep.check import CONNECTION, DECLARED, load
 from upkeep.finding import Finding as Finding
-from upkeep.finding import Kind, Seen, State, Transition, covered_anew, next_state, retired
+from upkeep.finding import (
+    Kind,
+    Moved,
+    Seen,
+    Sighting,
+    State,
+    Transition,
+    covered_anew,
+    next_state,
+    retired,
+)
+from upkeep.judge import EVERYTHING
 from upkeep.observed import OWN_HOST as OWN_HOST
+from upkeep.observed import Observed
 from upkeep.store import blind_spots, tables, waivers
 from upkeep.store.statements import Values, batched
 from upkeep.store.texts import name
@@ -33,6 +46,9 @@ from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Waiver, together
 
 OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
+GONE = State.GONE.value
+NOT_SAID = Sighting()
+NOT_ASKED = "the check is not asked for on this host any more"
 HOST_UNREACHABLE = "host_unreachable"
 """Not a check: follows from how it went with a host, opened by unreachable or timed out, resolved by being seen.
 
@@ -70,12 +86,14 @@ def move(
     *,
     looks: Looks = NOTHING_NEW,
     judgement: int = 0,
+    how: Mapping[str, Sighting] | None = None,
 ) -> None:
     """Move the findings by new results.
 
     rows: of the result table, each the newest of its subject, whose latest_result this transaction has just written:
     that row's lock makes two runs that see the same subject come here one after the other.
-    looks: which hosts and checks are new. judgement: the number of the judging again.
+    looks: which hosts and checks are new. how: each was seen, by fingerprint.
+    judgement: the number of the judging again.
     """
     by_key = {row["fingerprint"]: row for row in rows if row["status"] != Status.UNKNOWN.value}
     known = _known(db, by_key)
@@ -85,7 +103,7 @@ def move(
     opened, changed = [], []
     for key, row in by_key.items():
         before = known.get(key)
-        seen = _seen(row, site, again=not judgement)
+        seen = _seen(row, site, (how or {}).get(key, NOT_SAID), again=not judgement)
         after, told[key] = next_state(before, seen, covered.get(key))
         if after is not None and before is None:
             opened.append(after)
@@ -115,7 +133,7 @@ def _known(db: Connection, keys: Iterable[str]) -> dict[str, Finding]:
     return known
 
 
-def _seen(row: Values, site: str, *, again: bool) -> Seen:
+def _seen(row: Values, site: str, how: Sighting, *, again: bool) -> Seen:
     return Seen(
         fingerprint=row["fingerprint"],
         site=site,
@@ -129,6 +147,7 @@ def _seen(row: Values, site: str, *, again: bool) -> Seen:
         at=row["observed_at"],
         again=again,
         procedure=row.get("procedure", ""),
+        how=how,
     )
 
 
@@ -254,43 +273,41 @@ def _covered(db: Connection, site: str, failing: Sequence[Values]) -> dict[str, 
     return covered
 
 
-def on_hosts(db: Connection, run_id: int, site: str, hosts: Sequence[str]) -> dict[str, list[Any]]:
+def on_hosts(
+    db: Connection, run_id: int, site: str, hosts: Sequence[str]
+) -> dict[str, list[Finding]]:
     """Return the open findings of some hosts that no later run has seen, by host."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Finding]] = {}
     table = tables.finding
     for some in batched(hosts):
         for one in _open_on(db, table.c.site == site, table.c.host.in_(some), run_id=run_id):
-            found.setdefault(one.host, []).append(one)
+            found.setdefault(one.host, []).append(of_row(one))
     return found
 
 
-def retire_absent(
-    db: Connection,
-    run_id: int,
-    at: datetime,
-    still: Sequence[Any],
-    *,
-    asked: Collection[str] | None,
-    due: Collection[str],
-    seen: Collection[str],
-    whole: Collection[str],
-) -> int:
-    """Retire those of a host's open findings that its complete answer does not speak of any more; return how many.
+def settle_absent(
+    db: Connection, run_id: int, observed: Observed, still: Sequence[Finding]
+) -> None:
+    """Move those of a host's open findings of which its answer says nothing, by what their absence means.
 
-    asked: the checks that the run asked for, None for all that the host's groups list; due: those of them that its
-    groups list; whole: those whose gather said all that it could see; seen: the fingerprints that it said.
+    observed: asked for by the host's groups; still: the findings that no result of it is about.
     """
-    gone = []
+    asked, at = observed.asked, observed.observed_at
+    due = {one.check for one in observed.due}
     for one in still:
         if one.subject == CONNECTION or one.check_id in OF_NO_LIST:
             continue
-        if asked is not None and one.check_id not in asked:
+        if EVERYTHING not in asked and one.check_id not in asked:
             continue
         if one.check_id not in due:
-            gone.append((one, "the check is not asked for on this host any more"))
-        elif one.check_id in whole and one.fingerprint not in seen:
-            gone.append((one, "is not there any more"))
-    return _retire(db, run_id, at, gone)
+            _end(db, run_id, one, retired(one, NOT_ASKED, at))
+        elif (check := load().get(one.check_id)) is not None:
+            look = absence.look_of(observed, check.id)
+            if absence.is_there(one, observed, check):
+                moved = absence.passed_over(one, look, at)
+            else:
+                moved = absence.unseen(one, look, check.absence or DECLARED, at)
+            _end(db, run_id, one, moved)
 
 
 def retire_hosts(db: Connection, run_id: int, hosts: Iterable[str], at: datetime) -> int:
@@ -398,25 +415,33 @@ def _open_on(db: Connection, *where: ColumnElement[bool], run_id: int | None = N
 
 
 def _retire(db: Connection, run_id: int, at: datetime, gone: Sequence[tuple[Any, str]]) -> int:
-    """Retire findings, each for a reason; what is known of them now goes with them."""
+    """Retire findings, each for a reason; return how many that is."""
+    found = [(of_row(row), why) for row, why in gone]
+    return sum(_end(db, run_id, one, retired(one, why, at)) for one, why in found)
+
+
+def _end(db: Connection, run_id: int, one: Finding, moved: Moved) -> bool:
+    """Keep a finding that was moved without a result; return whether it has ended.
+
+    What is known of its subject now goes with it.
+    """
     table, latest = tables.finding, tables.latest_result
-    number = 0
-    for one, why in gone:
+    after, told = moved
+    if after is None or after == one:
+        return False
+    if told:
         # Whoever sees the subject again waits for this row, or has it already: then it is there after all.
         known = delete(latest).where(latest.c.fingerprint == one.fingerprint)
         if run_id:
             known = known.where(latest.c.run_id <= run_id)
         db.execute(known)
-        after, told = retired(of_row(one), why, at)
-        if after is None or not told:
-            continue
-        values = {"status": RETIRED, "resolved_at": at, "waiver_id": None}
-        mine = (table.c.id == one.id, table.c.status == OPEN, table.c.count == one.count)
-        if not db.execute(update(table).where(*mine).values(values)).rowcount:
-            continue
+    values = {key: value for key, value in _values(after).items() if key != "id"}
+    mine = (table.c.id == one.id, table.c.status == OPEN, table.c.count == one.count)
+    if not db.execute(update(table).where(*mine).values(values)).rowcount:
+        return False
+    if told:
         db.execute(insert(tables.finding_event), [_event(one.id, run_id, each) for each in told])
-        number += 1
-    return number
+    return bool(told)
 
 
 def waived_by(db: Connection, site: str) -> dict[int, int]:

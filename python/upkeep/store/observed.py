@@ -16,8 +16,10 @@ from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep import clock
+from upkeep.absence import Look, look_of
 from upkeep.check import CONNECTION
 from upkeep.errors import StoreError
+from upkeep.finding import Sighting
 from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.remedies import command
@@ -136,7 +138,8 @@ def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) 
         newest=("run_id", "observed_at"),
     )
     moved = [row for row in newest if row["fingerprint"] in stands]
-    findings.move(db, run_id, site, moved, judgement=number)
+    how = {key: Sighting(cause=one.cause) for key, one in _sightings(site, observed).items()}
+    findings.move(db, run_id, site, moved, judgement=number, how=how)
 
 
 def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
@@ -289,8 +292,9 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
     )
     looks = _looked_at(db, site, answered)
     moved = [row for row in known if row["fingerprint"] in stands]
-    findings.move(db, run_id, site, moved, looks=looks)
-    _retire_absent(db, run_id, site, answered, rows)
+    how = {key: one for _id, each in new for key, one in _sightings(site, each).items()}
+    findings.move(db, run_id, site, moved, looks=looks, how=how)
+    _settle_absent(db, run_id, site, answered, rows)
     return len(new)
 
 
@@ -385,13 +389,13 @@ def _answered(observed: Observed) -> set[str]:
     return {one.check for one in observed.due} - failed
 
 
-def _retire_absent(
+def _settle_absent(
     db: Connection, run_id: int, site: str, answers: Sequence[Observed], rows: Sequence[Values]
 ) -> None:
-    """Retire what the hosts' groups, or their answers, do not speak of any more.
+    """Move what the hosts' groups, or their answers, do not speak of any more.
 
     Nothing follows from a run that was limited to some hosts, from a check by hand with its own parameters, from a
-    host that was not seen, nor from a check that could not see all.
+    host that was not seen, nor from a check that could not see all (absence.py).
     """
     telling = [one for one in answers if one.asked and one.outcome in (Outcome.OK, Outcome.SKIPPED)]
     limit = select(tables.run.c.host_limit).where(tables.run.c.id == run_id)
@@ -400,17 +404,9 @@ def _retire_absent(
     seen = {row["fingerprint"] for row in rows}
     still = findings.on_hosts(db, run_id, site, [name(one.host, 255) for one in telling])
     for one in telling:
-        unknown = {result.check for result in one.results if result.status is Status.UNKNOWN}
-        due = {item.check for item in one.due}
-        findings.retire_absent(
-            db,
-            run_id,
-            one.observed_at,
-            still.get(name(one.host, 255), ()),
-            asked=None if EVERYTHING in one.asked else one.asked,
-            due=due,
-            seen=seen,
-            whole=due - unknown,
+        mine = still.get(name(one.host, 255), ())
+        findings.settle_absent(
+            db, run_id, one, [found for found in mine if found.fingerprint not in seen]
         )
 
 
@@ -539,6 +535,26 @@ def _result_rows(
             "unknown": result.unknown.value if result.unknown else "",
         }
     return [rows[key] for key in sorted(rows)]
+
+
+def _sightings(site: str, observed: Observed) -> dict[str, Sighting]:
+    """Return how each subject that failed was seen, by the fingerprint of its result."""
+    looks: dict[str, Look] = {}
+    found = {}
+    for one in observed.results:
+        if one.status is not Status.FAIL:
+            continue
+        if one.check not in looks:
+            looks[one.check] = look_of(observed, one.check)
+        look = looks[one.check]
+        behind = observed.seen[one.observation] if one.observation is not None else None
+        of = behind.observation.of if behind else ""
+        keys = (name(one.check, 200), name(observed.host, 255), name(one.subject))
+        how = Sighting(cause=name(one.cause))
+        if look.uid is not None:
+            how = Sighting(shown(of, 100), look.asked, look.uid, how.cause)
+        found[fingerprint(site, *keys)] = how
+    return found
 
 
 def _measure_rows(run_id: int, rows: Sequence[Values]) -> Iterator[Values]:

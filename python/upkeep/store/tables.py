@@ -268,7 +268,7 @@ finding = Table(
     Column("host", String(255), nullable=False),
     Column("check_id", String(200), nullable=False),
     Column("subject", Text, nullable=False),
-    Column("status", String(10), nullable=False),  # open, resolved or retired
+    Column("status", String(10), nullable=False),  # open, resolved, retired or gone
     Column("severity", String(10), nullable=False),
     Column("severity_rank", Integer, nullable=False),
     Column("message", Text, nullable=False),
@@ -281,6 +281,11 @@ finding = Table(
     Column("waiver_id", Integer),  # the waiver that was found to cover it last, while it is open
     # What it is about, of what the product says of itself; else its results' runs tell.
     Column("procedure", Text, nullable=False, default="", server_default=text("''")),
+    # How it was seen to fail last: of which set, by which parameters (a hash), as which user; see absence.py.
+    Column("seen_of", String(100)),
+    Column("seen_by", String(64), nullable=False, default="", server_default=text("''")),
+    Column("seen_as", Number),
+    Column("cause", Text, nullable=False, default="", server_default=text("''")),
     UniqueConstraint("fingerprint"),
     Index(None, "status", "severity_rank", "opened_at", "id"),
     Index("ix_finding_open", "host", **_where("status = 'open'")),
@@ -294,7 +299,7 @@ finding_event = Table(
     metadata,
     Column("id", Number, primary_key=True),
     Column("finding_id", ForeignKey("finding.id", ondelete="CASCADE"), nullable=False),
-    # opened, reopened, severity, resolved, retired; waived, waiver_ended, waiver_exceeded
+    # opened, reopened, severity, cause, resolved, retired, gone; waived, waiver_ended, waiver_exceeded
     Column("kind", String(20), nullable=False),
     Column("at", Moment, nullable=False),
     Column("severity", String(10)),
@@ -377,6 +382,9 @@ alert = Table(
     Column("settles_at", Moment),
     Column("closed_at", Moment),
     Column("closed_how", String(20), nullable=False),
+    # How many messages have told new causes that joined, and when the last one.
+    Column("news", Integer, nullable=False, default=0, server_default=text("0")),
+    Column("news_at", Moment),
     UniqueConstraint("group_key", "opening"),
     Index("ix_alert_open", "site", "group_key", unique=True, **_where("closed_at IS NULL")),
     Index(None, "site", "opened_at"),
@@ -384,7 +392,8 @@ alert = Table(
 )
 
 alert_finding = Table(
-    # severity: 1 to 4, as mapped when it joined or changed last. how: it left by resolved, retired, moved or info.
+    # severity: 1 to 4, as mapped when it joined or changed last. how: it left by resolved, retired, gone, moved or
+    # info.
     "alert_finding",
     metadata,
     Column("alert_id", ForeignKey("alert.id", ondelete="CASCADE"), nullable=False),
@@ -395,6 +404,19 @@ alert_finding = Table(
     Column("how", String(10), nullable=False),
     PrimaryKeyConstraint("alert_id", "finding_id"),
     Index("ix_alert_finding_now", "finding_id", unique=True, **_where("left_at IS NULL")),
+)
+
+alert_cause = Table(
+    # A cause that an alert has had, of a severity of which people hear, by the hash of its check and name.
+    # told_at: None as long as nobody has heard of it.
+    "alert_cause",
+    metadata,
+    Column("alert_id", ForeignKey("alert.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("told_at", Moment),
+    PrimaryKeyConstraint("alert_id", "key"),
+    Index("ix_alert_cause_news", "alert_id", **_where("told_at IS NULL")),
 )
 
 alert_event = Table(

@@ -246,8 +246,11 @@ def _finding_row(finding: Finding, now: datetime) -> Row:
         )
     if finding.resolved_at is not None:
         was = status_words(finding.status, finding.severity)
-        story.insert(0, f"{ago(finding.resolved_at, now)}; was {was}: {finding.message}")
+        said = f"; {finding.message}" if finding.gone else f": {finding.message}"
+        story.insert(0, f"{ago(finding.resolved_at, now)}; was {was}{said}")
         kind, words = ("unknown", "retired") if finding.retired else ("pass", "resolved")
+        if finding.gone:
+            kind, words = "unknown", "gone"
         remedy = ""
     else:
         since = age((now - finding.opened_at).total_seconds())

@@ -124,7 +124,8 @@ class Finding:
     count: in how many runs it was seen to fail.
     reopened: how often it came back after it was resolved.
     waiver: what covers it, for people; empty if nothing does.
-    resolved_at: None while it is open. retired: it was not seen to pass; what was watched is not there any more.
+    resolved_at: None while it is open. retired: it was not seen to pass; it is not watched any more. gone: it
+    was not seen to pass either, and is not there any more, as the message says.
     """
 
     id: int
@@ -141,6 +142,7 @@ class Finding:
     resolved_at: datetime | None = None
     remedy: str = ""
     retired: bool = False
+    gone: bool = False
     waiver: str = ""
 
 

@@ -65,6 +65,7 @@ def finding_of(one: findings.Finding, waiver: Waiver | None = None) -> Finding:
         reopened=one.opening - 1,
         resolved_at=one.resolved_at,
         retired=one.status == findings.RETIRED,
+        gone=one.status == findings.GONE,
         remedy=one.remedy,
         waiver=waiver_words(waiver) if waiver else "",
     )

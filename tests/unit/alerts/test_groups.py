@@ -69,6 +69,7 @@ class Shop:
     alerts: dict[int, Alert] = field(default_factory=dict)
     members: dict[tuple[int, int], Member] = field(default_factory=dict)
     past: dict[str, Past] = field(default_factory=dict)
+    causes: dict[int, set[str]] = field(default_factory=dict)
     now: datetime = NOW
 
     def board(self) -> Board:
@@ -76,7 +77,9 @@ class Shop:
         here = [one for one in self.alerts.values() if one.status != CLOSED]
         known = {one.id for one in here}
         members = [one for (alert, _), one in self.members.items() if alert in known]
-        return Board(SITE, self.now, here, members, lambda key: self.past.get(key, Past()))
+        past = lambda key: self.past.get(key, Past())  # noqa: E731 - two of them, side by side
+        known_causes = lambda number: self.causes.get(number, set())  # noqa: E731
+        return Board(SITE, self.now, here, members, past, causes=known_causes)
 
     def save(self, board: Board) -> None:
         """Write down what the board says has changed, and nothing else."""
@@ -88,6 +91,8 @@ class Shop:
                 key = board.alerts[number].group_key
                 old = self.past.get(key, Past())
                 self.past[key] = Past(old.openings + 1, old.recent + 1)
+        for cause in board.new_causes:
+            self.causes.setdefault(numbers[cause.alert_id], set()).add(cause.key)
         # What was put in and taken out again within one step is not there.
         for one in board.joined:
             if board.members[one.alert_id].get(one.finding_id) is not None:
@@ -337,24 +342,18 @@ def test_causes_whose_alerts_are_closed_count_too(closed: tuple[str, ...], expec
     ],
     ids=["as bad", "somebody has it", "less bad", "nobody was told"],
 )
-@pytest.mark.parametrize("what", ["many causes", "what came back"])
 @pytest.mark.parametrize("late", [False, True])
 def test_what_joins_what_comes_and_goes_is_told_an_hour_after_the_last(
     severity: int,
     told: bool,
     acknowledged: bool,
     expected: tuple[int, str, str],
-    what: str,
     late: bool,
 ) -> None:
     shop = Shop()
-    if what == "many causes":
-        shop.step(*((transition(number, subject=f"/{number}"), 2) for number in (1, 2, 3, 4)))
-        joins = transition(5, subject="/5")
-    else:
-        shop.step((transition(1), 2))
-        shop.alerts[1] = replace(shop.alerts[1], returns=1)
-        joins = transition(5, host="web2")
+    shop.step((transition(1), 2))
+    shop.alerts[1] = replace(shop.alerts[1], returns=1)
+    joins = transition(5, host="web2")
     number = max(shop.alerts)
     if acknowledged:
         shop.acknowledge(number)
@@ -369,6 +368,51 @@ def test_what_joins_what_comes_and_goes_is_told_an_hour_after_the_last(
     assert (one.round, one.round_why, one.status) == expected
     due = shop.now if late else NOW + TELLS_EVERY
     assert one.round_at == (due if one.round == 2 else NOW)
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+@pytest.mark.parametrize(
+    ("joins", "severity", "news"),
+    [
+        (transition(5, subject="/5"), 2, True),
+        (transition(5, subject="/5"), 3, None),
+        (transition(5, subject="/4", host="web2"), 2, None),
+        (transition(5, subject="/5", named_cause="/4"), 2, None),
+        (transition(5, subject="/4", host="web2", named_cause="/5"), 2, True),
+        (transition(4, "cause", subject="/4", named_cause="/5"), 2, True),
+        (transition(4, "severity", subject="/4"), 2, None),
+    ],
+    ids=[
+        "new",
+        "less bad",
+        "known, on another host",
+        "known by its name",
+        "new by its name",
+        "the cause of what is there",
+        "the same cause again",
+    ],
+)
+def test_a_new_cause_that_joins_an_alert_is_news(
+    joins: Transition, severity: int, news: bool | None, acknowledged: bool
+) -> None:
+    shop = Shop()
+    shop.step(*((transition(number, subject=f"/{number}"), 2) for number in (1, 2, 3, 4)))
+    number = max(shop.alerts)
+    shop.acknowledge(number) if acknowledged else shop.tell(number)
+    board = shop.step((joins, severity), (joins, severity))
+
+    found = [one.is_news for one in board.new_causes]
+    assert found == ([] if news is None else [news])
+    one = shop.alerts[number]
+    assert (one.round, one.status) == (1, ACKNOWLEDGED if acknowledged else OPEN)
+
+
+def test_a_cause_that_joins_before_anybody_was_told_is_told_with_the_round() -> None:
+    shop = Shop()
+    shop.step(*((transition(number, subject=f"/{number}"), 2) for number in (1, 2, 3, 4)))
+    board = shop.step((transition(5, subject="/5"), 2))
+
+    assert [one.is_news for one in board.new_causes] == [False]
 
 
 def test_causes_of_another_check_another_team_or_another_kind_are_not_counted() -> None:

@@ -37,7 +37,7 @@ def test_comparison(state: str, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("data", "verdict"),
     [
-        ({"count": 0, "newest": None}, None),
+        ({"count": 0, "newest": None}, unknown("there is no backup to compare")),
         ({"count": 1, "newest": {"path": "restic", "bytes": None}}, None),
         (
             {"count": 1, "newest": {"path": "/b/a", "bytes": 1}},

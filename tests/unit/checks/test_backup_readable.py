@@ -66,8 +66,9 @@ def test_a_site_may_take_an_encrypted_file_by_its_first_bytes_and_no_other(
     assert judge(Observation("shop", data), Params(encrypted_header=True), NOW) == verdict
 
 
-def test_not_read_is_unknown_and_no_backup_is_no_result() -> None:
+def test_not_read_is_unknown_and_so_is_no_backup() -> None:
     unread = Observation("shop", {"count": 1, "newest": {"path": "/b/a"}})
 
     assert judge(unread, Params(), NOW) == nothing_to_judge("not read: the site says `read: false`")
-    assert judge(Observation("shop", {"count": 0, "newest": None}), Params(), NOW) is None
+    none = Observation("shop", {"count": 0, "newest": None})
+    assert judge(none, Params(), NOW) == unknown("there is no backup to read")

@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.backup_size import Params, judge
-from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed
+from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -50,9 +50,9 @@ def test_size(count: int, earlier: list[int], verdict: Verdict) -> None:
     assert judge(Observation("shop", data), Params(), NOW) == verdict
 
 
-def test_what_has_no_size_has_no_result() -> None:
+def test_a_repository_has_no_result_and_no_backup_is_unknown() -> None:
     none = Observation("shop", {"count": 0, "newest": None})
     repository = Observation("shop", {"count": 1, "newest": {"path": "snapshot", "bytes": None}})
 
-    assert judge(none, Params(), NOW) is None
+    assert judge(none, Params(), NOW) == unknown("there is no backup to compare")
     assert judge(repository, Params(), NOW) is None

@@ -51,7 +51,14 @@ def test_messages_state_value_and_limit() -> None:
 def test_a_file_system_without_inodes_or_writes_is_not_judged() -> None:
     assert judge(disk(0, of=0), Params(), NOW) is None
     assert judge(disk(1000, read_only=True), Params(), NOW) is None
-    assert judge(Observation("/backup", {"mounted": False}), Params(), NOW) is None
+    assert judge(Observation("/backup", {"seen_as_another": True}), Params(), NOW) is None
+
+
+def test_a_file_system_that_is_not_mounted_is_unknown() -> None:
+    missing = Observation("/backup", {"mounted": False})
+    assert judge(missing, Params(), NOW) == unknown(
+        "nothing is mounted there", remedy="mount /backup"
+    )
 
 
 def test_odd_data_is_unknown() -> None:

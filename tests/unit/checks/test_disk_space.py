@@ -49,6 +49,25 @@ def test_both_limits_count(used: float, size: float, severity: Severity | None) 
     assert (verdict.status, verdict.severity) == (status, severity)
 
 
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({}, (Status.FAIL, Severity.CRITICAL)),
+        ({"by": "/etc/fstab", "nofail": False}, (Status.FAIL, Severity.HIGH)),
+        ({"by": "/etc/fstab", "nofail": True}, (Status.UNKNOWN, None)),
+    ],
+    ids=["declared", "in fstab", "in fstab, and may be missing"],
+)
+def test_what_should_be_mounted_and_is_not(
+    data: dict[str, object], expected: tuple[Status, Severity | None]
+) -> None:
+    verdict = judge(Observation("/my data", {"mounted": False, **data}), Params(), NOW)
+
+    assert verdict is not None
+    assert (verdict.status, verdict.severity) == expected
+    assert verdict.remedy == "mount '/my data'; findmnt --verify  # it should be there"
+
+
 def test_messages_state_value_and_limit() -> None:
     assert judge(disk(75, 100), Params(), NOW) == passed(
         "75.0 % used, 25.0 GiB available; limit 80 %",
@@ -93,7 +112,7 @@ def test_a_declared_disk_that_is_not_mounted_fails() -> None:
     assert judge(Observation("/backup", {"mounted": False}), Params(), NOW) == failed(
         Severity.CRITICAL,
         "declared, and nothing is mounted there",
-        remedy="mount /backup; findmnt --verify  # it is in fstab",
+        remedy="mount /backup; findmnt --verify  # it should be there",
     )
 
 

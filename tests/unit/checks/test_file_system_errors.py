@@ -68,7 +68,11 @@ def disk(**data: object) -> Observation:
         ),
         (disk(read_only="no"), unknown("no mount options were given")),
         (disk(lost_writes=None), unknown("no mount options were given")),
-        (Observation("/backup", {"mounted": False}), None),
+        (
+            Observation("/backup", {"mounted": False}),
+            unknown("nothing is mounted there", remedy="mount /backup"),
+        ),
+        (Observation("/backup", {"seen_as_another": True}), None),
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:

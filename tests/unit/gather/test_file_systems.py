@@ -20,6 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.file_systems 
     parse_mountinfo,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Whole
 
 MOUNTINFO = (Path(__file__).parents[1] / "recorded/file_systems/mountinfo.txt").read_text()
 DEFAULTS: dict[str, Any] = {
@@ -168,6 +169,79 @@ def test_fstab_says_what_was_wanted() -> None:
     root, data = gather(DEFAULTS, Mounts(files))
 
     assert (root.data["wanted_writable"], data.data["wanted_writable"]) == (True, False)
+
+
+ROOT = "UUID=1 / ext4 defaults 0 1\n"
+
+
+@pytest.mark.parametrize(
+    ("fstab", "ignore", "others", "expected"),
+    [
+        ("/dev/x2 /data ext4 defaults 0 2", [], {}, {"/data": False}),
+        ("/dev/x2 /data/ ext4", [], {}, {"/data": False}),
+        ("/dev/x2 /data ext4 defaults,nofail 0 2", [], {}, {"/data": True}),
+        ("/dev/x2 /my\\040data ext4 defaults", [], {}, {"/my data": False}),
+        ("/dev/x2 /data ext4 noauto,user 0 2", [], {}, {}),
+        ("/dev/x3 none swap sw 0 0", [], {}, {}),
+        ("proc /proc proc defaults 0 0", [], {}, {}),
+        ("# /dev/x2 /data ext4 defaults 0 2", [], {}, {}),
+        ("/dev/x2 /data ext4 defaults 0 2", ["/data"], {}, {}),
+        ("/dev/x2 /data ext4 defaults 0 2", [], {"/run/systemd/container": "lxc"}, {}),
+        ("/dev/x1 / ext4 defaults 0 1", [], {}, {}),
+    ],
+    ids=[
+        "not mounted",
+        "with a slash, without options",
+        "may be missing",
+        "a space in its name",
+        "mounted when asked for",
+        "swap",
+        "no storage",
+        "a comment",
+        "ignored by the site",
+        "the fstab of an image",
+        "mounted",
+    ],
+)
+def test_what_fstab_has_mounted_at_each_start_is_missed(
+    fstab: str, ignore: list[str], others: dict[str, str], expected: dict[str, bool]
+) -> None:
+    files = {"/proc/self/mountinfo": line(1, "/"), "/etc/fstab": f"{ROOT}{fstab}\n", **others}
+    seen = gather({**DEFAULTS, "ignore": ignore}, Mounts(files))
+
+    missing = {one.subject: one.data["nofail"] for one in seen if "by" in one.data}
+    assert missing == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "fstab", "whole"),
+    [
+        ("", ROOT, True),
+        (line(2, "/data"), ROOT, True),
+        ("what is this\n", ROOT, False),
+        ("", None, False),
+    ],
+    ids=["all", "one more", "a line that was not understood", "an fstab that was not read"],
+)
+def test_it_says_whether_it_has_seen_all(more: str, fstab: str | None, whole: bool) -> None:
+    class Some(Mounts):
+        def exists(self, path: str) -> bool:
+            return path == "/etc/fstab" or super().exists(path)
+
+    files = {"/proc/self/mountinfo": line(1, "/") + more}
+    seen = gather(DEFAULTS, Some(files | ({"/etc/fstab": fstab} if fstab else {})))
+
+    assert (seen.of if isinstance(seen, Whole) else ()) == (("file systems",) if whole else ())
+
+
+def test_a_file_system_that_is_looked_at_through_another_mount_is_there() -> None:
+    mounts = line(1, "/") + line(2, "/long/way") + line(2, "/srv")
+    seen = {
+        one.subject: one.data for one in gather(DEFAULTS, Mounts({"/proc/self/mountinfo": mounts}))
+    }
+
+    assert seen["/srv"]["mounted"] is True
+    assert seen["/long/way"] == {"seen_as_another": True}
 
 
 def test_an_fstab_that_cannot_be_read_is_said() -> None:

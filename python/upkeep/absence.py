@@ -1,0 +1,104 @@
+"""What it means that a subject is absent: the trouble is over, or only what had it is gone. Pure.
+
+A check says it beside its rule, once for each set that its subjects are of: `{"listeners": resolves()}` where the
+trouble is the thing itself, `{"file systems": gone("is not mounted any more")}` where it is only what had the trouble.
+What the site declares is looked at in any case, and is of no set: that it is absent is a failure, or unknown, and
+ends nothing.
+
+Only an answer that has seen the set whole, by the same parameters and as the same user as the one in which the
+finding was seen last, moves anything. What is still there and is not judged any more is not watched any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from upkeep.check import Absence, Check, Meaning
+from upkeep.finding import Finding, Kind, Moved, State, Transition, retired
+from upkeep.observed import Observed, Request
+
+NOT_JUDGED = "is there, and the check does not judge it any more"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a check has looked at a host. asked: a hash of its gather's parameters; uid: as which user.
+
+    whole: the sets of which it has seen all.
+    """
+
+    asked: str
+    uid: int | None
+    whole: frozenset[str] = frozenset()
+
+
+def look_of(observed: Observed, check: str) -> Look:
+    """Return how a check has looked at the host that gave this."""
+    numbers = sorted({one.request for one in observed.due if one.check == check})
+    wholes = [
+        frozenset(of for request, of in observed.whole if request == number) for number in numbers
+    ]
+    whole = frozenset.intersection(*wholes) if wholes else frozenset()
+    requests = [observed.requests[one] for one in numbers if one < len(observed.requests)]
+    return Look(asked_by(requests), observed.uid, whole)
+
+
+def asked_by(requests: Sequence[Request]) -> str:
+    """Return a hash of what is asked of gathers, in whatever order it is asked."""
+    asked = sorted(json.dumps([one.gather, one.params], sort_keys=True) for one in requests)
+    return hashlib.sha256("\n".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def unseen(known: Finding, look: Look, ends: Mapping[str, Absence], at: datetime) -> Moved:
+    """Return a finding after an answer in which its subject is not, and what happened to it.
+
+    ends: what absence means to its check, by set. A finding of a program that did not write down how it was seen is
+    as if it had been seen by this answer: the next one may move it.
+    """
+    same, known = _seen_alike(known, look)
+    if not same:
+        return known, ()
+    # Of which set a finding of yesterday is, nobody knows: then all of them must have been seen whole.
+    of = known.seen_of
+    meaning = _least(ends) if of is None else ends.get(of)
+    if meaning is None or not (set(ends) if of is None else {of}) <= look.whole:
+        return known, ()
+    if meaning.meaning is Meaning.RESOLVES:
+        ended = replace(known, status=State.RESOLVED, resolved_at=at, waiver_id=None)
+        return ended, (Transition(Kind.RESOLVED, at, None, meaning.words),)
+    ended = replace(known, status=State.GONE, message=meaning.words, resolved_at=at, waiver_id=None)
+    return ended, (Transition(Kind.GONE, at, None, meaning.words),)
+
+
+def passed_over(known: Finding, look: Look, at: datetime) -> Moved:
+    """Return a finding after an answer in which its subject is, and was not judged, and what happened to it."""
+    same, known = _seen_alike(known, look)
+    return retired(known, NOT_JUDGED, at) if same else (known, ())
+
+
+def is_there(known: Finding, observed: Observed, check: Check) -> bool:
+    """Return whether the answer has the finding's subject, judged or not."""
+    mine = {one.request for one in observed.due if one.check == check.id}
+    return any(
+        one.request in mine and known.subject in check.subjects(one.observation)
+        for one in observed.seen
+    )
+
+
+def _seen_alike(known: Finding, look: Look) -> tuple[bool, Finding]:
+    """Return whether the look may move an open finding, and the finding, which from now on knows how it was seen."""
+    if known.status != State.OPEN or look.uid is None:
+        return False, known
+    if not known.seen_by:
+        return False, replace(known, seen_by=look.asked, seen_as=look.uid)
+    return (known.seen_by, known.seen_as) == (look.asked, look.uid), known
+
+
+def _least(ends: Mapping[str, Absence]) -> Absence | None:
+    """Return what absence means at least, whatever set it is of: that something is gone claims no recovery."""
+    meanings = sorted(ends.values(), key=lambda one: one.meaning is Meaning.RESOLVES)
+    return meanings[0] if meanings else None
