@@ -6,7 +6,8 @@ What the site declares is looked at in any case, and is of no set: that it is ab
 ends nothing.
 
 Only an answer that has seen the set whole, by the same parameters and as the same user as the one in which the
-finding was seen last, moves anything. What is still there and is not judged any more is not watched any more.
+finding was seen last, says that something is gone or over. By other parameters the site asks for something else: what
+is not in such an answer is not watched any more, and neither is what is there and is not judged any more.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from datetime import datetime
 
 from upkeep.check import Absence, Check, Meaning
 from upkeep.finding import Finding, Kind, Moved, State, Transition, retired
+from upkeep.judge import EVERYTHING
 from upkeep.observed import Observed, Request
 
+NOT_AMONG = "is not among what the site asks for any more"
 NOT_JUDGED = "is there, and the check does not judge it any more"
 
 
@@ -28,12 +31,13 @@ NOT_JUDGED = "is there, and the check does not judge it any more"
 class Look:
     """How a check has looked at a host. asked: a hash of its gather's parameters; uid: as which user.
 
-    whole: the sets of which it has seen all.
+    whole: the sets of which it has seen all; answered: whether its gather could say something at all.
     """
 
     asked: str
     uid: int | None
     whole: frozenset[str] = frozenset()
+    answered: bool = True
 
 
 def look_of(observed: Observed, check: str) -> Look:
@@ -44,7 +48,8 @@ def look_of(observed: Observed, check: str) -> Look:
     ]
     whole = frozenset.intersection(*wholes) if wholes else frozenset()
     requests = [observed.requests[one] for one in numbers if one < len(observed.requests)]
-    return Look(asked_by(requests), observed.uid, whole)
+    answered = not any(one.check == check and one.subject == EVERYTHING for one in observed.results)
+    return Look(asked_by(requests), observed.uid, whole, answered)
 
 
 def asked_by(requests: Sequence[Request]) -> str:
@@ -59,6 +64,11 @@ def unseen(known: Finding, look: Look, ends: Mapping[str, Absence], at: datetime
     ends: what absence means to its check, by set. A finding of a program that did not write down how it was seen is
     as if it had been seen by this answer: the next one may move it.
     """
+    if _asked_otherwise(known, look):
+        # What is declared is in each answer, whatever is wrong with it; of a set, only all of it is known to be all.
+        needed = set(ends) if known.seen_of is None else {known.seen_of} - {""}
+        told = look.answered and needed <= look.whole
+        return retired(known, NOT_AMONG, at) if told else (known, ())
     same, known = _seen_alike(known, look)
     if not same:
         return known, ()
@@ -96,6 +106,13 @@ def _seen_alike(known: Finding, look: Look) -> tuple[bool, Finding]:
     if not known.seen_by:
         return False, replace(known, seen_by=look.asked, seen_as=look.uid)
     return (known.seen_by, known.seen_as) == (look.asked, look.uid), known
+
+
+def _asked_otherwise(known: Finding, look: Look) -> bool:
+    """Return whether an open finding was seen as the same user, by parameters that the site has changed since."""
+    if known.status != State.OPEN or look.uid is None or not known.seen_by:
+        return False
+    return known.seen_as == look.uid and known.seen_by != look.asked
 
 
 def _least(ends: Mapping[str, Absence]) -> Absence | None:

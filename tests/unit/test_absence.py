@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.absence import Look, asked_by, is_there, look_of, passed_over, unseen
+from upkeep.absence import NOT_AMONG, Look, asked_by, is_there, look_of, passed_over, unseen
 from upkeep.check import DECLARED, Absence, Check, Meaning, gone, load, resolves
 from upkeep.finding import Finding, Sighting
 from upkeep.observed import Due, Observed, Outcome, Request, Seen, from_json, to_json
@@ -21,6 +21,7 @@ KNOWN = Finding(
     None, seen_of="file systems", seen_by="asked", seen_as=0,
 )  # fmt: skip
 LOOK = Look("asked", 0, frozenset({"file systems"}))
+OTHER = replace(LOOK, asked="other")
 GONE = {"file systems": gone("is not mounted any more")}
 LISTENERS = {"file systems": resolves()}
 TWO = {"logs": gone(), "unrotated files": resolves("is not there any more")}
@@ -81,7 +82,15 @@ def test_a_set_is_one_of_the_gathers(check: Check) -> None:
         (KNOWN, LOOK, DECLARED, "open", []),
         (KNOWN, replace(LOOK, whole=frozenset()), GONE, "open", []),
         (KNOWN, replace(LOOK, whole=frozenset({"logs"})), GONE, "open", []),
-        (KNOWN, replace(LOOK, asked="other"), GONE, "open", []),
+        (KNOWN, OTHER, GONE, "retired", [("retired", NOT_AMONG)]),
+        (KNOWN, OTHER, LISTENERS, "retired", [("retired", NOT_AMONG)]),
+        (KNOWN, replace(OTHER, whole=frozenset()), GONE, "open", []),
+        (KNOWN, replace(OTHER, uid=1000), GONE, "open", []),
+        (replace(KNOWN, seen_of=""), OTHER, DECLARED, "retired", [("retired", NOT_AMONG)]),
+        (replace(KNOWN, seen_of=""), replace(OTHER, answered=False), DECLARED, "open", []),
+        (replace(KNOWN, seen_of=""), replace(OTHER, uid=None), DECLARED, "open", []),
+        (replace(KNOWN, seen_of=None), OTHER, GONE, "retired", [("retired", NOT_AMONG)]),
+        (replace(KNOWN, seen_of=None), replace(OTHER, whole=frozenset()), GONE, "open", []),
         (KNOWN, replace(LOOK, uid=1000), GONE, "open", []),
         (KNOWN, replace(LOOK, uid=None), GONE, "open", []),
         (replace(KNOWN, seen_of=""), LOOK, GONE, "open", []),
@@ -95,7 +104,15 @@ def test_a_set_is_one_of_the_gathers(check: Check) -> None:
         "declared",
         "not whole",
         "another set is whole",
-        "by other parameters",
+        "by other parameters, whole",
+        "by other parameters it is no recovery either",
+        "by other parameters, not whole",
+        "by other parameters, as another user",
+        "declared no more",
+        "declared no more, and nothing could be seen",
+        "declared no more, as nobody knows whom",
+        "nobody knows of which set, by other parameters",
+        "nobody knows of which set, by other parameters, not whole",
         "as another user",
         "as nobody knows whom",
         "of no set",
