@@ -14,10 +14,11 @@ import lzma
 import os
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, Callable, Generator, Iterator, Sequence
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host import MISSING, Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
 
 # Lines may be this much older than those before them (Apache stamps a request's start, but logs its end).
 SLACK_SECONDS = 120
@@ -550,6 +551,23 @@ def logs_of(pattern: str, host: Host) -> tuple[list[str], str]:
             :LOGS_LIMIT
         ], f"{len(found)} logs have such a name, at most {LOGS_LIMIT} are read"
     return found, ""
+
+
+def not_read(path: str, exc: Exception) -> Observation:
+    """Return that a log could not be read, with why, and what to do about it where that is known."""
+    seen = not_seen(path, exc)
+    if "permission denied" not in seen.error:
+        return seen
+    advice = "observe with become, or add the login to the group that may read logs (adm)"
+    return replace(seen, error=f"{seen.error}; {advice}")
+
+
+def unnamed(pattern: str, paths: Sequence[str], problem: str) -> Observation:
+    """Return what is wrong with a pattern of logs; where no log has such a name, a next step can look at its folder."""
+    if paths:
+        return not_seen(pattern, HostError(problem))
+    folder = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] or "/"
+    return not_seen(pattern, HostError(problem, MISSING, folder))
 
 
 class Shares:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -147,11 +148,37 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
 
 def _complain(error: BaseException, status: int) -> int:
     """Print an error in two lines at most."""
+    from upkeep.remedies import completed
     from upkeep.view.lists import print_error
     from upkeep.view.screen import Screen
 
+    with contextlib.suppress(AttributeError):
+        error.remedy = completed(error.remedy, _site_given(sys.argv[1:]), takes_site)  # type: ignore[attr-defined]
     print_error(Screen(sys.stderr), error)
     return status
+
+
+def _site_given(arguments: Sequence[str]) -> str:
+    """Return the site that the command was given, as it was typed; empty if none was."""
+    for before, one in pairwise(["", *arguments]):
+        if before in ("-i", "--inventory"):
+            return one
+        if one.startswith("--inventory="):
+            return one.removeprefix("--inventory=")
+        if one.startswith("-i") and one != "-i":
+            return one.removeprefix("-i")
+    return ""
+
+
+def takes_site(words: Sequence[str]) -> bool:
+    """Return whether a command of ours, given by its words, takes the option for a site."""
+    found = typer.main.get_command(cli)
+    for word in words:
+        inner = getattr(found, "commands", {}).get(word)
+        if inner is None:
+            break
+        found = inner
+    return any("--inventory" in one.opts for one in found.params)
 
 
 def _say_version(asked: bool) -> None:

@@ -446,7 +446,7 @@ def _check(name: str) -> Check:
     found = load().get(name)
     if found is None:
         message = f"there is no check {name!r}{nearest(name, load())}"
-        raise UsageError(message, remedy="upkeep checks lists them")
+        raise UsageError(message, remedy="upkeep checks  # lists them")
     return found
 
 
@@ -502,7 +502,7 @@ def _policy(settings: Settings) -> retention.Policy:
 def _stored_run(db: Any, run_id: int) -> runs.Run:
     found = runs.get(db, run_id)
     if found is None:
-        raise UsageError(f"there is no run {run_id}", remedy="upkeep runs lists them")
+        raise UsageError(f"there is no run {run_id}", remedy="upkeep runs  # lists them")
     return found
 
 

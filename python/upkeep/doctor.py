@@ -35,7 +35,7 @@ from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
 from upkeep.observed import OWN_HOST, OWN_NAME
 from upkeep.parameters import ParameterError
-from upkeep.remedies import command
+from upkeep.remedies import command, program
 from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.timekeeper import Timekeeper
@@ -231,7 +231,7 @@ def examine_host(
         return [*lines, Line(name, "connection", "unknown", str(exc), exc.remedy)]
     except Exception as exc:
         text = f"{type(exc).__name__}: {exc}"
-        return [*lines, Line(name, "doctor", "unknown", text, "upkeep --debug doctor")]
+        return [*lines, Line(name, "doctor", "unknown", text, f"{program()} --debug doctor")]
 
 
 def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
@@ -259,7 +259,9 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
     except ParameterError as exc:
         return Line(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not entries and len(plain) == len(asked):
-        remedy = "list checks in group_vars as upkeep_checks_<name>; upkeep checks shows them"
+        remedy = (
+            f"{command('checks')}  # shows them; list some in group_vars as upkeep_checks_<name>"
+        )
         return Line(name, "checks", "warn", "no check is asked for here", remedy)
     gathers = [payload.gathers()[parameters.find(one, load()).gather] for one in entries]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})

@@ -19,6 +19,7 @@ from upkeep.check import load
 from upkeep.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
 from upkeep.inventory import ENVIRONMENT, PROGRAM, hosts_of
 from upkeep.parameters import ParameterError, has_template, is_template, nearest
+from upkeep.remedies import command
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark
 from upkeep.site import READ, Definition
@@ -286,7 +287,7 @@ def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
             except ParameterError as exc:
                 place = _origin(one, (index, *exc.path), once)
                 text = f"{exc} (as the template at {one.file.place((*one.key, index))} gives it)"
-                remedy = "upkeep checks lists the checks, upkeep checks ID all that one takes"
+                remedy = f"{command('checks')}  # lists the checks; with an id, all that one takes"
                 yield Remark(one.variable, "wrong value", text, remedy, "error", place=place)
 
 

@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,23 @@ def command(name: str, *arguments: str, site: str = "", limit: str = "") -> str:
     if limit and _PLAIN_NAME.match(limit):
         words += ["--limit", limit]
     return shlex.join(words)
+
+
+def completed(remedy: str, site: str, takes_site: Callable[[Sequence[str]], bool]) -> str:
+    """Return a remedy whose command of ours has the program's path, where it is needed, and the site in question.
+
+    site: as it was given, or empty. takes_site: whether a command, given by its words, is one of a site.
+    """
+    line, comment, words = remedy.partition(COMMENT)
+    try:
+        called, *rest = shlex.split(line)
+    except ValueError:  # words, with an apostrophe
+        return remedy
+    if called != "upkeep":
+        return remedy
+    if site and not {"-i", "--inventory"} & set(rest) and takes_site(rest):
+        rest += ["-i", site]
+    return shlex.join([program(), *rest]) + comment + words
 
 
 @functools.cache

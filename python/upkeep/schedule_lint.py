@@ -20,6 +20,7 @@ from upkeep.check import load
 from upkeep.errors import ConfigurationError
 from upkeep.fields import within
 from upkeep.parameters import nearest
+from upkeep.remedies import command
 from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
 from upkeep.schedule_file import Schedule, Target, parse_schedule
 from upkeep.store import findings, own
@@ -333,7 +334,7 @@ def _add_teams(schedule: Schedule, owners: Sequence[str], file: YamlFile | None)
     lines = ([] if schedule.channels else [CHANNELS]) + [f"teams: {{{teams}}}"]
     by_hand = "add " + ", and ".join(f"`{one}`" for one in lines)
     if file is None:
-        return f"upkeep init DIR writes a site of your own; there, {by_hand}"
+        return f"{command('init', 'DIR')}  # writes a site of your own; there, {by_hand}"
     try:
         parse_schedule(file.path, file.text + "\n" + "\n".join(lines))
     except ConfigurationError:  # not at its end, or there are owners that are called otherwise
@@ -359,4 +360,4 @@ def _of_severities(schedule: Schedule) -> Iterator[Remark]:
             text = f"check {rule.check!r} fits no check{nearest(rule.check, known)}"
             key: Key = ("alerts", "severities", index, "check")
             about = f"severity rule {index + 1}"
-            yield Remark(about, "no such check", text, "upkeep checks", key=key)
+            yield Remark(about, "no such check", text, command("checks"), key=key)

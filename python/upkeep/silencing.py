@@ -149,7 +149,7 @@ def _alone_before(db: Connection, key: str, by: By, limit: timedelta, now: datet
 def _becomes_known(by: By) -> str:
     """Return how somebody becomes a person of the schedule."""
     if by.user:
-        return f"upkeep user person {by.name} PERSON"
+        return f"upkeep user person {by.name} PERSON  # the person of the schedule"
     return (
         f"people.<id>.accounts: [{by.account}] in schedule.yml, and upkeep user add --person <id>"
     )

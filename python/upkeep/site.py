@@ -143,7 +143,7 @@ def settings_of(name: str) -> Settings:
 
 
 def _no_such(name: str) -> UsageError:
-    return UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR writes one")
+    return UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR  # writes one")
 
 
 def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) -> Site:

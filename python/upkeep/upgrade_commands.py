@@ -43,6 +43,7 @@ def upgrade(inventory: str, *, backed_up: bool) -> None:
     settings = settings_of(inventory)
     current, newest = _versions(settings)
     screen = Screen(sys.stdout)
+    trial.forget(settings.state.absolute())
     if current == newest:
         screen.line(f"the database has version {newest} already")
         screen.flush()
@@ -75,7 +76,7 @@ def _backup_of(settings: Settings, current: str) -> Path:
     try:
         backup.back_up(settings.database_url, file, now, load_installation(settings).key)
     except StoreError as exc:
-        remedy = "make room there, or: upkeep db upgrade --no-backup; nothing was changed"
+        remedy = "upkeep db upgrade --no-backup  # or make room there first; nothing was changed"
         raise StoreError(
             f"no backup could be made before the upgrade: {exc}", remedy=remedy
         ) from exc
@@ -86,6 +87,7 @@ def try_upgrade(inventory: str) -> None:
     """Say what an upgrade would change; the database is only read."""
     settings = settings_of(inventory)
     screen = Screen(sys.stdout)
+    trial.forget(settings.state.absolute())
     with trial.copy_of(settings.database_url, settings.state.absolute()) as (copy, current):
         newest = revisions()[-1]
         if not current:

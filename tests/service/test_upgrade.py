@@ -394,6 +394,31 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(old_url: str, tmp_
     assert not [one for one in (tmp_path / "state").iterdir() if one.name.startswith(".trial")]
 
 
+KILLED_WITH_A_COPY = """
+import os, signal, sys
+from pathlib import Path
+from upkeep.store import trial
+with trial.copy_of(sys.argv[1], Path(sys.argv[2])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "upgrade"])
+def test_the_copy_of_a_killed_dry_run_goes_with_the_next_and_a_living_one_stays(
+    old_url: str, tmp_path: Path, options: list[str]
+) -> None:
+    state = tmp_path / "state"
+    killed = [sys.executable, "-c", KILLED_WITH_A_COPY, old_url, str(state)]
+    assert subprocess.run(killed, check=False).returncode == -9
+    (left,) = state.glob(".trial-*")
+    with trial.copy_of(old_url, state):
+        (living,) = set(state.glob(".trial-*")) - {left}
+        done = upkeep(old_url, tmp_path, "db", "upgrade", *options)
+        assert done.returncode == 0, done.stderr
+        assert list(state.glob(".trial-*")) == [living]
+    assert not list(state.glob(".trial-*"))
+
+
 def test_a_dry_run_says_which_findings_the_new_checks_would_move(
     store: Store, url: str, tmp_path: Path
 ) -> None:

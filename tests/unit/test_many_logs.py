@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from recorded_host import RecordedHost
@@ -12,6 +13,7 @@ from recorded_host import RecordedHost
 from ansible_collections.astral.upkeep.plugins.module_utils import logs
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from upkeep import remedies
 from upkeep.checks import failed_logins, site_errors
 from upkeep.verdicts import Severity, Status
 
@@ -115,3 +117,22 @@ def test_failed_logins_before_a_flood_are_counted_though_it_cannot_be_read() -> 
     assert found is not None
     assert found.severity is not None
     assert found.severity.rank <= Severity.HIGH.rank
+
+
+@pytest.mark.parametrize("gather", [access_log, auth_log], ids=["access", "auth"])
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("no/such.log", "ls -ld {}/no/such.log"),
+        ("*.none", "ls -ld {}"),
+        ("no/*/x.log", "ls -ld {}/no"),
+    ],
+    ids=["path", "pattern", "pattern in the middle"],
+)
+def test_a_log_that_is_not_there_has_its_own_step(
+    tmp_path: Path, gather: ModuleType, name: str, begins: str
+) -> None:
+    params = {one: spec["default"] for one, spec in gather.ARGUMENTS.items()}
+    (seen,) = gather.gather({**params, "paths": [f"{tmp_path}/{name}"]}, Host())
+    assert seen.error
+    assert remedies.step(seen.data["cannot"]).startswith(begins.format(tmp_path) + remedies.COMMENT)

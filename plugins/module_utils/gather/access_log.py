@@ -27,6 +27,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     Shares,
     logs_of,
     named_fields,
+    not_read,
+    unnamed,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.request_times import (
     Open,
@@ -718,7 +720,7 @@ def observe_log(
             summary.add(text, parser.parse(text))
         summary.requests += window.skipped_lines
     except (HostError, ValueError) as exc:
-        return Observation(path, error=unreadable(str(exc)))
+        return not_read(path, exc)
     data = {
         "declared": declared,
         "window_seconds": params["window_seconds"],
@@ -747,49 +749,40 @@ def newest_in(block: bytes) -> float | None:
     return max((at for at in found if at is not None), default=None)
 
 
-def unreadable(reason: str) -> str:
-    """Return the reason, with what to do about it where that is known."""
-    if "permission denied" in reason:
-        return (
-            f"{reason}; observe with become, or add the login to the group that may read logs (adm)"
-        )
-    return reason
-
-
-def discover(host: Host) -> Iterable[tuple[str, str]]:
-    """Yield the access logs in the usual places, and folders that cannot be looked into with the reason."""
+def discover(host: Host) -> Iterable[tuple[str, Observation | None]]:
+    """Yield the access logs in the usual places, and folders that cannot be looked into with what is told of them."""
     for folder, pattern in FOLDERS.items():
         try:
             if not host.exists(folder):
                 continue
             host.names(folder)
         except HostError as exc:
-            yield folder, str(exc)
+            yield folder, not_read(folder, exc)
             continue
         found, problem = logs_of(f"{folder}/{pattern}", host)
         for path in found:
-            yield path, ""
+            yield path, None
         if found and problem:
-            yield f"{folder}/{pattern}", problem
+            yield f"{folder}/{pattern}", unnamed(f"{folder}/{pattern}", found, problem)
 
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation per access log: the declared ones, or those found in the usual places."""
     shares = Shares(host, TIMEOUT_SECONDS)
-    # What is wrong with each; nothing with a log that can be read.
-    named: dict[str, str] = {}
+    # What is told of each that cannot be read.
+    named: dict[str, Observation | None] = {}
     for pattern in params["paths"]:
         paths, problem = logs_of(pattern, host)
-        named.update(dict.fromkeys(paths, ""))
+        named.update(dict.fromkeys(paths))
         if problem:
-            named[pattern] = problem
+            named[pattern] = unnamed(pattern, paths, problem)
     if not params["paths"]:
-        named.update({path: unreadable(error) for path, error in discover(host)})
-    left = sum(not error for error in named.values())
+        named.update(discover(host))
+    left = sum(told is None for told in named.values())
     seen = []
-    for path, error in named.items():
-        if error:
-            seen.append(Observation(path, error=error))
+    for path, told in named.items():
+        if told is not None:
+            seen.append(told)
             continue
         seen.append(observe_log(path, params, host, bool(params["paths"]), shares.end_of(left)))
         left -= 1

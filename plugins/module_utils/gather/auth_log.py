@@ -41,6 +41,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
     Shares,
     logs_of,
     named_fields,
+    not_read,
+    unnamed,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import (
     Observation,
@@ -391,7 +393,7 @@ def observe_file(path: str, params: dict[str, Any], host: Host, ends: float) -> 
             reader.take(text)
         reader.lines += window.skipped_lines
     except (HostError, ValueError) as exc:
-        return Observation(path, error=unreadable(str(exc)))
+        return not_read(path, exc)
     reader.attempts.finish()
     return observation(
         path,
@@ -503,15 +505,6 @@ def observation(
     return Observation(subject, data, raw="\n".join(reader.evidence))
 
 
-def unreadable(reason: str) -> str:
-    """Return the reason, with what to do about it where that is known."""
-    if "permission denied" in reason:
-        return (
-            f"{reason}; observe with become, or add the login to the group that may read logs (adm)"
-        )
-    return reason
-
-
 def discover(host: Host) -> Iterator[str]:
     """Yield the logs in which this host writes logins: files if there are any, else the journal.
 
@@ -547,7 +540,7 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
         paths, problem = ([JOURNAL], "") if pattern == JOURNAL else logs_of(pattern, host)
         logs.update(dict.fromkeys(paths))
         if problem:
-            seen.append(Observation(pattern, error=problem))
+            seen.append(unnamed(pattern, paths, problem))
     for number, path in enumerate(logs):
         ends = shares.end_of(len(logs) - number)
         is_journal = path == JOURNAL

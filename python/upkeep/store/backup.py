@@ -116,7 +116,9 @@ def back_up(
             f"{file}: is there already", remedy="name a new file, such as one with today's date"
         )
     if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
-        raise StoreError(f"{place.database}: there is no database", remedy="upkeep run makes it")
+        raise StoreError(
+            f"{place.database}: there is no database", remedy="upkeep run PROCEDURE  # makes it"
+        )
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     store = Store(*engines.connect(url))
     with _private(part), _told(file), contextlib.closing(store):
@@ -284,7 +286,7 @@ def _refuse_replacing(name: str, rows: Mapping[str, int], *, replace: bool) -> N
     if full and not replace:
         most = max(full, key=lambda table: full[table])
         message = f"{name}: is not empty: {full[most]} rows in {most!r}"
-        raise UsageError(message, remedy="upkeep restore --replace, to lose what is in it now")
+        raise UsageError(message, remedy="say --replace, to lose what is in it now")
 
 
 def _looked_again(store: Store, before: Mapping[str, int]) -> str:

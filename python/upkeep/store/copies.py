@@ -38,7 +38,7 @@ def keep(path: Path, revision: str) -> Path:
         reason = getattr(exc, "strerror", "") or str(exc)
         raise StoreError(
             f"{kept}: no copy could be made before the upgrade: {reason.lower()}; nothing was changed",
-            remedy="make room in that folder, or: upkeep db upgrade --no-backup",
+            remedy="upkeep db upgrade --no-backup  # or make room in that folder first",
         ) from exc
     finally:
         part.unlink(missing_ok=True)

@@ -163,7 +163,7 @@ def tell_forged(
     """Tell that a run refused events of which nobody knows the host; an empty text: that it refused none."""
     if why:
         message = f"run {run_id}: {why}"
-        remedy = f"upkeep show {run_id}; look at what its hosts print, one by one: --limit"
+        remedy = f"{command('show', str(run_id), site=site)}  # look at what its hosts print, one by one: --limit"
         tell(db, site, of("forged_event", procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "forged_event"):
         tell(db, site, of("forged_event", procedure), now)
@@ -209,7 +209,7 @@ def tell_twins(
         some += ", …" if len(twins) > NAMED_HOSTS else ""
         count = f"{len(twins)} hosts of {procedure}"
         message = f"{count} lead to a machine of another name, and wait for each other: {some}"
-        remedy = "let each machine have one name in the inventory; upkeep doctor lists them"
+        remedy = f"{command('doctor', site=site)}  # lists them; let each machine have one name in the inventory"
         tell(db, site, of("one_machine", procedure), now, Severity.MEDIUM, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "one_machine"):
         tell(db, site, of("one_machine", procedure), now)

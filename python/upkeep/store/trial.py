@@ -6,6 +6,9 @@ The copy is what a backup would hold, in a SQLite file that is removed afterward
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -54,6 +57,8 @@ class Filled:
     values: Mapping[str, int]
 
 
+PREFIX = ".trial-"
+
 Rows = dict[str, dict[tuple[Any, ...], dict[str, Any]]]
 """By table and key, the columns."""
 
@@ -66,8 +71,8 @@ def copy_of(url: str, folder: Path) -> Iterator[tuple[Store, str]]:
     """
     source = Store(*engines.connect(url))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".trial-") as place:
-        part, path = Path(place) / "rows", Path(place) / "upkeep.db"
+    with _place(folder) as place:
+        part, path = place / "rows", place / "upkeep.db"
         with contextlib.closing(source), source.read() as db:
             current, _newest = versions(db, source.place)
             found = archive.kept(layout.layout_of(current).tables) if current else []
@@ -80,6 +85,37 @@ def copy_of(url: str, folder: Path) -> Iterator[tuple[Store, str]]:
                     upgrade(db, current)
                     archive.load(db, archive.Hashed(stream), source.place, found)
             yield copy, current
+
+
+@contextlib.contextmanager
+def _place(folder: Path) -> Iterator[Path]:
+    """Yield a private folder for a copy; it is gone afterwards, or with the next `forget`."""
+    with contextlib.ExitStack() as kept:
+        with _locked(folder):  # nobody forgets a folder that is about to be locked
+            place = kept.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=PREFIX))
+            kept.enter_context(_locked(Path(place)))
+        yield Path(place)
+
+
+def forget(folder: Path) -> None:
+    """Remove the copies of those that were killed; the kernel has let go of their locks."""
+    if not any(folder.glob(f"{PREFIX}*")):
+        return
+    with _locked(folder):
+        for place in folder.glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError), _locked(place, wait=False):
+                shutil.rmtree(place)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder's lock; raise BlockingIOError if another process has it and we do not wait."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(opened)
 
 
 def said_of(revisions: Collection[str]) -> list[tuple[str, str]]:
