@@ -34,10 +34,13 @@ def words_of(remedy: str) -> str:
 
 
 def about(remedy: str, subject: str) -> str:
-    """Return a remedy for this subject; only its words, if the subject is nothing to paste."""
+    """Return a remedy for this subject; only its words, if the subject is nothing to paste.
+
+    Such as a URL in which something secret is masked: it would ask for something else.
+    """
     if SUBJECT not in remedy:
         return remedy
-    quoted = quote(subject)
+    quoted = "" if "://" in subject and "*" in subject else quote(subject)
     return remedy.replace(SUBJECT, quoted) if quoted else words_of(remedy)
 
 

@@ -220,7 +220,7 @@ class Scheduler:
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
         """Tell of each entry that cannot be used, or is read in two ways; and when it is right, whoever told of it."""
-        remedy = f"fix it, then: upkeep schedule lint -i {self.site_name}"
+        remedy = f"{command('schedule', 'lint', site=self.site_name)}  # and fix what it says"
         wrong = {
             texts.name(one.about): (Severity.LOW, f"{one.about} {one.text}", one.remedy)
             for one in self.doubts

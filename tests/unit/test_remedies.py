@@ -89,7 +89,7 @@ def test_what_is_known_stands_in_the_command(name: str, begins: str) -> None:
 
 @pytest.mark.parametrize(
     "subject",
-    ["", "-rf", "a\nb", "a\x1b[2J", "x" * 201, "\u202eevil"],
+    ["", "-rf", "a\nb", "a\x1b[2J", "x" * 201, "\u202eevil", "https://a/?token=*"],
 )
 def test_what_is_nothing_to_paste_leaves_the_words(subject: str) -> None:
     assert remedies.about("du {subject}  # what grows", subject) == "what grows"

@@ -27,7 +27,7 @@ from upkeep.alerts.model import (
     Member,
 )
 from upkeep.check import load
-from upkeep.remedies import SUBJECT, words_of
+from upkeep.remedies import SUBJECT, command, words_of
 from upkeep.store import own
 from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
 from upkeep.view.text import ago, counted, exact, safe
@@ -100,7 +100,9 @@ def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None)
     lines += ["", *_links(about)]
     if answer_by is not None:
         when = exact(answer_by, ZoneInfo(about.zone))
-        lines.append(f"Acknowledge it until {when}: upkeep ack {alert.id}")
+        lines.append(
+            f"Acknowledge it until {when}: {command('ack', str(alert.id), site=alert.site)}"
+        )
     return Message(head, _body(lines, alert.dedupe))
 
 
@@ -278,7 +280,7 @@ def _remedy(members: Sequence[Member], *, phi: bool) -> str:
 def _links(about: About) -> list[str]:
     if about.page:
         return [f"{about.page.rstrip('/')}/alerts/{about.alert.id}"]
-    return [f"upkeep alerts show {about.alert.id}"]
+    return [command("alerts", "show", str(about.alert.id), site=about.alert.site)]
 
 
 def _body(lines: Sequence[str], dedupe: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -119,6 +120,9 @@ def back_up(
         raise StoreError(
             f"{place.database}: there is no database", remedy="upkeep run PROCEDURE  # makes it"
         )
+    if not file.parent.is_dir():
+        folder = file.parent.absolute()
+        raise UsageError(f"{folder}: no such folder", remedy=f"mkdir -p {shlex.quote(str(folder))}")
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     store = Store(*engines.connect(url))
     with _private(part), _told(file), contextlib.closing(store):

@@ -89,9 +89,9 @@ def tell(
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
     """Tell how an occurrence ended; a good end resolves what was missed and failed before."""
     if one.state == occurrences.FAILED:
-        begun = f"show {one.run_id}" if one.run_id else f"run {one.schedule}"
+        begun = ("show", str(one.run_id)) if one.run_id else ("run", one.schedule)
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
-        remedy = f"upkeep {begun} -i {one.site}"
+        remedy = command(*begun, site=one.site)
         tell(db, one.site, of("run_failed", one.schedule), now, Severity.HIGH, message, remedy)
     elif one.state in (occurrences.DONE, occurrences.PARTIAL):
         tell(db, one.site, of("run_failed", one.schedule), now)
@@ -194,7 +194,7 @@ def tell_absent(
             f"{who} of {procedure} {'is' if single else 'are'} not in the inventory any more: {some};"
             f" what was found on {'it' if single else 'them'} stays open"
         )
-        remedy = f"look at the inventory; if they have left: upkeep hosts accept -i {site}"
+        remedy = f"{command('hosts', 'accept', site=site)}  # if they have left; else look at the inventory"
         tell(db, site, of("hosts_absent", procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, "hosts_absent"):
         tell(db, site, of("hosts_absent", procedure), now)

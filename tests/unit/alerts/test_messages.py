@@ -99,7 +99,7 @@ def test_a_message_over_a_channel_that_may_carry_everything() -> None:
         f"First: {REMEDY}\n"
         "\n"
         "https://upkeep.example.org/alerts/17\n"
-        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep ack 17\n"
+        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep ack 17 -i /srv/site\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
@@ -116,7 +116,7 @@ def test_a_message_over_any_other_channel() -> None:
         "\n"
         f"First: {REMEDY}\n"
         "\n"
-        "upkeep alerts show 17\n"
+        "upkeep alerts show 17 -i /srv/site\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
