@@ -151,6 +151,40 @@ def test_a_new_critical_cause_is_heard_of_and_the_acknowledgement_stands(
 
 
 @on_postgresql
+@pytest.mark.parametrize(
+    "check", ["host_unreachable", "password_spraying"], ids=["unreachable", "intruders"]
+)
+def test_another_host_in_an_acknowledged_alert_is_heard_of_once(
+    store: Store, alerter: Alerter, check: str
+) -> None:
+    """A connection and a log are each host's own: that one host is known is no word on the next."""
+
+    def wrong(host: str, at: datetime) -> Observed:
+        if check == "host_unreachable":
+            return seen(host=host, at=at, outcome=Outcome.UNREACHABLE)
+        return many(check, HIGH, ["/var/log/auth.log"], host, at)
+
+    run(store, MONDAY, wrong("web1", MONDAY))
+    alerter.step(MONDAY)
+    with store.begin() as db:
+        (alert,) = alerts.open_alerts(db)
+        until = MONDAY + timedelta(hours=9)
+        alerts.acknowledge(db, alert.id, "ada", MONDAY + minutes(1), until)
+    before = told(store)
+    for turn in range(1, 5):
+        at = MONDAY + minutes(30 * turn)
+        run(store, at, *(wrong(host, at) for host in ("web1", "web2")))
+        Alerter(store, site()).step(at)
+
+    title = UNREACHABLE if check == "host_unreachable" else SPRAYED
+    told_once = (f"[2] 1 new cause in alert {alert.id}: {title} (web2)", 1)
+    assert told(store) - before == expected(told_once)
+    with store.read() as db:
+        (alert,) = alerts.open_alerts(db)
+    assert (alert.status, alert.acknowledged_by) == ("acknowledged", "ada")
+
+
+@on_postgresql
 def test_forty_unreachable_hosts(store: Store, alerter: Alerter) -> None:
     for turn in range(6):
         at = MONDAY + minutes(10 * turn)

@@ -461,6 +461,8 @@ def test_a_subject_that_is_gone_closes_its_alert_as_gone_and_not_as_recovered(
         where = tables.outbox.c.title == title
         bodies = db.execute(select(tables.outbox.c.channel, tables.outbox.c.body).where(where))
         told = {row.channel: row.body for row in bodies}
+        kinds = set(db.scalars(select(tables.outbox.c.kind).where(where)))
+    assert kinds == {"ended"}  # receivers show a recovery as a success
     assert "/data: is not mounted any more" in told["mail"]
     for body in told.values():
         assert "It was not seen to pass: what failed is not there any more." in body

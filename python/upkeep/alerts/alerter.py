@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,8 @@ class _Desk:
         self.calendar = alerter.calendar
         self.overrides = silences.overrides(db, self.key, now - timedelta(days=1))
         self._times: dict[str, Times] = {}
-        self.site = Path(alerter.site.name).name if alerter.site.name else "this machine"
+        self.path = alerter.site.name
+        self.site = Path(self.path).name if self.path else "this machine"
 
     def times(self, team: str) -> Times:
         """Return what the calendar says of a team."""
@@ -206,7 +208,8 @@ class _Desk:
         if alert.team in self.schedule.teams:
             zone = self.schedule.zone_of(self.schedule.teams[alert.team])
         page = self.schedule.alerts.page
-        return About(alert, tuple(members), self.site, page, zone, self.now, tuple(fresh))
+        members, fresh = tuple(members), tuple(fresh)
+        return About(alert, members, self.site, page, zone, self.now, fresh, self.path)
 
     def call(self, about: About, step: Step) -> bool:
         """Put in the calls of an alert that are due; return whether somebody is told now."""
@@ -217,13 +220,11 @@ class _Desk:
             return False
         by = policy.answer_by(step, alert.round_at, times)
 
-        def write(phi: bool) -> Message:
-            return messages.alert_message(about, phi=phi, answer_by=by)
-
         used = set()
         told = 0
         for call in calls:
             to = f"person:{call.person}" if call.person else f"team:{alert.team}"
+            write = partial(messages.alert_message, about, answer_by=by, again=call.again)
             letters = list(self._letters([to], write))
             # Where the team and who is on call have the same first channel, it would say the same twice at once.
             if letters and (letters[0].channel, call.at) not in used:
@@ -244,7 +245,7 @@ class _Desk:
         if policy.news_at(alert, step, since, times) > self.now:
             return
 
-        def write(phi: bool) -> Message:
+        def write(*, phi: bool) -> Message:
             return messages.news_message(about, phi=phi)
 
         people = policy.hear_news(step, self.now, times)
@@ -268,7 +269,7 @@ class _Desk:
         window = self.calendar.window(self.now)
         moment = window or self.now.replace(hour=0, minute=0, second=0)
         letters = list(
-            self._letters([f"team:{team}"], lambda phi: messages.digest_message(abouts, phi=phi))
+            self._letters([f"team:{team}"], lambda *, phi: messages.digest_message(abouts, phi=phi))
         )
         message = f"digest {team} {moment:%Y%m%dT%H%M}"
         worst = min(about.alert.severity for about in abouts)
@@ -291,13 +292,15 @@ class _Desk:
         members = alerts.members(self.db, [alert.id], everything=True)
         about = self.about(alert, ())
 
-        def write(phi: bool) -> Message:
+        def write(*, phi: bool) -> Message:
             return messages.recovery_message(about, members, phi=phi)
 
         step = self.schedule.alerts.policy[alert.worst]
         due_at = policy.begins(step, self.now, self.times(alert.team))
         message = f"closed {alert.id}"
-        self._put(message, list(self._letters(to, write)), alert, kind="recovery", due_at=due_at)
+        # Receivers colour a recovery green: what was not seen to pass is none.
+        kind = "ended" if alert.closed_how in messages.NOT_PASSED else "recovery"
+        self._put(message, list(self._letters(to, write)), alert, kind=kind, due_at=due_at)
 
     def judged(self, judged: Judged, closed: Sequence[Alert]) -> None:
         """Put in what judging again has resolved, as one message."""
@@ -307,7 +310,7 @@ class _Desk:
         for alert in closed:
             to |= set(alerts.recipients(self.db, alert.id))
 
-        def write(_phi: bool) -> Message:
+        def write(*, phi: bool) -> Message:
             return messages.judged_message(self.site, judged.run_id, judged.opened, judged.resolved)
 
         message = f"judged {judged.run_id}.{judged.judgement} {judged.team}"
@@ -329,7 +332,7 @@ class _Desk:
             for position, channel in enumerate(self._chain(recipient)):
                 phi = self.schedule.channels[channel].phi
                 if phi not in written:
-                    written[phi] = write(phi)
+                    written[phi] = write(phi=phi)
                 yield Letter(recipient, channel, position, written[phi].title, written[phi].body)
 
     def _chain(self, recipient: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -52,6 +52,7 @@ WHY = {
     "lapsed": "The acknowledgement has lapsed, and it still fails. ",
     "still fails": "It was kept quiet, and still fails. ",
 }
+AGAIN = "Nobody has acknowledged it yet. "
 NOT_PASSED = {
     UNWATCHED: "It was not seen to pass: what was watched is not there any more.",
     AWAY: "It was not seen to pass: what failed is not there any more.",
@@ -73,7 +74,7 @@ class About:
     """What a message is about.
 
     site: its name for people; page: where the web page stands, if it is known. fresh: of the members, those whose
-    cause is new in the alert.
+    cause is new in the alert. path: the site as `upkeep -i` takes it; without it a command means another site.
     """
 
     alert: Alert
@@ -83,26 +84,30 @@ class About:
     zone: str
     now: datetime
     fresh: Sequence[Member] = ()
+    path: str = ""
 
 
-def alert_message(about: About, *, phi: bool, answer_by: datetime | None = None) -> Message:
-    """Return what is said while something is wrong."""
+def alert_message(
+    about: About, *, phi: bool, answer_by: datetime | None = None, again: bool = False
+) -> Message:
+    """Return what is said while something is wrong. again: it was due to be told before, and nobody has it yet."""
     alert = about.alert
     head = f"[{alert.severity}] {headline(about.alert, about.members)}"
-    lines = [WHY.get(alert.round_why, "") + _since(about), ""]
+    why = AGAIN if again else WHY.get(alert.round_why, "")
+    lines = [why + _since(about), ""]
     lines += _findings(about.members, phi=phi)
     if about.fresh:
         lines += ["", f"{_new_causes(about)} since the last message, the worst first:"]
         lines += _worst_causes(about.fresh, phi=phi)
-    remedy = _remedy(about.members, phi=phi)
+    remedy = _remedy(about, about.members, phi=phi)
     if remedy:
         lines += ["", f"First: {remedy}"]
     lines += ["", *_links(about)]
     if answer_by is not None:
         when = exact(answer_by, ZoneInfo(about.zone))
-        lines.append(
-            f"Acknowledge it until {when}: {command('ack', str(alert.id), site=alert.site)}"
-        )
+        late = answer_by < about.now
+        until = f"It was to be acknowledged by {when}" if late else f"Acknowledge it until {when}"
+        lines.append(f"{until}: {_command(about, 'ack', str(alert.id))}")
     return Message(head, _body(lines, alert.dedupe))
 
 
@@ -117,7 +122,7 @@ def news_message(about: About, *, phi: bool) -> Message:
         by = f"{_name(alert.acknowledged_by)} has acknowledged the alert: that stands for the others."
         lines.append(by)
     lines += ["", *_worst_causes(about.fresh, phi=phi)]
-    remedy = _remedy(about.fresh, phi=phi)
+    remedy = _remedy(about, about.fresh, phi=phi)
     if remedy:
         lines += ["", f"First: {remedy}"]
     return Message(head, _body([*lines, "", *_links(about)], alert.dedupe))
@@ -146,9 +151,14 @@ def _worst_causes(fresh: Sequence[Member], *, phi: bool) -> list[str]:
 def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -> Message:
     """Return what is said when it is over. everything: the findings that it was about."""
     alert = about.alert
-    told = About(alert, everything, about.site, about.page, about.zone, about.now)
+    told = replace(about, members=everything, fresh=())
     word = alert.closed_how or RECOVERED
-    lines = [f"{word.capitalize()}. {_since(told)}", "", *_findings(everything, phi=phi)]
+    lines = [
+        f"{word.capitalize()}. {_since(told)}",
+        "",
+        "What failed:",
+        *_findings(everything, phi=phi),
+    ]
     away = [one for one in everything if one.how == AWAY]
     if away and len(away) < len(everything):
         lines += ["", _some_away(len(away), len(everything))]
@@ -179,7 +189,7 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
         if phi:
             lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
     if len(abouts) > SHOWN_ALERTS:
-        lines.append(f"and {len(abouts) - SHOWN_ALERTS} more: upkeep alerts")
+        lines.append(f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alerts')}")
     page = abouts[0].page
     if page:
         lines += ["", f"{page.rstrip('/')}/alerts"]
@@ -263,7 +273,7 @@ def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     return lines[:SHOWN_FINDINGS] + ([f"and {more} more"] if more > 0 else [])
 
 
-def _remedy(members: Sequence[Member], *, phi: bool) -> str:
+def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
     """Return the first step for the worst finding: its own, or its check's, which names nothing of the host."""
     if not members:
         return ""
@@ -272,7 +282,7 @@ def _remedy(members: Sequence[Member], *, phi: bool) -> str:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)
     if found is None:
-        return "upkeep findings"
+        return _command(about, "doctor" if worst.check == HOST_UNREACHABLE else "findings")
     # What the check looked at is not said on every channel.
     return words_of(found.remedy) if SUBJECT in found.remedy else found.remedy
 
@@ -280,7 +290,12 @@ def _remedy(members: Sequence[Member], *, phi: bool) -> str:
 def _links(about: About) -> list[str]:
     if about.page:
         return [f"{about.page.rstrip('/')}/alerts/{about.alert.id}"]
-    return [command("alerts", "show", str(about.alert.id), site=about.alert.site)]
+    return [_command(about, "alerts", "show", str(about.alert.id))]
+
+
+def _command(about: About, *words: str) -> str:
+    """Return a command about the site of the message, that can be pasted as it stands."""
+    return command(*words, site=about.path if about.path.isprintable() else "")
 
 
 def _body(lines: Sequence[str], dedupe: str) -> str:

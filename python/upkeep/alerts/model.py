@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from upkeep.check import load
 from upkeep.verdicts import Severity
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
@@ -76,8 +77,16 @@ class Member:
 
     @property
     def cause_key(self) -> str:
-        """The check and the cause, of one length."""
-        return key_of(self.check, self.named_cause or self.subject)
+        """The check and the cause, of one length.
+
+        What cannot be looked at and what detects intruders has no cause that hosts share: its subject is a connection
+        or a log that each host has. Where the check names no cause, another host is another one.
+        """
+        if self.named_cause:
+            return key_of(self.check, self.named_cause)
+        found = load().get(self.check)
+        of_its_host = found is None or found.detects_intruders
+        return key_of(self.check, self.subject, *([self.host] if of_its_host else []))
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ class Call:
     person: str
     number: str
 
+    @property
+    def again(self) -> bool:
+        """Whether another call of the round was due before it."""
+        return self.number not in ("team", "0.0")
+
 
 def begins(step: Step, since: datetime, times: Times) -> datetime:
     """Return when people are told first."""

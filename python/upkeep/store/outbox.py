@@ -92,7 +92,11 @@ def withdraw_recoveries(db: Connection, alert_id: int, group_key: str, now: date
     """Withdraw what waits to be said of earlier openings of the group that are over; the next says it of all."""
     table, alert = tables.outbox, tables.alert
     earlier = select(alert.c.id).where(alert.c.group_key == group_key, alert.c.id != alert_id)
-    waits = (table.c.kind == "recovery", table.c.state == WAITING, table.c.due_at > now)
+    waits = (
+        table.c.kind.in_(("recovery", "ended")),
+        table.c.state == WAITING,
+        table.c.due_at > now,
+    )
     db.execute(update(table).where(table.c.alert_id.in_(earlier), *waits).values(state=WITHDRAWN))
 
 

@@ -99,7 +99,7 @@ def test_a_message_over_a_channel_that_may_carry_everything() -> None:
         f"First: {REMEDY}\n"
         "\n"
         "https://upkeep.example.org/alerts/17\n"
-        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep ack 17 -i /srv/site\n"
+        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep ack 17\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
@@ -116,10 +116,75 @@ def test_a_message_over_any_other_channel() -> None:
         "\n"
         f"First: {REMEDY}\n"
         "\n"
-        "upkeep alerts show 17 -i /srv/site\n"
+        "upkeep alerts show 17\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/srv/site", "-i /srv/site"),
+        ("/srv/a site", "-i '/srv/a site'"),
+        ("/srv/x;reboot", "-i '/srv/x;reboot'"),
+    ],
+)
+@pytest.mark.parametrize("phi", [False, True])
+def test_commands_in_messages_name_the_site(path: str, words: str, phi: bool) -> None:
+    """Without `-i` a number means an alert of another site, or none."""
+    unknown = replace(about(member(check="occurrence_missed"), page=""), path=path)
+    away = replace(about(member(check="host_unreachable")), path=path)
+
+    body = alert_message(unknown, phi=phi, answer_by=NOW).body
+    assert f"\nFirst: upkeep findings {words}\n" in body
+    assert f"\nupkeep alerts show 17 {words}\n" in body
+    assert f": upkeep ack 17 {words}\n" in body
+    assert f"\nFirst: upkeep doctor {words}\n" in alert_message(away, phi=phi).body
+
+
+def test_a_site_whose_path_cannot_be_shown_is_left_out() -> None:
+    body = alert_message(replace(about(), path="/srv/a\nb"), phi=True, answer_by=NOW).body
+    assert ": upkeep ack 17\n" in body
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (timedelta(0), "Acknowledge it until "),
+        (timedelta(seconds=1), "It was to be acknowledged by "),
+    ],
+)
+def test_a_deadline_that_is_over_is_not_asked_for(later: timedelta, said: str) -> None:
+    of = replace(about(), now=NOW + later)
+    assert f"\n{said}2030-06-03 14:00:00 +02:00: upkeep ack 17\n" in (
+        alert_message(of, phi=False, answer_by=NOW).body
+    )
+
+
+@pytest.mark.parametrize("why", ["opened", "raised", "came back", "lapsed"])
+def test_a_repeated_message_says_that_nobody_has_it(why: str) -> None:
+    found = alert_message(about(round_why=why), phi=False, again=True)
+    assert found.body.startswith("Nobody has acknowledged it yet. Severity 2")
+
+
+@pytest.mark.parametrize(
+    ("check", "named", "same"),
+    [
+        ("disk_space", "", True),
+        ("security_updates", "CVE-2030-1", True),
+        ("host_unreachable", "", False),
+        ("forged_result", "", False),
+        ("blind", "", False),
+        ("login_after_failures", "", False),
+        ("brute_force", "", False),
+        ("host_key", "", False),
+        ("login_after_failures", "doe", True),
+    ],
+)
+def test_whether_another_host_is_another_cause(check: str, named: str, same: bool) -> None:
+    keys = {member(n, check=check, named_cause=named).cause_key for n in (1, 2)}
+    assert (len(keys) == 1) is same
 
 
 @pytest.mark.parametrize(
@@ -171,6 +236,7 @@ def test_an_end_says_what_it_was_about_and_whether_it_was_seen_to_pass(
     body = [
         f"{first} Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.",
         "",
+        "What failed:",
         line,
         *(["", more] if more else []),
         "",
