@@ -233,6 +233,14 @@ def test_a_time_that_is_none_is_named(site: Reviewed, column: str) -> None:
     ]
 
 
+@on_sqlite
+@pytest.mark.parametrize("value", ["'x' || content", "'gauges'", "7"])
+def test_a_file_that_is_no_bytes_any_more_is_named(site: Reviewed, value: str) -> None:
+    forced(site.store, f"UPDATE kept_file SET content = {value} WHERE size_bytes = 8")
+    (said,) = verified(site)
+    assert said.startswith("record 5: what it names by the hash ")
+
+
 def test_the_command_names_it_too_and_a_chain_that_was_emptied_is_not_nothing(
     site: Reviewed,
 ) -> None:
