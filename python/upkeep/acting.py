@@ -6,6 +6,7 @@ Whoever can write the database directly is outside of this: its rows are no proo
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,10 +28,14 @@ TERMINAL = "terminal"
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts. account: of the operating system; user: of the page, if the account is one's."""
+    """Who acts. account: of the operating system; user: of the page, if the account is one's.
+
+    barred: why the account may not act, though it is not nobody's; empty if nothing bars it.
+    """
 
     account: str
     user: users.User | None
+    barred: str = ""
 
     @property
     def name(self) -> str:
@@ -65,7 +70,7 @@ def actor(store: Store, schedule: Schedule | None, doing: str) -> Actor:
         note_as(store, found, own, doing)
         return Actor(own, found)
     with store.read() as db:
-        return Actor(own, _user_of(db, own, schedule))
+        return Actor(own, *_user_of(db, own, schedule))
 
 
 def note_as(store: Store, user: users.User, own: str, doing: str) -> None:
@@ -81,8 +86,8 @@ def someone(
     """Return who is about to do something.
 
     free: nobody is refused. Raises UsageError, and writes that down, if the account is that of a user whose role does
-    not reach, or is nobody's where it takes a user: who signs or says yes must be known; all else is anybody's as long
-    as there are no users.
+    not reach or who is turned off, is of several people, or is nobody's where it takes a user: who signs or says yes
+    must be known; all else is anybody's as long as there are no users.
     """
     who = actor(store, schedule, action.value)
     if free:
@@ -90,7 +95,12 @@ def someone(
     said = remedy = ""
     if who.user:
         said = refusal(action, who.user.name, who.user.role)
-        remedy = "an admin can give another role: upkeep user role"
+        remedy = (
+            f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)} ROLE"
+        )
+    elif who.barred:
+        said = who.barred
+        remedy = "say as whom: --as NAME"
     elif _takes_user(store, action):
         said = f"the account {who.account} is no user; to {words_of(action)} takes one"
         remedy = (
@@ -147,16 +157,25 @@ def _takes_user(store: Store, action: Action) -> bool:
         return bool(users.everyone(db))
 
 
-def _user_of(db: Connection, own: str, schedule: Schedule | None) -> users.User | None:
-    """Return the user of an account; None if it is nobody's."""
+def _user_of(db: Connection, own: str, schedule: Schedule | None) -> tuple[users.User | None, str]:
+    """Return the user of an account, or None if it is nobody's; and why nobody can tell, or may act with it.
+
+    A user who was turned off has less than others, never more: their account is not one that is nobody's.
+    """
     people = schedule.people.items() if schedule else ()
-    for person, known in people:
-        if own in known.accounts:
-            found = users.of_person(db, person)
-            if found:
-                return found
-    same = users.get(db, own.lower())
-    return same if same and not same.disabled_at else None
+    persons = [person for person, known in people if own in known.accounts]
+    everyone = users.everyone(db)
+    theirs = [one for one in everyone if one.person and one.person in persons]
+    mine = sorted(theirs, key=lambda one: one.id) or [
+        one for one in everyone if one.name == own.lower()
+    ]
+    on = [one for one in mine if not one.disabled_at]
+    if len({one.person for one in on}) > 1:
+        names = " and ".join(one.name for one in on)
+        return None, f"the account {own} is of several people in schedule.yml: {names}"
+    if mine and not on:
+        return None, f"the account {own} is of {mine[0].name}, who is turned off"
+    return (on[0] if on else None), ""
 
 
 def prove(

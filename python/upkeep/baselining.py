@@ -12,6 +12,7 @@ from upkeep.actions import Action, refusal
 from upkeep.baselines import Baseline, Better, Proposal, Series
 from upkeep.errors import UsageError
 from upkeep.installation import Installation
+from upkeep.reason import says
 from upkeep.reviewing import By
 from upkeep.store import Store, acts, baselines, records
 
@@ -72,7 +73,7 @@ def _refusal(proposal: Proposal, shown: Proposal, reason: str, by: By) -> str:
     said = refusal(Action.ACCEPT_BASELINE, user.name, user.role)
     if said:
         return said
-    if not reason.strip():
+    if not says(reason):
         return "a baseline is accepted for a reason"
     if proposal.refused:
         return f"nothing can be accepted: {proposal.refused}"

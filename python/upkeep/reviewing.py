@@ -19,6 +19,7 @@ from upkeep.calendars import Calendars, calendars_of
 from upkeep.errors import UsageError
 from upkeep.installation import Installation, load_installation
 from upkeep.lacking import Lacking
+from upkeep.reason import says
 from upkeep.remedies import command
 from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
@@ -544,7 +545,7 @@ def hand_over(
 def _refuse_hand_over(schedule: Schedule, review: Kept, to: Handing, by: Signer) -> None:
     said = f"review {review.id} is signed" if review.closed_at else ""
     said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner)
-    if not said and not reviews.says(to.reason):
+    if not said and not says(to.reason):
         said = "a review is handed over for a reason"
     if said:
         raise UsageError(said)

@@ -18,6 +18,7 @@ from upkeep.actions import Action
 from upkeep.calendars import BusinessHours
 from upkeep.fields import within
 from upkeep.lacking import Lacking
+from upkeep.reason import says
 from upkeep.review_chain import VERSION
 from upkeep.roles import Role
 from upkeep.run_end import Reason
@@ -418,11 +419,6 @@ def refuse_unseen(lacking: Lacking, form: Form, *, has_file: bool) -> str:
     if form.verdict is not Verdict.PASS or not lacking.nothing or has_file or says(form.note):
         return ""
     return f"nothing was collected for it: {UNSEEN}"
-
-
-def says(text: str) -> bool:
-    """Return whether a text has a word in it, and not spaces, signs and marks alone."""
-    return any(one.isalnum() for one in text)
 
 
 def title_of(schedule: Schedule, owner: str) -> str:

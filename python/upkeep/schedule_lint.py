@@ -69,6 +69,7 @@ def lint(calendars: Calendars, now: datetime, file: YamlFile | None = None) -> l
         *(one for name in schedule.procedures for one in _of_procedure(calendars, name, now)),
         *reach(schedule, file),
         *(one for name in schedule.teams for one in _of_rota(schedule, name, now)),
+        *_of_accounts(schedule),
         *_of_severities(schedule),
     ]
     return [one.at(file) for one in found]
@@ -258,6 +259,22 @@ def reach(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
     for name in schedule.teams:
         if name in _told_teams(schedule):
             yield from _of_team(schedule, name)
+
+
+def _of_accounts(schedule: Schedule) -> Iterator[Remark]:
+    """Yield the accounts that several people have: nobody knows who acts with one."""
+    people: dict[str, list[str]] = {}
+    for name, person in schedule.people.items():
+        for account in dict.fromkeys(person.accounts):
+            people.setdefault(account, []).append(name)
+    for account, names in people.items():
+        if len(names) > 1:
+            text = (
+                f"the account {account} is of {' and '.join(names)}: nobody knows who acts with it"
+            )
+            remedy = "leave it with one of them; the others act with --as NAME"
+            key = ("people", names[-1], "accounts")
+            yield Remark(f"person {names[-1]}", "shared account", text, remedy, "error", key)
 
 
 def _of_team(schedule: Schedule, name: str) -> Iterator[Remark]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from upkeep.actions import Action
+from upkeep.reason import says
 from upkeep.waivers import Who, refuse_other
 from upkeep.waivers import refuse_actor as refuse_actor
 from upkeep.width import Watched, Width, is_exact, measure, names_nothing
@@ -146,9 +147,7 @@ def refuse(
         refuse_actor(by, Action.SILENCE, own=False)
         or _refuse_patterns(scope, checks)
         or (
-            ""
-            if reason.strip()
-            else "a silence needs a reason, for those who wonder why it is quiet"
+            "" if says(reason) else "a silence needs a reason, for those who wonder why it is quiet"
         )
         or refuse_end("a silence", ends_at, longest, now)
     )

@@ -33,7 +33,8 @@ def add(
     with store.read() as db:
         if users.get(db, name):
             raise UsageError(
-                f"there is a user {name}", remedy=f"upkeep user password {name}  # or: role, on"
+                f"there is a user {name}",
+                remedy=f"upkeep user password {name}  # or: user role, user on",
             )
     free = acting.makes_the_first_admin(store, level)
     who = acting.someone(store, schedule, Action.ADD_USER, name, free=free)

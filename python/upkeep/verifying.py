@@ -17,10 +17,8 @@ from upkeep.reviews import Signature
 from upkeep.signatures import Signed, broken, holds
 from upkeep.store import files, records, review_records
 from upkeep.store import reviews as stored
-from upkeep.store.reviews import Kept
+from upkeep.store.reviews import UNREADABLE, Kept
 from upkeep.view.text import counted
-
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def problems_of(
@@ -59,9 +57,13 @@ def problems_of(
         new = [sha256 for sha256 in named if sha256 not in seen]
         seen.update(new)
         yield from (f"{place}: {problem}" for sha256 in new if (problem := _lost(db, sha256)))
-    rows = [(one.terms, bool(one.closed_at)) for one in stored.everything(db)]
+    kept_reviews, unreadable = stored.everything(db)
+    for number in unreadable:
+        damaged.add(str(number))
+        yield f"review {number}: its row cannot be read; this program has not written it so"
+    rows = [(one.terms, bool(one.closed_at)) for one in kept_reviews]
     yield from review_chain.against(known, rows, damaged)
-    for review in stored.everything(db):
+    for review in kept_reviews:
         if str(review.id) in damaged:
             continue  # what its records say is not known
         yield from _unlike_signed(review, signed.get(str(review.id), []))
@@ -82,7 +84,7 @@ def remarks_of(db: Connection) -> Iterator[str]:
     if known.version_1:
         count = counted(known.version_1, "signature")
         yield f"{count} of version 1: what the review asked, and four_eyes, are not part of them"
-    rows = [one.terms for one in stored.everything(db)]
+    rows = [one.terms for one in stored.everything(db)[0]]
     for some, words in (
         (known.older, "opened before openings were recorded; recorded as they stood then"),
         (

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep.actions import Action, refusal, words_of
+from upkeep.reason import says
 from upkeep.roles import Role
 from upkeep.verdicts import Severity
 from upkeep.width import Watched, Width, is_exact, measure, names_nothing
@@ -173,7 +174,7 @@ def refuse_request(
     return (
         refuse_actor(by, Action.REQUEST_WAIVER)
         or _refuse_scope(scope)
-        or ("a waiver needs a reason" if not reason.strip() else "")
+        or ("a waiver needs a reason" if not says(reason) else "")
         or _refuse_end(ends_at, longest, now)
     )
 
@@ -225,7 +226,7 @@ def refuse_revocation(waiver: Waiver, by: Who, why: str, now: datetime) -> str:
     state = waiver.state(now)
     if state not in (State.REQUESTED, State.HOLDS):
         return f"waiver {waiver.id} cannot be revoked: it {_STANDS[state]}"
-    return "" if why.strip() else "a waiver is revoked for a reason"
+    return "" if says(why) else "a waiver is revoked for a reason"
 
 
 _STANDS = {

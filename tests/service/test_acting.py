@@ -161,12 +161,39 @@ def test_without_any_user_an_account_decides_and_signs_nothing(site: Path) -> No
     assert f"the account {account()} is no user; to sign takes one" in signed.stderr
 
 
-def test_a_user_who_is_turned_off_is_nobody(staffed: Path) -> None:
-    add(staffed, "kim", Role.ADMIN, "kim")
+@pytest.mark.parametrize("arguments", [("ack", "1"), ("check", "disk_space")], ids=" ".join)
+@pytest.mark.parametrize("name", ["kim", account()], ids=["by accounts", "by name"])
+def test_a_user_who_is_turned_off_may_no_more_than_nobody(
+    staffed: Path, name: str, arguments: Sequence[str]
+) -> None:
+    add(staffed, name, Role.ADMIN, "kim" if name == "kim" else "")
     with closing(stored(staffed)) as store, store.begin() as db:
-        users.turn_off(db, "kim", clock.now())
+        users.turn_off(db, name, clock.now())
 
-    assert "is no user; to acknowledge alert takes one" in upkeep(staffed, "ack", "1").stderr
+    done = upkeep(staffed, *arguments)
+
+    assert done.returncode == 64
+    assert f"the account {account()} is of {name}, who is turned off" in done.stderr
+    assert newest(staffed)[0].outcome == acts.REFUSED
+
+
+@pytest.mark.parametrize("arguments", [("ack", "1"), ("check", "disk_space")], ids=" ".join)
+def test_nobody_acts_with_an_account_of_several_people(
+    staffed: Path, arguments: Sequence[str]
+) -> None:
+    people = SCHEDULE["people"] | {"lee": {"name": "Lee", "accounts": [account()]}}
+    (staffed / "schedule.yml").write_text(json.dumps(SCHEDULE | {"people": people}))
+    add(staffed, "kim", Role.OPERATOR, "kim")
+    assert upkeep(staffed, *arguments).returncode != 64, "one of them is no user"
+    add(staffed, "lee", Role.ADMIN, "lee")
+
+    done = upkeep(staffed, *arguments)
+
+    assert done.returncode == 64
+    assert (
+        f"the account {account()} is of several people in schedule.yml: kim and lee" in done.stderr
+    )
+    assert upkeep(staffed, "ack", "1", "--as", "lee", given=f"{PASSWORD}\n").returncode == 0
 
 
 # --- as somebody -----------------------------------------------------------------------------------------------------

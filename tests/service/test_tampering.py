@@ -161,6 +161,12 @@ TAMPERINGS = {
     "when it was signed": (["UPDATE review SET closed_at = opened_at WHERE id = 1"], "review 1: it is kept as closed at 2"),
     "what a file says": (["UPDATE kept_file SET content = (SELECT content FROM kept_file WHERE size_bytes <> 8 LIMIT 1) WHERE size_bytes = 8"],
                          "record 5: what it names by the hash "),
+    # What is no review any more: the others are still compared.
+    "its parties to no JSON": (["UPDATE review SET parties = '[x' WHERE id = 4"], "review 4: its row cannot be read"),
+    "its parties to another shape": (["UPDATE review SET parties = '5' WHERE id = 4"], "review 4: its row cannot be read"),
+    "its parties to nothing": (["UPDATE review SET parties = '' WHERE id = 2"], "review 2: its row cannot be read"),
+    "its definition to no JSON": (["UPDATE review SET definition = '{\"a\"' WHERE id = 1"], "review 1: its row cannot be read"),
+    "its definition to another shape": (["UPDATE review SET definition = 'null' WHERE id = 5"], "review 5: its row cannot be read"),
     # What an open review asks.
     "four_eyes of an open review": (["UPDATE review SET four_eyes = 'no' WHERE id = 2"], "review 2: its four_eyes is 'no'; recorded was 'required'"),
     "the due time of an open review": (["UPDATE review SET due_at = remind_at WHERE id = 5"], "review 5: its due_at is"),
@@ -203,6 +209,38 @@ def test_what_is_changed_is_named(site: Reviewed, statements: list[str], said: s
 
 
 @on_sqlite
+def test_a_row_that_cannot_be_read_hides_no_other(site: Reviewed) -> None:
+    forced(
+        site.store,
+        "UPDATE review SET definition = '[' WHERE id = 1",
+        "UPDATE review SET owner = 'bob' WHERE id = 2",
+        ROW.format(3),
+    )
+    said = verified(site)
+    assert [one.partition(":")[0] for one in said] == ["review 1", "review 2", "review 3"]
+    with site.store.read() as db, pytest.raises(StoreError, match="review 1 cannot be read"):
+        reviews.get(db, site.site.key, 1)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "column", ["due_of", "opened_at", "due_at", "remind_at", "since", "closed_at"]
+)
+def test_a_time_that_is_none_is_named(site: Reviewed, column: str) -> None:
+    forced(site.store, f"UPDATE review SET {column} = 'yesterday' WHERE id = 1")
+    assert verified(site) == [
+        "review 1: its row cannot be read; this program has not written it so"
+    ]
+
+
+@on_sqlite
+@pytest.mark.parametrize("value", ["'x' || content", "'gauges'", "7"])
+def test_a_file_that_is_no_bytes_any_more_is_named(site: Reviewed, value: str) -> None:
+    forced(site.store, f"UPDATE kept_file SET content = {value} WHERE size_bytes = 8")
+    (said,) = verified(site)
+    assert said.startswith("record 5: what it names by the hash ")
+
+
 def test_the_command_names_it_too_and_a_chain_that_was_emptied_is_not_nothing(
     site: Reviewed,
 ) -> None:

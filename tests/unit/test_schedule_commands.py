@@ -697,3 +697,15 @@ def test_dates_that_others_do_not_read_out_of_a_rule_are_named(
     for words in said:
         assert words in found[0].text
     assert all(one.level == "warn" for one in found)
+
+
+def test_an_account_of_several_people_is_an_error() -> None:
+    people = {
+        "ann": {"name": "Ann", "accounts": ["ops", "ann", "ann"]},
+        "bob": {"name": "Bob", "accounts": ["bob", "ops"]},
+    }
+    found = [one for one in lint(calendars(people=people), NOW) if one.kind == "shared account"]
+    assert [(one.about, one.level, one.key) for one in found] == [
+        ("person bob", "error", ("people", "bob", "accounts"))
+    ]
+    assert found[0].text.startswith("the account ops is of ann and bob")

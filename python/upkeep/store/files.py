@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, LargeBinary, cast, select
 
 from upkeep.store import tables
 from upkeep.store.statements import insert
@@ -22,5 +22,8 @@ def keep(db: Connection, content: bytes) -> str:
 def content_of(db: Connection, sha256: str) -> bytes | None:
     """Return the content, or None if nothing of that hash is kept."""
     table = tables.kept_file
-    packed = db.execute(select(table.c.content).where(table.c.sha256 == sha256)).scalar()
+    # A column of SQLite takes any type, and text in place of bytes would end the reading of everything else.
+    packed = db.execute(
+        select(cast(table.c.content, LargeBinary)).where(table.c.sha256 == sha256)
+    ).scalar()
     return zlib.decompress(packed) if packed is not None else None

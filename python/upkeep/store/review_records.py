@@ -54,7 +54,7 @@ def list_older(db: Connection, key: Ed25519PrivateKey, now: datetime) -> None:
     records.hold(db)
     if begun(db):
         return
-    older = reviews.everything(db)
+    older, _unreadable = reviews.everything(db)
     if not older:
         return
     content = canonical({"reviews": [one.terms for one in older]}).encode("ascii")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
+from upkeep.errors import StoreError
 from upkeep.reviews import Asked, Signature, signature_of
 from upkeep.schedule_file import FourEyes
 from upkeep.signatures import canonical, digest
@@ -19,6 +21,8 @@ from upkeep.store.statements import batched, insert, insert_new
 from upkeep.store.texts import name, shown
 
 KIND = "review"
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+"""What comes of a text that is not what this program writes, such as half a JSON document or no date."""
 Item = tuple[str, str]
 """A procedure's id and its review's id."""
 
@@ -209,9 +213,18 @@ def between(
     return [of_row(row) for row in rows]
 
 
-def everything(db: Connection) -> list[Kept]:
-    """Return every review, of all sites."""
-    return [of_row(row) for row in db.execute(select(tables.review).order_by(tables.review.c.id))]
+def everything(db: Connection) -> tuple[list[Kept], list[int]]:
+    """Return every review of all sites, and the numbers of those whose rows cannot be read."""
+    query = select(tables.review).order_by(tables.review.c.id)
+    with suppress(*UNREADABLE, StoreError):
+        return [of_row(row) for row in db.execute(query)], []
+    found, unreadable = [], []
+    for number in db.execute(select(tables.review.c.id).order_by(tables.review.c.id)).scalars():
+        try:
+            found.append(of_row(db.execute(query.where(tables.review.c.id == number)).one()))
+        except (*UNREADABLE, StoreError):
+            unreadable.append(number)
+    return found, unreadable
 
 
 def newest(db: Connection, site: str, count: int) -> list[Kept]:
@@ -257,8 +270,13 @@ def follow_ups_of(db: Connection, numbers: Sequence[int]) -> list[Kept]:
 
 
 def of_row(row: Row[Any]) -> Kept:
-    """Return the review of a row of the table."""
+    """Return the review of a row of the table; raise StoreError if it is none that this program has written."""
     values = dict(row._mapping)
-    values["parties"] = tuple(json.loads(values["parties"]))
-    values["definition"] = json.loads(values["definition"])
-    return Kept(**values)
+    try:
+        parties, definition = json.loads(values["parties"]), json.loads(values["definition"])
+    except ValueError:
+        parties = definition = None
+    if not isinstance(parties, list) or not isinstance(definition, dict):
+        message = f"review {row.id} cannot be read: its row is not as this program writes it"
+        raise StoreError(message, remedy="upkeep review verify  # with -i SITE")
+    return Kept(**values | {"parties": tuple(parties), "definition": definition})

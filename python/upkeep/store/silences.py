@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from upkeep.errors import UsageError
+from upkeep.reason import says
 from upkeep.silences import Silence
 from upkeep.store import tables
 from upkeep.store.statements import Values
@@ -47,7 +48,7 @@ def add(
     """Write down a silence; return its number; raise UsageError if it does not end later, or has no reason."""
     if ends <= max(begins, at):
         raise UsageError("a silence has to end later than it begins, and later than now")
-    if not reason.strip():
+    if not says(reason):
         raise UsageError("a silence needs a reason, for those who wonder why it is quiet")
     values = {
         "site": site,

@@ -62,14 +62,6 @@ def get(db: Connection, name: str) -> User | None:
     return of_row(row) if row else None
 
 
-def of_person(db: Connection, person: str) -> User | None:
-    """Return the user who is that person of the site, or None."""
-    table = tables.app_user
-    where = (table.c.person == person, table.c.disabled_at.is_(None))
-    row = db.execute(select(table).where(*where).order_by(table.c.id)).first()
-    return of_row(row) if row and person else None
-
-
 def everyone(db: Connection) -> list[User]:
     """Return all users by name."""
     return [of_row(row) for row in db.execute(select(tables.app_user).order_by("name"))]
