@@ -8,17 +8,20 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from upkeep import chain_end, review_chain, reviews
 from upkeep.chain_end import End
 from upkeep.review_chain import Event, Known
 from upkeep.reviews import Signature
 from upkeep.signatures import Signed, broken, holds
-from upkeep.store import files, records, review_records
+from upkeep.store import files, records, review_records, tables
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import UNREADABLE, Kept
 from upkeep.view.text import counted
+
+RAW_AT_ONCE = 20
+"""What hosts said may be large: so many of it are in memory."""
 
 
 def problems_of(
@@ -57,6 +60,7 @@ def problems_of(
         new = [sha256 for sha256 in named if sha256 not in seen]
         seen.update(new)
         yield from (f"{place}: {problem}" for sha256 in new if (problem := _lost(db, sha256)))
+    yield from _raw_lost(db, go_on)
     kept_reviews, unreadable = stored.everything(db)
     for number in unreadable:
         damaged.add(str(number))
@@ -134,6 +138,24 @@ def _lost(db: Connection, sha256: str) -> str:
         return f"what it names by the hash {sha256} is not there"
     right = hashlib.sha256(content).hexdigest() == sha256
     return "" if right else f"what it names by the hash {sha256} is something else"
+
+
+def _raw_lost(db: Connection, go_on: Callable[[], object]) -> Iterator[str]:
+    """Yield what is wrong with what hosts said, of what reviews show: it is kept as long as they are."""
+    named, proof = tables.named_evidence, tables.evidence
+    query = select(named.c.sha256, proof.c.content)
+    query = query.outerjoin(proof, proof.c.sha256 == named.c.sha256).order_by(named.c.sha256)
+    for sha256, packed in db.execute(query.execution_options(yield_per=RAW_AT_ONCE)):
+        go_on()
+        if packed is None:
+            yield f"raw evidence {sha256}: a review shows it, and it is not there"
+            continue
+        try:
+            right = hashlib.sha256(zlib.decompress(packed)).hexdigest() == sha256
+        except (zlib.error, TypeError):
+            right = False
+        if not right:
+            yield f"raw evidence {sha256}: a review shows it, and it is something else"
 
 
 def _unlike_signed(review: Kept, signed: Sequence[Signature]) -> Iterator[str]:

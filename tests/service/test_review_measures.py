@@ -130,3 +130,24 @@ def test_a_counter_counts_on_from_the_look_before(store: Store) -> None:
     ]
 
     assert (found["figure"], found["meets"]) == (6.0, False)
+
+
+def test_a_host_on_which_nothing_could_ever_be_seen_meets_no_target(store: Store) -> None:
+    those = schedule(all={"rule": "daily 13:00", "checks": ["disk_space"]})
+    for day in range(DAYS):
+        run(store, "all", day + 1 / 24 + 0.001, ["web1"])
+    with store.begin() as db:
+        number = runs.start(db, begun(procedure="all", started_at=SINCE + timedelta(days=9)))
+        minutes = (SINCE + timedelta(days=9) - NOW).total_seconds() / 60
+        for host, why in (("ghost", Unknown.CANNOT_SEE), ("quiet", Unknown.NOTHING_TO_JUDGE)):
+            unseen = result(
+                Status.UNKNOWN, subject="*", host=host, minutes=minutes, measures=(), unknown=why
+            )
+            add_hosts(db, number, [answer(unseen, host=host, minutes=minutes)])
+        runs.finish(db, number, "done", "", SINCE + timedelta(days=9))
+
+    found = collected(store, those)
+
+    assert sorted(found) == ["ghost", "web1"]
+    assert (found["ghost"]["meets"], found["ghost"]["unseen"]) == (None, 1)
+    assert found["web1"]["meets"] is True

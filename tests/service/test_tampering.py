@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -15,7 +17,7 @@ from patience import PATIENCE_SECONDS
 from reviewed_site import Reviewed
 from service.copies import Copies
 from service.test_signed_reviews import at, begin, upkeep
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from store_samples import result
 
 from upkeep import chain_end
@@ -28,7 +30,7 @@ from upkeep.reviews import FollowUp, Form, Signer, Verdict, record_of
 from upkeep.schedule_file import Alerts
 from upkeep.serve import make_steps
 from upkeep.settings import Settings
-from upkeep.store import Store, alerts, findings, records, reviews
+from upkeep.store import Store, alerts, findings, records, reviews, tables
 from upkeep.store.reviews import Kept
 from upkeep.verdicts import Severity
 from upkeep.verifying import problems_of, remarks_of
@@ -564,3 +566,30 @@ def test_a_driver_that_ends_does_not_wait_for_the_whole_chain(site: Reviewed) ->
 
 def test_serve_verifies_the_chain(site: Reviewed) -> None:
     assert "records" in [one.name for one in make_steps(site.site.name, site.store)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM evidence", "is not there"),
+        ("UPDATE evidence SET content = (SELECT content FROM evidence WHERE size_bytes = 5)", "is something else"),
+        ("UPDATE evidence SET content = X'00'", "is something else"),
+    ],
+    ids=["removed", "another's", "nothing that was packed"],
+)  # fmt: skip
+def test_what_hosts_said_is_there_as_long_as_a_review_shows_it(
+    site: Reviewed, statement: str, said: str
+) -> None:
+    raw = [b"df said this", b"other"]
+    hashes = [hashlib.sha256(one).hexdigest() for one in raw]
+    with site.store.begin() as db:
+        for sha256, one in zip(hashes, raw, strict=True):
+            values = {"sha256": sha256, "size_bytes": len(one), "content": zlib.compress(one)}
+            db.execute(insert(tables.evidence).values(values))
+        db.execute(insert(tables.named_evidence).values(sha256=hashes[0]))
+    assert verified(site) == []
+    if site.store.engine.dialect.name == "postgresql":
+        statement = statement.replace("X'00'", "'\\x00'::bytea")
+    forced(site.store, statement)
+
+    assert verified(site) == [f"raw evidence {hashes[0]}: a review shows it, and it {said}"]

@@ -105,6 +105,7 @@ def _measure(db: Connection, site: str, wanted: Mapping[str, Any], time: _Time) 
     unit = ""
     series = []
     found = [_Series(*row) for row in rows]
+    found += _never_seen(db, site, wanted["check"], {one.host for one in found})
     for one in _most_telling(db, found, measure, target, time.period):
         values, its_unit = _values(db, one, measure, time.period)
         unit = its_unit or unit
@@ -133,6 +134,26 @@ def _measure(db: Connection, site: str, wanted: Mapping[str, Any], time: _Time) 
         "series": series,
         "left_out": len(found) - len(series),
     }
+
+
+def _never_seen(db: Connection, site: str, check: str, known: set[str]) -> list[_Series]:
+    """Return a series for each host on which the check could not see anything, and which has no other.
+
+    What was never seen meets no target.
+    """
+    latest = tables.latest_result
+    blind = (
+        latest.c.status == Status.UNKNOWN.value,
+        latest.c.unknown != Unknown.NOTHING_TO_JUDGE.value,
+    )
+    query = select(latest.c.fingerprint, latest.c.host, latest.c.subject)
+    query = query.where(latest.c.site == site, latest.c.check_id == check, *blind)
+    rows = db.execute(query.order_by(latest.c.host, latest.c.subject)).all()
+    first: dict[str, _Series] = {}
+    for row in rows:
+        if row.host not in known:
+            first.setdefault(row.host, _Series(*row))
+    return list(first.values())
 
 
 def _most_telling(
