@@ -73,8 +73,10 @@ def run_document(
 
 
 def finding_document(one: Finding) -> dict[str, Any]:
-    """Return a finding as JSON types."""
+    """Return a finding as JSON types; without how it was seen."""
     values = dataclasses.asdict(one)
+    for kept in ("seen_of", "seen_by", "seen_as", "cause"):  # by which absence.py and alerts go
+        del values[kept]
     values["severity"] = one.severity.value
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

@@ -141,6 +141,6 @@ def completed(remedy: str, site: str, takes_site: Callable[[Sequence[str]], bool
 def program() -> str:
     """Return how this program is called: its name or, where that is not on PATH, its path."""
     own = Path(sys.argv[0])
-    if shutil.which("upkeep") or own.name != "upkeep":
+    if shutil.which("upkeep") or own.name != "upkeep" or "/" not in sys.argv[0]:
         return "upkeep"
     return str(own.absolute())

@@ -554,7 +554,6 @@ def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
         ({"whole": False}, ""),
         ({"uid": 1000}, ""),
         ({"uid": None}, ""),
-        ({"asks": "/srv"}, ""),
     ],
     ids=[
         "by hand",
@@ -565,7 +564,6 @@ def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
         "not all was seen",
         "as another user",
         "as nobody knows whom",
-        "by other parameters",
     ],
 )
 def test_what_did_not_look_ends_nothing(store: Store, other: dict[str, object], limit: str) -> None:
@@ -577,6 +575,17 @@ def test_what_did_not_look_ends_nothing(store: Store, other: dict[str, object], 
     with store.read() as db:
         (one,) = [one for one in findings.open_ones(db) if one.check_id == "disk_space"]
     assert one.status == "open"
+
+
+@on_postgresql
+def test_what_the_site_asks_for_no_more_is_retired(store: Store) -> None:
+    run(store, MONDAY, seen(full(HIGH, "/data"), at=MONDAY))
+    at = MONDAY + minutes(1)
+    run(store, at, seen(at=at, asks="/srv"))
+
+    with store.read() as db:
+        (one,) = findings.open_ones(db, everything=True)
+    assert one.status == "retired"
 
 
 @on_postgresql

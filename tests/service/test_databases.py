@@ -216,7 +216,9 @@ def test_postgresql_refuses_a_wrong_password(postgresql: Server, way: str) -> No
     assert verdict.message == 'FATAL:  password authentication failed for user "clerk"'.replace(
         "  ", " "
     )
-    assert pool(seen) is None
+    unseen = pool(seen)
+    assert unseen is not None
+    assert unseen.status is Status.UNKNOWN
     assert "wrong-canary-word" not in repr(seen)
 
 
