@@ -516,7 +516,7 @@ def _check_document(check: Check) -> dict[str, Any]:
     values = {
         field.name: getattr(check, field.name)
         for field in dataclasses.fields(check)
-        if field.name not in ("judge", "params", "parts")
+        if field.name not in ("judge", "params", "parts", "measures", "absence")
     }
     options = [dataclasses.asdict(one) for one in options_of(check.gather)]
     return values | {"limits": dataclasses.asdict(check.params), "parameters": options}
