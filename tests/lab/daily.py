@@ -80,11 +80,11 @@ BACKUP: list[Any] = [
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault to plant on a host, and what must be found: check, a part of the subject, severity."""
+    """A fault to plant on a host, and what must be found: check, a part of the subject, severity (None: unknown)."""
 
     host: str
     plant: Callable[[Fleet, Authority], object]
-    found: tuple[tuple[str, str, str], ...]
+    found: tuple[tuple[str, str, str | None], ...]
 
 
 def _write(fleet: Fleet, host: str, path: str, text: str, how: str = ">") -> None:
@@ -164,7 +164,11 @@ FAULTS = (
         (("certificate_expiry", "127.0.0.1:443", "high"),),
     ),
     Fault("web1", _renewed_but_not_reloaded, (("certificate_served", "127.0.0.1:443", "high"),)),
-    Fault("db1", _database_stopped, (("database_connect", "shop", "critical"),)),
+    Fault(
+        "db1",
+        _database_stopped,
+        (("database_connect", "shop", "critical"), ("database_pool", "shop", None)),
+    ),
     Fault(
         "db1",
         _guessing,

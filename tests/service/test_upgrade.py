@@ -175,6 +175,31 @@ def test_an_alert_that_somebody_has_stays_theirs(store: Store) -> None:
     assert causes == [key_of("disk_room", "/")]
 
 
+@pytest.mark.parametrize(
+    ("check", "now"), [("brute_force", "guessing"), ("disk_space", "disk_room")]
+)
+def test_nobody_hears_anew_of_what_is_only_called_otherwise(
+    store: Store, check: str, now: str
+) -> None:
+    """Whether hosts share a cause, or each has its own."""
+    alerter = Alerter(store, site())
+    for host in ("web1", "web2"):
+        looked(
+            store, MONDAY - minutes(60), result(Status.PASS, check=check), host=host, check=check
+        )
+    alerter.step(MONDAY - minutes(59))
+    for host in ("web1", "web2"):
+        looked(store, MONDAY, result(HIGH, check=check), host=host, check=check)
+    alerter.step(MONDAY)
+    named(store, Renamed(check, now))
+
+    with store.read() as db:
+        keys = set(db.execute(select(tables.alert_cause.c.key)).scalars())
+    hosts = ("web1", "web2")
+    shared, own = {key_of(now, "/")}, {key_of(now, "/", host) for host in hosts}
+    assert keys == (own if check == "brute_force" else shared)
+
+
 def people(store: Store) -> tuple[Any, Any]:
     with store.begin() as db:
         for name in ("ada", "bob"):

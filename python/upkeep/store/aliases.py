@@ -194,8 +194,11 @@ def _retire(db: sa.Connection, now: Mapping[str, Names]) -> None:
 def _move_causes(db: sa.Connection, names: Mapping[Names, Names]) -> None:
     """Let alerts go on knowing a cause that is called by its subject, or people would hear of it as a new one."""
     table = _table("alert_cause", "alert_id", "key")
-    same = {(old[1], old[3]): (new[1], new[3]) for old, new in names.items()}
-    keys = {key_of(*old): key_of(*new) for old, new in same.items()}
+    keys = {}
+    for old, new in names.items():
+        (_site, check, host, subject), (_, now_check, _, now_subject) = old, new
+        keys[key_of(check, subject)] = key_of(now_check, now_subject)
+        keys[key_of(check, subject, host)] = key_of(now_check, now_subject, host)
     rows = [
         row
         for some in batched(sorted(keys))

@@ -61,7 +61,8 @@ def _fill() -> None:
     """Write down the causes that open incidents have had, as told."""
     connection = op.get_bind()
     moment = sa.DateTime(timezone=True)
-    finding = sa.table("finding", sa.column("id"), sa.column("check_id"), sa.column("subject"))
+    names = ("check_id", "subject", "host")
+    finding = sa.table("finding", sa.column("id"), *map(sa.column, names))
     held = sa.table(
         "alert_finding",
         sa.column("alert_id"),
@@ -70,17 +71,18 @@ def _fill() -> None:
     )
     alert = sa.table("alert", sa.column("id"), sa.column("kind"), sa.column("closed_at", moment))
     rows = connection.execute(
-        sa.select(held.c.alert_id, finding.c.check_id, finding.c.subject, held.c.joined_at)
+        sa.select(held.c.alert_id, *[finding.c[one] for one in names], held.c.joined_at)
         .join(finding, finding.c.id == held.c.finding_id)
         .join(alert, alert.c.id == held.c.alert_id)
         .where(alert.c.closed_at.is_(None), alert.c.kind == "incident")
     )
     made = {}
     for row in rows:
-        named = json.dumps([row.check_id, row.subject])
-        key = hashlib.sha256(named.encode()).hexdigest()
         moments = {"since": row.joined_at, "told_at": row.joined_at}
-        made[row.alert_id, key] = {"alert_id": row.alert_id, "key": key, **moments}
+        # Of some checks each host is a cause of its own; which they are is not for a migration to know.
+        for named in ([row.check_id, row.subject], [row.check_id, row.subject, row.host]):
+            key = hashlib.sha256(json.dumps(named).encode()).hexdigest()
+            made[row.alert_id, key] = {"alert_id": row.alert_id, "key": key, **moments}
     if made:
         cause = sa.table(
             "alert_cause",
