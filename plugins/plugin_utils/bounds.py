@@ -53,9 +53,13 @@ def head(line: str) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if isinstance(python, str) and PYTHON.fullmatch(python):
         told["python"] = python
-    if type(clock) in (int, float) and abs(clock) < NUMBER_LIMIT:
+    if (
+        isinstance(clock, (int, float))
+        and not isinstance(clock, bool)
+        and abs(clock) < NUMBER_LIMIT
+    ):
         told["clock"] = clock
-    if type(uid) is int and 0 <= uid < UID_LIMIT:
+    if isinstance(uid, int) and not isinstance(uid, bool) and 0 <= uid < UID_LIMIT:
         told["uid"] = uid
     return told
 

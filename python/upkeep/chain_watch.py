@@ -5,7 +5,6 @@ It is read in a thread of its own. A long chain takes longer than a worker's ste
 
 from __future__ import annotations
 
-import shlex
 import socket
 import threading
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Protocol
 from upkeep import chain_end, verifying
 from upkeep.errors import StoreError
 from upkeep.installation import SIGNING, trusted_keys
+from upkeep.remedies import command, first
 from upkeep.settings import Settings
 from upkeep.site import Site
 from upkeep.store import Store, findings, own
@@ -80,7 +80,8 @@ class ChainWatch:
         with self.store.begin() as db:
             if problems:
                 more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
-                remedy = f"upkeep review verify -i {shlex.quote(site.name)}"
+                verify = command("review", "verify", site=site.name)
+                remedy = first(verify, "see all that does not hold")
                 text = f"{problems[0]}{more}"
                 own.tell(db, site.key, trouble, now, Severity.HIGH, text, remedy)
             elif self.host in findings.own_subjects(db, site.key, CHECK):

@@ -17,7 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
 from upkeep.check import CONNECTION, Check
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
 from upkeep.parameters import make_limits
-from upkeep.remedies import about, command, step
+from upkeep.remedies import about, command, first, step
 from upkeep.verdicts import Result, Status, Unknown, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
@@ -210,7 +210,7 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
     """Return the answer with a next step for all that could not be seen and has none of its own. site: its folder."""
     if not any(one.is_blind and not one.remedy for one in observed.results):
         return observed
-    look = command("doctor", site=site, limit=observed.host)
+    look = first(command("doctor", site=site, limit=observed.host), "see why")
     results = (
         replace(one, remedy=look) if one.is_blind and not one.remedy else one
         for one in observed.results

@@ -120,6 +120,16 @@ def command(name: str, *arguments: str, site: str = "", limit: str = "") -> str:
     return shlex.join(words)
 
 
+def first(line: str, words: str) -> str:
+    """Return a remedy: the command that comes first, and what it is for."""
+    return f"{line}{COMMENT}{words}"
+
+
+def after(check: str) -> str:
+    """Return the words of an unknown that follows from what another check says of the same thing."""
+    return f"fix what {check} says first"
+
+
 def completed(remedy: str, site: str, takes_site: Callable[[Sequence[str]], bool]) -> str:
     """Return a remedy whose command of ours has the program's path, where it is needed, and the site in question.
 

@@ -20,7 +20,7 @@ from upkeep.errors import UsageError
 from upkeep.installation import Installation, load_installation
 from upkeep.lacking import Lacking
 from upkeep.reason import says
-from upkeep.remedies import command
+from upkeep.remedies import command, first
 from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule import next_due, timing_of
@@ -116,7 +116,7 @@ class Reviews:
         for name, (level, text) in said.items():
             if self.told.get(name) == (level, text):
                 continue
-            remedy = command("reviews", site=self.site.name)
+            remedy = first(command("reviews", site=self.site.name), "see which")
             severity = Severity(level) if level else None
             with self.store.begin() as db:
                 own.tell(db, self.site.key, own.of(CHECK, name), now, severity, text, remedy)

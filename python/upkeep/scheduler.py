@@ -24,7 +24,7 @@ from upkeep.calendars import Calendars, calendars_of
 from upkeep.child import Child, start_upkeep
 from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.errors import ConfigurationError, UpkeepError
-from upkeep.remedies import command
+from upkeep.remedies import command, first
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
@@ -322,7 +322,7 @@ class Scheduler:
             now,
             Severity.MEDIUM,
             message,
-            command("occurrences", site=self.site_name),
+            first(command("occurrences", site=self.site_name), "see which"),
         )
 
     def _collect_debts(self, now: datetime) -> None:
@@ -437,7 +437,7 @@ class Scheduler:
         self, db: Any, one: Occurrence, procedure: Procedure, why: str, now: datetime
     ) -> None:
         """Tell of an occurrence that waited too long."""
-        remedy = command("run", one.schedule, site=self.site_name)
+        remedy = first(command("run", one.schedule, site=self.site_name), "catch up")
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
         own.tell(db, self.key, own.of(MISSED, one.schedule), now, Severity.MEDIUM, message, remedy)
 

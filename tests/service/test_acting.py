@@ -21,7 +21,7 @@ from cheap_passwords import PASSWORD, password_hash
 from service.test_alert_commands import SCHEDULE, open_one
 from service.test_alert_commands import site as site
 from service.test_serve import stored
-from sqlalchemy import select
+from sqlalchemy import select, update
 from store_samples import answer, begun, result
 
 from upkeep import clock
@@ -32,7 +32,7 @@ from upkeep.document import schema
 from upkeep.installation import load_installation
 from upkeep.roles import Role
 from upkeep.site import load_site
-from upkeep.store import acts, review_records, reviews, run_requests, runs, tables, users
+from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
 from upkeep.store.observed import add_hosts
 from upkeep.verdicts import Measure
 
@@ -237,12 +237,19 @@ def test_as_somebody_takes_their_password(staffed: Path, name: str, given: str, 
 
 
 def test_guessing_there_waits_too(staffed: Path) -> None:
-    for _try in range(5):
-        last = upkeep(staffed, "ack", "1", "--as", "boss", given="wrong\n")
-    right = upkeep(staffed, "ack", "1", "--as", "boss", given=f"{PASSWORD}\n")
+    table = tables.sign_in_attempt
+    for _try in range(sessions.FREE_FAILURES + 1):
+        assert upkeep(staffed, "ack", "1", "--as", "boss", given="wrong\n").returncode == 64
+    with closing(stored(staffed)) as store, store.begin() as db:
+        for row in db.execute(select(table)).all():
+            assert row.next_at > row.last_at
+        # Two seconds, which a slow machine may have spent already.
+        db.execute(update(table).values(next_at=clock.now() + timedelta(hours=1)))
 
-    assert "too many attempts" in last.stderr
-    assert "too many attempts" in right.stderr
+    for given in ("wrong\n", f"{PASSWORD}\n"):
+        assert (
+            "too many attempts" in upkeep(staffed, "ack", "1", "--as", "boss", given=given).stderr
+        )
 
 
 def test_as_somebody_reaches_no_further_than_their_role(staffed: Path) -> None:

@@ -98,7 +98,9 @@ def test_one_cause_blinds_four_checks_and_ends_when_all_see_again(lived: Lived) 
         "brute_force, failed_logins, login_after_failures, password_spraying see nothing since"
         f" {NOW + 20 * MINUTE:%Y-%m-%d %H:%M} UTC: no journal files were found"
     )
-    assert one.remedy == f"upkeep check brute_force -i {SITE} --limit web1"
+    assert one.remedy == (
+        f"upkeep check brute_force -i {SITE} --limit web1  # see what it cannot see"
+    )
 
     halves = logins(80, *checks[:2], sees=True).results + logins(80, *checks[2:]).results
     lived.run(80, replace(logins(80, *checks), results=halves))

@@ -488,7 +488,10 @@ def watched(site: Reviewed, watch: ChainWatch, now: datetime) -> list[tuple[str,
 
 
 def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> None:
-    watch, remedy = ChainWatch(site.store, site), f"upkeep review verify -i {site.site.name}"
+    watch, remedy = (
+        ChainWatch(site.store, site),
+        f"upkeep review verify -i {site.site.name}  # see all that does not hold",
+    )
     assert watched(site, watch, site.now) == []
     schedule = site.site.schedule.model_copy(update={"alerts": Alerts()})
     alerter = Alerter(site.store, replace(site.site, schedule=schedule))

@@ -707,8 +707,13 @@ def test_what_an_older_program_calls_unknown_was_not_seen(
 @pytest.mark.parametrize(
     ("site", "kind", "own", "step"),
     [
-        ("", Unknown.CANNOT_SEE, "", "upkeep doctor --limit web1"),
-        ("/srv/my site", Unknown.CANNOT_SEE, "", "upkeep doctor -i '/srv/my site' --limit web1"),
+        ("", Unknown.CANNOT_SEE, "", "upkeep doctor --limit web1  # see why"),
+        (
+            "/srv/my site",
+            Unknown.CANNOT_SEE,
+            "",
+            "upkeep doctor -i '/srv/my site' --limit web1  # see why",
+        ),
         ("", Unknown.CANNOT_SEE, "apt-get install openssl", "apt-get install openssl"),
         ("", Unknown.NOTHING_TO_JUDGE, "", ""),
     ],

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
-from upkeep.remedies import command
+from upkeep.remedies import command, first
 from upkeep.site import Site
 from upkeep.store import Store, outbox, own
 from upkeep.store.outbox import Due
@@ -110,7 +110,8 @@ class Sender:
             if wrong:
                 outbox.channel_failed(db, self.key, channel, wrong[-1], now)
                 message = f"does not take what it is given: {wrong[-1]}"
-                remedy = command("alerts", "test", channel, site=self.site.name)
+                test = command("alerts", "test", channel, site=self.site.name)
+                remedy = first(test, "try it again when it is put right")
                 own.tell(
                     db,
                     self.key,

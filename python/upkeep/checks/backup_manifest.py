@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
-from upkeep.remedies import quote
+from upkeep.remedies import after, quote
 from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
@@ -31,13 +31,16 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the comparison."""
     data = seen.data
     if not data["count"]:
-        return unknown("there is no backup to compare")
+        return unknown("there is no backup to compare", remedy=after("backup_fresh"))
     if data["newest"]["bytes"] is None:
         return None  # a repository: it has checksums of its own
     if "manifest" not in data:
         if "content" not in data:
             return nothing_to_judge("not compared: the site says `read: false`")
-        return unknown("not compared: the backup could not be read")
+        return unknown(
+            "not compared: the backup could not be read",
+            remedy=after("backup_readable"),
+        )
     manifest, path = data["manifest"], data["newest"]["path"]
     if manifest is None:
         missing = failed(Severity.MEDIUM, f"no checksum beside {path}")

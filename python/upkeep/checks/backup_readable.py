@@ -13,6 +13,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
+from upkeep.remedies import after
 from upkeep.verdicts import (
     Kind,
     Measure,
@@ -39,7 +40,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge what reading it gave."""
     data = seen.data
     if not data["count"]:
-        return unknown("there is no backup to read")
+        return unknown("there is no backup to read", remedy=after("backup_fresh"))
     if "content" not in data:
         return nothing_to_judge("not read: the site says `read: false`")
     content, path = data["content"], data["newest"]["path"]

@@ -12,6 +12,7 @@ from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
+from upkeep.remedies import after
 from upkeep.verdicts import (
     Kind,
     Measure,
@@ -42,7 +43,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the newest size against the trailing median."""
     data = seen.data
     if not data["count"]:
-        return unknown("there is no backup to compare")
+        return unknown("there is no backup to compare", remedy=after("backup_fresh"))
     if data["newest"]["bytes"] is None:
         return None  # a repository: snapshots have no size of their own
     size, earlier = data["newest"]["bytes"], data["earlier_bytes"]

@@ -12,6 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone
 from upkeep.readings import figure, numbers, short
+from upkeep.remedies import after
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -39,7 +40,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             return failed(
                 Severity.CRITICAL, f"no connection is left: {short(data.get('reason'), 200)}"
             )
-        return unknown(f"not asked: {short(data.get('reason') or 'no connection', 200)}")
+        reason = short(data.get("reason") or "no connection", 200)
+        return unknown(f"not asked: {reason}", remedy=after("database_connect"))
     read = numbers(data, "connections", "max_connections")
     if read is None:
         return unknown("the server did not say how many connections there are")

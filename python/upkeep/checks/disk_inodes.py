@@ -6,13 +6,13 @@ inodes (btrfs, vfat) and those mounted read-only are not judged.
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone
 from upkeep.readings import numbers
+from upkeep.remedies import about
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -33,7 +33,10 @@ class Params:
 def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     """Judge the share of inodes that is used."""
     if seen.data.get("mounted") is False:
-        return unknown("nothing is mounted there", remedy=f"mount {shlex.quote(seen.subject)}")
+        return unknown(
+            "nothing is mounted there",
+            remedy=about("mount {subject}  # it should be there", seen.subject),
+        )
     if seen.data.get("seen_as_another") is True or seen.data.get("read_only") is True:
         return None
     read = numbers(seen.data, "inodes", "inodes_free")

@@ -7,13 +7,13 @@ keeps a count of errors until it is checked with e2fsck.
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone
 from upkeep.readings import figure, short
+from upkeep.remedies import about
 from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
@@ -28,7 +28,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if data.get("seen_as_another") is True:
         return None
     if data.get("mounted") is False:
-        return unknown("nothing is mounted there", remedy=f"mount {shlex.quote(seen.subject)}")
+        return unknown(
+            "nothing is mounted there",
+            remedy=about("mount {subject}  # it should be there", seen.subject),
+        )
     if not isinstance(data.get("read_only"), bool) or not isinstance(data.get("lost_writes"), bool):
         return unknown("no mount options were given")
     if data["lost_writes"]:

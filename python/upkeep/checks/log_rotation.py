@@ -65,7 +65,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if verdict is not None:
         return replace(verdict, measures=tuple(measures))
     if age is None and data["bytes"] and policy["period"] != "size":
-        return unknown("no archive, and the file system does not keep when the log was made")
+        return unknown(
+            "no archive, and the file system does not keep when the log was made",
+            remedy="nothing to do until it is rotated for the first time",
+        )
     since = f"collecting for {_days(age)}, " if age is not None else ""
     limit = f"{policy['period']}, " if policy["period"] != "size" else ""
     return passed(f"{since}{limit}{data['archives']} archives", *measures)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 
 from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.check import load
-from upkeep.remedies import command
+from upkeep.remedies import command, first
 from upkeep.store import blind_spots, findings, tables
 from upkeep.store.observed import latest_row, passed_row
 from upkeep.store.statements import Values, batched, upsert
@@ -106,7 +106,7 @@ def _fail_and_pass(
 
 
 def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Values:
-    look = command("check", one.checks[0], site=site, limit=host)
+    look = first(command("check", one.checks[0], site=site, limit=host), "see what it cannot see")
     return {
         "run_id": run_id,
         "fingerprint": fingerprint(site, findings.BLIND, host, name(one.subject)),

@@ -22,7 +22,7 @@ from upkeep.errors import StoreError
 from upkeep.finding import Sighting
 from upkeep.judge import EVERYTHING
 from upkeep.observed import Due, Observed, Outcome, Request, Seen
-from upkeep.remedies import command
+from upkeep.remedies import command, first
 from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
@@ -328,7 +328,7 @@ def _connection_rows(
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
             "message": told(answer.message),
-            "remedy": command("doctor", site=site, limit=host),
+            "remedy": first(command("doctor", site=site, limit=host), "see why"),
             "observed_at": answer.observed_at,
         }
 

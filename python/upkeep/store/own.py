@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from upkeep.remedies import command
+from upkeep.remedies import command, first
 from upkeep.store import findings, occurrences, runs, tables
 from upkeep.store.occurrences import Debt, Occurrence
 from upkeep.store.runs import Run
@@ -91,7 +91,7 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
     if one.state == occurrences.FAILED:
         begun = ("show", str(one.run_id)) if one.run_id else ("run", one.schedule)
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
-        remedy = command(*begun, site=one.site)
+        remedy = first(command(*begun, site=one.site), "see why")
         tell(db, one.site, of("run_failed", one.schedule), now, Severity.HIGH, message, remedy)
     elif one.state in (occurrences.DONE, occurrences.PARTIAL):
         tell(db, one.site, of("run_failed", one.schedule), now)
@@ -105,14 +105,14 @@ def tell_behind(
 
     Each of a few is a finding; many are one, or a network that is down would be thousands.
     """
-    first = min(those, key=lambda one: (one.due_at, one.host))
-    due = f"{title}, due {first.due_at:%Y-%m-%d %H:%M} UTC"
-    run = command("run", first.schedule, site=site_name)
+    oldest = min(those, key=lambda one: (one.due_at, one.host))
+    due = f"{title}, due {oldest.due_at:%Y-%m-%d %H:%M} UTC"
+    run = first(command("run", oldest.schedule, site=site_name), "catch up")
 
     def say(host: str, who: str, remedy: str) -> None:
-        behind = of("occurrence_missed", first.schedule, host)
+        behind = of("occurrence_missed", oldest.schedule, host)
         message = f"{due}: {who} had not caught up when the next one was due"
-        tell(db, first.site, behind, now, Severity.MEDIUM, message, remedy)
+        tell(db, oldest.site, behind, now, Severity.MEDIUM, message, remedy)
 
     if len(those) > NAMED_HOSTS:
         say(MANY_HOSTS, _counted([one.host for one in those]), run)

@@ -37,7 +37,10 @@ def test_comparison(state: str, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("data", "verdict"),
     [
-        ({"count": 0, "newest": None}, unknown("there is no backup to compare")),
+        (
+            {"count": 0, "newest": None},
+            unknown("there is no backup to compare", remedy="fix what backup_fresh says first"),
+        ),
         ({"count": 1, "newest": {"path": "restic", "bytes": None}}, None),
         (
             {"count": 1, "newest": {"path": "/b/a", "bytes": 1}},
@@ -45,7 +48,10 @@ def test_comparison(state: str, verdict: Verdict) -> None:
         ),
         (
             {"count": 1, "newest": {"path": "/b/a", "bytes": 1}, "content": {"state": "unread"}},
-            unknown("not compared: the backup could not be read"),
+            unknown(
+                "not compared: the backup could not be read",
+                remedy="fix what backup_readable says first",
+            ),
         ),
     ],
     ids=["no backup", "a repository", "not to be read", "not read"],

@@ -71,4 +71,6 @@ def test_not_read_is_unknown_and_so_is_no_backup() -> None:
 
     assert judge(unread, Params(), NOW) == nothing_to_judge("not read: the site says `read: false`")
     none = Observation("shop", {"count": 0, "newest": None})
-    assert judge(none, Params(), NOW) == unknown("there is no backup to read")
+    assert judge(none, Params(), NOW) == unknown(
+        "there is no backup to read", remedy="fix what backup_fresh says first"
+    )

@@ -54,5 +54,7 @@ def test_a_repository_has_no_result_and_no_backup_is_unknown() -> None:
     none = Observation("shop", {"count": 0, "newest": None})
     repository = Observation("shop", {"count": 1, "newest": {"path": "snapshot", "bytes": None}})
 
-    assert judge(none, Params(), NOW) == unknown("there is no backup to compare")
+    assert judge(none, Params(), NOW) == unknown(
+        "there is no backup to compare", remedy="fix what backup_fresh says first"
+    )
     assert judge(repository, Params(), NOW) is None

@@ -56,7 +56,10 @@ def test_messages_state_value_and_limit() -> None:
     ("seen", "verdict"),
     [
         (database(1, kind="sqlite"), None),
-        (database(1, connected=False), unknown("not asked: no connection")),
+        (
+            database(1, connected=False),
+            unknown("not asked: no connection", remedy="fix what database_connect says first"),
+        ),
         (
             database(1, connected=False, saturated=True, reason="ERROR 1040"),
             failed(Severity.CRITICAL, "no connection is left: ERROR 1040"),
