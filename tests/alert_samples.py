@@ -10,13 +10,13 @@ from typing import Any
 
 from store_samples import SITE, answer, begun, result
 
-from upkeep.observed import Due, Observed, Outcome, Request
+from upkeep.model.answer import Due, Observed, Outcome, Request
+from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.schedule_file import Schedule
 from upkeep.settings import Settings
 from upkeep.site import Site
 from upkeep.store import Store, runs
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Result, Severity, Status
 
 DISKS = "file systems"
 MONDAY = datetime(2030, 6, 3, 12, 0, tzinfo=UTC)

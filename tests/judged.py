@@ -11,9 +11,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import to_wi
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, payload
 from upkeep.check import load
 from upkeep.judge import judge_answer
-from upkeep.observed import Due, Request
+from upkeep.model.answer import Due, Request
+from upkeep.model.verdicts import Result
 from upkeep.parameters import split, validate
-from upkeep.verdicts import Result
 
 
 def judged(entry: dict[str, Any], host: Host) -> list[Result]:

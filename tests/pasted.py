@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from upkeep import remedies
+from upkeep.model import remedies
 
 PROGRAMS = frozenset(
     [

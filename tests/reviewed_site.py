@@ -17,16 +17,16 @@ from upkeep import agent
 from upkeep.calendars import calendars_of
 from upkeep.due import occurrences_of
 from upkeep.installation import load_installation
-from upkeep.observed import Observed, Outcome
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Result
 from upkeep.reviewing import By, Given, Reviews, sign
 from upkeep.reviews import Form, Signature, Standing, Verdict, standing
-from upkeep.roles import Role
 from upkeep.schedule import due_times, timing_of
 from upkeep.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.observed import add_hosts
 from upkeep.store.occurrences import Occurrence
-from upkeep.verdicts import Result
 
 __all__ = ["PASSWORD", "Reviewed", "password_hash", "write_site"]
 AFTER = timedelta(minutes=15)

@@ -11,8 +11,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from upkeep import agent, clock
-from upkeep.observed import Observed, Outcome
+from upkeep import agent
+from upkeep.model import clock
+from upkeep.model.answer import Observed, Outcome
 from upkeep.store import Store, occurrences, open_store, runs
 from upkeep.store.observed import add_hosts
 

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from upkeep import agent, clock
-from upkeep.observed import Observed, Outcome
+from upkeep import agent
+from upkeep.model import clock
+from upkeep.model.answer import Observed, Outcome
 from upkeep.scheduler import Scheduler
 from upkeep.site import Site
 from upkeep.store import occurrences, open_store, runs

@@ -8,9 +8,9 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.judge import evidence_hash
-from upkeep.observed import Due, Observed, Outcome, Request, Seen
+from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
+from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.store.runs import RunStart
-from upkeep.verdicts import Measure, Result, Severity, Status, Unknown
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 SITE = "/srv/site"

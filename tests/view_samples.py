@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.observed import Observed, Outcome, Seen
-from upkeep.verdicts import Measure, Result, Severity, Status
+from upkeep.model.answer import Observed, Outcome, Seen
+from upkeep.model.verdicts import Measure, Result, Severity, Status
 from upkeep.view.model import HostInRun, RunSummary, Tally
 from upkeep.view.report import write_report
 

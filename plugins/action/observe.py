@@ -25,10 +25,10 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import Bounds
 try:
     from upkeep.check import load
     from upkeep.judge import EVERYTHING, judge_answer, unseen
-    from upkeep.observed import Due, Observed, Outcome, Request, to_json
+    from upkeep.model.answer import Due, Observed, Outcome, Request, to_json
+    from upkeep.model.text import safe, status_sign
+    from upkeep.model.verdicts import Severity, Status
     from upkeep.parameters import ParameterError, find, merge_entries, split, validate
-    from upkeep.verdicts import Severity, Status
-    from upkeep.view.text import safe, status_sign
 except ImportError as exc:
     MISSING: str | None = str(exc)
 else:

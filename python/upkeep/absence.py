@@ -21,7 +21,7 @@ from datetime import datetime
 from upkeep.check import Absence, Check, Meaning
 from upkeep.finding import Finding, Kind, Moved, State, Transition, retired
 from upkeep.judge import EVERYTHING
-from upkeep.observed import Observed, Request
+from upkeep.model.answer import Observed, Request
 
 NOT_AMONG = "is not among what the site asks for any more"
 NOT_JUDGED = "is there, and the check does not judge it any more"

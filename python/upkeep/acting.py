@@ -13,11 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from upkeep import caller, clock
+from upkeep import caller
 from upkeep.account import known_name, name_of
 from upkeep.actions import RULES, Action, Needs, refusal, words_of
-from upkeep.errors import UpkeepError, UsageError
-from upkeep.roles import Role
+from upkeep.model import clock
+from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, acts, sessions, users
 

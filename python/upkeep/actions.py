@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from upkeep.roles import Role
+from upkeep.model.roles import Role
 
 
 class Action(Enum):

@@ -23,20 +23,21 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import account, child, clock, kept_files, machines, runner
+from upkeep import account, child, kept_files, machines, runner
 from upkeep.blindness import Look, look_of
-from upkeep.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.inventory import read_inventory
 from upkeep.judge import with_next_steps
 from upkeep.leftover import LeftOver
-from upkeep.observed import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
+from upkeep.model import clock
+from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
+from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
+from upkeep.model.stored_text import name
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.run_end import Reason
 from upkeep.settings import why_not_private
 from upkeep.store import Store, absent, blind, leases, occurrences, own, run_requests, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
-from upkeep.store.texts import name
 
 LEASE_POLL_SECONDS = 1.0
 OWN_PLAYBOOKS = "astral.upkeep."

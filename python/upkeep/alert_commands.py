@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, clock, silencing
+from upkeep import acting, silencing
 from upkeep.actions import Action
 from upkeep.alerts import channels, messages
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.channels import Parcel
 from upkeep.alerts.model import Alert
 from upkeep.document import alert_document, dumps, plain
-from upkeep.errors import UpkeepError, UsageError
 from upkeep.fields import seconds_of
+from upkeep.model import clock
+from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.stored_text import name
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.silences import Scope
 from upkeep.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
-from upkeep.store.texts import name
 from upkeep.view import alerts as view
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen

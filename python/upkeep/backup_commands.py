@@ -7,14 +7,15 @@ import re
 import sys
 from pathlib import Path
 
-from upkeep import acting, chain_end, clock
-from upkeep.errors import UsageError
+from upkeep import acting, chain_end
 from upkeep.installation import SIGNING, load_installation, trusted_keys
-from upkeep.remedies import command
+from upkeep.model import clock
+from upkeep.model.errors import UsageError
+from upkeep.model.remedies import command
+from upkeep.model.text import size
 from upkeep.site import settings_of
 from upkeep.store import acts, backup, open_store
 from upkeep.view.screen import Screen
-from upkeep.view.text import size
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 

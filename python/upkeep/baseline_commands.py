@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import baselining, clock
+from upkeep import baselining
 from upkeep.actions import Action
 from upkeep.baselines import Better, Proposal, Series, compared
 from upkeep.document import dumps, plain
-from upkeep.errors import UsageError
 from upkeep.installation import load_installation
+from upkeep.model import clock
+from upkeep.model.errors import UsageError
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.review_commands import by_password

@@ -10,9 +10,9 @@ from datetime import datetime
 from upkeep import chain_end
 from upkeep.actions import Action, refusal
 from upkeep.baselines import Baseline, Better, Proposal, Series
-from upkeep.errors import UsageError
 from upkeep.installation import Installation
-from upkeep.reason import says
+from upkeep.model.errors import UsageError
+from upkeep.model.reason import says
 from upkeep.reviewing import By
 from upkeep.store import Store, acts, baselines, records
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from upkeep.observed import Observed, Outcome
-from upkeep.verdicts import Severity
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.verdicts import Severity
 
 LOOKS = 3
 LEAST = timedelta(minutes=30)

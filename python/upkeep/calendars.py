@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from upkeep import schedule as rules
 from upkeep import words
-from upkeep.errors import ConfigurationError
 from upkeep.fields import DAYS
+from upkeep.model.errors import ConfigurationError
 from upkeep.schedule_file import BusinessHours as Hours
 from upkeep.schedule_file import Schedule, Span
 

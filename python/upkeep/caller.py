@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 
 _NAME: ContextVar[str] = ContextVar("as_whom", default="")
 

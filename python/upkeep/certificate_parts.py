@@ -24,8 +24,8 @@ from upkeep.certificates import (
     names,
     validity,
 )
+from upkeep.model.verdicts import Status, Verdict, unknown
 from upkeep.readings import short
-from upkeep.verdicts import Status, Verdict, unknown
 
 LEAF = "leaf"
 AUTHORITY = "authority"

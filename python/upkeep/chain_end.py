@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.signatures import Signed, digest
 from upkeep.store import Store, records
 

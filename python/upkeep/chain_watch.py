@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from upkeep import chain_end, verifying
-from upkeep.errors import StoreError
 from upkeep.installation import SIGNING, trusted_keys
-from upkeep.remedies import command, first
+from upkeep.model.errors import StoreError
+from upkeep.model.remedies import command, first
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity
 from upkeep.settings import Settings
 from upkeep.site import Site
 from upkeep.store import Store, findings, own
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity
 
 CHECK = "record_chain"
 EACH = timedelta(days=1)

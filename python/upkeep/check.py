@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.verdicts import Kind, Verdict
+from upkeep.model.verdicts import Kind, Verdict
 
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""

@@ -15,7 +15,7 @@ import typer
 from upkeep import child
 from upkeep.actions import Action
 from upkeep.command_action import does
-from upkeep.errors import INTERRUPTED, UpkeepError, UsageError
+from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.
 
@@ -148,7 +148,7 @@ def _unexpected(exc: Exception, *, debug: bool) -> int:
 
 def _complain(error: BaseException, status: int) -> int:
     """Print an error in two lines at most."""
-    from upkeep.remedies import completed
+    from upkeep.model.remedies import completed
     from upkeep.view.lists import print_error
     from upkeep.view.screen import Screen
 

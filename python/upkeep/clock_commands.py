@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import sys
 
-from upkeep import acting, clock
+from upkeep import acting
 from upkeep.actions import Action
+from upkeep.model import clock
 from upkeep.site import load_site
 from upkeep.store import open_store
 from upkeep.timekeeper import Timekeeper

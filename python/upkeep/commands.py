@@ -14,12 +14,11 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from upkeep import acting, agent, clock, exit_status, parameters
+from upkeep import acting, agent, exit_status, parameters
 from upkeep.actions import Action
 from upkeep.check import Check, load
 from upkeep.document import dumps, finding_document, run_document
 from upkeep.documentation import options_of
-from upkeep.errors import UpkeepError, UsageError
 from upkeep.host_limit import absolute_limit
 from upkeep.judge import judge_again, with_next_steps
 from upkeep.kept_files import (
@@ -29,16 +28,18 @@ from upkeep.kept_files import (
     sweep_workspaces,
 )
 from upkeep.limits import limits_now
-from upkeep.observed import Observed
+from upkeep.model import clock
+from upkeep.model.answer import Observed
+from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.remedies import command
+from upkeep.model.verdicts import Status
 from upkeep.parameters import ParameterError, nearest
-from upkeep.remedies import command
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings, passed_over
 from upkeep.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.timekeeper import Timekeeper
-from upkeep.verdicts import Status
 from upkeep.view import lists
 from upkeep.view import model as shown
 from upkeep.view.left_out import say_older

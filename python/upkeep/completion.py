@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 from upkeep.reviews import Standing, Verdict
 from upkeep.run_end import Reason
 from upkeep.schedule_file import Schedule

@@ -28,14 +28,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 from upkeep import account, parameters, site_lint, templates
 from upkeep.check import load
-from upkeep.errors import ConfigurationError, UpkeepError
 from upkeep.inventory import hosts_of, read_listing
 from upkeep.log_verdicts import UNREAD_SHARE
 from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
-from upkeep.observed import OWN_HOST, OWN_NAME
+from upkeep.model.answer import OWN_HOST, OWN_NAME
+from upkeep.model.errors import ConfigurationError, UpkeepError
+from upkeep.model.remedies import command, program
 from upkeep.parameters import ParameterError
-from upkeep.remedies import command, program
 from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.timekeeper import Timekeeper

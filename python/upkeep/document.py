@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import readable
 from upkeep import exit_status
-from upkeep.observed import Outcome, result_to_json
-from upkeep.verdicts import Result, Severity
+from upkeep.model.answer import Outcome, result_to_json
+from upkeep.model.verdicts import Result, Severity
 from upkeep.view.model import HostInRun, RunSummary
 
 if TYPE_CHECKING:

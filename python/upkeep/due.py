@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from upkeep.calendars import Calendars
+from upkeep.model.stored_text import LIMIT_CHARACTERS
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, begins_at, due_times, next_due
 from upkeep.schedule_file import Procedure
 from upkeep.store import occurrences
 from upkeep.store.occurrences import Debt, New, Occurrence
-from upkeep.store.texts import LIMIT_CHARACTERS
 
 GRACE_SECONDS = 60.0
 """What is found later than this was missed: no driver was there."""

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from upkeep.errors import StoreError
-from upkeep.observed import OWN_HOST
+from upkeep.model.answer import OWN_HOST
+from upkeep.model.errors import StoreError
 
 OBSERVE = "astral.upkeep.observe"
 """The only action whose results are observations."""

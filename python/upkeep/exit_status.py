@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from upkeep.errors import INTERRUPTED
-from upkeep.verdicts import Severity
+from upkeep.model.errors import INTERRUPTED
+from upkeep.model.verdicts import Severity
 from upkeep.view.model import Counts, RunSummary
 
 OK = 0

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import words
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.schedule import ANCHOR, Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure, Schedule, Span
 

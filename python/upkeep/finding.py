@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from upkeep.verdicts import Severity, Status
+from upkeep.model.verdicts import Severity, Status
 from upkeep.waivers import Waiver, why_not_any_more
 
 

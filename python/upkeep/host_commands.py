@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, clock
+from upkeep import acting
 from upkeep.actions import Action
 from upkeep.document import dumps, plain
-from upkeep.errors import UsageError
+from upkeep.model import clock
+from upkeep.model.errors import UsageError
+from upkeep.model.stored_text import name
+from upkeep.model.text import counted
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.store import absent
-from upkeep.store.texts import name
 from upkeep.view.absent import print_absent
 from upkeep.view.screen import Screen
-from upkeep.view.text import counted
 
 
 def list_absent(inventory: str, *, as_json: bool) -> None:

@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from upkeep.errors import UsageError
-from upkeep.store.texts import LIMIT_CHARACTERS, told
+from upkeep.model.errors import UsageError
+from upkeep.model.stored_text import LIMIT_CHARACTERS, told
 
 _FILE = re.compile(r"(?P<before>(?:^|[,:])\s*@)(?P<file>[^,:]*)")
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 from upkeep.schedule_file import Schedule
 
 EXAMPLE = Path(__file__).parent / "data" / "example"

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from upkeep import signatures
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.settings import Settings
 
 SIGNING = "signing"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep import child
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 
 TIMEOUT_SECONDS = 120
 PROGRAM = Path(sys.executable).parent / "ansible-inventory"

@@ -18,8 +18,8 @@ from upkeep import parameters
 from upkeep.check import load
 from upkeep.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
 from upkeep.inventory import ENVIRONMENT, PROGRAM, hosts_of
+from upkeep.model.remedies import command
 from upkeep.parameters import ParameterError, has_template, is_template, nearest
-from upkeep.remedies import command
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark
 from upkeep.site import READ, Definition

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from upkeep.observed import Outcome
+from upkeep.model.answer import Outcome
 from upkeep.targets import state_of
 
 NAMED = 10

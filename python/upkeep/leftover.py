@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from upkeep import clock
-from upkeep.observed import Observed, from_json
+from upkeep.model import clock
+from upkeep.model.answer import Observed, from_json
 from upkeep.refusals import Refusals
 from upkeep.store import Store, runs
 from upkeep.store.observed import add_host

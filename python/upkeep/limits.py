@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets
 from upkeep import parameters
 from upkeep.check import load
-from upkeep.observed import Due, Observed
+from upkeep.model.answer import Due, Observed
 from upkeep.parameters import ParameterError
 
 Asked = tuple[str, str]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 USED_WITHIN = timedelta(days=7)
 """A log that was only found, and had no line for so long, is not in use."""

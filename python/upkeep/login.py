@@ -15,7 +15,7 @@ from pathlib import Path
 import paramiko
 
 from upkeep import child
-from upkeep.errors import UpkeepError
+from upkeep.model.errors import UpkeepError
 from upkeep.ways import CONNECT_SECONDS, Way, known_keys
 
 BANNER_SECONDS = 8.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.store import Store, runs
 from upkeep.store.figures import Figures, figures
 

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import clock
 from upkeep.document import dumps
+from upkeep.model import clock
+from upkeep.model.text import ago, exact
 from upkeep.opened import opened
 from upkeep.store import occurrences
 from upkeep.view.left_out import say_older
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import Screen
-from upkeep.view.text import ago, exact
 
 AHEAD = timedelta(days=1)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.schedule_file import Schedule, readable_parts
 from upkeep.site import EMBEDDED, SCHEDULE, Site, load_site, settings_of
 from upkeep.store import Store, open_store

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from upkeep import signatures
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 from upkeep.reviewing import file_name
 from upkeep.signatures import Signed
 from upkeep.store import files, observed, runs

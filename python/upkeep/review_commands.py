@@ -15,7 +15,6 @@ from upkeep import (
     acting,
     caller,
     chain_end,
-    clock,
     record_export,
     reviewing,
     reviews,
@@ -25,8 +24,10 @@ from upkeep import (
 from upkeep.actions import Action
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
-from upkeep.errors import UpkeepError, UsageError
 from upkeep.installation import SIGNING, load_installation, trusted_keys
+from upkeep.model import clock
+from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.text import counted
 from upkeep.opened import opened
 from upkeep.parameters import nearest
 from upkeep.reviewing import By, Given
@@ -38,7 +39,6 @@ from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
-from upkeep.view.text import counted
 
 SOON = timedelta(days=7)
 EVERY = 1_000_000

@@ -16,11 +16,13 @@ from sqlalchemy import Connection
 
 from upkeep import chain_end, lacking, reviews, targets
 from upkeep.calendars import Calendars, calendars_of
-from upkeep.errors import UsageError
 from upkeep.installation import Installation, load_installation
 from upkeep.lacking import Lacking
-from upkeep.reason import says
-from upkeep.remedies import command, first
+from upkeep.model.errors import UsageError
+from upkeep.model.reason import says
+from upkeep.model.remedies import command, first
+from upkeep.model.stored_text import shown
+from upkeep.model.verdicts import Severity
 from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule import next_due, timing_of
@@ -40,9 +42,7 @@ from upkeep.store import (
 from upkeep.store import reviews as stored
 from upkeep.store.occurrences import Occurrence
 from upkeep.store.reviews import Kept, New
-from upkeep.store.texts import shown
 from upkeep.store.users import User
-from upkeep.verdicts import Severity
 
 STEP_SECONDS = 15.0
 MOST_FILES = 10

@@ -18,9 +18,9 @@ from upkeep.actions import Action
 from upkeep.calendars import BusinessHours
 from upkeep.fields import within
 from upkeep.lacking import Lacking
-from upkeep.reason import says
+from upkeep.model.reason import says
+from upkeep.model.roles import Role
 from upkeep.review_chain import VERSION
-from upkeep.roles import Role
 from upkeep.run_end import Reason
 from upkeep.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
 from upkeep.store import occurrences

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import clock, inventory_lint
+from upkeep import inventory_lint
 from upkeep.calendars import calendars_of
 from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
-from upkeep.errors import UpkeepError, UsageError
 from upkeep.inventory import read_static
-from upkeep.remedies import command
+from upkeep.model import clock
+from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.remedies import command
 from upkeep.schedule_lint import Remark, lint
 from upkeep.simulate import simulate
 from upkeep.site import SCHEDULE, Site, definitions, load_site

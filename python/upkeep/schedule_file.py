@@ -21,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from upkeep.errors import ConfigurationError
 from upkeep.expectations import expected
 from upkeep.fields import (
     CheckId,
@@ -37,6 +36,7 @@ from upkeep.fields import (
     Variable,
     Zone,
 )
+from upkeep.model.errors import ConfigurationError
 from upkeep.parameters import nearest
 from upkeep.yaml_file import Key, YamlFile, parse, read
 

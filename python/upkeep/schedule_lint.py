@@ -17,15 +17,15 @@ from upkeep import reviews, rota
 from upkeep.alerts.severities import team_of
 from upkeep.calendars import Calendars, span_timing
 from upkeep.check import load
-from upkeep.errors import ConfigurationError
 from upkeep.fields import within
+from upkeep.model.errors import ConfigurationError
+from upkeep.model.remedies import command
+from upkeep.model.verdicts import Kind
 from upkeep.parameters import nearest
-from upkeep.remedies import command
 from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
 from upkeep.schedule_file import Schedule, Target, parse_schedule
 from upkeep.store import findings, own
 from upkeep.targets import target_of
-from upkeep.verdicts import Kind
 from upkeep.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)

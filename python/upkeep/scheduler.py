@@ -19,20 +19,21 @@ from typing import Any
 
 import psutil
 
-from upkeep import account, agent, clock, settings
+from upkeep import account, agent, settings
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.child import Child, start_upkeep
 from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
-from upkeep.errors import ConfigurationError, UpkeepError
-from upkeep.remedies import command, first
+from upkeep.model import clock, stored_text
+from upkeep.model.errors import ConfigurationError, UpkeepError
+from upkeep.model.remedies import command, first
+from upkeep.model.verdicts import Severity
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, next_due, timing_of
 from upkeep.schedule_file import Procedure
 from upkeep.schedule_lint import Remark, readings
 from upkeep.site import SCHEDULE, Site, absolute, load_site
-from upkeep.store import Store, drivers, findings, occurrences, own, runs, texts
+from upkeep.store import Store, drivers, findings, occurrences, own, runs
 from upkeep.store.occurrences import Debt, New, Occurrence
-from upkeep.verdicts import Severity
 
 STEP_SECONDS = 1.0
 REREAD_SECONDS = 5.0
@@ -222,10 +223,12 @@ class Scheduler:
         """Tell of each entry that cannot be used, or is read in two ways; and when it is right, whoever told of it."""
         remedy = f"{command('schedule', 'lint', site=self.site_name)}  # and fix what it says"
         wrong = {
-            texts.name(one.about): (Severity.LOW, f"{one.about} {one.text}", one.remedy)
+            stored_text.name(one.about): (Severity.LOW, f"{one.about} {one.text}", one.remedy)
             for one in self.doubts
         }
-        wrong.update({texts.name(_entry_of(one)): (Severity.HIGH, one, remedy) for one in problems})
+        wrong.update(
+            {stored_text.name(_entry_of(one)): (Severity.HIGH, one, remedy) for one in problems}
+        )
         with self.store.begin() as db:
             holds = drivers.active_revision(db, self.key) == self.revision
             fixed = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
@@ -259,7 +262,7 @@ class Scheduler:
     def _goodbye(self, db: Any, one: drivers.Driver, now: datetime) -> None:
         """Forget a driver; what it has read is nobody's trouble any more."""
         drivers.goodbye(db, one.id)
-        if texts.name(one.host) in findings.own_subjects(db, self.key, REVISION):
+        if stored_text.name(one.host) in findings.own_subjects(db, self.key, REVISION):
             own.tell(db, self.key, own.Trouble(REVISION, one.host), now)
 
     def _end_far_run(self, db: Any, run_id: int, now: datetime) -> None:

@@ -34,9 +34,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch
-from upkeep import account, child, clock
-from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep import account, child
 from upkeep.installation import load_installation
+from upkeep.model import clock
+from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site

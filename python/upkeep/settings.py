@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from upkeep import account
-from upkeep.errors import ConfigurationError
 from upkeep.expectations import expected
+from upkeep.model.errors import ConfigurationError
 from upkeep.parameters import nearest
 from upkeep.trust import GROUPS, trusted
 

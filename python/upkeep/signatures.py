@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from upkeep.errors import ConfigurationError, StoreError
+from upkeep.model.errors import ConfigurationError, StoreError
 
 NAMESPACE = "record@upkeep"
 BACKUP = "backup@upkeep"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from upkeep.actions import Action
-from upkeep.reason import says
+from upkeep.model.reason import says
 from upkeep.waivers import Who, refuse_other
 from upkeep.waivers import refuse_actor as refuse_actor
 from upkeep.width import Watched, Width, is_exact, measure, names_nothing

@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from upkeep import silences, waiving
 from upkeep.actions import Action
 from upkeep.alerts.severities import by_name_only
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
+from upkeep.model.stored_text import name
 from upkeep.schedule_file import Schedule
 from upkeep.silences import Scope, Silence
 from upkeep.store import Store, alerts, users
 from upkeep.store import silences as stored
-from upkeep.store.texts import name
 from upkeep.waiving import By, HasSchedule
 from upkeep.width import Width
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from upkeep import parameters
 from upkeep.check import load as load_checks
-from upkeep.errors import ConfigurationError, UsageError
 from upkeep.fields import ROLES, is_inside
-from upkeep.observed import OWN_HOST, OWN_NAME
+from upkeep.model.answer import OWN_HOST, OWN_NAME
+from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.settings import Settings, load_settings

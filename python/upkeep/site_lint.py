@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from upkeep import clock, inventory_lint
+from upkeep import inventory_lint
 from upkeep.alerts.deliver import FORBIDDEN
-from upkeep.errors import UpkeepError
 from upkeep.inventory import hosts_of
-from upkeep.observed import OWN_HOST
+from upkeep.model import clock
+from upkeep.model.answer import OWN_HOST
+from upkeep.model.errors import UpkeepError
+from upkeep.model.remedies import command
 from upkeep.parameters import nearest
-from upkeep.remedies import command
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark, reach
 from upkeep.settings import URLS

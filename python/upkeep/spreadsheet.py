@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from upkeep.verdicts import Result
-from upkeep.view.text import safe
+from upkeep.model.text import safe
+from upkeep.model.verdicts import Result
 
 COLUMNS = (
     "host", "check", "subject", "status", "severity", "message", "remedy", "controls", "observed_at",

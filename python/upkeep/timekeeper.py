@@ -14,12 +14,22 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from upkeep import agent, clock
-from upkeep.clock import STEP_SECONDS, SURE_SECONDS, Known, Sample, Trust, Witness, believe, span
-from upkeep.remedies import command
+from upkeep import agent
+from upkeep.model import clock
+from upkeep.model.clock import (
+    STEP_SECONDS,
+    SURE_SECONDS,
+    Known,
+    Sample,
+    Trust,
+    Witness,
+    believe,
+    span,
+)
+from upkeep.model.remedies import command
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity
 from upkeep.store import Store, clocks, findings, own
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity
 
 LOOK_SECONDS, LOOK_STEPPED_SECONDS = 10.0, 1.0
 """How long a clock that goes on as it did is not written down, and what others have found is not read."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from upkeep import account
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 
 GROUPS = "UPKEEP_TRUSTED_GROUPS"
 MOST_LINKS = 40

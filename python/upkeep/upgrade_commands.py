@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import clock
 from upkeep.check import load
-from upkeep.errors import StoreError
 from upkeep.finding import State
 from upkeep.installation import load_installation
 from upkeep.judge import judge_again, with_next_steps
-from upkeep.remedies import command
+from upkeep.model import clock
+from upkeep.model.errors import StoreError
+from upkeep.model.remedies import command
+from upkeep.model.text import counted
 from upkeep.settings import Settings
 from upkeep.site import settings_of
 from upkeep.store import (
@@ -31,7 +32,6 @@ from upkeep.store import (
     upgrade as upgrade_schema,
 )
 from upkeep.view.screen import Screen
-from upkeep.view.text import counted
 
 BACKUPS = "backups"
 """The folder of backups made before an upgrade, in the state folder."""

@@ -6,17 +6,18 @@ import getpass
 import sys
 from pathlib import Path
 
-from upkeep import acting, clock
+from upkeep import acting
 from upkeep.actions import Action
-from upkeep.errors import ConfigurationError, UpkeepError, UsageError
+from upkeep.model import clock
+from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
+from upkeep.model.remedies import command
+from upkeep.model.roles import Role
+from upkeep.model.text import ago
 from upkeep.parameters import nearest
-from upkeep.remedies import command
-from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.site import settings_of
 from upkeep.store import Store, open_store, users
 from upkeep.view.screen import Screen
-from upkeep.view.text import ago
 
 MISSING = "pip install 'upkeep[web]'"
 

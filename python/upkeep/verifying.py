@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select
 
 from upkeep import chain_end, review_chain, reviews
 from upkeep.chain_end import End
+from upkeep.model.text import counted
 from upkeep.review_chain import Event, Known
 from upkeep.reviews import Signature
 from upkeep.signatures import Signed, broken, holds
 from upkeep.store import files, records, review_records, tables
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import UNREADABLE, Kept
-from upkeep.view.text import counted
 
 RAW_AT_ONCE = 20
 """What hosts said may be large: so many of it are in memory."""

@@ -7,22 +7,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, clock, waiving
+from upkeep import acting, waiving
 from upkeep.actions import Action
 from upkeep.document import dumps, waiver_document
-from upkeep.errors import UsageError
 from upkeep.fields import seconds_of
+from upkeep.model import clock
+from upkeep.model.errors import UsageError
+from upkeep.model.remedies import command
+from upkeep.model.stored_text import name
+from upkeep.model.text import counted, exact
+from upkeep.model.verdicts import Severity
 from upkeep.opened import opened
 from upkeep.parameters import nearest
-from upkeep.remedies import command
 from upkeep.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity
 from upkeep.view import waivers as view
 from upkeep.view.screen import Screen
-from upkeep.view.text import counted, exact
 from upkeep.waivers import Scope
 from upkeep.waiving import By
 

@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep.actions import Action, refusal, words_of
-from upkeep.reason import says
-from upkeep.roles import Role
-from upkeep.verdicts import Severity
+from upkeep.model.reason import says
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity
 from upkeep.width import Watched, Width, is_exact, measure, names_nothing
 
 LONGEST = timedelta(days=90)

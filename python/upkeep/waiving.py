@@ -14,16 +14,16 @@ from sqlalchemy import Connection
 
 from upkeep import check, waivers
 from upkeep.alerts.severities import by_name_only
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
+from upkeep.model.roles import Role
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity
 from upkeep.parameters import nearest
-from upkeep.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.site import Site
 from upkeep.store import Store, acts, findings, own, users
 from upkeep.store import waivers as stored
-from upkeep.store.texts import name
 from upkeep.store.users import User
-from upkeep.verdicts import Severity
 from upkeep.waivers import Scope, Waiver, Who
 
 STEP_SECONDS = 15.0

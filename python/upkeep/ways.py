@@ -18,7 +18,7 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from upkeep import account, child
-from upkeep.errors import UpkeepError
+from upkeep.model.errors import UpkeepError
 
 SSH_SECONDS = 10.0
 CONNECT_SECONDS = 5.0

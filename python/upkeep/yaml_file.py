@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 
 Key = tuple[str | int, ...]
 

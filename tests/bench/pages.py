@@ -20,9 +20,11 @@ from starlette.testclient import TestClient
 from upkeep.alerts.alerter import Alerter
 from upkeep.baselines import Better, propose
 from upkeep.completion import month_before
-from upkeep.observed import Outcome
+from upkeep.model.answer import Outcome
+from upkeep.model.roles import Role
+from upkeep.model.stored_text import fingerprint, packed
+from upkeep.model.verdicts import Severity
 from upkeep.reviews import Form, Signer, Verdict, record_of
-from upkeep.roles import Role
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
@@ -40,8 +42,6 @@ from upkeep.store import (
     users,
     waivers,
 )
-from upkeep.store.texts import fingerprint, packed
-from upkeep.verdicts import Severity
 from upkeep.waivers import Scope
 from upkeep.web.app import make_app
 from upkeep.web.duty import Coming

@@ -15,7 +15,7 @@ import uvicorn
 from cheap_passwords import PASSWORD, password_hash
 from patience import PATIENCE_SECONDS
 
-from upkeep.roles import Role
+from upkeep.model.roles import Role
 from upkeep.store import Store, users
 from upkeep.web.app import make_app
 from upkeep.web.routing import Setting

@@ -12,9 +12,9 @@ from service.conftest import on_postgresql
 from sqlalchemy import select
 
 from upkeep.alerts.alerter import Alerter
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, absent, findings, own, tables
 from upkeep.store.absent import too_many
-from upkeep.verdicts import Severity, Status
 
 PERCENT = 20
 TEN = [f"web{number}" for number in range(10)]

@@ -24,17 +24,17 @@ from service.test_serve import stored
 from sqlalchemy import select, update
 from store_samples import answer, begun, result
 
-from upkeep import clock
 from upkeep.account import own_name
 from upkeep.acting import account
 from upkeep.actions import Action, may, needed, words_of
 from upkeep.document import schema
 from upkeep.installation import load_installation
-from upkeep.roles import Role
+from upkeep.model import clock
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Measure
 from upkeep.site import load_site
 from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
 from upkeep.store.observed import add_hosts
-from upkeep.verdicts import Measure
 
 DECIDES: dict[Action, Sequence[str]] = {
     Action.ACKNOWLEDGE: ("ack", "1"),

@@ -21,9 +21,9 @@ from patience import eventually
 from service.receivers import Posts, http_server
 from service.test_serve import serving, stored
 
-from upkeep import clock
 from upkeep.acting import account
-from upkeep.roles import Role
+from upkeep.model import clock
+from upkeep.model.roles import Role
 from upkeep.store import acts, alerts, users
 
 SCHEMAS = Path(__file__).parents[2] / "python" / "upkeep" / "schemas"

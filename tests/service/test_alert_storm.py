@@ -22,9 +22,9 @@ from store_samples import result
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.model import MANY
 from upkeep.alerts.outbox import Sender
-from upkeep.observed import Observed, Outcome
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, alerts, tables
-from upkeep.verdicts import Severity, Status
 
 CRITICAL, HIGH, MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
 HOSTS = [f"web{number}" for number in range(40)]

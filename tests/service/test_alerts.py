@@ -18,9 +18,10 @@ from store_samples import result
 from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.model import Alert
-from upkeep.errors import UsageError
-from upkeep.observed import Observed, Outcome
-from upkeep.roles import Role
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.errors import UsageError
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import (
     Store,
     absent,
@@ -34,7 +35,6 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
-from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Scope
 from upkeep.waiving import By
 

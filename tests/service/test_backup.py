@@ -23,10 +23,10 @@ from sqlalchemy import select
 from store_samples import NOW, answer, begun, result
 
 from upkeep import signatures
-from upkeep.errors import StoreError, UsageError
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.verdicts import Severity
 from upkeep.store import acts, backup, open_store, runs, tables
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Severity
 
 RESTORE = textwrap.dedent(
     """

@@ -13,17 +13,18 @@ from service.conftest import on_postgresql
 from sqlalchemy import text
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep import baseline_commands, baselining, clock
+from upkeep import baseline_commands, baselining
 from upkeep.baselines import Better, Proposal, compared
-from upkeep.errors import StoreError, UsageError
 from upkeep.installation import Installation, load_installation, trusted_keys
+from upkeep.model import clock
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Measure
 from upkeep.reviewing import By
-from upkeep.roles import Role
 from upkeep.settings import Settings
 from upkeep.site import load_site
 from upkeep.store import Store, acts, baselines, records, runs, users
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Measure
 from upkeep.verifying import problems_of
 
 SERIES = baselines.series_of(SITE, "disk_space", "web1", "/", "used")

@@ -16,7 +16,8 @@ from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.alerts.alerter import Alerter
 from upkeep.blindness import look_of
-from upkeep.observed import Due, Observed, Outcome
+from upkeep.model.answer import Due, Observed, Outcome
+from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.store import (
     Store,
     alerts,
@@ -29,7 +30,6 @@ from upkeep.store import (
     waivers,
 )
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Severity, Status, Unknown
 from upkeep.waivers import Scope
 
 MINUTE = timedelta(minutes=1)

@@ -10,13 +10,13 @@ import pytest
 from command_runner import CliRunner
 from store_samples import answer, begun, result
 
-from upkeep import clock
 from upkeep.cli import cli
-from upkeep.errors import UpkeepError
 from upkeep.init import write_site
+from upkeep.model import clock
+from upkeep.model.errors import UpkeepError
+from upkeep.model.verdicts import Severity
 from upkeep.store import open_store, runs
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Severity
 
 # Commands end with their process, and their store with it; here they end in ours.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

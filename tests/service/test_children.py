@@ -27,7 +27,7 @@ from patience import PATIENCE_SECONDS, eventually
 from upkeep import agent, child, inventory, keeper
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.schedule_file import Channel
 from upkeep.store import Store, leases, occurrences, open_store, run_requests, runs
 

@@ -24,7 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import databa
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks import database_connect, database_pool
-from upkeep.verdicts import Severity, Status, Verdict
+from upkeep.model.verdicts import Severity, Status, Verdict
 
 try:
     import psycopg

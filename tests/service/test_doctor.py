@@ -24,12 +24,12 @@ from store_samples import answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.doctor import Line, _clock, _marked, _parse, examine, examine_host
-from upkeep.errors import ConfigurationError
 from upkeep.log_verdicts import UNREAD_SHARE
+from upkeep.model.errors import ConfigurationError
+from upkeep.model.verdicts import Measure
 from upkeep.site import load_site
 from upkeep.store import open_store, runs
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Measure
 from upkeep.ways import Way
 
 SSHD = "/usr/sbin/sshd"

@@ -13,10 +13,10 @@ from store_samples import begun
 from upkeep.absence import look_of, unseen
 from upkeep.check import load
 from upkeep.finding import Finding, Moved, Seen, Sighting, next_state
-from upkeep.observed import Observed
+from upkeep.model.answer import Observed
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Severity, Status
 
 WORDS = {"high": Severity.HIGH, "low": Severity.LOW, "pass": Status.PASS, "unknown": Status.UNKNOWN}
 

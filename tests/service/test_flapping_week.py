@@ -25,11 +25,11 @@ from service.receivers import Posts, http_server
 from service.turned_clock import TurnedClock
 from sqlalchemy import select
 
+from upkeep.model.verdicts import Severity
 from upkeep.scheduler import Scheduler
 from upkeep.serve import make_steps
 from upkeep.store import Store, absent, findings, occurrences, open_store, outbox, own, tables
 from upkeep.timekeeper import Timekeeper
-from upkeep.verdicts import Severity
 
 pytestmark = pytest.mark.long
 

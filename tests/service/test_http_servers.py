@@ -20,7 +20,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import http_h
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import load
-from upkeep.verdicts import Severity, Status, Verdict
+from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime.now(UTC)
 OK = b'{"status": "ok", "database": {"status": "up"}}'

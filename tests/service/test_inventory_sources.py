@@ -15,7 +15,7 @@ import pytest
 import warm
 from patience import PATIENCE_SECONDS
 
-from upkeep import clock
+from upkeep.model import clock
 from upkeep.store import open_store, own
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

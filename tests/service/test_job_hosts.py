@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import warm
 
-from upkeep import clock
+from upkeep.model import clock
 from upkeep.site import key_of
 from upkeep.store import occurrences, open_store
 

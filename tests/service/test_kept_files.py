@@ -16,7 +16,6 @@ from store_samples import NOW, answer, begun, result
 
 from upkeep import agent, kept_files
 from upkeep.agent import Task
-from upkeep.errors import StoreError, UsageError
 from upkeep.kept_files import (
     claim_workspace,
     remove_reports,
@@ -24,6 +23,7 @@ from upkeep.kept_files import (
     report_path,
     sweep_workspaces,
 )
+from upkeep.model.errors import StoreError, UsageError
 from upkeep.store import Store, migrate, open_store, runs
 from upkeep.store.observed import add_host
 from upkeep.store.retention import Policy, prune

@@ -11,8 +11,8 @@ import pytest
 from command_runner import CliRunner, Result
 from store_samples import begun
 
-from upkeep import clock
 from upkeep.cli import cli
+from upkeep.model import clock
 from upkeep.store import occurrences, open_store, runs
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -17,9 +17,9 @@ import pytest
 from store_samples import NOW, answer, result
 
 from upkeep import agent, runner
-from upkeep.observed import Observed, to_json
+from upkeep.model.answer import Observed, to_json
+from upkeep.model.verdicts import Severity
 from upkeep.store import Store, open_store, retention
-from upkeep.verdicts import Severity
 
 RUNS = int(os.environ.get("LONG_RUNS", "1000"))
 HOUR = timedelta(hours=1)

@@ -11,10 +11,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep import metrics
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, runs, tables
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Severity, Status
 
 HOSTILE = 'x"} 1\nupkeep_results{site="forged"} 99\n\\" # EOF'
 

@@ -21,15 +21,15 @@ from service.conftest import on_postgresql
 from service.receivers import Mails, Posts, http_server, mail_server
 from sqlalchemy import select, update
 
-from upkeep import clock
 from upkeep.alerts import channels
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.channels import Parcel
 from upkeep.alerts.outbox import Sender
+from upkeep.model import clock
+from upkeep.model.verdicts import Severity, Status
 from upkeep.schedule_file import Channel
 from upkeep.store import Store, alerts, findings, outbox, tables
 from upkeep.store.outbox import Letter
-from upkeep.verdicts import Severity, Status
 
 SITE = "/srv/site"
 

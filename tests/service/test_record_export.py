@@ -17,7 +17,8 @@ from store_samples import answer, begun, result
 
 from upkeep.installation import trusted_keys
 from upkeep.judge import evidence_hash
-from upkeep.observed import Observed
+from upkeep.model.answer import Observed
+from upkeep.model.verdicts import Severity
 from upkeep.record_export import NOTHING_PRUNED, Written, export
 from upkeep.review_commands import verify
 from upkeep.reviewing import Given
@@ -25,7 +26,6 @@ from upkeep.reviews import Verdict
 from upkeep.store import Store, records, review_evidence, runs, tables
 from upkeep.store.observed import add_hosts
 from upkeep.store.retention import Policy, prune
-from upkeep.verdicts import Severity
 
 SCHEDULE: dict[str, Any] = {
     "procedures": {

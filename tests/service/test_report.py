@@ -11,8 +11,8 @@ import pytest
 import view_samples
 from view_samples import NOW
 
-from upkeep.observed import Observed, Outcome
-from upkeep.verdicts import Result, Severity, Status
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.view.model import HostInRun, Tally
 from upkeep.view.report import write_report
 

@@ -22,8 +22,8 @@ from service.test_store_of_before import changed
 from sqlalchemy import Connection, func, insert, select, text
 from store_samples import NOW, SITE
 
-from upkeep.errors import StoreError, UsageError
-from upkeep.roles import Role
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.roles import Role
 from upkeep.store import (
     Store,
     acts,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep.observed import Observed
+from upkeep.model.answer import Observed
+from upkeep.model.verdicts import Measure, Status, Unknown
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, review_measures, runs
 from upkeep.store.observed import add_hosts
-from upkeep.verdicts import Measure, Status, Unknown
 
 DAYS = 10
 SINCE, UNTIL = NOW.replace(hour=12), NOW.replace(hour=12) + timedelta(days=DAYS)

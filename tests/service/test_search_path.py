@@ -11,8 +11,8 @@ from service.postgres import Postgres
 from sqlalchemy import text
 from store_samples import NOW
 
-from upkeep.errors import StoreError
-from upkeep.roles import Role
+from upkeep.model.errors import StoreError
+from upkeep.model.roles import Role
 from upkeep.store import Store, engines, migrate, open_store, users
 
 HASH = "$argon2id$nobody"

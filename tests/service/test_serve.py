@@ -26,8 +26,8 @@ from patience import PATIENCE_SECONDS, eventually
 from service.page import PASSWORD, Visitor, ask
 from sqlalchemy import select
 
-from upkeep import clock
-from upkeep.errors import ConfigurationError, UpkeepError
+from upkeep.model import clock
+from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.requested import Requested
 from upkeep.schedule_file import load_schedule
 from upkeep.scheduler import Scheduler

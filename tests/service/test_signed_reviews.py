@@ -26,14 +26,16 @@ from service.copies import Copies
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep import clock, signatures, waiving
+from upkeep import signatures, waiving
 from upkeep.document import schema
-from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation, trusted_keys
+from upkeep.model import clock
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Measure, Severity, Status, Unknown
 from upkeep.record_export import export
 from upkeep.reviewing import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
 from upkeep.reviews import FollowUp, State, Verdict
-from upkeep.roles import Role
 from upkeep.site import load_site
 from upkeep.store import (
     Store,
@@ -47,7 +49,6 @@ from upkeep.store import (
     tables,
 )
 from upkeep.store.retention import Policy, prune
-from upkeep.verdicts import Measure, Severity, Status, Unknown
 from upkeep.verifying import problems_of
 from upkeep.waivers import Scope
 

@@ -14,11 +14,11 @@ from store_samples import SITE
 
 from upkeep import silencing
 from upkeep.alerts.alerter import Alerter
-from upkeep.errors import UsageError
-from upkeep.roles import Role
+from upkeep.model.errors import UsageError
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity, Status
 from upkeep.silences import Scope
 from upkeep.store import Store, acts, alerts, silences, users
-from upkeep.verdicts import Severity, Status
 from upkeep.waiving import By
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting

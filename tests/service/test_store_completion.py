@@ -9,10 +9,10 @@ from sqlalchemy import insert
 from store_samples import SITE
 
 from upkeep.completion import Remark, Row
+from upkeep.model.stored_text import name
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, tables
 from upkeep.store.completion import completion
-from upkeep.store.texts import name
 
 SCHEDULE = Schedule.model_validate(
     {

@@ -21,12 +21,12 @@ from service.postgres import Postgres
 from sqlalchemy import func, select, text
 from store_samples import NOW, answer, begun, result
 
-from upkeep.errors import StoreError
-from upkeep.observed import Observed
+from upkeep.model.answer import Observed
+from upkeep.model.errors import StoreError
+from upkeep.model.verdicts import Severity
 from upkeep.store import Store, engines, findings, migrate, open_store, runs, tables
 from upkeep.store.observed import add_host, observed_in
 from upkeep.store.spool import Spool
-from upkeep.verdicts import Severity
 
 HOLD = textwrap.dedent(
     """

@@ -19,20 +19,11 @@ from store_samples import NOW, SITE, begun, result
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.baselines import Better, Level, Proposal
 from upkeep.judge import evidence_hash
-from upkeep.observed import Due, Observed, Outcome, Request, Seen
-from upkeep.store import (
-    MIGRATIONS,
-    Store,
-    baselines,
-    findings,
-    records,
-    runs,
-    tables,
-    texts,
-    waivers,
-)
+from upkeep.model import stored_text
+from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
+from upkeep.model.verdicts import Measure, Result, Severity, Status
+from upkeep.store import MIGRATIONS, Store, baselines, findings, records, runs, tables, waivers
 from upkeep.store.observed import add_host, latest, observed_in, results_of, series
-from upkeep.verdicts import Measure, Result, Severity, Status
 from upkeep.waivers import Scope
 
 SECRET = "s3cr3t"
@@ -97,8 +88,8 @@ def answered(subjects: list[str], status: Status | Severity, minutes: float, raw
 def old(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store with rows as the program wrote them that masked only some URLs."""
     with monkeypatch.context() as before:
-        before.setattr(texts, "masked", lambda text: text)
-        before.setattr(texts, "masked_deep", lambda value: value)
+        before.setattr(stored_text, "masked", lambda text: text)
+        before.setattr(stored_text, "masked_deep", lambda value: value)
         with store.begin() as db:
             run_id = runs.start(db, begun(0, inventory=f"https://u:{SECRET}@git/x"))
             add_host(db, run_id, answered(OLD, FAILS, 0, RAW))

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, text, update
 from without_words import take_words_away, without
 
 from upkeep.alerts.alerter import Alerter
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.settings import Settings
 from upkeep.site import Site
 from upkeep.store import MIGRATIONS, Store, alerts, migrate, open_store, tables

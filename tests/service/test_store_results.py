@@ -17,9 +17,10 @@ from store_samples import NOW, SITE, answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep.errors import StoreError
 from upkeep.judge import evidence_hash
-from upkeep.observed import Observed, Outcome, Seen
+from upkeep.model.answer import Observed, Outcome, Seen
+from upkeep.model.errors import StoreError
+from upkeep.model.verdicts import Measure, Severity, Status, Unknown
 from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.observed import (
     add_host,
@@ -32,7 +33,6 @@ from upkeep.store.observed import (
     results_of,
     series,
 )
-from upkeep.verdicts import Measure, Severity, Status, Unknown
 
 HIGH, LOW, CRITICAL = Severity.HIGH, Severity.LOW, Severity.CRITICAL
 BLNS = json.loads((Path(__file__).parent / "recorded" / "blns.json").read_text())

@@ -15,6 +15,7 @@ from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.alerts.alerter import Alerter
 from upkeep.judge import evidence_hash
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, findings, occurrences, open_store, runs, tables
 from upkeep.store.observed import (
     add_host,
@@ -26,7 +27,6 @@ from upkeep.store.observed import (
     series,
 )
 from upkeep.store.retention import Policy, Pruned, prune
-from upkeep.verdicts import Severity, Status
 
 DAY = 24 * 60
 POLICY = Policy(runs_days=30, observations_days=10, measures_days=60, findings_days=90)

@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from service.postgres import Postgres
 from sqlalchemy import inspect, text
 
-from upkeep.errors import ConfigurationError, StoreError
+from upkeep.model.errors import ConfigurationError, StoreError
 from upkeep.store import MIGRATIONS, Store, engines, migrate, open_store, runs, tables
 
 NEWEST = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -23,8 +23,9 @@ from store_samples import result
 from upkeep import chain_end
 from upkeep.alerts.alerter import Alerter
 from upkeep.chain_watch import ChainWatch
-from upkeep.errors import StoreError, UsageError
 from upkeep.installation import load_installation
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.verdicts import Severity
 from upkeep.reviewing import By, Given, Handing, hand_over, renew
 from upkeep.reviews import FollowUp, Form, Signer, Verdict, record_of
 from upkeep.schedule_file import Alerts
@@ -32,7 +33,6 @@ from upkeep.serve import make_steps
 from upkeep.settings import Settings
 from upkeep.store import Store, alerts, findings, records, reviews, tables
 from upkeep.store.reviews import Kept
-from upkeep.verdicts import Severity
 from upkeep.verifying import problems_of, remarks_of
 
 VERSION_1 = ("id", "site", "procedure", "item", "title", "owner", "due_of", "opened_at", "due_at", "gap")  # fmt: skip

@@ -14,9 +14,11 @@ from service.conftest import on_postgresql
 from service.test_scheduler import Driven, write
 from sqlalchemy import insert, select, text, update
 
-from upkeep import clock, timekeeper
-from upkeep.clock import Sample, Witness
-from upkeep.roles import Role
+from upkeep import timekeeper
+from upkeep.model import clock
+from upkeep.model.clock import Sample, Witness
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity
 from upkeep.site import key_of
 from upkeep.store import (
     Store,
@@ -32,7 +34,6 @@ from upkeep.store import (
     users,
 )
 from upkeep.timekeeper import Timekeeper
-from upkeep.verdicts import Severity
 
 BEGIN = "2030-06-10T02:00:30"
 EACH_MINUTE = {

@@ -31,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import load
 from upkeep.judge import judge
-from upkeep.observed import Due, Request, Seen
+from upkeep.model.answer import Due, Request, Seen
 
 NOW = datetime.now(UTC)
 BEGAN = NOW - timedelta(days=30)

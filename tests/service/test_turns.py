@@ -15,9 +15,9 @@ import warm
 from alert_samples import MONDAY, SITE, full, run, seen
 
 from upkeep.data.callback import upkeep_inventory
-from upkeep.observed import Observed, Outcome
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.verdicts import Status
 from upkeep.store import Store, runs
-from upkeep.verdicts import Status
 
 
 def gave(host: str, outcome: Outcome, number: int) -> Observed:

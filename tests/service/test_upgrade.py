@@ -23,8 +23,10 @@ from store_samples import SITE, result
 from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
 from upkeep.alerts.model import key_of
-from upkeep.errors import StoreError
-from upkeep.roles import Role
+from upkeep.model.errors import StoreError
+from upkeep.model.roles import Role
+from upkeep.model.stored_text import fingerprint
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import (
     Store,
     alerts,
@@ -43,8 +45,6 @@ from upkeep.store import (
 )
 from upkeep.store import baselines as stored_baselines
 from upkeep.store.aliases import Renamed
-from upkeep.store.texts import fingerprint
-from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Scope
 from upkeep.waiving import By
 

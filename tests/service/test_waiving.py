@@ -17,16 +17,17 @@ from service.conftest import on_postgresql
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
-from upkeep import clock, commands, waiver_commands, waiving
+from upkeep import commands, waiver_commands, waiving
 from upkeep.acting import account
 from upkeep.document import schema
-from upkeep.errors import StoreError, UsageError
-from upkeep.roles import Role
+from upkeep.model import clock
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity, Status
 from upkeep.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own, runs, tables, users, waivers
 from upkeep.store.observed import add_host
 from upkeep.store.retention import Policy, prune
-from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Scope, State
 from upkeep.waiving import By, Waivers
 

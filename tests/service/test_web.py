@@ -20,14 +20,15 @@ from service.page import PASSWORD, Visitor, add_users, ask, served
 from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
-from upkeep import clock
 from upkeep.actions import RULES
 from upkeep.alerts.alerter import Alerter
 from upkeep.blindness import look_of
 from upkeep.document import schema
-from upkeep.errors import StoreError
-from upkeep.observed import Due
-from upkeep.roles import Role
+from upkeep.model import clock
+from upkeep.model.answer import Due
+from upkeep.model.errors import StoreError
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity, Status
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
@@ -44,7 +45,6 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Severity, Status
 from upkeep.web import passwords
 from upkeep.web.app import HEADERS, ROUTES
 from upkeep.web.duty import Coming

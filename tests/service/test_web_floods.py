@@ -27,7 +27,7 @@ from service.page import PASSWORD, Visitor, add_users, ask, served
 from service.postgres import Postgres
 from sqlalchemy import func, select
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.serve import Heartbeat, Worker
 from upkeep.store import Store, acts, migrate, open_store, sessions, tables
 from upkeep.store.probe import prove_writable

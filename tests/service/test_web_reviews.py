@@ -22,13 +22,13 @@ from service.test_signed_reviews import SCHEDULE
 from service.test_web_browser import violations
 from store_samples import result
 
-from upkeep import clock
 from upkeep.document import schema
+from upkeep.model import clock
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Measure, Severity
 from upkeep.reviewing import renew
 from upkeep.reviews import Verdict
-from upkeep.roles import Role
 from upkeep.store import Store, acts, records, reviews
-from upkeep.verdicts import Measure, Severity
 from upkeep.web.duty import Coming
 from upkeep.web.reviews import FORM_BYTES
 from upkeep.web.routing import Setting

@@ -29,6 +29,7 @@ from without_words import take_words_away
 
 from upkeep import signatures, waiving
 from upkeep.completion import COUNTS, Completion
+from upkeep.model.verdicts import Severity, Status
 from upkeep.reviewing import Given
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.reviews import standing as standing_of
@@ -37,7 +38,6 @@ from upkeep.store import Store, files, findings, migrate, occurrences, open_stor
 from upkeep.store.completion import completion
 from upkeep.store.occurrences import New
 from upkeep.store.reviews import Kept
-from upkeep.verdicts import Severity, Status
 from upkeep.verifying import problems_of
 from upkeep.waivers import Scope
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upkeep import clock
+from upkeep.model import clock
 
 SECONDS, MARK = "TURNED_BY_SECONDS", "TURNED_BY"
 CUSTOMIZE = f"""

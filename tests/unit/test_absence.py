@@ -12,8 +12,8 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.absence import NOT_AMONG, Look, asked_by, is_there, look_of, passed_over, unseen
 from upkeep.check import DECLARED, Absence, Check, Meaning, gone, load, resolves
 from upkeep.finding import Finding, Sighting
-from upkeep.observed import Due, Observed, Outcome, Request, Seen, from_json, to_json
-from upkeep.verdicts import Severity
+from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
+from upkeep.model.verdicts import Severity
 
 NOW = datetime(2026, 11, 26, 3, tzinfo=UTC)
 KNOWN = Finding(

@@ -10,7 +10,7 @@ from typer.main import get_command
 from upkeep.actions import RULES, Action, Needs, may, needed, refusal
 from upkeep.cli import cli
 from upkeep.command_action import MATTERS, actions_of
-from upkeep.roles import Role
+from upkeep.model.roles import Role
 
 LOOKS = {
     "checks", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from upkeep.blindness import Blind, Look, Spot, blind_ones, has_gone_blind, look_of, next_spots
-from upkeep.observed import Due, Observed, Outcome
-from upkeep.verdicts import Result, Severity, Status, Unknown
+from upkeep.model.answer import Due, Observed, Outcome
+from upkeep.model.verdicts import Result, Severity, Status, Unknown
 
 NOW = datetime(2030, 6, 1, 6, tzinfo=UTC)
 KINDS = {

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upkeep.calendars import BusinessHours, Calendars, Period, calendars_of
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")

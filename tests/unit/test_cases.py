@@ -19,7 +19,7 @@ from judged import judged
 from rooted_host import RootedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Ran
-from upkeep.verdicts import Result, Status
+from upkeep.model.verdicts import Result, Status
 
 FOLDER = Path(__file__).parent / "recorded" / "cases"
 CASES: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "cases.yml").read_text("utf-8"))

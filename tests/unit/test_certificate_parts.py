@@ -20,8 +20,8 @@ from upkeep.certificate_issuers import canonical, issued, signed
 from upkeep.certificates import CertificateError, extension, load
 from upkeep.check import load as load_checks
 from upkeep.judge import judge
-from upkeep.observed import Due, Request, Seen
-from upkeep.verdicts import Result, Severity, Status
+from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.verdicts import Result, Severity, Status
 
 DAY = timedelta(days=1)
 NOW = BEGINS + 100 * DAY

@@ -11,7 +11,7 @@ import pytest
 from judged import judged_all
 from recorded_host import RecordedHost
 
-from upkeep.verdicts import Status
+from upkeep.model.verdicts import Status
 
 RECORDED = Path(__file__).parent / "recorded"
 

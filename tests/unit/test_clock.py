@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from upkeep.clock import Known, Sample, Trust, Witness, believe
+from upkeep.model.clock import Known, Sample, Trust, Witness, believe
 
 T0 = 1_793_000_000.0
 """The time of day when machine "a" had been up for 1000 s."""

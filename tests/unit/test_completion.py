@@ -22,7 +22,7 @@ from upkeep.completion import (
     month_of,
     review_kind,
 )
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 from upkeep.reviews import Standing, State, Verdict
 from upkeep.run_end import Reason
 from upkeep.schedule_file import Schedule

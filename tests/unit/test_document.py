@@ -8,8 +8,8 @@ import view_samples
 from jsonschema import Draft202012Validator
 
 from upkeep.document import dumps, run_document, schema
-from upkeep.observed import Outcome
-from upkeep.verdicts import Measure
+from upkeep.model.answer import Outcome
+from upkeep.model.verdicts import Measure
 from upkeep.view.model import HostInRun, Tally
 
 

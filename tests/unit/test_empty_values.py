@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from upkeep.cli import _refuse_empty
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 
 
 @pytest.mark.parametrize(

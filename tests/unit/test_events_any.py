@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from store_samples import answer, begun, result
 
-from upkeep import child, clock
+from upkeep import child
 from upkeep.agent import _Intake
 from upkeep.events import Ears
-from upkeep.observed import OWN_HOST, Observed, to_json
+from upkeep.model import clock
+from upkeep.model.answer import OWN_HOST, Observed, to_json
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity
 from upkeep.store import Store, open_store, runs, tables
 from upkeep.store.observed import add_host
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity
 
 OBSERVE = "astral.upkeep.observe"
 OTHER = "db1"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from upkeep.exit_status import of_counts, of_run
-from upkeep.observed import Outcome
-from upkeep.verdicts import Severity
+from upkeep.model.answer import Outcome
+from upkeep.model.verdicts import Severity
 from upkeep.view.model import Counts, RunSummary
 
 ONE = {severity: {severity: 1} for severity in Severity}

@@ -18,7 +18,7 @@ from upkeep.finding import (
     next_state,
     retired,
 )
-from upkeep.verdicts import Severity, Status
+from upkeep.model.verdicts import Severity, Status
 from upkeep.waivers import Scope, Waiver
 
 START = datetime(2026, 11, 2, 3, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pytest
 from upkeep.alerts import policy
 from upkeep.alerts.groups import FLAPPING_FOR, Board
 from upkeep.alerts.model import CLOSED, Alert, Member, Past, Transition
+from upkeep.model.verdicts import Severity
 from upkeep.schedule_file import Alerts
-from upkeep.verdicts import Severity
 
 POLICY = Alerts().policy
 START = datetime(2030, 6, 3, tzinfo=UTC)

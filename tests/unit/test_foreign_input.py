@@ -24,7 +24,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils import children
 from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.check import load
-from upkeep.verdicts import Result, Status
+from upkeep.model.verdicts import Result, Status
 
 RECORDED = Path(__file__).parent / "recorded"
 CASES: dict[str, dict[str, Any]] = yaml.safe_load((RECORDED / "cases/cases.yml").read_text("utf-8"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from upkeep.errors import UsageError
 from upkeep.host_limit import absolute_limit, why_not_again
+from upkeep.model.errors import UsageError
 
 
 @pytest.fixture

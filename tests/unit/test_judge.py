@@ -13,8 +13,17 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.check import CONNECTION, Check, load
 from upkeep.judge import _settled as settled
 from upkeep.judge import judge_again, judge_answer, unseen, with_next_steps
-from upkeep.observed import Due, Observed, Outcome, Request, Seen, from_json, to_json
-from upkeep.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, failed, passed
+from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
+from upkeep.model.verdicts import (
+    Measure,
+    Result,
+    Severity,
+    Status,
+    Unknown,
+    Verdict,
+    failed,
+    passed,
+)
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from store_samples import NOW
 
 from upkeep.limits import limits_now, public
-from upkeep.observed import Due, Observed, Outcome, Request
+from upkeep.model.answer import Due, Observed, Outcome, Request
 
 A, B = "http://h/?token=aaaa", "http://h/?token=bbbb"
 

@@ -21,7 +21,7 @@ from upkeep.log_verdicts import (
     silent,
     unread_share,
 )
-from upkeep.verdicts import Measure, Severity, Status, Unknown, Verdict, unknown
+from upkeep.model.verdicts import Measure, Severity, Status, Unknown, Verdict, unknown
 
 END = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -13,9 +13,9 @@ from recorded_host import RecordedHost
 from ansible_collections.astral.upkeep.plugins.module_utils import logs
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from upkeep import remedies
 from upkeep.checks import failed_logins, site_errors
-from upkeep.verdicts import Severity, Status
+from upkeep.model import remedies
+from upkeep.model.verdicts import Severity, Status
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from store_samples import answer, result
 
-from upkeep import observed as module
 from upkeep.judge import evidence_hash
-from upkeep.observed import from_json, to_json
-from upkeep.verdicts import Severity
+from upkeep.model import answer as module
+from upkeep.model.answer import from_json, to_json
+from upkeep.model.verdicts import Severity
 
 HOST = "web1"
 

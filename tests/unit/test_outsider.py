@@ -31,7 +31,7 @@ from upkeep.checks import (
     response_time,
     site_errors,
 )
-from upkeep.verdicts import Status, Verdict
+from upkeep.model.verdicts import Status, Verdict
 
 NOW = calendar.timegm((2026, 11, 23, 12, 0, 0))
 AT = datetime.fromtimestamp(NOW, UTC)

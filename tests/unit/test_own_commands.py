@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from upkeep import cli, remedies
+from upkeep import cli
+from upkeep.model import remedies
 
 SOURCES = Path(cli.__file__).parent
 TREE = typer.main.get_command(cli.cli)

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.check import Check, load
+from upkeep.model.verdicts import passed
 from upkeep.parameters import (
     ParameterError,
     examine,
@@ -20,7 +21,6 @@ from upkeep.parameters import (
     split,
     validate,
 )
-from upkeep.verdicts import passed
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from upkeep.reason import says
-from upkeep.roles import Role
+from upkeep.model.reason import says
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity
 from upkeep.silences import Scope as Quiet
 from upkeep.silences import refuse as refuse_silence
-from upkeep.verdicts import Severity
 from upkeep.waivers import Scope, Who, refuse_request
 
 NOW = datetime(2027, 1, 4, 10, tzinfo=UTC)

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather import access
 from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks import response_time
-from upkeep.verdicts import Status, Verdict
+from upkeep.model.verdicts import Status, Verdict
 
 NOW = 1_795_422_720.0
 CLOCK = "23/Nov/2026:08:31:06 +0000"

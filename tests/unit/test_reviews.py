@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upkeep.calendars import calendars_of
+from upkeep.model.roles import Role
 from upkeep.reviews import (
     Asked,
     FollowUp,
@@ -30,7 +31,6 @@ from upkeep.reviews import (
     standing,
     terms,
 )
-from upkeep.roles import Role
 from upkeep.schedule_file import DAY, HOUR, Procedure, Review, Schedule
 from upkeep.schedule_lint import lint
 from upkeep.store.occurrences import Occurrence

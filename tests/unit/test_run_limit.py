@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upkeep import agent
-from upkeep.errors import StoreError, UsageError
+from upkeep.model.errors import StoreError, UsageError
 
 SITES = "/srv/site/playbooks/own.yml"
 

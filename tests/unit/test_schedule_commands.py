@@ -20,12 +20,12 @@ import yaml
 from command_runner import CliRunner
 from dateutil.rrule import rrulestr
 
-from upkeep import clock
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.cli import cli
 from upkeep.document import schema
-from upkeep.errors import ConfigurationError, UsageError
 from upkeep.feed import feed
+from upkeep.model import clock
+from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule import due_times, timing_of
 from upkeep.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.schedule_lint import Remark, lint, reach, readings

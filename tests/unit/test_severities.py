@@ -7,9 +7,9 @@ import pytest
 from upkeep.alerts.severities import by_name_only, is_security, needs_places, severity_of, team_of
 from upkeep.check import CONNECTION, load
 from upkeep.inventory import Place
+from upkeep.model.verdicts import Severity
 from upkeep.schedule_file import Schedule, SeverityRule
 from upkeep.store import own
-from upkeep.verdicts import Severity
 
 RULES = [
     {"check": "log_*", "environment": "staging", "is": 4},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from upkeep import signatures
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.signatures import Signed
 
 

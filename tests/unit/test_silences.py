@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from upkeep.roles import Role
+from upkeep.model.roles import Role
 from upkeep.schedule_file import Alerts
 from upkeep.silences import (
     Scope,

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from upkeep.errors import ConfigurationError, UsageError
 from upkeep.init import EXAMPLE, schedule_schema, write_site
+from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule_file import load_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, load_site, misspelt, settings_of

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from upkeep.check import load
+from upkeep.model.verdicts import Kind
 from upkeep.schedule import Timing
 from upkeep.schedule_file import TargetRule
 from upkeep.targets import (
@@ -25,7 +26,6 @@ from upkeep.targets import (
     summary,
     target_of,
 )
-from upkeep.verdicts import Kind
 
 SINCE = datetime(2027, 1, 1, 12, tzinfo=UTC)
 DAYS = timedelta(days=30)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from upkeep import trust
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.settings import load_settings, passed_over, workspaces
 from upkeep.site import load_site
 

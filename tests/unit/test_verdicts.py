@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upkeep.verdicts import (
+from upkeep.model.verdicts import (
     Measure,
     Result,
     Severity,

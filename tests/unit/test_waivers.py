@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from upkeep.roles import Role
-from upkeep.verdicts import Severity
+from upkeep.model.roles import Role
+from upkeep.model.verdicts import Severity
 from upkeep.waivers import (
     LONGEST,
     Scope,

@@ -27,10 +27,10 @@ from upkeep.alerts.model import (
     Member,
 )
 from upkeep.check import load
-from upkeep.remedies import SUBJECT, command, words_of
+from upkeep.model.remedies import SUBJECT, command, words_of
+from upkeep.model.text import ago, counted, exact, safe
 from upkeep.store import own
 from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
-from upkeep.view.text import ago, counted, exact, safe
 
 TITLES: Mapping[str, str] = {
     HOST_UNREACHABLE: "The host can be looked at",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upkeep.check import load
-from upkeep.verdicts import Severity
+from upkeep.model.verdicts import Severity
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
 INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
-from upkeep.remedies import command, first
+from upkeep.model.remedies import command, first
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity
 from upkeep.site import Site
 from upkeep.store import Store, outbox, own
 from upkeep.store.outbox import Due
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity
 
 AT_ONCE = 16
 AT_ONCE_PER_CHANNEL = 4

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 from upkeep.check import load
 from upkeep.inventory import Place
+from upkeep.model.verdicts import Severity
 from upkeep.schedule_file import Schedule, SeverityRule
 from upkeep.store import own
-from upkeep.verdicts import Severity
 
 DEFAULTS = (
     SeverityRule.model_validate({"check": "login_after_failures", "is": 1}),

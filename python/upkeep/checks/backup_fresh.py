@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed
 
 
 @dataclass(frozen=True)

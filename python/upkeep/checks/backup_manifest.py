@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
-from upkeep.remedies import after, quote
-from upkeep.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
+from upkeep.model.remedies import after, quote
+from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
-from upkeep.remedies import after
-from upkeep.verdicts import (
+from upkeep.model.remedies import after
+from upkeep.model.verdicts import (
     Kind,
     Measure,
     Severity,

@@ -12,8 +12,8 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
-from upkeep.remedies import block
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
+from upkeep.model.remedies import block
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ from upkeep.certificates import (
     validity,
 )
 from upkeep.check import Check, gone
+from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 from upkeep.readings import short
-from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 UNORDERED = ("pkcs7", "embedded")
 """Formats whose certificates have no order."""

@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.certificate_parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.certificates import Validity, load, validity
 from upkeep.check import Check, gone
-from upkeep.verdicts import Kind, Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Kind, Measure, Severity, Status, Verdict, failed, passed, unknown
 
 DAY_SECONDS = 86_400
 

@@ -14,8 +14,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.certificate_parts import judge_parts, leaves
 from upkeep.certificates import CertificateError, load, validity
 from upkeep.check import Check, gone
+from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 from upkeep.readings import short
-from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from upkeep.certificates import (
     validity,
 )
 from upkeep.check import Check, gone
+from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 from upkeep.readings import short
-from upkeep.verdicts import Severity, Verdict, failed, passed, unknown
 
 # What is older (MD2, MD4) is of a kind that is not known any more.
 WEAK_HASHES = ("md5", "sha1")

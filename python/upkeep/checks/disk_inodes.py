@@ -11,9 +11,9 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone
+from upkeep.model.remedies import about
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 from upkeep.readings import numbers
-from upkeep.remedies import about
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)

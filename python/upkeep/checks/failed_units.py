@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
+from upkeep.model.remedies import quote
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 from upkeep.readings import figure, short
-from upkeep.remedies import quote
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import CONNECTION, DECLARED, Check
-from upkeep.verdicts import Severity, Verdict, failed
+from upkeep.model.verdicts import Severity, Verdict, failed
 
 CHANGED = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "has changed and you have requested strict")
 

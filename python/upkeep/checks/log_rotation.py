@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone, resolves
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
 # An archive's name has no zone: it may be ahead by less than a day.

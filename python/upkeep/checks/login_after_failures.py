@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import Check, gone
 from upkeep.log_verdicts import listed, nothing_wrong, number, short
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 from upkeep.readings import figure, short
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)

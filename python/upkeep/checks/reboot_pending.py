@@ -13,8 +13,8 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
+from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 from upkeep.readings import short
-from upkeep.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 CHANGE_DEFAULT = (
     "a reboot alone does not start it; make it the default: grubby --set-default /boot/vmlinuz-RELEASE on Red Hat's, "

@@ -32,7 +32,7 @@ from upkeep.log_verdicts import (
     short,
     unread_share,
 )
-from upkeep.verdicts import (
+from upkeep.model.verdicts import (
     Kind,
     Measure,
     Severity,

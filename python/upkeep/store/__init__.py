@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.store import copies, engines, errors
 from upkeep.store.tables import metadata
 

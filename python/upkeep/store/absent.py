@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
 
+from upkeep.model.stored_text import name
 from upkeep.store import findings, own, tables
 from upkeep.store.statements import batched, upsert
-from upkeep.store.texts import name
 
 AT_LEAST = 2
 """Fewer than so many may always leave."""

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
+from upkeep.model.stored_text import shown, told
 from upkeep.store import tables
-from upkeep.store.texts import shown, told
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 WEB, CLI = "web", "cli"

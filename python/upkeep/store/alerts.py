@@ -13,13 +13,13 @@ from sqlalchemy import insert as new_row
 
 from upkeep.alerts.groups import FLAPPING_FOR, SETTLES_FOR, TELLS_EVERY, Board
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, Alert, Member, Past, Transition
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
+from upkeep.model.stored_text import shown
+from upkeep.model.verdicts import Severity
 from upkeep.store import tables
 from upkeep.store.findings import OPEN as FINDING_OPEN
 from upkeep.store.runs import RUNNING
 from upkeep.store.statements import batched, insert, insert_new
-from upkeep.store.texts import shown
-from upkeep.verdicts import Severity
 
 AT_ONCE = 5_000
 FIRST_WAITS = timedelta(hours=1)

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from upkeep.alerts.model import key_of
+from upkeep.model.stored_text import fingerprint
 from upkeep.store.statements import batched
-from upkeep.store.texts import fingerprint
 
 Names = tuple[str, str, str, str]
 """Site, check, host and subject."""

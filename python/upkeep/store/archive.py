@@ -33,7 +33,7 @@ from sqlalchemy import (
     text,
 )
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.store.tables import Moment
 
 LEFT_OUT = frozenset({"session", "sign_in_attempt"})

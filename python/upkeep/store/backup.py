@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import URL, Connection, Table
 
 from upkeep import signatures
-from upkeep.errors import StoreError, UsageError
+from upkeep.model.errors import StoreError, UsageError
 from upkeep.store import (
     VERSION_TABLE,
     Store,

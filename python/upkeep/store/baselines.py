@@ -21,8 +21,8 @@ from upkeep.baselines import (
     propose,
     record_of,
 )
+from upkeep.model.stored_text import name, shown
 from upkeep.store import aliases, observed, records
-from upkeep.store.texts import name, shown
 
 KIND = "baseline"
 

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, delete, select
 
 from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.check import load
-from upkeep.remedies import command, first
+from upkeep.model.remedies import command, first
+from upkeep.model.stored_text import fingerprint, name, told
+from upkeep.model.verdicts import Status
 from upkeep.store import blind_spots, findings, tables
 from upkeep.store.observed import latest_row, passed_row
 from upkeep.store.statements import Values, batched, upsert
-from upkeep.store.texts import fingerprint, name, told
-from upkeep.verdicts import Status
 
 KEY = ["site", "host", "check_id"]
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select
 
 from upkeep.blindness import Spot, by_cause
 from upkeep.check import load
+from upkeep.model.stored_text import name
 from upkeep.store import tables
 from upkeep.store.statements import batched
-from upkeep.store.texts import name
 
 
 def gathers() -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 
 KEPT = 2
 """So many copies stay; the oldest go."""

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, or_, select, update
 
+from upkeep.model.stored_text import name, shown
 from upkeep.store import tables
 from upkeep.store.statements import insert
-from upkeep.store.texts import name, shown
 
 STALE_SECONDS = 60
 """A driver on another machine that has not been heard of for so long is dead."""

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from upkeep.errors import ConfigurationError, StoreError
+from upkeep.model.errors import ConfigurationError, StoreError
 from upkeep.store.errors import ELSEWHERE
 
 BUSY_SECONDS = 60

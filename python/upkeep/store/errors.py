@@ -6,7 +6,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 
 ELSEWHERE = "set UPKEEP_STATE to a folder that can be written"
 SPACE = "free space there; nothing that was written is lost"

@@ -37,12 +37,12 @@ from upkeep.finding import (
     retired,
 )
 from upkeep.judge import EVERYTHING
-from upkeep.observed import OWN_HOST as OWN_HOST
-from upkeep.observed import Observed
+from upkeep.model.answer import OWN_HOST as OWN_HOST
+from upkeep.model.answer import Observed
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity, Status
 from upkeep.store import blind_spots, tables, waivers
 from upkeep.store.statements import Values, batched
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity, Status
 from upkeep.waivers import Waiver, together
 
 OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
+from upkeep.model.stored_text import name
 from upkeep.store import tables
 from upkeep.store.runs import RUNNING
 from upkeep.store.statements import insert
-from upkeep.store.texts import name
 
 
 def take(

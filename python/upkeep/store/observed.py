@@ -15,19 +15,19 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep import clock
 from upkeep.absence import Look, look_of
 from upkeep.check import CONNECTION
-from upkeep.errors import StoreError
 from upkeep.finding import Sighting
 from upkeep.judge import EVERYTHING
-from upkeep.observed import Due, Observed, Outcome, Request, Seen
-from upkeep.remedies import command, first
+from upkeep.model import clock
+from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
+from upkeep.model.errors import StoreError
+from upkeep.model.remedies import command, first
+from upkeep.model.stored_text import fingerprint, name, number, packed, shown, told
+from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
-from upkeep.store.texts import fingerprint, name, number, packed, shown, told
-from upkeep.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.waivers import Waiver, covering
 
 ROWS_AT_ONCE = 1000

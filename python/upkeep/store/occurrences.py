@@ -20,15 +20,15 @@ from sqlalchemy import (
     update,
 )
 
-from upkeep.clock import STEP_SECONDS
-from upkeep.observed import UNSEEN, Outcome
+from upkeep.model.answer import UNSEEN, Outcome
+from upkeep.model.clock import STEP_SECONDS
+from upkeep.model.stored_text import name, told
 from upkeep.run_end import DONE as DONE
 from upkeep.run_end import FAILED as FAILED
 from upkeep.run_end import PARTIAL as PARTIAL
 from upkeep.run_end import Ending, Reason, ending, kept, read
 from upkeep.store import tables
 from upkeep.store.statements import insert, insert_new, upsert
-from upkeep.store.texts import name, told
 
 DUE, CATCH_UP, DEBT = "due", "catch_up", "debt"
 CLAIMED, RUNNING = "claimed", "running"

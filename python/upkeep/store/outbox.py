@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
+from upkeep.model.stored_text import shown, told
 from upkeep.store import tables
 from upkeep.store.statements import Values, insert, upsert
-from upkeep.store.texts import shown, told
 
 WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
 SPARE, WITHDRAWN = "spare", "withdrawn"

@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from upkeep.blindness import Spot
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.store import tables
 from upkeep.store.blind_spots import of_row as spot_of
 from upkeep.store.findings import BLIND, OPEN, Finding
@@ -34,8 +36,6 @@ from upkeep.store.own import HOST, NO_RUN
 from upkeep.store.runs import RUNNING, Run, RunHost
 from upkeep.store.runs import host_of_row as host_of
 from upkeep.store.runs import of_row as run_of
-from upkeep.store.texts import name
-from upkeep.verdicts import Result, Severity, Unknown
 
 # Worst first, in the precedence of the exit status: high, unknown, medium.
 UNKNOWN_RANK = 2.5

@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
 from upkeep.store import Store, tables
 from upkeep.store.statements import upsert
 

@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, se
 
 from upkeep import lacking
 from upkeep.lacking import Lacking
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity
 from upkeep.reviews import Signature, Standing, standing
 from upkeep.schedule_file import Schedule
 from upkeep.signatures import canonical
@@ -22,8 +24,6 @@ from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept, New
 from upkeep.store.statements import insert_new, lock_evidence
-from upkeep.store.texts import name
-from upkeep.verdicts import Severity
 
 ROWS = 100
 FIRST_PERIOD = timedelta(days=31)

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Connection, case, exists, false, func, or_, select
 
 from upkeep.check import load
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Status, Unknown
 from upkeep.schedule import timing_of
 from upkeep.schedule_file import Schedule
 from upkeep.store import tables
 from upkeep.store.statements import batched
-from upkeep.store.texts import name
 from upkeep.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of
-from upkeep.verdicts import Status, Unknown
 
 SERIES, VALUES = 40, 1_000_000
 """So many series are shown of a measure, as long as they have no more values than that together."""

@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
-from upkeep.errors import StoreError
+from upkeep.model.errors import StoreError
+from upkeep.model.stored_text import name, shown
 from upkeep.reviews import Asked, Signature, signature_of
 from upkeep.schedule_file import FourEyes
 from upkeep.signatures import canonical, digest
 from upkeep.store import occurrences, records, tables
 from upkeep.store.occurrences import Occurrence
 from upkeep.store.statements import batched, insert, insert_new
-from upkeep.store.texts import name, shown
 
 KIND = "review"
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
+from upkeep.model.stored_text import name, shown, told
 from upkeep.store import tables
-from upkeep.store.texts import name, shown, told
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from upkeep.observed import UNSEEN, Outcome
+from upkeep.model.answer import UNSEEN, Outcome
+from upkeep.model.stored_text import name, packed, shown, told
+from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.store import tables, waivers
 from upkeep.store.statements import batched
-from upkeep.store.texts import name, packed, shown, told
-from upkeep.verdicts import Severity, Status, Unknown
 from upkeep.waivers import covering
 
 LOOKED_BACK = 20

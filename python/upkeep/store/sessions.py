@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, update
 
+from upkeep.model.stored_text import shown
 from upkeep.store import acts, tables
 from upkeep.store.statements import insert, insert_new, upsert
-from upkeep.store.texts import shown
 from upkeep.store.users import User, of_row
 
 TOKEN_BYTES = 32

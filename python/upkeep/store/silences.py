@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from upkeep.errors import UsageError
-from upkeep.reason import says
+from upkeep.model.errors import UsageError
+from upkeep.model.reason import says
+from upkeep.model.stored_text import shown
 from upkeep.silences import Silence
 from upkeep.store import tables
 from upkeep.store.statements import Values
-from upkeep.store.texts import shown
 from upkeep.width import Watched
 
 LONGEST_OVERRIDE = timedelta(days=31)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from upkeep.observed import Observed, from_json, to_json
+from upkeep.model.answer import Observed, from_json, to_json
 from upkeep.run_end import Reason
 from upkeep.store import Store
 from upkeep.store.observed import add_host

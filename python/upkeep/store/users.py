@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from upkeep.roles import Role
+from upkeep.model.roles import Role
+from upkeep.model.stored_text import shown
 from upkeep.store import tables
 from upkeep.store.statements import Values, insert
-from upkeep.store.texts import shown
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,99}")
 

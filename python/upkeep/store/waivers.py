@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
+from upkeep.model.stored_text import name, shown
+from upkeep.model.verdicts import Severity
 from upkeep.store import tables
 from upkeep.store.statements import batched
-from upkeep.store.texts import name, shown
-from upkeep.verdicts import Severity
 from upkeep.waivers import MOST_REASON, Scope, Waiver
 from upkeep.width import Watched
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.remedies import command
+from upkeep.model.remedies import command
+from upkeep.model.text import ago, exact
 from upkeep.store.absent import Absent
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import Piece, Screen
-from upkeep.view.text import ago, exact
 
 
 def print_absent(

@@ -8,10 +8,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from upkeep.baselines import Baseline, Proposal, compared
-from upkeep.remedies import command
+from upkeep.model.remedies import command
+from upkeep.model.text import exact
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import exact
 
 
 @dataclass(frozen=True)

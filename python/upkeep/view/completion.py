@@ -8,11 +8,11 @@ from typing import TextIO
 from zoneinfo import ZoneInfo
 
 from upkeep.completion import COUNTS, Completion, Remark, Row
-from upkeep.remedies import command
+from upkeep.model.remedies import command
+from upkeep.model.text import counted, thousands
 from upkeep.spreadsheet import cell
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import counted, thousands
 
 WELL = 0.95
 """From here on a rate is nothing to look at."""

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import BaseLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from upkeep.view.text import safe
+from upkeep.model.text import safe
 
 
 def environment(loader: BaseLoader | None = None) -> Environment:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from upkeep.model.text import thousands
 from upkeep.view.screen import Screen
-from upkeep.view.text import thousands
 
 
 def say_left_out(left: int, all_of_them: int, *, most: int = 0) -> None:

@@ -16,13 +16,9 @@ from rich.cells import cell_len
 
 from upkeep.check import Check
 from upkeep.documentation import Option
-from upkeep.errors import ConfigurationError
-from upkeep.remedies import SUBJECT, command
-from upkeep.verdicts import Result, Severity, Status
-from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
-from upkeep.view.result import print_stand
-from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import (
+from upkeep.model.errors import ConfigurationError
+from upkeep.model.remedies import SUBJECT, command
+from upkeep.model.text import (
     age,
     ago,
     counted,
@@ -34,6 +30,10 @@ from upkeep.view.text import (
     thousands,
     wrap,
 )
+from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
+from upkeep.view.result import print_stand
+from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import Row, Troubles, print_rows
 
 CONTROLLER = "controller"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from upkeep.observed import UNSEEN, Observed, Outcome
-from upkeep.verdicts import Result, Severity, Status
-from upkeep.view.text import who_ran
+from upkeep.model.answer import UNSEEN, Observed, Outcome
+from upkeep.model.text import who_ran
+from upkeep.model.verdicts import Result, Severity, Status
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,10 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
-from upkeep.errors import UpkeepError
-from upkeep.observed import Outcome
-from upkeep.remedies import command
-from upkeep.verdicts import Result, Status
-from upkeep.view import html
-from upkeep.view.model import HostInRun, RunSummary, Trouble
-from upkeep.view.result import clauses, headline
-from upkeep.view.screen import Letters
-from upkeep.view.text import (
+from upkeep.model.answer import Outcome
+from upkeep.model.errors import UpkeepError
+from upkeep.model.remedies import command
+from upkeep.model.text import (
     SIGNS,
     counted,
     duration,
@@ -40,6 +35,11 @@ from upkeep.view.text import (
     status_sign,
     thousands,
 )
+from upkeep.model.verdicts import Result, Status
+from upkeep.view import html
+from upkeep.view.model import HostInRun, RunSummary, Trouble
+from upkeep.view.result import clauses, headline
+from upkeep.view.screen import Letters
 from upkeep.view.troubles import Troubles
 
 # What a browser still scrolls through without a pause, and nobody reads to its end.

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from upkeep.observed import Outcome
-from upkeep.remedies import command
-from upkeep.verdicts import Status
+from upkeep.model.answer import Outcome
+from upkeep.model.remedies import command
+from upkeep.model.text import counted, thousands, wrap
+from upkeep.model.verdicts import Status
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
-from upkeep.view.text import counted, thousands, wrap
 from upkeep.view.troubles import Row, Troubles, print_rows
 
 NAMED_IN_SENTENCE = 3

@@ -8,14 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import targets
-from upkeep.remedies import command
-from upkeep.reviews import UNSEEN, Standing, State, Verdict
-from upkeep.store.review_evidence import Shown
-from upkeep.store.reviews import Kept
-from upkeep.verdicts import Severity, Status
-from upkeep.view.lists import Column, print_columns, print_empty
-from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import (
+from upkeep.model.remedies import command
+from upkeep.model.text import (
     age,
     ago,
     as_of,
@@ -26,6 +20,12 @@ from upkeep.view.text import (
     status_words,
     who_ran,
 )
+from upkeep.model.verdicts import Severity, Status
+from upkeep.reviews import UNSEEN, Standing, State, Verdict
+from upkeep.store.review_evidence import Shown
+from upkeep.store.reviews import Kept
+from upkeep.view.lists import Column, print_columns, print_empty
+from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import Row, print_rows
 
 KINDS = {

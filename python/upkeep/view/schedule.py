@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len
 
-from upkeep.remedies import command
+from upkeep.model.remedies import command
+from upkeep.model.text import ago, counted, exact, thousands
 from upkeep.schedule_lint import Remark
 from upkeep.simulate import Simulation, Week
 from upkeep.view.lists import GAP, Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import ago, counted, exact, thousands
 from upkeep.view.troubles import Row, print_rows
 
 WEEKS_SHOWN = 5

@@ -11,8 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from upkeep.verdicts import Severity, Status
-from upkeep.view.text import (
+from upkeep.model.text import (
     ASCII_SIGNS,
     SIGNS,
     cut_middle,
@@ -21,6 +20,7 @@ from upkeep.view.text import (
     status_kind,
     status_words,
 )
+from upkeep.model.verdicts import Severity, Status
 
 WIDTH_COLUMNS = (40, 200)
 

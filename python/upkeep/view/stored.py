@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from upkeep.model.verdicts import Status
 from upkeep.store import findings, runs
-from upkeep.verdicts import Status
 from upkeep.view.model import Counts, Finding, HostInRun, RunSummary
 from upkeep.waivers import Waiver
 

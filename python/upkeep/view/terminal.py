@@ -13,12 +13,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from upkeep.observed import Observed, Outcome
-from upkeep.verdicts import Result
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.text import counted, duration, pad
+from upkeep.model.verdicts import Result
 from upkeep.view.model import HostInRun, RunSummary, Tally
 from upkeep.view.result import print_result
 from upkeep.view.screen import Screen
-from upkeep.view.text import counted, duration, pad
 from upkeep.view.troubles import Troubles
 
 HOSTS_SHOWN_SINGLY = 8

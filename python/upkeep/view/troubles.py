@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 
-from upkeep.remedies import command
-from upkeep.verdicts import Result, Status
+from upkeep.model.remedies import command
+from upkeep.model.text import pad, status_kind, status_words, wrap
+from upkeep.model.verdicts import Result, Status
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import pad, status_kind, status_words, wrap
 
 # Enough for any screen and for a log that people read; the store has the rest.
 KEPT_TROUBLES = 1_000

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.remedies import command
+from upkeep.model.remedies import command
+from upkeep.model.text import ago, counted, exact
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.text import ago, counted, exact
 from upkeep.waivers import State, Waiver
 
 

@@ -17,9 +17,9 @@ from upkeep.document import (
     run_document,
     whole_review_document,
 )
+from upkeep.model.stored_text import name
 from upkeep.store import acts, clocks, observed, run_requests, runs
 from upkeep.store import alerts as stored_alerts
-from upkeep.store.texts import name
 from upkeep.view.stored import hosts_of, of_run
 from upkeep.web import alerts, completion, pages, reviews, waivers
 from upkeep.web.routing import GET, POST, Ask, PageError, Route

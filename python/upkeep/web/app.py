@@ -20,9 +20,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Way
 
-from upkeep import clock
 from upkeep.actions import Action, needed
-from upkeep.errors import StoreError, UpkeepError
+from upkeep.model import clock
+from upkeep.model.errors import StoreError, UpkeepError
 from upkeep.store import acts, sessions
 from upkeep.web import (
     alerts,

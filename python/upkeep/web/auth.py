@@ -7,8 +7,8 @@ import re
 from starlette.responses import Response
 
 from upkeep.actions import Action
+from upkeep.model.text import counted
 from upkeep.store import acts, sessions, users
-from upkeep.view.text import counted
 from upkeep.web import passwords
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from upkeep import acting, baselining
 from upkeep.actions import Action
 from upkeep.baselines import Better, Proposal, Series, compared
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
 from upkeep.reviewing import By
 from upkeep.store import acts, baselines
 from upkeep.view.baselines import Row, proposed

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from upkeep.actions import Action
 from upkeep.completion import COUNTS, Completion, month_before
-from upkeep.errors import UsageError
+from upkeep.model.errors import UsageError
+from upkeep.model.stored_text import name
 from upkeep.reviews import title_of
 from upkeep.store.completion import completion
-from upkeep.store.texts import name
 from upkeep.view.completion import WELL, percent, write_csv
 from upkeep.web.html import page
 from upkeep.web.routing import GET, Ask, PageError, Route

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from upkeep.actions import Action
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.coming import next_of_each, scheduled
-from upkeep.errors import ConfigurationError
+from upkeep.model.errors import ConfigurationError
 from upkeep.schedule_file import Schedule
 from upkeep.store import occurrences
 from upkeep.store import pages as queries

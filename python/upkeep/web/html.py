@@ -17,8 +17,9 @@ from upkeep import targets
 from upkeep.actions import Action
 from upkeep.alerts.messages import title_of
 from upkeep.check import load as load_checks
-from upkeep.verdicts import Status
-from upkeep.view import html, reviews, text
+from upkeep.model import text
+from upkeep.model.verdicts import Status
+from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
 

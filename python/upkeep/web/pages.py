@@ -12,18 +12,18 @@ from starlette.responses import Response
 from upkeep.actions import Action
 from upkeep.blindness import Spot
 from upkeep.host_limit import why_not_again
-from upkeep.observed import Outcome
+from upkeep.model.answer import Outcome
+from upkeep.model.text import counted
+from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import observed as stored
 from upkeep.store import pages as queries
-from upkeep.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
 from upkeep.view.schedule import Occurrence
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
-from upkeep.view.text import counted
 from upkeep.view.troubles import Troubles
 from upkeep.waivers import Waiver
 from upkeep.web.alerts import AlertRow, waiting

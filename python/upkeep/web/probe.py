@@ -7,8 +7,8 @@ import time
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from upkeep import clock
-from upkeep.errors import StoreError
+from upkeep.model import clock
+from upkeep.model.errors import StoreError
 from upkeep.store import Store
 from upkeep.store.probe import prove_writable
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from upkeep import acting, reviewing
 from upkeep.actions import Action
-from upkeep.errors import UsageError
 from upkeep.installation import Installation
+from upkeep.model.errors import UsageError
+from upkeep.model.stored_text import name
 from upkeep.reviewing import By, Given
 from upkeep.reviews import (
     UNSEEN,
@@ -34,7 +35,6 @@ from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
-from upkeep.store.texts import name
 from upkeep.store.users import User
 from upkeep.view.reviews import kind_of, run_by, words_of
 from upkeep.web.html import go_to, page

@@ -37,7 +37,7 @@ from upkeep.alerts.model import (
     Past,
     Transition,
 )
-from upkeep.verdicts import Severity
+from upkeep.model.verdicts import Severity
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
 SITE = "/srv/site"

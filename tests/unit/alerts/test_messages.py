@@ -37,7 +37,7 @@ from upkeep.alerts.model import (
     Member,
 )
 from upkeep.check import load
-from upkeep.remedies import words_of
+from upkeep.model.remedies import words_of
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=2)

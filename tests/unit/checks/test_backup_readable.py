@@ -7,7 +7,15 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.backup_readable import Params, judge
-from upkeep.verdicts import Measure, Severity, Verdict, failed, nothing_to_judge, passed, unknown
+from upkeep.model.verdicts import (
+    Measure,
+    Severity,
+    Verdict,
+    failed,
+    nothing_to_judge,
+    passed,
+    unknown,
+)
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

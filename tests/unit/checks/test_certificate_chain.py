@@ -26,7 +26,7 @@ from upkeep.checks.certificate_chain import (
     Params,
     judge,
 )
-from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 NOW = BEGINS + timedelta(days=100)
 YES = {"store": "the host's store", "trusted": True}

@@ -11,7 +11,7 @@ from made_certificates import BEGINS, Made, make
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import AUTHORITY, BUNDLE
 from upkeep.checks.certificate_expiry import ABOVE, BUNDLED, Params, judge
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 
 @pytest.fixture(scope="module")

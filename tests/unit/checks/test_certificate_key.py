@@ -11,7 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from upkeep.certificate_parts import LEAF
 from upkeep.certificates import public_key_der
 from upkeep.checks.certificate_key import FIRST, Params, judge
-from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 MADE = make()
 OWN = hashlib.sha256(public_key_der(MADE.certificate)).hexdigest()

@@ -8,7 +8,7 @@ from made_certificates import BEGINS, make
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificates import is_for
 from upkeep.checks.certificate_name import Params, judge
-from upkeep.verdicts import Severity, Status, failed, passed
+from upkeep.model.verdicts import Severity, Status, failed, passed
 
 
 @pytest.mark.parametrize(

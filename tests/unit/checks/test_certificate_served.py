@@ -9,7 +9,7 @@ from made_certificates import BEGINS, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.certificate_served import Params, judge
-from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 OLD = make()
 NEW = make(begins=BEGINS + timedelta(days=300))

@@ -23,7 +23,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.certificate_parts import leaves
 from upkeep.checks.certificate_strength import Params, judge
-from upkeep.verdicts import Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 SCT = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 PRIVATE = x509.CertificatePolicies([x509.PolicyInformation(ObjectIdentifier("2.23.140.2.1"), None)])

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.deleted_open_files import Params, judge
-from upkeep.verdicts import Measure, Severity, Status, failed
+from upkeep.model.verdicts import Measure, Severity, Status, failed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 FILE = {"path": "/var/log/app.log", "bytes": 1, "pid": 7, "process": "app", "writes": True}

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.external_service import Params, judge
-from upkeep.verdicts import Measure, Severity, Status, Verdict
+from upkeep.model.verdicts import Measure, Severity, Status, Verdict
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 REFUSED = {"stage": "connect", "problem": "192.0.2.1:25: connection refused"}

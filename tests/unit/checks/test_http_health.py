@@ -9,8 +9,8 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.http_health import Params, judge
+from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed
 from upkeep.timings import percentile
-from upkeep.verdicts import Measure, Severity, Status, Verdict, failed
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.response_time import ADD_TIMES, DECIDED_BY, Params, judge
 from upkeep.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
-from upkeep.verdicts import (
+from upkeep.model.verdicts import (
     Measure,
     Severity,
     Status,

@@ -31,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import (
     parse_nginx,
 )
 from upkeep.check import load
-from upkeep.verdicts import Status
+from upkeep.model.verdicts import Status
 
 NGINX = r"""
 user www-data; # a comment with ; and {

@@ -21,10 +21,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import Obser
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, transport
 from upkeep.check import Check
 from upkeep.judge import EVERYTHING
-from upkeep.observed import Due, Observed, Outcome, Request, from_json, to_json
+from upkeep.model.answer import Due, Observed, Outcome, Request, from_json, to_json
+from upkeep.model.verdicts import Measure, Status, Verdict, passed
 from upkeep.store import Store, open_store, runs
 from upkeep.store.observed import add_host
-from upkeep.verdicts import Measure, Status, Verdict, passed
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 NONCE = "0123456789abcdef" * 2

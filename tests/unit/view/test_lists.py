@@ -10,8 +10,8 @@ import view_samples
 from view_samples import NOW
 
 from upkeep.check import Check
-from upkeep.errors import UsageError
-from upkeep.verdicts import Severity, Status, passed
+from upkeep.model.errors import UsageError
+from upkeep.model.verdicts import Severity, Status, passed
 from upkeep.view import lists
 from upkeep.view.model import Counts, Finding, HostInRun, Procedure, Tally
 from upkeep.view.screen import Screen

@@ -13,9 +13,9 @@ import pytest
 import view_samples
 from view_samples import NOW
 
-from upkeep.errors import UpkeepError
-from upkeep.observed import Outcome
-from upkeep.verdicts import Result, Severity, Status
+from upkeep.model.answer import Outcome
+from upkeep.model.errors import UpkeepError
+from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.view import report
 from upkeep.view.model import HostInRun, Tally
 

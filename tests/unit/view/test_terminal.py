@@ -10,8 +10,8 @@ import view_samples
 from rich.cells import cell_len
 from view_samples import NOW
 
-from upkeep.observed import Observed, Outcome
-from upkeep.verdicts import Result, Severity, Status, Unknown
+from upkeep.model.answer import Observed, Outcome
+from upkeep.model.verdicts import Result, Severity, Status, Unknown
 from upkeep.view.screen import Screen
 from upkeep.view.terminal import RunView
 from upkeep.view.troubles import Troubles

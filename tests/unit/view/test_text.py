@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upkeep.remedies import command
-from upkeep.verdicts import Severity, Status
-from upkeep.view import text
+from upkeep.model import text
+from upkeep.model.remedies import command
+from upkeep.model.verdicts import Severity, Status
 
 NOW = datetime(2030, 6, 1, 12, tzinfo=UTC)
 

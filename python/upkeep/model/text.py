@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from rich.cells import cell_len
 
-from upkeep.verdicts import Severity, Status
+from upkeep.model.verdicts import Severity, Status
 
 LIMIT_CHARACTERS = 4_000
 # Letters of some languages carry two or three marks; a dozen is a prank that overwrites the lines around.

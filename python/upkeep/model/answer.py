@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
     from_wire,
     to_wire,
 )
-from upkeep.verdicts import Measure, Result, Severity, Status, Unknown
+from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 
 VERSION = 1
 OWN_HOST = "controller"
