@@ -14,13 +14,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from upkeep import caller
-from upkeep.account import known_name, name_of
 from upkeep.actions import RULES, Action, Needs, refusal, words_of
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
 from upkeep.schedule_file import Schedule
 from upkeep.store import Store, acts, sessions, users
+from upkeep.system.account import known_name, name_of
 
 UNSET = 2**32 - 1
 TERMINAL = "terminal"

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import account, child, kept_files, machines, runner
+from upkeep import kept_files, machines, runner
 from upkeep.blindness import Look, look_of
 from upkeep.inventory import read_inventory
 from upkeep.judge import with_next_steps
@@ -38,6 +38,7 @@ from upkeep.settings import why_not_private
 from upkeep.store import Store, absent, blind, leases, occurrences, own, run_requests, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool
+from upkeep.system import account, child
 
 LEASE_POLL_SECONDS = 1.0
 OWN_PLAYBOOKS = "astral.upkeep."

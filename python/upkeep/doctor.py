@@ -26,7 +26,7 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import account, parameters, site_lint, templates
+from upkeep import parameters, site_lint, templates
 from upkeep.check import load
 from upkeep.inventory import hosts_of, read_listing
 from upkeep.log_verdicts import UNREAD_SHARE
@@ -38,6 +38,7 @@ from upkeep.model.remedies import command, program
 from upkeep.parameters import ParameterError
 from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
+from upkeep.system import account
 from upkeep.timekeeper import Timekeeper
 from upkeep.ways import Way, WayError, read_defaults, read_way
 

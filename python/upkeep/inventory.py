@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from upkeep import child
 from upkeep.model.errors import ConfigurationError
+from upkeep.system import child
 
 TIMEOUT_SECONDS = 120
 PROGRAM = Path(sys.executable).parent / "ansible-inventory"

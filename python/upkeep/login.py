@@ -14,8 +14,8 @@ from pathlib import Path
 
 import paramiko
 
-from upkeep import child
 from upkeep.model.errors import UpkeepError
+from upkeep.system import child
 from upkeep.ways import CONNECT_SECONDS, Way, known_keys
 
 BANNER_SECONDS = 8.0

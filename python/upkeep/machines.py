@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.addresses import is_address
-from upkeep import child
+from upkeep.system import child
 from upkeep.ways import LOCAL, Said, WayError
 
 RESOLVE_SECONDS = 5.0

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from upkeep import child, settings
+from upkeep import settings
 from upkeep.site import Site, absolute
 from upkeep.store import Store, run_requests
+from upkeep.system import child
 
 AT_ONCE = 2
 EVERY_SECONDS = 2.0

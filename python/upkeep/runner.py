@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.astral.upkeep.plugins.module_utils import program
-from upkeep import child, events
+from upkeep import events
 from upkeep.events import Ears
 from upkeep.machines import Machine
 from upkeep.model.errors import RunError
+from upkeep.system import child
 
 EVENT_LIMIT_CHARACTERS = 64_000_000
 """Over MAX_EVENT_RES (700,000 by default) an event silently becomes empty; hosts' answers are bounded well below."""

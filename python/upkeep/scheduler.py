@@ -19,9 +19,8 @@ from typing import Any
 
 import psutil
 
-from upkeep import account, agent, settings
+from upkeep import agent, settings
 from upkeep.calendars import Calendars, calendars_of
-from upkeep.child import Child, start_upkeep
 from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.model import clock, stored_text
 from upkeep.model.errors import ConfigurationError, UpkeepError
@@ -34,6 +33,8 @@ from upkeep.schedule_lint import Remark, readings
 from upkeep.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own, runs
 from upkeep.store.occurrences import Debt, New, Occurrence
+from upkeep.system import account
+from upkeep.system.child import Child, start_upkeep
 
 STEP_SECONDS = 1.0
 REREAD_SECONDS = 5.0

@@ -34,7 +34,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch
-from upkeep import account, child
 from upkeep.installation import load_installation
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
@@ -43,6 +42,7 @@ from upkeep.settings import Settings, load_settings
 from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
 from upkeep.store.probe import prove_writable
+from upkeep.system import account, child
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
 

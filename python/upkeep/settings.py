@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from upkeep import account
 from upkeep.expectations import expected
 from upkeep.model.errors import ConfigurationError
 from upkeep.parameters import nearest
+from upkeep.system import account
 from upkeep.trust import GROUPS, trusted
 
 PREFIX = "UPKEEP_"

@@ -19,8 +19,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from upkeep import account
 from upkeep.model.errors import ConfigurationError
+from upkeep.system import account
 
 GROUPS = "UPKEEP_TRUSTED_GROUPS"
 MOST_LINKS = 40

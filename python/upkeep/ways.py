@@ -17,8 +17,8 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from upkeep import account, child
 from upkeep.model.errors import UpkeepError
+from upkeep.system import account, child
 
 SSH_SECONDS = 10.0
 CONNECT_SECONDS = 5.0

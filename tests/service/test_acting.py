@@ -24,7 +24,6 @@ from service.test_serve import stored
 from sqlalchemy import select, update
 from store_samples import answer, begun, result
 
-from upkeep.account import own_name
 from upkeep.acting import account
 from upkeep.actions import Action, may, needed, words_of
 from upkeep.document import schema
@@ -35,6 +34,7 @@ from upkeep.model.verdicts import Measure
 from upkeep.site import load_site
 from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
 from upkeep.store.observed import add_hosts
+from upkeep.system.account import own_name
 
 DECIDES: dict[Action, Sequence[str]] = {
     Action.ACKNOWLEDGE: ("ack", "1"),

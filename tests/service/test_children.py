@@ -24,12 +24,13 @@ import warm
 from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
-from upkeep import agent, child, inventory, keeper
+from upkeep import agent, inventory
 from upkeep.alerts import channels
 from upkeep.alerts.channels import Parcel
 from upkeep.model.errors import ConfigurationError
 from upkeep.schedule_file import Channel
 from upkeep.store import Store, leases, occurrences, open_store, run_requests, runs
+from upkeep.system import child, keeper
 
 MARK = "MARK_OF_THIS_TEST"
 # What a program may leave behind, each for an hour unless somebody ends it.

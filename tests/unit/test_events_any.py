@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from store_samples import answer, begun, result
 
-from upkeep import child
 from upkeep.agent import _Intake
 from upkeep.events import Ears
 from upkeep.model import clock
@@ -26,6 +25,7 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.store import Store, open_store, runs, tables
 from upkeep.store.observed import add_host
+from upkeep.system import child
 
 OBSERVE = "astral.upkeep.observe"
 OTHER = "db1"

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from upkeep import child
 from upkeep.alerts import messages, policy, severities
 from upkeep.alerts.calendar import Calendar, SiteCalendar
 from upkeep.alerts.groups import Board, Judged
@@ -29,6 +28,7 @@ from upkeep.silences import Silence, keep_quiet
 from upkeep.site import Site
 from upkeep.store import Store, alerts, blind, blind_spots, findings, outbox, silences
 from upkeep.store.outbox import Letter
+from upkeep.system import child
 
 STEP_SECONDS = 5.0
 PLACES_FOR = timedelta(minutes=15)

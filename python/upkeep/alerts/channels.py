@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from upkeep import child
 from upkeep.schedule_file import Channel
+from upkeep.system import child
 
 FIRST_SECONDS = 20.0
 MORE_SECONDS = 5.0

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from upkeep import keeper
+from upkeep.system import keeper
 
 PREFIX = "UPKEEP_"
 OF_THE_SERVICE = frozenset(

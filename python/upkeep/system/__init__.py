@@ -1,0 +1,1 @@
+"""The operating system: accounts, and processes that are started and ended in one way."""
