@@ -78,7 +78,7 @@ sanity: $(VENV)/dev  ## ansible-test sanity on the collection
 bench: $(VENV)/dev  ## measure, in ratios; a few minutes
 	$(VENV)/bin/python tests/bench/run.py
 
-FILE := python/upkeep/checks/disk_space.py
+FILE := python/upkeep/checks/hosts/disk_space.py
 mutate: $(VENV)/dev  ## change FILE=python/upkeep/… a little, again and again: which changes does no test hear?
 	$(VENV)/bin/python tools/mutate.py $(FILE)
 

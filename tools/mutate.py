@@ -1,6 +1,6 @@
 """Change a file of the driver, one small change at a time, and say which changes no test of it hears.
 
-    tools/mutate.py python/upkeep/checks/disk_space.py [tests/unit/test_more.py …]
+    tools/mutate.py python/upkeep/checks/hosts/disk_space.py [tests/unit/test_more.py …]
 
 Without arguments for pytest the file's own unit test is run; a check's with its canary. Each change is tried in a
 process forked from one that has the libraries; nothing on disk is touched. What survives is for a person to judge: it

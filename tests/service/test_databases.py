@@ -23,7 +23,7 @@ from patience import PATIENCE_SECONDS, eventually
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import databases
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks import database_connect, database_pool
+from upkeep.checks.databases import database_connect, database_pool
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 try:

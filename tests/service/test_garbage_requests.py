@@ -26,7 +26,7 @@ from recorded_host import RecordedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks import response_time, site_errors
+from upkeep.checks.web import response_time, site_errors
 from upkeep.model.verdicts import Status
 
 WINDOWS = 12

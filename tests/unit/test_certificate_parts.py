@@ -15,10 +15,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep import der
-from upkeep.certificate_issuers import canonical, issued, signed
-from upkeep.certificates import CertificateError, extension, load
 from upkeep.check import load as load_checks
+from upkeep.checks.certificates import _der
+from upkeep.checks.certificates._issuers import canonical, issued, signed
+from upkeep.checks.certificates._x509 import CertificateError, extension, load
 from upkeep.judge import judge
 from upkeep.model.answer import Due, Request, Seen
 from upkeep.model.verdicts import Result, Severity, Status
@@ -282,7 +282,7 @@ def test_a_signature_that_was_changed_is_not_the_issuers() -> None:
 def spoiled(made: Made, oid: str) -> x509.Certificate:
     """Return the certificate with the content of one extension replaced by what cannot be read."""
     data = bytearray(b64decode(made.der))
-    at = data.index(der.oid(oid)) + len(der.oid(oid))
+    at = data.index(_der.oid(oid)) + len(_der.oid(oid))
     while data[at] != 0x04:
         at += 1
     data[at + 2] = 0x1F
@@ -309,18 +309,18 @@ def test_an_extension_that_cannot_be_read_blinds_only_what_needs_it() -> None:
 )
 def test_der_that_is_broken_is_refused(cut: bytes) -> None:
     with pytest.raises((ValueError, IndexError)):
-        der.raw_names(cut)
+        _der.raw_names(cut)
 
 
 def test_der_is_cut_and_put_together_again() -> None:
     data = b64decode(make().der)
 
-    assert der.wrap(0x30, b"".join(der.items(der.content(data)))) == data
-    assert der.oid("1.3.6.1.4.1.11129.2.4.2").hex() == "060a2b06010401d679020402"
-    assert der.with_extension(data, "2.5.29.18") is None
-    issuer, subject = der.raw_names(data)
+    assert _der.wrap(0x30, b"".join(_der.items(_der.content(data)))) == data
+    assert _der.oid("1.3.6.1.4.1.11129.2.4.2").hex() == "060a2b06010401d679020402"
+    assert _der.with_extension(data, "2.5.29.18") is None
+    issuer, subject = _der.raw_names(data)
     assert issuer == subject
-    assert len(der.wrap(0x04, b"x" * 300)) == 304
+    assert len(_der.wrap(0x04, b"x" * 300)) == 304
 
 
 def test_what_is_taken_apart_is_not_changed(made: dict[str, Made]) -> None:

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID, NameOID
 from made_certificates import BEGINS, make
 
-from upkeep.certificate_issuers import issued
-from upkeep.certificates import (
+from upkeep.checks.certificates._issuers import issued
+from upkeep.checks.certificates._x509 import (
     MOST_CERTIFICATES,
     CertificateError,
     chain,

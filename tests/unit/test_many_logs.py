@@ -13,7 +13,8 @@ from recorded_host import RecordedHost
 from ansible_collections.astral.upkeep.plugins.module_utils import logs
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from upkeep.checks import failed_logins, site_errors
+from upkeep.checks.logins import failed_logins
+from upkeep.checks.web import site_errors
 from upkeep.model import remedies
 from upkeep.model.verdicts import Severity, Status
 

@@ -23,14 +23,8 @@ from recorded_host import RecordedHost
 from ansible_collections.astral.upkeep.plugins.module_utils import logs
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks import (
-    brute_force,
-    failed_logins,
-    login_after_failures,
-    password_spraying,
-    response_time,
-    site_errors,
-)
+from upkeep.checks.logins import brute_force, failed_logins, login_after_failures, password_spraying
+from upkeep.checks.web import response_time, site_errors
 from upkeep.model.verdicts import Status, Verdict
 
 NOW = calendar.timegm((2026, 11, 23, 12, 0, 0))

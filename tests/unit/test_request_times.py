@@ -12,7 +12,7 @@ from recorded_host import RecordedHost
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log
 from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks import response_time
+from upkeep.checks.web import response_time
 from upkeep.model.verdicts import Status, Verdict
 
 NOW = 1_795_422_720.0

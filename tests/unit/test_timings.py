@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.timings import MOST_SECONDS, TryTimes, finite, percentile, try_times
+from upkeep.checks.web._timings import MOST_SECONDS, TryTimes, finite, percentile, try_times
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.brute_force import Params, judge
+from upkeep.checks.logins.brute_force import Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificate_issuers import signed
-from upkeep.checks.certificate_chain import (
+from upkeep.checks.certificates._issuers import signed
+from upkeep.checks.certificates.certificate_chain import (
     INSTALL,
     MAY_NOT,
     OTHER_KEY,

@@ -8,9 +8,9 @@ import pytest
 from made_certificates import BEGINS, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificate_parts import LEAF
-from upkeep.certificates import public_key_der
-from upkeep.checks.certificate_key import FIRST, Params, judge
+from upkeep.checks.certificates._parts import LEAF
+from upkeep.checks.certificates._x509 import public_key_der
+from upkeep.checks.certificates.certificate_key import FIRST, Params, judge
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 MADE = make()

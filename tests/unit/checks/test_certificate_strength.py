@@ -21,8 +21,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files im
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificate_parts import leaves
-from upkeep.checks.certificate_strength import Params, judge
+from upkeep.checks.certificates._parts import leaves
+from upkeep.checks.certificates.certificate_strength import Params, judge
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 SCT = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.clock_synchronized import Params, judge
+from upkeep.checks.hosts.clock_synchronized import Params, judge
 from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.external_service import Params, judge
+from upkeep.checks.web.external_service import Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import CONNECTION, load
-from upkeep.checks.host_key import Params, judge
+from upkeep.checks.hosts.host_key import Params, judge
 from upkeep.judge import unseen
 from upkeep.model.answer import Due, Outcome, Request
 from upkeep.model.verdicts import Severity, Status, failed

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.http_health import Params, judge
+from upkeep.checks.web._timings import percentile
+from upkeep.checks.web.http_health import Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed
-from upkeep.timings import percentile
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

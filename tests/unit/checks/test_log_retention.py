@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks.log_retention import Params, judge
+from upkeep.checks.logs.log_retention import Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)

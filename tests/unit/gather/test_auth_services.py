@@ -17,7 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log impo
     gather,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.checks import brute_force, failed_logins, login_after_failures, password_spraying
+from upkeep.checks.logins import brute_force, failed_logins, login_after_failures, password_spraying
 from upkeep.model.verdicts import Status
 
 NOW = calendar.timegm((2026, 11, 23, 8, 30, 0))

@@ -14,7 +14,7 @@ from recorded_host import RecordedHost
 from ansible_collections.astral.upkeep.plugins.module_utils.boot_loader import next_kernel
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import reboot
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
-from upkeep.checks.reboot_pending import Params, judge
+from upkeep.checks.hosts.reboot_pending import Params, judge
 
 RECORDED = Path(__file__).parents[1] / "recorded/reboot"
 AT = 1_795_680_000.0

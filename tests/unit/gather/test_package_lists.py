@@ -16,7 +16,7 @@ from recorded_host import RecordedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import package_updates
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
-from upkeep.checks.security_updates import Params, judge
+from upkeep.checks.hosts.security_updates import Params, judge
 from upkeep.model.verdicts import Status, Verdict
 
 DAY = 86400.0

@@ -19,15 +19,16 @@ from cryptography import x509
 
 from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import ROOT_UNKNOWN
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificate_issuers import (
+from upkeep.check import Check, gone
+from upkeep.checks.certificates._issuers import (
     is_named_issuer,
     is_self_issued,
     is_self_signed,
     issued,
     signed,
 )
-from upkeep.certificate_parts import BUNDLE, judge_parts, leaves
-from upkeep.certificates import (
+from upkeep.checks.certificates._parts import BUNDLE, judge_parts, leaves
+from upkeep.checks.certificates._x509 import (
     chain,
     extension,
     has_server_usage,
@@ -36,7 +37,6 @@ from upkeep.certificates import (
     title,
     validity,
 )
-from upkeep.check import Check, gone
 from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 from upkeep.readings import short
 

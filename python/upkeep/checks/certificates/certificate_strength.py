@@ -20,9 +20,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.certificate_issuers import is_self_signed
-from upkeep.certificate_parts import BUNDLE, judge_parts, leaves
-from upkeep.certificates import (
+from upkeep.check import Check, gone
+from upkeep.checks.certificates._issuers import is_self_signed
+from upkeep.checks.certificates._parts import BUNDLE, judge_parts, leaves
+from upkeep.checks.certificates._x509 import (
     MOST_CERTIFICATES,
     CertificateError,
     extension,
@@ -30,7 +31,6 @@ from upkeep.certificates import (
     title,
     validity,
 )
-from upkeep.check import Check, gone
 from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 from upkeep.readings import short
 

@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from upkeep import der
+from upkeep.checks.certificates import _der
 
 MOST_CERTIFICATES = 400
 """Of one observation: as many as the gather reads of a file."""
@@ -35,16 +35,16 @@ class Validity:
     ends: datetime
 
 
-def load(der: Any) -> x509.Certificate:
+def load(_der: Any) -> x509.Certificate:
     """Return the certificate in a base64 text of DER; raise CertificateError."""
-    if not isinstance(der, str):
+    if not isinstance(_der, str):
         raise CertificateError("no certificate was told")
     try:
         with (
             warnings.catch_warnings()
         ):  # of what RFC 5280 forbids and others accept: it is judged, not printed
             warnings.simplefilter("ignore")
-            return x509.load_der_x509_certificate(b64decode(der, validate=True))
+            return x509.load_der_x509_certificate(b64decode(_der, validate=True))
     except (
         ValueError,
         TypeError,
@@ -83,7 +83,7 @@ def extension(certificate: x509.Certificate, kind: Any) -> Any:
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         pass
     try:
-        alone = der.with_extension(
+        alone = _der.with_extension(
             certificate.public_bytes(serialization.Encoding.DER), kind.oid.dotted_string
         )
         return None if alone is None else _value(x509.load_der_x509_certificate(alone), kind)

@@ -16,10 +16,10 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.check import DECLARED, Check
+from upkeep.checks.web._timings import try_times
 from upkeep.model.remedies import about, quote
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 from upkeep.readings import figure, short
-from upkeep.timings import try_times
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 
-from upkeep import der
-from upkeep.certificates import CertificateError
+from upkeep.checks.certificates import _der
+from upkeep.checks.certificates._x509 import CertificateError
 
 ECDSA = ("1.2.840.10045.4.", "2.16.840.1.101.3.4.3.")
 """What identifiers of ECDSA's signatures begin with: with SHA-1 and SHA-2, with SHA-3. RFC 5480, appendix A; NIST."""
@@ -59,7 +59,7 @@ def _plain(value: str | bytes) -> str | bytes:
 
 
 def _raw_names(certificate: x509.Certificate) -> tuple[bytes, bytes]:
-    return der.raw_names(certificate.public_bytes(serialization.Encoding.DER))
+    return _der.raw_names(certificate.public_bytes(serialization.Encoding.DER))
 
 
 def signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:

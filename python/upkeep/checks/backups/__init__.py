@@ -1,0 +1,1 @@
+"""Backups: made in time, whole, readable."""

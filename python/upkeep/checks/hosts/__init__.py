@@ -1,0 +1,1 @@
+"""The host itself: memory, disks, clock, packages, units."""

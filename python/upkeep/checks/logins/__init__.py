@@ -1,0 +1,1 @@
+"""Who signed in on a host, and who tried."""

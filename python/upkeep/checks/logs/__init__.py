@@ -1,0 +1,1 @@
+"""Logs: rotated, kept as long as they must be, and no longer."""

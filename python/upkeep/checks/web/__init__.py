@@ -1,0 +1,1 @@
+"""Sites, endpoints and services, as their logs and answers show them."""
