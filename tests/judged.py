@@ -9,11 +9,11 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import to_wire
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, payload
-from upkeep.check import load
-from upkeep.judge import judge_answer
+from upkeep.judging.check import load
+from upkeep.judging.entries import split, validate
+from upkeep.judging.judge import judge_answer
 from upkeep.model.answer import Due, Request
 from upkeep.model.verdicts import Result
-from upkeep.parameters import split, validate
 
 
 def judged(entry: dict[str, Any], host: Host) -> list[Result]:

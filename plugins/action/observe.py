@@ -23,12 +23,12 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secr
 from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import BoundsError
 
 try:
-    from upkeep.check import load
-    from upkeep.judge import EVERYTHING, judge_answer, unseen
+    from upkeep.judging.check import load
+    from upkeep.judging.entries import ParameterError, find, merge_entries, split, validate
+    from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
     from upkeep.model.answer import Due, Observed, Outcome, Request, to_json
     from upkeep.model.text import safe, status_sign
     from upkeep.model.verdicts import Severity, Status
-    from upkeep.parameters import ParameterError, find, merge_entries, split, validate
 except ImportError as exc:
     MISSING: str | None = str(exc)
 else:

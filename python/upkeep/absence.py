@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from upkeep.check import Absence, Check, Meaning
 from upkeep.finding import Finding, Kind, Moved, State, Transition, retired
-from upkeep.judge import EVERYTHING
+from upkeep.judging.check import Absence, Check, Meaning
+from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import Observed, Request
 
 NOT_AMONG = "is not among what the site asks for any more"

@@ -26,7 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep import kept_files, machines, runner
 from upkeep.blindness import Look, look_of
 from upkeep.inventory import read_inventory
-from upkeep.judge import with_next_steps
+from upkeep.judging.judge import with_next_steps
 from upkeep.leftover import LeftOver
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json

@@ -18,11 +18,11 @@ from upkeep.alerts.channels import Parcel
 from upkeep.alerts.model import Alert
 from upkeep.document import alert_document, dumps, plain
 from upkeep.fields import seconds_of
+from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.opened import opened
-from upkeep.parameters import nearest
 from upkeep.silences import Scope
 from upkeep.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences

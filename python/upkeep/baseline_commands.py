@@ -13,10 +13,10 @@ from upkeep.actions import Action
 from upkeep.baselines import Better, Proposal, Series, compared
 from upkeep.document import dumps, plain
 from upkeep.installation import load_installation
+from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.opened import opened
-from upkeep.parameters import nearest
 from upkeep.review_commands import by_password
 from upkeep.store import baselines
 from upkeep.view import baselines as view

@@ -14,26 +14,27 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from upkeep import acting, agent, exit_status, parameters
+from upkeep import acting, agent, exit_status
 from upkeep.actions import Action
-from upkeep.check import Check, load
 from upkeep.document import dumps, finding_document, run_document
-from upkeep.documentation import options_of
 from upkeep.host_limit import absolute_limit
-from upkeep.judge import judge_again, with_next_steps
+from upkeep.judging import entries
+from upkeep.judging.check import Check, load
+from upkeep.judging.documentation import options_of
+from upkeep.judging.entries import ParameterError, nearest
+from upkeep.judging.judge import judge_again, with_next_steps
+from upkeep.judging.limits import limits_now
 from upkeep.kept_files import (
     remove_reports,
     remove_stray_reports,
     report_path,
     sweep_workspaces,
 )
-from upkeep.limits import limits_now
 from upkeep.model import clock
 from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
-from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure
 from upkeep.settings import Settings, passed_over
 from upkeep.site import Site, key_of, load_site, settings_of
@@ -417,11 +418,9 @@ def _wanted_now(site: Site) -> dict[str, list[Any]]:
         str(site.inventory), environment=site.environment
     ).items():
         asked = {
-            name: value
-            for name, value in variables.items()
-            if name.startswith(parameters.VARIABLES)
+            name: value for name, value in variables.items() if name.startswith(entries.VARIABLES)
         }
-        wanted[host] = parameters.merge_entries(asked, load())
+        wanted[host] = entries.merge_entries(asked, load())
     return wanted
 
 
@@ -463,8 +462,8 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as exc:
             raise UsageError(f"-p {name}: {value!r} is no YAML value") from exc
     try:
-        params, _limits = parameters.split(check, entry)
-        parameters.validate(check, params)
+        params, _limits = entries.split(check, entry)
+        entries.validate(check, params)
     except ParameterError as exc:
         raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
     return entry

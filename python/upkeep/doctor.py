@@ -26,16 +26,17 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import parameters, site_lint, templates
-from upkeep.check import load
+from upkeep import site_lint, templates
 from upkeep.inventory import hosts_of, read_listing
-from upkeep.log_verdicts import UNREAD_SHARE
+from upkeep.judging import entries as parameters
+from upkeep.judging.check import load
+from upkeep.judging.entries import ParameterError
+from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.login import LoginError, Session, login, reason
 from upkeep.machines import machines, twins
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
-from upkeep.parameters import ParameterError
 from upkeep.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.system import account

@@ -19,8 +19,8 @@ from pydantic import (
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep import words
-from upkeep.check import load as load_checks
-from upkeep.parameters import nearest
+from upkeep.judging.check import load as load_checks
+from upkeep.judging.entries import nearest
 
 OWN = "astral.upkeep."
 PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"

@@ -14,12 +14,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from upkeep import parameters
-from upkeep.check import load
 from upkeep.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
 from upkeep.inventory import ENVIRONMENT, PROGRAM, hosts_of
+from upkeep.judging import entries as parameters
+from upkeep.judging.check import load
+from upkeep.judging.entries import ParameterError, has_template, is_template, nearest
 from upkeep.model.remedies import command
-from upkeep.parameters import ParameterError, has_template, is_template, nearest
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark
 from upkeep.site import READ, Definition

@@ -25,11 +25,11 @@ from upkeep.actions import Action
 from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.installation import SIGNING, load_installation, trusted_keys
+from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.text import counted
 from upkeep.opened import opened
-from upkeep.parameters import nearest
 from upkeep.reviewing import By, Given
 from upkeep.reviews import FollowUp, Form, Verdict
 from upkeep.site import Site

@@ -36,8 +36,8 @@ from upkeep.fields import (
     Variable,
     Zone,
 )
+from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
-from upkeep.parameters import nearest
 from upkeep.yaml_file import Key, YamlFile, parse, read
 
 HOUR, DAY = 3600.0, 86400.0

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 from upkeep import reviews, rota
 from upkeep.alerts.severities import team_of
 from upkeep.calendars import Calendars, span_timing
-from upkeep.check import load
 from upkeep.fields import within
+from upkeep.judging.check import load
+from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Kind
-from upkeep.parameters import nearest
 from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
 from upkeep.schedule_file import Schedule, Target, parse_schedule
 from upkeep.store import findings, own

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from upkeep.expectations import expected
+from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
-from upkeep.parameters import nearest
 from upkeep.system import account
 from upkeep.trust import GROUPS, trusted
 

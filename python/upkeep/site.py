@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upkeep import parameters
-from upkeep.check import load as load_checks
 from upkeep.fields import ROLES, is_inside
+from upkeep.judging import entries as parameters
+from upkeep.judging.check import load as load_checks
+from upkeep.judging.entries import ParameterError, nearest
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UsageError
-from upkeep.parameters import ParameterError, nearest
 from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.settings import Settings, load_settings
 from upkeep.trust import trusted_code, trusted_inventory, trusted_tree

@@ -15,11 +15,11 @@ from typing import Any
 from upkeep import inventory_lint
 from upkeep.alerts.deliver import FORBIDDEN
 from upkeep.inventory import hosts_of
+from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST
 from upkeep.model.errors import UpkeepError
 from upkeep.model.remedies import command
-from upkeep.parameters import nearest
 from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark, reach
 from upkeep.settings import URLS

@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from upkeep.parameters import has_template, is_template
+from upkeep.judging.entries import has_template, is_template
 
 DEPTH = 5
 

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep.check import load
 from upkeep.finding import State
 from upkeep.installation import load_installation
-from upkeep.judge import judge_again, with_next_steps
+from upkeep.judging.check import load
+from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.model import clock
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from upkeep import acting
 from upkeep.actions import Action
+from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.model.text import ago
-from upkeep.parameters import nearest
 from upkeep.schedule_file import Schedule, load_schedule
 from upkeep.site import settings_of
 from upkeep.store import Store, open_store, users

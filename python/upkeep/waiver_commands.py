@@ -11,6 +11,7 @@ from upkeep import acting, waiving
 from upkeep.actions import Action
 from upkeep.document import dumps, waiver_document
 from upkeep.fields import seconds_of
+from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.remedies import command
@@ -18,7 +19,6 @@ from upkeep.model.stored_text import name
 from upkeep.model.text import counted, exact
 from upkeep.model.verdicts import Severity
 from upkeep.opened import opened
-from upkeep.parameters import nearest
 from upkeep.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored

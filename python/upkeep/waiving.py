@@ -12,13 +12,14 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from upkeep import check, waivers
+from upkeep import waivers
 from upkeep.alerts.severities import by_name_only
+from upkeep.judging import check
+from upkeep.judging.entries import nearest
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.parameters import nearest
 from upkeep.schedule_file import Schedule
 from upkeep.site import Site
 from upkeep.store import Store, acts, findings, own, users

@@ -36,8 +36,9 @@ from lab.site import ssh_arguments, write_site  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host as RealHost  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport  # noqa: E402
-from upkeep import parameters, schedule, words  # noqa: E402
-from upkeep.check import load  # noqa: E402
+from upkeep import schedule, words  # noqa: E402
+from upkeep.judging import entries  # noqa: E402
+from upkeep.judging.check import load  # noqa: E402
 
 CHECKS = (
     "disk_space",
@@ -100,7 +101,7 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
     requests: dict[str, dict[str, Any]] = {}
     for name in CHECKS:
         check = load()[name]
-        requests[check.gather] = parameters.validate(check, {})
+        requests[check.gather] = entries.validate(check, {})
     program = folder / "program"
     program.write_bytes(payload.build(list(requests.items()), 100, transport.new_nonce()))
     with Fleet([Host(f"h{number:02}") for number in range(hosts)]) as fleet:

@@ -24,7 +24,7 @@ from store_samples import answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.doctor import Line, _clock, _marked, _parse, examine, examine_host
-from upkeep.log_verdicts import UNREAD_SHARE
+from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Measure
 from upkeep.site import load_site

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from store_samples import begun
 
 from upkeep.absence import look_of, unseen
-from upkeep.check import load
 from upkeep.finding import Finding, Moved, Seen, Sighting, next_state
+from upkeep.judging.check import load
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, findings, open_store, runs, tables

@@ -19,7 +19,7 @@ from made_certificates import make
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import http_health, services
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity, Status, Verdict
 
 NOW = datetime.now(UTC)

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, text
 from store_samples import answer, begun, result
 
 from upkeep.installation import trusted_keys
-from upkeep.judge import evidence_hash
+from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity
 from upkeep.record_export import NOTHING_PRUNED, Written, export

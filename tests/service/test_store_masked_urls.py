@@ -18,7 +18,7 @@ from store_samples import NOW, SITE, begun, result
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.baselines import Better, Level, Proposal
-from upkeep.judge import evidence_hash
+from upkeep.judging.judge import evidence_hash
 from upkeep.model import stored_text
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.verdicts import Measure, Result, Severity, Status

@@ -17,7 +17,7 @@ from store_samples import NOW, SITE, answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep.judge import evidence_hash
+from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Observed, Outcome, Seen
 from upkeep.model.errors import StoreError
 from upkeep.model.verdicts import Measure, Severity, Status, Unknown

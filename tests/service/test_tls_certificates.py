@@ -29,8 +29,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import load
-from upkeep.judge import judge
+from upkeep.judging.check import load
+from upkeep.judging.judge import judge
 from upkeep.model.answer import Due, Request, Seen
 
 NOW = datetime.now(UTC)

@@ -28,7 +28,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Status, Verdict
 
 NOW = datetime.now(UTC)

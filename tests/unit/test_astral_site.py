@@ -10,8 +10,8 @@ import pytest
 import yaml
 from dateutil.rrule import rrulestr
 
-from upkeep.check import load as load_checks
 from upkeep.fields import UNITS
+from upkeep.judging.check import load as load_checks
 from upkeep.site import Site, load_site
 
 ROOT = Path(__file__).parents[2]

@@ -15,11 +15,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import load as load_checks
 from upkeep.checks.certificates import _der
 from upkeep.checks.certificates._issuers import canonical, issued, signed
 from upkeep.checks.certificates._x509 import CertificateError, extension, load
-from upkeep.judge import judge
+from upkeep.judging.check import load as load_checks
+from upkeep.judging.judge import judge
 from upkeep.model.answer import Due, Request, Seen
 from upkeep.model.verdicts import Result, Severity, Status
 

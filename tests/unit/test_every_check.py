@@ -15,9 +15,9 @@ import yaml
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.check import CONNECTION, Check, load
+from upkeep.judging.check import CONNECTION, Check, load
+from upkeep.judging.entries import make_limits
 from upkeep.model.verdicts import Severity, Status
-from upkeep.parameters import make_limits
 
 TESTS = Path(__file__).parents[1]
 MODULES = TESTS.parent / "plugins" / "modules"

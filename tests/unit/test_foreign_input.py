@@ -23,7 +23,7 @@ from judged import judged_all
 from ansible_collections.astral.upkeep.plugins.module_utils import children
 from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Result, Status
 
 RECORDED = Path(__file__).parent / "recorded"

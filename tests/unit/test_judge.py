@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import CONNECTION, Check, load
-from upkeep.judge import _settled as settled
-from upkeep.judge import judge_again, judge_answer, unseen, with_next_steps
+from upkeep.judging.check import CONNECTION, Check, load
+from upkeep.judging.judge import _settled as settled
+from upkeep.judging.judge import judge_again, judge_answer, unseen, with_next_steps
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
 from upkeep.model.verdicts import (
     Measure,
@@ -250,7 +250,7 @@ HEAVY = {
 def test_what_a_result_weighs(
     monkeypatch: pytest.MonkeyPatch, subject: str, data: dict[str, Any], weight: int, over: int
 ) -> None:
-    monkeypatch.setattr("upkeep.judge.RESULTS_LIMIT_BYTES", weight - over)
+    monkeypatch.setattr("upkeep.judging.judge.RESULTS_LIMIT_BYTES", weight - over)
     given = answer({"subject": subject, "data": data})
 
     observed = judge_answer("web1", (Due("one", 0, {}),), REQUESTS, given, HEAVY, NOW, 0.5)
@@ -272,7 +272,7 @@ def test_what_a_result_weighs(
 def test_the_gather_with_the_longest_results_is_given_up_first(
     monkeypatch: pytest.MonkeyPatch, longest: int, error: str
 ) -> None:
-    monkeypatch.setattr("upkeep.judge.RESULTS_LIMIT_BYTES", 4000)
+    monkeypatch.setattr("upkeep.judging.judge.RESULTS_LIMIT_BYTES", 4000)
     requests = tuple(Request(f"gather{number}", {}) for number in range(4))
     lengths = [2900 if number == longest else 100 for number in range(3)]
     parts = [answer({"subject": str(n), "data": {"text": "x" * lengths[n]}}) for n in range(3)]
@@ -293,7 +293,7 @@ def test_the_gather_with_the_longest_results_is_given_up_first(
 def test_nothing_is_given_up_twice_where_the_reasons_are_too_long_themselves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("upkeep.judge.RESULTS_LIMIT_BYTES", 1)
+    monkeypatch.setattr("upkeep.judging.judge.RESULTS_LIMIT_BYTES", 1)
     given = answer({"subject": "a", "data": {"number": 5}})
 
     assert [status for _subject, status, _message in statuses(given)] == ["unknown"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from store_samples import NOW
 
-from upkeep.limits import limits_now, public
+from upkeep.judging.limits import limits_now, public
 from upkeep.model.answer import Due, Observed, Outcome, Request
 
 A, B = "http://h/?token=aaaa", "http://h/?token=bbbb"
@@ -25,8 +25,8 @@ def asked(*urls: str, masked: bool = True) -> Observed:
 
 
 def params(url: str, *, masked: bool) -> dict[str, Any]:
-    from upkeep.check import load
-    from upkeep.parameters import validate
+    from upkeep.judging.check import load
+    from upkeep.judging.entries import validate
 
     valid = validate(load()["http_health"], {"urls": [url]})
     return public("http_health", valid) if masked else valid
@@ -70,8 +70,8 @@ def test_limits_of_today(
     ids=["a password", "a header", "a user in the URL", "a service"],
 )
 def test_a_secret_parameter_does_not_keep_old_limits(check: str, given: dict[str, Any]) -> None:
-    from upkeep.check import load
-    from upkeep.parameters import validate
+    from upkeep.judging.check import load
+    from upkeep.judging.entries import validate
 
     gather = load()[check].gather
     valid = validate(load()[check], given)

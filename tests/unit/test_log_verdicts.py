@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.log_verdicts import (
+from upkeep.judging.log_verdicts import (
     doubtful,
     items,
     listed,

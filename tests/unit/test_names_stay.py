@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from upkeep.alerts.messages import TITLES
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.store import MIGRATIONS
 from upkeep.store.aliases import Renamed
 

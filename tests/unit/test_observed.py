@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from store_samples import answer, result
 
-from upkeep.judge import evidence_hash
+from upkeep.judging.judge import evidence_hash
 from upkeep.model import answer as module
 from upkeep.model.answer import from_json, to_json
 from upkeep.model.verdicts import Severity

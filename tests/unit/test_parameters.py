@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.check import Check, load
-from upkeep.model.verdicts import passed
-from upkeep.parameters import (
+from upkeep.judging.check import Check, load
+from upkeep.judging.entries import (
     ParameterError,
     examine,
     find,
@@ -21,6 +20,7 @@ from upkeep.parameters import (
     split,
     validate,
 )
+from upkeep.model.verdicts import passed
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.readings import figure, numbers, short, size_text
+from upkeep.judging.readings import figure, numbers, short, size_text
 
 ODD = [True, "5", -1, -0.1, float("nan"), float("inf"), 1e30, 10**400, [5], {}]
 

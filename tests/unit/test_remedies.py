@@ -13,12 +13,12 @@ from pasted import problems
 from ansible_collections.astral.upkeep.plugins.module_utils import host
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
-from upkeep.check import Check, load
-from upkeep.judge import judge
+from upkeep.judging.check import Check, load
+from upkeep.judging.entries import make_limits
+from upkeep.judging.judge import judge
 from upkeep.model import remedies
 from upkeep.model.answer import Due, Request, Seen
 from upkeep.model.verdicts import Status
-from upkeep.parameters import make_limits
 
 CANARIES = Path(__file__).parents[1] / "canaries"
 CHECKS = sorted(load().items())

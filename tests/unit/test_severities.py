@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from upkeep.alerts.severities import by_name_only, is_security, needs_places, severity_of, team_of
-from upkeep.check import CONNECTION, load
 from upkeep.inventory import Place
+from upkeep.judging.check import CONNECTION, load
 from upkeep.model.verdicts import Severity
 from upkeep.schedule_file import Schedule, SeverityRule
 from upkeep.store import own

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Kind
 from upkeep.schedule import Timing
 from upkeep.schedule_file import TargetRule

@@ -26,7 +26,7 @@ from upkeep.alerts.model import (
     Alert,
     Member,
 )
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.remedies import SUBJECT, command, words_of
 from upkeep.model.text import ago, counted, exact, safe
 from upkeep.store import own

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from upkeep.check import load
 from upkeep.inventory import Place
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity
 from upkeep.schedule_file import Schedule, SeverityRule
 from upkeep.store import own

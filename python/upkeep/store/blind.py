@@ -9,7 +9,7 @@ from operator import itemgetter
 from sqlalchemy import Connection, delete, select
 
 from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Status

@@ -23,7 +23,6 @@ from sqlalchemy import (
 )
 
 from upkeep import absence
-from upkeep.check import CONNECTION, DECLARED, load
 from upkeep.finding import Finding as Finding
 from upkeep.finding import (
     Kind,
@@ -36,7 +35,8 @@ from upkeep.finding import (
     next_state,
     retired,
 )
-from upkeep.judge import EVERYTHING
+from upkeep.judging.check import CONNECTION, DECLARED, load
+from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import OWN_HOST as OWN_HOST
 from upkeep.model.answer import Observed
 from upkeep.model.stored_text import name

@@ -16,9 +16,9 @@ from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.absence import Look, look_of
-from upkeep.check import CONNECTION
 from upkeep.finding import Sighting
-from upkeep.judge import EVERYTHING
+from upkeep.judging.check import CONNECTION
+from upkeep.judging.judge import EVERYTHING
 from upkeep.model import clock
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.errors import StoreError

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, false, func, or_, select
 
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Status, Unknown
 from upkeep.schedule import timing_of

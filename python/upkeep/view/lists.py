@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from rich.cells import cell_len
 
-from upkeep.check import Check
-from upkeep.documentation import Option
+from upkeep.judging.check import Check
+from upkeep.judging.documentation import Option
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
 from upkeep.model.text import (

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from upkeep import targets
 from upkeep.actions import Action
 from upkeep.alerts.messages import title_of
-from upkeep.check import load as load_checks
+from upkeep.judging.check import load as load_checks
 from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.view import html, reviews

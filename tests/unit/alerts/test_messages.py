@@ -36,7 +36,7 @@ from upkeep.alerts.model import (
     Alert,
     Member,
 )
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.remedies import words_of
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import CONNECTION, load
 from upkeep.checks.hosts.host_key import Params, judge
-from upkeep.judge import unseen
+from upkeep.judging.check import CONNECTION, load
+from upkeep.judging.entries import ParameterError, find
+from upkeep.judging.judge import unseen
 from upkeep.model.answer import Due, Outcome, Request
 from upkeep.model.verdicts import Severity, Status, failed
-from upkeep.parameters import ParameterError, find
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 RECORDED = json.loads((Path(__file__).parents[2] / "canaries" / "host_key.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from upkeep.checks.web.response_time import ADD_TIMES, DECIDED_BY, Params, judge
-from upkeep.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
+from upkeep.judging.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
 from upkeep.model.verdicts import (
     Measure,
     Severity,

@@ -30,7 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import (
     parse_apache,
     parse_nginx,
 )
-from upkeep.check import load
+from upkeep.judging.check import load
 from upkeep.model.verdicts import Status
 
 NGINX = r"""

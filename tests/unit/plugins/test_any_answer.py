@@ -19,8 +19,8 @@ from ansible_collections.astral.upkeep.plugins.action import observe
 from ansible_collections.astral.upkeep.plugins.module_utils.program import framed, mark
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, transport
-from upkeep.check import Check
-from upkeep.judge import EVERYTHING
+from upkeep.judging.check import Check
+from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import Due, Observed, Outcome, Request, from_json, to_json
 from upkeep.model.verdicts import Measure, Status, Verdict, passed
 from upkeep.store import Store, open_store, runs

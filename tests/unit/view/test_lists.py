@@ -9,7 +9,7 @@ import pytest
 import view_samples
 from view_samples import NOW
 
-from upkeep.check import Check
+from upkeep.judging.check import Check
 from upkeep.model.errors import UsageError
 from upkeep.model.verdicts import Severity, Status, passed
 from upkeep.view import lists

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
+from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after, quote
 from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 

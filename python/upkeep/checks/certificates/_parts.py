@@ -24,8 +24,8 @@ from upkeep.checks.certificates._x509 import (
     names,
     validity,
 )
+from upkeep.judging.readings import short
 from upkeep.model.verdicts import Status, Verdict, unknown
-from upkeep.readings import short
 
 LEAF = "leaf"
 AUTHORITY = "authority"

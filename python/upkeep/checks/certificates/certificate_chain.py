@@ -19,7 +19,6 @@ from cryptography import x509
 
 from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import ROOT_UNKNOWN
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone
 from upkeep.checks.certificates._issuers import (
     is_named_issuer,
     is_self_issued,
@@ -37,8 +36,9 @@ from upkeep.checks.certificates._x509 import (
     title,
     validity,
 )
+from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import short
 from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
-from upkeep.readings import short
 
 UNORDERED = ("pkcs7", "embedded")
 """Formats whose certificates have no order."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone
 from upkeep.checks.certificates._parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.checks.certificates._x509 import Validity, load, validity
+from upkeep.judging.check import Check, gone
 from upkeep.model.verdicts import Kind, Measure, Severity, Status, Verdict, failed, passed, unknown
 
 DAY_SECONDS = 86_400

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone
 from upkeep.checks.certificates._parts import judge_parts, leaves
 from upkeep.checks.certificates._x509 import CertificateError, load, validity
+from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import short
 from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
-from upkeep.readings import short
 
 
 @dataclass(frozen=True)

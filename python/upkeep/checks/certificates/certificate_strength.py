@@ -20,7 +20,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone
 from upkeep.checks.certificates._issuers import is_self_signed
 from upkeep.checks.certificates._parts import BUNDLE, judge_parts, leaves
 from upkeep.checks.certificates._x509 import (
@@ -31,8 +30,9 @@ from upkeep.checks.certificates._x509 import (
     title,
     validity,
 )
+from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import short
 from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
-from upkeep.readings import short
 
 # What is older (MD2, MD4) is of a kind that is not known any more.
 WEAK_HASHES = ("md5", "sha1")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone
+from upkeep.judging.check import Check, gone
+from upkeep.judging.readings import numbers
 from upkeep.model.remedies import about
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import numbers
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
+from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import figure, short
 from upkeep.model.remedies import quote
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import figure, short
 
 NAMED = 5
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
+from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import numbers
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import numbers
 
 
 @dataclass(frozen=True)

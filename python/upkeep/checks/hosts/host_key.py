@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import CONNECTION, DECLARED, Check
+from upkeep.judging.check import CONNECTION, DECLARED, Check
 from upkeep.model.verdicts import Severity, Verdict, failed
 
 CHANGED = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "has changed and you have requested strict")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
+from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import short
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import short
 
 CHANGE_DEFAULT = (
     "a reboot alone does not start it; make it the default: grubby --set-default /boot/vmlinuz-RELEASE on Red Hat's, "

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
+from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import figure, numbers, short
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import figure, numbers, short
 
 
 @dataclass(frozen=True)

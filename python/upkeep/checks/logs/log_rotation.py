@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone, resolves
+from upkeep.judging.check import Check, gone, resolves
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)

@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
 from upkeep.checks.web._timings import try_times
+from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import figure, short
 from upkeep.model.remedies import about, quote
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import figure, short
 
 
 @dataclass(frozen=True)

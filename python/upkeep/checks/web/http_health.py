@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import DECLARED, Check
 from upkeep.checks.web._timings import STEPS, TryTimes, finite, try_times
+from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import short
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
-from upkeep.readings import short
 
 
 @dataclass(frozen=True)

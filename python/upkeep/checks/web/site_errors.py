@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.check import Check, gone
-from upkeep.log_verdicts import (
+from upkeep.judging.check import Check, gone
+from upkeep.judging.log_verdicts import (
     ACCESS_FORMAT,
     UNREAD_SHARE,
     in_use,

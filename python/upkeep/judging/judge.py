@@ -14,11 +14,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.results import (
     from_wire,
     readable,
 )
-from upkeep.check import CONNECTION, Check
+from upkeep.judging.check import CONNECTION, Check
+from upkeep.judging.entries import make_limits
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, step
 from upkeep.model.verdicts import Result, Status, Unknown, Verdict, unknown
-from upkeep.parameters import make_limits
 
 LAST_SECOND = 253_402_300_800
 MEASURES_LIMIT = 50

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.check import CONNECTION
+from upkeep.judging.check import CONNECTION
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.check import CONNECTION, Check
+from upkeep.judging.check import CONNECTION, Check
 
 VARIABLES = "upkeep_checks_"
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets
-from upkeep import parameters
-from upkeep.check import load
+from upkeep.judging import entries as parameters
+from upkeep.judging.check import load
+from upkeep.judging.entries import ParameterError
 from upkeep.model.answer import Due, Observed
-from upkeep.parameters import ParameterError
 
 Asked = tuple[str, str]
 """A check, and what its gather is asked for, in the form in which requests are stored: without secrets."""

@@ -1,0 +1,1 @@
+"""From an observation, limits and a time to a verdict. Pure."""
