@@ -12,9 +12,9 @@ from store_samples import SITE, answer, begun, result
 
 from upkeep.model.answer import Due, Observed, Outcome, Request
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.schedule_file import Schedule
-from upkeep.settings import Settings
-from upkeep.site import Site
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.settings import Settings
+from upkeep.site.site import Site
 from upkeep.store import Store, runs
 from upkeep.store.observed import add_host
 

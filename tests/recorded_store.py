@@ -22,8 +22,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_v
 from upkeep.completion import COUNTS
 from upkeep.installation import trusted_keys
 from upkeep.reviews import standing
-from upkeep.schedule_file import Schedule
-from upkeep.settings import Settings
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.settings import Settings
 from upkeep.store import (
     Store,
     acts,

@@ -23,7 +23,7 @@ from upkeep.model.verdicts import Result
 from upkeep.reviewing import By, Given, Reviews, sign
 from upkeep.reviews import Form, Signature, Standing, Verdict, standing
 from upkeep.schedule import due_times, timing_of
-from upkeep.site import Site, load_site
+from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.observed import add_hosts
 from upkeep.store.occurrences import Occurrence

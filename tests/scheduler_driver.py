@@ -19,7 +19,7 @@ from upkeep import agent
 from upkeep.model import clock
 from upkeep.model.answer import Observed, Outcome
 from upkeep.scheduler import Scheduler
-from upkeep.site import Site
+from upkeep.site.site import Site
 from upkeep.store import occurrences, open_store, runs
 from upkeep.store.observed import add_hosts
 from upkeep.store.occurrences import Occurrence

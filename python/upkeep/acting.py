@@ -18,7 +18,7 @@ from upkeep.actions import RULES, Action, Needs, refusal, words_of
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, acts, sessions, users
 from upkeep.system.account import known_name, name_of
 

@@ -25,7 +25,6 @@ import psutil
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from upkeep import kept_files, machines, runner
 from upkeep.blindness import Look, look_of
-from upkeep.inventory import read_inventory
 from upkeep.judging.judge import with_next_steps
 from upkeep.leftover import LeftOver
 from upkeep.model import clock
@@ -34,7 +33,8 @@ from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageE
 from upkeep.model.stored_text import name
 from upkeep.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.run_end import Reason
-from upkeep.settings import why_not_private
+from upkeep.site.inventory import read_inventory
+from upkeep.site.settings import why_not_private
 from upkeep.store import Store, absent, blind, leases, occurrences, own, run_requests, runs
 from upkeep.store.observed import add_hosts, settle_forged
 from upkeep.store.spool import Spool

@@ -17,14 +17,14 @@ from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.channels import Parcel
 from upkeep.alerts.model import Alert
 from upkeep.document import alert_document, dumps, plain
-from upkeep.fields import seconds_of
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.opened import opened
 from upkeep.silences import Scope
-from upkeep.site import Site
+from upkeep.site.fields import seconds_of
+from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.view import alerts as view
 from upkeep.view.left_out import say_older

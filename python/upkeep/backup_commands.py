@@ -13,7 +13,7 @@ from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.remedies import command
 from upkeep.model.text import size
-from upkeep.site import settings_of
+from upkeep.site.site import settings_of
 from upkeep.store import acts, backup, open_store
 from upkeep.view.screen import Screen
 

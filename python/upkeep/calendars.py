@@ -9,11 +9,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from upkeep import schedule as rules
-from upkeep import words
-from upkeep.fields import DAYS
 from upkeep.model.errors import ConfigurationError
-from upkeep.schedule_file import BusinessHours as Hours
-from upkeep.schedule_file import Schedule, Span
+from upkeep.site import rule_words
+from upkeep.site.fields import DAYS
+from upkeep.site.schedule_file import BusinessHours as Hours
+from upkeep.site.schedule_file import Schedule, Span
 
 ONE_DAY = timedelta(days=1)
 FAR = timedelta(days=366 * 2)
@@ -169,7 +169,7 @@ def span_timing(schedule: Schedule, span: Span) -> rules.Timing | None:
     """Return when a blackout or a window begins that comes again; None for one that comes once."""
     if span.rule is None:
         return None
-    return rules.Timing(span.title, words.parse(span.rule), schedule.zone_of(span))
+    return rules.Timing(span.title, rule_words.parse(span.rule), schedule.zone_of(span))
 
 
 def _once(schedule: Schedule, span: Span) -> Period:

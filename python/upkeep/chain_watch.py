@@ -17,8 +17,8 @@ from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.settings import Settings
-from upkeep.site import Site
+from upkeep.site.settings import Settings
+from upkeep.site.site import Site
 from upkeep.store import Store, findings, own
 
 CHECK = "record_chain"

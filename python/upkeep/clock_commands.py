@@ -8,7 +8,7 @@ import sys
 from upkeep import acting
 from upkeep.actions import Action
 from upkeep.model import clock
-from upkeep.site import load_site
+from upkeep.site.site import load_site
 from upkeep.store import open_store
 from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen

@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Iterator
 from datetime import datetime
 
-from upkeep import words
 from upkeep.calendars import Calendars
 from upkeep.schedule import begins_at, due_times, next_due, timing_of
-from upkeep.schedule_file import Schedule
+from upkeep.site import rule_words
+from upkeep.site.schedule_file import Schedule
 from upkeep.view import schedule as view
 
 
@@ -22,7 +22,7 @@ def scheduled(schedule: Schedule, now: datetime) -> list[view.Scheduled]:
             view.Scheduled(
                 id=name,
                 title=procedure.title,
-                words=words.describe(procedure.rule) if procedure.rule else "",
+                words=rule_words.describe(procedure.rule) if procedure.rule else "",
                 rule=timing.rule if timing else None,
                 time_zone=schedule.zone_of(procedure),
                 next_due=next_due(timing, now) if timing else None,

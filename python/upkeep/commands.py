@@ -17,7 +17,6 @@ import yaml
 from upkeep import acting, agent, exit_status
 from upkeep.actions import Action
 from upkeep.document import dumps, finding_document, run_document
-from upkeep.host_limit import absolute_limit
 from upkeep.judging import entries
 from upkeep.judging.check import Check, load
 from upkeep.judging.documentation import options_of
@@ -35,9 +34,10 @@ from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
-from upkeep.schedule_file import Procedure
-from upkeep.settings import Settings, passed_over
-from upkeep.site import Site, key_of, load_site, settings_of
+from upkeep.site.host_limit import absolute_limit
+from upkeep.site.schedule_file import Procedure
+from upkeep.site.settings import Settings, passed_over
+from upkeep.site.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
 from upkeep.timekeeper import Timekeeper
@@ -246,7 +246,7 @@ def run_doctor(inventory: str, limit: str, *, as_json: bool) -> int:
 
 def init_site(folder: Path) -> None:
     """Write a site to start from."""
-    from upkeep.init import write_site
+    from upkeep.site.init import write_site
 
     written = write_site(folder)
     screen = _out()
@@ -411,7 +411,7 @@ def _evidence_text(db: Any, sha256: str) -> str:
 # --- judging again ---------------------------------------------------------------------------------------------------
 def _wanted_now(site: Site) -> dict[str, list[Any]]:
     """Return what each host's groups ask for today; values with a template in them stay as they are."""
-    from upkeep.inventory import read_inventory
+    from upkeep.site.inventory import read_inventory
 
     wanted = {}
     for host, variables in read_inventory(

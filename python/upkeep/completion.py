@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from upkeep.model.errors import UsageError
 from upkeep.reviews import Standing, Verdict
 from upkeep.run_end import Reason
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences
 
 Count = Literal[

@@ -26,8 +26,7 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import site_lint, templates
-from upkeep.inventory import hosts_of, read_listing
+from upkeep import site_lint
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
@@ -37,7 +36,9 @@ from upkeep.machines import machines, twins
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
-from upkeep.site import Site
+from upkeep.site import templates
+from upkeep.site.inventory import hosts_of, read_listing
+from upkeep.site.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.system import account
 from upkeep.timekeeper import Timekeeper

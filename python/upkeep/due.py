@@ -12,7 +12,7 @@ from upkeep.calendars import Calendars
 from upkeep.model.stored_text import LIMIT_CHARACTERS
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, begins_at, due_times, next_due
-from upkeep.schedule_file import Procedure
+from upkeep.site.schedule_file import Procedure
 from upkeep.store import occurrences
 from upkeep.store.occurrences import Debt, New, Occurrence
 

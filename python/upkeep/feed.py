@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import words
 from upkeep.model.errors import ConfigurationError
 from upkeep.schedule import ANCHOR, Timing, next_due, timing_of
-from upkeep.schedule_file import Procedure, Schedule, Span
+from upkeep.site import rule_words
+from upkeep.site.schedule_file import Procedure, Schedule, Span
 
 PRODUCT = "-//upkeep//schedule//EN"
 A_SECOND = timedelta(seconds=1)
@@ -20,7 +20,7 @@ def is_in_feed(procedure: Procedure) -> bool:
     """Say if it belongs there: what comes by hours or minutes would fill a calendar; BYEASTER is dateutil's own."""
     if procedure.rule is None:
         return False
-    rule = words.parse(procedure.rule).upper()
+    rule = rule_words.parse(procedure.rule).upper()
     return not re.search(r"FREQ=(HOURLY|MINUTELY)|BYEASTER", rule)
 
 
@@ -77,7 +77,7 @@ def _event(uid: str, title: str, now: datetime) -> Any:
 
 
 def _description(key: str, procedure: Procedure) -> str:
-    lines = [f"{key}: {words.describe(procedure.rule or '')}", f"Hosts: {procedure.hosts}"]
+    lines = [f"{key}: {rule_words.describe(procedure.rule or '')}", f"Hosts: {procedure.hosts}"]
     lines += [f"Owner: {procedure.owner}"] if procedure.owner else []
     lines += [f"Carries out: {', '.join(procedure.covers)}"] if procedure.covers else []
     lines += [f"Runs: {procedure.playbook}"]
@@ -88,7 +88,7 @@ def _place(event: Any, schedule: Schedule, span: Span) -> bool:
     """Give the event of a blackout or a window its times; say if there are any."""
     zone = schedule.zone_of(span)
     if span.rule is not None:
-        timing = Timing(span.title, words.parse(span.rule), zone)
+        timing = Timing(span.title, rule_words.parse(span.rule), zone)
         return _recur(event, timing, span.duration or 0)
     assert span.starts is not None  # the file says both, or a rule
     assert span.ends is not None

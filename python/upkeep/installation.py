@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from upkeep import signatures
 from upkeep.model.errors import StoreError
-from upkeep.settings import Settings
+from upkeep.site.settings import Settings
 
 SIGNING = "signing"
 """The folder of keys in the state folder."""

@@ -14,17 +14,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from upkeep.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
-from upkeep.inventory import ENVIRONMENT, PROGRAM, hosts_of
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError, has_template, is_template, nearest
 from upkeep.model.remedies import command
-from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark
-from upkeep.site import READ, Definition
-from upkeep.templates import DEPTH, resolved
-from upkeep.yaml_file import Key, YamlFile
+from upkeep.site.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
+from upkeep.site.inventory import ENVIRONMENT, PROGRAM, hosts_of
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.site import READ, Definition
+from upkeep.site.templates import DEPTH, resolved
+from upkeep.site.yaml_file import Key, YamlFile
 
 NAMED = 3
 """Of many hosts, so many are named."""

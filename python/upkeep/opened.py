@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from upkeep.model.errors import ConfigurationError
-from upkeep.schedule_file import Schedule, readable_parts
-from upkeep.site import EMBEDDED, SCHEDULE, Site, load_site, settings_of
+from upkeep.site.schedule_file import Schedule, readable_parts
+from upkeep.site.site import EMBEDDED, SCHEDULE, Site, load_site, settings_of
+from upkeep.site.trust import trusted
+from upkeep.site.yaml_file import read
 from upkeep.store import Store, open_store
-from upkeep.trust import trusted
 from upkeep.view.screen import Screen
-from upkeep.yaml_file import read
 
 
 @contextmanager

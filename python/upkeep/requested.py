@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from upkeep import settings
-from upkeep.site import Site, absolute
+from upkeep.site import settings
+from upkeep.site.site import Site, absolute
 from upkeep.store import Store, run_requests
 from upkeep.system import child
 

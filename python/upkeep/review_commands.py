@@ -32,7 +32,7 @@ from upkeep.model.text import counted
 from upkeep.opened import opened
 from upkeep.reviewing import By, Given
 from upkeep.reviews import FollowUp, Form, Verdict
-from upkeep.site import Site
+from upkeep.site.site import Site
 from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept

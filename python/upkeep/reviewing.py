@@ -26,8 +26,8 @@ from upkeep.model.verdicts import Severity
 from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule import next_due, timing_of
-from upkeep.schedule_file import DAY, Procedure, Review, Schedule
-from upkeep.site import Site
+from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule
+from upkeep.site.site import Site
 from upkeep.store import (
     Store,
     acts,

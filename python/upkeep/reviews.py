@@ -16,13 +16,13 @@ from typing import Any
 from upkeep import actions
 from upkeep.actions import Action
 from upkeep.calendars import BusinessHours
-from upkeep.fields import within
 from upkeep.lacking import Lacking
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.review_chain import VERSION
 from upkeep.run_end import Reason
-from upkeep.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
+from upkeep.site.fields import within
+from upkeep.site.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
 from upkeep.store import occurrences
 from upkeep.store.occurrences import Occurrence
 

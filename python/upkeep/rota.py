@@ -9,7 +9,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from upkeep.calendars import Period
-from upkeep.schedule_file import Schedule, Turn
+from upkeep.site.schedule_file import Schedule, Turn
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import DAILY, HOURLY, MINUTELY, MONTHLY, WEEKLY, YEARLY, rrule, rrulestr
 
-from upkeep import words
-from upkeep.schedule_file import Schedule
+from upkeep.site import rule_words
+from upkeep.site.schedule_file import Schedule
 
 ANCHOR = datetime(2024, 1, 1)
 ONE_DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -54,7 +54,7 @@ def timing_of(schedule: Schedule, procedure_id: str) -> Timing | None:
         return None
     return Timing(
         procedure_id,
-        words.parse(procedure.rule),
+        rule_words.parse(procedure.rule),
         schedule.zone_of(procedure),
         procedure.starts,
         procedure.skip,
@@ -92,7 +92,7 @@ def as_others_read(timing: Timing) -> Timing | None:
     days = {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYEASTER"} & parts.keys()
     if "BYWEEKNO" not in parts or days or parts["FREQ"] not in ("YEARLY", "MONTHLY", "WEEKLY"):
         return None
-    weekday = words.CODES[(timing.starts or ANCHOR).weekday()]
+    weekday = rule_words.CODES[(timing.starts or ANCHOR).weekday()]
     return replace(timing, rule=f"{timing.rule.strip().strip(';')};BYDAY={weekday}")
 
 

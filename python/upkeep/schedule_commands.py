@@ -15,17 +15,17 @@ from upkeep import inventory_lint
 from upkeep.calendars import calendars_of
 from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
-from upkeep.inventory import read_static
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.schedule_lint import Remark, lint
 from upkeep.simulate import simulate
-from upkeep.site import SCHEDULE, Site, definitions, load_site
+from upkeep.site.inventory import read_static
+from upkeep.site.site import SCHEDULE, Site, definitions, load_site
+from upkeep.site.yaml_file import YamlFile, parse
 from upkeep.view import schedule as view
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
-from upkeep.yaml_file import YamlFile, parse
 
 MOST_COUNTED = 10_000
 

@@ -16,17 +16,17 @@ from zoneinfo import ZoneInfo
 from upkeep import reviews, rota
 from upkeep.alerts.severities import team_of
 from upkeep.calendars import Calendars, span_timing
-from upkeep.fields import within
 from upkeep.judging.check import load
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Kind
 from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
-from upkeep.schedule_file import Schedule, Target, parse_schedule
+from upkeep.site.fields import within
+from upkeep.site.schedule_file import Schedule, Target, parse_schedule
+from upkeep.site.yaml_file import Key, YamlFile
 from upkeep.store import findings, own
 from upkeep.targets import target_of
-from upkeep.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000

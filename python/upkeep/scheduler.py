@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from upkeep import agent, settings
+from upkeep import agent
 from upkeep.calendars import Calendars, calendars_of
 from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.model import clock, stored_text
@@ -28,9 +28,10 @@ from upkeep.model.remedies import command, first
 from upkeep.model.verdicts import Severity
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import Timing, next_due, timing_of
-from upkeep.schedule_file import Procedure
 from upkeep.schedule_lint import Remark, readings
-from upkeep.site import SCHEDULE, Site, absolute, load_site
+from upkeep.site import settings
+from upkeep.site.schedule_file import Procedure
+from upkeep.site.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own, runs
 from upkeep.store.occurrences import Debt, New, Occurrence
 from upkeep.system import account

@@ -37,9 +37,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetc
 from upkeep.installation import load_installation
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
-from upkeep.schedule_file import Schedule, load_schedule
-from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
+from upkeep.site.schedule_file import Schedule, load_schedule
+from upkeep.site.settings import Settings, load_settings
+from upkeep.site.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
 from upkeep.store.probe import prove_writable
 from upkeep.system import account, child

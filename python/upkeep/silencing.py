@@ -14,8 +14,8 @@ from upkeep.actions import Action
 from upkeep.alerts.severities import by_name_only
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
-from upkeep.schedule_file import Schedule
 from upkeep.silences import Scope, Silence
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, alerts, users
 from upkeep.store import silences as stored
 from upkeep.waiving import By, HasSchedule

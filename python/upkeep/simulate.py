@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from upkeep import rota
 from upkeep.calendars import Calendars, Period
 from upkeep.schedule import begins_at, due_times, timing_of
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 
 ONE_WEEK = timedelta(days=7)
 

@@ -14,18 +14,18 @@ from typing import Any
 
 from upkeep import inventory_lint
 from upkeep.alerts.deliver import FORBIDDEN
-from upkeep.inventory import hosts_of
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST
 from upkeep.model.errors import UpkeepError
 from upkeep.model.remedies import command
-from upkeep.schedule_file import Schedule
 from upkeep.schedule_lint import Remark, reach
-from upkeep.settings import URLS
-from upkeep.site import SCHEDULE, Site, definitions
+from upkeep.site.inventory import hosts_of
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.settings import URLS
+from upkeep.site.site import SCHEDULE, Site, definitions
+from upkeep.site.yaml_file import Key, parse
 from upkeep.store import open_store, silences, waivers
-from upkeep.yaml_file import Key, parse
 
 ENVIRONMENT_FILE = "/etc/upkeep/environment"
 

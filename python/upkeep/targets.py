@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from upkeep.model.verdicts import Kind
 from upkeep.schedule import Timing, due_times, next_due
-from upkeep.schedule_file import TargetRule
+from upkeep.site.schedule_file import TargetRule
 
 MOST_UNSEEN = 0.05
 """With a larger share of the time unseen, a target is never met: whether it is, is unknown."""

@@ -15,8 +15,8 @@ from upkeep.model import clock
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command
 from upkeep.model.text import counted
-from upkeep.settings import Settings
-from upkeep.site import settings_of
+from upkeep.site.settings import Settings
+from upkeep.site.site import settings_of
 from upkeep.store import (
     Store,
     backup,

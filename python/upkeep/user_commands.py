@@ -14,8 +14,8 @@ from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.model.text import ago
-from upkeep.schedule_file import Schedule, load_schedule
-from upkeep.site import settings_of
+from upkeep.site.schedule_file import Schedule, load_schedule
+from upkeep.site.site import settings_of
 from upkeep.store import Store, open_store, users
 from upkeep.view.screen import Screen
 

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from upkeep import acting, waiving
 from upkeep.actions import Action
 from upkeep.document import dumps, waiver_document
-from upkeep.fields import seconds_of
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -19,7 +18,8 @@ from upkeep.model.stored_text import name
 from upkeep.model.text import counted, exact
 from upkeep.model.verdicts import Severity
 from upkeep.opened import opened
-from upkeep.site import Site
+from upkeep.site.fields import seconds_of
+from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
 from upkeep.view import waivers as view

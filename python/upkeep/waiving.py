@@ -20,8 +20,8 @@ from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.schedule_file import Schedule
-from upkeep.site import Site
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings, own, users
 from upkeep.store import waivers as stored
 from upkeep.store.users import User

@@ -25,7 +25,7 @@ from upkeep.model.roles import Role
 from upkeep.model.stored_text import fingerprint, packed
 from upkeep.model.verdicts import Severity
 from upkeep.reviews import Form, Signer, Verdict, record_of
-from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
     baselines,

@@ -36,9 +36,10 @@ from lab.site import ssh_arguments, write_site  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host as RealHost  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport  # noqa: E402
-from upkeep import schedule, words  # noqa: E402
+from upkeep import schedule  # noqa: E402
 from upkeep.judging import entries  # noqa: E402
 from upkeep.judging.check import load  # noqa: E402
+from upkeep.site import rule_words  # noqa: E402
 
 CHECKS = (
     "disk_space",
@@ -148,7 +149,7 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
 def _fan_out_rows(costs: dict[str, list[Cost]], hosts: int) -> list[str]:
     floor_wall = statistics.median(cost.wall for cost in costs["floor"])
     floor_cpu = statistics.median(cost.cpu for cost in costs["floor"])
-    words = {
+    rule_words = {
         "floor": f"`xargs -P{FORKS} ssh host python3 -`, same gathers (the floor)",
         "upkeep": "`upkeep run daily`: judged, stored, reported",
         "plain": "`ansible-playbook astral.upkeep.observe`",
@@ -159,7 +160,7 @@ def _fan_out_rows(costs: dict[str, list[Cost]], hosts: int) -> list[str]:
         wall = statistics.median(cost.wall for cost in found)
         cpu = statistics.median(cost.cpu for cost in found)
         ratios = f"{wall / floor_wall:.2f} × ({wall:.1f} s) | {cpu / floor_cpu:.2f} × ({cpu:.1f} s)"
-        rows.append(f"{words[name]} | {ratios}")
+        rows.append(f"{rule_words[name]} | {ratios}")
     return rows
 
 
@@ -335,7 +336,7 @@ def _thousand_rules() -> Iterator[str]:
             f"monthly on the {number % 28 + 1} {at}",
             f"first {day} of {months[number % 4]} {at}",
         )
-        yield words.parse("hourly" if number % 50 == 0 else shapes[number % len(shapes)])
+        yield rule_words.parse("hourly" if number % 50 == 0 else shapes[number % len(shapes)])
 
 
 def main() -> None:

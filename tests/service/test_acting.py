@@ -31,7 +31,7 @@ from upkeep.installation import load_installation
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
-from upkeep.site import load_site
+from upkeep.site.site import load_site
 from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
 from upkeep.store.observed import add_hosts
 from upkeep.system.account import own_name

@@ -86,7 +86,7 @@ def document(site: Path, *arguments: str) -> Any:
 def open_one(site: Path) -> Any:
     """Open an alert, as the alerter of `upkeep serve` would, without telling anybody."""
     from upkeep.alerts.alerter import Alerter
-    from upkeep.site import load_site
+    from upkeep.site.site import load_site
 
     now = clock.now()
     with closing(stored(site)) as store:

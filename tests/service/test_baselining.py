@@ -21,8 +21,8 @@ from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
 from upkeep.reviewing import By
-from upkeep.settings import Settings
-from upkeep.site import load_site
+from upkeep.site.settings import Settings
+from upkeep.site.site import load_site
 from upkeep.store import Store, acts, baselines, records, runs, users
 from upkeep.store.observed import add_host
 from upkeep.verifying import problems_of

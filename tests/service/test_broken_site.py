@@ -11,10 +11,10 @@ from command_runner import CliRunner
 from store_samples import answer, begun, result
 
 from upkeep.cli import cli
-from upkeep.init import write_site
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError
 from upkeep.model.verdicts import Severity
+from upkeep.site.init import write_site
 from upkeep.store import open_store, runs
 from upkeep.store.observed import add_host
 

@@ -27,7 +27,7 @@ from upkeep.doctor import Line, _clock, _marked, _parse, examine, examine_host
 from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Measure
-from upkeep.site import load_site
+from upkeep.site.site import load_site
 from upkeep.store import open_store, runs
 from upkeep.store.observed import add_host
 from upkeep.ways import Way

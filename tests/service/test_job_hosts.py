@@ -14,7 +14,7 @@ import pytest
 import warm
 
 from upkeep.model import clock
-from upkeep.site import key_of
+from upkeep.site.site import key_of
 from upkeep.store import occurrences, open_store
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import warm
 
-from upkeep.init import write_site
+from upkeep.site.init import write_site
 
 
 def test_the_program_tells_its_version() -> None:

@@ -27,7 +27,7 @@ from upkeep.alerts.channels import Parcel
 from upkeep.alerts.outbox import Sender
 from upkeep.model import clock
 from upkeep.model.verdicts import Severity, Status
-from upkeep.schedule_file import Channel
+from upkeep.site.schedule_file import Channel
 from upkeep.store import Store, alerts, findings, outbox, tables
 from upkeep.store.outbox import Letter
 

@@ -11,7 +11,7 @@ from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Measure, Status, Unknown
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, review_measures, runs
 from upkeep.store.observed import add_hosts
 

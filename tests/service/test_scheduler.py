@@ -20,7 +20,7 @@ from patience import PATIENCE_SECONDS
 from sqlalchemy import update
 
 from upkeep.scheduler import Child, Scheduler
-from upkeep.site import Site
+from upkeep.site.site import Site
 from upkeep.store import Store, drivers, findings, occurrences, own, tables
 from upkeep.store.occurrences import Occurrence
 

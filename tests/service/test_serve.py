@@ -29,10 +29,10 @@ from sqlalchemy import select
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.requested import Requested
-from upkeep.schedule_file import load_schedule
 from upkeep.scheduler import Scheduler
 from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, bind, call_heartbeat, listening
-from upkeep.site import load_site
+from upkeep.site.schedule_file import load_schedule
+from upkeep.site.site import load_site
 from upkeep.store import (
     Store,
     acts,

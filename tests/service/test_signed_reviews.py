@@ -36,7 +36,7 @@ from upkeep.model.verdicts import Measure, Severity, Status, Unknown
 from upkeep.record_export import export
 from upkeep.reviewing import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
 from upkeep.reviews import FollowUp, State, Verdict
-from upkeep.site import load_site
+from upkeep.site.site import load_site
 from upkeep.store import (
     Store,
     acts,
@@ -835,7 +835,7 @@ def test_openssh_verifies_the_chain_and_one_changed_byte_is_named(
 
 @on_postgresql
 def test_a_second_installation_is_trusted_when_its_key_is(tmp_path: Path, site: Reviewed) -> None:
-    from upkeep.settings import Settings
+    from upkeep.site.settings import Settings
 
     opened = site
     opened.go(at("2027-01-04 10:00"))

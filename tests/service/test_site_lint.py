@@ -15,12 +15,12 @@ import pytest
 import warm
 import yaml
 
-from upkeep.init import write_site
-from upkeep.inventory import read_inventory, read_static
 from upkeep.inventory_lint import disagreements, inventory_of
 from upkeep.model import clock
 from upkeep.model.verdicts import Severity
-from upkeep.site import definitions, load_site
+from upkeep.site.init import write_site
+from upkeep.site.inventory import read_inventory, read_static
+from upkeep.site.site import definitions, load_site
 from upkeep.store import open_store, silences, waivers
 from upkeep.waivers import Scope
 

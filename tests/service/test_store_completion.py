@@ -10,7 +10,7 @@ from store_samples import SITE
 
 from upkeep.completion import Remark, Row
 from upkeep.model.stored_text import name
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, tables
 from upkeep.store.completion import completion
 

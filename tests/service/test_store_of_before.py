@@ -14,8 +14,8 @@ from without_words import take_words_away, without
 
 from upkeep.alerts.alerter import Alerter
 from upkeep.model.errors import StoreError
-from upkeep.settings import Settings
-from upkeep.site import Site
+from upkeep.site.settings import Settings
+from upkeep.site.site import Site
 from upkeep.store import MIGRATIONS, Store, alerts, migrate, open_store, tables
 
 NEWEST = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

@@ -28,9 +28,9 @@ from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
 from upkeep.reviewing import By, Given, Handing, hand_over, renew
 from upkeep.reviews import FollowUp, Form, Signer, Verdict, record_of
-from upkeep.schedule_file import Alerts
 from upkeep.serve import make_steps
-from upkeep.settings import Settings
+from upkeep.site.schedule_file import Alerts
+from upkeep.site.settings import Settings
 from upkeep.store import Store, alerts, findings, records, reviews, tables
 from upkeep.store.reviews import Kept
 from upkeep.verifying import problems_of, remarks_of

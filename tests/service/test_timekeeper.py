@@ -19,7 +19,7 @@ from upkeep.model import clock
 from upkeep.model.clock import Sample, Witness
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
-from upkeep.site import key_of
+from upkeep.site.site import key_of
 from upkeep.store import (
     Store,
     acts,

@@ -24,7 +24,7 @@ from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
-from upkeep.site import Site, load_site
+from upkeep.site.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own, runs, tables, users, waivers
 from upkeep.store.observed import add_host
 from upkeep.store.retention import Policy, prune

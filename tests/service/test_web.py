@@ -29,7 +29,7 @@ from upkeep.model.answer import Due
 from upkeep.model.errors import StoreError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
-from upkeep.schedule_file import Schedule, load_schedule
+from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
     acts,

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from dateutil.rrule import rrulestr
 
-from upkeep.fields import UNITS
 from upkeep.judging.check import load as load_checks
-from upkeep.site import Site, load_site
+from upkeep.site.fields import UNITS
+from upkeep.site.site import Site, load_site
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "inventory" / "astral"

@@ -9,7 +9,7 @@ import pytest
 
 from upkeep.calendars import BusinessHours, Calendars, Period, calendars_of
 from upkeep.model.errors import ConfigurationError
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
 MONDAY_TO_FRIDAY = frozenset(range(5))

@@ -25,7 +25,7 @@ from upkeep.completion import (
 from upkeep.model.errors import UsageError
 from upkeep.reviews import Standing, State, Verdict
 from upkeep.run_end import Reason
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 
 SCHEDULE = Schedule.model_validate(
     {

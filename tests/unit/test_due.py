@@ -12,7 +12,7 @@ from upkeep.calendars import Calendars, calendars_of
 from upkeep.due import Decision, attempt, decide, occurrences_of, together
 from upkeep.run_end import Ending, Reason
 from upkeep.schedule import timing_of
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store.occurrences import Debt, Occurrence
 
 

@@ -14,7 +14,7 @@ from upkeep.alerts import policy
 from upkeep.alerts.groups import FLAPPING_FOR, Board
 from upkeep.alerts.model import CLOSED, Alert, Member, Past, Transition
 from upkeep.model.verdicts import Severity
-from upkeep.schedule_file import Alerts
+from upkeep.site.schedule_file import Alerts
 
 POLICY = Alerts().policy
 START = datetime(2030, 6, 3, tzinfo=UTC)

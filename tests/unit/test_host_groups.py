@@ -8,7 +8,7 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from upkeep.host_groups import Groups, groups_of, is_opaque, matching, unmatched
+from upkeep.site.host_groups import Groups, groups_of, is_opaque, matching, unmatched
 
 TREE: dict[str, Any] = {
     "all": {"children": ["ungrouped", "production", "edge", "empty"]},

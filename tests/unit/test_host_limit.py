@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from upkeep.host_limit import absolute_limit, why_not_again
 from upkeep.model.errors import UsageError
+from upkeep.site.host_limit import absolute_limit, why_not_again
 
 
 @pytest.fixture

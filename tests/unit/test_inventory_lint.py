@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from upkeep.host_groups import groups_of
 from upkeep.inventory_lint import (
     Inventory,
     disagreements,
@@ -21,8 +20,9 @@ from upkeep.inventory_lint import (
     lint,
     wrong_values,
 )
-from upkeep.schedule_file import Schedule
-from upkeep.site import definitions
+from upkeep.site.host_groups import groups_of
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.site import definitions
 
 LISTING: dict[str, Any] = {
     "all": {"children": ["ungrouped", "production", "edge", "empty"]},

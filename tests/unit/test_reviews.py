@@ -31,8 +31,8 @@ from upkeep.reviews import (
     standing,
     terms,
 )
-from upkeep.schedule_file import DAY, HOUR, Procedure, Review, Schedule
 from upkeep.schedule_lint import lint
+from upkeep.site.schedule_file import DAY, HOUR, Procedure, Review, Schedule
 from upkeep.store.occurrences import Occurrence
 
 ZONE = ZoneInfo("America/New_York")

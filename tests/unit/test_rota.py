@@ -9,7 +9,7 @@ import pytest
 
 from upkeep.calendars import Period
 from upkeep.rota import OnCall, Override, gaps, on_call
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upkeep.schedule import ANCHOR, Timing, begins_at, due_times, next_due
-from upkeep.words import parse
+from upkeep.site.rule_words import parse
 
 RECORDED = Path(__file__).parent / "recorded" / "schedule"
 NEW_YORK = ZoneInfo("America/New_York")

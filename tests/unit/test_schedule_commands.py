@@ -27,12 +27,12 @@ from upkeep.feed import feed
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule import due_times, timing_of
-from upkeep.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.schedule_lint import Remark, lint, reach, readings
 from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
-from upkeep.site import EMBEDDED
+from upkeep.site.schedule_file import Procedure, Schedule, load_schedule
+from upkeep.site.site import EMBEDDED
+from upkeep.site.yaml_file import load as load_yaml
 from upkeep.site_lint import unset
-from upkeep.yaml_file import load as load_yaml
 
 SITES = Path(__file__).parents[2] / "inventory"
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)

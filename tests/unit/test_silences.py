@@ -10,7 +10,6 @@ import pytest
 from pydantic import ValidationError
 
 from upkeep.model.roles import Role
-from upkeep.schedule_file import Alerts
 from upkeep.silences import (
     Scope,
     Silence,
@@ -20,6 +19,7 @@ from upkeep.silences import (
     refuse_approval,
     width,
 )
+from upkeep.site.schedule_file import Alerts
 from upkeep.waivers import Who
 from upkeep.width import Watched
 

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from upkeep.init import EXAMPLE, schedule_schema, write_site
 from upkeep.model.errors import ConfigurationError, UsageError
-from upkeep.schedule_file import load_schedule
-from upkeep.settings import Settings, load_settings
-from upkeep.site import EMBEDDED, load_site, misspelt, settings_of
-from upkeep.yaml_file import load as load_yaml
+from upkeep.site.init import EXAMPLE, schedule_schema, write_site
+from upkeep.site.schedule_file import load_schedule
+from upkeep.site.settings import Settings, load_settings
+from upkeep.site.site import EMBEDDED, load_site, misspelt, settings_of
+from upkeep.site.yaml_file import load as load_yaml
 
 
 def problems_of_schedule(folder: Path, text: str) -> list[str]:

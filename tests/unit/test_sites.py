@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from upkeep.commands import list_procedures
-from upkeep.schedule_file import Schedule
-from upkeep.site import load_site
+from upkeep.site.schedule_file import Schedule
+from upkeep.site.site import load_site
 
 SITES = Path(__file__).parents[2] / "inventory"
 NAMES = ("astral", "bakery")

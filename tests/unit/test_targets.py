@@ -11,7 +11,7 @@ import pytest
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Kind
 from upkeep.schedule import Timing
-from upkeep.schedule_file import TargetRule
+from upkeep.site.schedule_file import TargetRule
 from upkeep.targets import (
     RULES,
     Judged,

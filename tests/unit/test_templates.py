@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.templates import listed, resolved
+from upkeep.site.templates import listed, resolved
 
 SETS = [{"name": "shop", "paths": ["/a"]}]
 VARIABLES: dict[str, Any] = {

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from upkeep import trust
 from upkeep.model.errors import ConfigurationError
-from upkeep.settings import load_settings, passed_over, workspaces
-from upkeep.site import load_site
+from upkeep.site import trust
+from upkeep.site.settings import load_settings, passed_over, workspaces
+from upkeep.site.site import load_site
 
 OTHER = 54_321
 """The number of a user and of a group that are nobody's."""

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from upkeep.words import describe, parse
+from upkeep.site.rule_words import describe, parse
 
 AT_NINE = "BYHOUR=9;BYMINUTE=0;BYSECOND=0"
 BOTH_WAYS = [

@@ -20,12 +20,12 @@ from upkeep.alerts.groups import Board, Judged
 from upkeep.alerts.messages import About, Message
 from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
 from upkeep.alerts.policy import Times
-from upkeep.inventory import Place, read_places
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.stored_text import name
-from upkeep.schedule_file import Schedule, Step
 from upkeep.silences import Silence, keep_quiet
-from upkeep.site import Site
+from upkeep.site.inventory import Place, read_places
+from upkeep.site.schedule_file import Schedule, Step
+from upkeep.site.site import Site
 from upkeep.store import Store, alerts, blind, blind_spots, findings, outbox, silences
 from upkeep.store.outbox import Letter
 from upkeep.system import child

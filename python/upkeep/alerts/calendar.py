@@ -10,7 +10,7 @@ from typing import Protocol
 from upkeep import rota
 from upkeep.alerts.policy import Times
 from upkeep.calendars import calendars_of
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store.silences import Override
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from upkeep.schedule_file import Channel
+from upkeep.site.schedule_file import Channel
 from upkeep.system import child
 
 FIRST_SECONDS = 20.0

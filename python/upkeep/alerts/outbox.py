@@ -12,7 +12,7 @@ from upkeep.alerts.channels import Parcel
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.site import Site
+from upkeep.site.site import Site
 from upkeep.store import Store, outbox, own
 from upkeep.store.outbox import Due
 

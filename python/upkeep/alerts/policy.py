@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from upkeep.alerts.model import ACKNOWLEDGED, Alert
-from upkeep.schedule_file import Step
+from upkeep.site.schedule_file import Step
 
 WINDOW = "maintenance window"
 SILENT_IN_WINDOWS = (2, 3)

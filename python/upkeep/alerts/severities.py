@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from upkeep.inventory import Place
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity
-from upkeep.schedule_file import Schedule, SeverityRule
+from upkeep.site.inventory import Place
+from upkeep.site.schedule_file import Schedule, SeverityRule
 from upkeep.store import own
 
 DEFAULTS = (

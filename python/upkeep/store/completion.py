@@ -11,7 +11,7 @@ from upkeep.completion import Completion, Ended, Looked, Unopened, complete, mon
 from upkeep.model.stored_text import name
 from upkeep.reviews import Verdict, in_force, standing
 from upkeep.run_end import read
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences, reviews, tables
 from upkeep.store.reviews import Item, Kept
 

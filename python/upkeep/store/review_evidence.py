@@ -18,8 +18,8 @@ from upkeep.lacking import Lacking
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.reviews import Signature, Standing, standing
-from upkeep.schedule_file import Schedule
 from upkeep.signatures import canonical
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept, New

@@ -18,7 +18,7 @@ from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Status, Unknown
 from upkeep.schedule import timing_of
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import tables
 from upkeep.store.statements import batched
 from upkeep.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of

@@ -16,11 +16,11 @@ from upkeep.actions import Action
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.messages import headline, title_of
 from upkeep.alerts.model import OPEN, Alert, Member
-from upkeep.fields import seconds_of, within
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
-from upkeep.schedule_file import Alerts, Schedule
 from upkeep.silences import Scope
+from upkeep.site.fields import seconds_of, within
+from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
 from upkeep.waiving import By, Place
 from upkeep.web.html import go_to, page

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from upkeep.actions import Action
 from upkeep.blindness import Spot
-from upkeep.host_limit import why_not_again
 from upkeep.model.answer import Outcome
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.site.host_limit import why_not_again
 from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import observed as stored
 from upkeep.store import pages as queries

@@ -30,7 +30,7 @@ from upkeep.reviews import (
     refuse_hand_over,
     title_of,
 )
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown

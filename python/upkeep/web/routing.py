@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from upkeep.actions import RULES, Action, may
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, acts
 from upkeep.store.sessions import Session
 

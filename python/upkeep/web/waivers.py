@@ -10,10 +10,10 @@ from starlette.responses import Response
 from upkeep import waivers, waiving
 from upkeep.actions import Action
 from upkeep.document import waiver_document
-from upkeep.fields import seconds_of, within
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import pages as queries
 from upkeep.store import waivers as stored

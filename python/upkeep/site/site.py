@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upkeep.fields import ROLES, is_inside
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load as load_checks
 from upkeep.judging.entries import ParameterError, nearest
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UsageError
-from upkeep.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
-from upkeep.settings import Settings, load_settings
-from upkeep.trust import trusted_code, trusted_inventory, trusted_tree
-from upkeep.yaml_file import Key, YamlFile, read
-from upkeep.yaml_file import load as load_yaml
+from upkeep.site.fields import ROLES, is_inside
+from upkeep.site.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
+from upkeep.site.settings import Settings, load_settings
+from upkeep.site.trust import trusted_code, trusted_inventory, trusted_tree
+from upkeep.site.yaml_file import Key, YamlFile, read
+from upkeep.site.yaml_file import load as load_yaml
 
 # The other variables of an inventory that this program reads, and how much a name is like one that it is taken for.
 JOBS = "upkeep_jobs"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep.model.errors import UsageError
-from upkeep.schedule_file import Schedule
+from upkeep.site.schedule_file import Schedule
 
 EXAMPLE = Path(__file__).parent / "data" / "example"
 SCHEMA = "schedule.schema.json"

@@ -21,8 +21,10 @@ from pydantic import (
     model_validator,
 )
 
-from upkeep.expectations import expected
-from upkeep.fields import (
+from upkeep.judging.entries import nearest
+from upkeep.model.errors import ConfigurationError
+from upkeep.site.expectations import expected
+from upkeep.site.fields import (
     CheckId,
     ClockTime,
     Day,
@@ -36,9 +38,7 @@ from upkeep.fields import (
     Variable,
     Zone,
 )
-from upkeep.judging.entries import nearest
-from upkeep.model.errors import ConfigurationError
-from upkeep.yaml_file import Key, YamlFile, parse, read
+from upkeep.site.yaml_file import Key, YamlFile, parse, read
 
 HOUR, DAY = 3600.0, 86400.0
 MOST_SILENCE_DAYS = 30

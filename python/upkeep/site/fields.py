@@ -18,9 +18,9 @@ from pydantic import (
 )
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep import words
 from upkeep.judging.check import load as load_checks
 from upkeep.judging.entries import nearest
+from upkeep.site import rule_words
 
 OWN = "astral.upkeep."
 PLAYBOOKS = Path(payload.__file__).parents[2] / "playbooks"
@@ -51,7 +51,7 @@ def _zone(name: str) -> str:
 
 def _rule(text: str) -> str:
     """Return the rule or the words as they were written: whoever lists them shows those."""
-    words.parse(text)
+    rule_words.parse(text)
     return text
 
 

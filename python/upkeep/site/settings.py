@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from upkeep.expectations import expected
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
+from upkeep.site.expectations import expected
+from upkeep.site.trust import GROUPS, trusted
 from upkeep.system import account
-from upkeep.trust import GROUPS, trusted
 
 PREFIX = "UPKEEP_"
 FILE = "upkeep.toml"

@@ -1,0 +1,1 @@
+"""What a site writes, as typed values: inventory, schedule, settings."""
