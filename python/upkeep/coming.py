@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterator
 from datetime import datetime
 
-from upkeep.calendars import Calendars
-from upkeep.schedule import begins_at, due_times, next_due, timing_of
+from upkeep.schedule.calendars import Calendars
+from upkeep.schedule.due_times import begins_at, due_times, next_due, timing_of
 from upkeep.site import rule_words
 from upkeep.site.schedule_file import Schedule
 from upkeep.view import schedule as view

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import ConfigurationError
-from upkeep.schedule import ANCHOR, Timing, next_due, timing_of
+from upkeep.schedule.due_times import ANCHOR, Timing, next_due, timing_of
 from upkeep.site import rule_words
 from upkeep.site.schedule_file import Procedure, Schedule, Span
 

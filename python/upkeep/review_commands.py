@@ -22,7 +22,6 @@ from upkeep import (
     verifying,
 )
 from upkeep.actions import Action
-from upkeep.calendars import calendars_of
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.judging.entries import nearest
@@ -32,6 +31,7 @@ from upkeep.model.text import counted
 from upkeep.opened import opened
 from upkeep.reviewing import By, Given
 from upkeep.reviews import FollowUp, Form, Verdict
+from upkeep.schedule.calendars import calendars_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored

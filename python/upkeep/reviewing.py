@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from upkeep import chain_end, lacking, reviews, targets
-from upkeep.calendars import Calendars, calendars_of
 from upkeep.installation import Installation, load_installation
 from upkeep.lacking import Lacking
 from upkeep.model.errors import UsageError
@@ -25,7 +24,8 @@ from upkeep.model.stored_text import shown
 from upkeep.model.verdicts import Severity
 from upkeep.review_chain import What
 from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
-from upkeep.schedule import next_due, timing_of
+from upkeep.schedule.calendars import Calendars, calendars_of
+from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule
 from upkeep.site.site import Site
 from upkeep.store import (

@@ -15,12 +15,12 @@ from typing import Any
 
 from upkeep import actions
 from upkeep.actions import Action
-from upkeep.calendars import BusinessHours
 from upkeep.lacking import Lacking
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.review_chain import VERSION
 from upkeep.run_end import Reason
+from upkeep.schedule.calendars import BusinessHours
 from upkeep.site.fields import within
 from upkeep.site.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
 from upkeep.store import occurrences

@@ -13,15 +13,16 @@ from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from upkeep import reviews, rota
+from upkeep import reviews
 from upkeep.alerts.severities import team_of
-from upkeep.calendars import Calendars, span_timing
 from upkeep.judging.check import load
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Kind
-from upkeep.schedule import Timing, as_others_read, due_times, next_due, timing_of
+from upkeep.schedule import rota
+from upkeep.schedule.calendars import Calendars, span_timing
+from upkeep.schedule.due_times import Timing, as_others_read, due_times, next_due, timing_of
 from upkeep.site.fields import within
 from upkeep.site.schedule_file import Schedule, Target, parse_schedule
 from upkeep.site.yaml_file import Key, YamlFile

@@ -20,14 +20,14 @@ from typing import Any
 import psutil
 
 from upkeep import agent
-from upkeep.calendars import Calendars, calendars_of
-from upkeep.due import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.model import clock, stored_text
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, first
 from upkeep.model.verdicts import Severity
 from upkeep.run_end import Ending, Reason
-from upkeep.schedule import Timing, next_due, timing_of
+from upkeep.schedule.calendars import Calendars, calendars_of
+from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_of, together
+from upkeep.schedule.due_times import Timing, next_due, timing_of
 from upkeep.schedule_lint import Remark, readings
 from upkeep.site import settings
 from upkeep.site.schedule_file import Procedure

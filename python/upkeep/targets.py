@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from upkeep.model.verdicts import Kind
-from upkeep.schedule import Timing, due_times, next_due
+from upkeep.schedule.due_times import Timing, due_times, next_due
 from upkeep.site.schedule_file import TargetRule
 
 MOST_UNSEEN = 0.05

@@ -36,9 +36,9 @@ from lab.site import ssh_arguments, write_site  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host as RealHost  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport  # noqa: E402
-from upkeep import schedule  # noqa: E402
 from upkeep.judging import entries  # noqa: E402
 from upkeep.judging.check import load  # noqa: E402
+from upkeep.schedule import due_times  # noqa: E402
 from upkeep.site import rule_words  # noqa: E402
 
 CHECKS = (
@@ -286,20 +286,20 @@ def calendar(rounds: int) -> list[str]:
     local_begin, local_end = begin.replace(tzinfo=None), end.replace(tzinfo=None)
 
     def ours() -> int:
-        schedule._rule.cache_clear()
-        schedule._days.cache_clear()
-        schedule._is_ever_due.cache_clear()
+        due_times._rule.cache_clear()
+        due_times._days.cache_clear()
+        due_times._is_ever_due.cache_clear()
         return sum(
             1
             for number, rule in enumerate(rules)
-            for _due in schedule.due_times(
-                schedule.Timing("", rule, zones[number % len(zones)]), begin, end
+            for _due in due_times.due_times(
+                due_times.Timing("", rule, zones[number % len(zones)]), begin, end
             )
         )
 
     def walked() -> int:
         return sum(
-            len(rrulestr(rule, dtstart=schedule.ANCHOR).between(local_begin, local_end))
+            len(rrulestr(rule, dtstart=due_times.ANCHOR).between(local_begin, local_end))
             for rule in rules
         )
 

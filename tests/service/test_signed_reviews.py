@@ -191,8 +191,8 @@ def test_a_mistake_in_the_schedule_while_the_run_goes_on_loses_no_review(site: R
 
 @on_postgresql
 def test_a_run_that_does_not_end_is_waited_for_as_long_as_it_may_take(site: Reviewed) -> None:
-    from upkeep.due import occurrences_of
-    from upkeep.schedule import timing_of
+    from upkeep.schedule.decide import occurrences_of
+    from upkeep.schedule.due_times import timing_of
     from upkeep.store import occurrences
 
     timing = timing_of(site.site.schedule, "audit")

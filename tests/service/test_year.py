@@ -33,7 +33,7 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.reviewing import Given
 from upkeep.reviews import FollowUp, State, Verdict
 from upkeep.reviews import standing as standing_of
-from upkeep.schedule import due_times, timing_of
+from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.store import Store, files, findings, migrate, occurrences, open_store, records, reviews
 from upkeep.store.completion import completion
 from upkeep.store.occurrences import New

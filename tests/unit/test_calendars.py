@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from upkeep.calendars import BusinessHours, Calendars, Period, calendars_of
 from upkeep.model.errors import ConfigurationError
+from upkeep.schedule.calendars import BusinessHours, Calendars, Period, calendars_of
 from upkeep.site.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")

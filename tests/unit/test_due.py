@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from upkeep.calendars import Calendars, calendars_of
-from upkeep.due import Decision, attempt, decide, occurrences_of, together
 from upkeep.run_end import Ending, Reason
-from upkeep.schedule import timing_of
+from upkeep.schedule.calendars import Calendars, calendars_of
+from upkeep.schedule.decide import Decision, attempt, decide, occurrences_of, together
+from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store.occurrences import Debt, Occurrence
 

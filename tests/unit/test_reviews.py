@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from upkeep.calendars import calendars_of
 from upkeep.model.roles import Role
 from upkeep.reviews import (
     Asked,
@@ -31,6 +30,7 @@ from upkeep.reviews import (
     standing,
     terms,
 )
+from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule_lint import lint
 from upkeep.site.schedule_file import DAY, HOUR, Procedure, Review, Schedule
 from upkeep.store.occurrences import Occurrence

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from upkeep.calendars import Period
-from upkeep.rota import OnCall, Override, gaps, on_call
+from upkeep.schedule.calendars import Period
+from upkeep.schedule.rota import OnCall, Override, gaps, on_call
 from upkeep.site.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -16,7 +16,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upkeep.schedule import ANCHOR, Timing, begins_at, due_times, next_due
+from upkeep.schedule.due_times import ANCHOR, Timing, begins_at, due_times, next_due
 from upkeep.site.rule_words import parse
 
 RECORDED = Path(__file__).parent / "recorded" / "schedule"

@@ -20,15 +20,15 @@ import yaml
 from command_runner import CliRunner
 from dateutil.rrule import rrulestr
 
-from upkeep.calendars import Calendars, calendars_of
 from upkeep.cli import cli
 from upkeep.document import schema
 from upkeep.feed import feed
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UsageError
-from upkeep.schedule import due_times, timing_of
+from upkeep.schedule.calendars import Calendars, calendars_of
+from upkeep.schedule.due_times import due_times, timing_of
+from upkeep.schedule.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
 from upkeep.schedule_lint import Remark, lint, reach, readings
-from upkeep.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.site.site import EMBEDDED
 from upkeep.site.yaml_file import load as load_yaml

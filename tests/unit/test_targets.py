@@ -10,7 +10,7 @@ import pytest
 
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Kind
-from upkeep.schedule import Timing
+from upkeep.schedule.due_times import Timing
 from upkeep.site.schedule_file import TargetRule
 from upkeep.targets import (
     RULES,

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from upkeep import rota
 from upkeep.alerts.policy import Times
-from upkeep.calendars import calendars_of
+from upkeep.schedule import rota
+from upkeep.schedule.calendars import calendars_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store.silences import Override
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, case, exists, false, func, or_, select
 from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Status, Unknown
-from upkeep.schedule import timing_of
+from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import tables
 from upkeep.store.statements import batched

@@ -12,7 +12,7 @@ import pytest
 
 from upkeep.alerts.model import ACKNOWLEDGED, INCIDENT, OPEN, Alert
 from upkeep.alerts.policy import Call, Times, answer_by, begins, calls
-from upkeep.calendars import BusinessHours
+from upkeep.schedule.calendars import BusinessHours
 from upkeep.site.schedule_file import DEFAULT_POLICY, Step
 
 HOURS = BusinessHours(

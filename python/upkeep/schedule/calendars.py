@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from upkeep import schedule as rules
 from upkeep.model.errors import ConfigurationError
+from upkeep.schedule import due_times as rules
 from upkeep.site import rule_words
 from upkeep.site.fields import DAYS
 from upkeep.site.schedule_file import BusinessHours as Hours

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from upkeep.calendars import Calendars
 from upkeep.model.stored_text import LIMIT_CHARACTERS
 from upkeep.run_end import Ending, Reason
-from upkeep.schedule import Timing, begins_at, due_times, next_due
+from upkeep.schedule.calendars import Calendars
+from upkeep.schedule.due_times import Timing, begins_at, due_times, next_due
 from upkeep.site.schedule_file import Procedure
 from upkeep.store import occurrences
 from upkeep.store.occurrences import Debt, New, Occurrence

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from upkeep.calendars import Period
+from upkeep.schedule.calendars import Period
 from upkeep.site.schedule_file import Schedule, Turn
 
 

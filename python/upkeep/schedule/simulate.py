@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from upkeep import rota
-from upkeep.calendars import Calendars, Period
-from upkeep.schedule import begins_at, due_times, timing_of
+from upkeep.schedule import rota
+from upkeep.schedule.calendars import Calendars, Period
+from upkeep.schedule.due_times import begins_at, due_times, timing_of
 from upkeep.site.schedule_file import Schedule
 
 ONE_WEEK = timedelta(days=7)

@@ -1,0 +1,1 @@
+"""From rules and calendars to due times. Pure."""
