@@ -19,9 +19,9 @@ from typing import Any
 from service.postgres import Postgres, program
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_value
-from upkeep.completion import COUNTS
 from upkeep.installation import trusted_keys
-from upkeep.reviews import standing
+from upkeep.rules.completion import COUNTS
+from upkeep.rules.reviews import standing
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.settings import Settings
 from upkeep.store import (

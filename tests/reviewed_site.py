@@ -19,7 +19,7 @@ from upkeep.model.answer import Observed, Outcome
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Result
 from upkeep.reviewing import By, Given, Reviews, sign
-from upkeep.reviews import Form, Signature, Standing, Verdict, standing
+from upkeep.rules.reviews import Form, Signature, Standing, Verdict, standing
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
 from upkeep.schedule.due_times import due_times, timing_of

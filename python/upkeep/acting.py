@@ -14,10 +14,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from upkeep import caller
-from upkeep.actions import RULES, Action, Needs, refusal, words_of
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
+from upkeep.rules.actions import RULES, Action, Needs, refusal, words_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, acts, sessions, users
 from upkeep.system.account import known_name, name_of

@@ -11,18 +11,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import acting, silencing
-from upkeep.actions import Action
 from upkeep.alerts import channels, messages
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.channels import Parcel
-from upkeep.alerts.model import Alert
 from upkeep.document import alert_document, dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.opened import opened
-from upkeep.silences import Scope
+from upkeep.rules.actions import Action
+from upkeep.rules.alerts.model import Alert
+from upkeep.rules.silences import Scope
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upkeep.model.errors import StoreError
-from upkeep.signatures import Signed, digest
+from upkeep.rules.signatures import Signed, digest
 from upkeep.store import Store, records
 
 LOG = logging.getLogger(__name__)

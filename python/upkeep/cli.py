@@ -12,9 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from upkeep.actions import Action
 from upkeep.command_action import does
 from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
+from upkeep.rules.actions import Action
 from upkeep.system import child
 
 HELP = """Run a maintenance schedule on every host, and prove that it was done.

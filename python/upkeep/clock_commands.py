@@ -6,8 +6,8 @@ import socket
 import sys
 
 from upkeep import acting
-from upkeep.actions import Action
 from upkeep.model import clock
+from upkeep.rules.actions import Action
 from upkeep.site.site import load_site
 from upkeep.store import open_store
 from upkeep.timekeeper import Timekeeper

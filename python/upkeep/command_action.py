@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from upkeep import caller
-from upkeep.actions import RULES, Action, Needs
+from upkeep.rules.actions import RULES, Action, Needs
 
 MATTERS = frozenset({Needs.ASKER, Needs.USER, Needs.ALWAYS})
 OPTION = "as_user"

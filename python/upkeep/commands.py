@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from upkeep import acting, agent, exit_status
-from upkeep.actions import Action
 from upkeep.document import dumps, finding_document, run_document
 from upkeep.judging import entries
 from upkeep.judging.check import Check, load
@@ -34,6 +33,7 @@ from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
+from upkeep.rules.actions import Action
 from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over

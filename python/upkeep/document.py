@@ -18,13 +18,13 @@ from upkeep.model.verdicts import Result, Severity
 from upkeep.view.model import HostInRun, RunSummary
 
 if TYPE_CHECKING:
-    from upkeep.alerts.model import Alert, Member
-    from upkeep.completion import Completion
-    from upkeep.reviews import Standing
+    from upkeep.rules.alerts.model import Alert, Member
+    from upkeep.rules.completion import Completion
+    from upkeep.rules.reviews import Standing
+    from upkeep.rules.waivers import Waiver
     from upkeep.store.findings import Finding
     from upkeep.store.review_evidence import Shown
     from upkeep.store.reviews import Kept
-    from upkeep.waivers import Waiver
 
 VERSION = 1
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
 from upkeep import acting
-from upkeep.actions import Action
 from upkeep.document import dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
@@ -16,6 +15,7 @@ from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.model.text import counted
 from upkeep.opened import opened
+from upkeep.rules.actions import Action
 from upkeep.store import absent
 from upkeep.view.absent import print_absent
 from upkeep.view.screen import Screen

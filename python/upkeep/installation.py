@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from upkeep import signatures
 from upkeep.model.errors import StoreError
+from upkeep.rules import signatures
 from upkeep.site.settings import Settings
 
 SIGNING = "signing"

@@ -7,7 +7,7 @@ from typing import Any
 
 from upkeep.model import clock
 from upkeep.model.answer import Observed, from_json
-from upkeep.refusals import Refusals
+from upkeep.rules.refusals import Refusals
 from upkeep.store import Store, runs
 from upkeep.store.observed import add_host
 

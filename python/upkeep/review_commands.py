@@ -11,17 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import (
-    acting,
-    caller,
-    chain_end,
-    record_export,
-    reviewing,
-    reviews,
-    signatures,
-    verifying,
-)
-from upkeep.actions import Action
+from upkeep import acting, caller, chain_end, record_export, reviewing, verifying
 from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.judging.entries import nearest
@@ -30,7 +20,9 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.text import counted
 from upkeep.opened import opened
 from upkeep.reviewing import By, Given
-from upkeep.reviews import FollowUp, Form, Verdict
+from upkeep.rules import reviews, signatures
+from upkeep.rules.actions import Action
+from upkeep.rules.reviews import FollowUp, Form, Verdict
 from upkeep.schedule.calendars import calendars_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, files, records, review_evidence

@@ -14,16 +14,17 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from upkeep import chain_end, lacking, reviews, targets
+from upkeep import chain_end
 from upkeep.installation import Installation, load_installation
-from upkeep.lacking import Lacking
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import shown
 from upkeep.model.verdicts import Severity
-from upkeep.review_chain import What
-from upkeep.reviews import Attachment, Form, Signature, Signer, Standing, State
+from upkeep.rules import lacking, reviews, targets
+from upkeep.rules.lacking import Lacking
+from upkeep.rules.review_chain import What
+from upkeep.rules.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule

@@ -13,13 +13,14 @@ from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from upkeep import reviews
-from upkeep.alerts.severities import team_of
 from upkeep.judging.check import load
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Kind
+from upkeep.rules import reviews
+from upkeep.rules.alerts.severities import team_of
+from upkeep.rules.targets import target_of
 from upkeep.schedule import rota
 from upkeep.schedule.calendars import Calendars, span_timing
 from upkeep.schedule.due_times import Timing, as_others_read, due_times, next_due, timing_of
@@ -27,7 +28,6 @@ from upkeep.site.fields import within
 from upkeep.site.schedule_file import Schedule, Target, parse_schedule
 from upkeep.site.yaml_file import Key, YamlFile
 from upkeep.store import findings, own
-from upkeep.targets import target_of
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000

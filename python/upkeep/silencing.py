@@ -9,17 +9,18 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from upkeep import silences, waiving
-from upkeep.actions import Action
-from upkeep.alerts.severities import by_name_only
+from upkeep import waiving
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
-from upkeep.silences import Scope, Silence
+from upkeep.rules import silences
+from upkeep.rules.actions import Action
+from upkeep.rules.alerts.severities import by_name_only
+from upkeep.rules.silences import Scope, Silence
+from upkeep.rules.width import Width
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, alerts, users
 from upkeep.store import silences as stored
 from upkeep.waiving import By, HasSchedule
-from upkeep.width import Width
 
 WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"
 

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from upkeep import acting
-from upkeep.actions import Action
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.model.text import ago
+from upkeep.rules.actions import Action
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.site import settings_of
 from upkeep.store import Store, open_store, users

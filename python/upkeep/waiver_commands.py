@@ -8,7 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upkeep import acting, waiving
-from upkeep.actions import Action
 from upkeep.document import dumps, waiver_document
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
@@ -18,13 +17,14 @@ from upkeep.model.stored_text import name
 from upkeep.model.text import counted, exact
 from upkeep.model.verdicts import Severity
 from upkeep.opened import opened
+from upkeep.rules.actions import Action
+from upkeep.rules.waivers import Scope
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
 from upkeep.view import waivers as view
 from upkeep.view.screen import Screen
-from upkeep.waivers import Scope
 from upkeep.waiving import By
 
 

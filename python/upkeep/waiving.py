@@ -12,20 +12,20 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from upkeep import waivers
-from upkeep.alerts.severities import by_name_only
 from upkeep.judging import check
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.rules import waivers
+from upkeep.rules.alerts.severities import by_name_only
+from upkeep.rules.waivers import Scope, Waiver, Who
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings, own, users
 from upkeep.store import waivers as stored
 from upkeep.store.users import User
-from upkeep.waivers import Scope, Waiver, Who
 
 STEP_SECONDS = 15.0
 T = TypeVar("T")

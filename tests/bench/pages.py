@@ -18,13 +18,14 @@ from sqlalchemy import Connection, insert, text
 from starlette.testclient import TestClient
 
 from upkeep.alerts.alerter import Alerter
-from upkeep.baselines import Better, propose
-from upkeep.completion import month_before
 from upkeep.model.answer import Outcome
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import fingerprint, packed
 from upkeep.model.verdicts import Severity
-from upkeep.reviews import Form, Signer, Verdict, record_of
+from upkeep.rules.baselines import Better, propose
+from upkeep.rules.completion import month_before
+from upkeep.rules.reviews import Form, Signer, Verdict, record_of
+from upkeep.rules.waivers import Scope
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
@@ -42,7 +43,6 @@ from upkeep.store import (
     users,
     waivers,
 )
-from upkeep.waivers import Scope
 from upkeep.web.app import make_app
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting

@@ -20,10 +20,10 @@ from sqlalchemy import select
 from store_samples import result
 
 from upkeep.alerts.alerter import Alerter
-from upkeep.alerts.model import MANY
 from upkeep.alerts.outbox import Sender
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.alerts.model import MANY
 from upkeep.store import Store, alerts, tables
 
 CRITICAL, HIGH, MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM

@@ -17,11 +17,12 @@ from store_samples import result
 
 from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
-from upkeep.alerts.model import Alert
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.alerts.model import Alert
+from upkeep.rules.waivers import Scope
 from upkeep.store import (
     Store,
     absent,
@@ -35,7 +36,6 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
-from upkeep.waivers import Scope
 from upkeep.waiving import By
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW

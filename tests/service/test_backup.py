@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 from store_samples import NOW, answer, begun, result
 
-from upkeep import signatures
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
+from upkeep.rules import signatures
 from upkeep.store import acts, backup, open_store, runs, tables
 from upkeep.store.observed import add_host
 

@@ -14,13 +14,13 @@ from sqlalchemy import text
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep import baseline_commands, baselining
-from upkeep.baselines import Better, Proposal, compared
 from upkeep.installation import Installation, load_installation, trusted_keys
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
 from upkeep.reviewing import By
+from upkeep.rules.baselines import Better, Proposal, compared
 from upkeep.site.settings import Settings
 from upkeep.site.site import load_site
 from upkeep.store import Store, acts, baselines, records, runs, users

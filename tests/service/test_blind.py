@@ -15,9 +15,10 @@ from alert_samples import site
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.alerts.alerter import Alerter
-from upkeep.blindness import look_of
 from upkeep.model.answer import Due, Observed, Outcome
 from upkeep.model.verdicts import Severity, Status, Unknown
+from upkeep.rules.blindness import look_of
+from upkeep.rules.waivers import Scope
 from upkeep.store import (
     Store,
     alerts,
@@ -30,7 +31,6 @@ from upkeep.store import (
     waivers,
 )
 from upkeep.store.observed import add_host
-from upkeep.waivers import Scope
 
 MINUTE = timedelta(minutes=1)
 

@@ -10,11 +10,11 @@ from alert_samples import DISKS, MONDAY, SITE, full, seen
 from sqlalchemy import select
 from store_samples import begun
 
-from upkeep.absence import look_of, unseen
-from upkeep.finding import Finding, Moved, Seen, Sighting, next_state
 from upkeep.judging.check import load
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.absence import look_of, unseen
+from upkeep.rules.findings import Finding, Moved, Seen, Sighting, next_state
 from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.observed import add_host
 

@@ -22,7 +22,7 @@ from upkeep.model.verdicts import Severity
 from upkeep.record_export import NOTHING_PRUNED, Written, export
 from upkeep.review_commands import verify
 from upkeep.reviewing import Given
-from upkeep.reviews import Verdict
+from upkeep.rules.reviews import Verdict
 from upkeep.store import Store, records, review_evidence, runs, tables
 from upkeep.store.observed import add_hosts
 from upkeep.store.retention import Policy, prune

@@ -26,7 +26,7 @@ from service.copies import Copies
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep import signatures, waiving
+from upkeep import waiving
 from upkeep.document import schema
 from upkeep.installation import load_installation, trusted_keys
 from upkeep.model import clock
@@ -35,7 +35,9 @@ from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity, Status, Unknown
 from upkeep.record_export import export
 from upkeep.reviewing import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
-from upkeep.reviews import FollowUp, State, Verdict
+from upkeep.rules import signatures
+from upkeep.rules.reviews import FollowUp, State, Verdict
+from upkeep.rules.waivers import Scope
 from upkeep.site.site import load_site
 from upkeep.store import (
     Store,
@@ -50,7 +52,6 @@ from upkeep.store import (
 )
 from upkeep.store.retention import Policy, prune
 from upkeep.verifying import problems_of
-from upkeep.waivers import Scope
 
 REVIEWS = [
     {

@@ -17,7 +17,7 @@ from upkeep.alerts.alerter import Alerter
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
-from upkeep.silences import Scope
+from upkeep.rules.silences import Scope
 from upkeep.store import Store, acts, alerts, silences, users
 from upkeep.waiving import By
 from upkeep.web.duty import Coming

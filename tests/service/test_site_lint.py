@@ -18,11 +18,11 @@ import yaml
 from upkeep.inventory_lint import disagreements, inventory_of
 from upkeep.model import clock
 from upkeep.model.verdicts import Severity
+from upkeep.rules.waivers import Scope
 from upkeep.site.init import write_site
 from upkeep.site.inventory import read_inventory, read_static
 from upkeep.site.site import definitions, load_site
 from upkeep.store import open_store, silences, waivers
-from upkeep.waivers import Scope
 
 SITES = Path(__file__).parents[2] / "inventory"
 SAMPLE = re.compile(r"^( *)#(?! \S)", re.MULTILINE)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import insert
 from store_samples import SITE
 
-from upkeep.completion import Remark, Row
 from upkeep.model.stored_text import name
+from upkeep.rules.completion import Remark, Row
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, tables
 from upkeep.store.completion import completion

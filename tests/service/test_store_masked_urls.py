@@ -17,14 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from store_samples import NOW, SITE, begun, result
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.baselines import Better, Level, Proposal
 from upkeep.judging.judge import evidence_hash
 from upkeep.model import stored_text
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.verdicts import Measure, Result, Severity, Status
+from upkeep.rules.baselines import Better, Level, Proposal
+from upkeep.rules.waivers import Scope
 from upkeep.store import MIGRATIONS, Store, baselines, findings, records, runs, tables, waivers
 from upkeep.store.observed import add_host, latest, observed_in, results_of, series
-from upkeep.waivers import Scope
 
 SECRET = "s3cr3t"
 RAW = f"302 Found\nLocation: /login?token={SECRET}\n\nsee https://ada:{SECRET}@h/"

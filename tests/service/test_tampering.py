@@ -27,7 +27,7 @@ from upkeep.installation import load_installation
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
 from upkeep.reviewing import By, Given, Handing, hand_over, renew
-from upkeep.reviews import FollowUp, Form, Signer, Verdict, record_of
+from upkeep.rules.reviews import FollowUp, Form, Signer, Verdict, record_of
 from upkeep.serve import make_steps
 from upkeep.site.schedule_file import Alerts
 from upkeep.site.settings import Settings

@@ -22,11 +22,12 @@ from store_samples import SITE, result
 
 from upkeep import waiving
 from upkeep.alerts.alerter import Alerter
-from upkeep.alerts.model import key_of
 from upkeep.model.errors import StoreError
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import fingerprint
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.alerts.model import key_of
+from upkeep.rules.waivers import Scope
 from upkeep.store import (
     Store,
     alerts,
@@ -45,7 +46,6 @@ from upkeep.store import (
 )
 from upkeep.store import baselines as stored_baselines
 from upkeep.store.aliases import Renamed
-from upkeep.waivers import Scope
 from upkeep.waiving import By
 
 HIGH, MEDIUM = Severity.HIGH, Severity.MEDIUM
@@ -276,7 +276,7 @@ def test_a_baseline_that_was_signed_by_the_old_name_holds_for_the_new_one(
     old = stored_baselines.series_of(SITE, "disk_space", "web1", "/", "used")
     now = stored_baselines.series_of(SITE, "disk_room", "web1", "/", "used")
     with store.begin() as db:
-        from upkeep.baselines import Better, propose
+        from upkeep.rules.baselines import Better, propose
 
         values = [(MONDAY - timedelta(days=20 - day), float(day % 2)) for day in range(21)]
         proposal = propose(old, values, None, Better.LOWER, MONDAY)

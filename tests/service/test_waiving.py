@@ -24,11 +24,11 @@ from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.waivers import Scope, State
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own, runs, tables, users, waivers
 from upkeep.store.observed import add_host
 from upkeep.store.retention import Policy, prune
-from upkeep.waivers import Scope, State
 from upkeep.waiving import By, Waivers
 
 SCHEDULE = {

@@ -20,15 +20,15 @@ from service.page import PASSWORD, Visitor, add_users, ask, served
 from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
-from upkeep.actions import RULES
 from upkeep.alerts.alerter import Alerter
-from upkeep.blindness import look_of
 from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.answer import Due
 from upkeep.model.errors import StoreError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.actions import RULES
+from upkeep.rules.blindness import look_of
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,

@@ -20,8 +20,8 @@ from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
+from upkeep.rules.waivers import State
 from upkeep.store import Store, acts, baselines, findings, records, waivers
-from upkeep.waivers import State
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 

@@ -9,11 +9,11 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.absence import NOT_AMONG, Look, asked_by, is_there, look_of, passed_over, unseen
-from upkeep.finding import Finding, Sighting
 from upkeep.judging.check import DECLARED, Absence, Check, Meaning, gone, load, resolves
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
 from upkeep.model.verdicts import Severity
+from upkeep.rules.absence import NOT_AMONG, Look, asked_by, is_there, look_of, passed_over, unseen
+from upkeep.rules.findings import Finding, Sighting
 
 NOW = datetime(2026, 11, 26, 3, tzinfo=UTC)
 KNOWN = Finding(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from typer.main import get_command
 
-from upkeep.actions import RULES, Action, Needs, may, needed, refusal
 from upkeep.cli import cli
 from upkeep.command_action import MATTERS, actions_of
 from upkeep.model.roles import Role
+from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 
 LOOKS = {
     "checks", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from upkeep.baselines import Baseline, Better, Level, Series, compared, level_of, propose
+from upkeep.rules.baselines import Baseline, Better, Level, Series, compared, level_of, propose
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -6,9 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from upkeep.blindness import Blind, Look, Spot, blind_ones, has_gone_blind, look_of, next_spots
 from upkeep.model.answer import Due, Observed, Outcome
 from upkeep.model.verdicts import Result, Severity, Status, Unknown
+from upkeep.rules.blindness import (
+    Blind,
+    Look,
+    Spot,
+    blind_ones,
+    has_gone_blind,
+    look_of,
+    next_spots,
+)
 
 NOW = datetime(2030, 6, 1, 6, tzinfo=UTC)
 KINDS = {

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from upkeep.completion import (
+from upkeep.model.errors import UsageError
+from upkeep.rules.completion import (
     COUNTS,
     Count,
     Ended,
@@ -22,9 +23,8 @@ from upkeep.completion import (
     month_of,
     review_kind,
 )
-from upkeep.model.errors import UsageError
-from upkeep.reviews import Standing, State, Verdict
-from upkeep.run_end import Reason
+from upkeep.rules.reviews import Standing, State, Verdict
+from upkeep.rules.run_end import Reason
 from upkeep.site.schedule_file import Schedule
 
 SCHEDULE = Schedule.model_validate(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.run_end import Ending, Reason
+from upkeep.rules.run_end import Ending, Reason
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import Decision, attempt, decide, occurrences_of, together
 from upkeep.schedule.due_times import timing_of

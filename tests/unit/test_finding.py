@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from upkeep.finding import (
+from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.findings import (
     Finding,
     Kind,
     Seen,
@@ -18,8 +19,7 @@ from upkeep.finding import (
     next_state,
     retired,
 )
-from upkeep.model.verdicts import Severity, Status
-from upkeep.waivers import Scope, Waiver
+from upkeep.rules.waivers import Scope, Waiver
 
 START = datetime(2026, 11, 2, 3, tzinfo=UTC)
 WAIVER = Waiver(

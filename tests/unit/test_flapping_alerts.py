@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import pytest
 
-from upkeep.alerts import policy
-from upkeep.alerts.groups import FLAPPING_FOR, Board
-from upkeep.alerts.model import CLOSED, Alert, Member, Past, Transition
 from upkeep.model.verdicts import Severity
+from upkeep.rules.alerts import policy
+from upkeep.rules.alerts.groups import FLAPPING_FOR, Board
+from upkeep.rules.alerts.model import CLOSED, Alert, Member, Past, Transition
 from upkeep.site.schedule_file import Alerts
 
 POLICY = Alerts().policy

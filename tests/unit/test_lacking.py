@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from upkeep import lacking
-from upkeep.lacking import Lacking
-from upkeep.reviews import UNSEEN, Form, Verdict, refuse_unseen, says
+from upkeep.rules import lacking
+from upkeep.rules.lacking import Lacking
+from upkeep.rules.reviews import UNSEEN, Form, Verdict, refuse_unseen, says
 
 SINCE, UNTIL = "2027-01-04T09:15:00+00:00", "2027-01-11T09:15:00+00:00"
 BEFORE = "2027-01-03T03:00:00+00:00"

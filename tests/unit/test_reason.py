@@ -9,9 +9,9 @@ import pytest
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
-from upkeep.silences import Scope as Quiet
-from upkeep.silences import refuse as refuse_silence
-from upkeep.waivers import Scope, Who, refuse_request
+from upkeep.rules.silences import Scope as Quiet
+from upkeep.rules.silences import refuse as refuse_silence
+from upkeep.rules.waivers import Scope, Who, refuse_request
 
 NOW = datetime(2027, 1, 4, 10, tzinfo=UTC)
 NOTHING = {

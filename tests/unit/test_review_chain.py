@@ -8,7 +8,7 @@ import pytest
 
 from upkeep import chain_end
 from upkeep.chain_end import End
-from upkeep.review_chain import (
+from upkeep.rules.review_chain import (
     LISTED,
     SIGNED,
     TERMS,
@@ -18,7 +18,7 @@ from upkeep.review_chain import (
     follow,
     unrecorded,
 )
-from upkeep.signatures import Signed, digest
+from upkeep.rules.signatures import Signed, digest
 
 ASKS = {"id": 7, "owner": "ops", "four_eyes": "required", "due_at": "5 pm", "gap": "", "run_id": 1, "evidence_sha256": "aa"}  # fmt: skip
 

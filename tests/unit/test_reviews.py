@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upkeep.model.roles import Role
-from upkeep.reviews import (
+from upkeep.rules.reviews import (
     Asked,
     FollowUp,
     Form,

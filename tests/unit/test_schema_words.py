@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from upkeep.alerts import model
-from upkeep.finding import State
+from upkeep.rules.alerts import model
+from upkeep.rules.findings import State
 
 
 def listed(schema: str, *path: str) -> list[str]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from upkeep.alerts.severities import by_name_only, is_security, needs_places, severity_of, team_of
 from upkeep.judging.check import CONNECTION, load
 from upkeep.model.verdicts import Severity
+from upkeep.rules.alerts.severities import (
+    by_name_only,
+    is_security,
+    needs_places,
+    severity_of,
+    team_of,
+)
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Schedule, SeverityRule
 from upkeep.store import own

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from upkeep import signatures
 from upkeep.model.errors import ConfigurationError
-from upkeep.signatures import Signed
+from upkeep.rules import signatures
+from upkeep.rules.signatures import Signed
 
 
 @pytest.fixture

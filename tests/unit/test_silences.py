@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from upkeep.model.roles import Role
-from upkeep.silences import (
+from upkeep.rules.silences import (
     Scope,
     Silence,
     keep_quiet,
@@ -19,9 +19,9 @@ from upkeep.silences import (
     refuse_approval,
     width,
 )
+from upkeep.rules.waivers import Who
+from upkeep.rules.width import Watched
 from upkeep.site.schedule_file import Alerts
-from upkeep.waivers import Who
-from upkeep.width import Watched
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -10,9 +10,7 @@ import pytest
 
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Kind
-from upkeep.schedule.due_times import Timing
-from upkeep.site.schedule_file import TargetRule
-from upkeep.targets import (
+from upkeep.rules.targets import (
     RULES,
     Judged,
     Look,
@@ -26,6 +24,8 @@ from upkeep.targets import (
     summary,
     target_of,
 )
+from upkeep.schedule.due_times import Timing
+from upkeep.site.schedule_file import TargetRule
 
 SINCE = datetime(2027, 1, 1, 12, tzinfo=UTC)
 DAYS = timedelta(days=30)

@@ -10,7 +10,7 @@ import pytest
 
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
-from upkeep.waivers import (
+from upkeep.rules.waivers import (
     LONGEST,
     Scope,
     State,
@@ -24,7 +24,7 @@ from upkeep.waivers import (
     together,
     width,
 )
-from upkeep.width import Watched
+from upkeep.rules.width import Watched
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

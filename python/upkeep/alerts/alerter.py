@@ -14,15 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from upkeep.alerts import messages, policy, severities
+from upkeep.alerts import messages
 from upkeep.alerts.calendar import Calendar, SiteCalendar
-from upkeep.alerts.groups import Board, Judged
 from upkeep.alerts.messages import About, Message
-from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
-from upkeep.alerts.policy import Times
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.stored_text import name
-from upkeep.silences import Silence, keep_quiet
+from upkeep.rules.alerts import policy, severities
+from upkeep.rules.alerts.groups import Board, Judged
+from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
+from upkeep.rules.alerts.policy import Times
+from upkeep.rules.silences import Silence, keep_quiet
 from upkeep.site.inventory import Place, read_places
 from upkeep.site.schedule_file import Schedule, Step
 from upkeep.site.site import Site

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from upkeep.alerts.policy import Times
+from upkeep.rules.alerts.policy import Times
 from upkeep.schedule import rota
 from upkeep.schedule.calendars import calendars_of
 from upkeep.site.schedule_file import Schedule

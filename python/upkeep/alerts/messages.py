@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.alerts.model import (
+from upkeep.judging.check import load
+from upkeep.model.remedies import SUBJECT, command, words_of
+from upkeep.model.text import ago, counted, exact, safe
+from upkeep.rules.alerts.model import (
     ACCEPTED,
     ACKNOWLEDGED,
     AWAY,
@@ -26,9 +29,6 @@ from upkeep.alerts.model import (
     Alert,
     Member,
 )
-from upkeep.judging.check import load
-from upkeep.model.remedies import SUBJECT, command, words_of
-from upkeep.model.text import ago, counted, exact, safe
 from upkeep.store import own
 from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
 

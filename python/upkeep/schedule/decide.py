@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from upkeep.model.stored_text import LIMIT_CHARACTERS
-from upkeep.run_end import Ending, Reason
+from upkeep.rules.run_end import Ending, Reason
 from upkeep.schedule.calendars import Calendars
 from upkeep.schedule.due_times import Timing, begins_at, due_times, next_due
 from upkeep.site.schedule_file import Procedure

@@ -11,11 +11,19 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, exists, func, or_, select, update
 from sqlalchemy import insert as new_row
 
-from upkeep.alerts.groups import FLAPPING_FOR, SETTLES_FOR, TELLS_EVERY, Board
-from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, Alert, Member, Past, Transition
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import shown
 from upkeep.model.verdicts import Severity
+from upkeep.rules.alerts.groups import FLAPPING_FOR, SETTLES_FOR, TELLS_EVERY, Board
+from upkeep.rules.alerts.model import (
+    ACKNOWLEDGED,
+    CLOSED,
+    INCIDENT,
+    Alert,
+    Member,
+    Past,
+    Transition,
+)
 from upkeep.store import tables
 from upkeep.store.findings import OPEN as FINDING_OPEN
 from upkeep.store.runs import RUNNING

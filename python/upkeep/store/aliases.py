@@ -15,8 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from upkeep.alerts.model import key_of
 from upkeep.model.stored_text import fingerprint
+from upkeep.rules.alerts.model import key_of
 from upkeep.store.statements import batched
 
 Names = tuple[str, str, str, str]

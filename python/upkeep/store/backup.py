@@ -24,8 +24,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import URL, Connection, Table
 
-from upkeep import signatures
 from upkeep.model.errors import StoreError, UsageError
+from upkeep.rules import signatures
 from upkeep.store import (
     VERSION_TABLE,
     Store,

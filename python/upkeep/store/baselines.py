@@ -11,7 +11,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
-from upkeep.baselines import (
+from upkeep.model.stored_text import name, shown
+from upkeep.rules.baselines import (
     WINDOW,
     Baseline,
     Better,
@@ -21,7 +22,6 @@ from upkeep.baselines import (
     propose,
     record_of,
 )
-from upkeep.model.stored_text import name, shown
 from upkeep.store import aliases, observed, records
 
 KIND = "baseline"

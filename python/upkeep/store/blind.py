@@ -1,4 +1,4 @@
-"""Checks that see nothing on a host, and since when; `upkeep.blindness` says which of them have gone blind."""
+"""Checks that see nothing on a host, and since when; `upkeep.rules.blindness` says which of them have gone blind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, delete, select
 
-from upkeep.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.judging.check import load
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Status
+from upkeep.rules.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.store import blind_spots, findings, tables
 from upkeep.store.observed import latest_row, passed_row
 from upkeep.store.statements import Values, batched, upsert

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from upkeep.blindness import Spot, by_cause
 from upkeep.judging.check import load
 from upkeep.model.stored_text import name
+from upkeep.rules.blindness import Spot, by_cause
 from upkeep.store import tables
 from upkeep.store.statements import batched
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
-from upkeep.completion import Completion, Ended, Looked, Unopened, complete, month_of
 from upkeep.model.stored_text import name
-from upkeep.reviews import Verdict, in_force, standing
-from upkeep.run_end import read
+from upkeep.rules.completion import Completion, Ended, Looked, Unopened, complete, month_of
+from upkeep.rules.reviews import Verdict, in_force, standing
+from upkeep.rules.run_end import read
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences, reviews, tables
 from upkeep.store.reviews import Item, Kept

@@ -1,4 +1,4 @@
-"""Findings as they are kept: what `upkeep.finding` says of each is loaded, moved and saved here.
+"""Findings as they are kept: what `upkeep.rules.findings` says of each is loaded, moved and saved here.
 
 Each move is a row of finding_event, a transition: the only thing that alerts look at.
 """
@@ -22,9 +22,15 @@ from sqlalchemy import (
     update,
 )
 
-from upkeep import absence
-from upkeep.finding import Finding as Finding
-from upkeep.finding import (
+from upkeep.judging.check import CONNECTION, DECLARED, load
+from upkeep.judging.judge import EVERYTHING
+from upkeep.model.answer import OWN_HOST as OWN_HOST
+from upkeep.model.answer import Observed
+from upkeep.model.stored_text import name
+from upkeep.model.verdicts import Severity, Status
+from upkeep.rules import absence
+from upkeep.rules.findings import Finding as Finding
+from upkeep.rules.findings import (
     Kind,
     Moved,
     Seen,
@@ -35,15 +41,9 @@ from upkeep.finding import (
     next_state,
     retired,
 )
-from upkeep.judging.check import CONNECTION, DECLARED, load
-from upkeep.judging.judge import EVERYTHING
-from upkeep.model.answer import OWN_HOST as OWN_HOST
-from upkeep.model.answer import Observed
-from upkeep.model.stored_text import name
-from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.waivers import Waiver, together
 from upkeep.store import blind_spots, tables, waivers
 from upkeep.store.statements import Values, batched
-from upkeep.waivers import Waiver, together
 
 OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
 GONE = State.GONE.value

@@ -15,8 +15,6 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from upkeep.absence import Look, look_of
-from upkeep.finding import Sighting
 from upkeep.judging.check import CONNECTION
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model import clock
@@ -25,10 +23,12 @@ from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, number, packed, shown, told
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
+from upkeep.rules.absence import Look, look_of
+from upkeep.rules.findings import Sighting
+from upkeep.rules.waivers import Waiver, covering
 from upkeep.store import findings, tables, waivers
 from upkeep.store.runs import version
 from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
-from upkeep.waivers import Waiver, covering
 
 ROWS_AT_ONCE = 1000
 REFUSED = (

@@ -23,10 +23,10 @@ from sqlalchemy import (
 from upkeep.model.answer import UNSEEN, Outcome
 from upkeep.model.clock import STEP_SECONDS
 from upkeep.model.stored_text import name, told
-from upkeep.run_end import DONE as DONE
-from upkeep.run_end import FAILED as FAILED
-from upkeep.run_end import PARTIAL as PARTIAL
-from upkeep.run_end import Ending, Reason, ending, kept, read
+from upkeep.rules.run_end import DONE as DONE
+from upkeep.rules.run_end import FAILED as FAILED
+from upkeep.rules.run_end import PARTIAL as PARTIAL
+from upkeep.rules.run_end import Ending, Reason, ending, kept, read
 from upkeep.store import tables
 from upkeep.store.statements import insert, insert_new, upsert
 

@@ -22,9 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from upkeep.blindness import Spot
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Result, Severity, Unknown
+from upkeep.rules.blindness import Spot
 from upkeep.store import tables
 from upkeep.store.blind_spots import of_row as spot_of
 from upkeep.store.findings import BLIND, OPEN, Finding

@@ -10,8 +10,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Row, func, insert, select
 
-from upkeep import signatures
-from upkeep.signatures import Signed
+from upkeep.rules import signatures
+from upkeep.rules.signatures import Signed
 from upkeep.store import tables
 
 CHAIN_LOCK = 0x75706B65_7369  # any number that no other program uses will do

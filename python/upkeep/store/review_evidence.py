@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
-from upkeep import lacking
-from upkeep.lacking import Lacking
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.reviews import Signature, Standing, standing
-from upkeep.signatures import canonical
+from upkeep.rules import lacking
+from upkeep.rules.lacking import Lacking
+from upkeep.rules.reviews import Signature, Standing, standing
+from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored

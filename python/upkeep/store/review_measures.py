@@ -17,11 +17,11 @@ from sqlalchemy import Connection, case, exists, false, func, or_, select
 from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Status, Unknown
+from upkeep.rules.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of
 from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import tables
 from upkeep.store.statements import batched
-from upkeep.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of
 
 SERIES, VALUES = 40, 1_000_000
 """So many series are shown of a measure, as long as they have no more values than that together."""

@@ -14,8 +14,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, select
 
-from upkeep.review_chain import LISTED, TERMS, VERSION, What, differences
-from upkeep.signatures import canonical
+from upkeep.rules.review_chain import LISTED, TERMS, VERSION, What, differences
+from upkeep.rules.signatures import canonical
 from upkeep.store import files, records, reviews, tables
 from upkeep.store.reviews import Kept, New
 

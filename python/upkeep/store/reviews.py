@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from upkeep.model.errors import StoreError
 from upkeep.model.stored_text import name, shown
-from upkeep.reviews import Asked, Signature, signature_of
-from upkeep.signatures import canonical, digest
+from upkeep.rules.reviews import Asked, Signature, signature_of
+from upkeep.rules.signatures import canonical, digest
 from upkeep.site.schedule_file import FourEyes
 from upkeep.store import occurrences, records, tables
 from upkeep.store.occurrences import Occurrence

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from upkeep.model.answer import UNSEEN, Outcome
 from upkeep.model.stored_text import name, packed, shown, told
 from upkeep.model.verdicts import Severity, Status, Unknown
+from upkeep.rules.waivers import covering
 from upkeep.store import tables, waivers
 from upkeep.store.statements import batched
-from upkeep.waivers import covering
 
 LOOKED_BACK = 20
 RUNNING = "running"

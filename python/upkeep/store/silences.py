@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
 from upkeep.model.stored_text import shown
-from upkeep.silences import Silence
+from upkeep.rules.silences import Silence
+from upkeep.rules.width import Watched
 from upkeep.store import tables
 from upkeep.store.statements import Values
-from upkeep.width import Watched
 
 LONGEST_OVERRIDE = timedelta(days=31)
 

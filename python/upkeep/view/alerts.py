@@ -8,17 +8,17 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from upkeep.alerts.messages import headline, title_of
-from upkeep.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
-from upkeep.silences import Silence
+from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.rules.silences import Silence
+from upkeep.rules.width import Width
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
 from upkeep.store.silences import Override
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import Row, print_rows
-from upkeep.width import Width
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.baselines import Baseline, Proposal, compared
 from upkeep.model.remedies import command
 from upkeep.model.text import exact
+from upkeep.rules.baselines import Baseline, Proposal, compared
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 

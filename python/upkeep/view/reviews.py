@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import targets
 from upkeep.model.remedies import command
 from upkeep.model.text import (
     age,
@@ -21,7 +20,8 @@ from upkeep.model.text import (
     who_ran,
 )
 from upkeep.model.verdicts import Severity, Status
-from upkeep.reviews import UNSEEN, Standing, State, Verdict
+from upkeep.rules import targets
+from upkeep.rules.reviews import UNSEEN, Standing, State, Verdict
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import Kept
 from upkeep.view.lists import Column, print_columns, print_empty

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from upkeep.model.verdicts import Status
+from upkeep.rules.waivers import Waiver
 from upkeep.store import findings, runs
 from upkeep.view.model import Counts, Finding, HostInRun, RunSummary
-from upkeep.waivers import Waiver
 
 
 def of_run(db: Any, run: runs.Run) -> RunSummary:

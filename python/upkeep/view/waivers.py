@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
+from upkeep.rules.waivers import State, Waiver
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.waivers import State, Waiver
 
 
 def print_waivers(

@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from upkeep import silencing
-from upkeep.actions import Action
 from upkeep.alerts.calendar import SiteCalendar
 from upkeep.alerts.messages import headline, title_of
-from upkeep.alerts.model import OPEN, Alert, Member
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
-from upkeep.silences import Scope
+from upkeep.rules.actions import Action
+from upkeep.rules.alerts.model import OPEN, Alert, Member
+from upkeep.rules.silences import Scope
 from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences

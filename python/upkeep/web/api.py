@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.actions import Action
 from upkeep.document import (
     alert_document,
     completion_document,
@@ -18,6 +17,7 @@ from upkeep.document import (
     whole_review_document,
 )
 from upkeep.model.stored_text import name
+from upkeep.rules.actions import Action
 from upkeep.store import acts, clocks, observed, run_requests, runs
 from upkeep.store import alerts as stored_alerts
 from upkeep.view.stored import hosts_of, of_run

@@ -20,9 +20,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Way
 
-from upkeep.actions import Action, needed
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UpkeepError
+from upkeep.rules.actions import Action, needed
 from upkeep.store import acts, sessions
 from upkeep.web import (
     alerts,

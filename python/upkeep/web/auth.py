@@ -6,8 +6,8 @@ import re
 
 from starlette.responses import Response
 
-from upkeep.actions import Action
 from upkeep.model.text import counted
+from upkeep.rules.actions import Action
 from upkeep.store import acts, sessions, users
 from upkeep.web import passwords
 from upkeep.web.html import go_to, page

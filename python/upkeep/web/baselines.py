@@ -8,10 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from upkeep import acting, baselining
-from upkeep.actions import Action
-from upkeep.baselines import Better, Proposal, Series, compared
 from upkeep.model.errors import UsageError
 from upkeep.reviewing import By
+from upkeep.rules.actions import Action
+from upkeep.rules.baselines import Better, Proposal, Series, compared
 from upkeep.store import acts, baselines
 from upkeep.view.baselines import Row, proposed
 from upkeep.web.html import go_to, link, page

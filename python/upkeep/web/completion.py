@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from upkeep.actions import Action
-from upkeep.completion import COUNTS, Completion, month_before
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
-from upkeep.reviews import title_of
+from upkeep.rules.actions import Action
+from upkeep.rules.completion import COUNTS, Completion, month_before
+from upkeep.rules.reviews import title_of
 from upkeep.store.completion import completion
 from upkeep.view.completion import WELL, percent, write_csv
 from upkeep.web.html import page

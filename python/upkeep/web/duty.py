@@ -9,9 +9,9 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from upkeep.actions import Action
 from upkeep.coming import next_of_each, scheduled
 from upkeep.model.errors import ConfigurationError
+from upkeep.rules.actions import Action
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences

@@ -6,7 +6,7 @@ import hmac
 
 from starlette.responses import JSONResponse, Response
 
-from upkeep.actions import Action
+from upkeep.rules.actions import Action
 from upkeep.web import html
 from upkeep.web.routing import GET, Ask, PageError, Route
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.actions import Action
-from upkeep.blindness import Spot
 from upkeep.model.answer import Outcome
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.rules.actions import Action
+from upkeep.rules.blindness import Spot
+from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
 from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import observed as stored
@@ -25,7 +26,6 @@ from upkeep.view.schedule import Occurrence
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.troubles import Troubles
-from upkeep.waivers import Waiver
 from upkeep.web.alerts import AlertRow, waiting
 from upkeep.web.duty import late_ones
 from upkeep.web.html import go_to, link, page

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from upkeep.actions import Action
 from upkeep.model.roles import Role
+from upkeep.rules.actions import Action
 from upkeep.store import acts, clocks, users
 from upkeep.web import passwords
 from upkeep.web.html import go_to, link, page

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from upkeep import acting, reviewing
-from upkeep.actions import Action
 from upkeep.installation import Installation
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.reviewing import By, Given
-from upkeep.reviews import (
+from upkeep.rules.actions import Action
+from upkeep.rules.reviews import (
     UNSEEN,
     FollowUp,
     Form,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from upkeep.actions import RULES, Action, may
+from upkeep.rules.actions import RULES, Action, may
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, acts
 from upkeep.store.sessions import Session

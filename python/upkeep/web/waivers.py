@@ -7,17 +7,18 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep import waivers, waiving
-from upkeep.actions import Action
+from upkeep import waiving
 from upkeep.document import waiver_document
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.rules import waivers
+from upkeep.rules.actions import Action
+from upkeep.rules.waivers import Scope, State, Waiver
 from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import pages as queries
 from upkeep.store import waivers as stored
-from upkeep.waivers import Scope, State, Waiver
 from upkeep.waiving import By, Place
 from upkeep.web.html import go_to, page
 from upkeep.web.pages import the_finding

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from upkeep.alerts.groups import (
+from upkeep.model.verdicts import Severity
+from upkeep.rules.alerts.groups import (
     CAUSES_APART,
     FLAPPING,
     FLAPPING_FOR,
@@ -19,7 +20,7 @@ from upkeep.alerts.groups import (
     Event,
     Judged,
 )
-from upkeep.alerts.model import (
+from upkeep.rules.alerts.model import (
     ACCEPTED,
     ACKNOWLEDGED,
     CLOSED,
@@ -37,7 +38,6 @@ from upkeep.alerts.model import (
     Past,
     Transition,
 )
-from upkeep.model.verdicts import Severity
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
 SITE = "/srv/site"

@@ -24,7 +24,9 @@ from upkeep.alerts.messages import (
     recovery_message,
     title_of,
 )
-from upkeep.alerts.model import (
+from upkeep.judging.check import load
+from upkeep.model.remedies import words_of
+from upkeep.rules.alerts.model import (
     ACCEPTED,
     CLOSED,
     FIRST,
@@ -36,8 +38,6 @@ from upkeep.alerts.model import (
     Alert,
     Member,
 )
-from upkeep.judging.check import load
-from upkeep.model.remedies import words_of
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=2)

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from upkeep.alerts.model import ACKNOWLEDGED, INCIDENT, OPEN, Alert
-from upkeep.alerts.policy import Call, Times, answer_by, begins, calls
+from upkeep.rules.alerts.model import ACKNOWLEDGED, INCIDENT, OPEN, Alert
+from upkeep.rules.alerts.policy import Call, Times, answer_by, begins, calls
 from upkeep.schedule.calendars import BusinessHours
 from upkeep.site.schedule_file import DEFAULT_POLICY, Step
 

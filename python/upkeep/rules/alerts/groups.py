@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from upkeep.alerts.model import (
+from upkeep.rules.alerts.model import (
     ACCEPTED,
     ACKNOWLEDGED,
     AWAY,

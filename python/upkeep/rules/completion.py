@@ -15,8 +15,8 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import UsageError
-from upkeep.reviews import Standing, Verdict
-from upkeep.run_end import Reason
+from upkeep.rules.reviews import Standing, Verdict
+from upkeep.rules.run_end import Reason
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from upkeep.actions import Action
 from upkeep.model.reason import says
-from upkeep.waivers import Who, refuse_other
-from upkeep.waivers import refuse_actor as refuse_actor
-from upkeep.width import Watched, Width, is_exact, measure, names_nothing
+from upkeep.rules.actions import Action
+from upkeep.rules.waivers import Who, refuse_other
+from upkeep.rules.waivers import refuse_actor as refuse_actor
+from upkeep.rules.width import Watched, Width, is_exact, measure, names_nothing
 
 ALONE = 0.2
 """The share of what is watched that one person may keep quiet without another."""

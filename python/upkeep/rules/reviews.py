@@ -13,13 +13,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
 
-from upkeep import actions
-from upkeep.actions import Action
-from upkeep.lacking import Lacking
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
-from upkeep.review_chain import VERSION
-from upkeep.run_end import Reason
+from upkeep.rules import actions
+from upkeep.rules.actions import Action
+from upkeep.rules.lacking import Lacking
+from upkeep.rules.review_chain import VERSION
+from upkeep.rules.run_end import Reason
 from upkeep.schedule.calendars import BusinessHours
 from upkeep.site.fields import within
 from upkeep.site.schedule_file import DAY, FourEyes, Procedure, Review, Schedule

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from upkeep.alerts.model import ACKNOWLEDGED, Alert
+from upkeep.rules.alerts.model import ACKNOWLEDGED, Alert
 from upkeep.site.schedule_file import Step
 
 WINDOW = "maintenance window"

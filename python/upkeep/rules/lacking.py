@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from upkeep.model.answer import Outcome
-from upkeep.targets import state_of
+from upkeep.rules.targets import state_of
 
 NAMED = 10
 

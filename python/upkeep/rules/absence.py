@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from upkeep.finding import Finding, Kind, Moved, State, Transition, retired
 from upkeep.judging.check import Absence, Check, Meaning
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import Observed, Request
+from upkeep.rules.findings import Finding, Kind, Moved, State, Transition, retired
 
 NOT_AMONG = "is not among what the site asks for any more"
 NOT_JUDGED = "is there, and the check does not judge it any more"

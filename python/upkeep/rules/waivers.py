@@ -13,11 +13,11 @@ from enum import Enum
 from fnmatch import fnmatchcase
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep.actions import Action, refusal, words_of
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
-from upkeep.width import Watched, Width, is_exact, measure, names_nothing
+from upkeep.rules.actions import Action, refusal, words_of
+from upkeep.rules.width import Watched, Width, is_exact, measure, names_nothing
 
 LONGEST = timedelta(days=90)
 UNUSED_AFTER = timedelta(days=30)

@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from upkeep.model.verdicts import Severity, Status
-from upkeep.waivers import Waiver, why_not_any_more
+from upkeep.rules.waivers import Waiver, why_not_any_more
 
 
 class State(StrEnum):

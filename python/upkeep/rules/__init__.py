@@ -1,0 +1,1 @@
+"""Who may do what, and what follows from what. Pure."""
