@@ -19,9 +19,11 @@ from typing import Any
 from service.postgres import Postgres, program
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_value
-from upkeep.installation import trusted_keys
 from upkeep.rules.completion import COUNTS
 from upkeep.rules.reviews import standing
+from upkeep.services.completion import completion
+from upkeep.services.signing_key import trusted_keys
+from upkeep.services.verification import problems_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.settings import Settings
 from upkeep.store import (
@@ -38,9 +40,7 @@ from upkeep.store import (
     users,
     waivers,
 )
-from upkeep.store.completion import completion
 from upkeep.store.observed import results_of
-from upkeep.verifying import problems_of
 
 RECORDED = Path(__file__).parent / "service" / "recorded"
 SITE = "/srv/site"

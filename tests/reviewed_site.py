@@ -14,15 +14,15 @@ from cheap_passwords import PASSWORD, password_hash
 from store_samples import begun
 
 from upkeep import agent
-from upkeep.installation import load_installation
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Result
-from upkeep.reviewing import By, Given, Reviews, sign
 from upkeep.rules.reviews import Form, Signature, Standing, Verdict, standing
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
 from upkeep.schedule.due_times import due_times, timing_of
+from upkeep.services.reviews import By, Given, Reviews, sign
+from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.observed import add_hosts

@@ -23,9 +23,8 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import kept_files, machines, runner
+from upkeep import machines, runner
 from upkeep.judging.judge import with_next_steps
-from upkeep.leftover import LeftOver
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
@@ -33,6 +32,8 @@ from upkeep.model.stored_text import name
 from upkeep.rules.blindness import Look, look_of
 from upkeep.rules.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.rules.run_end import Reason
+from upkeep.services import kept_files
+from upkeep.services.leftover import LeftOver
 from upkeep.site.inventory import read_inventory
 from upkeep.site.settings import why_not_private
 from upkeep.store import Store, absent, blind, leases, occurrences, own, run_requests, runs

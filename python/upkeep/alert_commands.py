@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, silencing
-from upkeep.alerts import channels, messages
-from upkeep.alerts.calendar import SiteCalendar
-from upkeep.alerts.channels import Parcel
 from upkeep.document import alert_document, dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
@@ -23,13 +19,18 @@ from upkeep.opened import opened
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import Alert
 from upkeep.rules.silences import Scope
+from upkeep.services import actors
+from upkeep.services import silences as silencing
+from upkeep.services.alerts import channels, messages
+from upkeep.services.alerts.calendar import SiteCalendar
+from upkeep.services.alerts.channels import Parcel
+from upkeep.services.waivers import By
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.view import alerts as view
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
-from upkeep.waiving import By
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ def test_channel(inventory: str, channel: str) -> None:
             raise UsageError(
                 f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
             )
-        who = acting.record(store, site.schedule, Action.TEST_CHANNEL, channel)
+        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel)
         title = Path(site.name).resolve().name if site.name else "this machine"
         probe = messages.probe_message(channel, title, who.name)
         (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
@@ -183,7 +184,7 @@ def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) 
         now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
         since = _time(begins, zone, "--from") if begins else now
         until = _time(ends, zone, "--to")
-        who = acting.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
+        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
         with store.begin() as db:
             number = silences.add_override(
                 db,
@@ -201,7 +202,7 @@ def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) 
 def end_on_call(inventory: str, number: int) -> None:
     """End such an override before its time."""
     with opened(inventory) as (site, store):
-        who = acting.record(store, site.schedule, Action.END_OVERRIDE, str(number))
+        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number))
         with store.begin() as db:
             silences.end_override(db, number, who.name, clock.now())
     _say(f"override {number} has ended; the rota holds")
@@ -224,7 +225,7 @@ def _known(given: str, known: Mapping[str, Any], what: str) -> None:
 
 def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something on the command line."""
-    known = acting.someone(store, site.schedule, action, target)
+    known = actors.someone(store, site.schedule, action, target)
     return By(known.user, acts.CLI, known.account)
 
 

@@ -7,12 +7,12 @@ import re
 import sys
 from pathlib import Path
 
-from upkeep import acting, chain_end
-from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.remedies import command
 from upkeep.model.text import size
+from upkeep.services import actors, chain_end
+from upkeep.services.signing_key import SIGNING, load_installation, trusted_keys
 from upkeep.site.site import settings_of
 from upkeep.store import acts, backup, open_store
 from upkeep.view.screen import Screen
@@ -42,7 +42,7 @@ def restore(file: Path, inventory: str, *, trust_key: str, replace: bool) -> Non
     settings = settings_of(inventory)
     trust = backup.Trust(trusted_keys(settings), trust_key)
     act = acts.Act(
-        clock.now(), "", "restore backup", file.name, way=acts.CLI, account=acting.account()
+        clock.now(), "", "restore backup", file.name, way=acts.CLI, account=actors.account()
     )
     done = backup.restore(settings.database_url, file, trust, act, replace=replace)
     with contextlib.closing(open_store(settings.database_url)) as store:

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import baselining
 from upkeep.document import dumps, plain
-from upkeep.installation import load_installation
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -18,6 +16,8 @@ from upkeep.opened import opened
 from upkeep.review_commands import by_password
 from upkeep.rules.actions import Action
 from upkeep.rules.baselines import Better, Proposal, Series, compared
+from upkeep.services import baselines as baselining
+from upkeep.services.signing_key import load_installation
 from upkeep.store import baselines
 from upkeep.view import baselines as view
 from upkeep.view.screen import Screen

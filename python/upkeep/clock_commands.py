@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import sys
 
-from upkeep import acting
 from upkeep.model import clock
 from upkeep.rules.actions import Action
+from upkeep.services import actors
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.site import load_site
 from upkeep.store import open_store
-from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
 
 
@@ -19,7 +19,7 @@ def accept_clock(inventory: str) -> None:
     site = load_site(inventory)
     store = open_store(site.settings.database_url)
     host = socket.gethostname()
-    acting.record(store, site.schedule, Action.ACCEPT_CLOCK, host)
+    actors.record(store, site.schedule, Action.ACCEPT_CLOCK, host)
     step = Timekeeper(store, site.key, site.name).accept()
     said = f"its step of {step:+,.0f} s is believed" if step else "it had made no step"
     screen = Screen(sys.stdout)

@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from upkeep import caller
 from upkeep.rules.actions import RULES, Action, Needs
+from upkeep.services import caller
 
 MATTERS = frozenset({Needs.ASKER, Needs.USER, Needs.ALWAYS})
 OPTION = "as_user"

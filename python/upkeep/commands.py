@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from upkeep import acting, agent, exit_status
+from upkeep import agent, exit_status
 from upkeep.document import dumps, finding_document, run_document
 from upkeep.judging import entries
 from upkeep.judging.check import Check, load
@@ -22,25 +22,26 @@ from upkeep.judging.documentation import options_of
 from upkeep.judging.entries import ParameterError, nearest
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
-from upkeep.kept_files import (
-    remove_reports,
-    remove_stray_reports,
-    report_path,
-    sweep_workspaces,
-)
 from upkeep.model import clock
 from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
 from upkeep.rules.actions import Action
+from upkeep.services import actors
+from upkeep.services.kept_files import (
+    remove_reports,
+    remove_stray_reports,
+    report_path,
+    sweep_workspaces,
+)
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over
 from upkeep.site.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, occurrences, open_store, retention, runs
 from upkeep.store import observed as stored
-from upkeep.timekeeper import Timekeeper
 from upkeep.view import lists
 from upkeep.view import model as shown
 from upkeep.view.left_out import say_older
@@ -281,7 +282,7 @@ def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
     """Return a task that somebody wants who calls this, with their name; raise UsageError if they may not."""
     changes = task.changes_hosts and not task.check_mode
     action = Action.CHANGE_HOSTS if changes else Action.OBSERVE
-    who = acting.someone(store, site.schedule, action, task.procedure)
+    who = actors.someone(store, site.schedule, action, task.procedure)
     return dataclasses.replace(task, asked_by=who.name)
 
 

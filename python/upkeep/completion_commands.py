@@ -10,7 +10,7 @@ from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.opened import opened
 from upkeep.rules.completion import month_before
-from upkeep.store.completion import completion
+from upkeep.services.completion import completion
 from upkeep.view.completion import print_completion, write_csv
 from upkeep.view.screen import Screen
 

@@ -26,7 +26,6 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep import site_lint
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
@@ -36,12 +35,13 @@ from upkeep.machines import machines, twins
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
+from upkeep.services import site_lint
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.site import templates
 from upkeep.site.inventory import hosts_of, read_listing
 from upkeep.site.site import Site
 from upkeep.store import Store, observed, open_store
 from upkeep.system import account
-from upkeep.timekeeper import Timekeeper
 from upkeep.ways import Way, WayError, read_defaults, read_way
 
 COMMAND_SECONDS = 10.0

@@ -97,7 +97,7 @@ def waiver_document(one: Waiver, covered: int, now: datetime) -> dict[str, Any]:
 
 def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:
     """Return an alert with the findings in it, as JSON types; without what only the alerter keeps count of."""
-    from upkeep.alerts.messages import headline
+    from upkeep.services.alerts.messages import headline
 
     values = dataclasses.asdict(alert)
     for own in ("site", "group_key", "round", "round_at", "round_why", "told_round"):

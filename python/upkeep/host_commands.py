@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
-from upkeep import acting
 from upkeep.document import dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
@@ -16,6 +15,7 @@ from upkeep.model.stored_text import name
 from upkeep.model.text import counted
 from upkeep.opened import opened
 from upkeep.rules.actions import Action
+from upkeep.services import actors
 from upkeep.store import absent
 from upkeep.view.absent import print_absent
 from upkeep.view.screen import Screen
@@ -44,7 +44,7 @@ def accept(inventory: str, hosts: Sequence[str]) -> None:
             message = f"{one} is not among the absent hosts{nearest(one, there)}"
             raise UsageError(message, remedy=f"{listed} lists them")
         some = ", ".join(sorted(wanted))
-        acting.record(store, site.schedule, Action.ACCEPT_HOSTS, some[:200])
+        actors.record(store, site.schedule, Action.ACCEPT_HOSTS, some[:200])
         with store.begin() as db:
             retired = absent.accept(db, site.key, wanted, clock.now())
     screen = Screen(sys.stdout)

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, caller, chain_end, record_export, reviewing, verifying
 from upkeep.document import dumps, review_document, whole_review_document
-from upkeep.installation import SIGNING, load_installation, trusted_keys
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.text import counted
 from upkeep.opened import opened
-from upkeep.reviewing import By, Given
 from upkeep.rules import reviews, signatures
 from upkeep.rules.actions import Action
 from upkeep.rules.reviews import FollowUp, Form, Verdict
 from upkeep.schedule.calendars import calendars_of
+from upkeep.services import actors, caller, chain_end, record_export, verification
+from upkeep.services import reviews as reviewing
+from upkeep.services.reviews import By, Given
+from upkeep.services.signing_key import SIGNING, load_installation, trusted_keys
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
@@ -189,7 +190,7 @@ def renew(inventory: str, number: int) -> None:
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        acting.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
+        actors.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
         sha256 = reviewing.renew(
             store, load_installation(site.settings), found, clock.now(), site.schedule
         )
@@ -206,8 +207,8 @@ def verify(inventory: str, export: Path | None) -> int:
         trusted = trusted_keys(site.settings)
         with store.read() as db:
             end = chain_end.noted(site.settings.state.absolute() / SIGNING, store)
-            problems = list(verifying.problems_of(db, trusted, end))
-            remarks = list(verifying.remarks_of(db))
+            problems = list(verification.problems_of(db, trusted, end))
+            remarks = list(verification.remarks_of(db))
             signed = [one.signed for one in records.chain(db)]
             if export is not None:
                 _say_written(export, record_export.export(db, export, signed, trusted))
@@ -253,14 +254,14 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
     told = caller.told()
     named = told or user.strip().lower()
     with caller.acting_as(""):  # the password is asked for below, in any case
-        known = acting.someone(store, site.schedule, action, what, free=bool(named))
+        known = actors.someone(store, site.schedule, action, what, free=bool(named))
     name = named or known.name
     password, where = caller.password_of(name, what, terminal_only=not told)
-    proved = acting.prove(
-        store, name, password, clock.now(), address=acting.TERMINAL, account=known.account
+    proved = actors.prove(
+        store, name, password, clock.now(), address=actors.TERMINAL, account=known.account
     )
     if told:
-        acting.note_as(store, proved, known.account, what)
+        actors.note_as(store, proved, known.account, what)
     shown = f"password on the {where} of {socket.gethostname()}, account {known.account}"
     return By(proved, shown, acts.CLI, known.account)
 

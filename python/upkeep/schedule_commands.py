@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import inventory_lint
 from upkeep.coming import between, next_of_each, scheduled
 from upkeep.document import dumps
 from upkeep.model import clock
@@ -19,7 +18,8 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.simulate import simulate
-from upkeep.schedule_lint import Remark, lint
+from upkeep.services import inventory_lint
+from upkeep.services.schedule_lint import Remark, lint
 from upkeep.site.inventory import read_static
 from upkeep.site.site import SCHEDULE, Site, definitions, load_site
 from upkeep.site.yaml_file import YamlFile, parse

@@ -28,7 +28,7 @@ from upkeep.rules.run_end import Ending, Reason
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.schedule.due_times import Timing, next_due, timing_of
-from upkeep.schedule_lint import Remark, readings
+from upkeep.services.schedule_lint import Remark, readings
 from upkeep.site import settings
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site

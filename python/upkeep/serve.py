@@ -34,16 +34,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
 from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
 from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch
-from upkeep.installation import load_installation
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
+from upkeep.services.signing_key import load_installation
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.settings import Settings, load_settings
 from upkeep.site.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
 from upkeep.store.probe import prove_writable
 from upkeep.system import account, child
-from upkeep.timekeeper import Timekeeper
 from upkeep.view.screen import Screen
 
 LONGEST_WAIT_SECONDS = 20.0
@@ -387,13 +387,13 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
 
     hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
     """
-    from upkeep.alerts.alerter import Alerter
-    from upkeep.alerts.outbox import Sender
-    from upkeep.chain_watch import ChainWatch
     from upkeep.requested import Requested
-    from upkeep.reviewing import Reviews
     from upkeep.scheduler import Scheduler
-    from upkeep.waiving import Waivers
+    from upkeep.services.alerts.alerter import Alerter
+    from upkeep.services.alerts.sender import Sender
+    from upkeep.services.chain_watch import ChainWatch
+    from upkeep.services.reviews import Reviews
+    from upkeep.services.waivers import Waivers
 
     site = load_site(inventory, [])
     requested = Requested(inventory, site, store)

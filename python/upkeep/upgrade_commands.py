@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep.installation import load_installation
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.model import clock
@@ -15,6 +14,7 @@ from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command
 from upkeep.model.text import counted
 from upkeep.rules.findings import State
+from upkeep.services.signing_key import load_installation
 from upkeep.site.settings import Settings
 from upkeep.site.site import settings_of
 from upkeep.store import (

@@ -6,7 +6,6 @@ import getpass
 import sys
 from pathlib import Path
 
-from upkeep import acting
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
@@ -14,6 +13,7 @@ from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.model.text import ago
 from upkeep.rules.actions import Action
+from upkeep.services import actors
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.site import settings_of
 from upkeep.store import Store, open_store, users
@@ -37,10 +37,10 @@ def add(
                 f"there is a user {name}",
                 remedy=f"upkeep user password {name}  # or: user role, user on",
             )
-    free = acting.makes_the_first_admin(store, level)
-    who = acting.someone(store, schedule, Action.ADD_USER, name, free=free)
+    free = actors.makes_the_first_admin(store, level)
+    who = actors.someone(store, schedule, Action.ADD_USER, name, free=free)
     kept = _new_password(name, password_stdin=password_stdin)
-    acting.note(store, who, Action.ADD_USER, name, f"role {level.value}")
+    actors.note(store, who, Action.ADD_USER, name, f"role {level.value}")
     with store.begin() as db:
         users.add(db, name, level, kept, clock.now(), person=person, shared=shared)
     _say(f"{name} may sign in, as {level.value}")
@@ -97,8 +97,8 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
     store, schedule = _open(inventory)
     user = _user(store, name)
     what = Action.TURN_USER_ON if on else Action.TURN_USER_OFF
-    free = on and acting.makes_the_first_admin(store, user.role)
-    acting.record(store, schedule, what, user.name, free=free)
+    free = on and actors.makes_the_first_admin(store, user.role)
+    actors.record(store, schedule, what, user.name, free=free)
     with store.begin() as db:
         if on:
             users.turn_on(db, user.name)
@@ -112,8 +112,8 @@ def set_role(inventory: str, name: str, role: str) -> None:
     store, schedule = _open(inventory)
     user, level = _user(store, name), _role(role)
     detail = f"{user.role.value} to {level.value}"
-    free = acting.makes_the_first_admin(store, level)
-    acting.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
+    free = actors.makes_the_first_admin(store, level)
+    actors.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
     with store.begin() as db:
         users.set_role(db, user.name, level)
     _say(f"{user.name} is {level.value}")
@@ -125,7 +125,7 @@ def set_person(inventory: str, name: str, person: str) -> None:
     user = _user(store, name)
     _known_person(schedule, person)
     detail = f"{user.person or 'nobody'} to {person}"
-    acting.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
+    actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
     with store.begin() as db:
         users.set_person(db, user.name, person)
     _say(f"{user.name} is {person}")
@@ -135,9 +135,9 @@ def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
     """Give a user another password; all their sessions end."""
     store, schedule = _open(inventory)
     user = _user(store, name)
-    who = acting.someone(store, schedule, Action.SET_PASSWORD, user.name)
+    who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name)
     kept = _new_password(user.name, password_stdin=password_stdin)
-    acting.note(store, who, Action.SET_PASSWORD, user.name)
+    actors.note(store, who, Action.SET_PASSWORD, user.name)
     with store.begin() as db:
         users.set_password(db, user.name, kept)
     _say(f"{user.name} has another password; their sessions have ended")
@@ -187,7 +187,7 @@ def _role(text: str) -> Role:
 def _new_password(name: str, *, password_stdin: bool) -> str:
     """Ask for a password twice, or read it from standard input; return what is kept of it."""
     try:
-        from upkeep.web import passwords
+        from upkeep.services import passwords
     except ModuleNotFoundError as exc:
         raise UpkeepError(f"passwords need the package {exc.name}", remedy=MISSING) from exc
     if password_stdin:

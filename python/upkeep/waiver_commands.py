@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep import acting, waiving
 from upkeep.document import dumps, waiver_document
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
@@ -19,13 +18,14 @@ from upkeep.model.verdicts import Severity
 from upkeep.opened import opened
 from upkeep.rules.actions import Action
 from upkeep.rules.waivers import Scope
+from upkeep.services import actors, waivers
+from upkeep.services.waivers import By
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
 from upkeep.view import waivers as view
 from upkeep.view.screen import Screen
-from upkeep.waiving import By
 
 
 def list_waivers(inventory: str, *, everything: bool, unused: bool, as_json: bool) -> None:
@@ -59,7 +59,7 @@ def request(
         asked = Scope(check.strip(), host.strip(), subject.strip(), _severity(severity))
         target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
         by = _by(site, store, Action.REQUEST_WAIVER, target)
-        made = waiving.request(store, site, asked, reason, until, by, now)
+        made = waivers.request(store, site, asked, reason, until, by, now)
     _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
     _say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
 
@@ -68,7 +68,7 @@ def approve(inventory: str, number: int) -> None:
     """Approve a waiver that somebody else has asked for."""
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.APPROVE_WAIVER, f"waiver {number}")
-        made, changed = waiving.approve(store, site, number, by, clock.now())
+        made, changed = waivers.approve(store, site, number, by, clock.now())
         until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
     _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
 
@@ -77,13 +77,13 @@ def revoke(inventory: str, number: int, why: str) -> None:
     """End a waiver, or withdraw its request."""
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")
-        changed = waiving.revoke(store, site, number, why, by, clock.now())
+        changed = waivers.revoke(store, site, number, why, by, clock.now())
     _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
 
 
 def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something: it must be known that the second is not the first."""
-    known = acting.someone(store, site.schedule, action, target)
+    known = actors.someone(store, site.schedule, action, target)
     return By(known.user, acts.CLI, known.account)
 
 

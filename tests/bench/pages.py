@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, insert, text
 from starlette.testclient import TestClient
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.answer import Outcome
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import fingerprint, packed
@@ -26,6 +25,7 @@ from upkeep.rules.baselines import Better, propose
 from upkeep.rules.completion import month_before
 from upkeep.rules.reviews import Form, Signer, Verdict, record_of
 from upkeep.rules.waivers import Scope
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,

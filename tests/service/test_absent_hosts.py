@@ -11,8 +11,8 @@ from alert_samples import MONDAY, SITE, full, minutes, run, seen, site
 from service.conftest import on_postgresql
 from sqlalchemy import select
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.verdicts import Severity, Status
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, absent, findings, own, tables
 from upkeep.store.absent import too_many
 

@@ -24,13 +24,13 @@ from service.test_serve import stored
 from sqlalchemy import select, update
 from store_samples import answer, begun, result
 
-from upkeep.acting import account
 from upkeep.document import schema
-from upkeep.installation import load_installation
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
 from upkeep.rules.actions import Action, may, needed, words_of
+from upkeep.services.actors import account
+from upkeep.services.signing_key import load_installation
 from upkeep.site.site import load_site
 from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
 from upkeep.store.observed import add_hosts

@@ -21,9 +21,9 @@ from patience import eventually
 from service.receivers import Posts, http_server
 from service.test_serve import serving, stored
 
-from upkeep.acting import account
 from upkeep.model import clock
 from upkeep.model.roles import Role
+from upkeep.services.actors import account
 from upkeep.store import acts, alerts, users
 
 SCHEMAS = Path(__file__).parents[2] / "python" / "upkeep" / "schemas"
@@ -85,7 +85,7 @@ def document(site: Path, *arguments: str) -> Any:
 
 def open_one(site: Path) -> Any:
     """Open an alert, as the alerter of `upkeep serve` would, without telling anybody."""
-    from upkeep.alerts.alerter import Alerter
+    from upkeep.services.alerts.alerter import Alerter
     from upkeep.site.site import load_site
 
     now = clock.now()

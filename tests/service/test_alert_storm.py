@@ -19,11 +19,11 @@ from service.receivers import Posts, http_server
 from sqlalchemy import select
 from store_samples import result
 
-from upkeep.alerts.alerter import Alerter
-from upkeep.alerts.outbox import Sender
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import MANY
+from upkeep.services.alerts.alerter import Alerter
+from upkeep.services.alerts.sender import Sender
 from upkeep.store import Store, alerts, tables
 
 CRITICAL, HIGH, MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM

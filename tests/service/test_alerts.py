@@ -15,14 +15,15 @@ from service.conftest import on_postgresql
 from sqlalchemy import select
 from store_samples import result
 
-from upkeep import waiving
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import Alert
 from upkeep.rules.waivers import Scope
+from upkeep.services import waivers
+from upkeep.services.alerts.alerter import Alerter
+from upkeep.services.waivers import By
 from upkeep.store import (
     Store,
     absent,
@@ -36,7 +37,6 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.observed import add_judgement, begin_judgement, observed_in
-from upkeep.waiving import By
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
 SITE = "/srv/site"
@@ -489,8 +489,8 @@ def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_end
     assert bob is not None
     ends = MONDAY + timedelta(days=2)
     scope = Scope("disk_space", "web1", "/data", HIGH)
-    asked = waiving.request(store, alerter.site, scope, "grows", ends, By(ada), MONDAY)
-    waiving.approve(store, alerter.site, asked.id, By(bob), MONDAY)
+    asked = waivers.request(store, alerter.site, scope, "grows", ends, By(ada), MONDAY)
+    waivers.approve(store, alerter.site, asked.id, By(bob), MONDAY)
     alerter.step(MONDAY + minutes(1))
 
     with store.read() as db:
@@ -508,7 +508,7 @@ def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_end
     assert bodies
     assert all("It was not seen to pass: it is accepted for a time" in body for body in bodies)
 
-    assert waiving.settle(store, key, ends) == 1
+    assert waivers.settle(store, key, ends) == 1
     alerter.step(ends)
     assert [one.opening for one in now_open(store)] == [2]
 

@@ -13,19 +13,20 @@ from service.conftest import on_postgresql
 from sqlalchemy import text
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep import baseline_commands, baselining
-from upkeep.installation import Installation, load_installation, trusted_keys
+from upkeep import baseline_commands
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
-from upkeep.reviewing import By
 from upkeep.rules.baselines import Better, Proposal, compared
+from upkeep.services import baselines as baselining
+from upkeep.services.reviews import By
+from upkeep.services.signing_key import Installation, load_installation, trusted_keys
+from upkeep.services.verification import problems_of
 from upkeep.site.settings import Settings
 from upkeep.site.site import load_site
 from upkeep.store import Store, acts, baselines, records, runs, users
 from upkeep.store.observed import add_host
-from upkeep.verifying import problems_of
 
 SERIES = baselines.series_of(SITE, "disk_space", "web1", "/", "used")
 DAY = 24 * 60

@@ -14,11 +14,11 @@ import warm
 from alert_samples import site
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.answer import Due, Observed, Outcome
 from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.rules.blindness import look_of
 from upkeep.rules.waivers import Scope
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import (
     Store,
     alerts,

@@ -25,9 +25,9 @@ from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
 from upkeep import agent
-from upkeep.alerts import channels
-from upkeep.alerts.channels import Parcel
 from upkeep.model.errors import ConfigurationError
+from upkeep.services.alerts import channels
+from upkeep.services.alerts.channels import Parcel
 from upkeep.site import inventory
 from upkeep.site.schedule_file import Channel
 from upkeep.store import Store, leases, occurrences, open_store, run_requests, runs

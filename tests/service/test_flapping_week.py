@@ -28,8 +28,8 @@ from sqlalchemy import select
 from upkeep.model.verdicts import Severity
 from upkeep.scheduler import Scheduler
 from upkeep.serve import make_steps
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.store import Store, absent, findings, occurrences, open_store, outbox, own, tables
-from upkeep.timekeeper import Timekeeper
 
 pytestmark = pytest.mark.long
 

@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 from store_samples import NOW, answer, begun, result
 
-from upkeep import agent, kept_files
+from upkeep import agent
 from upkeep.agent import Task
-from upkeep.kept_files import (
+from upkeep.model.errors import StoreError, UsageError
+from upkeep.services import kept_files
+from upkeep.services.kept_files import (
     claim_workspace,
     remove_reports,
     remove_stray_reports,
     report_path,
     sweep_workspaces,
 )
-from upkeep.model.errors import StoreError, UsageError
 from upkeep.store import Store, migrate, open_store, runs
 from upkeep.store.observed import add_host
 from upkeep.store.retention import Policy, prune

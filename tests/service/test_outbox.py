@@ -21,12 +21,12 @@ from service.conftest import on_postgresql
 from service.receivers import Mails, Posts, http_server, mail_server
 from sqlalchemy import select, update
 
-from upkeep.alerts import channels
-from upkeep.alerts.alerter import Alerter
-from upkeep.alerts.channels import Parcel
-from upkeep.alerts.outbox import Sender
 from upkeep.model import clock
 from upkeep.model.verdicts import Severity, Status
+from upkeep.services.alerts import channels
+from upkeep.services.alerts.alerter import Alerter
+from upkeep.services.alerts.channels import Parcel
+from upkeep.services.alerts.sender import Sender
 from upkeep.site.schedule_file import Channel
 from upkeep.store import Store, alerts, findings, outbox, tables
 from upkeep.store.outbox import Letter
@@ -461,7 +461,7 @@ def test_no_secret_of_the_url_is_in_an_error_or_a_process_list(posts: tuple[str,
             for one in psutil.Process().children():
                 with contextlib.suppress(psutil.Error):
                     told = " ".join(one.cmdline())
-                    if "upkeep.alerts.deliver" in told:
+                    if "upkeep.services.alerts.deliver" in told:
                         return f"{told} {one.environ()}"
             return ""
 

@@ -15,14 +15,14 @@ from reviewed_site import Reviewed, write_site
 from sqlalchemy import delete, select, text
 from store_samples import answer, begun, result
 
-from upkeep.installation import trusted_keys
 from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity
-from upkeep.record_export import NOTHING_PRUNED, Written, export
 from upkeep.review_commands import verify
-from upkeep.reviewing import Given
 from upkeep.rules.reviews import Verdict
+from upkeep.services.record_export import NOTHING_PRUNED, Written, export
+from upkeep.services.reviews import Given
+from upkeep.services.signing_key import trusted_keys
 from upkeep.store import Store, records, review_evidence, runs, tables
 from upkeep.store.observed import add_hosts
 from upkeep.store.retention import Policy, prune

@@ -73,7 +73,7 @@ def site(tmp_path: Path, sqlite_url: str) -> Path:
 
 
 def _account() -> str:
-    from upkeep.acting import account
+    from upkeep.services.actors import account
 
     return account()
 

@@ -26,18 +26,19 @@ from service.copies import Copies
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep import waiving
 from upkeep.document import schema
-from upkeep.installation import load_installation, trusted_keys
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity, Status, Unknown
-from upkeep.record_export import export
-from upkeep.reviewing import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
 from upkeep.rules import signatures
 from upkeep.rules.reviews import FollowUp, State, Verdict
 from upkeep.rules.waivers import Scope
+from upkeep.services import waivers
+from upkeep.services.record_export import export
+from upkeep.services.reviews import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
+from upkeep.services.signing_key import load_installation, trusted_keys
+from upkeep.services.verification import problems_of
 from upkeep.site.site import load_site
 from upkeep.store import (
     Store,
@@ -51,7 +52,6 @@ from upkeep.store import (
     tables,
 )
 from upkeep.store.retention import Policy, prune
-from upkeep.verifying import problems_of
 
 REVIEWS = [
     {
@@ -697,7 +697,7 @@ def test_a_files_name_is_harmless(given: str, kept: str) -> None:
 
 @opened_on_postgresql
 def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
-    from upkeep.reviewing import By
+    from upkeep.services.reviews import By
 
     review = opened.one("fires")
     by, other = (By(opened.users[name], "password") for name in ("ann", "cat"))
@@ -982,10 +982,10 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     site.results = {"web1": [result(Severity.HIGH)]}
     site.go(at("2027-01-04 03:30"))  # the daily run finds it
     scope = Scope("disk_space", "web1", "/", Severity.HIGH)
-    asker, approver = (waiving.By(site.users[name]) for name in ("ann", "bob"))
+    asker, approver = (waivers.By(site.users[name]) for name in ("ann", "bob"))
     until = site.now + timedelta(days=30)
-    made = waiving.request(site.store, site.site, scope, "moves in July", until, asker, site.now)
-    waiving.approve(site.store, site.site, made.id, approver, site.now)
+    made = waivers.request(site.store, site.site, scope, "moves in July", until, asker, site.now)
+    waivers.approve(site.store, site.site, made.id, approver, site.now)
     site.go(at("2027-01-04 10:00"))
 
     shown = upkeep(site, "review", "show", str(site.one("fires").id)).stdout

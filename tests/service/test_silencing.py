@@ -12,14 +12,14 @@ from service.conftest import on_postgresql
 from service.page import PASSWORD, Visitor, add_users, served
 from store_samples import SITE
 
-from upkeep import silencing
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.silences import Scope
+from upkeep.services import silences as silencing
+from upkeep.services.alerts.alerter import Alerter
+from upkeep.services.waivers import By
 from upkeep.store import Store, acts, alerts, silences, users
-from upkeep.waiving import By
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 

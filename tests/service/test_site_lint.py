@@ -15,10 +15,10 @@ import pytest
 import warm
 import yaml
 
-from upkeep.inventory_lint import disagreements, inventory_of
 from upkeep.model import clock
 from upkeep.model.verdicts import Severity
 from upkeep.rules.waivers import Scope
+from upkeep.services.inventory_lint import disagreements, inventory_of
 from upkeep.site.init import write_site
 from upkeep.site.inventory import read_inventory, read_static
 from upkeep.site.site import definitions, load_site

@@ -12,8 +12,8 @@ from recorded_store import NOW, SITE, Recorded, shown
 from sqlalchemy import delete, select, text, update
 from without_words import take_words_away, without
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.errors import StoreError
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.site.settings import Settings
 from upkeep.site.site import Site
 from upkeep.store import MIGRATIONS, Store, alerts, migrate, open_store, tables

@@ -13,9 +13,9 @@ from patience import PATIENCE_SECONDS
 from sqlalchemy import func, select
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.judging.judge import evidence_hash
 from upkeep.model.verdicts import Severity, Status
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, findings, occurrences, open_store, runs, tables
 from upkeep.store.observed import (
     add_host,

@@ -20,20 +20,20 @@ from service.test_signed_reviews import at, begin, upkeep
 from sqlalchemy import insert, text
 from store_samples import result
 
-from upkeep import chain_end
-from upkeep.alerts.alerter import Alerter
-from upkeep.chain_watch import ChainWatch
-from upkeep.installation import load_installation
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
-from upkeep.reviewing import By, Given, Handing, hand_over, renew
 from upkeep.rules.reviews import FollowUp, Form, Signer, Verdict, record_of
 from upkeep.serve import make_steps
+from upkeep.services import chain_end
+from upkeep.services.alerts.alerter import Alerter
+from upkeep.services.chain_watch import ChainWatch
+from upkeep.services.reviews import By, Given, Handing, hand_over, renew
+from upkeep.services.signing_key import load_installation
+from upkeep.services.verification import problems_of, remarks_of
 from upkeep.site.schedule_file import Alerts
 from upkeep.site.settings import Settings
 from upkeep.store import Store, alerts, findings, records, reviews, tables
 from upkeep.store.reviews import Kept
-from upkeep.verifying import problems_of, remarks_of
 
 VERSION_1 = ("id", "site", "procedure", "item", "title", "owner", "due_of", "opened_at", "due_at", "gap")  # fmt: skip
 

@@ -14,11 +14,12 @@ from service.conftest import on_postgresql
 from service.test_scheduler import Driven, write
 from sqlalchemy import insert, select, text, update
 
-from upkeep import timekeeper
 from upkeep.model import clock
 from upkeep.model.clock import Sample, Witness
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
+from upkeep.services import timekeeper
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.site import key_of
 from upkeep.store import (
     Store,
@@ -33,7 +34,6 @@ from upkeep.store import (
     tables,
     users,
 )
-from upkeep.timekeeper import Timekeeper
 
 BEGIN = "2030-06-10T02:00:30"
 EACH_MINUTE = {

@@ -20,14 +20,15 @@ from service.disks import small
 from sqlalchemy import insert, select, text, update
 from store_samples import SITE, result
 
-from upkeep import waiving
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.errors import StoreError
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import fingerprint
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import key_of
 from upkeep.rules.waivers import Scope
+from upkeep.services import waivers
+from upkeep.services.alerts.alerter import Alerter
+from upkeep.services.waivers import By
 from upkeep.store import (
     Store,
     alerts,
@@ -46,7 +47,6 @@ from upkeep.store import (
 )
 from upkeep.store import baselines as stored_baselines
 from upkeep.store.aliases import Renamed
-from upkeep.waiving import By
 
 HIGH, MEDIUM = Severity.HIGH, Severity.MEDIUM
 RECORDED = Recorded("0008")
@@ -224,14 +224,14 @@ def test_a_waiver_goes_on_covering(
     for host in ("web2", "web3"):
         looked(store, MONDAY, full(Status.PASS), host=host)
     key, ends = site().key, MONDAY + timedelta(days=9)
-    asked = waiving.request(
+    asked = waivers.request(
         store, site(), Scope("disk_space", "web1", glob, HIGH), "grows", ends, By(ada), MONDAY
     )
-    waiving.approve(store, site(), asked.id, By(bob), MONDAY)
-    waiving.settle(store, key, MONDAY + minutes(1))
+    waivers.approve(store, site(), asked.id, By(bob), MONDAY)
+    waivers.settle(store, key, MONDAY + minutes(1))
     named(store, renamed)
     looked(store, MONDAY + minutes(5), result(HIGH, check=check, subject=subject), check=check)
-    waiving.settle(store, key, MONDAY + minutes(6))
+    waivers.settle(store, key, MONDAY + minutes(6))
 
     with store.read() as db:
         (one,) = findings.open_ones(db)

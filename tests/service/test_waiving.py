@@ -17,19 +17,20 @@ from service.conftest import on_postgresql
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
-from upkeep import commands, waiver_commands, waiving
-from upkeep.acting import account
+from upkeep import commands, waiver_commands
 from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.waivers import Scope, State
+from upkeep.services import waivers as waiving
+from upkeep.services.actors import account
+from upkeep.services.waivers import By, Waivers
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own, runs, tables, users, waivers
 from upkeep.store.observed import add_host
 from upkeep.store.retention import Policy, prune
-from upkeep.waiving import By, Waivers
 
 SCHEDULE = {
     "procedures": {"daily": {"title": "Daily", "owner": "ops", "checks": ["disk_space"]}},

@@ -20,7 +20,6 @@ from service.page import PASSWORD, Visitor, add_users, ask, served
 from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.answer import Due
@@ -29,6 +28,8 @@ from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.actions import RULES
 from upkeep.rules.blindness import look_of
+from upkeep.services import passwords
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
@@ -45,7 +46,6 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.observed import add_host
-from upkeep.web import passwords
 from upkeep.web.app import HEADERS, ROUTES
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Route, Setting

@@ -10,8 +10,8 @@ import pytest
 from alert_samples import full, run, schedule, seen, site
 from service.page import PASSWORD, Visitor, add_users, served
 
-from upkeep.alerts.alerter import Alerter
 from upkeep.model.verdicts import Severity, Status
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, acts, alerts, open_store, silences
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting

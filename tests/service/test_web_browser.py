@@ -20,7 +20,7 @@ from patience import PATIENCE_SECONDS, eventually
 from service.copies import Copies
 from service.page import PASSWORD, add_users, served
 
-from upkeep.alerts.alerter import Alerter
+from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, runs
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting

@@ -26,8 +26,8 @@ from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
-from upkeep.reviewing import renew
 from upkeep.rules.reviews import Verdict
+from upkeep.services.reviews import renew
 from upkeep.store import Store, acts, records, reviews
 from upkeep.web.duty import Coming
 from upkeep.web.reviews import FORM_BYTES

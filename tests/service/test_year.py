@@ -27,20 +27,20 @@ from sqlalchemy import text
 from store_samples import result
 from without_words import take_words_away
 
-from upkeep import waiving
 from upkeep.model.verdicts import Severity, Status
-from upkeep.reviewing import Given
 from upkeep.rules import signatures
 from upkeep.rules.completion import COUNTS, Completion
 from upkeep.rules.reviews import FollowUp, State, Verdict
 from upkeep.rules.reviews import standing as standing_of
 from upkeep.rules.waivers import Scope
 from upkeep.schedule.due_times import due_times, timing_of
+from upkeep.services import waivers as waiving
+from upkeep.services.completion import completion
+from upkeep.services.reviews import Given
+from upkeep.services.verification import problems_of
 from upkeep.store import Store, files, findings, migrate, occurrences, open_store, records, reviews
-from upkeep.store.completion import completion
 from upkeep.store.occurrences import New
 from upkeep.store.reviews import Kept
-from upkeep.verifying import problems_of
 
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ class Year(Reviewed):
                 self.sign_one(review)
 
     def all_open(self):  # type: ignore[no-untyped-def]
-        from upkeep.reviewing import waiting_ones
+        from upkeep.services.reviews import waiting_ones
 
         with self.store.read() as db:
             return list(waiting_ones(db, self.site.key, self.now))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from upkeep.inventory_lint import (
+from upkeep.services.inventory_lint import (
     Inventory,
     disagreements,
     environments_of,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from upkeep.alerts.messages import TITLES
 from upkeep.judging.check import load
+from upkeep.services.alerts.messages import TITLES
 from upkeep.store import MIGRATIONS
 from upkeep.store.aliases import Renamed
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from upkeep import chain_end
-from upkeep.chain_end import End
 from upkeep.rules.review_chain import (
     LISTED,
     SIGNED,
@@ -19,6 +17,8 @@ from upkeep.rules.review_chain import (
     unrecorded,
 )
 from upkeep.rules.signatures import Signed, digest
+from upkeep.services import chain_end
+from upkeep.services.chain_end import End
 
 ASKS = {"id": 7, "owner": "ops", "four_eyes": "required", "due_at": "5 pm", "gap": "", "run_id": 1, "evidence_sha256": "aa"}  # fmt: skip
 

@@ -31,7 +31,7 @@ from upkeep.rules.reviews import (
     terms,
 )
 from upkeep.schedule.calendars import calendars_of
-from upkeep.schedule_lint import lint
+from upkeep.services.schedule_lint import lint
 from upkeep.site.schedule_file import DAY, HOUR, Procedure, Review, Schedule
 from upkeep.store.occurrences import Occurrence
 

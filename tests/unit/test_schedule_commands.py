@@ -28,11 +28,11 @@ from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.schedule.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
-from upkeep.schedule_lint import Remark, lint, reach, readings
+from upkeep.services.schedule_lint import Remark, lint, reach, readings
+from upkeep.services.site_lint import unset
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.site.site import EMBEDDED
 from upkeep.site.yaml_file import load as load_yaml
-from upkeep.site_lint import unset
 
 SITES = Path(__file__).parents[2] / "inventory"
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.alerts.messages import headline, title_of
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
 from upkeep.rules.silences import Silence
 from upkeep.rules.width import Width
+from upkeep.services.alerts.messages import headline, title_of
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
 from upkeep.store.silences import Override

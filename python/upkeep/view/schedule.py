@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact, thousands
 from upkeep.schedule.simulate import Simulation, Week
-from upkeep.schedule_lint import Remark
+from upkeep.services.schedule_lint import Remark
 from upkeep.view.lists import GAP, Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 from upkeep.view.troubles import Row, print_rows

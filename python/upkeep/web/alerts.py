@@ -11,18 +11,18 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from upkeep import silencing
-from upkeep.alerts.calendar import SiteCalendar
-from upkeep.alerts.messages import headline, title_of
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.silences import Scope
+from upkeep.services import silences as silencing
+from upkeep.services.alerts.calendar import SiteCalendar
+from upkeep.services.alerts.messages import headline, title_of
+from upkeep.services.waivers import By, Place
 from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
-from upkeep.waiving import By, Place
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
+from upkeep.services import passwords
 from upkeep.store import acts, sessions, users
-from upkeep.web import passwords
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep import acting, baselining
 from upkeep.model.errors import UsageError
-from upkeep.reviewing import By
 from upkeep.rules.actions import Action
 from upkeep.rules.baselines import Better, Proposal, Series, compared
+from upkeep.services import actors
+from upkeep.services import baselines as baselining
+from upkeep.services.reviews import By
 from upkeep.store import acts, baselines
 from upkeep.view.baselines import Row, proposed
 from upkeep.web.html import go_to, link, page
@@ -59,7 +60,7 @@ def accept(ask: Ask) -> Response:
     series, way = _series(ask), _better(ask)
     try:
         password = ask.form.get("password", "")
-        user = acting.prove(
+        user = actors.prove(
             ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB
         )
         told = f"password on the page, from {ask.address}"

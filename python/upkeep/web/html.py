@@ -13,12 +13,12 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from upkeep.alerts.messages import title_of
 from upkeep.judging.check import load as load_checks
 from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
+from upkeep.services.alerts.messages import title_of
 from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask

@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from upkeep.model.roles import Role
 from upkeep.rules.actions import Action
+from upkeep.services import passwords
 from upkeep.store import acts, clocks, users
-from upkeep.web import passwords
 from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 

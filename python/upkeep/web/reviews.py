@@ -11,11 +11,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from upkeep import acting, reviewing
-from upkeep.installation import Installation
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
-from upkeep.reviewing import By, Given
 from upkeep.rules.actions import Action
 from upkeep.rules.reviews import (
     UNSEEN,
@@ -30,6 +27,9 @@ from upkeep.rules.reviews import (
     refuse_hand_over,
     title_of,
 )
+from upkeep.services import actors, reviews
+from upkeep.services.reviews import By, Given
+from upkeep.services.signing_key import Installation
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
@@ -97,7 +97,7 @@ def owed(ask: Ask) -> Owed:
     """Return what the teams of who asks owe within a week; of somebody who is of no team, what all owe."""
     schedule = ask.schedule
     with ask.store.read() as db:
-        found = list(reviewing.waiting_ones(db, _site(ask), ask.now, ask.now + SOON))
+        found = list(reviews.waiting_ones(db, _site(ask), ask.now, ask.now + SOON))
     person = ask.session.user.person if ask.session else ""
     own = [one for one in schedule.teams if person and person in people_of(schedule, one)]
     if person:
@@ -133,9 +133,9 @@ def list_reviews(ask: Ask) -> tuple[list[tuple[Kept, Standing]], bool]:
             kept = stored.newest(db, site, ROWS + 1)
             more = len(kept) > ROWS
             kept = kept[:ROWS]
-            found = list(reviewing.standings(db, kept, ask.now))
+            found = list(reviews.standings(db, kept, ask.now))
         else:
-            found = list(reviewing.waiting_ones(db, site, ask.now))
+            found = list(reviews.waiting_ones(db, site, ask.now))
     return [one for one in found if not team or team in _signers(one[0])], more
 
 
@@ -176,7 +176,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
-        most_files=reviewing.MOST_FILES, titles=lambda one: title_of(schedule, one),
+        most_files=reviews.MOST_FILES, titles=lambda one: title_of(schedule, one),
         may_renew=ask.may(Action.RENEW_REVIEW) and not signed and can_sign,
         takers=_takers(ask, schedule, found) if can_sign else {},
         can_sign=can_sign,
@@ -197,7 +197,7 @@ def download(ask: Ask) -> Response:
         content = files.content_of(db, sha256)
     if content is None:
         raise PageError(404, "This file is not kept.", remedy="upkeep review verify says more.")
-    known = reviewing.file_name(names[sha256])
+    known = reviews.file_name(names[sha256])
     plain = re.sub(r"[^\x20-\x7e]", "_", known)
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(known, safe='')}"
     return Response(content, 200, {**DOWNLOAD_HEADERS, "Content-Disposition": disposition})
@@ -217,7 +217,7 @@ def sign(ask: Ask) -> Response:
     try:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
-        reviewing.sign(
+        reviews.sign(
             ask.store, _site(ask), installation, calendars, number, form, _proved(ask), ask.now,
             given=given, evidence_sha256=_shown(ask),
         )  # fmt: skip
@@ -234,8 +234,8 @@ def hand_over(ask: Ask) -> Response:
         number = the_review(ask, db).id
     try:
         by = _proved(ask)
-        to = reviewing.Handing(owner, reason)
-        reviewing.hand_over(
+        to = reviews.Handing(owner, reason)
+        reviews.hand_over(
             ask.store, _site(ask), _installation(ask), schedule, number, to, by, ask.now
         )
     except UsageError as exc:
@@ -248,7 +248,7 @@ def renew(ask: Ask) -> Response:
     with ask.store.read() as db:
         found = the_review(ask, db)
     try:
-        reviewing.renew(ask.store, _installation(ask), found, ask.now, ask.schedule)
+        reviews.renew(ask.store, _installation(ask), found, ask.now, ask.schedule)
     except UsageError as exc:
         raise PageError(409, f"Nothing was collected: {exc}.") from exc
     with ask.store.begin() as db:
@@ -268,7 +268,7 @@ def _proved(ask: Ask) -> By:
     password = ask.form.get("password", "")
     if not password:
         raise UsageError("your password is missing")
-    user = acting.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
+    user = actors.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
     return By(user, f"password on the page, from {ask.address}", acts.WEB, address=ask.address)
 
 

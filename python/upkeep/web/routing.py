@@ -17,7 +17,7 @@ from upkeep.store import Store, acts
 from upkeep.store.sessions import Session
 
 if TYPE_CHECKING:
-    from upkeep.installation import Installation
+    from upkeep.services.signing_key import Installation
     from upkeep.web.duty import Coming
     from upkeep.web.forms import Upload
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep import waiving
 from upkeep.document import waiver_document
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
@@ -15,11 +14,12 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers
 from upkeep.rules.actions import Action
 from upkeep.rules.waivers import Scope, State, Waiver
+from upkeep.services import waivers as waiving
+from upkeep.services.waivers import By, Place
 from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import pages as queries
 from upkeep.store import waivers as stored
-from upkeep.waiving import By, Place
 from upkeep.web.html import go_to, page
 from upkeep.web.pages import the_finding
 from upkeep.web.routing import GET, POST, Ask, PageError, Route

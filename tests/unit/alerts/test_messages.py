@@ -8,7 +8,21 @@ from typing import Any
 
 import pytest
 
-from upkeep.alerts.messages import (
+from upkeep.judging.check import load
+from upkeep.model.remedies import words_of
+from upkeep.rules.alerts.model import (
+    ACCEPTED,
+    CLOSED,
+    FIRST,
+    INCIDENT,
+    JUDGED,
+    OPEN,
+    RECOVERED,
+    UNWATCHED,
+    Alert,
+    Member,
+)
+from upkeep.services.alerts.messages import (
     SHOWN_ALERTS,
     SHOWN_FINDINGS,
     SHOWN_HOSTS,
@@ -23,20 +37,6 @@ from upkeep.alerts.messages import (
     probe_message,
     recovery_message,
     title_of,
-)
-from upkeep.judging.check import load
-from upkeep.model.remedies import words_of
-from upkeep.rules.alerts.model import (
-    ACCEPTED,
-    CLOSED,
-    FIRST,
-    INCIDENT,
-    JUDGED,
-    OPEN,
-    RECOVERED,
-    UNWATCHED,
-    Alert,
-    Member,
 )
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)

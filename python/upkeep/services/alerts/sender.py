@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from upkeep.alerts import channels
-from upkeep.alerts.channels import Parcel
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.services.alerts import channels
+from upkeep.services.alerts.channels import Parcel
 from upkeep.site.site import Site
 from upkeep.store import Store, outbox, own
 from upkeep.store.outbox import Due

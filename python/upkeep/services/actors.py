@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from upkeep import caller
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, refusal, words_of
+from upkeep.services import caller
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, acts, sessions, users
 from upkeep.system.account import known_name, name_of
@@ -194,7 +194,7 @@ def prove(
     Raises UsageError, and writes that down, if it is not; also where it was tried too often.
     """
     try:
-        from upkeep.web import passwords
+        from upkeep.services import passwords
     except ModuleNotFoundError as exc:
         message = f"passwords need the package {exc.name}"
         raise UpkeepError(message, remedy="pip install 'upkeep[web]'") from exc

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 from urllib.parse import unquote
 
-from upkeep.alerts import guard
+from upkeep.services.alerts import guard
 
 FORBIDDEN = ("file", "dbus", "qt", "glib", "kde", "gnome", "macosx", "windows", "syslog")
 """Schemes that reach no person but this machine."""

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from upkeep import waiving
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules import silences
@@ -17,10 +16,11 @@ from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
 from upkeep.rules.silences import Scope, Silence
 from upkeep.rules.width import Width
+from upkeep.services import waivers
+from upkeep.services.waivers import By, HasSchedule
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, alerts, users
 from upkeep.store import silences as stored
-from upkeep.waiving import By, HasSchedule
 
 WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"
 
@@ -43,9 +43,9 @@ def add(
 
     def do(db: Connection) -> tuple[tuple[Silence, Width], str]:
         who, limit = by.who(site.schedule), longest(site.schedule)
-        checks = {one: by_name_only(one) for one in waiving.known_checks()}
+        checks = {one: by_name_only(one) for one in waivers.known_checks()}
         said = silences.refuse(scope, reason, ends_at, who, limit, now, checks)
-        waiving.refuse(said, WAY if ends_at - now > limit else "")
+        waivers.refuse(said, WAY if ends_at - now > limit else "")
         watched = stored.watched(db, key)
         alone = silences.width(watched, [scope], by_name_only)
         others = _alone_before(db, key, by, limit, now)
@@ -65,7 +65,7 @@ def add(
         detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
         return (_silence(db, key, number), together), detail
 
-    return waiving.act(
+    return waivers.act(
         store, by, now, "silence", f"{scope.check_pattern} on {scope.host_pattern}", do
     )
 
@@ -76,18 +76,18 @@ def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime)
 
     def do(db: Connection) -> tuple[Silence, str]:
         found = _silence(db, key, number, lock=True)
-        waiving.refuse(why_not_approved(db, site, found, by, now))
+        waivers.refuse(why_not_approved(db, site, found, by, now))
         stored.approve(db, number, by.name, now)
         return _silence(db, key, number), f"made by {found.made_by}"
 
-    return waiving.act(store, by, now, "approve silence", f"silence {number}", do)
+    return waivers.act(store, by, now, "approve silence", f"silence {number}", do)
 
 
 def why_not_approved(
     db: Connection, site: HasSchedule, silence: Silence, by: By, now: datetime
 ) -> str:
     """Return why somebody may not say yes to a silence as it stands, or nothing."""
-    maker = waiving.known_as(db, silence.made_by, site.schedule)
+    maker = waivers.known_as(db, silence.made_by, site.schedule)
     who, limit = by.who(site.schedule), longest(site.schedule)
     return silences.refuse_approval(silence, maker, who, limit, now)
 
@@ -97,12 +97,12 @@ def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> 
 
     def do(db: Connection) -> tuple[None, str]:
         who = by.who(site.schedule)
-        waiving.refuse(silences.refuse_actor(who, Action.END_SILENCE, own=False))
+        waivers.refuse(silences.refuse_actor(who, Action.END_SILENCE, own=False))
         _silence(db, name(site.key), number, lock=True)
         stored.end(db, number, by.name, now)
         return None, ""
 
-    waiving.act(store, by, now, "end silence", str(number), do)
+    waivers.act(store, by, now, "end silence", str(number), do)
 
 
 def acknowledge(
@@ -124,14 +124,14 @@ def acknowledge(
         limit = max(
             longest(site.schedule), timedelta(seconds=site.schedule.alerts.acknowledged_for)
         )
-        waiving.refuse(
+        waivers.refuse(
             silences.refuse_actor(who, Action.ACKNOWLEDGE, own=False)
             or silences.refuse_end("an acknowledgement", until, limit, now)
         )
         alerts.acknowledge(db, number, by.name, now, until, note)
         return None, note
 
-    waiving.act(store, by, now, "acknowledge alert", str(number), do)
+    waivers.act(store, by, now, "acknowledge alert", str(number), do)
 
 
 def longest(schedule: Schedule) -> timedelta:

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 from sqlalchemy import Connection, select
 
-from upkeep import chain_end
-from upkeep.chain_end import End
 from upkeep.model.text import counted
 from upkeep.rules import review_chain, reviews
 from upkeep.rules.review_chain import Event, Known
 from upkeep.rules.reviews import Signature
 from upkeep.rules.signatures import Signed, broken, holds
+from upkeep.services import chain_end
+from upkeep.services.chain_end import End
 from upkeep.store import files, records, review_records, tables
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import UNREADABLE, Kept

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from upkeep import chain_end
-from upkeep.installation import Installation
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
-from upkeep.reviewing import By
 from upkeep.rules.actions import Action, refusal
 from upkeep.rules.baselines import Baseline, Better, Proposal, Series
+from upkeep.services import chain_end
+from upkeep.services.reviews import By
+from upkeep.services.signing_key import Installation
 from upkeep.store import Store, acts, baselines, records
 
 

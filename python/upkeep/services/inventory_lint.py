@@ -18,7 +18,7 @@ from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError, has_template, is_template, nearest
 from upkeep.model.remedies import command
-from upkeep.schedule_lint import Remark
+from upkeep.services.schedule_lint import Remark
 from upkeep.site.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
 from upkeep.site.inventory import ENVIRONMENT, PROGRAM, hosts_of
 from upkeep.site.schedule_file import Schedule

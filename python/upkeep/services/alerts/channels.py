@@ -54,7 +54,7 @@ def send(
         "messages": [vars(one) for one in parcels],
     }
     limit = time_limit(len(parcels)) if seconds is None else seconds
-    command = [*child.python(), "-m", "upkeep.alerts.deliver"]
+    command = [*child.python(), "-m", "upkeep.services.alerts.deliver"]
     given = json.dumps(order).encode()
     told = child.told_environment(inherited=environ)
     try:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from upkeep import chain_end, verifying
-from upkeep.installation import SIGNING, trusted_keys
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.services import chain_end, verification
+from upkeep.services.signing_key import SIGNING, trusted_keys
 from upkeep.site.settings import Settings
 from upkeep.site.site import Site
 from upkeep.store import Store, findings, own
@@ -115,7 +115,7 @@ class _Reading(threading.Thread):
         except StoreError as exc:  # `review verify` says no more, and what to do
             return [str(exc)]
         with self.store.read() as db:
-            found = verifying.problems_of(db, trusted, end, go_on=self._go_on)
+            found = verification.problems_of(db, trusted, end, go_on=self._go_on)
             return list(found)
 
     def _go_on(self) -> None:

@@ -21,9 +21,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from upkeep.model.errors import UsageError
-from upkeep.reviewing import file_name
 from upkeep.rules import signatures
 from upkeep.rules.signatures import Signed
+from upkeep.services.reviews import file_name
 from upkeep.store import files, observed, runs
 from upkeep.store.review_evidence import raw_evidence_in
 

@@ -14,9 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from upkeep.alerts import messages
-from upkeep.alerts.calendar import Calendar, SiteCalendar
-from upkeep.alerts.messages import About, Message
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.stored_text import name
 from upkeep.rules.alerts import policy, severities
@@ -24,6 +21,9 @@ from upkeep.rules.alerts.groups import Board, Judged
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
 from upkeep.rules.alerts.policy import Times
 from upkeep.rules.silences import Silence, keep_quiet
+from upkeep.services.alerts import messages
+from upkeep.services.alerts.calendar import Calendar, SiteCalendar
+from upkeep.services.alerts.messages import About, Message
 from upkeep.site.inventory import Place, read_places
 from upkeep.site.schedule_file import Schedule, Step
 from upkeep.site.site import Site

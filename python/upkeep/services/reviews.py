@@ -14,8 +14,6 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from upkeep import chain_end
-from upkeep.installation import Installation, load_installation
 from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
 from upkeep.model.remedies import command, first
@@ -27,6 +25,8 @@ from upkeep.rules.review_chain import What
 from upkeep.rules.reviews import Attachment, Form, Signature, Signer, Standing, State
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
+from upkeep.services import chain_end
+from upkeep.services.signing_key import Installation, load_installation
 from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule
 from upkeep.site.site import Site
 from upkeep.store import (

@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from upkeep import inventory_lint
-from upkeep.alerts.deliver import FORBIDDEN
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST
 from upkeep.model.errors import UpkeepError
 from upkeep.model.remedies import command
-from upkeep.schedule_lint import Remark, reach
+from upkeep.services import inventory_lint
+from upkeep.services.alerts.deliver import FORBIDDEN
+from upkeep.services.schedule_lint import Remark, reach
 from upkeep.site.inventory import hosts_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.settings import URLS
