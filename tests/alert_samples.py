@@ -16,7 +16,7 @@ from upkeep.site.schedule_file import Schedule
 from upkeep.site.settings import Settings
 from upkeep.site.site import Site
 from upkeep.store import Store, runs
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 DISKS = "file systems"
 MONDAY = datetime(2030, 6, 3, 12, 0, tzinfo=UTC)

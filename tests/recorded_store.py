@@ -40,7 +40,7 @@ from upkeep.store import (
     users,
     waivers,
 )
-from upkeep.store.observed import results_of
+from upkeep.store.answers import results_of
 
 RECORDED = Path(__file__).parent / "service" / "recorded"
 SITE = "/srv/site"

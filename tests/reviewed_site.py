@@ -25,7 +25,7 @@ from upkeep.services.reviews import By, Given, Reviews, sign
 from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
-from upkeep.store.observed import add_hosts
+from upkeep.store.answers import add_hosts
 from upkeep.store.occurrences import Occurrence
 
 __all__ = ["PASSWORD", "Reviewed", "password_hash", "write_site"]

@@ -15,7 +15,7 @@ from upkeep import agent
 from upkeep.model import clock
 from upkeep.model.answer import Observed, Outcome
 from upkeep.store import Store, occurrences, open_store, runs
-from upkeep.store.observed import add_hosts
+from upkeep.store.answers import add_hosts
 
 
 def main() -> None:

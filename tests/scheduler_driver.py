@@ -21,7 +21,7 @@ from upkeep.model.answer import Observed, Outcome
 from upkeep.scheduler import Scheduler
 from upkeep.site.site import Site
 from upkeep.store import occurrences, open_store, runs
-from upkeep.store.observed import add_hosts
+from upkeep.store.answers import add_hosts
 from upkeep.store.occurrences import Occurrence
 
 PR_SET_PDEATHSIG = 1

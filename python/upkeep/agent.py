@@ -36,8 +36,8 @@ from upkeep.services import kept_files
 from upkeep.services.leftover import LeftOver
 from upkeep.site.inventory import read_inventory
 from upkeep.site.settings import why_not_private
-from upkeep.store import Store, absent, blind, leases, occurrences, own, run_requests, runs
-from upkeep.store.observed import add_hosts, settle_forged
+from upkeep.store import Store, absent, blind, leases, occurrences, own_troubles, run_requests, runs
+from upkeep.store.answers import add_hosts, settle_forged
 from upkeep.store.spool import Spool
 from upkeep.system import account, child
 
@@ -320,9 +320,9 @@ def end_run(
         one = occurrences.run_ended(db, run_id, status, cause, at, reason)
         run = runs.get(db, run_id)
         if one and run:
-            own.tell_end(db, one, run.title, at)
+            own_troubles.tell_end(db, one, run.title, at)
         if run:
-            own.tell_caught_up(db, run, at)
+            own_troubles.tell_caught_up(db, run, at)
         leases.release(db, run_id)
 
 
@@ -601,9 +601,9 @@ class _Intake:
         run = runs.get(db, self.run_id)
         if run:
             if self.unread is not None:
-                own.tell_unread(db, run.site, self.unread, run.id, at)
+                own_troubles.tell_unread(db, run.site, self.unread, run.id, at)
             if self.twins or (whole and self.twins is not None and not self.left_out):
-                own.tell_twins(db, run.site, run.procedure, self.twins, at)
+                own_troubles.tell_twins(db, run.site, run.procedure, self.twins, at)
 
     def _settle_refusals(self, db: Any, at: datetime) -> None:
         """Resolve what was said of forged results where there were none, and tell of those of no known host."""
@@ -611,7 +611,7 @@ class _Intake:
         settle_forged(db, self.run_id, seen - set(self.refusals.hosts()), at)
         run, why = runs.get(db, self.run_id), self.refusals.said("")
         if run and (why or self.heard_all):
-            own.tell_forged(db, run.site, run.procedure, run.id, why, at)
+            own_troubles.tell_forged(db, run.site, run.procedure, run.id, why, at)
 
     def _note(self, change: runs.Change) -> None:
         """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""

@@ -14,7 +14,8 @@ from upkeep.model.text import size
 from upkeep.services import actors, chain_end
 from upkeep.services.signing_key import SIGNING, load_installation, trusted_keys
 from upkeep.site.site import settings_of
-from upkeep.store import acts, backup, open_store
+from upkeep.store import acts, open_store
+from upkeep.store.engine import backup
 from upkeep.view.screen import Screen
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")

@@ -40,8 +40,9 @@ from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over
 from upkeep.site.site import Site, key_of, load_site, settings_of
-from upkeep.store import Store, findings, occurrences, open_store, retention, runs
-from upkeep.store import observed as stored
+from upkeep.store import Store, findings, occurrences, open_store, runs
+from upkeep.store import answers as stored
+from upkeep.store.engine import retention
 from upkeep.view import lists
 from upkeep.view import model as shown
 from upkeep.view.left_out import say_older

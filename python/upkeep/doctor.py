@@ -40,7 +40,7 @@ from upkeep.services.timekeeper import Timekeeper
 from upkeep.site import templates
 from upkeep.site.inventory import hosts_of, read_listing
 from upkeep.site.site import Site
-from upkeep.store import Store, observed, open_store
+from upkeep.store import Store, answers, open_store
 from upkeep.system import account
 from upkeep.ways import Way, WayError, read_defaults, read_way
 
@@ -172,7 +172,7 @@ def _unread_lines(site: Site) -> list[Line]:
     try:
         store = open_store(site.settings.database_url)
         with contextlib.closing(store), store.read() as db:
-            newest = observed.newest_values(db, site.key, UNREAD_SHARE)
+            newest = answers.newest_values(db, site.key, UNREAD_SHARE)
     except UpkeepError:
         return []  # examine_controller tells
     shares = {(host, subject): (at, share) for host, subject, at, share in newest}

@@ -32,7 +32,7 @@ from upkeep.services.schedule_lint import Remark, readings
 from upkeep.site import settings
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
-from upkeep.store import Store, drivers, findings, occurrences, own, runs
+from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
 from upkeep.store.occurrences import Debt, New, Occurrence
 from upkeep.system import account
 from upkeep.system.child import Child, start_upkeep
@@ -213,8 +213,14 @@ class Scheduler:
         remedy = "copy the site that holds here, or end the drivers that have read the other"
         wrong = Severity.HIGH if apart else None
         with self.store.begin() as db:
-            own.tell(
-                db, self.key, own.Trouble(REVISION, self.driver.host), now, wrong, message, remedy
+            own_troubles.tell(
+                db,
+                self.key,
+                own_troubles.Trouble(REVISION, self.driver.host),
+                now,
+                wrong,
+                message,
+                remedy,
             )
         self.told_apart = apart
 
@@ -235,9 +241,11 @@ class Scheduler:
             holds = drivers.active_revision(db, self.key) == self.revision
             fixed = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
             for subject, (severity, text, todo) in sorted(wrong.items()):
-                own.tell(db, self.key, own.Trouble(ENTRY, subject), now, severity, text, todo)
+                own_troubles.tell(
+                    db, self.key, own_troubles.Trouble(ENTRY, subject), now, severity, text, todo
+                )
             for subject in sorted(fixed):
-                own.tell(db, self.key, own.Trouble(ENTRY, subject), now)
+                own_troubles.tell(db, self.key, own_troubles.Trouble(ENTRY, subject), now)
 
     # Drivers.
     def _be_seen(self, now: datetime) -> None:
@@ -265,7 +273,7 @@ class Scheduler:
         """Forget a driver; what it has read is nobody's trouble any more."""
         drivers.goodbye(db, one.id)
         if stored_text.name(one.host) in findings.own_subjects(db, self.key, REVISION):
-            own.tell(db, self.key, own.Trouble(REVISION, one.host), now)
+            own_troubles.tell(db, self.key, own_troubles.Trouble(REVISION, one.host), now)
 
     def _end_far_run(self, db: Any, run_id: int, now: datetime) -> None:
         """End a run of a dead driver on another machine; those on this one have been recovered, or still live."""
@@ -283,13 +291,13 @@ class Scheduler:
         """Let wait again what a clock that was ahead has made missed, and take back what was said of it."""
         with self.store.begin() as db:
             for name, host in sorted(occurrences.reopen(db, self.key, now)):
-                missed = own.of(MISSED, name, host)
+                missed = own_troubles.of(MISSED, name, host)
                 last = "" if host else occurrences.last_settled(db, self.key, name, now)
                 told = findings.own_subjects(db, self.key, MISSED)
                 if missed.subject in told and last != occurrences.MISSED:
-                    own.tell(db, self.key, missed, now)
-                if host and findings.on_host(name, own.MANY_HOSTS) in told:
-                    own.tell_no_more_behind(db, self.key, name, now)
+                    own_troubles.tell(db, self.key, missed, now)
+                if host and findings.on_host(name, own_troubles.MANY_HOSTS) in told:
+                    own_troubles.tell_no_more_behind(db, self.key, name, now)
 
     def _make(self, now: datetime) -> None:
         """Turn due times into occurrences."""
@@ -320,10 +328,10 @@ class Scheduler:
             return
         count = f"{len(missed)} occurrences" if len(missed) > 1 else "the occurrence"
         message = f"{count} up to {missed[-1].due_at:%Y-%m-%d %H:%M} UTC missed: {missed[-1].cause}"
-        own.tell(
+        own_troubles.tell(
             db,
             self.key,
-            own.of(MISSED, name),
+            own_troubles.of(MISSED, name),
             now,
             Severity.MEDIUM,
             message,
@@ -379,7 +387,7 @@ class Scheduler:
                     for one in struck
                 ]
                 occurrences.make(db, missed)
-                own.tell_behind(db, struck, procedure.title, self.site_name, now)
+                own_troubles.tell_behind(db, struck, procedure.title, self.site_name, now)
 
     def _begin(self, now: datetime) -> None:
         """Claim what waits, the most urgent first, as long as there is room, and begin it."""
@@ -436,7 +444,7 @@ class Scheduler:
         one = occurrences.get(db, occurrence_id)
         procedure = self.site.schedule.procedures.get(one.schedule) if one else None
         if one and procedure:
-            own.tell_end(db, one, procedure.title, now)
+            own_troubles.tell_end(db, one, procedure.title, now)
 
     def _tell_late(
         self, db: Any, one: Occurrence, procedure: Procedure, why: str, now: datetime
@@ -444,7 +452,15 @@ class Scheduler:
         """Tell of an occurrence that waited too long."""
         remedy = first(command("run", one.schedule, site=self.site_name), "catch up")
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
-        own.tell(db, self.key, own.of(MISSED, one.schedule), now, Severity.MEDIUM, message, remedy)
+        own_troubles.tell(
+            db,
+            self.key,
+            own_troubles.of(MISSED, one.schedule),
+            now,
+            Severity.MEDIUM,
+            message,
+            remedy,
+        )
 
 
 def _entry_of(problem: str) -> str:

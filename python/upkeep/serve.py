@@ -42,7 +42,7 @@ from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.settings import Settings, load_settings
 from upkeep.site.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
 from upkeep.store import Store, open_store
-from upkeep.store.probe import prove_writable
+from upkeep.store.engine.probe import prove_writable
 from upkeep.system import account, child
 from upkeep.view.screen import Screen
 

@@ -17,20 +17,11 @@ from upkeep.rules.findings import State
 from upkeep.services.signing_key import load_installation
 from upkeep.site.settings import Settings
 from upkeep.site.site import settings_of
-from upkeep.store import (
-    Store,
-    backup,
-    copies,
-    engines,
-    migrate,
-    observed,
-    revisions,
-    trial,
-    versions,
-)
+from upkeep.store import Store, answers, migrate, revisions, versions
 from upkeep.store import (
     upgrade as upgrade_schema,
 )
+from upkeep.store.engine import backup, copies, engines, trial
 from upkeep.view.screen import Screen
 
 BACKUPS = "backups"
@@ -140,10 +131,10 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
     with copy.begin() as db:
         judged = trial.newest_runs(db)
         for run in judged:
-            number = observed.begin_judgement(db, run.id, clock.now())
-            for one in observed.observed_in(db, run.id):
+            number = answers.begin_judgement(db, run.id, clock.now())
+            for one in answers.observed_in(db, run.id):
                 again = with_next_steps(judge_again(one, checks, one.due), run.site)
-                observed.add_judgement(db, run.id, number, again)
+                answers.add_judgement(db, run.id, number, again)
         after = trial.rows_of(db, revisions()[-1])
     moved = []
     known = before.get("finding", {})

@@ -27,7 +27,7 @@ from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
 from upkeep.store import open_store
-from upkeep.store.observed import observed_in
+from upkeep.store.answers import observed_in
 
 SLOW = "/usr/local/sbin/journalctl"
 SLOW_CHECK = {"check": "failed_logins", "paths": ["journal"]}

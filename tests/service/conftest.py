@@ -35,7 +35,7 @@ def _compiled_once() -> Iterator[None]:
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("upkeep.store.engines.create_engine", create)
+        patch.setattr("upkeep.store.engine.engines.create_engine", create)
         patch.setattr(DefaultDialect, "__eq__", lambda one, other: type(one) is type(other))
         patch.setattr(DefaultDialect, "__hash__", lambda one: hash(type(one)))
         yield

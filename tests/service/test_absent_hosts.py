@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
-from upkeep.store import Store, absent, findings, own, tables
+from upkeep.store import Store, absent, findings, own_troubles, tables
 from upkeep.store.absent import too_many
 
 PERCENT = 20
@@ -39,7 +39,7 @@ def look(
 
 def still_open(store: Store) -> set[str]:
     with store.read() as db:
-        return {one.host for one in findings.open_ones(db) if one.host != own.HOST}
+        return {one.host for one in findings.open_ones(db) if one.host != own_troubles.HOST}
 
 
 def told(store: Store) -> dict[str, str]:
@@ -47,7 +47,7 @@ def told(store: Store) -> dict[str, str]:
         return {
             one.subject: one.message
             for one in findings.open_ones(db)
-            if (one.host, one.check_id) == (own.HOST, "hosts_absent")
+            if (one.host, one.check_id) == (own_troubles.HOST, "hosts_absent")
         }
 
 
@@ -243,12 +243,12 @@ def test_two_days_of_an_inventory_that_comes_and_goes_ends_nothing_and_is_told_s
             seen_now = [seen(full(Severity.CRITICAL), host="web0", at=at)]
             number = run(store, at, *seen_now)
             with store.begin() as db:
-                own.tell_unread(db, SITE, ["/srv/site/inventory/cloud.sh"], number, at)
+                own_troubles.tell_unread(db, SITE, ["/srv/site/inventory/cloud.sh"], number, at)
         else:
             there = {"whole": TEN, "half": chance.sample(TEN, 5), "empty": ["web0"]}[state]
             look(store, at, there)
             with store.begin() as db:
-                own.tell_unread(db, SITE, [], 0, at)
+                own_troubles.tell_unread(db, SITE, [], 0, at)
         alerter.step(at)
         assert still_open(store) == set(TEN)
     end = MONDAY + timedelta(days=2)
@@ -256,7 +256,9 @@ def test_two_days_of_an_inventory_that_comes_and_goes_ends_nothing_and_is_told_s
     alerter.step(end)
 
     with store.read() as db:
-        assert {one.opening for one in findings.open_ones(db) if one.host != own.HOST} == {1}
+        assert {one.opening for one in findings.open_ones(db) if one.host != own_troubles.HOST} == {
+            1
+        }
         assert absent.waiting(db, SITE) == []
         told_of = db.execute(
             select(tables.outbox.c.title).where(tables.outbox.c.recipient == "team:ops")

@@ -33,7 +33,7 @@ from upkeep.services.actors import account
 from upkeep.services.signing_key import load_installation
 from upkeep.site.site import load_site
 from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
-from upkeep.store.observed import add_hosts
+from upkeep.store.answers import add_hosts
 from upkeep.system.account import own_name
 
 DECIDES: dict[Action, Sequence[str]] = {

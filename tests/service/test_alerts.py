@@ -30,13 +30,13 @@ from upkeep.store import (
     alerts,
     findings,
     outbox,
-    own,
-    pages,
+    own_troubles,
+    page_queries,
     silences,
     tables,
     users,
 )
-from upkeep.store.observed import add_judgement, begin_judgement, observed_in
+from upkeep.store.answers import add_judgement, begin_judgement, observed_in
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
 SITE = "/srv/site"
@@ -389,11 +389,13 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
     alerter.use(site(procedures=plan, teams=teams))
     with store.begin() as db:
         text = "Ansible ended early"
-        own.tell(db, SITE, own.of("run_failed", "mine"), MONDAY, HIGH, text, "upkeep show 7")
-        own.tell(
+        own_troubles.tell(
+            db, SITE, own_troubles.of("run_failed", "mine"), MONDAY, HIGH, text, "upkeep show 7"
+        )
+        own_troubles.tell(
             db,
             SITE,
-            own.Trouble("site_revision", "driver2"),
+            own_troubles.Trouble("site_revision", "driver2"),
             MONDAY,
             HIGH,
             "another text",
@@ -412,7 +414,7 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
     assert "[2] FAILS: Every run comes to its end (controller)" in titles(store)
 
     with store.begin() as db:
-        own.tell(db, SITE, own.of("run_failed", "mine"), MONDAY + minutes(5))
+        own_troubles.tell(db, SITE, own_troubles.of("run_failed", "mine"), MONDAY + minutes(5))
     alerter.step(MONDAY + minutes(5))
     assert [one.check_id for one in now_open(store)] == ["site_revision"]
 
@@ -420,22 +422,22 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
 @pytest.mark.parametrize(
     ("trouble", "team"),
     [
-        (own.of("run_failed", "mine"), "desk"),
-        (own.of("occurrence_missed", "mine", "web1"), "desk"),
-        (own.of("occurrence_missed", "mine", own.MANY_HOSTS), "desk"),
+        (own_troubles.of("run_failed", "mine"), "desk"),
+        (own_troubles.of("occurrence_missed", "mine", "web1"), "desk"),
+        (own_troubles.of("occurrence_missed", "mine", own_troubles.MANY_HOSTS), "desk"),
         # A host, a file or a channel may be called as a procedure is.
-        (own.Trouble("site_revision", "mine"), "ops"),
-        (own.Trouble("channel", "mine on web1"), "ops"),
+        (own_troubles.Trouble("site_revision", "mine"), "ops"),
+        (own_troubles.Trouble("channel", "mine on web1"), "ops"),
     ],
 )
 def test_what_is_about_a_procedure_is_its_owners(
-    store: Store, alerter: Alerter, trouble: own.Trouble, team: str
+    store: Store, alerter: Alerter, trouble: own_troubles.Trouble, team: str
 ) -> None:
     plan = SCHEDULE["procedures"] | {"mine": {"title": "Mine", "owner": "desk"}}
     teams = SCHEDULE["teams"] | {"desk": {"title": "Desk", "members": ["bob"]}}
     alerter.use(site(procedures=plan, teams=teams))
     with store.begin() as db:
-        own.tell(db, SITE, trouble, MONDAY, HIGH, "it is so", "look")
+        own_troubles.tell(db, SITE, trouble, MONDAY, HIGH, "it is so", "look")
     alerter.step(MONDAY)
 
     with store.read() as db:
@@ -669,7 +671,9 @@ def test_hosts_that_the_procedures_run_does_not_name_any_more_are_retired(store:
         assert absent.settle(db, again, 20, at) == []
     with store.read() as db:
         assert {one.host for one in findings.open_ones(db)} == {"web2", "db1"}
-        assert pages.stand(db, SITE).hosts == 2  # of the one that is gone nothing is known now
+        assert (
+            page_queries.stand(db, SITE).hosts == 2
+        )  # of the one that is gone nothing is known now
 
 
 def test_judging_again_moves_the_newest_and_leaves_as_one_digest(

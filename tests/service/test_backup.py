@@ -25,8 +25,9 @@ from store_samples import NOW, answer, begun, result
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
 from upkeep.rules import signatures
-from upkeep.store import acts, backup, open_store, runs, tables
-from upkeep.store.observed import add_host
+from upkeep.store import acts, open_store, runs, tables
+from upkeep.store.answers import add_host
+from upkeep.store.engine import backup
 
 RESTORE = textwrap.dedent(
     """
@@ -363,7 +364,7 @@ def test_what_is_no_data_of_ours_changes_nothing_though_it_is_signed(
     elif harm == "a row twice":
         lines.insert(begins + 1, row)
     elif harm == "a line without an end":
-        monkeypatch.setattr("upkeep.store.archive.LINE_BYTES", 20)
+        monkeypatch.setattr("upkeep.store.engine.archive.LINE_BYTES", 20)
     rewrite(kept, lines)
     if harm == "no text of JSON":
         kept.write_bytes(gzip.compress(b"DROP TABLE run;\n"))

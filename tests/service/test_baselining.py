@@ -26,7 +26,7 @@ from upkeep.services.verification import problems_of
 from upkeep.site.settings import Settings
 from upkeep.site.site import load_site
 from upkeep.store import Store, acts, baselines, records, runs, users
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 SERIES = baselines.series_of(SITE, "disk_space", "web1", "/", "used")
 DAY = 24 * 60

@@ -24,13 +24,13 @@ from upkeep.store import (
     alerts,
     blind,
     findings,
-    pages,
+    page_queries,
     runs,
     silences,
     tables,
     waivers,
 )
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 MINUTE = timedelta(minutes=1)
 
@@ -259,12 +259,12 @@ def test_each_host_has_its_own(lived: Lived) -> None:
 def test_a_host_that_has_left_needs_nobody(lived: Lived) -> None:
     lived.run(0, logins(0, "failed_logins"))
     with lived.store.begin() as db:
-        assert pages.stand(db, SITE).hosts_in_need == 1
+        assert page_queries.stand(db, SITE).hosts_in_need == 1
         number = runs.start(db, begun(20))
         findings.retire_hosts(db, number, ["web1"], NOW + 20 * MINUTE)
 
     with lived.store.read() as db:
-        stand = pages.stand(db, SITE)
+        stand = page_queries.stand(db, SITE)
     assert [one[2] for one in lived.told()] == ["retired"]
     assert (stand.hosts_in_need, stand.blind) == (0, 0)
 

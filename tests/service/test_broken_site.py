@@ -16,7 +16,7 @@ from upkeep.model.errors import UpkeepError
 from upkeep.model.verdicts import Severity
 from upkeep.site.init import write_site
 from upkeep.store import open_store, runs
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 # Commands end with their process, and their store with it; here they end in ours.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

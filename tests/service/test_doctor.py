@@ -29,7 +29,7 @@ from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Measure
 from upkeep.site.site import load_site
 from upkeep.store import open_store, runs
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 from upkeep.ways import Way
 
 SSHD = "/usr/sbin/sshd"

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.absence import look_of, unseen
 from upkeep.rules.findings import Finding, Moved, Seen, Sighting, next_state
 from upkeep.store import Store, findings, open_store, runs, tables
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 WORDS = {"high": Severity.HIGH, "low": Severity.LOW, "pass": Status.PASS, "unknown": Status.UNKNOWN}
 

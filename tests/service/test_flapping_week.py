@@ -29,7 +29,16 @@ from upkeep.model.verdicts import Severity
 from upkeep.scheduler import Scheduler
 from upkeep.serve import make_steps
 from upkeep.services.timekeeper import Timekeeper
-from upkeep.store import Store, absent, findings, occurrences, open_store, outbox, own, tables
+from upkeep.store import (
+    Store,
+    absent,
+    findings,
+    occurrences,
+    open_store,
+    outbox,
+    own_troubles,
+    tables,
+)
 
 pytestmark = pytest.mark.long
 
@@ -190,10 +199,15 @@ def short(post: dict[str, Any]) -> str:
             if words in body
         )
         return f"{sign}first_look({of})"
-    check = next((check for check, words in own.CHECKS.items() if f": {words} (" in title), "")
+    check = next(
+        (check for check, words in own_troubles.CHECKS.items() if f": {words} (" in title), ""
+    )
     if not check:
         return str(title)
-    of = next((f"({name})" for name in CHECK_OF if f"] {own.CHECKS[check]}: {name}: " in body), "")
+    of = next(
+        (f"({name})" for name in CHECK_OF if f"] {own_troubles.CHECKS[check]}: {name}: " in body),
+        "",
+    )
     return f"{sign}{check}{of}"
 
 
@@ -293,8 +307,8 @@ class Week:
         with self.store.read() as db:
             found = findings.open_ones(db)
         return {
-            "hosts": [one for one in found if one.host != own.HOST],
-            "own": [one for one in found if one.host == own.HOST],
+            "hosts": [one for one in found if one.host != own_troubles.HOST],
+            "own": [one for one in found if one.host == own_troubles.HOST],
         }
 
 

@@ -16,7 +16,7 @@ import warm
 from patience import PATIENCE_SECONDS
 
 from upkeep.model import clock
-from upkeep.store import open_store, own
+from upkeep.store import open_store, own_troubles
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 CHECKS = {"upkeep_checks_all": [{"check": "file_handles", "critical_percent": 1e-9, "medium_percent": 1e-9}]}  # fmt: skip
@@ -141,7 +141,7 @@ def test_a_run_that_has_not_read_the_inventory_does_not_say_that_it_can_be_read(
         closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store,
         store.begin() as db,
     ):
-        own.tell_forged(db, str(site), "daily", 1, "an event of nobody", clock.now())
+        own_troubles.tell_forged(db, str(site), "daily", 1, "an event of nobody", clock.now())
     before = (site / "upkeep.toml").read_text()
     try:
         write(site, BROKEN["fails"])

@@ -26,8 +26,8 @@ from upkeep.services.kept_files import (
     sweep_workspaces,
 )
 from upkeep.store import Store, migrate, open_store, runs
-from upkeep.store.observed import add_host
-from upkeep.store.retention import Policy, prune
+from upkeep.store.answers import add_host
+from upkeep.store.engine.retention import Policy, prune
 from upkeep.store.spool import Spool
 
 TASK = Task(procedure="daily", title="Daily", playbook="astral.upkeep.observe", inventory="web1,")

@@ -19,7 +19,8 @@ from store_samples import NOW, answer, result
 from upkeep import agent, runner
 from upkeep.model.answer import Observed, to_json
 from upkeep.model.verdicts import Severity
-from upkeep.store import Store, open_store, retention
+from upkeep.store import Store, open_store
+from upkeep.store.engine import retention
 
 RUNS = int(os.environ.get("LONG_RUNS", "1000"))
 HOUR = timedelta(hours=1)

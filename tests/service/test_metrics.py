@@ -14,7 +14,7 @@ from upkeep import metrics
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import Store, runs, tables
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 HOSTILE = 'x"} 1\nupkeep_results{site="forged"} 99\n\\" # EOF'
 

@@ -24,8 +24,8 @@ from upkeep.services.record_export import NOTHING_PRUNED, Written, export
 from upkeep.services.reviews import Given
 from upkeep.services.signing_key import trusted_keys
 from upkeep.store import Store, records, review_evidence, runs, tables
-from upkeep.store.observed import add_hosts
-from upkeep.store.retention import Policy, prune
+from upkeep.store.answers import add_hosts
+from upkeep.store.engine.retention import Policy, prune
 
 SCHEDULE: dict[str, Any] = {
     "procedures": {

@@ -27,9 +27,6 @@ from upkeep.model.roles import Role
 from upkeep.store import (
     Store,
     acts,
-    backup,
-    engines,
-    layout,
     migrate,
     open_store,
     revisions,
@@ -38,6 +35,7 @@ from upkeep.store import (
     tables,
     users,
 )
+from upkeep.store.engine import backup, engines, layout
 
 OLD = Recorded("0008")
 HASH, OTHER_HASH = "$argon2id$one", "$argon2id$other"

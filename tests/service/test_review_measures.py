@@ -13,7 +13,7 @@ from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Measure, Status, Unknown
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, review_measures, runs
-from upkeep.store.observed import add_hosts
+from upkeep.store.answers import add_hosts
 
 DAYS = 10
 SINCE, UNTIL = NOW.replace(hour=12), NOW.replace(hour=12) + timedelta(days=DAYS)

@@ -21,7 +21,7 @@ from sqlalchemy import update
 
 from upkeep.scheduler import Child, Scheduler
 from upkeep.site.site import Site
-from upkeep.store import Store, drivers, findings, occurrences, own, tables
+from upkeep.store import Store, drivers, findings, occurrences, own_troubles, tables
 from upkeep.store.occurrences import Occurrence
 
 CHILD = Path(__file__).parents[1] / "scheduled_run.py"
@@ -93,7 +93,7 @@ class Driven:
             return [
                 (one.check_id, one.subject)
                 for one in findings.open_ones(db)
-                if one.host == own.HOST
+                if one.host == own_troubles.HOST
             ]
 
 
@@ -461,7 +461,7 @@ def test_many_hosts_that_are_behind_are_one_finding_until_none_is(driven: Make) 
 
     assert one.open_findings() == [("occurrence_missed", "daily on many hosts")]
     with one.store.read() as db:
-        [told] = [each for each in findings.open_ones(db) if each.host == own.HOST]
+        [told] = [each for each in findings.open_ones(db) if each.host == own_troubles.HOST]
     assert "8 hosts (web1, web2, web3, web4, web5, …) had not caught up" in told.message
 
     one.hosts[""] = [*there[:6], *away[6:]]
@@ -494,14 +494,14 @@ def test_many_hosts_that_are_missing_for_now_are_still_behind(driven: Make, why:
             key = {"site": one.scheduler.key, "procedure": "daily", "since": one.now, "run_id": 2}
             db.execute(tables.absent_host.insert(), [{**key, "host": each} for each in hosts[1:]])
         else:
-            own.tell_unread(db, one.scheduler.key, ["/srv/cloud.sh"], 2, one.now)
+            own_troubles.tell_unread(db, one.scheduler.key, ["/srv/cloud.sh"], 2, one.now)
     one.hosts[""] = ["web1=ok"]
     one.go("2099-06-12T03:00")
     assert many in one.open_findings()
 
     with one.store.begin() as db:
         db.execute(tables.absent_host.delete())
-        own.tell_unread(db, one.scheduler.key, [], 3, one.now)
+        own_troubles.tell_unread(db, one.scheduler.key, [], 3, one.now)
     one.go("2099-06-13T03:00")
     assert many not in one.open_findings()
 

@@ -13,7 +13,8 @@ from store_samples import NOW
 
 from upkeep.model.errors import StoreError
 from upkeep.model.roles import Role
-from upkeep.store import Store, engines, migrate, open_store, users
+from upkeep.store import Store, migrate, open_store, users
+from upkeep.store.engine import engines
 
 HASH = "$argon2id$nobody"
 

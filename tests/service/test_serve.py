@@ -40,7 +40,7 @@ from upkeep.store import (
     migrate,
     occurrences,
     open_store,
-    own,
+    own_troubles,
     run_requests,
     tables,
     users,
@@ -546,14 +546,16 @@ def test_runs_go_by_the_schedule_that_was_last_right(site: Path, broken: str | N
     with store.read() as db:
         [one] = occurrences.between(db, scheduler.key, due - timedelta(days=1), due)
         found = [
-            (each.check_id, each.host) for each in findings.open_ones(db) if each.host == own.HOST
+            (each.check_id, each.host)
+            for each in findings.open_ones(db)
+            if each.host == own_troubles.HOST
         ]
     scheduler.stop(0)
     store.close()
 
     assert (one.schedule, one.cause) == ("look", "")
     assert one.run_id is not None
-    assert found == [("schedule_entry", own.HOST)]
+    assert found == [("schedule_entry", own_troubles.HOST)]
 
 
 def test_the_page_shows_what_is_right_in_an_edited_schedule(site: Path) -> None:

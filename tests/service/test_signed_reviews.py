@@ -45,13 +45,13 @@ from upkeep.store import (
     acts,
     files,
     findings,
-    own,
+    own_troubles,
     records,
     review_evidence,
     reviews,
     tables,
 )
-from upkeep.store.retention import Policy, prune
+from upkeep.store.engine.retention import Policy, prune
 
 REVIEWS = [
     {
@@ -245,7 +245,7 @@ def test_reminders_and_overdue_reviews_are_the_products_own_findings(opened: Rev
             return [
                 (one.check_id, one.subject, one.severity.value, one.message)
                 for one in findings.open_ones(db)
-                if one.host == own.HOST
+                if one.host == own_troubles.HOST
             ]
 
     assert told() == []

@@ -24,8 +24,9 @@ from store_samples import NOW, answer, begun, result
 from upkeep.model.answer import Observed
 from upkeep.model.errors import StoreError
 from upkeep.model.verdicts import Severity
-from upkeep.store import Store, engines, findings, migrate, open_store, runs, tables
-from upkeep.store.observed import add_host, observed_in
+from upkeep.store import Store, findings, migrate, open_store, runs, tables
+from upkeep.store.answers import add_host, observed_in
+from upkeep.store.engine import engines
 from upkeep.store.spool import Spool
 
 HOLD = textwrap.dedent(

@@ -24,7 +24,7 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status
 from upkeep.rules.baselines import Better, Level, Proposal
 from upkeep.rules.waivers import Scope
 from upkeep.store import MIGRATIONS, Store, baselines, findings, records, runs, tables, waivers
-from upkeep.store.observed import add_host, latest, observed_in, results_of, series
+from upkeep.store.answers import add_host, latest, observed_in, results_of, series
 
 SECRET = "s3cr3t"
 RAW = f"302 Found\nLocation: /login?token={SECRET}\n\nsee https://ada:{SECRET}@h/"

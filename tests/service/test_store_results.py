@@ -22,7 +22,7 @@ from upkeep.model.answer import Observed, Outcome, Seen
 from upkeep.model.errors import StoreError
 from upkeep.model.verdicts import Measure, Severity, Status, Unknown
 from upkeep.store import Store, findings, open_store, runs, tables
-from upkeep.store.observed import (
+from upkeep.store.answers import (
     add_host,
     add_hosts,
     add_judgement,

@@ -17,7 +17,7 @@ from upkeep.judging.judge import evidence_hash
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, findings, occurrences, open_store, runs, tables
-from upkeep.store.observed import (
+from upkeep.store.answers import (
     add_host,
     begin_judgement,
     evidence_of,
@@ -26,7 +26,7 @@ from upkeep.store.observed import (
     results_of,
     series,
 )
-from upkeep.store.retention import Policy, Pruned, prune
+from upkeep.store.engine.retention import Policy, Pruned, prune
 
 DAY = 24 * 60
 POLICY = Policy(runs_days=30, observations_days=10, measures_days=60, findings_days=90)

@@ -20,7 +20,8 @@ from service.postgres import Postgres
 from sqlalchemy import inspect, text
 
 from upkeep.model.errors import ConfigurationError, StoreError
-from upkeep.store import MIGRATIONS, Store, engines, migrate, open_store, runs, tables
+from upkeep.store import MIGRATIONS, Store, migrate, open_store, runs, tables
+from upkeep.store.engine import engines
 
 NEWEST = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 

@@ -28,12 +28,12 @@ from upkeep.store import (
     findings,
     occurrences,
     outbox,
-    own,
-    retention,
+    own_troubles,
     sessions,
     tables,
     users,
 )
+from upkeep.store.engine import retention
 
 BEGIN = "2030-06-10T02:00:30"
 EACH_MINUTE = {
@@ -103,7 +103,9 @@ class Turned:
     def told(self) -> list[tuple[str, str]]:
         with self.store.read() as db:
             found = findings.open_ones(db)
-        return [(one.check_id, one.severity.value) for one in found if one.host == own.HOST]
+        return [
+            (one.check_id, one.severity.value) for one in found if one.host == own_troubles.HOST
+        ]
 
 
 @pytest.fixture
@@ -528,8 +530,10 @@ def test_what_was_struck_out_too_early_is_owed_again(machine: Turned) -> None:
 @by_how_much
 def test_what_the_product_says_itself_is_what_it_said_last(store: Store, ahead: timedelta) -> None:
     with store.begin() as db:
-        own.tell(db, "s", own.Trouble("channel", "mail"), NOW + ahead, Severity.HIGH, "down")
-        own.tell(db, "s", own.Trouble("channel", "mail"), NOW)
+        own_troubles.tell(
+            db, "s", own_troubles.Trouble("channel", "mail"), NOW + ahead, Severity.HIGH, "down"
+        )
+        own_troubles.tell(db, "s", own_troubles.Trouble("channel", "mail"), NOW)
         query = select(tables.latest_result.c.status)
         assert db.execute(query).scalar() == "pass"
         assert findings.open_ones(db) == []

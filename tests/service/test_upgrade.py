@@ -33,20 +33,18 @@ from upkeep.store import (
     Store,
     alerts,
     aliases,
-    copies,
-    engines,
+    answers,
     findings,
     migrate,
-    observed,
     open_store,
     records,
     revisions,
     tables,
-    trial,
     users,
 )
 from upkeep.store import baselines as stored_baselines
 from upkeep.store.aliases import Renamed
+from upkeep.store.engine import copies, engines, trial
 
 HIGH, MEDIUM = Severity.HIGH, Severity.MEDIUM
 RECORDED = Recorded("0008")
@@ -98,7 +96,7 @@ def test_a_finding_goes_on_under_its_new_name(
     with store.read() as db:
         number = findings.open_ones(db)[0].id
         assert [kind for _at, kind, _message in findings.history(db, number)] == ["opened"]
-        series = observed.series(db, SITE, now[0], "web1", now[1], "used", MONDAY - minutes(1))
+        series = answers.series(db, SITE, now[0], "web1", now[1], "used", MONDAY - minutes(1))
         assert len(series) == 2
         assert aliases.now_called(db, (SITE, "disk_space", "web1", "/")) == (
             SITE, now[0], "web1", now[1]
@@ -301,12 +299,12 @@ def test_a_baseline_that_was_signed_by_the_old_name_holds_for_the_new_one(
 def upgraded(store: Store, monkeypatch: pytest.MonkeyPatch) -> Alerter:
     """An alerter of a site that an older program has looked at, and found well."""
     alerter = Alerter(store, site())
-    monkeypatch.setattr(observed, "version", lambda: "1.0")
+    monkeypatch.setattr(answers, "version", lambda: "1.0")
     for host in ("web1", "web2"):
         results = [full(Status.PASS, subject=one) for one in ("/", "/srv", "/var")]
         looked(store, MONDAY - minutes(60), *results, host=host)
     alerter.step(MONDAY - minutes(59))
-    monkeypatch.setattr(observed, "version", lambda: "1.1")
+    monkeypatch.setattr(answers, "version", lambda: "1.1")
     return alerter
 
 
@@ -355,11 +353,11 @@ def test_the_second_run_after_an_upgrade_is_one_like_any_other(
 def test_a_finding_that_stays_open_over_the_upgrade_is_not_told_again(
     store: Store, upgraded: Alerter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observed, "version", lambda: "1.0")
+    monkeypatch.setattr(answers, "version", lambda: "1.0")
     looked(store, MONDAY, full(HIGH))
     upgraded.step(MONDAY)
     before = titles(store)
-    monkeypatch.setattr(observed, "version", lambda: "1.1")
+    monkeypatch.setattr(answers, "version", lambda: "1.1")
     looked(store, MONDAY + minutes(5), full(HIGH))
     upgraded.step(MONDAY + minutes(5))
 

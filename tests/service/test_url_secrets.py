@@ -18,7 +18,7 @@ import warm
 import yaml
 
 from upkeep.store import open_store, tables
-from upkeep.store.observed import evidence_of, observed_in
+from upkeep.store.answers import evidence_of, observed_in
 
 CANARY = "canary7f3a"
 PARTS = ("user", "password", "query", "fragment", "redirect", "body", "service", "bare")

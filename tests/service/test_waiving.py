@@ -28,9 +28,9 @@ from upkeep.services import waivers as waiving
 from upkeep.services.actors import account
 from upkeep.services.waivers import By, Waivers
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, acts, alerts, findings, own, runs, tables, users, waivers
-from upkeep.store.observed import add_host
-from upkeep.store.retention import Policy, prune
+from upkeep.store import Store, acts, alerts, findings, own_troubles, runs, tables, users, waivers
+from upkeep.store.answers import add_host
+from upkeep.store.engine.retention import Policy, prune
 
 SCHEDULE = {
     "procedures": {"daily": {"title": "Daily", "owner": "ops", "checks": ["disk_space"]}},
@@ -231,7 +231,7 @@ def test_an_unused_waiver_is_told_of_until_it_is_used_or_gone(asked: Asked) -> N
         worker.step(NOW + timedelta(days=days))
         with asked.store.read() as db:
             found = findings.open_ones(db)
-        return [(one.subject, one.message) for one in found if one.host == own.HOST]
+        return [(one.subject, one.message) for one in found if one.host == own_troubles.HOST]
 
     assert told(29.9) == []
     text = f"waiver {number} has covered nothing for 30 days: disk_space of /* on web*"
@@ -365,10 +365,10 @@ def test_with_a_site_only_its_own_is_listed(asked: Asked, url: str) -> None:
         found: list[dict[str, Any]] = json.loads(done.stdout)[what]
         return found
 
-    own = ("-i", str(asked.folder))
-    assert {one["host"] for one in listed("findings", *own)} == {"web1"}
+    own_troubles = ("-i", str(asked.folder))
+    assert {one["host"] for one in listed("findings", *own_troubles)} == {"web1"}
     assert {one["host"] for one in listed("findings")} == {"web1", "elsewhere"}
-    assert (len(listed("runs", *own)), len(listed("runs"))) == (2, 3)
+    assert (len(listed("runs", *own_troubles)), len(listed("runs"))) == (2, 3)
 
 
 # --- kept ------------------------------------------------------------------------------------------------------------

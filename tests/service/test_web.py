@@ -38,14 +38,14 @@ from upkeep.store import (
     findings,
     occurrences,
     open_store,
-    own,
+    own_troubles,
     run_requests,
     runs,
     sessions,
     tables,
     users,
 )
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 from upkeep.web.app import HEADERS, ROUTES
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Route, Setting
@@ -368,14 +368,14 @@ def test_another_site_of_the_same_store_is_not_seen(one_store: Store) -> None:
     with served(Setting(one_store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as url:
         one = Visitor(url)
         one.sign_in("viewer")
-        for path, own, other in (
+        for path, own_troubles, other in (
             ("/", "trouble 0", ("trouble 1", "Running 1", "host1")),
             ("/runs", "Procedure 0", ("Procedure 1", "Running 1")),
             ("/findings", "trouble 0", ("trouble 1",)),
             ("/api/findings", "trouble 0", ("trouble 1",)),
         ):
             text = one.get(path).text
-            assert own in text, path
+            assert own_troubles in text, path
             assert [word for word in other if word in text] == [], path
         one.close()
 
@@ -633,7 +633,9 @@ def test_today_says_what_is_wrong_with_upkeep_itself(store: Store) -> None:
         number = runs.start(db, begun(started_at=NOW))
         for host in ("web1", "web2"):
             add_host(db, number, answer(result(Status.PASS, host=host), host=host))
-        own.tell(db, SITE, own.of("run_failed", "daily"), NOW, Severity.HIGH, "no host matches")
+        own_troubles.tell(
+            db, SITE, own_troubles.of("run_failed", "daily"), NOW, Severity.HIGH, "no host matches"
+        )
     with served(Setting(store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as where:
         one = Visitor(where)
         one.sign_in("viewer")

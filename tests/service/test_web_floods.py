@@ -31,7 +31,7 @@ from upkeep.model.errors import StoreError
 from upkeep.serve import Heartbeat, Worker
 from upkeep.services import passwords
 from upkeep.store import Store, acts, migrate, open_store, sessions, tables
-from upkeep.store.probe import prove_writable
+from upkeep.store.engine.probe import prove_writable
 from upkeep.web import connections, forms, queues
 from upkeep.web.app import MOST_WAITING, STRANGERS_AT_ONCE
 from upkeep.web.routing import Setting

@@ -24,7 +24,7 @@ from upkeep.model.answer import OWN_HOST, Observed, to_json
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.store import Store, open_store, runs, tables
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 from upkeep.system import child
 
 OBSERVE = "astral.upkeep.observe"

@@ -15,7 +15,7 @@ from upkeep.rules.alerts.severities import (
 )
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Schedule, SeverityRule
-from upkeep.store import own
+from upkeep.store import own_troubles
 
 RULES = [
     {"check": "log_*", "environment": "staging", "is": 4},
@@ -112,7 +112,7 @@ def test_each_check_that_looks_for_intruders_says_so(name: str) -> None:
 
 
 def test_what_a_pattern_may_silence_of_our_own_is_there() -> None:
-    assert set(own.CHECKS) > own.QUIET_BY_PATTERN
+    assert set(own_troubles.CHECKS) > own_troubles.QUIET_BY_PATTERN
 
 
 def schedule(team: str | None = None, **teams: dict[str, str]) -> Schedule:

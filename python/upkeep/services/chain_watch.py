@@ -19,7 +19,7 @@ from upkeep.services import chain_end, verification
 from upkeep.services.signing_key import SIGNING, trusted_keys
 from upkeep.site.settings import Settings
 from upkeep.site.site import Site
-from upkeep.store import Store, findings, own
+from upkeep.store import Store, findings, own_troubles
 
 CHECK = "record_chain"
 EACH = timedelta(days=1)
@@ -76,17 +76,17 @@ class ChainWatch:
 
     def _tell(self, problems: Sequence[str], now: datetime) -> None:
         """Tell what does not hold, or that all does again."""
-        site, trouble = self.leader.site, own.Trouble(CHECK, self.host)
+        site, trouble = self.leader.site, own_troubles.Trouble(CHECK, self.host)
         with self.store.begin() as db:
             if problems:
                 more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
                 verify = command("review", "verify", site=site.name)
                 remedy = first(verify, "see all that does not hold")
                 text = f"{problems[0]}{more}"
-                own.tell(db, site.key, trouble, now, Severity.HIGH, text, remedy)
+                own_troubles.tell(db, site.key, trouble, now, Severity.HIGH, text, remedy)
             elif self.host in findings.own_subjects(db, site.key, CHECK):
                 text = "every record and review is as it was signed"
-                own.tell(db, site.key, trouble, now, message=text)
+                own_troubles.tell(db, site.key, trouble, now, message=text)
 
 
 class _Reading(threading.Thread):

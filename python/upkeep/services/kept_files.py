@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from upkeep.store import Store, runs
-from upkeep.store.statements import batched
+from upkeep.store.engine.statements import batched
 
 OWNER = "owner.json"
 REPORT = re.compile(r"\.?run-(\d{1,18})\.html(?:\..*)?")

@@ -9,7 +9,7 @@ from upkeep.model import clock
 from upkeep.model.answer import Observed, from_json
 from upkeep.rules.refusals import Refusals
 from upkeep.store import Store, runs
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 
 class LeftOver:

@@ -24,7 +24,7 @@ from upkeep.model.errors import UsageError
 from upkeep.rules import signatures
 from upkeep.rules.signatures import Signed
 from upkeep.services.reviews import file_name
-from upkeep.store import files, observed, runs
+from upkeep.store import answers, files, runs
 from upkeep.store.review_evidence import raw_evidence_in
 
 MANIFEST = "MANIFEST.sha256"
@@ -168,7 +168,7 @@ def _raw_named(db: Connection, named: Named) -> Iterator[tuple[str, int]]:
 def _evidence(db: Connection, out: _Folder, raw: Mapping[str, int]) -> Iterator[str]:
     """Write what hosts said; yield what is not there any more."""
     for sha256, number in sorted(raw.items()):
-        content = _right(observed.evidence_of, db, sha256)
+        content = _right(answers.evidence_of, db, sha256)
         if content is None:
             yield f"evidence {sha256}, named by what record {number} shows"
         else:

@@ -35,7 +35,7 @@ from upkeep.store import (
     drivers,
     files,
     occurrences,
-    own,
+    own_troubles,
     records,
     review_evidence,
     review_records,
@@ -120,7 +120,9 @@ class Reviews:
             remedy = first(command("reviews", site=self.site.name), "see which")
             severity = Severity(level) if level else None
             with self.store.begin() as db:
-                own.tell(db, self.site.key, own.of(CHECK, name), now, severity, text, remedy)
+                own_troubles.tell(
+                    db, self.site.key, own_troubles.of(CHECK, name), now, severity, text, remedy
+                )
             self.told[name] = (level, text)
 
 

@@ -29,7 +29,7 @@ from upkeep.model.clock import (
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.store import Store, clocks, findings, own
+from upkeep.store import Store, clocks, findings, own_troubles
 
 LOOK_SECONDS, LOOK_STEPPED_SECONDS = 10.0, 1.0
 """How long a clock that goes on as it did is not written down, and what others have found is not read."""
@@ -153,7 +153,9 @@ class Timekeeper:
             message = f"the clock of {self.host} went back by {by}; what was done in that time is not done again"
         remedy = f"timedatectl; if it is right now: {self._accept()}"
         level = severity if trust.step else None
-        own.tell(db, self.site, own.Trouble(CHECK, self.host), trust.now, level, message, remedy)
+        own_troubles.tell(
+            db, self.site, own_troubles.Trouble(CHECK, self.host), trust.now, level, message, remedy
+        )
 
     def _tell_waiting(self, db: Connection, trust: Trust, *, waits: bool) -> None:
         by = span(trust.known.line - trust.known.sure)
@@ -163,8 +165,14 @@ class Timekeeper:
         )
         remedy = f"if it is right: {self._accept()}"
         level = Severity.LOW if waits else None
-        own.tell(
-            db, self.site, own.Trouble(RETENTION, self.host), trust.now, level, message, remedy
+        own_troubles.tell(
+            db,
+            self.site,
+            own_troubles.Trouble(RETENTION, self.host),
+            trust.now,
+            level,
+            message,
+            remedy,
         )
 
     def _accept(self) -> str:

@@ -23,7 +23,7 @@ from upkeep.rules.alerts.severities import by_name_only
 from upkeep.rules.waivers import Scope, Waiver, Who
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
-from upkeep.store import Store, acts, findings, own, users
+from upkeep.store import Store, acts, findings, own_troubles, users
 from upkeep.store import waivers as stored
 from upkeep.store.users import User
 
@@ -218,7 +218,15 @@ class Waivers:
             )
             remedy = f"upkeep waive revoke {number} --reason 'not needed any more'"
         with self.store.begin() as db:
-            own.tell(db, site, own.Trouble(CHECK, f"waiver {number}"), now, severity, text, remedy)
+            own_troubles.tell(
+                db,
+                site,
+                own_troubles.Trouble(CHECK, f"waiver {number}"),
+                now,
+                severity,
+                text,
+                remedy,
+            )
 
 
 def _told_of(db: Connection, site: str) -> set[str]:
@@ -226,13 +234,13 @@ def _told_of(db: Connection, site: str) -> set[str]:
     return {
         one.subject.removeprefix("waiver ")
         for one in findings.open_ones(db, site=site)
-        if (one.host, one.check_id) == (own.HOST, CHECK)
+        if (one.host, one.check_id) == (own_troubles.HOST, CHECK)
     }
 
 
 def known_checks() -> Sequence[str]:
     """Return the ids of what can fail: the checks, and what the product says of hosts and of itself."""
-    return sorted({*check.load(), *findings.NO_CHECKS, *own.CHECKS})
+    return sorted({*check.load(), *findings.NO_CHECKS, *own_troubles.CHECKS})
 
 
 def _known_check(asked: str) -> None:

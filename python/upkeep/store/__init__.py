@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from upkeep.model.errors import StoreError
-from upkeep.store import copies, engines, errors
+from upkeep.store.engine import copies, engines, errors
 from upkeep.store.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, select
 
 from upkeep.model.stored_text import name
-from upkeep.store import findings, own, tables
-from upkeep.store.statements import batched, upsert
+from upkeep.store import findings, own_troubles, tables
+from upkeep.store.engine.statements import batched, upsert
 
 AT_LEAST = 2
 """Fewer than so many may always leave."""
@@ -66,7 +66,7 @@ def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]
     key = {"site": run.site, "procedure": run.procedure}
     rows = [{**key, "host": one, "since": since[one], "run_id": run_id} for one in held]
     upsert(db, tables.absent_host, rows, ["site", "procedure", "host"])
-    own.tell_absent(db, run.site, run.procedure, held, len(known), at)
+    own_troubles.tell_absent(db, run.site, run.procedure, held, len(known), at)
     return held
 
 
@@ -112,7 +112,7 @@ def accept(db: Connection, site: str, hosts: Collection[str], at: datetime) -> i
             retired += findings.retire_hosts(db, newest, leaving, at)
     for procedure in sorted(procedures):
         left = [one.host for one in waiting(db, site) if one.procedure == procedure]
-        own.tell_absent(db, site, procedure, left, 0, at)
+        own_troubles.tell_absent(db, site, procedure, left, 0, at)
     return retired
 
 

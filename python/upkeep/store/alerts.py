@@ -25,9 +25,9 @@ from upkeep.rules.alerts.model import (
     Transition,
 )
 from upkeep.store import tables
+from upkeep.store.engine.statements import batched, insert, insert_new
 from upkeep.store.findings import OPEN as FINDING_OPEN
 from upkeep.store.runs import RUNNING
-from upkeep.store.statements import batched, insert, insert_new
 
 AT_ONCE = 5_000
 FIRST_WAITS = timedelta(hours=1)

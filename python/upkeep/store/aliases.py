@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from upkeep.model.stored_text import fingerprint
 from upkeep.rules.alerts.model import key_of
-from upkeep.store.statements import batched
+from upkeep.store.engine.statements import batched
 
 Names = tuple[str, str, str, str]
 """Site, check, host and subject."""

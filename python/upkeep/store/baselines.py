@@ -22,7 +22,7 @@ from upkeep.rules.baselines import (
     propose,
     record_of,
 )
-from upkeep.store import aliases, observed, records
+from upkeep.store import aliases, answers, records
 
 KIND = "baseline"
 
@@ -74,7 +74,7 @@ def proposal_for(db: Connection, series: Series, better: Better | None, now: dat
     """Return what the series' values propose. better: as the accepted baseline says if not given, else lower."""
     before = of_series(db, series)
     way = better or (before.better if before else Better.LOWER)
-    values = observed.series(
+    values = answers.series(
         db, series.site, series.check, series.host, series.subject, series.measure, now - WINDOW
     )
     return propose(series, values, before, way, now)
@@ -82,7 +82,7 @@ def proposal_for(db: Connection, series: Series, better: Better | None, now: dat
 
 def newest_value(db: Connection, series: Series, now: datetime) -> tuple[datetime, float] | None:
     """Return the newest value of a series within the window, or None."""
-    values = observed.series(
+    values = answers.series(
         db, series.site, series.check, series.host, series.subject, series.measure, now - WINDOW
     )
     return values[-1] if values else None

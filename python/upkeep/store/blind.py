@@ -14,8 +14,8 @@ from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Status
 from upkeep.rules.blindness import Blind, Look, Spot, blind_ones, next_spots
 from upkeep.store import blind_spots, findings, tables
-from upkeep.store.observed import latest_row, passed_row
-from upkeep.store.statements import Values, batched, upsert
+from upkeep.store.answers import latest_row, passed_row
+from upkeep.store.engine.statements import Values, batched, upsert
 
 KEY = ["site", "host", "check_id"]
 

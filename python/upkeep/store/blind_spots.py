@@ -11,7 +11,7 @@ from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.rules.blindness import Spot, by_cause
 from upkeep.store import tables
-from upkeep.store.statements import batched
+from upkeep.store.engine.statements import batched
 
 
 def gathers() -> Mapping[str, str]:

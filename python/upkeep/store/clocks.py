@@ -15,7 +15,7 @@ from upkeep.model.clock import STEP_SECONDS, Known, Sample, Witness, span
 from upkeep.model.stored_text import shown
 from upkeep.store import tables
 from upkeep.store.drivers import STALE_SECONDS, database_time
-from upkeep.store.statements import insert, upsert
+from upkeep.store.engine.statements import insert, upsert
 
 OPEN, BELIEVED, UNDONE = "open", "believed", "undone"
 SERVER = "the database server's clock agrees"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 
 from upkeep.model.stored_text import name, shown
 from upkeep.store import tables
-from upkeep.store.statements import insert
+from upkeep.store.engine.statements import insert
 
 STALE_SECONDS = 60
 """A driver on another machine that has not been heard of for so long is dead."""

@@ -8,7 +8,7 @@ import zlib
 from sqlalchemy import Connection, LargeBinary, cast, select
 
 from upkeep.store import tables
-from upkeep.store.statements import insert
+from upkeep.store.engine.statements import insert
 
 
 def keep(db: Connection, content: bytes) -> str:

@@ -43,7 +43,7 @@ from upkeep.rules.findings import (
 )
 from upkeep.rules.waivers import Waiver, together
 from upkeep.store import blind_spots, tables, waivers
-from upkeep.store.statements import Values, batched
+from upkeep.store.engine.statements import Values, batched
 
 OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
 GONE = State.GONE.value

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, select
 
 from upkeep.model.stored_text import name
 from upkeep.store import tables
+from upkeep.store.engine.statements import insert
 from upkeep.store.runs import RUNNING
-from upkeep.store.statements import insert
 
 
 def take(

@@ -28,7 +28,7 @@ from upkeep.rules.run_end import FAILED as FAILED
 from upkeep.rules.run_end import PARTIAL as PARTIAL
 from upkeep.rules.run_end import Ending, Reason, ending, kept, read
 from upkeep.store import tables
-from upkeep.store.statements import insert, insert_new, upsert
+from upkeep.store.engine.statements import insert, insert_new, upsert
 
 DUE, CATCH_UP, DEBT = "due", "catch_up", "debt"
 CLAIMED, RUNNING = "claimed", "running"

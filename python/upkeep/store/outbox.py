@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from upkeep.model.stored_text import shown, told
 from upkeep.store import tables
-from upkeep.store.statements import Values, insert, upsert
+from upkeep.store.engine.statements import Values, insert, upsert
 
 WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
 SPARE, WITHDRAWN = "spare", "withdrawn"

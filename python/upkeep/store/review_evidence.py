@@ -22,8 +22,8 @@ from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored
+from upkeep.store.engine.statements import insert_new, lock_evidence
 from upkeep.store.reviews import Kept, New
-from upkeep.store.statements import insert_new, lock_evidence
 
 ROWS = 100
 FIRST_PERIOD = timedelta(days=31)

@@ -21,7 +21,7 @@ from upkeep.rules.targets import Look, Rhythm, Slot, Target, judge, slots_of, ta
 from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import tables
-from upkeep.store.statements import batched
+from upkeep.store.engine.statements import batched
 
 SERIES, VALUES = 40, 1_000_000
 """So many series are shown of a measure, as long as they have no more values than that together."""

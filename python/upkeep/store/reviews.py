@@ -17,8 +17,8 @@ from upkeep.rules.reviews import Asked, Signature, signature_of
 from upkeep.rules.signatures import canonical, digest
 from upkeep.site.schedule_file import FourEyes
 from upkeep.store import occurrences, records, tables
+from upkeep.store.engine.statements import batched, insert, insert_new
 from upkeep.store.occurrences import Occurrence
-from upkeep.store.statements import batched, insert, insert_new
 
 KIND = "review"
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)

@@ -16,7 +16,7 @@ from upkeep.model.stored_text import name, packed, shown, told
 from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.rules.waivers import covering
 from upkeep.store import tables, waivers
-from upkeep.store.statements import batched
+from upkeep.store.engine.statements import batched
 
 LOOKED_BACK = 20
 RUNNING = "running"

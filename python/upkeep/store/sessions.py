@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, sel
 
 from upkeep.model.stored_text import shown
 from upkeep.store import acts, tables
-from upkeep.store.statements import insert, insert_new, upsert
+from upkeep.store.engine.statements import insert, insert_new, upsert
 from upkeep.store.users import User, of_row
 
 TOKEN_BYTES = 32

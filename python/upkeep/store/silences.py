@@ -13,7 +13,7 @@ from upkeep.model.stored_text import shown
 from upkeep.rules.silences import Silence
 from upkeep.rules.width import Watched
 from upkeep.store import tables
-from upkeep.store.statements import Values
+from upkeep.store.engine.statements import Values
 
 LONGEST_OVERRIDE = timedelta(days=31)
 

@@ -11,7 +11,7 @@ from typing import Any
 from upkeep.model.answer import Observed, from_json, to_json
 from upkeep.rules.run_end import Reason
 from upkeep.store import Store
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 
 class Spool:

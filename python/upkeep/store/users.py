@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from upkeep.model.roles import Role
 from upkeep.model.stored_text import shown
 from upkeep.store import tables
-from upkeep.store.statements import Values, insert
+from upkeep.store.engine.statements import Values, insert
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,99}")
 

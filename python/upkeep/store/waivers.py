@@ -13,7 +13,7 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules.waivers import MOST_REASON, Scope, Waiver
 from upkeep.rules.width import Watched
 from upkeep.store import tables
-from upkeep.store.statements import batched
+from upkeep.store.engine.statements import batched
 
 SEEN_BEFORE = timedelta(days=1)
 """A host's clock, or an answer that is judged again, may put an observation that long before its run."""

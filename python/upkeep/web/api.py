@@ -18,7 +18,7 @@ from upkeep.document import (
 )
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
-from upkeep.store import acts, clocks, observed, run_requests, runs
+from upkeep.store import acts, answers, clocks, run_requests, runs
 from upkeep.store import alerts as stored_alerts
 from upkeep.view.stored import hosts_of, of_run
 from upkeep.web import alerts, completion, pages, reviews, waivers
@@ -70,7 +70,7 @@ def show_run(ask: Ask) -> Response:
         summary = of_run(db, run)
         changes = [vars(one) for one in runs.changes(db, run_id)]
         hosts = list(hosts_of(db, run_id))
-        document = run_document(summary, hosts, observed.results_of(db, run_id), changes)
+        document = run_document(summary, hosts, answers.results_of(db, run_id), changes)
     return _json(document)
 
 

@@ -15,7 +15,7 @@ from upkeep.rules.actions import Action
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences
-from upkeep.store import pages as queries
+from upkeep.store import page_queries as queries
 from upkeep.view.schedule import Occurrence, Scheduled
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route

@@ -17,8 +17,8 @@ from upkeep.rules.blindness import Spot
 from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
 from upkeep.store import acts, findings, occurrences, run_requests, runs
-from upkeep.store import observed as stored
-from upkeep.store import pages as queries
+from upkeep.store import answers as stored
+from upkeep.store import page_queries as queries
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline

@@ -10,7 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from upkeep.model import clock
 from upkeep.model.errors import StoreError
 from upkeep.store import Store
-from upkeep.store.probe import prove_writable
+from upkeep.store.engine.probe import prove_writable
 
 EACH_SECONDS = 1.0
 WAIT_SECONDS = 15.0

@@ -18,7 +18,7 @@ from upkeep.services import waivers as waiving
 from upkeep.services.waivers import By, Place
 from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
-from upkeep.store import pages as queries
+from upkeep.store import page_queries as queries
 from upkeep.store import waivers as stored
 from upkeep.web.html import go_to, page
 from upkeep.web.pages import the_finding

@@ -24,7 +24,7 @@ from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import Due, Observed, Outcome, Request, from_json, to_json
 from upkeep.model.verdicts import Measure, Status, Verdict, passed
 from upkeep.store import Store, open_store, runs
-from upkeep.store.observed import add_host
+from upkeep.store.answers import add_host
 
 NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 NONCE = "0123456789abcdef" * 2

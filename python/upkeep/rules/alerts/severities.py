@@ -9,7 +9,7 @@ from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Schedule, SeverityRule
-from upkeep.store import own
+from upkeep.store import own_troubles
 
 DEFAULTS = (
     SeverityRule.model_validate({"check": "login_after_failures", "is": 1}),
@@ -52,7 +52,7 @@ def by_name_only(check: str) -> bool:
     So it is with all that is not known to be harmless: hosts that cannot be reached, our own troubles, what is new.
     """
     found = load().get(check)
-    return found.detects_intruders if found else check not in own.QUIET_BY_PATTERN
+    return found.detects_intruders if found else check not in own_troubles.QUIET_BY_PATTERN
 
 
 def team_of(schedule: Schedule, procedure: str, check: str) -> str:

@@ -29,14 +29,14 @@ from upkeep.rules.alerts.model import (
     Alert,
     Member,
 )
-from upkeep.store import own
+from upkeep.store import own_troubles
 from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
 
 TITLES: Mapping[str, str] = {
     HOST_UNREACHABLE: "The host can be looked at",
     BLIND: "Every check sees what it judges",
     FORGED_RESULT: "Every result of the host is Upkeep's own",
-    **own.CHECKS,
+    **own_troubles.CHECKS,
 }
 """Of findings that come from no check."""
 SHOWN_FINDINGS = 8

@@ -13,7 +13,7 @@ from upkeep.model.verdicts import Severity
 from upkeep.services.alerts import channels
 from upkeep.services.alerts.channels import Parcel
 from upkeep.site.site import Site
-from upkeep.store import Store, outbox, own
+from upkeep.store import Store, outbox, own_troubles
 from upkeep.store.outbox import Due
 
 AT_ONCE = 16
@@ -112,14 +112,14 @@ class Sender:
                 message = f"does not take what it is given: {wrong[-1]}"
                 test = command("alerts", "test", channel, site=self.site.name)
                 remedy = first(test, "try it again when it is put right")
-                own.tell(
+                own_troubles.tell(
                     db,
                     self.key,
-                    own.Trouble("channel", channel),
+                    own_troubles.Trouble("channel", channel),
                     now,
                     Severity.HIGH,
                     message,
                     remedy,
                 )
             elif channel in failing:
-                own.tell(db, self.key, own.Trouble("channel", channel), now)
+                own_troubles.tell(db, self.key, own_troubles.Trouble("channel", channel), now)

@@ -27,7 +27,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeEngine
 
 from upkeep.store import VERSION_TABLE, revisions, upgrade
-from upkeep.store.engines import SCHEMA
+from upkeep.store.engine.engines import SCHEMA
 from upkeep.store.tables import Moment, metadata
 
 GUARDS = Path(__file__).parent / "migrations" / "postgresql_guards.txt"

@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, update
 
 from upkeep.store import Store, alerts, clocks, tables
+from upkeep.store.engine.statements import batched, lock_evidence
 from upkeep.store.findings import OPEN
 from upkeep.store.runs import RUNNING
-from upkeep.store.statements import batched, lock_evidence
 
 # Writers wait while one bit is removed: some 100,000 rows of a large site.
 RUNS_AT_ONCE = 5

@@ -26,13 +26,13 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.rules.blindness import Spot
 from upkeep.store import tables
+from upkeep.store.answers import of_row as result_of
 from upkeep.store.blind_spots import of_row as spot_of
 from upkeep.store.findings import BLIND, OPEN, Finding
 from upkeep.store.findings import of_row as finding_of
-from upkeep.store.observed import of_row as result_of
 from upkeep.store.occurrences import Occurrence
 from upkeep.store.occurrences import of_row as occurrence_of
-from upkeep.store.own import HOST, NO_RUN
+from upkeep.store.own_troubles import HOST, NO_RUN
 from upkeep.store.runs import RUNNING, Run, RunHost
 from upkeep.store.runs import host_of_row as host_of
 from upkeep.store.runs import of_row as run_of

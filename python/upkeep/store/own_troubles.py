@@ -13,9 +13,9 @@ from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import findings, occurrences, runs, tables
+from upkeep.store.engine.statements import upsert
 from upkeep.store.occurrences import Debt, Occurrence
 from upkeep.store.runs import Run
-from upkeep.store.statements import upsert
 
 HOST = findings.OWN_HOST
 NO_RUN = findings.NO_RUN

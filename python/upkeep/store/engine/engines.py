@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from upkeep.model.errors import ConfigurationError, StoreError
-from upkeep.store.errors import ELSEWHERE
+from upkeep.store.engine.errors import ELSEWHERE
 
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 10

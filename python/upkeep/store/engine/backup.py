@@ -31,19 +31,14 @@ from upkeep.store import (
     Store,
     acts,
     alone,
-    archive,
-    engines,
-    errors,
-    layout,
-    postgresql,
     refuse_server,
     revisions,
     rows_by_table,
     upgrade,
     versions,
-    went_back,
 )
-from upkeep.store.engines import BUSY_SECONDS
+from upkeep.store.engine import archive, engines, errors, layout, postgresql, went_back
+from upkeep.store.engine.engines import BUSY_SECONDS
 
 FORMAT = 2
 MANIFEST_BYTES = 1 << 20

@@ -27,8 +27,15 @@ from upkeep.rules.absence import Look, look_of
 from upkeep.rules.findings import Sighting
 from upkeep.rules.waivers import Waiver, covering
 from upkeep.store import findings, tables, waivers
+from upkeep.store.engine.statements import (
+    Values,
+    batched,
+    insert,
+    insert_new,
+    lock_evidence,
+    upsert,
+)
 from upkeep.store.runs import version
-from upkeep.store.statements import Values, batched, insert, insert_new, lock_evidence, upsert
 
 ROWS_AT_ONCE = 1000
 REFUSED = (

@@ -18,17 +18,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, func, select
 
-from upkeep.store import (
-    MIGRATIONS,
-    Store,
-    archive,
-    engines,
-    layout,
-    runs,
-    tables,
-    upgrade,
-    versions,
-)
+from upkeep.store import MIGRATIONS, Store, runs, tables, upgrade, versions
+from upkeep.store.engine import archive, engines, layout
 
 SEEN_BY_PEOPLE = (
     "finding", "alert", "silence", "waiver", "review", "occurrence", "blind_spot", "watched", "latest_result",

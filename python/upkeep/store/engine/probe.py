@@ -8,7 +8,7 @@ from pathlib import Path
 
 from upkeep.model.errors import StoreError
 from upkeep.store import Store, tables
-from upkeep.store.statements import upsert
+from upkeep.store.engine.statements import upsert
 
 # A small write still fits into a log that is there already, when what a run brings does not.
 LEAST_FREE_BYTES = 1_000_000
