@@ -13,11 +13,11 @@ from typing import Any
 from cheap_passwords import PASSWORD, password_hash
 from store_samples import begun
 
-from upkeep import agent
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Result
 from upkeep.rules.reviews import Form, Signature, Standing, Verdict, standing
+from upkeep.run import agent
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
 from upkeep.schedule.due_times import due_times, timing_of

@@ -11,9 +11,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from upkeep import agent
 from upkeep.model import clock
 from upkeep.model.answer import Observed, Outcome
+from upkeep.run import agent
 from upkeep.store import Store, occurrences, open_store, runs
 from upkeep.store.answers import add_hosts
 

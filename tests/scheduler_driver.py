@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from upkeep import agent
 from upkeep.model import clock
 from upkeep.model.answer import Observed, Outcome
+from upkeep.run import agent
 from upkeep.scheduler import Scheduler
 from upkeep.site.site import Site
 from upkeep.store import occurrences, open_store, runs

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from upkeep import agent, exit_status
+from upkeep import exit_status
 from upkeep.document import dumps, finding_document, run_document
 from upkeep.judging import entries
 from upkeep.judging.check import Check, load
@@ -28,6 +28,7 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
 from upkeep.rules.actions import Action
+from upkeep.run import agent
 from upkeep.services import actors
 from upkeep.services.kept_files import (
     remove_reports,

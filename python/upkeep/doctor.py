@@ -31,10 +31,10 @@ from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.login import LoginError, Session, login, reason
-from upkeep.machines import machines, twins
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
+from upkeep.run.machines import machines, twins
 from upkeep.services import site_lint
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site import templates

@@ -19,12 +19,12 @@ from typing import Any
 
 import psutil
 
-from upkeep import agent
 from upkeep.model import clock, stored_text
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, first
 from upkeep.model.verdicts import Severity
 from upkeep.rules.run_end import Ending, Reason
+from upkeep.run import agent
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.schedule.due_times import Timing, next_due, timing_of

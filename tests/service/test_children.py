@@ -24,8 +24,8 @@ import warm
 from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
-from upkeep import agent
 from upkeep.model.errors import ConfigurationError
+from upkeep.run import agent
 from upkeep.services.alerts import channels
 from upkeep.services.alerts.channels import Parcel
 from upkeep.site import inventory

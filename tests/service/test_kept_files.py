@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from store_samples import NOW, answer, begun, result
 
-from upkeep import agent
-from upkeep.agent import Task
 from upkeep.model.errors import StoreError, UsageError
+from upkeep.run import agent
+from upkeep.run.agent import Task
 from upkeep.services import kept_files
 from upkeep.services.kept_files import (
     claim_workspace,

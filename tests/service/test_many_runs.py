@@ -16,9 +16,10 @@ import psutil
 import pytest
 from store_samples import NOW, answer, result
 
-from upkeep import agent, runner
 from upkeep.model.answer import Observed, to_json
 from upkeep.model.verdicts import Severity
+from upkeep.run import agent
+from upkeep.run import ansible as runner
 from upkeep.store import Store, open_store
 from upkeep.store.engine import retention
 

@@ -687,7 +687,7 @@ def test_a_driver_that_is_gone_has_read_nothing_else(
 def test_a_lease_is_held_by_one_run_and_given_back_at_its_end(store: Store) -> None:
     from store_samples import begun
 
-    from upkeep import agent
+    from upkeep.run import agent
     from upkeep.store import leases, runs
 
     now = at("2099-06-10T03:00")

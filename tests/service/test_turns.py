@@ -14,9 +14,9 @@ import pytest
 import warm
 from alert_samples import MONDAY, SITE, full, run, seen
 
-from upkeep.data.callback import upkeep_inventory
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.verdicts import Status
+from upkeep.run.callback import upkeep_inventory
 from upkeep.store import Store, runs
 
 

@@ -11,9 +11,18 @@ from typing import Any
 
 import pytest
 
-from upkeep import events
-from upkeep.events import Ears, Event, Frames, diff_text, event_of, read_event, why_failed, words
 from upkeep.model.errors import StoreError
+from upkeep.run import events
+from upkeep.run.events import (
+    Ears,
+    Event,
+    Frames,
+    diff_text,
+    event_of,
+    read_event,
+    why_failed,
+    words,
+)
 
 NUMBER = "4ad10f5c-a7b6-44e9-bd6b-9ab9f7f8792b"
 OTHER = "00fba039-6257-4020-9fd8-a2276b74261e"

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from store_samples import answer, begun, result
 
-from upkeep.agent import _Intake
-from upkeep.events import Ears
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, Observed, to_json
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.run.agent import _Intake
+from upkeep.run.events import Ears
 from upkeep.store import Store, open_store, runs, tables
 from upkeep.store.answers import add_host
 from upkeep.system import child

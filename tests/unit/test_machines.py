@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.machines import machines, resolve, turns, twins
+from upkeep.run.machines import machines, resolve, turns, twins
 
 JUMP = {"ansible_ssh_common_args": "-J gate"}
 

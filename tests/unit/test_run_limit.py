@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upkeep import agent
 from upkeep.model.errors import StoreError, UsageError
+from upkeep.run import agent
 
 SITES = "/srv/site/playbooks/own.yml"
 

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from upkeep import agent
 from upkeep.model import clock
 from upkeep.model.clock import (
     STEP_SECONDS,
@@ -29,6 +28,7 @@ from upkeep.model.clock import (
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
+from upkeep.run import agent
 from upkeep.store import Store, clocks, findings, own_troubles
 
 LOOK_SECONDS, LOOK_STEPPED_SECONDS = 10.0, 1.0

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.astral.upkeep.plugins.module_utils import program
-from upkeep import events
-from upkeep.events import Ears
-from upkeep.machines import Machine
 from upkeep.model.errors import RunError
+from upkeep.run import events
+from upkeep.run.events import Ears
+from upkeep.run.machines import Machine
 from upkeep.system import child
 
 EVENT_LIMIT_CHARACTERS = 64_000_000
@@ -210,7 +210,7 @@ def list_hosts(order: Order, stop: child.Stop) -> Listing:
 
 
 def _read(answer: Path) -> dict[str, Any]:
-    """Return what data/list_hosts.py has written down; empty if nothing."""
+    """Return what run/list_hosts.py has written down; empty if nothing."""
     try:
         known: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -237,7 +237,7 @@ def unread_sources(order: Order) -> list[str] | None:
 
 
 def _told_of_inventory(order: Order, what: str) -> list[str] | None:
-    """Return what data/callback/upkeep_inventory.py has written down at the beginning of each play; None if nothing."""
+    """Return what run/callback/upkeep_inventory.py has written down at the beginning of each play; None if nothing."""
     names: list[str] | None = None
     with contextlib.suppress(OSError, ValueError):  # the last line may be cut off
         for line in _artifacts(order.workspace, "inventory").open(encoding="utf-8"):

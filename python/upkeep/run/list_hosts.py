@@ -20,7 +20,7 @@ from ansible import cli
 from ansible.cli import playbook
 from ansible.inventory.manager import InventoryManager
 
-from upkeep.data.callback.upkeep_inventory import unread
+from upkeep.run.callback.upkeep_inventory import unread
 
 ANSWER = Path(sys.argv[1])
 
@@ -35,7 +35,7 @@ def answer(**known: Any) -> None:
 def machine(host: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return where the inventory says that a host is; None if it does not, or not to us, as what is encrypted."""
     # They import our collection, which must be found by Ansible's own importer: that is there by now.
-    from upkeep.machines import machine_of
+    from upkeep.run.machines import machine_of
     from upkeep.ways import VAULTED
 
     plain = json.dumps(variables, default=lambda _one: {VAULTED: ""}, skipkeys=True)

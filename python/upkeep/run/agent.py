@@ -23,7 +23,6 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from upkeep import machines, runner
 from upkeep.judging.judge import with_next_steps
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
@@ -32,6 +31,7 @@ from upkeep.model.stored_text import name
 from upkeep.rules.blindness import Look, look_of
 from upkeep.rules.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.rules.run_end import Reason
+from upkeep.run import ansible, machines
 from upkeep.services import kept_files
 from upkeep.services.leftover import LeftOver
 from upkeep.site.inventory import read_inventory
@@ -57,7 +57,7 @@ ROUNDS = 5
 ELSEWHERE = "set UPKEEP_WORKSPACE to a folder of your own, best in memory"
 STRANGE = timedelta(days=1)
 ENDED_EARLY = "Ansible ended early"
-NOTHING = runner.Ended(complete=False, status=-1)
+NOTHING = ansible.Ended(complete=False, status=-1)
 HELD_BACK = "upkeep_held_back"
 """By this variable our own playbooks do no jobs, and say why; they look at every host all the same."""
 GONE = "no play began for it: it left the inventory after the run had taken its hosts, or plays before had failed"
@@ -145,7 +145,7 @@ def run(
     return run_id
 
 
-def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> None:
+def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) -> None:
     """Let Ansible work, and write down the end and whoever gave nothing."""
     ended = NOTHING
     does_jobs = task.changes_hosts and not task.check_mode
@@ -158,10 +158,10 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
             ended = _work(task, order, intake, stop)
     except (RunError, OSError) as exc:
         ended = replace(NOTHING, stopped=_cause_of(exc))
-    intake.add_unread(runner.unread_sources(order))
+    intake.add_unread(ansible.unread_sources(order))
     intake.account_for_begun(ended)
     if not ended.complete and not ended.no_hosts:
-        hosts = intake.listed or runner.hosts_of(order) or sorted(intake.begun)
+        hosts = intake.listed or ansible.hosts_of(order) or sorted(intake.begun)
         intake.account_for(hosts, ended.stopped or intake.held_back or ENDED_EARLY)
     status, cause, reason = intake.verdict(ended)
     intake.heard_all = (
@@ -170,13 +170,13 @@ def _run(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> 
     intake.finish(status, cause, reason, task=task)
 
 
-def _do_jobs(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop) -> runner.Ended:
+def _do_jobs(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) -> ansible.Ended:
     """Let Ansible work on hosts that the run has taken and on no others, on each machine once at a time.
 
     Nothing is begun with half an inventory: without a source, hosts lack what it says of them, and a pattern that
     leaves its groups out would reach those.
     """
-    listing = runner.list_hosts(order, stop)
+    listing = ansible.list_hosts(order, stop)
     intake.listed = listing.hosts
     if listing.unread:
         intake.hold_back(listing.unread, order.answered)
@@ -190,13 +190,13 @@ def _do_jobs(task: Task, order: runner.Order, intake: _Intake, stop: child.Stop)
         if not ended.complete or ended.stopped or stop.reason:
             break
         intake.account_for_begun(ended)
-    unread = runner.unread_sources(order)
+    unread = ansible.unread_sources(order)
     if unread and not ended.complete and not intake.begun:
         intake.hold_back(unread, order.answered)
     if not intake.held_back:
-        late = set(runner.other_hosts(order)).difference(listing.hosts)
+        late = set(ansible.other_hosts(order)).difference(listing.hosts)
         intake.leave_out(sorted(late), LATE)
-        gone = set(listing.hosts).difference(runner.hosts_of(order))
+        gone = set(listing.hosts).difference(ansible.hosts_of(order))
         intake.leave_out(sorted(gone) if ended.complete or ended.no_hosts else [], GONE)
     # A later turn's hosts may have gone when others have had theirs.
     return replace(ended, no_hosts=ended.no_hosts and not intake.begun)
@@ -229,17 +229,17 @@ def _asked_for(db: Any, task: Task) -> str:
 
 def _work(
     task: Task,
-    order: runner.Order,
+    order: ansible.Order,
     intake: _Intake,
     stop: child.Stop,
-) -> runner.Ended:
+) -> ansible.Ended:
     """Let Ansible work until every host had its turn, and return how it ended.
 
     Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
     are then asked again, one at a time if more than one was in work: so the next death has a name. A host on which a
     job has begun is not: nobody knows how far it came.
     """
-    ended = runner.run(order, intake)
+    ended = ansible.run(order, intake)
     if (
         not ended.started
         and ended.status > 0
@@ -256,7 +256,7 @@ def _work(
         if len(ended.open) == 1:
             dead |= set(ended.open)
         done = set() if task.changes_hosts else set(intake.outcomes)
-        there = runner.hosts_of(order) if order.only is None else order.only
+        there = ansible.hosts_of(order) if order.only is None else order.only
         rest = [one for one in there if one not in dead | touched | done]
         if not rest or stop.reason:
             break
@@ -266,7 +266,7 @@ def _work(
         )
         intake.asked_again |= set(rest)
         again = replace(order, only=rest, forks=1 if len(ended.open) > 1 else order.forks)
-        ended = runner.run(again, intake)
+        ended = ansible.run(again, intake)
     return ended
 
 
@@ -290,11 +290,11 @@ def recover(store: Store) -> list[str]:
         left = [one for one in ours if not _alive(one)]
     for one in left:
         workspace = Path(one.workspace)
-        runner.end_leftovers(workspace)
+        ansible.end_leftovers(workspace)
         spool = Spool(workspace / "spool")
         taken = set(spool.load(store, one.id))
         left_over = LeftOver(one.id, store)
-        runner.leftovers(workspace, left_over)
+        ansible.leftovers(workspace, left_over)
         taken |= left_over.finish()
         crash = ("crashed", "its driver was killed, or the machine went down", clock.now(), None)
         status, cause, ended_at, reason = spool.end() or crash
@@ -458,7 +458,7 @@ class _Intake:
         return self.stopping.reason or (OWN_NAME if self.has_own_name else "")
 
     # What the run makes of it.
-    def account_for_begun(self, ended: runner.Ended) -> None:
+    def account_for_begun(self, ended: ansible.Ended) -> None:
         """Write down the hosts on which work began and did not end, and those of which Ansible told nothing."""
         early = ended.stopped or ("" if ended.complete else ENDED_EARLY)
         for host, task in sorted(ended.open.items()):
@@ -503,14 +503,14 @@ class _Intake:
         else:
             self.lost(host, text, Outcome.FAILED)
 
-    def verdict(self, ended: runner.Ended) -> tuple[str, str, Reason | None]:
+    def verdict(self, ended: ansible.Ended) -> tuple[str, str, Reason | None]:
         """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not see what they judge", Reason.BLIND
         return status, cause, None
 
-    def _verdict(self, ended: runner.Ended) -> tuple[str, str]:
+    def _verdict(self, ended: ansible.Ended) -> tuple[str, str]:
         if self.stopping.asked:
             return "interrupted", self.stopping.asked
         if self.has_own_name:
@@ -666,7 +666,7 @@ def _at_a_time_of(observed: Observed, now: datetime) -> Observed:
     return replace(observed, observed_at=now, results=tuple(results))
 
 
-def _order(task: Task, workspace: Path, limit: str) -> runner.Order:
+def _order(task: Task, workspace: Path, limit: str) -> ansible.Order:
     """Return what Ansible is to do."""
     variables: dict[str, Any] = {
         "upkeep_procedure": task.procedure,
@@ -678,7 +678,7 @@ def _order(task: Task, workspace: Path, limit: str) -> runner.Order:
         variables["upkeep_due"] = list(task.checks)
     if task.entries is not None:
         variables["upkeep_entries"] = [dict(entry) for entry in task.entries]
-    return runner.Order(
+    return ansible.Order(
         playbook=task.playbook,
         inventory=task.inventory,
         workspace=workspace,

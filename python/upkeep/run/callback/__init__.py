@@ -1,0 +1,1 @@
+"""The callback of Ansible that keeps a run to its hosts."""
