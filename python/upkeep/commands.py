@@ -236,7 +236,7 @@ def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
 
 def run_doctor(inventory: str, limit: str, *, as_json: bool) -> int:
     """Examine the controller and all hosts; return 0 if nothing stands in the way, 1 or 2 otherwise."""
-    from upkeep.doctor import examine
+    from upkeep.doctor.doctor import examine
 
     lines = examine(load_site(inventory), absolute_limit(limit))
     if as_json:

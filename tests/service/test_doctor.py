@@ -23,14 +23,14 @@ from patience import PATIENCE_SECONDS
 from store_samples import answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.doctor import Line, _clock, _marked, _parse, examine, examine_host
+from upkeep.doctor.connections import Way
+from upkeep.doctor.doctor import Line, _clock, _marked, _parse, examine, examine_host
 from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Measure
 from upkeep.site.site import load_site
 from upkeep.store import open_store, runs
 from upkeep.store.answers import add_host
-from upkeep.ways import Way
 
 SSHD = "/usr/sbin/sshd"
 
@@ -176,7 +176,7 @@ def test_nobody_listens(sshd: Sshd) -> None:
 def test_a_stopped_sshd_is_given_up(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("upkeep.login.BANNER_SECONDS", 1.0)
+    monkeypatch.setattr("upkeep.doctor.login.BANNER_SECONDS", 1.0)
     sshd.start()
     assert sshd.process is not None
     sshd.process.send_signal(signal.SIGSTOP)
@@ -198,7 +198,7 @@ def test_no_python_says_what_to_install(sshd: Sshd) -> None:
 
 
 def test_a_command_that_hangs_is_given_up(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upkeep.doctor.COMMAND_SECONDS", 1.0)
+    monkeypatch.setattr("upkeep.doctor.doctor.COMMAND_SECONDS", 1.0)
     sshd.start("ForceCommand sleep 100")
 
     lines = look(sshd)
@@ -357,7 +357,7 @@ def test_something_else_than_sshd(
 def test_a_host_that_says_one_word_after_the_other_is_cut_off(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.login.HOST_SECONDS", 1.5)
+    monkeypatch.setattr("upkeep.doctor.login.HOST_SECONDS", 1.5)
     with server(b"wait\r\n", every_seconds=0.2) as port:
         (line,) = look(sshd, ansible_port=port)
 
@@ -367,7 +367,7 @@ def test_a_host_that_says_one_word_after_the_other_is_cut_off(
 def test_dead_addresses_are_given_up_side_by_side(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upkeep.login.CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr("upkeep.doctor.login.CONNECT_SECONDS", 2.0)
     begun: list[None] = []
     ended: list[None] = []
     most = 0
@@ -382,7 +382,7 @@ def test_dead_addresses_are_given_up_side_by_side(
         finally:
             ended.append(None)
 
-    monkeypatch.setattr("upkeep.login.socket.create_connection", counted)
+    monkeypatch.setattr("upkeep.doctor.login.socket.create_connection", counted)
     with socket.socket() as full:  # its queue holds one connection; what comes next is not answered
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -483,7 +483,7 @@ def test_what_templates_give_on_a_host_is_looked_at(
 def test_what_checks_need_and_lack(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     sshd.start()
     needs = ["sh", "nowhere|python:json", "nowhere|python:nothing", "python:upkeep_none"]
-    monkeypatch.setattr("upkeep.doctor._tools", lambda *_args: needs)
+    monkeypatch.setattr("upkeep.doctor.doctor._tools", lambda *_args: needs)
 
     lines = look(sshd)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.addresses import is_address
+from upkeep.doctor.connections import LOCAL, Said, WayError
 from upkeep.system import child
-from upkeep.ways import LOCAL, Said, WayError
 
 RESOLVE_SECONDS = 5.0
 RESOLVE = """\

@@ -26,11 +26,12 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
+from upkeep.doctor.connections import Way, WayError, read_defaults, read_way
+from upkeep.doctor.login import LoginError, Session, login, reason
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.log_verdicts import UNREAD_SHARE
-from upkeep.login import LoginError, Session, login, reason
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
@@ -42,7 +43,6 @@ from upkeep.site.inventory import hosts_of, read_listing
 from upkeep.site.site import Site
 from upkeep.store import Store, answers, open_store
 from upkeep.system import account
-from upkeep.ways import Way, WayError, read_defaults, read_way
 
 COMMAND_SECONDS = 10.0
 AT_ONCE = 100

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import paramiko
 
+from upkeep.doctor.connections import CONNECT_SECONDS, Way, known_keys
 from upkeep.model.errors import UpkeepError
 from upkeep.system import child
-from upkeep.ways import CONNECT_SECONDS, Way, known_keys
 
 BANNER_SECONDS = 8.0
 HOST_SECONDS = 30.0
