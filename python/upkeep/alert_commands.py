@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.document import alert_document, dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -29,6 +28,7 @@ from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.view import alerts as view
+from upkeep.view.json import alert_document, dumps, plain
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
 

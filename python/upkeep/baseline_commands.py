@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.document import dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -20,6 +19,7 @@ from upkeep.services import baselines as baselining
 from upkeep.services.signing_key import load_installation
 from upkeep.store import baselines
 from upkeep.view import baselines as view
+from upkeep.view.json import dumps, plain
 from upkeep.view.screen import Screen
 
 Names = tuple[str, str, str, str]

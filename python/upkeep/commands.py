@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from upkeep import exit_status
-from upkeep.document import dumps, finding_document, run_document
 from upkeep.judging import entries
 from upkeep.judging.check import Check, load
 from upkeep.judging.documentation import options_of
@@ -44,8 +42,9 @@ from upkeep.site.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, occurrences, open_store, runs
 from upkeep.store import answers as stored
 from upkeep.store.engine import retention
-from upkeep.view import lists
+from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
+from upkeep.view.json import dumps, finding_document, run_document
 from upkeep.view.left_out import say_older
 from upkeep.view.report import write_report
 from upkeep.view.result import print_result

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from zoneinfo import ZoneInfo
 
-from upkeep.document import completion_document, dumps
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.opened import opened
 from upkeep.rules.completion import month_before
 from upkeep.services.completion import completion
 from upkeep.view.completion import print_completion, write_csv
+from upkeep.view.json import completion_document, dumps
 from upkeep.view.screen import Screen
 
 

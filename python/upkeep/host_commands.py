@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
-from upkeep.document import dumps, plain
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -18,6 +17,7 @@ from upkeep.rules.actions import Action
 from upkeep.services import actors
 from upkeep.store import absent
 from upkeep.view.absent import print_absent
+from upkeep.view.json import dumps, plain
 from upkeep.view.screen import Screen
 
 

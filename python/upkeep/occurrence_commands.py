@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.document import dumps
 from upkeep.model import clock
 from upkeep.model.text import ago, exact
 from upkeep.opened import opened
 from upkeep.store import occurrences
+from upkeep.view.json import dumps
 from upkeep.view.left_out import say_older
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import Screen

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.document import dumps, review_document, whole_review_document
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -30,6 +29,7 @@ from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import Kept
 from upkeep.view import reviews as view
+from upkeep.view.json import dumps, review_document, whole_review_document
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.coming import between, next_of_each, scheduled
-from upkeep.document import dumps
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
@@ -24,8 +22,10 @@ from upkeep.site.inventory import read_static
 from upkeep.site.site import SCHEDULE, Site, definitions, load_site
 from upkeep.site.yaml_file import YamlFile, parse
 from upkeep.view import schedule as view
+from upkeep.view.json import dumps
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
+from upkeep.view.upcoming import between, next_of_each, scheduled
 
 MOST_COUNTED = 10_000
 
@@ -115,7 +115,7 @@ def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
 
 def write_feed(inventory: str, out: Path | None) -> None:
     """Write the calendar feed to a file, or to standard output."""
-    from upkeep.feed import feed, is_in_feed
+    from upkeep.view.calendar_feed import feed, is_in_feed
 
     site = load_site(inventory)
     made = feed(site.schedule, _name(site), clock.now())

@@ -48,7 +48,7 @@ def add(
 
 def show(inventory: str, *, as_json: bool) -> None:
     """List the users."""
-    from upkeep.document import dumps
+    from upkeep.view.json import dumps
 
     store, _schedule = _open(inventory)
     with store.read() as db:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upkeep.document import dumps, waiver_document
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -25,6 +24,7 @@ from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
 from upkeep.view import waivers as view
+from upkeep.view.json import dumps, waiver_document
 from upkeep.view.screen import Screen
 
 

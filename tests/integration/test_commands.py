@@ -11,7 +11,7 @@ from integration.conftest import Sites, Upkeep, make_site
 from lab.fleet import Fleet
 from service.postgres import Postgres
 
-from upkeep.document import schema
+from upkeep.view.json import schema
 
 NO_BACKUP = {"check": "backup_fresh", "sets": [{"name": "none", "paths": ["/nowhere/*.gz"]}]}
 

@@ -24,7 +24,6 @@ from service.test_serve import stored
 from sqlalchemy import select, update
 from store_samples import answer, begun, result
 
-from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
@@ -35,6 +34,7 @@ from upkeep.site.site import load_site
 from upkeep.store import acts, review_records, reviews, run_requests, runs, sessions, tables, users
 from upkeep.store.answers import add_hosts
 from upkeep.system.account import own_name
+from upkeep.view.json import schema
 
 DECIDES: dict[Action, Sequence[str]] = {
     Action.ACKNOWLEDGE: ("ack", "1"),

@@ -26,7 +26,6 @@ from service.copies import Copies
 from sqlalchemy import func, select, text
 from store_samples import result
 
-from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
@@ -52,6 +51,7 @@ from upkeep.store import (
     tables,
 )
 from upkeep.store.engine.retention import Policy, prune
+from upkeep.view.json import schema
 
 REVIEWS = [
     {

@@ -18,7 +18,6 @@ from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
 from upkeep import commands, waiver_commands
-from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
@@ -31,6 +30,7 @@ from upkeep.site.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own_troubles, runs, tables, users, waivers
 from upkeep.store.answers import add_host
 from upkeep.store.engine.retention import Policy, prune
+from upkeep.view.json import schema
 
 SCHEDULE = {
     "procedures": {"daily": {"title": "Daily", "owner": "ops", "checks": ["disk_space"]}},

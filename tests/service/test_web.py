@@ -20,7 +20,6 @@ from service.page import PASSWORD, Visitor, add_users, ask, served
 from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
-from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.answer import Due
 from upkeep.model.errors import StoreError
@@ -46,6 +45,7 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.answers import add_host
+from upkeep.view.json import schema
 from upkeep.web.app import HEADERS, ROUTES
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Route, Setting

@@ -22,13 +22,13 @@ from service.test_signed_reviews import SCHEDULE
 from service.test_web_browser import violations
 from store_samples import result
 
-from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
 from upkeep.rules.reviews import Verdict
 from upkeep.services.reviews import renew
 from upkeep.store import Store, acts, records, reviews
+from upkeep.view.json import schema
 from upkeep.web.duty import Coming
 from upkeep.web.reviews import FORM_BYTES
 from upkeep.web.routing import Setting

@@ -16,12 +16,12 @@ from service.test_web_browser import violations
 from service.test_web_reviews import said_on, sign_in, tab_to
 from store_samples import result
 
-from upkeep.document import schema
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
 from upkeep.rules.waivers import State
 from upkeep.store import Store, acts, baselines, findings, records, waivers
+from upkeep.view.json import schema
 from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
 

@@ -7,9 +7,9 @@ import pytest
 import view_samples
 from jsonschema import Draft202012Validator
 
-from upkeep.document import dumps, run_document, schema
 from upkeep.model.answer import Outcome
 from upkeep.model.verdicts import Measure
+from upkeep.view.json import dumps, run_document, schema
 from upkeep.view.model import HostInRun, Tally
 
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from upkeep.exit_status import of_counts, of_run
 from upkeep.model.answer import Outcome
 from upkeep.model.verdicts import Severity
+from upkeep.view.exit_status import of_counts, of_run
 from upkeep.view.model import Counts, RunSummary
 
 ONE = {severity: {severity: 1} for severity in Severity}

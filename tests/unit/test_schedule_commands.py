@@ -21,8 +21,6 @@ from command_runner import CliRunner
 from dateutil.rrule import rrulestr
 
 from upkeep.cli import cli
-from upkeep.document import schema
-from upkeep.feed import feed
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule.calendars import Calendars, calendars_of
@@ -33,6 +31,8 @@ from upkeep.services.site_lint import unset
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.site.site import EMBEDDED
 from upkeep.site.yaml_file import load as load_yaml
+from upkeep.view.calendar_feed import feed
+from upkeep.view.json import schema
 
 SITES = Path(__file__).parents[2] / "inventory"
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import view_samples
 
-from upkeep.spreadsheet import COLUMNS, cell, results_csv
+from upkeep.view.csv import COLUMNS, cell, results_csv
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands
 from upkeep.rules.completion import COUNTS, Completion, Remark, Row
-from upkeep.spreadsheet import cell
+from upkeep.view.csv import cell
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 

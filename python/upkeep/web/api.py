@@ -7,7 +7,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.document import (
+from upkeep.model.stored_text import name
+from upkeep.rules.actions import Action
+from upkeep.store import acts, answers, clocks, run_requests, runs
+from upkeep.store import alerts as stored_alerts
+from upkeep.view.json import (
     alert_document,
     completion_document,
     dumps,
@@ -16,10 +20,6 @@ from upkeep.document import (
     run_document,
     whole_review_document,
 )
-from upkeep.model.stored_text import name
-from upkeep.rules.actions import Action
-from upkeep.store import acts, answers, clocks, run_requests, runs
-from upkeep.store import alerts as stored_alerts
 from upkeep.view.stored import hosts_of, of_run
 from upkeep.web import alerts, completion, pages, reviews, waivers
 from upkeep.web.routing import GET, POST, Ask, PageError, Route

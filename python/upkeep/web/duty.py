@@ -9,7 +9,6 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from upkeep.coming import next_of_each, scheduled
 from upkeep.model.errors import ConfigurationError
 from upkeep.rules.actions import Action
 from upkeep.schedule.calendars import Calendars, calendars_of
@@ -17,6 +16,7 @@ from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences
 from upkeep.store import page_queries as queries
 from upkeep.view.schedule import Occurrence, Scheduled
+from upkeep.view.upcoming import next_of_each, scheduled
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route
 

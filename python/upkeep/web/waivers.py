@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.document import waiver_document
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
@@ -20,6 +19,7 @@ from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import page_queries as queries
 from upkeep.store import waivers as stored
+from upkeep.view.json import waiver_document
 from upkeep.web.html import go_to, page
 from upkeep.web.pages import the_finding
 from upkeep.web.routing import GET, POST, Ask, PageError, Route

@@ -12,9 +12,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.results import readable
-from upkeep import exit_status
 from upkeep.model.answer import Outcome, result_to_json
 from upkeep.model.verdicts import Result, Severity
+from upkeep.view import exit_status
 from upkeep.view.model import HostInRun, RunSummary
 
 if TYPE_CHECKING:
