@@ -20,8 +20,8 @@ from upkeep.services import silences as silencing
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.waivers import By
 from upkeep.store import Store, acts, alerts, silences, users
-from upkeep.web.duty import Coming
 from upkeep.web.routing import Setting
+from upkeep.web.schedule import Coming
 
 HOSTS = [f"web{n}" for n in range(1, 11)]
 CHECKS = ("disk_space", "brute_force", "swap_used", "host_key")

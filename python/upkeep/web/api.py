@@ -21,7 +21,8 @@ from upkeep.view.json import (
     whole_review_document,
 )
 from upkeep.view.stored import hosts_of, of_run
-from upkeep.web import alerts, completion, pages, reviews, waivers
+from upkeep.web import alerts, completion, reviews, waivers
+from upkeep.web import runs as pages
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 

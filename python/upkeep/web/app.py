@@ -27,16 +27,16 @@ from upkeep.store import acts, sessions
 from upkeep.web import (
     alerts,
     api,
-    auth,
     baselines,
     completion,
-    duty,
     forms,
     html,
-    own,
-    pages,
     people,
     reviews,
+    runs,
+    schedule,
+    sign_in,
+    status,
     waivers,
 )
 from upkeep.web.forms import Body
@@ -71,10 +71,10 @@ HEADERS = {
 SECURE_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 
 ROUTES: tuple[Route, ...] = (
-    *own.ROUTES,
-    *auth.ROUTES,
-    *pages.ROUTES,
-    *duty.ROUTES,
+    *status.ROUTES,
+    *sign_in.ROUTES,
+    *runs.ROUTES,
+    *schedule.ROUTES,
     *alerts.ROUTES,
     *reviews.ROUTES,
     *completion.ROUTES,
@@ -231,7 +231,7 @@ class Gate:
 
     def _with_session(self, ask: Ask) -> Ask:
         """Return what was asked with who asks."""
-        token = ask.cookies.get(auth.cookie_name(secure=self.setting.secure), "")
+        token = ask.cookies.get(sign_in.cookie_name(secure=self.setting.secure), "")
         if not token or len(token) > 100 or not token.isascii():
             return ask
         with self.setting.store.read() as db:
@@ -323,7 +323,7 @@ def _problem(route: Route, ask: Ask, problem: PageError) -> Response:
         error = {"version": 1, "error": str(problem), "remedy": problem.remedy}
         answer: Response = JSONResponse(error, problem.status)
     elif problem.status == 401:
-        answer = auth.sign_in_form(ask, status=401, to=_page_of(route, ask))
+        answer = sign_in.sign_in_form(ask, status=401, to=_page_of(route, ask))
     else:
         answer = page(
             ask, "problem.html", status=problem.status, message=str(problem), remedy=problem.remedy

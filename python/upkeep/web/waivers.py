@@ -21,8 +21,8 @@ from upkeep.store import page_queries as queries
 from upkeep.store import waivers as stored
 from upkeep.view.json import waiver_document
 from upkeep.web.html import go_to, page
-from upkeep.web.pages import the_finding
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
+from upkeep.web.runs import the_finding
 
 ROWS = 100
 COVERED = 50

@@ -27,10 +27,10 @@ from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.troubles import Troubles
 from upkeep.web.alerts import AlertRow, waiting
-from upkeep.web.duty import late_ones
 from upkeep.web.html import go_to, link, page
 from upkeep.web.reviews import Owed, owed
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
+from upkeep.web.schedule import late_ones
 
 ROWS = 50
 WORST_ON_TODAY = 8
