@@ -18,7 +18,7 @@ from typing import Any
 from upkeep.model import clock
 from upkeep.model.answer import Observed, Outcome
 from upkeep.run import agent
-from upkeep.scheduler import Scheduler
+from upkeep.serve.scheduler import Scheduler
 from upkeep.site.site import Site
 from upkeep.store import occurrences, open_store, runs
 from upkeep.store.answers import add_hosts

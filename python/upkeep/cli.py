@@ -541,8 +541,8 @@ def serve(
     ] = None,
 ) -> None:
     """Run the schedule by itself, tell people, and give the page; until it is stopped."""
-    from upkeep.serve import listening
-    from upkeep.serve import serve as serve_page
+    from upkeep.serve.serve import listening
+    from upkeep.serve.serve import serve as serve_page
 
     place = listening(listen, certificate, key, proxy or [])
     raise typer.Exit(serve_page(inventory, place, web_only=web_only))

@@ -26,8 +26,8 @@ from service.turned_clock import TurnedClock
 from sqlalchemy import select
 
 from upkeep.model.verdicts import Severity
-from upkeep.scheduler import Scheduler
-from upkeep.serve import make_steps
+from upkeep.serve.scheduler import Scheduler
+from upkeep.serve.serve import make_steps
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.store import (
     Store,

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep import metrics
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Severity, Status
+from upkeep.serve import metrics
 from upkeep.store import Store, runs, tables
 from upkeep.store.answers import add_host
 

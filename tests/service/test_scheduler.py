@@ -19,7 +19,7 @@ from jsonschema import validate
 from patience import PATIENCE_SECONDS
 from sqlalchemy import update
 
-from upkeep.scheduler import Child, Scheduler
+from upkeep.serve.scheduler import Child, Scheduler
 from upkeep.site.site import Site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, tables
 from upkeep.store.occurrences import Occurrence

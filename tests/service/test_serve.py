@@ -28,9 +28,17 @@ from sqlalchemy import select
 
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
-from upkeep.requested import Requested
-from upkeep.scheduler import Scheduler
-from upkeep.serve import Heartbeat, Listen, Worker, _Schedules, bind, call_heartbeat, listening
+from upkeep.serve.requests import Requested
+from upkeep.serve.scheduler import Scheduler
+from upkeep.serve.serve import (
+    Heartbeat,
+    Listen,
+    Worker,
+    _Schedules,
+    bind,
+    call_heartbeat,
+    listening,
+)
 from upkeep.site.schedule_file import load_schedule
 from upkeep.site.site import load_site
 from upkeep.store import (
@@ -619,7 +627,7 @@ class Counted:
 def test_a_step_that_fails_costs_a_line_and_no_more(
     capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("upkeep.serve.WAIT_AFTER_FAULT_SECONDS", 0.05)
+    monkeypatch.setattr("upkeep.serve.serve.WAIT_AFTER_FAULT_SECONDS", 0.05)
     stopping, step = threading.Event(), Counted()
     worker = Worker(step, stopping)
     step.trouble = "no such thing"

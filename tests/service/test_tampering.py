@@ -23,7 +23,7 @@ from store_samples import result
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
 from upkeep.rules.reviews import FollowUp, Form, Signer, Verdict, record_of
-from upkeep.serve import make_steps
+from upkeep.serve.serve import make_steps
 from upkeep.services import chain_end
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.chain_watch import ChainWatch

@@ -28,7 +28,7 @@ from service.postgres import Postgres
 from sqlalchemy import func, select
 
 from upkeep.model.errors import StoreError
-from upkeep.serve import Heartbeat, Worker
+from upkeep.serve.serve import Heartbeat, Worker
 from upkeep.services import passwords
 from upkeep.store import Store, acts, migrate, open_store, sessions, tables
 from upkeep.store.engine.probe import prove_writable

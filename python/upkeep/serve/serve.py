@@ -387,8 +387,8 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
 
     hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
     """
-    from upkeep.requested import Requested
-    from upkeep.scheduler import Scheduler
+    from upkeep.serve.requests import Requested
+    from upkeep.serve.scheduler import Scheduler
     from upkeep.services.alerts.alerter import Alerter
     from upkeep.services.alerts.sender import Sender
     from upkeep.services.chain_watch import ChainWatch
@@ -547,10 +547,10 @@ def _setting(
 
 def _metrics(store: Store) -> Any:
     """Return what gives the text of /metrics; None where its package is not installed."""
-    if importlib.util.find_spec("upkeep.metrics") is None:
+    if importlib.util.find_spec("upkeep.serve.metrics") is None:
         return None
     try:
-        render = importlib.import_module("upkeep.metrics").render
+        render = importlib.import_module("upkeep.serve.metrics").render
     except ModuleNotFoundError:
         return None
     return lambda now: render(store, now)

@@ -1,0 +1,1 @@
+"""The process that stays: the schedule, the page, the alerts."""
