@@ -33,16 +33,16 @@ KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", left_behind.MARK)
 LOADED = (
     "alembic.command",
     "pydantic.type_adapter",
-    "upkeep.alert_commands",
-    "upkeep.cli",
-    "upkeep.commands",
-    "upkeep.occurrence_commands",
-    "upkeep.review_commands",
-    "upkeep.schedule_commands",
+    "upkeep.cli.alerts",
+    "upkeep.cli.main",
+    "upkeep.cli.runs",
+    "upkeep.cli.occurrences",
+    "upkeep.cli.reviews",
+    "upkeep.cli.schedule",
     "upkeep.store",
-    "upkeep.user_commands",
+    "upkeep.cli.users",
     "upkeep.view.lists",
-    "upkeep.waiver_commands",
+    "upkeep.cli.waivers",
 )
 
 _servers: dict[int, tuple[bytes, subprocess.Popen[bytes]]] = {}
@@ -111,7 +111,7 @@ def main() -> None:
     """Take calls until who has started this one is gone. Single-threaded, as what forks must be."""
     for name in LOADED:
         importlib.import_module(name)
-    command_runner.get_command(importlib.import_module("upkeep.cli").cli)
+    command_runner.get_command(importlib.import_module("upkeep.cli.main").cli)
     importlib.metadata.version("upkeep")
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))
@@ -150,7 +150,7 @@ def _answer(asked: socket.socket) -> None:
 
 
 def _become(arguments: list[str], env: dict[str, str], folder: str) -> NoReturn:
-    """Be the command, as `python -m upkeep.cli` would be, and end as it does."""
+    """Be the command, as `python -m upkeep.cli.main` would be, and end as it does."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
@@ -158,7 +158,7 @@ def _become(arguments: list[str], env: dict[str, str], folder: str) -> NoReturn:
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
     sys.argv = ["upkeep", *arguments]
-    from upkeep import cli
+    from upkeep.cli import main as cli
 
     status = 1
     try:

@@ -66,7 +66,16 @@ def dead_hosts(folder: Path, count: int, *, forks: int = 50, seconds: int = 240)
         }
         settings = {"forks": forks, "run_timeout_seconds": seconds}
         site = write_site(folder / "dead", fleet, groups, settings=settings)
-        command = [sys.executable, "-m", "upkeep.cli", "run", "daily", "-i", str(site), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "upkeep.cli.main",
+            "run",
+            "daily",
+            "-i",
+            str(site),
+            "--json",
+        ]
         rows = []
         for run in (1, 2, 3):
             peak, began = 0, time.monotonic()

@@ -130,7 +130,7 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
         inventory = str(site / "inventory")
         ways = {
             "floor": ["sh", "-c", floor],
-            "upkeep": [sys.executable, "-m", "upkeep.cli", "run", "daily", "-i", str(site)],
+            "upkeep": [sys.executable, "-m", "upkeep.cli.main", "run", "daily", "-i", str(site)],
             "plain": [str(BIN / "ansible-playbook"), "astral.upkeep.observe", "-i", inventory],
             "tasks": [str(BIN / "ansible-playbook"), str(book), "-i", inventory],
         }
@@ -168,7 +168,7 @@ def start_up(rounds: int) -> list[str]:
     """Compare `upkeep --help` with an empty Python."""
     ways = {
         "empty": [sys.executable, "-c", "pass"],
-        "help": [sys.executable, "-m", "upkeep.cli", "--help"],
+        "help": [sys.executable, "-m", "upkeep.cli.main", "--help"],
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _round in range(max(rounds, 5)):
@@ -246,7 +246,16 @@ def memory(folder: Path, hosts: int) -> list[str]:
         json.dumps({"procedures": {"daily": {"title": "Many"}}})
     )
     (inventory / "upkeep.toml").write_text(f'state = "{inventory}/state"\n')
-    command = [sys.executable, "-m", "upkeep.cli", "run", "daily", "-i", str(inventory), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "upkeep.cli.main",
+        "run",
+        "daily",
+        "-i",
+        str(inventory),
+        "--json",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     status = Path(f"/proc/{process.pid}/status")

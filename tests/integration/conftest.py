@@ -18,7 +18,7 @@ from lab.certificates import Authority
 from lab.fleet import Fleet, Host
 from lab.site import write_site
 
-COMMAND = [sys.executable, "-m", "upkeep.cli"]
+COMMAND = [sys.executable, "-m", "upkeep.cli.main"]
 
 
 def need_root() -> None:

@@ -26,7 +26,7 @@ def watch():
     to = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
     time_machine.travel(to, tick=True).start()
     open({jumped!r}, "a").write(f"{{os.getpid()}} {{time.time()}}\\n")
-if "upkeep.cli" in open("/proc/self/cmdline").read() or "ansible-playbook" in open("/proc/self/cmdline").read():
+if "upkeep.cli.main" in open("/proc/self/cmdline").read() or "ansible-playbook" in open("/proc/self/cmdline").read():
     threading.Thread(target=watch, daemon=True).start()
 """
 HOST = """

@@ -263,7 +263,17 @@ def test_as_somebody_reaches_no_further_than_their_role(staffed: Path) -> None:
 
 
 def test_the_password_is_asked_for_on_a_terminal(staffed: Path) -> None:
-    command = [sys.executable, "-m", "upkeep.cli", "ack", "1", "--as", "boss", "-i", str(staffed)]
+    command = [
+        sys.executable,
+        "-m",
+        "upkeep.cli.main",
+        "ack",
+        "1",
+        "--as",
+        "boss",
+        "-i",
+        str(staffed),
+    ]
     parent, terminal = pty.openpty()
     process = subprocess.Popen(
         command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,

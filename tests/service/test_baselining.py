@@ -13,7 +13,7 @@ from service.conftest import on_postgresql
 from sqlalchemy import text
 from store_samples import NOW, SITE, answer, begun, result
 
-from upkeep import baseline_commands
+from upkeep.cli import baselines as baseline_commands
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role

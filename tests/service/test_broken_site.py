@@ -10,7 +10,7 @@ import pytest
 from command_runner import CliRunner
 from store_samples import answer, begun, result
 
-from upkeep.cli import cli
+from upkeep.cli.main import cli
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError
 from upkeep.model.verdicts import Severity

@@ -270,7 +270,7 @@ def limit(site: Path, seconds: float) -> None:
 
 def begin(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "upkeep.cli", *arguments],
+        [sys.executable, "-m", "upkeep.cli.main", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -506,7 +506,7 @@ def serving(
     command = [
         sys.executable,
         "-m",
-        "upkeep.cli",
+        "upkeep.cli.main",
         "serve",
         "-i",
         str(site),
@@ -664,7 +664,7 @@ def test_a_run_of_serve_is_told_the_settings_and_no_secret(mark: str, site: Path
         (environ,) = [
             one.environ()
             for one in marked(mark)
-            if {"upkeep.cli", "run"} <= set(words_of(one))
+            if {"upkeep.cli.main", "run"} <= set(words_of(one))
             if keeper.__file__ not in words_of(one)
         ]
         secret = [one for one in marked(mark) if "secret-of" in " ".join(one.environ().values())]
@@ -706,7 +706,7 @@ def test_nothing_of_the_working_folder_is_run(
         warm.run(["run", "look", "-i", str(site)])
     channel = {"UPKEEP_CHANNEL_OPS": "json://127.0.0.1:9/"}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "upkeep.cli", *command, "-i", str(site)],
+        [sys.executable, "-P", "-m", "upkeep.cli.main", *command, "-i", str(site)],
         capture_output=True, text=True, cwd=folder, env=os.environ | channel, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
 
@@ -721,7 +721,7 @@ def test_serve_runs_nothing_of_its_working_folder(
     folder, used = planted
     (site / "inventory" / "hosts.yml").write_text((site / "inventory" / "hosts.yml").read_text())
     begun = subprocess.Popen(
-        [sys.executable, "-P", "-m", "upkeep.cli", "serve", "-i", "../site", "--listen", "127.0.0.1:0"],
+        [sys.executable, "-P", "-m", "upkeep.cli.main", "serve", "-i", "../site", "--listen", "127.0.0.1:0"],
         cwd=folder, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -283,7 +283,7 @@ class Week:
         )
 
     def upkeep(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", str(self.site)]
+        command = [sys.executable, "-m", "upkeep.cli.main", *arguments, "-i", str(self.site)]
         return subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
         ).stdout

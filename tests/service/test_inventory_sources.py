@@ -273,7 +273,7 @@ def test_an_account_without_a_name_and_a_home_runs_and_reads(tmp_path: Path) -> 
     environ |= {"UPKEEP_STATE": f"{tmp_path}/state", "UPKEEP_WORKSPACE": f"{tmp_path}/work"}
     said = [
         subprocess.run(
-            [*NAMELESS, sys.executable, "-m", "upkeep.cli", *command.split()],
+            [*NAMELESS, sys.executable, "-m", "upkeep.cli.main", *command.split()],
             env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         )
         for command in ("check memory_available", "runs")

@@ -11,7 +11,7 @@ import pytest
 from command_runner import CliRunner, Result
 from store_samples import begun
 
-from upkeep.cli import cli
+from upkeep.cli.main import cli
 from upkeep.model import clock
 from upkeep.store import occurrences, open_store, runs
 

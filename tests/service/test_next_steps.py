@@ -16,7 +16,7 @@ from upkeep.site.init import write_site
 
 def test_the_program_tells_its_version() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "upkeep.cli", "--version"],
+        [sys.executable, "-m", "upkeep.cli.main", "--version"],
         capture_output=True,
         text=True,
         check=True,

@@ -78,7 +78,7 @@ def test_a_job_works_on_the_names_of_a_machine_one_after_the_other(site: Path) -
 def test_two_runs_do_not_change_it_at_once_under_two_names(site: Path) -> None:
     goes_on = site.parent / "goes-on"
     goes_on.touch()
-    command = [sys.executable, "-m", "upkeep.cli", "run", "job", "-i", str(site), "--limit"]
+    command = [sys.executable, "-m", "upkeep.cli.main", "run", "job", "-i", str(site), "--limit"]
     with subprocess.Popen([*command, "db1"], stdout=subprocess.DEVNULL, env=os.environ) as first:
         try:
             eventually(lambda: (site.parent / "done").exists())

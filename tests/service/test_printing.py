@@ -18,7 +18,7 @@ all:
     upkeep_checks_disk:
       - {check: disk_space, mount_points: [/nowhere/at/all]}
 """
-COMMAND = f"{sys.executable} -m upkeep.cli"
+COMMAND = f"{sys.executable} -m upkeep.cli.main"
 
 
 def shell(line: str, site: Path) -> subprocess.CompletedProcess[str]:

@@ -15,10 +15,10 @@ from reviewed_site import Reviewed, write_site
 from sqlalchemy import delete, select, text
 from store_samples import answer, begun, result
 
+from upkeep.cli.reviews import verify
 from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity
-from upkeep.review_commands import verify
 from upkeep.rules.reviews import Verdict
 from upkeep.services.record_export import NOTHING_PRUNED, Written, export
 from upkeep.services.reviews import Given

@@ -704,8 +704,8 @@ def test_a_lease_is_held_by_one_run_and_given_back_at_its_end(store: Store) -> N
 def test_what_was_due_and_what_hosts_owe_is_listed(
     driven: Make, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from upkeep.cli.occurrences import list_occurrences
     from upkeep.model import clock
-    from upkeep.occurrence_commands import list_occurrences
     from upkeep.view.json import schema
 
     one = driven(daily(owed=True), "2099-06-10T02:00")

@@ -109,7 +109,7 @@ def serving(
     command = [
         sys.executable,
         "-m",
-        "upkeep.cli",
+        "upkeep.cli.main",
         "serve",
         "-i",
         str(site),
@@ -306,7 +306,7 @@ def test_a_password_is_asked_for_twice_and_never_shown(site: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "upkeep.cli",
+        "upkeep.cli.main",
         "user",
         "add",
         "ann",

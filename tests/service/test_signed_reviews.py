@@ -890,7 +890,7 @@ def upkeep(site: Reviewed, *arguments: str, given: str = "") -> subprocess.Compl
 
 def on_a_terminal(site: Reviewed, typed: str, *arguments: str) -> tuple[int, str]:
     """Run a command on a terminal of its own, and type something when it asks; return status and what was shown."""
-    command = [sys.executable, "-m", "upkeep.cli", *arguments, "-i", site.site.name]
+    command = [sys.executable, "-m", "upkeep.cli.main", *arguments, "-i", site.site.name]
     parent, terminal = pty.openpty()
     environ = environment(site) | {"TERM": "dumb"}
     process = subprocess.Popen(

@@ -96,7 +96,7 @@ def site(tmp_path: Path, port: int) -> Path:
 def test_no_part_of_a_url_that_may_be_secret_is_stored_or_shown(site: Path, tmp_path: Path) -> None:
     work, state = tmp_path / "work", tmp_path / "state"
     environ = {**os.environ, "UPKEEP_STATE": str(state), "UPKEEP_WORKSPACE": str(work)}
-    command = [sys.executable, "-m", "upkeep.cli"]
+    command = [sys.executable, "-m", "upkeep.cli.main"]
 
     def upkeep(*arguments: str) -> str:
         done = warm.run([*arguments, "-i", str(site)], env=environ)

@@ -17,7 +17,8 @@ from service.conftest import on_postgresql
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
-from upkeep import commands, waiver_commands
+from upkeep.cli import runs as commands
+from upkeep.cli import waivers as waiver_commands
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role

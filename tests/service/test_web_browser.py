@@ -251,7 +251,7 @@ def test_a_run_is_watched_to_its_end_without_touching_the_page(
 ) -> None:
     site = _slow_site(tmp_path)
     page = opened("viewer", to="/")
-    command = [sys.executable, "-m", "upkeep.cli", "run", "look", "-i", str(site)]
+    command = [sys.executable, "-m", "upkeep.cli.main", "run", "look", "-i", str(site)]
     environ = os.environ | {
         "UPKEEP_DATABASE": str(store.engine.url),
         "UPKEEP_STATE": str(tmp_path / "state"),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from typer.main import get_command
 
-from upkeep.cli import cli
-from upkeep.command_action import MATTERS, actions_of
+from upkeep.cli.actions import MATTERS, actions_of
+from upkeep.cli.main import cli
 from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upkeep.cli import _refuse_empty
+from upkeep.cli.main import _refuse_empty
 from upkeep.model.errors import UsageError
 
 

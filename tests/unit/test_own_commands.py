@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from upkeep import cli
+from upkeep.cli import main
 from upkeep.model import remedies
 
-SOURCES = Path(cli.__file__).parent
-TREE = typer.main.get_command(cli.cli)
+SOURCES = Path(main.__file__).parent
+TREE = typer.main.get_command(main.cli)
 
 
 def text_of(node: ast.AST) -> str:
@@ -90,7 +90,7 @@ def test_the_test_itself_sees_what_is_none() -> None:
     ids=["quoted", "comment", "no site", "said already", "no option", "init", "words", "apostrophe", "empty"],
 )  # fmt: skip
 def test_a_command_is_completed(remedy: str, site: str, expected: str) -> None:
-    assert remedies.completed(remedy, site, cli.takes_site) == expected
+    assert remedies.completed(remedy, site, main.takes_site) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_a_command_is_completed(remedy: str, site: str, expected: str) -> None:
     ids=["short", "joined", "long", "equals", "none"],
 )
 def test_the_site_is_the_one_that_was_given(arguments: list[str], site: str) -> None:
-    assert cli._site_given(arguments) == site
+    assert main._site_given(arguments) == site

@@ -20,7 +20,7 @@ import yaml
 from command_runner import CliRunner
 from dateutil.rrule import rrulestr
 
-from upkeep.cli import cli
+from upkeep.cli.main import cli
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule.calendars import Calendars, calendars_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from upkeep.commands import list_procedures
+from upkeep.cli.runs import list_procedures
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import load_site
 

@@ -268,7 +268,7 @@ def start_upkeep(
     arguments: Sequence[str], settings: Mapping[str, str], *, given: bytes = b"", grace: float
 ) -> Child:
     """Start this very program once more, with other arguments, and with these variables of ours."""
-    command = [*python(), "-m", "upkeep.cli", *arguments]
+    command = [*python(), "-m", "upkeep.cli.main", *arguments]
     environment = told_environment(settings)
     return Child(
         command, given=given, output=subprocess.DEVNULL, environment=environment, grace=grace

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
-from upkeep.opened import opened
 from upkeep.rules.completion import month_before
 from upkeep.services.completion import completion
 from upkeep.view.completion import print_completion, write_csv

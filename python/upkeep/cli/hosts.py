@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.model.text import counted
-from upkeep.opened import opened
 from upkeep.rules.actions import Action
 from upkeep.services import actors
 from upkeep.store import absent

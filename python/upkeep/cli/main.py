@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from upkeep.command_action import does
+from upkeep.cli.actions import does
 from upkeep.model.errors import INTERRUPTED, UpkeepError, UsageError
 from upkeep.rules.actions import Action
 from upkeep.system import child
@@ -222,7 +222,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a procedure on its hosts now."""
-    from upkeep.commands import StandsFor, run_procedure
+    from upkeep.cli.runs import StandsFor, run_procedure
 
     stands_for = StandsFor(occurrence, fulfils, request)
     raise typer.Exit(
@@ -253,7 +253,7 @@ def check_now(
     as_json: Json = False,
 ) -> None:
     """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
-    from upkeep.commands import run_check
+    from upkeep.cli.runs import run_check
 
     raise typer.Exit(run_check(check, inventory, limit, parameter or [], as_json=as_json))
 
@@ -265,7 +265,7 @@ def checks(
     as_json: Json = False,
 ) -> None:
     """List the checks there are, or one with its parameters, limits and source."""
-    from upkeep.commands import list_checks
+    from upkeep.cli.runs import list_checks
 
     list_checks(check, as_json=as_json)
 
@@ -274,7 +274,7 @@ def checks(
 @does(Action.LOOK)
 def procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures of the site's schedule."""
-    from upkeep.commands import list_procedures
+    from upkeep.cli.runs import list_procedures
 
     list_procedures(inventory, as_json=as_json)
 
@@ -287,7 +287,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    from upkeep.commands import list_runs
+    from upkeep.cli.runs import list_runs
 
     list_runs(inventory, count, as_json=as_json)
 
@@ -304,7 +304,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a run: what did not pass, worst first."""
-    from upkeep.commands import show_run
+    from upkeep.cli.runs import show_run
 
     raise typer.Exit(show_run(run_id, inventory, limit, everything=everything, as_json=as_json))
 
@@ -317,7 +317,7 @@ def findings(
     as_json: Json = False,
 ) -> None:
     """List what is wrong now, worst first, and since when."""
-    from upkeep.commands import list_findings
+    from upkeep.cli.runs import list_findings
 
     raise typer.Exit(list_findings(inventory, everything=everything, as_json=as_json))
 
@@ -330,7 +330,7 @@ def judge(
     as_json: Json = False,
 ) -> None:
     """Judge a run's stored observations again, with today's checks and limits."""
-    from upkeep.commands import judge_run
+    from upkeep.cli.runs import judge_run
 
     raise typer.Exit(judge_run(run_id, inventory, as_json=as_json))
 
@@ -354,8 +354,8 @@ def doctor(
     With --accept-clock nothing is examined: the time of day of this machine is believed from now on, also by the
     driver that runs here, and things become due, are missed and removed by it again.
     """
-    from upkeep.clock_commands import accept_clock
-    from upkeep.commands import run_doctor
+    from upkeep.cli.clock import accept_clock
+    from upkeep.cli.runs import run_doctor
 
     if accept:
         accept_clock(inventory)
@@ -369,7 +369,7 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
 ) -> None:
     """Write a small, commented site to start from."""
-    from upkeep.commands import init_site
+    from upkeep.cli.runs import init_site
 
     init_site(folder)
 
@@ -381,7 +381,7 @@ def backup(
     inventory: SiteOption = "",
 ) -> None:
     """Write a signed copy of the database of runs and results, while others go on writing to it."""
-    from upkeep.backup_commands import back_up
+    from upkeep.cli.backup import back_up
 
     back_up(file, inventory)
 
@@ -404,7 +404,7 @@ def restore(
     ] = "",
 ) -> None:
     """Put a backup's content into the database; stop `upkeep serve` first."""
-    from upkeep.backup_commands import restore as put_back
+    from upkeep.cli.backup import restore as put_back
 
     put_back(file, inventory, trust_key=trust_key, replace=replace)
 
@@ -422,19 +422,19 @@ def upgrade(
     ] = False,
 ) -> None:
     """Bring the database to this program's version, after a backup."""
-    from upkeep import upgrade_commands
+    from upkeep.cli import upgrade
 
     if dry_run:
-        upgrade_commands.try_upgrade(inventory)
+        upgrade.try_upgrade(inventory)
     else:
-        upgrade_commands.upgrade(inventory, backed_up=not no_backup)
+        upgrade.upgrade(inventory, backed_up=not no_backup)
 
 
 @database.command("prune")
 @does(Action.MAINTAIN)
 def prune(inventory: SiteOption = "") -> None:
     """Remove what the site's retention no longer asks for."""
-    from upkeep.commands import prune_database
+    from upkeep.cli.runs import prune_database
 
     prune_database(inventory)
 
@@ -448,7 +448,7 @@ def occurrences_(
     as_json: Json = False,
 ) -> None:
     """List what was due, what became of it and why, and what hosts still owe."""
-    from upkeep.occurrence_commands import list_occurrences
+    from upkeep.cli.occurrences import list_occurrences
 
     list_occurrences(inventory, days, count, as_json=as_json)
 
@@ -457,7 +457,7 @@ def occurrences_(
 @does(Action.LOOK)
 def schedule_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures: when each is due, in plain words, and when next."""
-    from upkeep.schedule_commands import list_schedule
+    from upkeep.cli.schedule import list_schedule
 
     list_schedule(inventory, as_json=as_json)
 
@@ -476,7 +476,7 @@ def schedule_next(
     as_json: Json = False,
 ) -> None:
     """List when each procedure is due next or, with --to, all that is due between two times."""
-    from upkeep.schedule_commands import list_next
+    from upkeep.cli.schedule import list_next
 
     list_next(inventory, begins, ends, count, as_json=as_json)
 
@@ -489,7 +489,7 @@ def schedule_simulate(
     as_json: Json = False,
 ) -> None:
     """Go through a year: what overlaps, what a blackout stops, when nobody is on call, the load of its weeks."""
-    from upkeep.schedule_commands import simulate_year
+    from upkeep.cli.schedule import simulate_year
 
     simulate_year(inventory, year, as_json=as_json)
 
@@ -498,7 +498,7 @@ def schedule_simulate(
 @does(Action.LOOK)
 def schedule_lint(inventory: SiteOption = "", as_json: Json = False) -> None:
     """Find what is valid and cannot be meant; exit status 2 for an error, 1 for anything else."""
-    from upkeep.schedule_commands import lint_schedule
+    from upkeep.cli.schedule import lint_schedule
 
     raise typer.Exit(lint_schedule(inventory, as_json=as_json))
 
@@ -512,7 +512,7 @@ def schedule_ics(
     ] = None,
 ) -> None:
     """Write the schedule as an iCalendar feed."""
-    from upkeep.schedule_commands import write_feed
+    from upkeep.cli.schedule import write_feed
 
     write_feed(inventory, out)
 
@@ -567,36 +567,36 @@ def user_add(
     password_stdin: PasswordStdin = False,
 ) -> None:
     """Add a user; the password is asked for."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.add(inventory, name, role, person, shared=shared, password_stdin=password_stdin)
+    users.add(inventory, name, role, person, shared=shared, password_stdin=password_stdin)
 
 
 @user.command("list")
 @does(Action.LOOK)
 def user_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the users."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.show(inventory, as_json=as_json)
+    users.show(inventory, as_json=as_json)
 
 
 @user.command("off")
 @does(Action.TURN_USER_OFF)
 def user_off(name: UserName, inventory: SiteOption = "") -> None:
     """Let a user sign in no more; their sessions end at once."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.turn(inventory, name, on=False)
+    users.turn(inventory, name, on=False)
 
 
 @user.command("on")
 @does(Action.TURN_USER_ON)
 def user_on(name: UserName, inventory: SiteOption = "") -> None:
     """Let a user sign in again."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.turn(inventory, name, on=True)
+    users.turn(inventory, name, on=True)
 
 
 @user.command("role")
@@ -607,9 +607,9 @@ def user_role(
     inventory: SiteOption = "",
 ) -> None:
     """Give a user another role."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.set_role(inventory, name, role)
+    users.set_role(inventory, name, role)
 
 
 @user.command("person")
@@ -620,9 +620,9 @@ def user_person(
     inventory: SiteOption = "",
 ) -> None:
     """Say which person of the schedule a user is; two users of one person are one."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.set_person(inventory, name, person)
+    users.set_person(inventory, name, person)
 
 
 @user.command("password")
@@ -631,9 +631,9 @@ def user_password(
     name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
 ) -> None:
     """Give a user another password; their sessions end at once."""
-    from upkeep import user_commands
+    from upkeep.cli import users
 
-    user_commands.set_password(inventory, name, password_stdin=password_stdin)
+    users.set_password(inventory, name, password_stdin=password_stdin)
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
@@ -653,7 +653,7 @@ def alerts_(
     """List the open alerts, worst first; exit status 2 if one is of severity 1 or 2, 1 if of 3 or 4."""
     if context.invoked_subcommand:
         return
-    from upkeep.alert_commands import list_alerts
+    from upkeep.cli.alerts import list_alerts
 
     raise typer.Exit(list_alerts(inventory, count, everything=everything, as_json=as_json))
 
@@ -665,7 +665,7 @@ AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")
 @does(Action.LOOK)
 def alerts_show(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
     """Show an alert: its findings, what happened to it, who was told over which channel."""
-    from upkeep.alert_commands import show_alert
+    from upkeep.cli.alerts import show_alert
 
     show_alert(inventory, alert, as_json=as_json)
 
@@ -677,7 +677,7 @@ def alerts_test(
     inventory: SiteOption = "",
 ) -> None:
     """Send a message over a channel now, and say what became of it."""
-    from upkeep.alert_commands import test_channel
+    from upkeep.cli.alerts import test_channel
 
     test_channel(inventory, channel)
 
@@ -696,7 +696,7 @@ def ack(
     ] = "",
 ) -> None:
     """Say that you have an alert: nobody is told again, unless it gets worse or you do not come back to it."""
-    from upkeep.alert_commands import acknowledge
+    from upkeep.cli.alerts import acknowledge
 
     acknowledge(inventory, alert, note, lasts)
 
@@ -719,7 +719,7 @@ def silence_add(
     It ends within 7 days, unless the site allows more. What detects intruders takes its exact name and host. A silence
     of more than a fifth of what is watched waits until somebody else approves it.
     """
-    from upkeep.alert_commands import add_silence
+    from upkeep.cli.alerts import add_silence
 
     add_silence(inventory, check, host, lasts, ends, reason, severity)
 
@@ -728,7 +728,7 @@ def silence_add(
 @does(Action.LOOK)
 def silence_list(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List what is quiet, until when and why."""
-    from upkeep.alert_commands import list_silences
+    from upkeep.cli.alerts import list_silences
 
     list_silences(inventory, as_json=as_json)
 
@@ -740,7 +740,7 @@ def silence_approve(
     inventory: SiteOption = "",
 ) -> None:
     """Say yes to a silence of much that somebody else has made."""
-    from upkeep.alert_commands import approve_silence
+    from upkeep.cli.alerts import approve_silence
 
     approve_silence(inventory, number)
 
@@ -752,7 +752,7 @@ def silence_end(
     inventory: SiteOption = "",
 ) -> None:
     """End a silence before its time."""
-    from upkeep.alert_commands import end_silence
+    from upkeep.cli.alerts import end_silence
 
     end_silence(inventory, number)
 
@@ -763,7 +763,7 @@ def hosts_(context: typer.Context, inventory: SiteOption = "", as_json: Json = F
     """List hosts that have left the inventory, too many at once for what was found on them to end."""
     if context.invoked_subcommand:
         return
-    from upkeep.host_commands import list_absent
+    from upkeep.cli.hosts import list_absent
 
     list_absent(inventory, as_json=as_json)
 
@@ -778,7 +778,7 @@ def hosts_accept(
     inventory: SiteOption = "",
 ) -> None:
     """Say that absent hosts have left for good: what was found on them is retired."""
-    from upkeep.host_commands import accept
+    from upkeep.cli.hosts import accept
 
     accept(inventory, names or [])
 
@@ -794,7 +794,7 @@ def oncall_(
     """List who is called for each team, then who is next."""
     if context.invoked_subcommand:
         return
-    from upkeep.alert_commands import list_on_call
+    from upkeep.cli.alerts import list_on_call
 
     list_on_call(inventory, at, as_json=as_json)
 
@@ -809,7 +809,7 @@ def oncall_set(
     begins: Annotated[str, typer.Option("--from", metavar="TIME", help="Now, if not given.")] = "",
 ) -> None:
     """Let somebody take a team's calls for a time, instead of who the rota says."""
-    from upkeep.alert_commands import set_on_call
+    from upkeep.cli.alerts import set_on_call
 
     set_on_call(inventory, team, person, begins, ends)
 
@@ -821,7 +821,7 @@ def oncall_end(
     inventory: SiteOption = "",
 ) -> None:
     """End such an override before its time."""
-    from upkeep.alert_commands import end_on_call
+    from upkeep.cli.alerts import end_on_call
 
     end_on_call(inventory, number)
 
@@ -847,7 +847,7 @@ def reviews_(
     as_json: Json = False,
 ) -> None:
     """List what people must sign, the soonest due first; exit status 1 if anything is overdue."""
-    from upkeep.review_commands import list_reviews
+    from upkeep.cli.reviews import list_reviews
 
     raise typer.Exit(
         list_reviews(inventory, team, count, due=due, everything=everything, as_json=as_json)
@@ -858,7 +858,7 @@ def reviews_(
 @does(Action.LOOK)
 def review_show(number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
     """Show a review: what it asks, what was collected for it, how it stands, who has signed."""
-    from upkeep.review_commands import show_review
+    from upkeep.cli.reviews import show_review
 
     show_review(inventory, number, as_json=as_json)
 
@@ -867,7 +867,7 @@ def review_show(number: ReviewNumber, inventory: SiteOption = "", as_json: Json 
 @does(Action.RENEW_REVIEW)
 def review_renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
     """Collect what there is now for a review that is not signed."""
-    from upkeep.review_commands import renew
+    from upkeep.cli.reviews import renew
 
     renew(inventory, number)
 
@@ -881,7 +881,7 @@ def review_hand_over(
     inventory: SiteOption = "",
 ) -> None:
     """Give a review to another team or person; until when it is due stays. Asks for your password."""
-    from upkeep.review_commands import hand_over
+    from upkeep.cli.reviews import hand_over
 
     hand_over(inventory, number, owner, reason)
 
@@ -895,7 +895,7 @@ def review_attachment(
     inventory: SiteOption = "",
 ) -> None:
     """Write a file that was attached to a signature to a new file."""
-    from upkeep.review_commands import save_attachment
+    from upkeep.cli.reviews import save_attachment
 
     save_attachment(inventory, number, sha256, out)
 
@@ -914,7 +914,7 @@ def review_verify(
     ] = None,
 ) -> None:
     """Verify all signatures and their chain; exit status 2, and the records, if any does not hold."""
-    from upkeep.review_commands import verify
+    from upkeep.cli.reviews import verify
 
     raise typer.Exit(verify(inventory, export))
 
@@ -957,12 +957,12 @@ def sign(
     ] = "",
 ) -> None:
     """Say with your name what a review has found. Asks for your password."""
-    from upkeep import review_commands
+    from upkeep.cli import reviews
 
-    words = review_commands.Words(
+    words = reviews.Words(
         verdict, note, reason, alone, on_behalf_of, attach or [], follow_up or [], corrects, evidence, name
     )  # fmt: skip
-    review_commands.sign(inventory, number, words)
+    reviews.sign(inventory, number, words)
 
 
 @cli.command()
@@ -979,7 +979,7 @@ def completion(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
 ) -> None:
     """Say how much of what was due in a month was done in its time: per procedure and team."""
-    from upkeep.completion_commands import show_completion
+    from upkeep.cli.completion import show_completion
 
     show_completion(inventory, month, as_json=as_json, as_csv=as_csv)
 
@@ -1005,7 +1005,7 @@ def waivers_(
     as_json: Json = False,
 ) -> None:
     """List the waivers that hold or wait for approval, and how many findings each covers."""
-    from upkeep.waiver_commands import list_waivers
+    from upkeep.cli.waivers import list_waivers
 
     list_waivers(inventory, everything=everything, unused=unused, as_json=as_json)
 
@@ -1027,7 +1027,7 @@ def waive_request(
     ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
 ) -> None:
     """Ask for a waiver; it holds when somebody else approves it."""
-    from upkeep.waiver_commands import request
+    from upkeep.cli.waivers import request
 
     request(inventory, (check, host, subject, severity), reason, lasts, ends)
 
@@ -1036,7 +1036,7 @@ def waive_request(
 @does(Action.APPROVE_WAIVER)
 def waive_approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
     """Approve a waiver that somebody else has asked for."""
-    from upkeep.waiver_commands import approve
+    from upkeep.cli.waivers import approve
 
     approve(inventory, number)
 
@@ -1049,7 +1049,7 @@ def waive_revoke(
     inventory: SiteOption = "",
 ) -> None:
     """End a waiver before its time, or withdraw its request; what it covered alerts as new."""
-    from upkeep.waiver_commands import revoke
+    from upkeep.cli.waivers import revoke
 
     revoke(inventory, number, reason)
 
@@ -1075,7 +1075,7 @@ BetterWay = Annotated[
 @does(Action.LOOK)
 def baselines_(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the accepted baselines, each with its newest value and whether a better one is proposed."""
-    from upkeep.baseline_commands import list_baselines
+    from upkeep.cli.baselines import list_baselines
 
     list_baselines(inventory, as_json=as_json)
 
@@ -1092,7 +1092,7 @@ def baseline_propose(
     as_json: Json = False,
 ) -> None:
     """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
-    from upkeep.baseline_commands import propose
+    from upkeep.cli.baselines import propose
 
     names = (check, host, subject, measure)
     raise typer.Exit(propose(inventory, names, better, as_json=as_json))
@@ -1110,7 +1110,7 @@ def baseline_accept(
     inventory: SiteOption = "",
 ) -> None:
     """Accept what is proposed. Asks for your password on the terminal, and is signed."""
-    from upkeep.baseline_commands import accept
+    from upkeep.cli.baselines import accept
 
     accept(inventory, (check, host, subject, measure), better, reason)
 

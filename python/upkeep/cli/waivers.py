@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -14,7 +15,6 @@ from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.text import counted, exact
 from upkeep.model.verdicts import Severity
-from upkeep.opened import opened
 from upkeep.rules.actions import Action
 from upkeep.rules.waivers import Scope
 from upkeep.services import actors, waivers
@@ -88,7 +88,7 @@ def _by(site: Site, store: Store, action: Action, target: str) -> By:
 
 
 def _end(lasts: str, ends: str, now: datetime, zone: ZoneInfo) -> datetime:
-    from upkeep.schedule_commands import time_of
+    from upkeep.cli.schedule import time_of
 
     if bool(lasts) == bool(ends):
         raise UsageError("a waiver always ends: either --for or --until", remedy="--for '30 d'")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.text import counted
-from upkeep.opened import opened
 from upkeep.rules import reviews, signatures
 from upkeep.rules.actions import Action
 from upkeep.rules.reviews import FollowUp, Form, Verdict

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
+from upkeep.cli.reviews import by_password
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
-from upkeep.opened import opened
-from upkeep.review_commands import by_password
 from upkeep.rules.actions import Action
 from upkeep.rules.baselines import Better, Proposal, Series, compared
 from upkeep.services import baselines as baselining

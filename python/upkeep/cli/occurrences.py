@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
 from upkeep.model import clock
 from upkeep.model.text import ago, exact
-from upkeep.opened import opened
 from upkeep.store import occurrences
 from upkeep.view.json import dumps
 from upkeep.view.left_out import say_older

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from upkeep.cli.opened import opened
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.stored_text import name
-from upkeep.opened import opened
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import Alert
 from upkeep.rules.silences import Scope
@@ -238,7 +238,7 @@ def _later(now: datetime, text: str, option: str) -> datetime:
 
 
 def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
-    from upkeep.schedule_commands import time_of
+    from upkeep.cli.schedule import time_of
 
     return time_of(text, zone, option)
 
