@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 
 NAME = "foreign.example"
 WAITS = {"timeout_seconds": 0.05, "tries": 1}

@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import to_wire
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, payload
 from upkeep.judging.check import load
 from upkeep.judging.entries import split, validate

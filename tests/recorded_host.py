@@ -6,7 +6,7 @@ import fnmatch
 import io
 from typing import IO
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 
 
 class RecordedHost(Host):

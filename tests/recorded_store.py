@@ -18,7 +18,7 @@ from typing import Any
 
 from service.postgres import Postgres, program
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked_value
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked_value
 from upkeep.rules.completion import COUNTS
 from upkeep.rules.reviews import standing
 from upkeep.services.completion import completion

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.model.answer import Observed, Outcome, Seen
 from upkeep.model.verdicts import Measure, Result, Severity, Status
 from upkeep.view.model import HostInRun, RunSummary, Tally

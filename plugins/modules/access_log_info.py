@@ -105,12 +105,12 @@ observations:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.access_log import (
     ARGUMENTS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import to_wire
 
 
 def main() -> None:

@@ -100,13 +100,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._retention import (
     ARGUMENTS,
     RefusedError,
     carry_out,
     plan,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.times import iso
+from ansible_collections.astral.upkeep.plugins.module_utils.host.times import iso
 
 
 def main() -> None:

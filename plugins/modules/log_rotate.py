@@ -108,8 +108,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.rotation import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.rotation import (
     Rotation,
     RotationError,
 )

@@ -54,12 +54,12 @@ observations:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.package_updates import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts.package_updates import (
     ARGUMENTS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import to_wire
 
 
 def main() -> None:

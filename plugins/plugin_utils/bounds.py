@@ -15,7 +15,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     ERROR_LIMIT_CHARACTERS,
     readable,
 )

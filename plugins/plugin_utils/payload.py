@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils import program
+from ansible_collections.astral.upkeep.plugins.module_utils.host import program
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds
 
 SHARED = "ansible_collections.astral.upkeep.plugins.module_utils"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils import urls
+from ansible_collections.astral.upkeep.plugins.module_utils.host import urls
 
 HIDDEN = "********"
 SHORTEST = 4

@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
+from ansible_collections.astral.upkeep.plugins.module_utils.host.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import ANSWER_LIMIT_BYTES
 
 try:

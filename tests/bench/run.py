@@ -33,8 +33,8 @@ from dateutil.rrule import rrulestr  # noqa: E402
 from lab.fleet import Fleet, Host  # noqa: E402
 from lab.site import ssh_arguments, write_site  # noqa: E402
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log  # noqa: E402
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host as RealHost  # noqa: E402
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log  # noqa: E402
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host as RealHost  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport  # noqa: E402
 from upkeep.judging import entries  # noqa: E402
 from upkeep.judging.check import load  # noqa: E402

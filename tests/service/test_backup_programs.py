@@ -16,9 +16,9 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from service.postgres import Postgres, program
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import backups
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 
 
 def needs(*programs: str) -> None:

@@ -20,9 +20,9 @@ import psutil
 import pytest
 from patience import PATIENCE_SECONDS, eventually
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import databases
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import databases
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.databases import database_connect, database_pool
 from upkeep.model.verdicts import Severity, Status, Verdict
 

@@ -24,8 +24,8 @@ import pytest
 from patience import PATIENCE_SECONDS
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.web import response_time, site_errors
 from upkeep.model.verdicts import Status
 

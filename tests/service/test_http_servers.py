@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import pytest
 from made_certificates import make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import http_health, services
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import http_health, services
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Severity, Status, Verdict
 

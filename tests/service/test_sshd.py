@@ -18,11 +18,11 @@ import paramiko
 import pytest
 from patience import PATIENCE_SECONDS
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins.auth_log import (
     ARGUMENTS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 SSHD = """
 Port {port}

@@ -16,7 +16,7 @@ from sqlalchemy import String, Text, cast, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from store_samples import NOW, SITE, begun, result
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.judge import evidence_hash
 from upkeep.model import stored_text
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen

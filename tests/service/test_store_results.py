@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import Connection, Table, event, func, insert, select, text
 from store_samples import NOW, SITE, answer, begun, result
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Observed, Outcome, Seen
 from upkeep.model.errors import StoreError

@@ -23,12 +23,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from made_certificates import Made, make
 from patience import PATIENCE_SECONDS
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.certificates import (
     ARGUMENTS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge
 from upkeep.model.answer import Due, Request, Seen
@@ -322,7 +322,7 @@ def test_a_server_with_two_kinds_of_keys_shows_both(
 ) -> None:
     if old_python:
         monkeypatch.setattr(
-            "ansible_collections.astral.upkeep.plugins.module_utils.tls_servers.peer_chain",
+            "ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._servers.peer_chain",
             first_only,
         )
     root = authority("Root")

@@ -21,13 +21,13 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from made_certificates import Made, make
 from patience import PATIENCE_SECONDS
 
-from ansible_collections.astral.upkeep.plugins.module_utils import connect
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.certificates import (
     ARGUMENTS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host import connect
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Status, Verdict
 
@@ -236,7 +236,7 @@ def test_a_python_that_shows_the_first_certificate_only_leaves_the_rest_to_opens
         return [secured.getpeercert(binary_form=True)], False
 
     monkeypatch.setattr(
-        "ansible_collections.astral.upkeep.plugins.module_utils.tls_servers.peer_chain",
+        "ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._servers.peer_chain",
         first_only,
     )
     place = f"whole.example.org@127.0.0.1:{web.port}"

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from patience import PATIENCE_SECONDS, eventually
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.access_log import (
     ARGUMENTS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 NGINX = """
 daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1; events {{ }}

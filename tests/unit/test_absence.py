@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import DECLARED, Absence, Check, Meaning, gone, load, resolves
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json

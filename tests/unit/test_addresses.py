@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.addresses import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses import (
     ANY,
     HERE,
     METADATA,

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import Line, parse_line
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import (
+    Line,
+    parse_line,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import (
     HARMLESS,
     Event,
     parse_event,

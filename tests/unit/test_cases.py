@@ -18,7 +18,7 @@ import yaml
 from judged import judged
 from rooted_host import RootedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Ran
 from upkeep.model.verdicts import Result, Status
 
 FOLDER = Path(__file__).parent / "recorded" / "cases"

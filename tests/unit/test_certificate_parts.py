@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from made_certificates import BEGINS, Made, make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates import _der
 from upkeep.checks.certificates._issuers import canonical, issued, signed
 from upkeep.checks.certificates._x509 import CertificateError, extension, load

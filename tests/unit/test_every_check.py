@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import CONNECTION, Check, load
 from upkeep.judging.entries import make_limits

@@ -20,8 +20,8 @@ import yaml
 from foreign import CONTENTS, THINGS, ForeignHost, declared, lacks, make, places
 from judged import judged_all
 
-from ansible_collections.astral.upkeep.plugins.module_utils import children
-from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host import children
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Result, Status

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
     READ_LIMIT_BYTES,
     Host,
     HostError,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import CONNECTION, Check, load
 from upkeep.judging.judge import _settled as settled
 from upkeep.judging.judge import judge_again, judge_answer, unseen, with_next_steps

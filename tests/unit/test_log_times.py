@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils import log_times
-from ansible_collections.astral.upkeep.plugins.module_utils.log_times import (
+from ansible_collections.astral.upkeep.plugins.module_utils.log import times
+from ansible_collections.astral.upkeep.plugins.module_utils.log.times import (
     clf_time,
     parse_offset,
     syslog_time,
@@ -79,8 +79,8 @@ def test_what_is_no_time_is_none(text: str) -> None:
 
 
 def test_a_time_without_zone_is_in_the_hosts_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    log_times._epoch.cache_clear()
-    log_times._yearless.cache_clear()
+    times._epoch.cache_clear()
+    times._yearless.cache_clear()
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:

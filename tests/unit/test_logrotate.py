@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._logrotate import (
     Config,
     archive_pattern,
     is_taboo,
@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import (
     parse_state,
     takes,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.rotation import merged
+from ansible_collections.astral.upkeep.plugins.module_utils.jobs.rotation import merged
 
 HEAD = "logrotate state -- version 2\n"
 NGINX = """

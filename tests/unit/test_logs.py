@@ -16,10 +16,10 @@ from typing import IO
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils import logs
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.log_times import syslog_time
-from ansible_collections.astral.upkeep.plugins.module_utils.logs import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.log import window as logs
+from ansible_collections.astral.upkeep.plugins.module_utils.log.times import syslog_time
+from ansible_collections.astral.upkeep.plugins.module_utils.log.window import (
     LINE_LIMIT_BYTES,
     TEXT_END_BYTES,
     LogWindow,

@@ -10,9 +10,10 @@ from types import ModuleType
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils import logs
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins import auth_log
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.log import window
 from upkeep.checks.logins import failed_logins
 from upkeep.checks.web import site_errors
 from upkeep.model import remedies
@@ -22,7 +23,7 @@ from upkeep.model.verdicts import Severity, Status
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four logs, of which three are read."""
-    monkeypatch.setattr(logs, "LOGS_LIMIT", 3)
+    monkeypatch.setattr(window, "LOGS_LIMIT", 3)
     for name in "abcd":
         (tmp_path / f"{name}.log").write_text("")
     return tmp_path
@@ -45,7 +46,7 @@ def test_a_list_that_is_cut_is_an_error(folder: Path) -> None:
     ],
 )
 def test_the_logs_of_a_pattern(folder: Path, pattern: str, names: str, problem: str) -> None:
-    found, said = logs.logs_of(f"{folder}/{pattern}", Host())
+    found, said = window.logs_of(f"{folder}/{pattern}", Host())
 
     assert found == [f"{folder}/{name}.log" for name in names]
     assert said.endswith(problem)

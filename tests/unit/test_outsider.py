@@ -20,9 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils import logs
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log, auth_log
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins import auth_log
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.log import window
 from upkeep.checks.logins import brute_force, failed_logins, login_after_failures, password_spraying
 from upkeep.checks.web import response_time, site_errors
 from upkeep.model.verdicts import Status, Verdict
@@ -477,7 +478,7 @@ def test_a_flood_of_connections_pushes_nothing_out_and_blinds_nothing(
     name: str, logger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty times as much as may be read follows what matters."""
-    monkeypatch.setattr(logs, "CHUNK_BYTES", 1_024)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 1_024)
     check, failing = AUTH_CHECKS[name]
     flood = [
         (NOW - 4 + n / 500, "sshd[5]", f"Connection closed by 203.0.113.9 port {n} [preauth]")
@@ -496,7 +497,7 @@ def test_a_flood_of_connections_pushes_nothing_out_and_blinds_nothing(
 def test_a_flood_of_requests_pushes_no_errors_out(
     logger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "CHUNK_BYTES", 1_024)
+    monkeypatch.setattr(window, "CHUNK_BYTES", 1_024)
     write = ACCESS[logger]
     flood = [Ask(NOW - 4 + n / 500) for n in range(1_000)]
     for base, status in ((slow(0.01, errors=8), Status.FAIL), (slow(0.01), Status.PASS)):

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from pasted import problems
 
-from ansible_collections.astral.upkeep.plugins.module_utils import host
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, not_seen
+from ansible_collections.astral.upkeep.plugins.module_utils.host import host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
+    Observation,
+    not_seen,
+)
 from upkeep.judging.check import Check, load
 from upkeep.judging.entries import make_limits
 from upkeep.judging.judge import judge

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log
-from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._request_times import Open
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.web import response_time
 from upkeep.model.verdicts import Status, Verdict
 

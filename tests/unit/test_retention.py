@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.retention import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._retention import (
     ARGUMENTS,
     RefusedError,
     carry_out,

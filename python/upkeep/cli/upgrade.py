@@ -6,7 +6,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.model import clock

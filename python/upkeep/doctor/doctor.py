@@ -24,7 +24,7 @@ from typing import Any
 
 import paramiko
 
-from ansible_collections.astral.upkeep.plugins.module_utils.program import mark
+from ansible_collections.astral.upkeep.plugins.module_utils.host.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 from upkeep.doctor.connections import Way, WayError, read_defaults, read_way
 from upkeep.doctor.login import LoginError, Session, login, reason

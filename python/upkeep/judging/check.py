@@ -11,7 +11,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.model.verdicts import Kind, Verdict
 
 CONNECTION = "connection"

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import CONNECTION, Check
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
     bytes_of,
     from_wire,

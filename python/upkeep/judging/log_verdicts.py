@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 USED_WITHIN = timedelta(days=7)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     Observation,
     from_wire,
     to_wire,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 
 INTERRUPTED = 130
 """The exit status of what Ctrl-C or SIGTERM has ended."""

@@ -8,7 +8,7 @@ import math
 import re
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked, masked_deep
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked, masked_deep
 
 LIMIT_CHARACTERS = 4_000
 # PostgreSQL takes no NUL; the other controls are of no use to a reader and of much to an attacker.

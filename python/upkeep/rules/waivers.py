@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.judging.judge import with_next_steps
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ansible_collections.astral.upkeep.plugins.module_utils import program
+from ansible_collections.astral.upkeep.plugins.module_utils.host import program
 from upkeep.model.errors import RunError
 from upkeep.run import events
 from upkeep.run.events import Ears

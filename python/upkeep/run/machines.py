@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.addresses import is_address
+from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses import is_address
 from upkeep.doctor.connections import LOCAL, Said, WayError
 from upkeep.system import child
 

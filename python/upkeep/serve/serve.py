@@ -26,14 +26,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ansible_collections.astral.upkeep.plugins.module_utils.addresses import ANY, refused
-from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses import ANY, refused
+from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import (
     NoAnswerError,
     client_context,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import masked
-from ansible_collections.astral.upkeep.plugins.module_utils.web import Ask, fetch
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.http import Ask, fetch
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.services.signing_key import load_installation

@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, select, update
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import CONNECTION
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model import clock

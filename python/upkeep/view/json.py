@@ -11,7 +11,7 @@ from enum import Enum
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import readable
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import readable
 from upkeep.model.answer import Outcome, result_to_json
 from upkeep.model.verdicts import Result, Severity
 from upkeep.view import exit_status

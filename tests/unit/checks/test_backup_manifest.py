@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.backups.backup_manifest import Params, judge
 from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made_certificates import BEGINS, Made, make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import AUTHORITY, BUNDLE
 from upkeep.checks.certificates.certificate_expiry import ABOVE, BUNDLED, Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown

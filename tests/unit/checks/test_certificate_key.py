@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from made_certificates import BEGINS, make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import LEAF
 from upkeep.checks.certificates._x509 import public_key_der
 from upkeep.checks.certificates.certificate_key import FIRST, Params, judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from made_certificates import BEGINS, make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._x509 import is_for
 from upkeep.checks.certificates.certificate_name import Params, judge
 from upkeep.model.verdicts import Severity, Status, failed, passed

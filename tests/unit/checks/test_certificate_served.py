@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from made_certificates import BEGINS, make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates.certificate_served import Params, judge
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 

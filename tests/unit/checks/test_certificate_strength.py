@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ObjectIdentifier
 from made_certificates import BEGINS, Made, make
 
-from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._files import (
     read_certificates,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import leaves
 from upkeep.checks.certificates.certificate_strength import Params, judge
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown

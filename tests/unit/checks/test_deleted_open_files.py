@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.logs.deleted_open_files import Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.hosts.failed_units import Params, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 

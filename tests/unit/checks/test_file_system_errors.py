@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.hosts.file_system_errors import Params, judge
 from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
 

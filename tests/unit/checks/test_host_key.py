@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.hosts.host_key import Params, judge
 from upkeep.judging.check import CONNECTION, load
 from upkeep.judging.entries import ParameterError, find

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.web.response_time import ADD_TIMES, DECIDED_BY, Params, judge
 from upkeep.judging.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
 from upkeep.model.verdicts import (

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.access_log import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._request_times import Open
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.access_log import (
     ARGUMENTS,
     Parser,
     gather,
     route_of,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.log_times import clf_time
-from ansible_collections.astral.upkeep.plugins.module_utils.request_times import Open
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation, to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.log.times import clf_time
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "access_log"
 NOW = calendar.timegm((2026, 11, 23, 8, 32, 0))

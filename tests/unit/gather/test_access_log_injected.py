@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import access_log
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
 
 NOW = 1_795_422_720.0
 NEW = "2026-11-23T08:31:06Z"

@@ -14,20 +14,22 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_attempts import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._attempts import (
     Attempts,
     hours,
     most_in_an_hour,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_lines import parse_line
-from ansible_collections.astral.upkeep.plugins.module_utils.auth_messages import parse_event
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import parse_line
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import (
+    parse_event,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins.auth_log import (
     ARGUMENTS,
     JOURNAL_FIELDS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation, to_wire
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation, to_wire
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "auth_log"
 NOW = calendar.timegm((2026, 11, 23, 8, 30, 0))

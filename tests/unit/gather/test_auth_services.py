@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.auth_log import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins.auth_log import (
     ARGUMENTS,
     WORDS,
     gather,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.logins import brute_force, failed_logins, login_after_failures, password_spraying
 from upkeep.model.verdicts import Status
 

@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.astral.upkeep.plugins.module_utils.archives import escapes, listed_hash
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import backups
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups import backups
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.backups._archives import (
+    escapes,
+    listed_hash,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 
 NOISE = os.urandom(50_000)
 DUMP = (

@@ -10,11 +10,18 @@ import pytest
 from made_certificates import BEGINS, make
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._files import (
     parse_verify,
     read_certificates,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._sites import (
+    apache_sites,
+    find_sites,
+    nginx_sites,
+    parse_apache,
+    parse_nginx,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.certificates import (
     ARGUMENTS,
     Wanted,
     declared,
@@ -22,14 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates 
     gather,
     parse_endpoint,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError, Ran
-from ansible_collections.astral.upkeep.plugins.module_utils.tls_sites import (
-    apache_sites,
-    find_sites,
-    nginx_sites,
-    parse_apache,
-    parse_nginx,
-)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError, Ran
 from upkeep.judging.check import load
 from upkeep.model.verdicts import Status
 

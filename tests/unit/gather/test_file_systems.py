@@ -13,14 +13,14 @@ import pytest
 from patience import PATIENCE_SECONDS
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import file_systems
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.file_systems import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts import file_systems
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts.file_systems import (
     choose,
     gather,
     parse_mountinfo,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Whole
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Whole
 
 MOUNTINFO = (Path(__file__).parents[1] / "recorded/file_systems/mountinfo.txt").read_text()
 DEFAULTS: dict[str, Any] = {

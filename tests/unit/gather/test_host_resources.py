@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.host_resources import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts.host_resources import (
     gather,
     parse_meminfo,
     parse_pressure,

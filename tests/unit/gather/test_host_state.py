@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts import (
     clock,
     oom_kills,
     package_updates,
     systemd_units,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import HostError, Ran
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 

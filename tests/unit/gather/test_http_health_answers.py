@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.http_health import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.http_health import (
     UnreadableError,
     _raw,
     components,
     find,
     parse_json,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import labels, masked_value
-from ansible_collections.astral.upkeep.plugins.module_utils.web import Answer, split_url
+from ansible_collections.astral.upkeep.plugins.module_utils.host.http import Answer, split_url
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked_value
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from typing import IO
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.boot_loader import next_kernel
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import reboot
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts import reboot
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts._boot_loader import (
+    next_kernel,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 from upkeep.checks.hosts.reboot_pending import Params, judge
 
 RECORDED = Path(__file__).parents[1] / "recorded/reboot"

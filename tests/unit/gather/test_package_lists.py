@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather import package_updates
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host, HostError, Ran
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts import package_updates
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
 from upkeep.checks.hosts.security_updates import Params, judge
 from upkeep.model.verdicts import Status, Verdict
 

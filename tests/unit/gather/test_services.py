@@ -9,19 +9,19 @@ import threading
 import pytest
 from patience import PATIENCE_SECONDS
 
-from ansible_collections.astral.upkeep.plugins.module_utils.connect import (
-    NoAnswerError,
-    side_by_side,
-    split_place,
-)
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.services import (
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.services import (
     ARGUMENTS,
     encode_question,
     gather,
     parse_answer,
     parse_dns,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import (
+    NoAnswerError,
+    side_by_side,
+    split_place,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from store_samples import begun
 
 from ansible_collections.astral.upkeep.plugins.action import observe
-from ansible_collections.astral.upkeep.plugins.module_utils.program import framed, mark
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.program import framed, mark
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds, transport
 from upkeep.judging.check import Check
 from upkeep.judging.judge import EVERYTHING

@@ -16,7 +16,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from patience import PATIENCE_SECONDS
 
-from ansible_collections.astral.upkeep.plugins.module_utils.program import framed, mark
+from ansible_collections.astral.upkeep.plugins.module_utils.host.program import framed, mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import transport
 
 NONCE, OTHER = "0123456789abcdef" * 2, "f" * 32

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import (
     labels,
     masked,
     masked_deep,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after, quote
 from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown

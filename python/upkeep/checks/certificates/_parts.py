@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._issuers import is_named_issuer, is_self_issued, issued
 from upkeep.checks.certificates._x509 import (
     MOST_CERTIFICATES,

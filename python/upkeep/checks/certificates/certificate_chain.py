@@ -17,8 +17,10 @@ from typing import Any
 
 from cryptography import x509
 
-from ansible_collections.astral.upkeep.plugins.module_utils.certificate_files import ROOT_UNKNOWN
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._files import (
+    ROOT_UNKNOWN,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._issuers import (
     is_named_issuer,
     is_self_issued,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.checks.certificates._x509 import Validity, load, validity
 from upkeep.judging.check import Check, gone

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import judge_parts, leaves
 from upkeep.checks.certificates._x509 import is_for, load, names
 from upkeep.judging.check import Check, gone

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed

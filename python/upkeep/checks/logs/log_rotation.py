@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.logrotate import PERIOD_SECONDS
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._logrotate import (
+    PERIOD_SECONDS,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone, resolves
 from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
 

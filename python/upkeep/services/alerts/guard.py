@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from ansible_collections.astral.upkeep.plugins.module_utils import addresses
+from ansible_collections.astral.upkeep.plugins.module_utils.host import addresses
 
 WATCHED = ("socket.connect", "socket.sendto", "socket.sendmsg")
 

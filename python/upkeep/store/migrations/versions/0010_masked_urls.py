@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import sqlalchemy as sa
 from alembic import op
 
-from ansible_collections.astral.upkeep.plugins.module_utils.urls import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import (
     labels,
     masked,
     masked_deep,
