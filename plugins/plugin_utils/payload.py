@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import base64
 import json
-import pkgutil
 import zlib
 from collections import Counter
 from collections.abc import Sequence, Set
@@ -21,7 +20,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import program
 from ansible_collections.astral.upkeep.plugins.plugin_utils import bounds
 
 SHARED = "ansible_collections.astral.upkeep.plugins.module_utils"
-FOLDER = Path(program.__file__).parent
+PROGRAM = "host.program"
+FOLDER = Path(program.__file__).parents[1]
 GATHER_TIMEOUT_SECONDS = 30
 """Of a gather that has no TIMEOUT_SECONDS of its own."""
 GATHER_LIMIT_BYTES = 600_000
@@ -45,19 +45,28 @@ class Finder:
             source = zlib.decompress(base64.b64decode(SOURCES[name]))
             exec(compile(source, "upkeep:" + name, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder())
-from {shared}.program import main
+from {shared}.host.program import main
 main(json.loads({plan}))
 """
 
 
 @cache
 def gathers() -> dict[str, Any]:
-    """Return the modules of all gathers there are, by name; their ARGUMENTS say what a site may ask."""
-    package = FOLDER / "gather"
-    return {
-        found.name: import_module(f"{SHARED}.gather.{found.name}")
-        for found in pkgutil.iter_modules([str(package)])
-    }
+    """Return the modules of all gathers there are, by name; their ARGUMENTS say what a site may ask.
+
+    A gather is a file in a family's folder; what begins with _ helps its family.
+    """
+    found = {}
+    for path in sorted(FOLDER.glob("gather/*/[!_]*.py")):
+        if path.stem in found:
+            raise ImportError(f"two gathers are called {path.stem}; one of them is {path}")
+        found[path.stem] = import_module(f"{SHARED}.gather.{path.parent.name}.{path.stem}")
+    return found
+
+
+def _file(gather: str) -> str:
+    """Return the gather's shared file, as a dotted name."""
+    return str(gathers()[gather].__name__.removeprefix(f"{SHARED}."))
 
 
 @cache
@@ -98,7 +107,7 @@ def _bare(source: str, nodes: list[ast.AST]) -> str:
 def prepare() -> None:
     """Read and pack all there is, so that processes forked later need not."""
     for name in gathers():
-        _closure(frozenset({f"gather.{name}", "program"}))
+        _closure(frozenset({_file(name), PROGRAM}))
 
 
 @cache
@@ -115,8 +124,8 @@ def _closure(names: frozenset[str]) -> frozenset[str]:
 
 def _shared(gathers: Set[str]) -> list[str]:
     """Return what more than one of the gathers imports, but for what the program imports itself."""
-    times = Counter(name for one in gathers for name in _closure(frozenset({f"gather.{one}"})))
-    own = _closure(frozenset({"program"}))
+    times = Counter(name for one in gathers for name in _closure(frozenset({_file(one)})))
+    own = _closure(frozenset({PROGRAM}))
     return sorted(
         f"{SHARED}.{name}" for name, count in times.items() if count > 1 and name not in own
     )
@@ -140,7 +149,7 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, n
         "limit_bytes": bounds.ANSWER_LIMIT_BYTES,
         "requests": [
             {
-                "gather": name,
+                "module": f"{SHARED}.{_file(name)}",
                 "params": params,
                 "timeout_seconds": min(
                     getattr(gathers()[name], "TIMEOUT_SECONDS", GATHER_TIMEOUT_SECONDS),
@@ -151,7 +160,7 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, n
             for name, params in requests
         ],
     }
-    needed = _closure(frozenset({"program", *(f"gather.{name}" for name, _params in requests)}))
+    needed = _closure(frozenset({PROGRAM, *(_file(name) for name, _params in requests)}))
     sources = {f"{SHARED}.{name}": _packed(name)[0] for name in sorted(needed)}
     text = BOOT.format(
         sources=json.dumps(sources, indent=0), shared=SHARED, plan=repr(json.dumps(plan))

@@ -33,8 +33,8 @@ RESTORE = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from upkeep import signatures
-    from upkeep.store import backup
+    from upkeep.rules import signatures
+    from upkeep.store.engine import backup
     from service.test_backup import ACT
 
     moment, whole = sys.argv[3], backup._copy_pages

@@ -177,7 +177,7 @@ def test_a_signal_is_for_the_process_that_was_meant_not_for_its_number(mark: str
 
 ORPHANED = """\
 import os, subprocess, sys, time
-from upkeep import child
+from upkeep.system import child
 before = subprocess.Popen(["sleep", "3600"], start_new_session=True)
 child.adopt()
 own = subprocess.Popen(["sleep", "3600"])

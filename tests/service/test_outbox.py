@@ -264,8 +264,8 @@ KILLED = textwrap.dedent(
     """
     import os, signal, sys
     from alert_samples import site
-    from upkeep import clock
-    from upkeep.alerts.outbox import Sender
+    from upkeep.model import clock
+    from upkeep.services.alerts.sender import Sender
     from upkeep.store import open_store, outbox
 
     def die(*_arguments):
@@ -332,7 +332,7 @@ EACH_BY_A_FORK = textwrap.dedent(
     """
     import io, json, os, sys
     import apprise
-    from upkeep.alerts import deliver
+    from upkeep.services.alerts import deliver
 
     apprise.Apprise.instantiate("json://127.0.0.1")
     for order in json.load(sys.stdin):
@@ -389,7 +389,7 @@ def test_60_an_address_of_no_person_is_refused() -> None:
 OWN = textwrap.dedent(
     """
     import json, socket, subprocess, sys
-    from upkeep.alerts import guard
+    from upkeep.services.alerts import guard
 
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for place, length in (("10.7.7.7", "32"), ("203.0.113.7", "32"), ("fd12::7", "128")):

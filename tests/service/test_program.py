@@ -24,7 +24,7 @@ NONCE = transport.new_nonce()
 HEAD = """
 from __future__ import annotations
 import os, subprocess, sys, time
-from ansible_collections.astral.upkeep.plugins.module_utils.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 """
 
 
@@ -38,8 +38,11 @@ class Programs:
     def add(self, name: str, body: str, timeout_seconds: float = 5000, **constants: int) -> None:
         lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
         text = f"{HEAD}\ndef gather(params, host):\n{lines}"
-        (self.folder / "gather" / f"{name}.py").write_text(text)
-        self.gathers[name] = SimpleNamespace(TIMEOUT_SECONDS=timeout_seconds, **constants)
+        (self.folder / "gather" / "tried" / f"{name}.py").write_text(text)
+        module = f"{payload.SHARED}.gather.tried.{name}"
+        self.gathers[name] = SimpleNamespace(
+            __name__=module, TIMEOUT_SECONDS=timeout_seconds, **constants
+        )
 
     def build(self, *names: str, deadline_seconds: float = 5000, **params: Any) -> bytes:
         return payload.build([(name, params) for name in names], deadline_seconds, NONCE)
@@ -70,6 +73,7 @@ class Programs:
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     folder = tmp_path / "module_utils"
     shutil.copytree(payload.FOLDER, folder)
+    (folder / "gather" / "tried").mkdir()
     made = Programs(folder)
     monkeypatch.setattr(payload, "FOLDER", folder)
     monkeypatch.setattr(payload, "gathers", lambda: made.gathers)

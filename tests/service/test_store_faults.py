@@ -44,8 +44,8 @@ WRITE = textwrap.dedent(
     from sqlalchemy import event
     from store_samples import answer, begun, result
     from upkeep.store import open_store, runs
-    from upkeep.store.observed import add_host
-    from upkeep.verdicts import Severity
+    from upkeep.store.answers import add_host
+    from upkeep.model.verdicts import Severity
 
     store = open_store(sys.argv[1])
     left = int(sys.argv[2])

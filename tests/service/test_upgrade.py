@@ -420,7 +420,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(old_url: str, tmp_
 KILLED_WITH_A_COPY = """
 import os, signal, sys
 from pathlib import Path
-from upkeep.store import trial
+from upkeep.store.engine import trial
 with trial.copy_of(sys.argv[1], Path(sys.argv[2])):
     os.kill(os.getpid(), signal.SIGKILL)
 """

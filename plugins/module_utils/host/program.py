@@ -32,7 +32,6 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
     to_wire,
 )
 
-GATHERS = "ansible_collections.astral.upkeep.plugins.module_utils.gather."
 AT_ONCE = 8
 POLL_SECONDS = 0.5
 ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -181,7 +180,7 @@ def _be_gather(request: dict[str, Any], writer: int) -> NoReturn:
         signal.alarm(int(request["timeout_seconds"]) + 2)
         part: dict[str, Any] = {"observations": [], "error": ""}
         try:
-            module = importlib.import_module(GATHERS + request["gather"])
+            module = importlib.import_module(request["module"])
             seen = module.gather(request["params"], Host())
             part["observations"] = [to_wire(observation) for observation in seen]
             if isinstance(seen, Whole):

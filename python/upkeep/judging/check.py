@@ -95,12 +95,15 @@ class Check:
 
 @cache
 def load() -> Mapping[str, Check]:
-    """Return every check there is, by id."""
+    """Return every check there is, by id: the files in the families' folders; what begins with _ is no check."""
     package = importlib.import_module("upkeep.checks")
     checks = {}
-    for found in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"upkeep.checks.{found.name}")
-        checks[found.name] = replace(
-            module.CHECK, id=found.name, description=(module.__doc__ or "").strip()
-        )
-    return checks
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        name = found.name.rpartition(".")[2]
+        if found.ispkg or name.startswith("_"):
+            continue
+        module = importlib.import_module(found.name)
+        if name in checks:
+            raise ImportError(f"two checks are called {name}; one of them is {module.__file__}")
+        checks[name] = replace(module.CHECK, id=name, description=(module.__doc__ or "").strip())
+    return dict(sorted(checks.items()))

@@ -27,8 +27,8 @@ EVENT_LIMIT_CHARACTERS = 64_000_000
 POLL_SECONDS = 0.5
 MARK = "AWX_ISOLATED_DATA_DIR"
 """What ansible-runner tells Ansible, and Ansible all that it starts: whose they are."""
-CALLBACKS = Path(__file__).parent / "data" / "callback"
-LIST_HOSTS = Path(__file__).parent / "data" / "list_hosts.py"
+CALLBACKS = Path(__file__).parent / "callback"
+LIST_HOSTS = Path(__file__).parent / "list_hosts.py"
 LAST_CHARACTERS = 500
 
 
@@ -300,7 +300,7 @@ def _forget_command(status: Mapping[str, Any], runner_config: Any) -> None:
 def _environment(order: Order, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of Ansible: the user's own settings stay, ours are what a run relies on."""
     inherited = os.environ if inherited is None else inherited
-    collections = str(Path(program.__file__).parents[5])
+    collections = str(Path(program.__file__).parents[6])
     other = inherited.get("ANSIBLE_COLLECTIONS_PATH", "")
     ours = {
         "PATH": os.pathsep.join(

@@ -10,7 +10,7 @@ from typing import Any
 from upkeep.model.errors import UsageError
 from upkeep.site.schedule_file import Schedule
 
-EXAMPLE = Path(__file__).parent / "data" / "example"
+EXAMPLE = Path(__file__).parents[1] / "data" / "example"
 SCHEMA = "schedule.schema.json"
 
 

@@ -25,7 +25,7 @@ from upkeep.site.yaml_file import load as load_yaml
 JOBS = "upkeep_jobs"
 READ = (JOBS, "upkeep_environment", "upkeep_host_timeout_seconds", "upkeep_at_once")
 LIKENESS = 0.8
-EMBEDDED = Path(__file__).parent / "data" / "local"
+EMBEDDED = Path(__file__).parents[1] / "data" / "local"
 SCHEDULE = "schedule.yml"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -26,11 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeEngine
 
-from upkeep.store import VERSION_TABLE, revisions, upgrade
+from upkeep.store import MIGRATIONS, VERSION_TABLE, revisions, upgrade
 from upkeep.store.engine.engines import SCHEMA
 from upkeep.store.tables import Moment, metadata
 
-GUARDS = Path(__file__).parent / "migrations" / "postgresql_guards.txt"
+GUARDS = MIGRATIONS / "postgresql_guards.txt"
 """What the migrations make in PostgreSQL beside tables; a test compares it with a server."""
 
 
