@@ -14,6 +14,7 @@ from cheap_passwords import PASSWORD, password_hash
 from store_samples import begun
 
 from upkeep.model.answer import Observed, Outcome
+from upkeep.model.occurrence import Occurrence
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Result
 from upkeep.rules.reviews import Form, Signature, Standing, Verdict, standing
@@ -26,7 +27,6 @@ from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
 from upkeep.store.answers import add_hosts
-from upkeep.store.occurrences import Occurrence
 
 __all__ = ["PASSWORD", "Reviewed", "password_hash", "write_site"]
 AFTER = timedelta(minutes=15)

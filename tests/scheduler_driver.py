@@ -17,12 +17,12 @@ from typing import Any
 
 from upkeep.model import clock
 from upkeep.model.answer import Observed, Outcome
+from upkeep.model.occurrence import Occurrence
 from upkeep.run import agent
 from upkeep.serve.scheduler import Scheduler
 from upkeep.site.site import Site
 from upkeep.store import occurrences, open_store, runs
 from upkeep.store.answers import add_hosts
-from upkeep.store.occurrences import Occurrence
 
 PR_SET_PDEATHSIG = 1
 

@@ -24,6 +24,7 @@ import warm
 from left_behind import words_of
 from patience import PATIENCE_SECONDS, eventually
 
+from upkeep.model import occurrence
 from upkeep.model.errors import ConfigurationError
 from upkeep.run import agent
 from upkeep.services.alerts import channels
@@ -459,9 +460,9 @@ def see_a_run_that_waits(mark: str, site: Path, store: Store) -> None:
     with store.begin() as db:
         holding = runs.start(db, agent.begun(holder, Path("/nonexistent"), now))
         assert not leases.take(db, key, ["here"], holding, now)
-        due = occurrences.New(
+        due = occurrence.New(
             site=key, schedule="change", due_at=now, begins_at=now, ends_by=now,
-            next_due_at=None, priority=1, kind=occurrences.DUE,
+            next_due_at=None, priority=1, kind=occurrence.DUE,
         )  # fmt: skip
         occurrences.make(db, [due])
         (waiting,) = occurrences.waiting(db, key, now)

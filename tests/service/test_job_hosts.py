@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import warm
 
-from upkeep.model import clock
+from upkeep.model import clock, occurrence
 from upkeep.site.site import key_of
 from upkeep.store import occurrences, open_store
 
@@ -260,14 +260,14 @@ def test_hosts_that_have_answered_a_job_before_owe_it_until_it_is_done(
 
     with closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store:
         with store.begin() as db:
-            occurrences.make(db, [occurrences.New(key, "job", due, due, end, None, owed=True)])
+            occurrences.make(db, [occurrence.New(key, "job", due, due, end, None, owed=True)])
         run(site, "job", "--for", due.isoformat(), faults={call: FAULTS["fails"]})
         assert worked(site) == set()
         with store.read() as db:
             one = occurrences.find(db, key, "job", due)
             owing = {each.host for each in occurrences.debts(db, key)}
         assert one is not None
-        assert one.state == occurrences.FAILED
+        assert one.state == occurrence.FAILED
         assert owing == ({"fixed"} if call == 1 else set(ALL))
 
         run(site, "job", "--limit", ",".join(sorted(owing)))

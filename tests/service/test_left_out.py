@@ -12,7 +12,7 @@ from command_runner import CliRunner, Result
 from store_samples import begun
 
 from upkeep.cli.main import cli
-from upkeep.model import clock
+from upkeep.model import clock, occurrence
 from upkeep.store import occurrences, open_store, runs
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -36,9 +36,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             run_id = runs.start(db, begun(minute, site=str(folder)))
             runs.finish(db, run_id, "done", "", begun(minute).started_at)
             due = now.replace(hour=0, minute=minute, second=0, microsecond=0)
-            made.append(occurrences.New(
+            made.append(occurrence.New(
                 site=str(folder), schedule="daily", due_at=due, begins_at=due, ends_by=due, next_due_at=None, priority=1,
-                state=occurrences.MISSED,
+                state=occurrence.MISSED,
             ))  # fmt: skip
         occurrences.make(db, made)
     return folder

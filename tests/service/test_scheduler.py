@@ -19,10 +19,11 @@ from jsonschema import validate
 from patience import PATIENCE_SECONDS
 from sqlalchemy import update
 
+from upkeep.model import occurrence
+from upkeep.model.occurrence import Occurrence
 from upkeep.serve.scheduler import Child, Scheduler
 from upkeep.site.site import Site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, tables
-from upkeep.store.occurrences import Occurrence
 
 CHILD = Path(__file__).parents[1] / "scheduled_run.py"
 Make = Callable[..., "Driven"]
@@ -398,7 +399,7 @@ def test_what_is_being_tried_is_not_tried_beside_that(driven: Make) -> None:
     hosts = ("web1", "web2", "web3")
     with one.store.begin() as db:
         for host in hosts:
-            debt = occurrences.Debt(key, "daily", host, due, None, "not seen", due)
+            debt = occurrence.Debt(key, "daily", host, due, None, "not seen", due)
             db.execute(tables.debt.insert().values(vars(debt)))
 
     for each in ("2099-06-10T02:30", "2099-06-10T02:41", "2099-06-10T02:52"):

@@ -26,7 +26,7 @@ from patience import PATIENCE_SECONDS, eventually
 from service.page import PASSWORD, Visitor, ask
 from sqlalchemy import select
 
-from upkeep.model import clock
+from upkeep.model import clock, occurrence
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.serve.requests import Requested
 from upkeep.serve.scheduler import Scheduler
@@ -414,7 +414,7 @@ def test_hosts_that_owe_catch_up_in_one_run_that_reaches_no_other(site: Path) ->
     with closing(stored(site)) as store:
         with store.begin() as db:
             for host in ("one", "two", "gone"):
-                debt = occurrences.Debt(str(site), "look", host, past, None, "not seen", past)
+                debt = occurrence.Debt(str(site), "look", host, past, None, "not seen", past)
                 db.execute(tables.debt.insert().values(vars(debt)))
 
         def paid() -> bool:
@@ -479,7 +479,7 @@ def test_a_run_of_the_schedule_may_end_after_the_program_was_asked_to(site: Path
         store = stored(site)
         key = str(site.absolute())
         until = time.monotonic() + PATIENCE_SECONDS
-        found: list[occurrences.Occurrence] = []
+        found: list[occurrence.Occurrence] = []
         while not found:
             assert time.monotonic() < until
             time.sleep(0.2)

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from store_samples import NOW, SITE, answer, begun, result
 
 from upkeep.judging.judge import evidence_hash
+from upkeep.model import occurrence
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, findings, occurrences, open_store, runs, tables
@@ -49,9 +50,9 @@ def run_on(
     return run_id
 
 
-def due(day: float, state: str) -> occurrences.New:
+def due(day: float, state: str) -> occurrence.New:
     at = NOW + timedelta(days=day)
-    return occurrences.New("s", "daily", at, at, at, None, state=state)
+    return occurrence.New("s", "daily", at, at, at, None, state=state)
 
 
 def rows(store: Store) -> dict[str, int]:

@@ -14,7 +14,7 @@ from service.conftest import on_postgresql
 from service.test_scheduler import Driven, write
 from sqlalchemy import insert, select, text, update
 
-from upkeep.model import clock
+from upkeep.model import clock, occurrence
 from upkeep.model.clock import Sample, Witness
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
@@ -137,7 +137,7 @@ def test_what_waits_is_begun_while_time_stands_still(machine: Turned) -> None:
     machine.true += timedelta(seconds=30)
     machine.up += 30
     with machine.store.begin() as db:
-        one = occurrences.New(
+        one = occurrence.New(
             machine.scheduler.key, "often", machine.true, machine.true, machine.true + HOUR, None
         )
         occurrences.make(db, [one])
@@ -501,7 +501,7 @@ def test_a_session_of_a_clock_that_was_ahead_is_over(store: Store, ahead: timede
 def test_what_hosts_owe_is_tried_again_soon(machine: Turned, ahead: timedelta) -> None:
     at = machine.true
     key = machine.scheduler.key
-    debt = occurrences.Debt(key, "often", "web1", at, at + ahead + HOUR, "not seen", at + ahead)
+    debt = occurrence.Debt(key, "often", "web1", at, at + ahead + HOUR, "not seen", at + ahead)
     procedures = machine.scheduler.site.schedule.procedures
     procedures["often"] = procedures["often"].model_copy(update={"missed": "run"})
     with machine.store.begin() as db:
@@ -516,7 +516,7 @@ def test_what_was_struck_out_too_early_is_owed_again(machine: Turned) -> None:
     at, key = machine.true, machine.scheduler.key
     with machine.store.begin() as db:
         late = at + HOUR
-        one = occurrences.New(
+        one = occurrence.New(
             key, "often", at, late, late, late, kind="debt", host="web1", state="missed"
         )
         occurrences.make(db, [one])

@@ -27,6 +27,8 @@ from sqlalchemy import text
 from store_samples import result
 from without_words import take_words_away
 
+from upkeep.model import occurrence
+from upkeep.model.occurrence import New
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import signatures
 from upkeep.rules.completion import COUNTS, Completion
@@ -39,7 +41,6 @@ from upkeep.services.completion import completion
 from upkeep.services.reviews import Given
 from upkeep.services.verification import problems_of
 from upkeep.store import Store, files, findings, migrate, occurrences, open_store, records, reviews
-from upkeep.store.occurrences import New
 from upkeep.store.reviews import Kept
 
 pytestmark = pytest.mark.long
@@ -210,7 +211,7 @@ def all_day(site: Year) -> None:
     rows = []
     for due in due_times(timing, local("2026-12-31 23:59"), local("2027-12-31 23:59")):
         missed = begins <= due < ends
-        state = occurrences.MISSED if missed else occurrences.DONE
+        state = occurrence.MISSED if missed else occurrence.DONE
         cause = "no driver was there" if missed else ""
         rows.append(New(site.site.key, "all-day", due, due, due, None, state=state, cause=cause))
     for start in range(0, len(rows), 20_000):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from upkeep.model.errors import UsageError
+from upkeep.model.run_end import Reason
 from upkeep.rules.completion import (
     COUNTS,
     Count,
@@ -24,7 +25,6 @@ from upkeep.rules.completion import (
     review_kind,
 )
 from upkeep.rules.reviews import Standing, State, Verdict
-from upkeep.rules.run_end import Reason
 from upkeep.site.schedule_file import Schedule
 
 SCHEDULE = Schedule.model_validate(

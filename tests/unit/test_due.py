@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from upkeep.rules.run_end import Ending, Reason
+from upkeep.model.occurrence import Debt, Occurrence
+from upkeep.model.run_end import Ending, Reason
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import Decision, attempt, decide, occurrences_of, together
 from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
-from upkeep.store.occurrences import Debt, Occurrence
 
 
 def ended(state: str, cause: str, reason: Reason) -> Decision:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from upkeep.model.occurrence import Occurrence
 from upkeep.model.roles import Role
 from upkeep.rules.reviews import (
     Asked,
@@ -33,7 +34,6 @@ from upkeep.rules.reviews import (
 from upkeep.schedule.calendars import calendars_of
 from upkeep.services.schedule_lint import lint
 from upkeep.site.schedule_file import DAY, HOUR, Procedure, Review, Schedule
-from upkeep.store.occurrences import Occurrence
 
 ZONE = ZoneInfo("America/New_York")
 SCHEDULE = Schedule.model_validate(

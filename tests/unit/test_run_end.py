@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.rules.run_end import Ending, Reason, ending, kept, read
+from upkeep.model.run_end import Ending, Reason, ending, kept, read
 
 OLD = importlib.import_module("upkeep.store.migrations.versions.0014_reasons")
 MANY = [f"web{number}" for number in range(1, 8)]

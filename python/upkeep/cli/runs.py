@@ -20,7 +20,7 @@ from upkeep.judging.documentation import options_of
 from upkeep.judging.entries import ParameterError, nearest
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
-from upkeep.model import clock
+from upkeep.model import clock, occurrence
 from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
@@ -366,7 +366,7 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
         if found is None:
             raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
         by = f"by hand {os.getpid()}"
-        states = (occurrences.DUE, occurrences.MISSED, occurrences.SKIPPED, occurrences.FAILED)
+        states = (occurrence.DUE, occurrence.MISSED, occurrence.SKIPPED, occurrence.FAILED)
         if not occurrences.claim(db, found.id, by, clock.now(), states):
             raise UsageError(f"the occurrence of {due} is {found.state}", remedy=remedy)
         return found.id, by

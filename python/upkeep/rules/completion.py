@@ -14,11 +14,11 @@ from statistics import fmean
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
+from upkeep.model.run_end import Reason
 from upkeep.rules.reviews import Standing, Verdict
-from upkeep.rules.run_end import Reason
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import occurrences
 
 Count = Literal[
     "done", "partial", "late", "failed", "missed", "skipped", "signed", "overdue", "pending", "left_out"
@@ -214,31 +214,31 @@ def kind_of(those: Ended, *, as_then: bool = False) -> Count:
     as_then: as programs reckoned for which a gap of the schedule made each of its occurrences partial.
     """
     reasons = those.reasons if as_then else those.reasons - {Reason.LACKS}
-    if those.state in occurrences.OPEN:
+    if those.state in occurrence.OPEN:
         return "pending"
     if those.caught_up:
         return _of_catch_up(those.state)
-    if those.state == occurrences.SKIPPED and Reason.BLACKOUT in those.reasons:
+    if those.state == occurrence.SKIPPED and Reason.BLACKOUT in those.reasons:
         return "left_out"
-    if those.state == occurrences.PARTIAL and reasons == {Reason.LATE}:
+    if those.state == occurrence.PARTIAL and reasons == {Reason.LATE}:
         return "late"
-    if those.state == occurrences.PARTIAL and those.reasons and not reasons:
+    if those.state == occurrence.PARTIAL and those.reasons and not reasons:
         return "done"
     kinds: Mapping[str, Count] = {
-        occurrences.DONE: "done",
-        occurrences.PARTIAL: "partial",
-        occurrences.FAILED: "failed",
-        occurrences.MISSED: "missed",
-        occurrences.SKIPPED: "skipped",
+        occurrence.DONE: "done",
+        occurrence.PARTIAL: "partial",
+        occurrence.FAILED: "failed",
+        occurrence.MISSED: "missed",
+        occurrence.SKIPPED: "skipped",
     }
     return kinds[those.state]
 
 
 def _of_catch_up(state: str) -> Count:
     """Return what a due time counts as that was missed and caught up on: late, if it was."""
-    if state in (occurrences.DONE, occurrences.PARTIAL):
+    if state in (occurrence.DONE, occurrence.PARTIAL):
         return "late"
-    return "failed" if state == occurrences.FAILED else "missed"
+    return "failed" if state == occurrence.FAILED else "missed"
 
 
 def review_kind(review: Looked, now: datetime) -> Count:

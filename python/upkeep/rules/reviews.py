@@ -13,18 +13,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any
 
+from upkeep.model import occurrence
+from upkeep.model.occurrence import Occurrence
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
+from upkeep.model.run_end import Reason
 from upkeep.rules import actions
 from upkeep.rules.actions import Action
 from upkeep.rules.lacking import Lacking
 from upkeep.rules.review_chain import VERSION
-from upkeep.rules.run_end import Reason
 from upkeep.schedule.calendars import BusinessHours
 from upkeep.site.fields import within
 from upkeep.site.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
-from upkeep.store import occurrences
-from upkeep.store.occurrences import Occurrence
 
 ONE_DAY = timedelta(days=1)
 JUST_BEFORE = timedelta(microseconds=1)
@@ -173,17 +173,17 @@ def gap_of(those: Iterable[Occurrence], now: datetime, run_timeout_seconds: floa
     those: the occurrence and its catch-up, if there is one. None while a run may still bring evidence, and for what
     was skipped: then there is nothing to review.
     """
-    by_kind = {one.kind: one for one in those if one.kind != occurrences.DEBT}
-    last = by_kind.get(occurrences.CATCH_UP) or by_kind.get(occurrences.DUE)
-    if last is None or last.state == occurrences.SKIPPED:
+    by_kind = {one.kind: one for one in those if one.kind != occurrence.DEBT}
+    last = by_kind.get(occurrence.CATCH_UP) or by_kind.get(occurrence.DUE)
+    if last is None or last.state == occurrence.SKIPPED:
         return None
-    if last.state in occurrences.OPEN:
+    if last.state in occurrence.OPEN:
         if now < last.begins_at + timedelta(seconds=run_timeout_seconds):
             return None
         return (
             f"the run that collects the evidence has not ended within {within(run_timeout_seconds)}"
         )
-    if last.state == occurrences.MISSED:
+    if last.state == occurrence.MISSED:
         return f"nothing was collected: {last.cause}"
     # What came late is there all the same, and a gap of the schedule is told beside it.
     return "" if last.why and last.why <= {Reason.LATE, Reason.LACKS} else last.cause

@@ -27,10 +27,10 @@ from upkeep.judging.judge import with_next_steps
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
+from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
 from upkeep.rules.blindness import Look, look_of
 from upkeep.rules.refusals import SHOWN_REASONS, Refusals, without_results
-from upkeep.rules.run_end import Reason
 from upkeep.run import ansible, machines
 from upkeep.services import kept_files
 from upkeep.services.leftover import LeftOver

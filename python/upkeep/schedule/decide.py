@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from upkeep.model import occurrence
+from upkeep.model.occurrence import Debt, New, Occurrence
+from upkeep.model.run_end import Ending, Reason
 from upkeep.model.stored_text import LIMIT_CHARACTERS
-from upkeep.rules.run_end import Ending, Reason
 from upkeep.schedule.calendars import Calendars
 from upkeep.schedule.due_times import Timing, begins_at, due_times, next_due
 from upkeep.site.schedule_file import Procedure
-from upkeep.store import occurrences
-from upkeep.store.occurrences import Debt, New, Occurrence
 
 GRACE_SECONDS = 60.0
 """What is found later than this was missed: no driver was there."""
@@ -74,11 +74,11 @@ def _occurrence(
     blackout = calendars.blackout(due) if procedure.changes else None
     if blackout:
         cause = f"blackout: {blackout.title}"
-        return replace(new, state=occurrences.SKIPPED, cause=cause, reasons=Reason.BLACKOUT.value)
+        return replace(new, state=occurrence.SKIPPED, cause=cause, reasons=Reason.BLACKOUT.value)
     if (now - begins).total_seconds() <= GRACE_SECONDS:
         return new
     cause = "no driver was there"
-    return replace(new, state=occurrences.MISSED, cause=cause, reasons=Reason.NO_DRIVER.value)
+    return replace(new, state=occurrence.MISSED, cause=cause, reasons=Reason.NO_DRIVER.value)
 
 
 def may_still_run(procedure: Procedure, due_at: datetime, now: datetime) -> bool:
@@ -120,7 +120,7 @@ def attempt(debts: Sequence[Debt], procedure: Procedure, now: datetime) -> New:
         ends_by=now + timedelta(seconds=procedure.duration),
         next_due_at=min(expire, default=None),
         priority=procedure.priority,
-        kind=occurrences.DEBT,
+        kind=occurrence.DEBT,
         host=first.host,
         hosts=",".join(one.host for one in debts) if len(debts) > 1 else "",
         cause=first.reason if len(debts) == 1 else f"owed by {len(debts)} hosts",
@@ -131,9 +131,9 @@ def _catch_up(
     procedure: Procedure, calendars: Calendars, made: list[New], now: datetime
 ) -> New | None:
     """Return one catch-up for all that was missed, if the policy asks for it and nothing newer comes anyhow."""
-    if not made or made[-1].state == occurrences.DUE:
+    if not made or made[-1].state == occurrence.DUE:
         return None
-    missed = [one for one in made if one.state == occurrences.MISSED]
+    missed = [one for one in made if one.state == occurrence.MISSED]
     if not missed:
         return None
     newest = missed[-1]
@@ -145,8 +145,8 @@ def _catch_up(
         return None
     return replace(
         newest,
-        kind=occurrences.CATCH_UP,
-        state=occurrences.DUE,
+        kind=occurrence.CATCH_UP,
+        state=occurrence.DUE,
         cause=f"for {len(missed)} missed" if len(missed) > 1 else "for the one missed",
         begins_at=begins,
         ends_by=begins + timedelta(seconds=procedure.duration),
@@ -173,25 +173,25 @@ def decide(
 ) -> Decision:
     """Decide on an occurrence that may begin. running: of the same schedule; newer: whether a later one waits too."""
     if newer:
-        return _ends(occurrences.MISSED, "the next one was due before it could begin", Reason.NEWER)
+        return _ends(occurrence.MISSED, "the next one was due before it could begin", Reason.NEWER)
     blackout = calendars.blackout(now) if procedure.changes else None
     if blackout:
-        if one.kind == occurrences.DUE:
-            return _ends(occurrences.SKIPPED, f"blackout: {blackout.title}", Reason.BLACKOUT)
+        if one.kind == occurrence.DUE:
+            return _ends(occurrence.SKIPPED, f"blackout: {blackout.title}", Reason.BLACKOUT)
         if one.next_due_at and blackout.ends >= one.next_due_at:
             why = f"blackout: {blackout.title}, until the next one is due"
-            return _ends(occurrences.MISSED, why, Reason.BLACKOUT)
+            return _ends(occurrence.MISSED, why, Reason.BLACKOUT)
         return Decision(why=f"waits for the end of the blackout: {blackout.title}")
     if running:
         what = f"the one due at {running.due_at:%Y-%m-%d %H:%M} UTC still runs"
-        if procedure.overlap == "skip" and one.kind == occurrences.DUE:
-            return _ends(occurrences.SKIPPED, what, Reason.OVERLAP)
+        if procedure.overlap == "skip" and one.kind == occurrence.DUE:
+            return _ends(occurrence.SKIPPED, what, Reason.OVERLAP)
         return Decision(why=f"queued: {what}")
     late = (now - one.begins_at).total_seconds()
-    if one.kind == occurrences.DUE and late > GRACE_SECONDS:
+    if one.kind == occurrence.DUE and late > GRACE_SECONDS:
         waited = f"waited {late / 60:.0f} min behind other runs"
         if not may_still_run(procedure, one.begins_at, now):
-            return _ends(occurrences.MISSED, waited, Reason.WAITED)
+            return _ends(occurrence.MISSED, waited, Reason.WAITED)
     return Decision(begin=True)
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import psutil
 
-from upkeep.model import clock, stored_text
+from upkeep.model import clock, occurrence, stored_text
 from upkeep.model.errors import ConfigurationError, UpkeepError
+from upkeep.model.occurrence import Debt, New, Occurrence
 from upkeep.model.remedies import command, first
+from upkeep.model.run_end import Ending, Reason
 from upkeep.model.verdicts import Severity
-from upkeep.rules.run_end import Ending, Reason
 from upkeep.run import agent
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_of, together
@@ -33,7 +34,6 @@ from upkeep.site import settings
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
-from upkeep.store.occurrences import Debt, New, Occurrence
 from upkeep.system import account
 from upkeep.system.child import Child, start_upkeep
 
@@ -294,7 +294,7 @@ class Scheduler:
                 missed = own_troubles.of(MISSED, name, host)
                 last = "" if host else occurrences.last_settled(db, self.key, name, now)
                 told = findings.own_subjects(db, self.key, MISSED)
-                if missed.subject in told and last != occurrences.MISSED:
+                if missed.subject in told and last != occurrence.MISSED:
                     own_troubles.tell(db, self.key, missed, now)
                 if host and findings.on_host(name, own_troubles.MANY_HOSTS) in told:
                     own_troubles.tell_no_more_behind(db, self.key, name, now)
@@ -323,7 +323,7 @@ class Scheduler:
             self.next[name] = next_due(timing, now)
 
     def _tell_missed(self, db: Any, name: str, made: list[New], now: datetime) -> None:
-        missed = [one for one in made if one.state == occurrences.MISSED]
+        missed = [one for one in made if one.state == occurrence.MISSED]
         if not missed:
             return
         count = f"{len(missed)} occurrences" if len(missed) > 1 else "the occurrence"
@@ -380,7 +380,7 @@ class Scheduler:
                     replace(
                         attempt([one], procedure, now),
                         due_at=one.due_at,
-                        state=occurrences.MISSED,
+                        state=occurrence.MISSED,
                         cause=why,
                         reasons=Reason.BEHIND.value,
                     )
@@ -409,8 +409,8 @@ class Scheduler:
             decision = decide(one, procedure, self.calendars, now, running=running, newer=newer)
             if decision.ended:
                 with self.store.begin() as db:
-                    occurrences.end(db, one.id, decision.ended, now, (occurrences.DUE,))
-                    if decision.ended.state == occurrences.MISSED:
+                    occurrences.end(db, one.id, decision.ended, now, (occurrence.DUE,))
+                    if decision.ended.state == occurrence.MISSED:
                         self._tell_late(db, one, procedure, decision.ended.cause, now)
                 continue
             if not decision.begin or room <= 0:
@@ -432,8 +432,8 @@ class Scheduler:
             with self.store.begin() as db:
                 said = " ".join(child.last_words().split())[-LAST_WORDS:]
                 said = said or f"its process ended with status {status}"
-                still = (occurrences.CLAIMED, occurrences.RUNNING)
-                failed = Ending(occurrences.FAILED, said, (Reason.NO_END,))
+                still = (occurrence.CLAIMED, occurrence.RUNNING)
+                failed = Ending(occurrence.FAILED, said, (Reason.NO_END,))
                 if occurrences.end(db, occurrence_id, failed, now, still):
                     self._tell_failed(db, occurrence_id, now)
             child.close()

@@ -7,12 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
+from upkeep.model import occurrence
+from upkeep.model.run_end import read
 from upkeep.model.stored_text import name
 from upkeep.rules.completion import Completion, Ended, Looked, Unopened, complete, month_of
 from upkeep.rules.reviews import Verdict, in_force, standing
-from upkeep.rules.run_end import read
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import occurrences, reviews, tables
+from upkeep.store import reviews, tables
 from upkeep.store.reviews import Item, Kept
 
 
@@ -90,27 +91,27 @@ def _ended(db: Connection, site: str, begins: datetime, ends: datetime) -> Itera
     table, again = tables.occurrence, tables.occurrence.alias()
     caught_up = exists().where(
         again.c.site == table.c.site, again.c.schedule == table.c.schedule,
-        again.c.due_at == table.c.due_at, again.c.kind == occurrences.CATCH_UP,
+        again.c.due_at == table.c.due_at, again.c.kind == occurrence.CATCH_UP,
     )  # fmt: skip
     alike = (table.c.schedule, table.c.kind, table.c.state, table.c.cause, table.c.reasons)
     first, last = func.min(table.c.due_at), func.max(table.c.due_at)
     query = (
         select(*alike, func.count().label("times"), first.label("first"), last.label("last"))
         .where(*_due_in(site, begins, ends))
-        .where(table.c.kind != occurrences.DEBT, ~(_IS_MISSED & caught_up))
+        .where(table.c.kind != occurrence.DEBT, ~(_IS_MISSED & caught_up))
         .group_by(*alike)
         .order_by(first)
     )
     for row in db.execute(query):
-        is_again = row.kind == occurrences.CATCH_UP
+        is_again = row.kind == occurrence.CATCH_UP
         why = read(row.reasons)
         yield Ended(
             row.schedule, row.state, row.cause, row.times, row.first, row.last, is_again, why
         )
 
 
-_IS_MISSED = (tables.occurrence.c.kind == occurrences.DUE) & (
-    tables.occurrence.c.state == occurrences.MISSED
+_IS_MISSED = (tables.occurrence.c.kind == occurrence.DUE) & (
+    tables.occurrence.c.state == occurrence.MISSED
 )
 
 

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
+from upkeep.model.occurrence import Occurrence
 from upkeep.model.reason import says
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import shown
@@ -41,7 +43,6 @@ from upkeep.store import (
     review_records,
 )
 from upkeep.store import reviews as stored
-from upkeep.store.occurrences import Occurrence
 from upkeep.store.reviews import Kept, New
 from upkeep.store.users import User
 
@@ -202,13 +203,13 @@ def _due_ones(
     due: list[tuple[Occurrence, str]] = []
     for those in by_due.values():
         gap = reviews.gap_of(those, now, run_timeout_seconds)
-        if gap is None and those[-1].state != occurrences.SKIPPED:
+        if gap is None and those[-1].state != occurrence.SKIPPED:
             break  # what came later waits for it
         if gap is not None:
             due.append((those[-1], gap))
     # Of several that were missed, the last stands for all: nobody signs for weeks in which nothing was looked at.
     newest = due[-1][0] if due else None
-    return [one for one in due if one[0].state != occurrences.MISSED or one[0] is newest]
+    return [one for one in due if one[0].state != occurrence.MISSED or one[0] is newest]
 
 
 def _new(
@@ -278,7 +279,7 @@ def renew_late(store: Store, site: Site, installation: Installation, now: dateti
         ended = {one.id: occurrences.get(db, one.occurrence_id or 0) for one in waiting}
     for one in waiting:
         there = ended[one.id]
-        if there is None or signed[one.id] or there.state in occurrences.OPEN:
+        if there is None or signed[one.id] or there.state in occurrence.OPEN:
             continue
         gap = reviews.gap_of([there], now, site.settings.run_timeout_seconds)
         if gap is None or (gap, there.run_id) == (one.gap, one.run_id):

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from upkeep.model import occurrence
+from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import findings, occurrences, runs, tables
 from upkeep.store.engine.statements import upsert
-from upkeep.store.occurrences import Debt, Occurrence
 from upkeep.store.runs import Run
 
 HOST = findings.OWN_HOST
@@ -88,12 +89,12 @@ def tell(
 
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
     """Tell how an occurrence ended; a good end resolves what was missed and failed before."""
-    if one.state == occurrences.FAILED:
+    if one.state == occurrence.FAILED:
         begun = ("show", str(one.run_id)) if one.run_id else ("run", one.schedule)
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
         remedy = first(command(*begun, site=one.site), "see why")
         tell(db, one.site, of("run_failed", one.schedule), now, Severity.HIGH, message, remedy)
-    elif one.state in (occurrences.DONE, occurrences.PARTIAL):
+    elif one.state in (occurrence.DONE, occurrence.PARTIAL):
         tell(db, one.site, of("run_failed", one.schedule), now)
         tell(db, one.site, of("occurrence_missed", one.schedule), now)
 

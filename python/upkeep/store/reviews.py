@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
+from upkeep.model import occurrence
 from upkeep.model.errors import StoreError
+from upkeep.model.occurrence import Occurrence
 from upkeep.model.stored_text import name, shown
 from upkeep.rules.reviews import Asked, Signature, signature_of
 from upkeep.rules.signatures import canonical, digest
 from upkeep.site.schedule_file import FourEyes
 from upkeep.store import occurrences, records, tables
 from upkeep.store.engine.statements import batched, insert, insert_new
-from upkeep.store.occurrences import Occurrence
 
 KIND = "review"
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
@@ -144,7 +145,7 @@ def occurrences_after(
         table.c.site == name(site),
         table.c.schedule == procedure,
         table.c.due_at > after,
-        table.c.kind.in_((occurrences.DUE, occurrences.CATCH_UP)),
+        table.c.kind.in_((occurrence.DUE, occurrence.CATCH_UP)),
     )
     # In the order of the unique key: SQLite would else go through what all procedures had.
     query = select(table).where(*where).order_by(table.c.due_at, table.c.kind, table.c.host)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep.model.answer import Observed, from_json, to_json
-from upkeep.rules.run_end import Reason
+from upkeep.model.run_end import Reason
 from upkeep.store import Store
 from upkeep.store.answers import add_host
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from upkeep.model import occurrence
 from upkeep.model.answer import Outcome
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Result, Severity, Status
@@ -66,8 +67,8 @@ class Today:
     badly: list[RunSummary]
     newest: list[RunSummary]
     coming: list[Occurrence]
-    late: list[occurrences.Occurrence]
-    debts: list[occurrences.Debt]
+    late: list[occurrence.Occurrence]
+    debts: list[occurrence.Debt]
     alerts: list[AlertRow]
     owed: Owed
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from upkeep.model import occurrence
 from upkeep.model.errors import ConfigurationError
 from upkeep.rules.actions import Action
 from upkeep.schedule.calendars import Calendars, calendars_of
@@ -26,10 +27,10 @@ LATE_AFTER = timedelta(minutes=2)
 
 
 NOT_DONE = (
-    occurrences.PARTIAL,
-    occurrences.FAILED,
-    occurrences.MISSED,
-    occurrences.SKIPPED,
+    occurrence.PARTIAL,
+    occurrence.FAILED,
+    occurrence.MISSED,
+    occurrence.SKIPPED,
 )
 
 
@@ -100,7 +101,7 @@ def show_schedule(ask: Ask) -> Response:
     )  # fmt: skip
 
 
-def late_ones(ask: Ask) -> list[occurrences.Occurrence]:
+def late_ones(ask: Ask) -> list[occurrence.Occurrence]:
     """Return what should have begun and waits, the most urgent first."""
     with ask.store.read() as db:
         return occurrences.waiting(db, ask.setting.site, ask.now - LATE_AFTER)
