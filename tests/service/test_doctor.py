@@ -23,11 +23,11 @@ from patience import PATIENCE_SECONDS
 from store_samples import answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.doctor.connections import Way
 from upkeep.doctor.doctor import Line, _clock, _marked, _parse, examine, examine_host
 from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Measure
+from upkeep.site.connections import Way
 from upkeep.site.site import load_site
 from upkeep.store import open_store, runs
 from upkeep.store.answers import add_host

@@ -29,9 +29,10 @@ from upkeep.store import Store, migrate, open_store, runs
 from upkeep.store.answers import add_host
 from upkeep.store.engine.retention import Policy, prune
 from upkeep.store.spool import Spool
+from upkeep.system import machine
 
 TASK = Task(procedure="daily", title="Daily", playbook="astral.upkeep.observe", inventory="web1,")
-BOOT = agent.boot_id()
+BOOT = machine.boot_id()
 
 
 class Nobody:

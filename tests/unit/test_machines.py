@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.run.machines import machines, resolve, turns, twins
+from upkeep.site.machines import machines, resolve, turns, twins
 
 JUMP = {"ansible_ssh_common_args": "-J gate"}
 

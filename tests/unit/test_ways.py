@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.doctor.connections import Way, WayError, known_keys, read_way
+from upkeep.site.connections import Way, WayError, known_keys, read_way
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="ssh is not installed")
 QUIET = {"ansible_ssh_args": "-F /dev/null"}

@@ -20,9 +20,10 @@ from upkeep.judging.documentation import options_of
 from upkeep.judging.entries import ParameterError, nearest
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
-from upkeep.model import clock, occurrence
+from upkeep.model import clock
 from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
 from upkeep.rules.actions import Action
@@ -42,6 +43,7 @@ from upkeep.site.site import Site, key_of, load_site, settings_of
 from upkeep.store import Store, findings, occurrences, open_store, runs
 from upkeep.store import answers as stored
 from upkeep.store.engine import retention
+from upkeep.system import machine
 from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
 from upkeep.view.json import dumps, finding_document, run_document
@@ -366,7 +368,7 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
         if found is None:
             raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
         by = f"by hand {os.getpid()}"
-        states = (occurrence.DUE, occurrence.MISSED, occurrence.SKIPPED, occurrence.FAILED)
+        states = (DUE, MISSED, SKIPPED, FAILED)
         if not occurrences.claim(db, found.id, by, clock.now(), states):
             raise UsageError(f"the occurrence of {due} is {found.state}", remedy=remedy)
         return found.id, by
@@ -476,7 +478,7 @@ def _store(settings: Settings) -> Store:
     store = open_store(settings.database_url)
     for sentence in agent.recover(store):
         _note(sentence)
-    sweep_workspaces(store, settings.workspace, agent.boot_id())
+    sweep_workspaces(store, settings.workspace, machine.boot_id())
     return store
 
 

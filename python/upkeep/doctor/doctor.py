@@ -26,7 +26,6 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep.doctor.connections import Way, WayError, read_defaults, read_way
 from upkeep.doctor.login import LoginError, Session, login, reason
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
@@ -35,11 +34,12 @@ from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
-from upkeep.run.machines import machines, twins
 from upkeep.services import site_lint
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site import templates
+from upkeep.site.connections import Way, WayError, read_defaults, read_way
 from upkeep.site.inventory import hosts_of, read_listing
+from upkeep.site.machines import machines, twins
 from upkeep.site.site import Site
 from upkeep.store import Store, answers, open_store
 from upkeep.system import account

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import paramiko
 
-from upkeep.doctor.connections import CONNECT_SECONDS, Way, known_keys
 from upkeep.model.errors import UpkeepError
+from upkeep.site.connections import CONNECT_SECONDS, Way, known_keys
 from upkeep.system import child
 
 BANNER_SECONDS = 8.0

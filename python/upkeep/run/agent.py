@@ -31,15 +31,16 @@ from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
 from upkeep.rules.blindness import Look, look_of
 from upkeep.rules.refusals import SHOWN_REASONS, Refusals, without_results
-from upkeep.run import ansible, machines
+from upkeep.run import ansible
 from upkeep.services import kept_files
 from upkeep.services.leftover import LeftOver
+from upkeep.site import machines
 from upkeep.site.inventory import read_inventory
 from upkeep.site.settings import why_not_private
 from upkeep.store import Store, absent, blind, leases, occurrences, own_troubles, run_requests, runs
 from upkeep.store.answers import add_hosts, settle_forged
 from upkeep.store.spool import Spool
-from upkeep.system import account, child
+from upkeep.system import account, child, machine
 
 LEASE_POLL_SECONDS = 1.0
 OWN_PLAYBOOKS = "astral.upkeep."
@@ -740,7 +741,7 @@ def begun(task: Task, workspace: Path, at: datetime) -> runs.RunStart:
         driver_host=socket.gethostname(),
         driver_pid=driver.pid,
         driver_started=driver.create_time(),
-        boot_id=boot_id(),
+        boot_id=machine.boot_id(),
         workspace=str(workspace),
     )
 
@@ -749,21 +750,13 @@ def _alive(one: runs.Run) -> bool:
     """Say if the run's driver still runs; one on another machine is left to that machine."""
     if one.driver_host != socket.gethostname():
         return True
-    if one.boot_id != boot_id():
+    if one.boot_id != machine.boot_id():
         return False
     try:
         began = float(psutil.Process(one.driver_pid).create_time())
         return abs(began - one.driver_started) < 1.0
     except psutil.Error:
         return False
-
-
-def boot_id() -> str:
-    """Return what changes with each start of the machine; empty where the kernel does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def _private(folder: Path) -> Path:
@@ -784,7 +777,7 @@ def _new_workspace(folder: Path, store: Store) -> Path:
     private, made = _private(folder), None
     try:
         made = Path(tempfile.mkdtemp(prefix="run-", dir=private))
-        kept_files.claim_workspace(made, store, boot_id())
+        kept_files.claim_workspace(made, store, machine.boot_id())
     except OSError as exc:
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)

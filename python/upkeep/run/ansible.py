@@ -19,7 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host import program
 from upkeep.model.errors import RunError
 from upkeep.run import events
 from upkeep.run.events import Ears
-from upkeep.run.machines import Machine
+from upkeep.site.machines import Machine
 from upkeep.system import child
 
 EVENT_LIMIT_CHARACTERS = 64_000_000

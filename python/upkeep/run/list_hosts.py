@@ -35,8 +35,8 @@ def answer(**known: Any) -> None:
 def machine(host: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return where the inventory says that a host is; None if it does not, or not to us, as what is encrypted."""
     # They import our collection, which must be found by Ansible's own importer: that is there by now.
-    from upkeep.doctor.connections import VAULTED
-    from upkeep.run.machines import machine_of
+    from upkeep.site.connections import VAULTED
+    from upkeep.site.machines import machine_of
 
     plain = json.dumps(variables, default=lambda _one: {VAULTED: ""}, skipkeys=True)
     found = machine_of(host, json.loads(plain))

@@ -34,7 +34,7 @@ from upkeep.site import settings
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
-from upkeep.system import account
+from upkeep.system import account, machine
 from upkeep.system.child import Child, start_upkeep
 
 STEP_SECONDS = 1.0
@@ -90,7 +90,7 @@ class Scheduler:
             host=socket.gethostname(),
             pid=process.pid,
             process_started=process.create_time(),
-            boot_id=agent.boot_id(),
+            boot_id=machine.boot_id(),
         )
         self.apart_since: datetime | None = None
         self.told_apart: bool | None = None

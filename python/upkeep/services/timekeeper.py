@@ -28,8 +28,8 @@ from upkeep.model.clock import (
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.run import agent
 from upkeep.store import Store, clocks, findings, own_troubles
+from upkeep.system import machine
 
 LOOK_SECONDS, LOOK_STEPPED_SECONDS = 10.0, 1.0
 """How long a clock that goes on as it did is not written down, and what others have found is not read."""
@@ -46,7 +46,7 @@ class Timekeeper:
         self.site = name(site)
         self.site_name = site_name
         self.host = socket.gethostname()
-        self.boot_id = agent.boot_id()
+        self.boot_id = machine.boot_id()
         self._lock = threading.Lock()
         self._last: Trust | None = None
         self._looked_at = 0.0

@@ -40,7 +40,7 @@ class Scheduled:
 
 
 @dataclass(frozen=True)
-class Occurrence:
+class Upcoming:
     """When a procedure is due. times: how often until the end of the list, for what comes by hours or minutes."""
 
     procedure: str
@@ -85,7 +85,7 @@ def _next(screen: Screen, row: Scheduled, now: datetime) -> Piece:
 
 def print_next(
     screen: Screen,
-    rows: Sequence[Occurrence],
+    rows: Sequence[Upcoming],
     zone: ZoneInfo,
     now: datetime,
     site: str,
@@ -120,7 +120,7 @@ def print_next(
     screen.flush()
 
 
-def _note(screen: Screen, row: Occurrence) -> Piece:
+def _note(screen: Screen, row: Upcoming) -> Piece:
     if row.blackout:
         return f"{screen.signs['warn']} in blackout: {row.blackout}", STYLES["warn"]
     return f"{thousands(row.times)} times" if row.times > 1 else ""

@@ -35,7 +35,7 @@ def scheduled(schedule: Schedule, now: datetime) -> list[view.Scheduled]:
     return rows
 
 
-def next_of_each(calendars: Calendars, after: datetime) -> Iterator[view.Occurrence]:
+def next_of_each(calendars: Calendars, after: datetime) -> Iterator[view.Upcoming]:
     """Yield each procedure's next occurrence, the soonest first."""
     found = []
     for name in calendars.schedule.procedures:
@@ -46,10 +46,10 @@ def next_of_each(calendars: Calendars, after: datetime) -> Iterator[view.Occurre
     yield from sorted(found, key=lambda one: (one.due, one.procedure))
 
 
-def between(calendars: Calendars, after: datetime, until: datetime) -> Iterator[view.Occurrence]:
+def between(calendars: Calendars, after: datetime, until: datetime) -> Iterator[view.Upcoming]:
     """Yield all that is due then; what comes by hours or minutes is one line, with how many times."""
 
-    def of(name: str) -> Iterator[view.Occurrence]:
+    def of(name: str) -> Iterator[view.Upcoming]:
         timing = timing_of(calendars.schedule, name)
         if timing is None:
             return
@@ -66,11 +66,11 @@ def between(calendars: Calendars, after: datetime, until: datetime) -> Iterator[
     return heapq.merge(*each, key=lambda one: (one.due, one.procedure))
 
 
-def _occurrence(calendars: Calendars, name: str, due: datetime, times: int) -> view.Occurrence:
+def _occurrence(calendars: Calendars, name: str, due: datetime, times: int) -> view.Upcoming:
     schedule = calendars.schedule
     procedure, timing = schedule.procedures[name], timing_of(schedule, name)
     held = calendars.blackout(due) if procedure.changes else None
-    return view.Occurrence(
+    return view.Upcoming(
         procedure=name,
         title=procedure.title,
         due=due,

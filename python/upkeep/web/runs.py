@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.model import occurrence
 from upkeep.model.answer import Outcome
+from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.actions import Action
@@ -23,7 +23,7 @@ from upkeep.store import page_queries as queries
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
-from upkeep.view.schedule import Occurrence
+from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.troubles import Troubles
@@ -66,9 +66,9 @@ class Today:
     asked: list[run_requests.RunRequest]
     badly: list[RunSummary]
     newest: list[RunSummary]
-    coming: list[Occurrence]
-    late: list[occurrence.Occurrence]
-    debts: list[occurrence.Debt]
+    coming: list[Upcoming]
+    late: list[Occurrence]
+    debts: list[Debt]
     alerts: list[AlertRow]
     owed: Owed
 

@@ -16,7 +16,7 @@ from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences
 from upkeep.store import page_queries as queries
-from upkeep.view.schedule import Occurrence, Scheduled
+from upkeep.view.schedule import Scheduled, Upcoming
 from upkeep.view.upcoming import next_of_each, scheduled
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route
@@ -44,9 +44,9 @@ class Coming:
     _calendars: Calendars | None = None
     _until: datetime | None = None
     _rows: list[Scheduled] = field(default_factory=list)
-    _next: list[Occurrence] = field(default_factory=list)
+    _next: list[Upcoming] = field(default_factory=list)
 
-    def next(self, now: datetime) -> list[Occurrence]:
+    def next(self, now: datetime) -> list[Upcoming]:
         """Return each procedure's next occurrence, the soonest first."""
         self._look(now)
         return self._next

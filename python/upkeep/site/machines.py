@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses import is_address
-from upkeep.doctor.connections import LOCAL, Said, WayError
+from upkeep.site.connections import LOCAL, Said, WayError
 from upkeep.system import child
 
 RESOLVE_SECONDS = 5.0
