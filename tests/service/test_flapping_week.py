@@ -25,6 +25,7 @@ from service.receivers import Posts, http_server
 from service.turned_clock import TurnedClock
 from sqlalchemy import select
 
+from upkeep.judging.check import Told, every
 from upkeep.model.verdicts import Severity
 from upkeep.serve.scheduler import Scheduler
 from upkeep.serve.serve import make_steps
@@ -200,12 +201,17 @@ def short(post: dict[str, Any]) -> str:
         )
         return f"{sign}first_look({of})"
     check = next(
-        (check for check, words in own_troubles.CHECKS.items() if f": {words} (" in title), ""
+        (
+            name
+            for name, one in every().items()
+            if f": {one.title} (" in title and isinstance(one, Told)
+        ),
+        "",
     )
     if not check:
         return str(title)
     of = next(
-        (f"({name})" for name in CHECK_OF if f"] {own_troubles.CHECKS[check]}: {name}: " in body),
+        (f"({name})" for name in CHECK_OF if f"] {every()[check].title}: {name}: " in body),
         "",
     )
     return f"{sign}{check}{of}"

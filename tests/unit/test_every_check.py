@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import json
 import sys
@@ -16,7 +17,7 @@ import yaml
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.judging.check import CONNECTION, Check, load
+from upkeep.judging.check import CONNECTION, Check, Told, every, load
 from upkeep.judging.entries import make_limits
 from upkeep.model.verdicts import Severity, Status
 
@@ -24,6 +25,8 @@ TESTS = Path(__file__).parents[1]
 MODULES = TESTS.parent / "plugins" / "modules"
 CHECKS = sorted(load().items())
 GATHERS = sorted(payload.gathers())
+TOLD = [one for one in every().values() if isinstance(one, Told)]
+FAMILY = {"host_unreachable": "connection"}
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
@@ -37,6 +40,30 @@ def test_a_check_has_what_every_check_must_have(name: str, check: Check) -> None
     for field in dataclasses.fields(check.params):
         assert field.name in (type(check.params).__doc__ or ""), f"{field.name} is not explained"
     assert (TESTS / "unit" / "checks" / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize("rule", TOLD, ids=[one.id for one in TOLD])
+def test_what_upkeep_tells_itself_is_documented_as_a_check_is(rule: Told) -> None:
+    assert rule.title
+    assert rule.remedy
+    assert rule.description
+    assert (TESTS.parent / rule.source).is_file()
+    assert rule.id not in load()
+    told = importlib.import_module(f"upkeep.checks.{FAMILY.get(rule.id, 'upkeep')}.{rule.id}")
+    assert getattr(told, "ID", rule.id) == rule.id
+
+
+def test_what_upkeep_tells_itself_and_what_is_told_in_the_code_are_the_same() -> None:
+    """A name that no file has is never told; and a file that nothing tells of is dead."""
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (TESTS.parent / "python" / "upkeep").rglob("*.py")
+        if "migrations" not in path.parts
+    )
+
+    for rule in TOLD:
+        named = f'"{rule.id}"' in sources
+        assert named or f".{rule.id} import ID" in sources, f"{rule.id} is told nowhere"
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from upkeep.judging.check import load
-from upkeep.services.alerts.messages import TITLES
+from upkeep.judging.check import every
 from upkeep.store import MIGRATIONS
 from upkeep.store.aliases import Renamed
 
@@ -30,7 +29,7 @@ def renamed() -> set[str]:
 
 def test_no_check_loses_its_name_without_a_migration_that_renames_it() -> None:
     once = set(NAMES.read_text(encoding="utf-8").split())
-    now = {*load(), *TITLES}
+    now = set(every())
 
     assert once - now - renamed() == set(), "give it a Renamed in a migration: store/aliases.py"
     assert now - once == set(), f"add the new names to {NAMES.name}"

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from upkeep.judging import entries
-from upkeep.judging.check import Check, load
+from upkeep.judging.check import Check, Told, every, load
 from upkeep.judging.documentation import options_of
 from upkeep.judging.entries import ParameterError, nearest
 from upkeep.judging.judge import judge_again, with_next_steps
@@ -119,6 +119,10 @@ def run_check(name: str, inventory: str, limit: str, given: Sequence[str], *, as
 
 def list_checks(name: str, *, as_json: bool) -> None:
     """Print the checks there are, or all about one."""
+    told = every().get(name)
+    if isinstance(told, Told) and not as_json:
+        lists.print_told(_out(), told)
+        return
     chosen = {name: _check(name)} if name else dict(load())
     if as_json:
         _print_json({"checks": [_check_document(check) for check in chosen.values()]})
@@ -448,6 +452,9 @@ def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_
 def _check(name: str) -> Check:
     """Return the check; raise UsageError with the nearest."""
     found = load().get(name)
+    if found is None and name in every():
+        message = f"{name} is told by Upkeep itself: it looks at no host"
+        raise UsageError(message, remedy=command("checks", name))
     if found is None:
         message = f"there is no check {name!r}{nearest(name, load())}"
         raise UsageError(message, remedy="upkeep checks  # lists them")
@@ -520,7 +527,7 @@ def _check_document(check: Check) -> dict[str, Any]:
     values = {
         field.name: getattr(check, field.name)
         for field in dataclasses.fields(check)
-        if field.name not in ("judge", "params", "parts", "measures", "absence")
+        if field.name not in ("judge", "params", "parts", "measures", "absence", "rating")
     }
     options = [dataclasses.asdict(one) for one in options_of(check.gather)]
     return values | {"limits": dataclasses.asdict(check.params), "parameters": options}

@@ -53,8 +53,39 @@ DECLARED: Mapping[str, Absence] = {}
 """What absence means to a check whose subjects are declared by the site, or are on every host: nothing ends with it."""
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What has a check's id: findings, alerts, silences, waivers and ratings go by it.
+
+    source: what the rule rests on (RFC, manual page, peer tool; a page of our own documentation).
+    remedy: the first step when it fails, a command where there is one.
+    controls: such as `45 CFR 164.312(b)`.
+    detects_intruders: whoever broke in would want it quiet; so no pattern silences it, nor does a maintenance window.
+    rating: 1 to 4, how urgent it is for people where the site says nothing; None as severe as the finding is.
+    """
+
+    title: str
+    source: str
+    remedy: str
+    controls: tuple[str, ...] = ()
+    detects_intruders: bool = False
+    rating: int | None = None
+    id: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(Rule):
+    """A rule of which Upkeep itself tells whether it holds: no site asks for it, and nothing judges it again.
+
+    harmless: a pattern may silence it. All others mean that we may be blind or mute.
+    """
+
+    harmless: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Rule):
     """A rule on what one gather observes.
 
     gather: the file in plugins/module_utils/gather/ whose observations it judges; or CONNECTION, of which it is given
@@ -62,27 +93,16 @@ class Check:
     params: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
-    source: what the rule rests on (RFC, manual page, peer tool).
-    remedy: the first step when it fails, a command where there is one.
-    controls: such as `45 CFR 164.312(b)`.
     measures: each that it may give, by name, and what its number is like over time.
     absence: what it means that a subject is absent, by the set (Observation.of) that it is of; None moves nothing.
-    detects_intruders: whoever broke in would want it quiet; so no pattern silences it, nor does a maintenance window.
     """
 
-    title: str
     gather: str
     params: Any
     judge: Judge
-    source: str
-    remedy: str
-    controls: tuple[str, ...] = ()
     absence: Mapping[str, Absence] | None = None
-    detects_intruders: bool = False
     parts: Parts | None = None
     measures: Mapping[str, Kind] = field(default_factory=dict)
-    id: str = ""
-    description: str = ""
 
     def subjects(self, seen: Observation) -> list[str]:
         """Return the subjects that it finds in an observation."""
@@ -94,10 +114,10 @@ class Check:
 
 
 @cache
-def load() -> Mapping[str, Check]:
-    """Return every check there is, by id: the files in the families' folders; what begins with _ is no check."""
+def every() -> Mapping[str, Rule]:
+    """Return all that has a check's id: the files in the families' folders; what begins with _ is no check."""
     package = importlib.import_module("upkeep.checks")
-    checks = {}
+    checks: dict[str, Rule] = {}
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         name = found.name.rpartition(".")[2]
         if found.ispkg or name.startswith("_"):
@@ -107,3 +127,9 @@ def load() -> Mapping[str, Check]:
             raise ImportError(f"two checks are called {name}; one of them is {module.__file__}")
         checks[name] = replace(module.CHECK, id=name, description=(module.__doc__ or "").strip())
     return dict(sorted(checks.items()))
+
+
+@cache
+def load() -> Mapping[str, Check]:
+    """Return the checks that a site may ask for, by id."""
+    return {name: one for name, one in every().items() if isinstance(one, Check)}

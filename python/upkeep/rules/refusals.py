@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.store.findings import FORGED_RESULT
 
 SHOWN_REASONS = 10
 SUBJECT = "answers"

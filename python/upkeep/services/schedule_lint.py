@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from upkeep.judging.check import load
+from upkeep.judging.check import every, load
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import command
@@ -27,7 +27,6 @@ from upkeep.schedule.due_times import Timing, as_others_read, due_times, next_du
 from upkeep.site.fields import within
 from upkeep.site.schedule_file import Schedule, Target, parse_schedule
 from upkeep.site.yaml_file import Key, YamlFile
-from upkeep.store import findings, own_troubles
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000
@@ -372,7 +371,7 @@ def _title_of(owner: str) -> str:
 
 def _of_severities(schedule: Schedule) -> Iterator[Remark]:
     """Yield the rules of severities that name no check."""
-    known = {*load(), *own_troubles.CHECKS, *findings.NO_CHECKS}
+    known = every()
     for index, rule in enumerate(schedule.alerts.severities):
         if rule.check is not None and not any(fnmatchcase(one, rule.check) for one in known):
             text = f"check {rule.check!r} fits no check{nearest(rule.check, known)}"

@@ -240,7 +240,7 @@ def _told_of(db: Connection, site: str) -> set[str]:
 
 def known_checks() -> Sequence[str]:
     """Return the ids of what can fail: the checks, and what the product says of hosts and of itself."""
-    return sorted({*check.load(), *findings.NO_CHECKS, *own_troubles.CHECKS})
+    return sorted(check.every())
 
 
 def _known_check(asked: str) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
+from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
 from upkeep.judging.check import CONNECTION
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model import clock
@@ -96,7 +98,7 @@ def settle_forged(db: Connection, run_id: int, hosts: Collection[str], at: datet
     rows = []
     for some in batched(kept):
         where = (table.c.site == site, table.c.status == findings.OPEN, table.c.host.in_(some))
-        mine = select(table).where(*where, table.c.check_id == findings.FORGED_RESULT)
+        mine = select(table).where(*where, table.c.check_id == FORGED_RESULT)
         rows += [
             passed_row(run_id, findings.of_row(one), "nothing was forged", at)
             for one in db.execute(mine)
@@ -324,12 +326,12 @@ def _connection_rows(
         blind = answer.outcome in away or (answer.outcome is Outcome.FAILED and bool(answer.due))
         if not blind or named:
             continue
-        key = fingerprint(site, findings.HOST_UNREACHABLE, host, CONNECTION)
+        key = fingerprint(site, HOST_UNREACHABLE, host, CONNECTION)
         yield {
             "run_id": run_id,
             "fingerprint": key,
             "host": host,
-            "check_id": findings.HOST_UNREACHABLE,
+            "check_id": HOST_UNREACHABLE,
             "subject": CONNECTION,
             "status": Status.FAIL.value,
             "severity": Severity.HIGH.value,

@@ -8,6 +8,7 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, delete, select
 
+from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.judging.check import load
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
@@ -94,9 +95,9 @@ def _fail_and_pass(
         for one in found:
             rows.append(_failed(site, host, one, at, run_id))
             if one.from_first:
-                first.add((host, findings.BLIND))
+                first.add((host, BLIND))
     failing = {row["fingerprint"] for row in rows}
-    for finding in findings.open_of_check(db, site, hosts, findings.BLIND):
+    for finding in findings.open_of_check(db, site, hosts, BLIND):
         if finding.fingerprint not in failing:
             message = "each check that it blinded sees again, or is not asked for any more"
             rows.append(passed_row(run_id, finding, message, at))
@@ -109,9 +110,9 @@ def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Valu
     look = first(command("check", one.checks[0], site=site, limit=host), "see what it cannot see")
     return {
         "run_id": run_id,
-        "fingerprint": fingerprint(site, findings.BLIND, host, name(one.subject)),
+        "fingerprint": fingerprint(site, BLIND, host, name(one.subject)),
         "host": host,
-        "check_id": findings.BLIND,
+        "check_id": BLIND,
         "subject": name(one.subject),
         "status": Status.FAIL.value,
         "severity": one.severity.value,

@@ -22,6 +22,8 @@ from sqlalchemy import (
     update,
 )
 
+from upkeep.checks.upkeep.blind import ID as BLIND
+from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
 from upkeep.judging.check import CONNECTION, DECLARED, load
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import OWN_HOST as OWN_HOST
@@ -49,21 +51,8 @@ OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.
 GONE = State.GONE.value
 NOT_SAID = Sighting()
 NOT_ASKED = "the check is not asked for on this host any more"
-HOST_UNREACHABLE = "host_unreachable"
-"""Not a check: follows from how it went with a host, opened by unreachable or timed out, resolved by being seen.
-
-Its subject is CONNECTION, as of all that is wrong with the way to a host.
-"""
-FORGED_RESULT = "forged_result"
-"""Not a check: a host, or a task on it, gave results that only `observe` may give. Resolved by a run without any.
-
-It follows from no list of what is due on a host, and so is not retired with one.
-"""
-BLIND = "blind"
-"""Not a check: checks see nothing on a host that answers; its subject is what blinds them. See store/blind.py."""
-NO_CHECKS = (HOST_UNREACHABLE, FORGED_RESULT, BLIND)
 OF_NO_LIST = (FORGED_RESULT, BLIND)
-"""Those of them that follow from no list of what is due on a host, nor from the way to it."""
+"""What is told of a host and follows from no list of what is due on it, nor from the way to it."""
 NO_RUN = 0
 
 

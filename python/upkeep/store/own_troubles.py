@@ -23,29 +23,13 @@ NO_RUN = findings.NO_RUN
 NAMED_HOSTS = 5
 MANY_HOSTS = "many hosts"
 """In a host's place, where there are more than can be named; no host of Ansible's has a blank in its name."""
-CHECKS = {
-    "occurrence_missed": "Every occurrence is run in its time",
-    "run_failed": "Every run comes to its end",
-    "forged_event": "Every event of a run is Ansible's own",
-    "inventory_source": "Every source of the inventory can be read",
-    "one_machine": "Each host of a job is a machine of its own",
-    "hosts_absent": "Hosts that were observed stay in the inventory",
-    "schedule_entry": "Every entry of the schedule can be used",
-    "site_revision": "Every driver has read the same site",
-    "clock_step": "The controller's clock makes no steps",
-    "retention_waits": "What is older than its days is removed",
-    "channel": "Every channel delivers",
-    "record_chain": "Every record of a review is there as it was signed",
-    "review_overdue": "Every review is signed in its time",
-    "waiver_unused": "Every waiver covers something",
-}
-"""What the product says of itself, and what should hold."""
-QUIET_BY_PATTERN = frozenset({"retention_waits", "review_overdue", "waiver_unused"})
-"""Those of CHECKS that a pattern may silence. All others, and each new one, mean that we may be blind or mute."""
 
 
 class Trouble(NamedTuple):
-    """What is said: one of CHECKS, of what, and the procedure that it is about, whose owner hears of it."""
+    """What is said: which rule (judging.check.Told), of what, and the procedure that it is about.
+
+    The procedure's owner hears of it.
+    """
 
     check: str
     subject: str
@@ -66,7 +50,7 @@ def tell(
     message: str = "",
     remedy: str = "",
 ) -> None:
-    """Write down how it stands with one of CHECKS: with a severity it fails, without it holds again."""
+    """Write down how it stands with one of our own checks: with a severity it fails, without it holds again."""
     key = fingerprint(name(site), trouble.check, HOST, name(trouble.subject))
     status = Status.FAIL if severity else Status.PASS
     row = {

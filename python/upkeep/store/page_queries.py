@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
+from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.model.occurrence import Occurrence
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Result, Severity, Unknown
@@ -29,7 +30,7 @@ from upkeep.rules.blindness import Spot
 from upkeep.store import tables
 from upkeep.store.answers import of_row as result_of
 from upkeep.store.blind_spots import of_row as spot_of
-from upkeep.store.findings import BLIND, OPEN, Finding
+from upkeep.store.findings import OPEN, Finding
 from upkeep.store.findings import of_row as finding_of
 from upkeep.store.occurrences import of_row as occurrence_of
 from upkeep.store.own_troubles import HOST, NO_RUN

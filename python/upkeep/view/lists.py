@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rich.cells import cell_len
 
-from upkeep.judging.check import Check
+from upkeep.judging.check import Check, Rule, Told
 from upkeep.judging.documentation import Option
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
@@ -283,11 +283,7 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     options: the parameters of its gather.
     """
     width = min(screen.width, PROSE_COLUMNS)
-    screen.line((f"{check.id}: {check.title}", "bold"))
-    for paragraph in check.description.split("\n\n"):
-        screen.line()
-        for line in wrap(" ".join(paragraph.split()), width):
-            screen.line(line)
+    _print_rule(screen, check, width)
     _print_names(screen, "Limits", _limits(check.params), width)
     parameters = [
         (
@@ -299,18 +295,40 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     ]
     _print_names(screen, "Where to look", parameters, width)
     screen.line()
-    facts = [
-        ("Looks at", check.gather),
-        ("Source", check.source),
-        ("First step", check.remedy.replace(SUBJECT, "SUBJECT")),
-    ]
-    if check.controls:
-        facts.append(("Controls", ", ".join(check.controls)))
-    for name, text in facts:
-        screen.line((pad(name, 12), "bold"), " ".join(text.split()))
+    _print_facts(screen, check, ("Looks at", check.gather))
     screen.line()
     screen.line(f"Now: {command('check', check.id)}")
     screen.flush()
+
+
+def print_told(screen: Screen, rule: Told) -> None:
+    """Print the documentation of what Upkeep tells of itself: the rule, its source, the first step."""
+    _print_rule(screen, rule, min(screen.width, PROSE_COLUMNS))
+    screen.line()
+    _print_facts(screen, rule, ("Told by", "Upkeep itself"))
+    screen.flush()
+
+
+def _print_rule(screen: Screen, rule: Rule, width: int) -> None:
+    """Print what a rule says, in words."""
+    screen.line((f"{rule.id}: {rule.title}", "bold"))
+    for paragraph in rule.description.split("\n\n"):
+        screen.line()
+        for line in wrap(" ".join(paragraph.split()), width):
+            screen.line(line)
+
+
+def _print_facts(screen: Screen, rule: Rule, first: tuple[str, str]) -> None:
+    """Print what is known of a rule, a fact a line."""
+    facts = [
+        first,
+        ("Source", rule.source),
+        ("First step", rule.remedy.replace(SUBJECT, "SUBJECT")),
+    ]
+    if rule.controls:
+        facts.append(("Controls", ", ".join(rule.controls)))
+    for name, text in facts:
+        screen.line((pad(name, 12), "bold"), " ".join(text.split()))
 
 
 def _print_names(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.host_key import Params, judge
+from upkeep.checks.connection.host_key import Params, judge
 from upkeep.judging.check import CONNECTION, load
 from upkeep.judging.entries import ParameterError, find
 from upkeep.judging.judge import unseen

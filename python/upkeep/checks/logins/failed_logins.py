@@ -63,5 +63,6 @@ CHECK = Check(
     "block the source",
     controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
     detects_intruders=True,
+    rating=2,
     absence={"logs": gone("is not written any more")},
 )

@@ -75,5 +75,6 @@ CHECK = Check(
     "sessions (loginctl terminate-user)",
     controls=("45 CFR 164.308(a)(6)(ii)", "45 CFR 164.308(a)(5)(ii)(C)"),
     detects_intruders=True,
+    rating=1,
     absence={"logs": gone("is not written any more")},
 )

@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from upkeep.judging.check import load
+from upkeep.judging.check import Told, every
 from upkeep.model.verdicts import Severity
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Schedule, SeverityRule
-from upkeep.store import own_troubles
-
-DEFAULTS = (
-    SeverityRule.model_validate({"check": "login_after_failures", "is": 1}),
-    SeverityRule.model_validate({"check": "failed_logins", "is": 2}),
-)
-"""After the site's own rules: a success after brute force is the worst, failed logins over the threshold are 2."""
 
 
 def severity_of(
     rules: Sequence[SeverityRule], check: str, place: Place, severity: Severity
 ) -> int | None:
-    """Return the severity by the first rule that fits, else as the check says; None for info, which alerts nobody."""
+    """Return the severity by the site's first rule that fits, else as the check says; None for info."""
     if severity is Severity.INFO:
         return None
-    for rule in (*rules, *DEFAULTS):
+    for rule in rules:
         if rule.check is not None and not fnmatchcase(check, rule.check):
             continue
         if rule.group is not None and rule.group not in place.groups:
@@ -32,7 +25,8 @@ def severity_of(
         if rule.environment is not None and rule.environment != place.environment:
             continue
         return rule.severity
-    return severity.rank
+    found = every().get(check)
+    return found.rating if found is not None and found.rating else severity.rank
 
 
 def needs_places(rules: Sequence[SeverityRule]) -> bool:
@@ -42,7 +36,7 @@ def needs_places(rules: Sequence[SeverityRule]) -> bool:
 
 def is_security(check: str) -> bool:
     """Say if the check detects intruders: it is told in a maintenance window too."""
-    found = load().get(check)
+    found = every().get(check)
     return found is not None and found.detects_intruders
 
 
@@ -51,8 +45,10 @@ def by_name_only(check: str) -> bool:
 
     So it is with all that is not known to be harmless: hosts that cannot be reached, our own troubles, what is new.
     """
-    found = load().get(check)
-    return found.detects_intruders if found else check not in own_troubles.QUIET_BY_PATTERN
+    found = every().get(check)
+    if isinstance(found, Told):
+        return not found.harmless
+    return found is None or found.detects_intruders
 
 
 def team_of(schedule: Schedule, procedure: str, check: str) -> str:

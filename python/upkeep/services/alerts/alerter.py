@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.stored_text import name
 from upkeep.rules.alerts import policy, severities
@@ -172,7 +173,7 @@ class _Quiet:
         waits = member.severity in policy.SILENT_IN_WINDOWS
         if self.in_window and waits and not severities.is_security(member.check):
             return True
-        is_blind = member.check == findings.BLIND
+        is_blind = member.check == BLIND
         return keep_quiet(
             self.silences,
             member.check,

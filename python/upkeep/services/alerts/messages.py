@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from upkeep.judging.check import load
+from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
+from upkeep.judging.check import every, load
 from upkeep.model.remedies import SUBJECT, command, words_of
 from upkeep.model.text import ago, counted, exact, safe
 from upkeep.rules.alerts.model import (
@@ -29,16 +30,7 @@ from upkeep.rules.alerts.model import (
     Alert,
     Member,
 )
-from upkeep.store import own_troubles
-from upkeep.store.findings import BLIND, FORGED_RESULT, HOST_UNREACHABLE
 
-TITLES: Mapping[str, str] = {
-    HOST_UNREACHABLE: "The host can be looked at",
-    BLIND: "Every check sees what it judges",
-    FORGED_RESULT: "Every result of the host is Upkeep's own",
-    **own_troubles.CHECKS,
-}
-"""Of findings that come from no check."""
 SHOWN_FINDINGS = 8
 SHOWN_HOSTS = 5
 SHOWN_CAUSES = 5
@@ -211,8 +203,8 @@ def probe_message(channel: str, site: str, by: str) -> Message:
 
 def title_of(check: str) -> str:
     """Return what a check is about, for people; of one that is not known here, its harmless name."""
-    found = load().get(check)
-    return found.title if found else TITLES.get(check) or _name(check.replace("_", " "))
+    found = every().get(check)
+    return found.title if found else _name(check.replace("_", " "))
 
 
 def harmless(text: str, limit: int = TEXT_CHARACTERS) -> str:

@@ -1,0 +1,1 @@
+"""The way to a host, as the controller sees it."""

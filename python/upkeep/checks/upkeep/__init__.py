@@ -1,0 +1,1 @@
+"""What Upkeep tells of itself: its runs, drivers, records and reviews."""

@@ -1,0 +1,14 @@
+"""Checks see nothing on a host that answers. Its subject is what blinds them, and it names all of them.
+
+It follows from no list of what is due on a host; see store/blind.py.
+"""
+
+from upkeep.judging.check import Told
+
+ID = "blind"
+CHECK = Told(
+    title="Every check sees what it judges",
+    source="docs/operate.md",
+    remedy="upkeep check NAME  # one of those that it names; see what it cannot see",
+    controls=("45 CFR 164.312(b)",),
+)

@@ -1,0 +1,10 @@
+"""A channel of alerts does not take what it is given. Those whom it reaches hear of nothing through it."""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="Every channel delivers",
+    source="docs/alerts.md",
+    remedy="upkeep alerts test CHANNEL",
+    controls=("45 CFR 164.308(a)(6)(ii)",),
+)

@@ -1,0 +1,10 @@
+"""The clock of a machine that runs the schedule was set. What hangs on the time waits until it is believed."""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="The controller's clock makes no steps",
+    source="docs/serve.md",
+    remedy="upkeep doctor --accept-clock  # if it is right now",
+    controls=("45 CFR 164.312(b)",),
+)

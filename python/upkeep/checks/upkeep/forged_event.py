@@ -1,0 +1,10 @@
+"""A run gave events that Ansible's own callback did not write. They were not believed."""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="Every event of a run is Ansible's own",
+    source="docs/security.md",
+    remedy="upkeep runs  # see which; then look at who can write what Ansible reads",
+    controls=("45 CFR 164.312(c)(1)",),
+)

@@ -1,0 +1,12 @@
+"""Many hosts have left the inventory at once.
+
+What was found on them stays open until a person says that they are meant to be gone.
+"""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="Hosts that were observed stay in the inventory",
+    source="docs/operate.md",
+    remedy="upkeep hosts  # see which; then upkeep hosts accept",
+)

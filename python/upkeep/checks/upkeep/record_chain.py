@@ -1,0 +1,10 @@
+"""The chain of signed records does not hold: something was changed, or is missing."""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="Every record of a review is there as it was signed",
+    source="docs/reviews.md",
+    remedy="upkeep review verify",
+    controls=("45 CFR 164.312(c)(1)",),
+)

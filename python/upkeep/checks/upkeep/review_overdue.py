@@ -1,0 +1,11 @@
+"""A review was not signed in its time."""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="Every review is signed in its time",
+    source="docs/reviews.md",
+    remedy="upkeep reviews  # see which",
+    controls=("45 CFR 164.308(a)(1)(ii)(D)",),
+    harmless=True,
+)

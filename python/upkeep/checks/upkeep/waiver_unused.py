@@ -1,0 +1,10 @@
+"""A waiver has covered nothing for a while. Nobody needs it any more, or it names the wrong thing."""
+
+from upkeep.judging.check import Told
+
+CHECK = Told(
+    title="Every waiver covers something",
+    source="docs/waivers.md",
+    remedy="upkeep waivers  # see which; then upkeep waive revoke",
+    harmless=True,
+)
