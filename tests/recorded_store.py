@@ -21,7 +21,6 @@ from service.postgres import Postgres, program
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked_value
 from upkeep.rules.completion import COUNTS
 from upkeep.rules.reviews import standing
-from upkeep.services.completion import completion
 from upkeep.services.signing_key import trusted_keys
 from upkeep.services.verification import problems_of
 from upkeep.site.schedule_file import Schedule
@@ -41,6 +40,7 @@ from upkeep.store import (
     waivers,
 )
 from upkeep.store.answers import results_of
+from upkeep.store.completion import completion
 
 RECORDED = Path(__file__).parent / "service" / "recorded"
 SITE = "/srv/site"

@@ -10,9 +10,9 @@ from store_samples import SITE
 
 from upkeep.model.stored_text import name
 from upkeep.rules.completion import Remark, Row
-from upkeep.services.completion import completion
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, tables
+from upkeep.store.completion import completion
 
 SCHEDULE = Schedule.model_validate(
     {

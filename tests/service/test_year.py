@@ -37,10 +37,10 @@ from upkeep.rules.reviews import standing as standing_of
 from upkeep.rules.waivers import Scope
 from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.services import waivers as waiving
-from upkeep.services.completion import completion
 from upkeep.services.reviews import Given
 from upkeep.services.verification import problems_of
 from upkeep.store import Store, files, findings, migrate, occurrences, open_store, records, reviews
+from upkeep.store.completion import completion
 from upkeep.store.reviews import Kept
 
 pytestmark = pytest.mark.long

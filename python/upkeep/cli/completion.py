@@ -9,7 +9,7 @@ from upkeep.cli.opened import opened
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.rules.completion import month_before
-from upkeep.services.completion import completion
+from upkeep.store.completion import completion
 from upkeep.view.completion import print_completion, write_csv
 from upkeep.view.json import completion_document, dumps
 from upkeep.view.screen import Screen

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, refusal, words_of
 from upkeep.services import caller
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import Store, acts, sessions, users
+from upkeep.store import Connection, Store, acts, sessions, users
 from upkeep.system.account import known_name, name_of
 
 UNSET = 2**32 - 1

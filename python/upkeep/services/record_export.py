@@ -18,13 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from upkeep.model.errors import UsageError
 from upkeep.rules import signatures
 from upkeep.rules.signatures import Signed
 from upkeep.services.reviews import file_name
-from upkeep.store import answers, files, runs
+from upkeep.store import Connection, answers, files, runs
 from upkeep.store.review_evidence import raw_evidence_in
 
 MANIFEST = "MANIFEST.sha256"

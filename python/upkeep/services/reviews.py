@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
-
 from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
 from upkeep.model.occurrence import Occurrence
@@ -32,6 +30,7 @@ from upkeep.services.signing_key import Installation, load_installation
 from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule
 from upkeep.site.site import Site
 from upkeep.store import (
+    Connection,
     Store,
     acts,
     drivers,

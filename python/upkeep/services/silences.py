@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules import silences
@@ -19,7 +17,7 @@ from upkeep.rules.width import Width
 from upkeep.services import waivers
 from upkeep.services.waivers import By, HasSchedule
 from upkeep.site.schedule_file import Schedule
-from upkeep.store import Store, alerts, users
+from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
 
 WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"

@@ -12,8 +12,6 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection
-
 from upkeep.model import clock
 from upkeep.model.clock import (
     STEP_SECONDS,
@@ -28,7 +26,7 @@ from upkeep.model.clock import (
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
-from upkeep.store import Store, clocks, findings, own_troubles
+from upkeep.store import Connection, Store, clocks, findings, own_troubles
 from upkeep.system import machine
 
 LOOK_SECONDS, LOOK_STEPPED_SECONDS = 10.0, 1.0

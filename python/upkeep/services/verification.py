@@ -8,8 +8,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from sqlalchemy import Connection, select
-
 from upkeep.model.text import counted
 from upkeep.rules import review_chain, reviews
 from upkeep.rules.review_chain import Event, Known
@@ -17,12 +15,9 @@ from upkeep.rules.reviews import Signature
 from upkeep.rules.signatures import Signed, broken, holds
 from upkeep.services import chain_end
 from upkeep.services.chain_end import End
-from upkeep.store import files, records, review_records, tables
+from upkeep.store import Connection, files, records, review_evidence, review_records
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import UNREADABLE, Kept
-
-RAW_AT_ONCE = 20
-"""What hosts said may be large: so many of it are in memory."""
 
 
 def problems_of(
@@ -143,10 +138,7 @@ def _lost(db: Connection, sha256: str) -> str:
 
 def _raw_lost(db: Connection, go_on: Callable[[], object]) -> Iterator[str]:
     """Yield what is wrong with what hosts said, of what reviews show: it is kept as long as they are."""
-    named, proof = tables.named_evidence, tables.evidence
-    query = select(named.c.sha256, proof.c.content)
-    query = query.outerjoin(proof, proof.c.sha256 == named.c.sha256).order_by(named.c.sha256)
-    for sha256, packed in db.execute(query.execution_options(yield_per=RAW_AT_ONCE)):
+    for sha256, packed in review_evidence.named_raw(db):
         go_on()
         if packed is None:
             yield f"raw evidence {sha256}: a review shows it, and it is not there"

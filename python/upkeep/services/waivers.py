@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
-
 from upkeep.judging import check
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import UsageError
@@ -23,7 +21,7 @@ from upkeep.rules.alerts.severities import by_name_only
 from upkeep.rules.waivers import Scope, Waiver, Who
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
-from upkeep.store import Store, acts, findings, own_troubles, users
+from upkeep.store import Connection, Store, acts, findings, own_troubles, users
 from upkeep.store import waivers as stored
 from upkeep.store.users import User
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, inspect, select, table, text
+from sqlalchemy import Connection as Connection
+from sqlalchemy import Engine, func, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from upkeep.model.errors import StoreError

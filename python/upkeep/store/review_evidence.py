@@ -6,7 +6,7 @@ Everything is bounded; what is left out is counted. Host text is as the store ke
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +26,8 @@ from upkeep.store.engine.statements import insert_new, lock_evidence
 from upkeep.store.reviews import Kept, New
 
 ROWS = 100
+RAW_AT_ONCE = 20
+"""What hosts said may be large: so many of it are in memory."""
 FIRST_PERIOD = timedelta(days=31)
 """So far back is looked where nothing says when it was reviewed last."""
 
@@ -372,3 +374,12 @@ def _of_subject(row: Row[Any]) -> dict[str, Any]:
 
 def _time(at: datetime) -> str:
     return at.isoformat()
+
+
+def named_raw(db: Connection) -> Iterator[tuple[str, Any]]:
+    """Yield what hosts said of what reviews show, by its hash: as it is kept, compressed; None if it is not there."""
+    named, proof = tables.named_evidence, tables.evidence
+    query = select(named.c.sha256, proof.c.content)
+    query = query.outerjoin(proof, proof.c.sha256 == named.c.sha256).order_by(named.c.sha256)
+    for row in db.execute(query.execution_options(yield_per=RAW_AT_ONCE)):
+        yield row.sha256, row.content

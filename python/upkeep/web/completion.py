@@ -13,7 +13,7 @@ from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.completion import COUNTS, Completion, month_before
 from upkeep.rules.reviews import title_of
-from upkeep.services.completion import completion
+from upkeep.store.completion import completion
 from upkeep.view.completion import WELL, percent, write_csv
 from upkeep.web.html import page
 from upkeep.web.routing import GET, Ask, PageError, Route
