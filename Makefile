@@ -45,10 +45,13 @@ $(OLDEST)/dev: pyproject.toml galaxy.yml
 	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install -qq --editable '.[dev]'
 	@touch $@
 
-lint: $(VENV)/dev  ## ruff, mypy --strict, ansible-lint (production)
+lint: $(VENV)/dev  ## ruff, mypy --strict, who may import whom, what is declared and documented, ansible-lint (production)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	PYTHONPATH=python $(VENV)/bin/lint-imports --no-cache --no-logo
+	$(VENV)/bin/deptry --no-ansi python/upkeep plugins
+	$(VENV)/bin/interrogate --quiet python/upkeep plugins/action plugins/module_utils plugins/plugin_utils
 	PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV)/bin/ansible-lint --strict
 
 unit: $(VENV)/dev  ## the tests without services, in seconds

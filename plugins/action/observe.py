@@ -50,7 +50,7 @@ UNSEEN = re.compile(
 )
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages carry no types
     """Ships the gathers that are due, runs them once, judges what comes back."""
 
     TRANSFERS_FILES = False

@@ -126,7 +126,7 @@ class Host:
             raise _error(path, exc) from exc
 
     def exists(self, path: str) -> bool:
-        """Say if the path is there; raise HostError if that cannot be seen (such as: permission denied)."""
+        """Return whether the path is there; raise HostError if that cannot be seen (such as: permission denied)."""
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):

@@ -55,7 +55,7 @@ class Gathering:
         self.reader = reader
 
     def overdue(self) -> bool:
-        """Say if its own time is up."""
+        """Return whether its own time is up."""
         return time.monotonic() - self.started > float(self.request["timeout_seconds"])
 
     def end(self, error: str = "") -> bytes:

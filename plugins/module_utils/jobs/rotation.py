@@ -271,7 +271,7 @@ def _path_of(line: str) -> str | None:
 
 
 def _names(line: str, path: str) -> bool:
-    """Say if the error is about the log, and not about one whose name goes on."""
+    """Return whether the error is about the log, and not about one whose name goes on."""
     return bool(re.search(re.escape(path) + r"(?![\w/])", line))
 
 

@@ -233,7 +233,7 @@ class LogWindow:
         return _Piece(stream, start, size, older, read_from)
 
     def _starts_older(self, piece: _Piece) -> bool:
-        """Say if the archive's first lines are older than the window, so that none before it is needed."""
+        """Return whether the archive's first lines are older than the window, so that none before it is needed."""
         chunks = self._content(piece)
         try:
             newest = self._newest(next(chunks, b"")[:PROBE_BYTES], False)
@@ -302,7 +302,7 @@ class LogWindow:
         return newest is not None and newest < self.since - SLACK_SECONDS
 
     def _begins_older(self, stream: IO[bytes]) -> bool:
-        """Say if the file's first line with a time is older than the window, so that no predecessor is needed.
+        """Return whether the file's first line with a time is older than the window, so that no predecessor is needed.
 
         All of the first lines have to be, where lines may be stamped long before they were written.
         """

@@ -75,7 +75,7 @@ def _backup_of(settings: Settings, current: str) -> Path:
 
 
 def try_upgrade(inventory: str) -> None:
-    """Say what an upgrade would change; the database is only read."""
+    """Return what an upgrade would change; the database is only read."""
     settings = settings_of(inventory)
     screen = Screen(sys.stdout)
     trial.forget(settings.state.absolute())

@@ -120,7 +120,7 @@ def set_role(inventory: str, name: str, role: str) -> None:
 
 
 def set_person(inventory: str, name: str, person: str) -> None:
-    """Say which person of the schedule a user is."""
+    """Return which person of the schedule a user is."""
     store, schedule = _open(inventory)
     user = _user(store, name)
     _known_person(schedule, person)

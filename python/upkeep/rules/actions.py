@@ -143,7 +143,7 @@ def words_of(action: Action) -> str:
 
 
 def refusal(action: Action, name: str, role: Role) -> str:
-    """Say why somebody may not do it; empty if they may."""
+    """Return why somebody may not do it; empty if they may."""
     if may(role, action):
         return ""
     return f"to {words_of(action)} needs the role {needed(action)}; {name} is {role.value}"

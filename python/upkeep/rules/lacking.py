@@ -44,7 +44,7 @@ def collected_at(evidence: Mapping[str, Any]) -> datetime | None:
 
 
 def _of_run(run: Mapping[str, Any] | None) -> str:
-    """Say why the run that collects for a review has brought nothing; empty if it has seen a host."""
+    """Return why the run that collects for a review has brought nothing; empty if it has seen a host."""
     if run is None:
         return "no run has collected for it"
     return "" if run["hosts"].get(Outcome.OK.value) else f"run {run['id']} has seen no host"

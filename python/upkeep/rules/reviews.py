@@ -318,7 +318,7 @@ def party_of(
 def refusal(
     schedule: Schedule, asked: Asked, signatures: Sequence[Signature], signer: Signer, form: Form
 ) -> str:
-    """Say why somebody may not sign this; empty if they may."""
+    """Return why somebody may not sign this; empty if they may."""
     return next(
         filter(
             None,
@@ -335,7 +335,7 @@ def refusal(
 
 
 def refuse_account(signer: Signer, action: Action) -> str:
-    """Say why a user may not do what needs to be sure of who does it; empty if they may."""
+    """Return why a user may not do what needs to be sure of who does it; empty if they may."""
     if signer.off:
         return f"{signer.user} is turned off"
     if signer.shared:
@@ -355,7 +355,7 @@ def _refuse_person(schedule: Schedule, asked: Asked, signer: Signer) -> str:
 
 
 def refuse_hand_over(schedule: Schedule, asked: Asked, signer: Signer, owner: str) -> str:
-    """Say why somebody may not give a review to another owner; empty if they may.
+    """Return why somebody may not give a review to another owner; empty if they may.
 
     Who may not sign it may not give it to themselves either: it takes one of its owner's people, or an admin.
     """
@@ -412,7 +412,7 @@ def _problems(asked: Asked, form: Form) -> Iterator[str]:
 
 
 def refuse_unseen(lacking: Lacking, form: Form, *, has_file: bool) -> str:
-    """Say why a review for which nothing was collected may not be passed so; empty if it may.
+    """Return why a review for which nothing was collected may not be passed so; empty if it may.
 
     Nobody but who signs has seen anything then: each signature says what, or has it attached.
     """

@@ -30,7 +30,7 @@ class Scope:
     severity: int = 2
 
     def fits(self, check: str, host: str, *, by_name: bool) -> bool:
-        """Say if it is about such a check; by_name: only if it names check and host exactly."""
+        """Return whether it is about such a check; by_name: only if it names check and host exactly."""
         if by_name:
             return (check, host) == (self.check_pattern, self.host_pattern)
         return _fits(check, self.check_pattern) and _fits(host, self.host_pattern)
@@ -66,7 +66,7 @@ class Silence:
         return self.needs_approval and self.approved_at is None
 
     def covers(self, check: str, host: str, severity: int, *, by_name: bool) -> bool:
-        """Say if it keeps such a finding quiet; by_name: only if it names check and host exactly."""
+        """Return whether it keeps such a finding quiet; by_name: only if it names check and host exactly."""
         return (
             not self.waits
             and severity >= self.severity
@@ -87,7 +87,7 @@ def keep_quiet(
     by_name: bool,
     blinds: Collection[str] = (),
 ) -> bool:
-    """Say if these keep a finding quiet: one that covers it; or, of what blinds checks, one of each by its exact name.
+    """Return whether these keep a finding quiet: one that covers it; or, of what blinds checks, one of each by name.
 
     by_name: whether no pattern covers it. blinds: the checks that see nothing because of it.
     """
@@ -115,7 +115,7 @@ def width(
 
 
 def needs_another(scope: Scope, alone: Width, together: Width, by_pattern: Collection[str]) -> bool:
-    """Say if a silence takes a second person.
+    """Return whether a silence takes a second person.
 
     alone: what it covers itself; together: with all that the same person keeps quiet already. One check on one host
     is never too much. by_pattern: all checks that a pattern may cover; of a host that is still to come, all of them.

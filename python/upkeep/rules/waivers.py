@@ -48,11 +48,11 @@ class Scope:
     severity: Severity
 
     def covers(self, check: str, host: str, subject: str, severity: Severity) -> bool:
-        """Say if such a failure is waived."""
+        """Return whether such a failure is waived."""
         return self.names(check, host, subject) and severity.rank >= self.severity.rank
 
     def names(self, check: str, host: str, subject: str) -> bool:
-        """Say if it is about that subject, whatever its severity."""
+        """Return whether it is about that subject, whatever its severity."""
         return (
             check == self.check_id
             and _fits(host, self.host_pattern)
@@ -90,11 +90,11 @@ class Waiver:
         return State.HOLDS if now < self.ends_at else State.EXPIRED
 
     def holds(self, at: datetime) -> bool:
-        """Say if it is approved, has not ended and has not been revoked."""
+        """Return whether it is approved, has not ended and has not been revoked."""
         return self.state(at) is State.HOLDS
 
     def unused(self, now: datetime) -> bool:
-        """Say if it holds and has covered nothing for a long time."""
+        """Return whether it holds and has covered nothing for a long time."""
         if not self.holds(now) or self.approved_at is None:
             return False
         return now - max(self.approved_at, self.used_at or self.approved_at) >= UNUSED_AFTER
@@ -301,5 +301,5 @@ def _without_marks(pattern: str) -> str:
 
 
 def _fits(text: str, pattern: str) -> bool:
-    """Say if a name fits a pattern; it always fits itself, whatever brackets are in it."""
+    """Return whether a name fits a pattern; it always fits itself, whatever brackets are in it."""
     return text == pattern or fnmatchcase(text, pattern)

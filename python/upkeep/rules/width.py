@@ -65,10 +65,10 @@ def measure(watched: Iterable[Watched], covers: Callable[[Watched], bool]) -> Wi
 
 
 def names_nothing(pattern: str) -> bool:
-    """Say if a pattern fits whatever is still to come: `*`, and `[!~]*`, which fits all but a few."""
+    """Return whether a pattern fits whatever is still to come: `*`, and `[!~]*`, which fits all but a few."""
     return "*" in pattern and not CLASSES.sub("", pattern).strip("*?")
 
 
 def is_exact(pattern: str) -> bool:
-    """Say if a pattern names one thing."""
+    """Return whether a pattern names one thing."""
     return not any(one in pattern for one in "*?[")

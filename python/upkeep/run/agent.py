@@ -449,11 +449,11 @@ class _Intake:
         self.has_own_name = True
 
     def written(self) -> bool:
-        """Say if all that was given is written down."""
+        """Return whether all that was given is written down."""
         return not self.waiting
 
     def stop(self) -> str:
-        """Say why to stop; asked several times a second, so that no answer waits longer."""
+        """Return why to stop; asked several times a second, so that no answer waits longer."""
         if self.waiting and time.monotonic() - self.waits_since > GATHERED_SECONDS:
             self._write()
         return self.stopping.reason or (OWN_NAME if self.has_own_name else "")
@@ -694,12 +694,12 @@ def _order(task: Task, workspace: Path, limit: str) -> ansible.Order:
 
 
 def takes_several(playbook: str, hosts: str) -> bool:
-    """Say if a limit of several hosts can be put together with a procedure's hosts."""
+    """Return whether a limit of several hosts can be put together with a procedure's hosts."""
     return _asks_itself(playbook, hosts) or not SEVERAL.search(hosts)
 
 
 def _asks_itself(playbook: str, hosts: str) -> bool:
-    """Say if a playbook reaches no more hosts than the procedure's, whatever the limit."""
+    """Return whether a playbook reaches no more hosts than the procedure's, whatever the limit."""
     return playbook.startswith(OWN_PLAYBOOKS) or hosts in ("", "all", "*")
 
 
@@ -747,7 +747,7 @@ def begun(task: Task, workspace: Path, at: datetime) -> runs.RunStart:
 
 
 def _alive(one: runs.Run) -> bool:
-    """Say if the run's driver still runs; one on another machine is left to that machine."""
+    """Return whether the run's driver still runs; one on another machine is left to that machine."""
     if one.driver_host != socket.gethostname():
         return True
     if one.boot_id != machine.boot_id():

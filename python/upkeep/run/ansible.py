@@ -63,7 +63,7 @@ class Listener(events.Listener, Protocol):
     """Who is told, and who may stop the work."""
 
     def stop(self) -> str:
-        """Say why the work shall stop now; an empty text to go on."""
+        """Return why the work shall stop now; an empty text to go on."""
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class _Stopper:
         self.reason = ""
 
     def check(self) -> bool:
-        """Say if ansible-runner shall cancel, after having ended all processes: it would only kill its own child."""
+        """Return whether ansible-runner shall cancel, after all processes were ended: it only kills its own child."""
         self.reason = self.reason or self.listener.stop()
         if self.reason:
             self._end()

@@ -42,7 +42,7 @@ class BusinessHours:
     holidays: frozenset[date] = field(default_factory=frozenset)
 
     def is_open(self, at: datetime) -> bool:
-        """Say if somebody works."""
+        """Return whether somebody works."""
         day = at.astimezone(self.zone).date()
         begins, ends = self._of(day)
         return self._works(day) and begins <= at < ends

@@ -82,7 +82,7 @@ def _occurrence(
 
 
 def may_still_run(procedure: Procedure, due_at: datetime, now: datetime) -> bool:
-    """Say if the policy for what was missed lets be run now what should have begun then."""
+    """Return whether the policy for what was missed lets be run now what should have begun then."""
     if isinstance(procedure.missed, float):
         return (now - due_at).total_seconds() <= procedure.missed
     return procedure.missed == "run"

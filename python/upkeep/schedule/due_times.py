@@ -160,7 +160,7 @@ def _ended(rule: _Rule, local: datetime, due: datetime) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_ever_due(text: str, anchor: datetime) -> bool:
-    """Say if the rule is due at all: dateutil walks to the year 9999 after what never comes, such as 30 February.
+    """Return whether the rule is ever due: dateutil walks to the year 9999 after what never comes, such as 30 February.
 
     The calendar repeats after 400 years, so the walk is made in the last of them.
     """
@@ -187,7 +187,7 @@ class _Window:
         self.latest = datetime.min.replace(tzinfo=UTC)
 
     def holds(self, local: datetime, due: datetime) -> bool:
-        """Say if a due time is asked for, and not left out."""
+        """Return whether a due time is asked for, and not left out."""
         if not self.after < due <= self.until:
             return False
         return not self.times or (local not in self.times and local.date() not in self.days)

@@ -154,7 +154,7 @@ def _collisions(schedule: Schedule, begins: Mapping[str, list[float]]) -> tuple[
 
 
 def may_share(one: str, other: str) -> bool:
-    """Say if two of Ansible's patterns may have a host in common, as far as their words tell.
+    """Return whether two of Ansible's patterns may have a host in common, as far as their words tell.
 
     Groups of different names count as different hosts: which hosts are in them only the inventory knows.
     """

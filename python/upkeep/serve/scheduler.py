@@ -202,7 +202,7 @@ class Scheduler:
             findings.retire_procedures(db, self.key, set(self.site.schedule.procedures), now)
 
     def _tell_revision(self, holds: bool, now: datetime) -> None:
-        """Say if another text of the site holds than ours; an edited one is given some time to be everywhere."""
+        """Return whether another text of the site holds than ours; an edited one gets some time to be everywhere."""
         self.apart_since = None if holds else min(self.apart_since or now, now)
         apart = self.apart_since is not None and now - self.apart_since >= SPREADS_WITHIN
         if apart == self.told_apart:

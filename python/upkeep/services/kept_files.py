@@ -40,7 +40,7 @@ class Owner:
     boot_id: str
 
     def lives(self, boot_id: str) -> bool:
-        """Say if the process still runs; one on another machine is left to that machine."""
+        """Return whether the process still runs; one on another machine is left to that machine."""
         if self.host != socket.gethostname():
             return True
         if self.boot_id != boot_id:
@@ -90,7 +90,7 @@ def _own_folders(workspaces: Path) -> Iterator[Path]:
 
 
 def _abandoned(folder: Path, store: Store, boot_id: str) -> bool:
-    """Say if a workspace without a run was left by a process of this store that does not live any more."""
+    """Return whether a workspace without a run was left by a process of this store that does not live any more."""
     try:
         owner = Owner(**json.loads((folder / OWNER).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -13,7 +13,7 @@ _hasher = PasswordHasher()
 
 
 def problem_of(password: str, name: str = "") -> str:
-    """Say why a password is not taken; empty if it is. Source: NIST SP 800-63B, section 3.1.1.2."""
+    """Return why a password is not taken; empty if it is. Source: NIST SP 800-63B, section 3.1.1.2."""
     if len(password) < LEAST_CHARACTERS:
         return f"the password has {len(password)} characters; at least {LEAST_CHARACTERS}"
     if len(password) > MOST_CHARACTERS:
@@ -31,7 +31,7 @@ def hashed(password: str) -> str:
 
 
 def is_right(password: str, kept: str | None) -> bool:
-    """Say if it is the password; None, for a user who is not there, takes as long and is False."""
+    """Return whether it is the password; None, for a user who is not there, takes as long and is False."""
     try:
         right = _hasher.verify(kept or _nobodys(), password[: 2 * MOST_CHARACTERS])
     except (VerificationError, InvalidHashError):

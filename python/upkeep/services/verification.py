@@ -125,7 +125,7 @@ def _read(db: Connection, one: Signed) -> tuple[Event, list[str], Signature | No
 
 
 def _lost(db: Connection, sha256: str) -> str:
-    """Say what is wrong with what is kept by a hash; empty if nothing is."""
+    """Return what is wrong with what is kept by a hash; empty if nothing is."""
     try:
         content = files.content_of(db, sha256)
     except zlib.error:

@@ -73,7 +73,7 @@ def _playbook(name: str, info: ValidationInfo) -> str:
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Say if the file is there, and within the folder also after links are followed."""
+    """Return whether the file is there, and within the folder also after links are followed."""
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 

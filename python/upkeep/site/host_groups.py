@@ -38,7 +38,7 @@ class Groups:
         return max((self.depth(one) + 1 for one in above), default=0)
 
     def holds(self, group: str, other: str) -> bool:
-        """Say if another group stands in a group, at any depth."""
+        """Return whether another group stands in a group, at any depth."""
         inner = self.below.get(group, ())
         return other in inner or any(self.holds(one, other) for one in inner)
 
@@ -62,7 +62,7 @@ def groups_of(listing: Mapping[str, Any]) -> Groups:
 
 
 def is_opaque(pattern: str) -> bool:
-    """Say if what a pattern matches cannot be told from it and the inventory."""
+    """Return whether what a pattern matches cannot be told from it and the inventory."""
     return any(one in pattern for one in OPAQUE)
 
 
@@ -98,7 +98,7 @@ def split(pattern: str) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
-    """Say if a colon in it stands in an address, or before a port."""
+    """Return whether a colon in it stands in an address, or before a port."""
     try:
         ipaddress.ip_address(text.strip("[]"))
     except ValueError:

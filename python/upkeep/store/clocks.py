@@ -35,7 +35,7 @@ class Wrong:
     after: Mapping[str, int]
 
     def covers(self, table: str, number: int, at: datetime) -> bool:
-        """Say if a row was written under it: by its number, and by its time, for other machines wrote meanwhile."""
+        """Return whether a row was written under it: by number and time, for other machines wrote meanwhile."""
         between = self.before.get(table, 0) < number <= self.after.get(table, 0)
         return between and self.from_at <= at <= self.until_at
 

@@ -92,7 +92,7 @@ def forget_schedules(db: Connection, site: str, there: Iterable[str], now: datet
 
 # --- a clock that was wrong ------------------------------------------------------------------------------------------
 def is_any_early(db: Connection, site: str, now: datetime) -> bool:
-    """Say if anything was missed or skipped without a run whose time has not come: a clock was ahead."""
+    """Return whether anything was missed or skipped without a run whose time has not come: a clock was ahead."""
     table = tables.occurrence
     query = select(table.c.id).where(_early(site, now)).limit(1)
     return db.execute(query).first() is not None

@@ -84,7 +84,7 @@ def set_role(db: Connection, name: str, role: Role) -> bool:
 
 
 def set_person(db: Connection, name: str, person: str) -> bool:
-    """Say which person of the site a user is; False if there is no such user."""
+    """Return which person of the site a user is; False if there is no such user."""
     table = tables.app_user
     changed = update(table).where(table.c.name == name).values(person=shown(person, 100))
     return db.execute(changed).rowcount == 1

@@ -228,7 +228,7 @@ def print_on_call(screen: Screen, rows: Sequence[OnCall], zone: ZoneInfo, when: 
 
 
 def say_acknowledged(screen: Screen, number: int, by: str, until: datetime, time_zone: str) -> None:
-    """Say who has an alert until when."""
+    """Return who has an alert until when."""
     when = exact(until, ZoneInfo(time_zone))
     screen.line(screen.text(f"alert {number}: {by} has it until {when}"))
     screen.flush()
@@ -237,7 +237,7 @@ def say_acknowledged(screen: Screen, number: int, by: str, until: datetime, time
 def say_silenced(
     screen: Screen, made: Silence, width: Width | None, zone: ZoneInfo, site: str
 ) -> None:
-    """Say what is quiet until when, or that it waits for a second person. width: with what is quiet already."""
+    """Return what is quiet until when, or that it waits for a second person. width: with what is quiet already."""
     what, until = f"{made.check_pattern} on {made.host_pattern}", exact(made.ends_at, zone)
     if not made.waits:
         screen.line(screen.text(f"silence {made.id}: {what} is quiet until {until}"))

@@ -17,7 +17,7 @@ A_SECOND = timedelta(seconds=1)
 
 
 def is_in_feed(procedure: Procedure) -> bool:
-    """Say if it belongs there: what comes by hours or minutes would fill a calendar; BYEASTER is dateutil's own."""
+    """Return whether it belongs there: what comes each hour would fill a calendar; BYEASTER is dateutil's own."""
     if procedure.rule is None:
         return False
     rule = rule_words.parse(procedure.rule).upper()

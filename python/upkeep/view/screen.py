@@ -63,7 +63,7 @@ class Lasting(io.TextIOBase):
         os.close(nowhere)
 
     def isatty(self) -> bool:
-        """Say if it is a terminal."""
+        """Return whether it is a terminal."""
         return self.stream.isatty()
 
     def fileno(self) -> int:

@@ -27,7 +27,7 @@ from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
 
 def show_me(ask: Ask) -> Response:
-    """Say who one is, and give the token that every POST must carry."""
+    """Return who one is, and give the token that every POST must carry."""
     if ask.session is None:
         raise PageError(401, "Sign in first.")
     user = ask.session.user
@@ -35,7 +35,7 @@ def show_me(ask: Ask) -> Response:
 
 
 def show_today(ask: Ask) -> Response:
-    """Say how it stands."""
+    """Return how it stands."""
     found = pages.today(ask)
     return _json(
         {
@@ -137,7 +137,7 @@ def restart(ask: Ask) -> Response:
 
 
 def show_request(ask: Ask) -> Response:
-    """Say what became of a run that was asked for."""
+    """Return what became of a run that was asked for."""
     with ask.store.read() as db:
         number = int(ask.path["id"])
         found = run_requests.get(db, number) if number < 2**31 else None

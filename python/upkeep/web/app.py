@@ -122,6 +122,7 @@ class Gate:
         """Return what answers for the route."""
 
         async def answer(request: Request) -> Response:
+            """Answer a request of the route; what went wrong is a page, too."""
             try:
                 response = await self._response(route, request)
             except ClientDisconnect:
@@ -303,7 +304,7 @@ def _address(request: Request) -> str:
 
 
 def _from_here(request: Request) -> bool:
-    """Say if a form is from our own page, by what browsers say and pages cannot change.
+    """Return whether a form is from our own page, by what browsers say and pages cannot change.
 
     A program that is no browser says neither; it has no cookie that a page could make it send.
     """

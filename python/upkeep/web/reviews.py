@@ -325,7 +325,7 @@ def the_review(ask: Ask, db: Any) -> Kept:
 def _refusal(
     ask: Ask, schedule: Schedule, found: Kept, signed: Sequence[Any], corrects: int | None = None
 ) -> str:
-    """Say why who asks may not sign the review, or correct a signature of it; empty if they may."""
+    """Return why who asks may not sign the review, or correct a signature of it; empty if they may."""
     if ask.session is None:
         return ""
     form = replace(EMPTY, corrects=corrects, note="x" if corrects else "")

@@ -95,7 +95,7 @@ class Ask:
         return ZoneInfo(self.schedule.time_zone)
 
     def may(self, action: Action) -> bool:
-        """Say if who asks may do that."""
+        """Return whether who asks may do that."""
         return self.session is not None and may(self.session.user.role, action)
 
     def act(

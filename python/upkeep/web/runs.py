@@ -353,7 +353,7 @@ def show_request(ask: Ask) -> Response:
 
 
 def _cannot_restart(ask: Ask, run: runs.Run) -> str:
-    """Say why the run cannot be done again from here; empty if it can."""
+    """Return why the run cannot be done again from here; empty if it can."""
     schedule = ask.setting.schedule()
     if run.status == runs.RUNNING:
         return f"Run {run.id} still runs."

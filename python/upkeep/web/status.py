@@ -23,7 +23,7 @@ def show_file(ask: Ask) -> Response:
 
 
 def show_health(ask: Ask) -> Response:
-    """Say if all gets on, the store too, and what does not. Whoever asks learns no more than that."""
+    """Return whether all gets on, the store too, and what does not. Whoever asks learns no more than that."""
     health = ask.setting.health()
     still = sorted(name for name, gets_on in health.items() if not gets_on)
     document = {"ok": not still, "stands_still": still}

@@ -252,7 +252,7 @@ def _tar(counted: Counted) -> dict[str, Any]:
 
 
 def escapes(name: str) -> bool:
-    """Say if a member would be written outside of the folder that it is unpacked in."""
+    """Return whether a member would be written outside of the folder that it is unpacked in."""
     return name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or name[1:3] == ":\\"
 
 

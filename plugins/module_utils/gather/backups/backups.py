@@ -192,7 +192,7 @@ def named_at(name: str) -> float | None:
 
 
 def _is_growing(backup: dict[str, Any], host: Host) -> bool:
-    """Say if the file was written just now and still gets longer."""
+    """Return whether the file was written just now and still gets longer."""
     if abs(host.now() - backup["mtime"]) > RECENT_SECONDS:
         return False
     time.sleep(GROWTH_SECONDS)

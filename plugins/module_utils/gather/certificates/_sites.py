@@ -341,5 +341,5 @@ def _full(path: str, folder: str) -> str:
 
 
 def _is_name(name: str) -> bool:
-    """Say if a server name is one that a client can ask for: no wildcard, no pattern, no catch-all."""
+    """Return whether a server name is one that a client can ask for: no wildcard, no pattern, no catch-all."""
     return re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\.?", name) is not None

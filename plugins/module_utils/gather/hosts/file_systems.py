@@ -317,5 +317,5 @@ def _mount_point(line: str) -> str:
 
 
 def _wanted_writable(options: str | None) -> bool | None:
-    """Say if /etc/fstab wants it writable; None if it does not speak of it."""
+    """Return whether /etc/fstab wants it writable; None if it does not speak of it."""
     return None if options is None else "ro" not in options.split(",")

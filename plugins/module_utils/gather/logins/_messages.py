@@ -277,7 +277,7 @@ def _authenticated(match: re.Match[str]) -> Event:
 
 
 def _may_follow(extra: str | None, protocol: str | None, method: str) -> bool:
-    """Say if sshd writes such a thing behind the address, after this method."""
+    """Return whether sshd writes such a thing behind the address, after this method."""
     if extra is None:
         return True
     if protocol == "ssh1":

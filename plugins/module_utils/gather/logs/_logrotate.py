@@ -170,7 +170,7 @@ def _apply(policy: dict[str, Any], word: str, value: str) -> bool:
 
 
 def is_taboo(name: str, taboo: tuple[str, ...]) -> bool:
-    """Say if `include FOLDER` passes over the file."""
+    """Return whether `include FOLDER` passes over the file."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in taboo)
 
 
@@ -298,7 +298,7 @@ def next_archives(name: str, policy: dict[str, Any]) -> list[str]:
 
 
 def takes(pattern: str, path: str) -> bool:
-    """Say if the pattern matches the path, as glob(7) has it: part by part, and no leading dot by a wildcard."""
+    """Return whether the pattern matches the path, as glob(7) has it: by parts, and no leading dot by a wildcard."""
     wanted, found = pattern.split("/"), path.split("/")
     return len(wanted) == len(found) and all(
         fnmatch.fnmatchcase(there, part) and (part[:1] == "." or there[:1] != ".")

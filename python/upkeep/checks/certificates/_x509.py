@@ -169,7 +169,7 @@ def names(certificate: x509.Certificate) -> tuple[list[str], list[str]]:
 
 
 def is_for(name: str, dns_names: Sequence[str], addresses: Sequence[str]) -> bool:
-    """Say if a certificate with these names is for name: a DNS name, or an address. RFC 9525, section 6.3."""
+    """Return whether a certificate with these names is for name: a DNS name, or an address. RFC 9525, section 6.3."""
     try:
         return str(ipaddress.ip_address(name.strip("[]"))) in addresses
     except ValueError:
@@ -178,7 +178,7 @@ def is_for(name: str, dns_names: Sequence[str], addresses: Sequence[str]) -> boo
 
 
 def _matches(wanted: list[str], pattern: list[str]) -> bool:
-    """Say if the labels match; a `*` is the whole first label, for one label, above two others at least."""
+    """Return whether the labels match; a `*` is the whole first label, for one label, above two others at least."""
     if len(wanted) != len(pattern) or not pattern:
         return False
     if pattern[0] == "*":

@@ -114,7 +114,7 @@ def _not_trusted(
     trust: Mapping[str, Any],
     params: Params,
 ) -> Verdict:
-    """Say what keeps it from being trusted; only that its root is not known can be accepted."""
+    """Return what keeps it from being trusted; only that its root is not known can be accepted."""
     top = ordered[-1]
     named = [one for one in certificates if is_named_issuer(top, one)]
     if named and all(signed(top, one) is False for one in named):

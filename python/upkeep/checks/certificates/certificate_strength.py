@@ -173,7 +173,7 @@ def _form(certificate: x509.Certificate, params: Params) -> list[tuple[Severity,
 
 
 def _is_public(certificate: x509.Certificate) -> bool:
-    """Say if it is of a public authority, by what only those put in."""
+    """Return whether it is of a public authority, by what only those put in."""
     if is_self_signed(certificate):
         return False
     if extension(certificate, x509.PrecertificateSignedCertificateTimestamps) is not None:

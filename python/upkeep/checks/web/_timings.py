@@ -28,7 +28,7 @@ class TryTimes:
 
     @property
     def slowest_step(self) -> str:
-        """Say where the time went: `; 1.91 s of it first byte`; nothing if no steps were told."""
+        """Return where the time went: `; 1.91 s of it first byte`; nothing if no steps were told."""
         if not self.steps:
             return ""
         step = max(self.steps, key=lambda name: self.steps[name])

@@ -158,7 +158,7 @@ def _unmet(data: Mapping[str, Any], params: Params) -> list[str]:
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    """Say if a value is the one wanted; true is not 1, and a list of wanted ones means any of them."""
+    """Return whether a value is the one wanted; true is not 1, and a list of wanted ones means any of them."""
     if isinstance(wanted, list):
         return any(_same(value, one) for one in wanted)
     if isinstance(value, bool) or isinstance(wanted, bool):

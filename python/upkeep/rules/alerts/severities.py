@@ -30,18 +30,18 @@ def severity_of(
 
 
 def needs_places(rules: Sequence[SeverityRule]) -> bool:
-    """Say if a rule asks where a host stands."""
+    """Return whether a rule asks where a host stands."""
     return any(rule.group is not None or rule.environment is not None for rule in rules)
 
 
 def is_security(check: str) -> bool:
-    """Say if the check detects intruders: it is told in a maintenance window too."""
+    """Return whether the check detects intruders: it is told in a maintenance window too."""
     found = every().get(check)
     return found is not None and found.detects_intruders
 
 
 def by_name_only(check: str) -> bool:
-    """Say if only its exact name on one host silences it: it detects intruders, or says that we cannot see.
+    """Return whether only its exact name on one host silences it: it detects intruders, or says that we cannot see.
 
     So it is with all that is not known to be harmless: hosts that cannot be reached, our own troubles, what is new.
     """

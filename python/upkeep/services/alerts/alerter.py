@@ -169,7 +169,7 @@ class _Quiet:
     blinded: Mapping[tuple[str, str], tuple[str, ...]]
 
     def covers(self, _alert: Alert, member: Member) -> bool:
-        """Say if nobody is told of the finding for now."""
+        """Return whether nobody is told of the finding for now."""
         waits = member.severity in policy.SILENT_IN_WINDOWS
         if self.in_window and waits and not severities.is_security(member.check):
             return True
