@@ -104,6 +104,7 @@ def play(folder: Path, hosts: dict[str, Any], *options: str) -> dict[str, Ran]:
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
             "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "PYTHONPATH": f"{ROOT}/python",
         },
         text=True,
