@@ -15,7 +15,7 @@ from upkeep.schedule_file import Schedule
 from upkeep.settings import Settings
 from upkeep.site import Site
 from upkeep.store import Store, runs
-from upkeep.store.observed import add_host
+from upkeep.store.observed import add_hosts
 from upkeep.verdicts import Result, Severity, Status
 
 DISKS = "file systems"
@@ -98,8 +98,7 @@ def run(store: Store, at: datetime, *answers: Observed, ends: bool = True, **beg
     """A run of the daily procedure in which hosts gave that; return its number."""
     with store.begin() as db:
         number = runs.start(db, begun(started_at=at, **begin))
-        for one in answers:
-            add_host(db, number, one)
+        add_hosts(db, number, answers)
         if ends:
             runs.finish(db, number, "done", "", at)
     return number

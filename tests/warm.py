@@ -30,9 +30,13 @@ import left_behind
 from patience import PATIENCE_SECONDS
 
 KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", left_behind.MARK)
+PAYLOAD = "ansible_collections.astral.upkeep.plugins.plugin_utils.payload"
 LOADED = (
     "alembic.command",
+    "ansible_runner",
+    "pexpect",
     "pydantic.type_adapter",
+    "upkeep.agent",
     "upkeep.alert_commands",
     "upkeep.cli",
     "upkeep.commands",
@@ -112,6 +116,8 @@ def main() -> None:
     for name in LOADED:
         importlib.import_module(name)
     command_runner.get_command(importlib.import_module("upkeep.cli").cli)
+    importlib.import_module("upkeep.check").load()
+    importlib.import_module(PAYLOAD).gathers()
     importlib.metadata.version("upkeep")
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))
