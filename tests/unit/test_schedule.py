@@ -426,7 +426,7 @@ def _window(rule: str, begin: datetime) -> tuple[datetime, datetime]:
     return after, after + timedelta(days=WINDOWS.get(often, 900))
 
 
-@settings(max_examples=oldest.examples(150), deadline=None)
+@settings(max_examples=oldest.examples(60), deadline=None)
 @given(rules(), st.none() | STARTS, STARTS)
 def test_in_utc_it_is_what_dateutil_walks_to(rule, starts, begin):
     after, until = _window(rule, begin)
@@ -441,7 +441,7 @@ def test_in_utc_it_is_what_dateutil_walks_to(rule, starts, begin):
     assert [one for one in found if one != until] == expected
 
 
-@settings(max_examples=oldest.examples(150), deadline=None)
+@settings(max_examples=oldest.examples(60), deadline=None)
 @given(
     rules(),
     STARTS,
