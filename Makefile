@@ -58,7 +58,7 @@ unit: $(VENV)/dev  ## the tests without services, in seconds
 	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) tests/unit
 
 service: $(VENV)/dev  ## the tests on real daemons, but for the long ones
-	$(VENV)/bin/python $(PYTEST) -n 5 $(SIDE_BY_SIDE) -m "not long" tests/service
+	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m "not long" tests/service
 
 long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that are killed
 	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m long $$(grep -l mark.long tests/service/test_*.py)
@@ -68,7 +68,7 @@ integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
 	$(VENV)/bin/python $(PYTEST) -n 3 --dist worksteal tests/integration
 
 oldest: $(OLDEST)/dev  ## what depends on versions (tests/oldest.py), on the oldest Python and ansible-core
-	$(OLDEST)/bin/python $(PYTEST) -n 3 $(SIDE_BY_SIDE) -m "oldest and not long" \
+	$(OLDEST)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) -m "oldest and not long" \
 		tests/unit $$($(OLDEST)/bin/python tests/oldest.py)
 
 oldest-integration: $(OLDEST)/dev  ## a daily run and a job on the lab, on the oldest Python and ansible-core

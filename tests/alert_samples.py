@@ -16,7 +16,7 @@ from upkeep.site.schedule_file import Schedule
 from upkeep.site.settings import Settings
 from upkeep.site.site import Site
 from upkeep.store import Store, runs
-from upkeep.store.answers import add_host
+from upkeep.store.answers import add_hosts
 
 DISKS = "file systems"
 MONDAY = datetime(2030, 6, 3, 12, 0, tzinfo=UTC)
@@ -98,8 +98,7 @@ def run(store: Store, at: datetime, *answers: Observed, ends: bool = True, **beg
     """A run of the daily procedure in which hosts gave that; return its number."""
     with store.begin() as db:
         number = runs.start(db, begun(started_at=at, **begin))
-        for one in answers:
-            add_host(db, number, one)
+        add_hosts(db, number, answers)
         if ends:
             runs.finish(db, number, "done", "", at)
     return number

@@ -30,9 +30,13 @@ import left_behind
 from patience import PATIENCE_SECONDS
 
 KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", left_behind.MARK)
+PAYLOAD = "ansible_collections.astral.upkeep.plugins.plugin_utils.payload"
 LOADED = (
     "alembic.command",
+    "ansible_runner",
+    "pexpect",
     "pydantic.type_adapter",
+    "upkeep.run.agent",
     "upkeep.cli.alerts",
     "upkeep.cli.main",
     "upkeep.cli.runs",
@@ -112,6 +116,8 @@ def main() -> None:
     for name in LOADED:
         importlib.import_module(name)
     command_runner.get_command(importlib.import_module("upkeep.cli.main").cli)
+    importlib.import_module("upkeep.judging.check").load()
+    importlib.import_module(PAYLOAD).gathers()
     importlib.metadata.version("upkeep")
     gc.freeze()  # so that what is forked does not copy what it shares
     listening = socket.socket(fileno=int(sys.argv[1]))

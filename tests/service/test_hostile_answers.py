@@ -97,7 +97,7 @@ def write_site(folder: Path) -> Path:
     (site / "inventory" / "hosts.yml").write_text(yaml.safe_dump(inventory))
     procedure = {
         "title": "Daily procedure",
-        "playbook": "astral.upkeep.daily",
+        "playbook": "astral.upkeep.observe",
         "rule": "FREQ=DAILY;BYHOUR=3;BYMINUTE=0",
         "time_zone": "UTC",
         "owner": "DevSecOps",

@@ -157,7 +157,6 @@ CASES = [
     Case("fails", 1, "failed", (), (), HALF),
     Case("fails", 2, "failed", (), (), HALF),
     Case("no JSON", 1, "failed", (), (), HALF),
-    Case("no JSON", 2, "failed", (), (), HALF),
     Case("more", 1, "partial", ALL, [LATE], "the job left late out: no play began for it: it left"),
     Case("more", 2, "partial", ALL, [LATE], "the job left late out: it came into the inventory"),
     Case("fewer", 1, "partial", ["fixed", "cloud1"], ["cloud2", "db"], "the job left cloud2 out: it came"),
@@ -185,8 +184,6 @@ def test_a_job_works_on_the_hosts_that_it_has_taken_and_no_others(site: Path, ca
     ("limit", "fault", "call", "works", "left"),
     [
         ("fixed", "fails", 1, (), ()),
-        ("fixed", "fails", 2, (), ()),
-        ("cloud1", "more", 2, ["cloud1"], ()),
         ("cloud", "more", 2, CLOUD, [LATE]),
         ("cloud:!db", "a host's name is a group's", 2, ["cloud1", "cloud2"], ()),
         ("db", "a host's name is a group's", 2, (), ["db", LATE]),
@@ -224,11 +221,10 @@ def test_no_name_of_a_host_is_a_pattern(site: Path) -> None:
     assert {one["name"] for one in document["hosts"]} == {LATE}
 
 
-@pytest.mark.parametrize("call", [1, 2])
-def test_a_group_that_is_missing_with_its_source_is_no_empty_one(site: Path, call: int) -> None:
+def test_a_group_that_is_missing_with_its_source_is_no_empty_one(site: Path) -> None:
     (site / "job.yml").write_text(json.dumps([play(site.parent, "cloud")]))
 
-    document = run(site, "job", faults={call: FAULTS["fails"]})
+    document = run(site, "job", faults={2: FAULTS["fails"]})
 
     assert worked(site) == set()
     assert document["run"]["cause"] == HALF.format(site=site)
@@ -247,17 +243,19 @@ def test_hosts_that_a_play_adds_are_left_out_and_named(site: Path) -> None:
 
 
 # --- what is owed ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("call", [1, 2])
-def test_hosts_that_have_answered_a_job_before_owe_it_until_it_is_done(
-    site: Path, call: int
-) -> None:
+def test_hosts_that_have_answered_a_job_before_owe_it_until_it_is_done(site: Path) -> None:
     looks = play(site.parent, "all:!frozen")
     looks["tasks"].append({"name": "Look", "astral.upkeep.observe": {"procedure": "job"}})
     (site / "job.yml").write_text(json.dumps([looks]))
     assert run(site, "job")["run"]["status"] == "done"
+    for call, owing in ((1, {"fixed"}), (2, set(ALL))):
+        see_what_is_owed(site, call, owing)
+
+
+def see_what_is_owed(site: Path, call: int, owing: set[str]) -> None:
+    """Let the job fail at a call of the source; these hosts owe it then, until they have been worked on."""
     due, key = clock.now().replace(microsecond=0), key_of(str(site))
     end = due + timedelta(hours=1)
-
     with closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store:
         with store.begin() as db:
             occurrences.make(db, [occurrence.New(key, "job", due, due, end, None, owed=True)])
@@ -265,10 +263,9 @@ def test_hosts_that_have_answered_a_job_before_owe_it_until_it_is_done(
         assert worked(site) == set()
         with store.read() as db:
             one = occurrences.find(db, key, "job", due)
-            owing = {each.host for each in occurrences.debts(db, key)}
+            assert {each.host for each in occurrences.debts(db, key)} == owing
         assert one is not None
         assert one.state == occurrence.FAILED
-        assert owing == ({"fixed"} if call == 1 else set(ALL))
 
         run(site, "job", "--limit", ",".join(sorted(owing)))
         assert worked(site) == owing
@@ -277,17 +274,15 @@ def test_hosts_that_have_answered_a_job_before_owe_it_until_it_is_done(
 
 
 # --- one machine -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("call", "works"), [(1, ()), (2, ()), (3, ["fixed"]), (4, ["fixed", "cloud1"])]
-)
+@pytest.mark.parametrize(("call", "works"), [(1, ()), (2, ()), (3, ["fixed"])])
 def test_names_of_one_machine_stay_told_while_a_source_fails(
     site: Path, call: int, works: Collection[str]
 ) -> None:
     """The first call lists the hosts; each name has a turn of its own, which reads the inventory once more."""
-    (site.parent / "usual").write_text(source(CLOUD, LOCAL, frozen=[FROZEN]))
+    (site.parent / "usual").write_text(source(CLOUD[:1], LOCAL, frozen=[FROZEN]))
     if "one_machine" not in told(site):
         assert run(site, "job")["run"]["status"] == "done"
-        assert worked(site) == set(ALL)
+        assert worked(site) == {"fixed", "cloud1"}
 
     document = run(site, "job", faults={call: FAULTS["fails"]})
 

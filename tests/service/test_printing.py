@@ -13,7 +13,7 @@ from patience import PATIENCE_SECONDS
 
 HOSTS = """
 all:
-  hosts: {h1: {ansible_connection: local}, h2: {ansible_connection: local}}
+  hosts: {h1: {ansible_connection: local}}
   vars:
     upkeep_checks_disk:
       - {check: disk_space, mount_points: [/nowhere/at/all]}
@@ -50,13 +50,13 @@ def shell(line: str, site: Path) -> subprocess.CompletedProcess[str]:
     ids=["pipe", "JSON in a pipe", "full disk", "closed", "full for errors", "closed for errors"],
 )
 def test_a_run_ends_as_it_would_when_nobody_can_have_what_it_prints(
-    line: str, told: str, tmp_path: Path
+    line: str, told: str, tmp_path: Path, sqlite_url: str
 ) -> None:
     site = tmp_path / "site"
     (site / "inventory").mkdir(parents=True)
     (site / "inventory" / "hosts.yml").write_text(HOSTS)
     (site / "schedule.yml").write_text("procedures: {daily: {title: Daily}}\n")
-    (site / "upkeep.toml").write_text('state = "state"\n')
+    (site / "upkeep.toml").write_text(f'state = "{tmp_path}/state"\n')
 
     done = shell(line, site)
 
@@ -64,6 +64,6 @@ def test_a_run_ends_as_it_would_when_nobody_can_have_what_it_prints(
     errors = "".join(one for one in done.stderr.splitlines(True) if not one.startswith("h"))
     assert errors == told
     (run,) = warm.run(["runs", "-i", str(site)]).stdout.splitlines()
-    assert run.split("\t")[4:] == ["done", "2", run.split("\t")[-1]]
-    # Of each host at least the one; others' tests may have filled a file system of this machine.
-    assert int(run.split("\t")[-1].partition(" critical")[0]) >= 2
+    assert run.split("\t")[4:] == ["done", "1", run.split("\t")[-1]]
+    # At least the one; others' tests may have filled a file system of this machine.
+    assert int(run.split("\t")[-1].partition(" critical")[0]) >= 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from alert_samples import MONDAY, full, minutes, run, seen, site
 from recorded_store import Recorded
 from service.disks import small
@@ -381,14 +382,8 @@ def upkeep(url: str, tmp_path: Path, *words: str) -> subprocess.CompletedProcess
         "UPKEEP_STATE": str(tmp_path / "state"),
         "HOME": str(tmp_path),
     }
-    return subprocess.run(
-        [Path(sys.executable).parent / "upkeep", *words],
-        env=environment,
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    with contextlib.chdir(tmp_path):
+        return warm.run(words, env=environment)
 
 
 def content(url: str) -> dict[str, list[str]]:
@@ -426,7 +421,12 @@ with trial.copy_of(sys.argv[1], Path(sys.argv[2])):
 """
 
 
-@pytest.mark.parametrize("options", [["--dry-run"], []], ids=["dry run", "upgrade"])
+@pytest.mark.parametrize(
+    ("old_url", "options"),
+    [("sqlite", ["--dry-run"]), ("postgresql", [])],
+    ids=["dry run", "upgrade"],
+    indirect=["old_url"],
+)
 def test_the_copy_of_a_killed_dry_run_goes_with_the_next_and_a_living_one_stays(
     old_url: str, tmp_path: Path, options: list[str]
 ) -> None:
@@ -442,9 +442,7 @@ def test_the_copy_of_a_killed_dry_run_goes_with_the_next_and_a_living_one_stays(
     assert not list(state.glob(".trial-*"))
 
 
-def test_a_dry_run_says_which_findings_the_new_checks_would_move(
-    store: Store, url: str, tmp_path: Path
-) -> None:
+def test_a_dry_run_says_which_findings_the_new_checks_would_move(tmp_path: Path) -> None:
     """A finding that its check would not make any more, and one that it would."""
     migrate_to = revisions()[-1]
     path = tmp_path / "old"

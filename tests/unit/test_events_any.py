@@ -190,7 +190,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.timeout(3600)
-@settings(max_examples=oldest.examples(500), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=oldest.examples(120), deadline=None, suppress_health_check=list(HealthCheck))
 @given(kind=KINDS | TEXTS, data=event_data())
 def test_any_event_is_taken_in_and_only_its_host_has_rows(
     world: World, kind: Any, data: Any

@@ -64,6 +64,20 @@ def _files(folder: Path) -> list[Path]:
 
 
 INPUTS = [*inputs()]
+READS_LOGS = ("access_log", "auth_log")
+SHARE = 4
+
+
+def given(gather: str) -> Iterator[tuple[int, Input]]:
+    """Give the gather's inputs with their numbers: all that are made, and those of others that are recorded.
+
+    Most of what is recorded are logs: a gather that reads none has a share of them, each gather another one.
+    """
+    turn = sorted(payload.gathers()).index(gather)
+    for number, one in enumerate(INPUTS):
+        mine = one.source is None or gather in READS_LOGS or (number + turn) % SHARE == 0
+        if mine and gather not in one.of:
+            yield number, one
 
 
 @dataclass(frozen=True)
@@ -191,9 +205,9 @@ def test_no_check_passes_on_foreign_input(
     reached: set[str] = set()
     passed = []
     ways = ways_in(gather, tmp_path)
-    for number, one in enumerate(INPUTS):
+    for number, one in given(gather):
         path = tmp_path / str(number)
-        if gather in one.of or not place(one, path):
+        if not place(one, path):
             continue
         # What servers say is tried with what is made here: to ask them takes its time.
         wheres = [where or str(path) for where in ways if not (where and one.source)]

@@ -11,8 +11,14 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import CONNECTION, Check, load
+from upkeep.judging.judge import (
+    RESULTS_LIMIT_BYTES,
+    judge_again,
+    judge_answer,
+    unseen,
+    with_next_steps,
+)
 from upkeep.judging.judge import _settled as settled
-from upkeep.judging.judge import judge_again, judge_answer, unseen, with_next_steps
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
 from upkeep.model.verdicts import (
     Measure,
@@ -200,14 +206,17 @@ def test_judging_again_uses_the_new_limits_and_the_old_time() -> None:
     assert [(one.status, one.observed_at) for one in again.results] == [(Status.PASS, NOW)]
 
 
-def test_results_that_are_too_many_for_one_event_cost_their_own_gather_only() -> None:
+def test_results_that_are_too_many_for_one_event_cost_their_own_gather_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("upkeep.judging.judge.RESULTS_LIMIT_BYTES", RESULTS_LIMIT_BYTES // 20)
     checks = {
         **{f"number{n}": replace(CHECKS["number"], id=f"number{n}") for n in range(4)},
         "other": replace(CHECKS["number"], id="other", gather="others"),
     }
     requests = (*REQUESTS, Request("others", {}))
     due = tuple(Due(name, int(name == "other"), {}) for name in checks)
-    many = [{"subject": str(n), "data": {"number": 1}} for n in range(20_000)]
+    many = [{"subject": str(n), "data": {"number": 1}} for n in range(1_000)]
     few = [{"subject": "a", "data": {"number": 1}}]
     given = {"answers": [{"observations": one, "error": ""} for one in (many, few)]}
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -106,6 +107,12 @@ def test_a_day_that_the_zone_leaves_out():
     ]
 
 
+@cache
+def walked(rule: str, begin: datetime, end: datetime) -> list[datetime]:
+    """Return the local times, which are the same in each zone."""
+    return rrulestr(rule, dtstart=begin).between(begin, end)  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize(
     "zone",
     [
@@ -124,10 +131,10 @@ def test_a_day_that_the_zone_leaves_out():
 def test_days_are_local_days_in_every_zone(zone: str, text: str) -> None:
     """Twenty years of local times, walked through by dateutil and taken to UTC one by one."""
     begin, end = datetime(2004, 1, 1), datetime(2024, 1, 1)
-    for at in ("00:00", "00:30", "02:30", "12:00", "23:45"):
+    for at in ("00:00", "02:30", "23:45"):
         rule = parse(f"{text} {at}")
         starts = {one.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-                  for one in rrulestr(rule, dtstart=begin).between(begin, end)}  # fmt: skip
+                  for one in walked(rule, begin, end)}  # fmt: skip
         until = datetime(2023, 12, 30, tzinfo=UTC)
 
         found = list(
@@ -426,7 +433,7 @@ def _window(rule: str, begin: datetime) -> tuple[datetime, datetime]:
     return after, after + timedelta(days=WINDOWS.get(often, 900))
 
 
-@settings(max_examples=oldest.examples(150), deadline=None)
+@settings(max_examples=oldest.examples(60), deadline=None)
 @given(rules(), st.none() | STARTS, STARTS)
 def test_in_utc_it_is_what_dateutil_walks_to(rule, starts, begin):
     after, until = _window(rule, begin)
@@ -441,7 +448,7 @@ def test_in_utc_it_is_what_dateutil_walks_to(rule, starts, begin):
     assert [one for one in found if one != until] == expected
 
 
-@settings(max_examples=oldest.examples(150), deadline=None)
+@settings(max_examples=oldest.examples(60), deadline=None)
 @given(
     rules(),
     STARTS,

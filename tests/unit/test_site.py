@@ -369,6 +369,6 @@ def test_yaml_that_is_not_utf_8_or_too_deep(tmp_path: Path) -> None:
     path.write_bytes(b"a: \xff\n")
     with pytest.raises(ConfigurationError, match=r"not UTF-8 \(byte 3\)"):
         load_yaml(path)
-    path.write_text("[" * 100_000)
+    path.write_text("[" * 5_000)
     with pytest.raises(ConfigurationError, match="recursion"):
         load_yaml(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ SITES = Path(__file__).parents[2] / "inventory"
 NAMES = ("astral", "bakery")
 
 
+@cache
 def schedule(name: str) -> Schedule:
     return load_site(str(SITES / name)).schedule
 

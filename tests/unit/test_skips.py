@@ -75,14 +75,16 @@ def run(
     return subprocess.run(
         command,
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if name != "CI"} | environ,
+        env={name: value for name, value in os.environ.items() if name != "CI"}
+        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        | environ,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
     )
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "1")], ids=["one process", "xdist"])
 def test_in_ci_each_skip_that_is_not_written_down_fails_and_is_named(
     tmp_path: Path, workers: tuple[str, ...]
 ) -> None:

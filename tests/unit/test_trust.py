@@ -54,7 +54,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             path.mkdir(parents=True, exist_ok=True)
     (site / "inventory" / "hosts.yml").write_text("all: {hosts: {web1: {}}}")
     (site / "schedule.yml").write_text("procedures: {daily: {title: Daily, playbook: playbooks/own.yml}}")  # fmt: skip
-    load_site(str(site))
     return site
 
 

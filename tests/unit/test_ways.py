@@ -120,8 +120,8 @@ def test_a_password_is_in_no_representation() -> None:
 
 def test_known_keys_by_hashed_name_pattern_and_marker(tmp_path: Path) -> None:
     keys = []
-    for kind in ("ed25519", "ecdsa", "rsa"):
-        path = tmp_path / kind
+    for number, kind in enumerate(("ed25519", "ecdsa", "ed25519")):
+        path = tmp_path / str(number)
         command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)]
         subprocess.run(command, check=True)
         keys.append(path.with_suffix(".pub").read_text().split()[:2])

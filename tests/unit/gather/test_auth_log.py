@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from recorded_host import RecordedHost
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins import (
+    _attempts as auth_attempts,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._attempts import (
     Attempts,
     hours,
@@ -447,9 +450,13 @@ def test_a_log_that_cannot_be_read_is_an_error_with_advice() -> None:
     assert seen.error.startswith("/var/log/auth.log: permission denied; observe with become")
 
 
-def test_very_many_lines_sources_and_accounts_stay_bounded(tmp_path: Path) -> None:
+def test_very_many_lines_sources_and_accounts_stay_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A fifth of what is kept: to follow each allocation takes several times as long as to read.
+    monkeypatch.setattr(auth_attempts, "KEPT_KEYS", auth_attempts.KEPT_KEYS // 5)
     log = tmp_path / "auth.log"
-    count = 12_000
+    count = 2_400
     with log.open("w") as stream:
         for n in range(count):
             source = f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
@@ -481,7 +488,7 @@ def test_very_many_lines_sources_and_accounts_stay_bounded(tmp_path: Path) -> No
     assert seen.data["sources"][0]["source"] == "192.0.2.7"
     assert seen.data["sources"][0]["most_in_burst"] == 50
     assert len(json.dumps(to_wire(seen))) < 200_000
-    assert peak < 30_000_000, peak
+    assert peak < 6_000_000, peak
 
 
 # --- oracles ---

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import oldest
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -158,7 +159,9 @@ NESTED = st.builds(
     st.integers(0, 100_000),
     st.sampled_from([(b"[", b"]"), (b'{"a":', b"}")]),
 )
-WHATEVER = settings(deadline=None, suppress_health_check=list(HealthCheck))
+WHATEVER = settings(
+    max_examples=oldest.examples(50), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @WHATEVER

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 FILES = sorted(payload.FOLDER.rglob("*.py"))
 
 
@@ -23,7 +24,7 @@ def without_docstrings(source: str) -> str:
     """The tree of a source with the line of each statement; docstrings are empty."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, payload.DOCUMENTED) and ast.get_docstring(node) is not None:
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body[0] = ast.Expr(ast.Constant(""), lineno=node.body[0].lineno)
     for node in ast.walk(tree):
         for column in ("col_offset", "end_col_offset", "end_lineno"):
@@ -43,6 +44,11 @@ def test_what_is_sent_does_the_same_on_the_same_lines(path: Path) -> None:
         "lineno=0", ""
     )
     assert len(bare) < len(source)
+    assert payload.IMPORT.findall(source) == [
+        (node.module or "").removeprefix(f"{payload.SHARED}.")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(payload.SHARED)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +60,15 @@ def test_what_is_sent_does_the_same_on_the_same_lines(path: Path) -> None:
         ('x = """\n# no comment\n"""\n', 'x = """\n# no comment\n"""\n'),
         ('def f():\n    return """\n  # text {0}\n"""\n', 'def f():\n    return """\n  # text {0}\n"""\n'),
         ('x = f"""\n# {1}\n"""\n', 'x = f"""\n# {1}\n"""\n'),
+        ("x = '#'  # a \"quote\n# why\n", "x = '#'  # a \"quote\n\n"),
+        ("x = 'a\\'#'\n# why\n", "x = 'a\\'#'\n\n"),
+        ('if x:\n    """{}""".format(x)\n', 'if x:\n    """{}""".format(x)\n'),
         ("if x:\n    # why\n    pass\n", "if x:\n\n    pass\n"),
         ('class A:\n    "Text."\n    b = "# no comment"\n', 'class A:\n    \'\'\n    b = "# no comment"\n'),
     ],
 )  # fmt: skip
 def test_only_docstrings_and_lines_of_comments_are_left_out(source: str, bare: str) -> None:
-    assert payload._bare(source, list(ast.walk(ast.parse(source)))) == bare
+    assert payload._bare(source) == bare
 
 
 def test_the_whole_program_stays_small() -> None:

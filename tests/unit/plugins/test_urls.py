@@ -164,7 +164,7 @@ def test_what_is_looked_for_elsewhere(url: str, secrets: set[str]) -> None:
 )  # fmt: skip
 def test_no_text_takes_long(text: str) -> None:
     began = time.process_time()
-    masked(text * (200_000 // len(text)))
-    masked_value("http://a?b=" + text * (200_000 // len(text)))
+    masked(text * (50_000 // len(text)))
+    masked_value("http://a?b=" + text * (50_000 // len(text)))
 
     assert time.process_time() - began < 20  # as a square it would be hours

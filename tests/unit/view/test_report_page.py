@@ -162,7 +162,7 @@ def test_troubles_of_one_kind_stand_together_with_one_next_step():
 
 
 def test_many_hosts_stay_bounded():
-    made = list(view_samples.hosts(500, 400, checks=20))
+    made = list(view_samples.hosts(250, 220))
 
     source, _ = page_of(made, evidence=lambda _: "line\n" * 10_000)
 
