@@ -51,12 +51,12 @@ def judge_number(seen: Observation, params: Params, now: datetime) -> Verdict | 
 
 CHECKS = {
     "number": Check(
-        "A number",
-        "numbers",
-        Params(),
-        judge_number,
-        "test",
-        "count",
+        title="A number",
+        gather="numbers",
+        params=Params(),
+        judge=judge_number,
+        source="test",
+        remedy="count",
         ("45 CFR 164.312(b)",),
         id="number",
     )
@@ -557,7 +557,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
     def way(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
         return failed(Severity.HIGH, seen.data["problem"]) if seen.data["problem"] else None
 
-    checks = {**CHECKS, "way": Check("The way", CONNECTION, Params(), way, "s", "look", id="way")}
+    checks = {**CHECKS, "way": Check(title="The way", gather=CONNECTION, params=Params(), judge=way, source="s", remedy="look", id="way")}
 
     for message, results in (("refused", 2), ("", 1)):
         observed = unseen(

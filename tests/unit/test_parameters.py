@@ -35,7 +35,15 @@ class Params:
     renew_days: int | None = None
 
 
-CHECK = Check("t", "access_log", Params(), lambda *_: passed(""), "source", "remedy", id="made_up")
+CHECK = Check(
+    title="t",
+    gather="access_log",
+    params=Params(),
+    judge=lambda *_: passed(""),
+    source="source",
+    remedy="remedy",
+    id="made_up",
+)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,15 @@ def trusting(seen: Observation, _params: Params, _now: datetime) -> Verdict | No
 
 
 CHECKS = {
-    name: Check(name, gather, Params(), trusting, "test", "look", id=name)
+    name: Check(
+        title=name,
+        gather=gather,
+        params=Params(),
+        judge=trusting,
+        source="test",
+        remedy="look",
+        id=name,
+    )
     for name, gather in (("one", "clock"), ("two", "clock"), ("three", "reboot"))
 }
 REQUESTS = (Request("clock", {}), Request("reboot", {}))
