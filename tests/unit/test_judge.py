@@ -57,7 +57,7 @@ CHECKS = {
         judge=judge_number,
         source="test",
         remedy="count",
-        ("45 CFR 164.312(b)",),
+        controls=("45 CFR 164.312(b)",),
         id="number",
     )
 }
@@ -557,7 +557,18 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
     def way(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
         return failed(Severity.HIGH, seen.data["problem"]) if seen.data["problem"] else None
 
-    checks = {**CHECKS, "way": Check(title="The way", gather=CONNECTION, params=Params(), judge=way, source="s", remedy="look", id="way")}
+    checks = {
+        **CHECKS,
+        "way": Check(
+            title="The way",
+            gather=CONNECTION,
+            params=Params(),
+            judge=way,
+            source="s",
+            remedy="look",
+            id="way",
+        ),
+    }
 
     for message, results in (("refused", 2), ("", 1)):
         observed = unseen(
