@@ -86,7 +86,7 @@ mutate: $(VENV)/dev  ## change FILE=python/upkeep/… a little, again and again:
 	$(VENV)/bin/python tools/mutate.py $(FILE)
 
 lab: $(VENV)/dev packages  ## a fleet of hosts to play with, until Ctrl-C
-	cd tests && ../$(VENV)/bin/python -m lab
+	cd tests && PYTHONPATH=helpers ../$(VENV)/bin/python -m lab
 
 format: $(VENV)/dev
 	$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .

@@ -26,7 +26,15 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 # Programs that tests start import what tests import, wherever the tests were started from.
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(TESTS), str(TESTS.parent / "python"), os.environ.get("PYTHONPATH")])
+    filter(
+        None,
+        [
+            str(TESTS),
+            str(TESTS / "helpers"),
+            str(TESTS.parent / "python"),
+            os.environ.get("PYTHONPATH"),
+        ],
+    )
 )
 
 

@@ -269,8 +269,8 @@ def default_tests(path: Path) -> list[list[str]]:
     """Return what tests a file: its own unit test; for a check, what holds for all of them too."""
     folder = path.relative_to(ROOT / "python" / "upkeep").parent
     tests = [[str(Path("tests/unit") / folder / f"test_{path.stem}.py")]]
-    if folder.name == "checks":
-        tests.append(["tests/unit/test_every_check.py", "-k", f"[{path.stem}"])
+    if folder.parts[:1] == ("checks",):
+        tests.append(["tests/unit/checks/test_every_check.py", "-k", f"[{path.stem}"])
     return tests
 
 

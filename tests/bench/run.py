@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS))
+sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 
 from bench.dead import dead_hosts  # noqa: E402
 from bench.pages import pages  # noqa: E402

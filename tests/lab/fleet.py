@@ -25,6 +25,7 @@ from patience import PATIENCE_SECONDS
 
 STATE = Path("/run/upkeep-lab")
 # What a host has empty: also the tree that the lab itself lies in.
+TESTS = Path(__file__).parents[1]
 OWN = ("tmp", "mnt", "run", "home", "media", "root", "srv", Path(__file__).parts[1])
 DROPPED_CAPABILITIES = (16, 17, 22, 25, 27)  # module, rawio, boot, time, mknod
 NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
@@ -250,7 +251,7 @@ def _guard(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
         stdin=reader,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS / 'helpers'}"},
         start_new_session=True,
     )
     os.close(reader)

@@ -15,10 +15,10 @@ from upkeep.model.verdicts import Status
 
 RECORDED = Path(__file__).parent / "recorded"
 
-LOGINS = sorted((RECORDED / "auth_log/clean").glob("*l"))
-REQUESTS = sorted((RECORDED / "access_log/clean").glob("*.log"))
+LOGINS = sorted((RECORDED / "logins/auth_log/clean").glob("*l"))
+REQUESTS = sorted((RECORDED / "web/access_log/clean").glob("*.log"))
 # These were recorded with errors, which are left out here; nginx_slow is slow indeed.
-OTHERS = sorted((RECORDED / "access_log").glob("*_[!s]*.log"))
+OTHERS = sorted((RECORDED / "web/access_log").glob("*_[!s]*.log"))
 SERVER_ERROR = re.compile(rb'(?:" |"status":"?)5\d\d\b')
 # Formats that have no request time, or that tell it in a unit which the site has to name.
 UNTIMED = ("nginx_main", "nginx_combined", "apache_vhost", "apache_combinedio")

@@ -43,8 +43,8 @@ class Input:
 
 def inputs() -> Iterator[Input]:
     """Give every recorded input, and what is made here."""
-    for folder in sorted(RECORDED.iterdir()):
-        if folder.name != "cases":
+    for folder in sorted((*RECORDED.glob("*/"), *RECORDED.glob("*/*/"))):
+        if folder.name in {*payload.gathers(), "schedule"}:
             for path in _files(folder):
                 yield Input(path.name, frozenset({folder.name}), path)
     for name, case in CASES.items():

@@ -121,7 +121,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         (tmp_path / name).mkdir()
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "helpers")},
         capture_output=True,
         text=True,
     )

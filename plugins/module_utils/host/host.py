@@ -64,7 +64,7 @@ def text_of(data: bytes) -> str:
 
 
 class Host:
-    """The host that a gather looks at. In tests it is a recorded one (tests/recorded_host.py)."""
+    """The host that a gather looks at. In tests it is a recorded one (tests/helpers/recorded_host.py)."""
 
     def now(self) -> float:
         """Return the host's clock, in seconds since 1970."""

@@ -1,0 +1,133 @@
+"""What every check and every gather must have."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from upkeep.judging.check import CONNECTION, Check, Told, every, load
+from upkeep.judging.entries import make_limits
+from upkeep.model.verdicts import Severity, Status
+
+TESTS = Path(__file__).parents[2]
+MODULES = TESTS.parent / "plugins" / "modules"
+CHECKS = sorted(load().items())
+GATHERS = sorted(payload.gathers())
+TOLD = [one for one in every().values() if isinstance(one, Told)]
+FAMILY = {"host_unreachable": "connection"}
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_has_what_every_check_must_have(name: str, check: Check) -> None:
+    assert check.title
+    assert check.source
+    assert check.remedy
+    assert check.description
+    assert check.gather in {CONNECTION, *payload.gathers()}
+    assert dataclasses.is_dataclass(check.params)
+    for field in dataclasses.fields(check.params):
+        assert field.name in (type(check.params).__doc__ or ""), f"{field.name} is not explained"
+    family = check.judge.__module__.split(".")[-2]
+    assert (TESTS / "unit" / "checks" / family / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize("rule", TOLD, ids=[one.id for one in TOLD])
+def test_what_upkeep_tells_itself_is_documented_as_a_check_is(rule: Told) -> None:
+    assert rule.title
+    assert rule.remedy
+    assert rule.description
+    assert (TESTS.parent / rule.source).is_file()
+    assert rule.id not in load()
+    told = importlib.import_module(f"upkeep.checks.{FAMILY.get(rule.id, 'upkeep')}.{rule.id}")
+    assert getattr(told, "ID", rule.id) == rule.id
+
+
+def test_what_upkeep_tells_itself_and_what_is_told_in_the_code_are_the_same() -> None:
+    """A name that no file has is never told; and a file that nothing tells of is dead."""
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (TESTS.parent / "python" / "upkeep").rglob("*.py")
+        if "migrations" not in path.parts
+    )
+
+    for rule in TOLD:
+        named = f'"{rule.id}"' in sources
+        assert named or f".{rule.id} import ID" in sources, f"{rule.id} is told nowhere"
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_checks_limits_do_not_share_names_with_its_gathers_parameters(
+    name: str, check: Check
+) -> None:
+    limits = {field.name for field in dataclasses.fields(check.params)}
+
+    if check.gather != CONNECTION:
+        assert not limits & set(payload.gathers()[check.gather].ARGUMENTS)
+    assert "check" not in limits
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_says_what_each_of_its_measures_is_like(name: str, check: Check) -> None:
+    source = inspect.getsource(sys.modules[check.judge.__module__])
+    given = [
+        node.args[0].value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Measure"
+        if isinstance(node.args[0], ast.Constant)
+    ]
+
+    assert set(given) <= set(check.measures)
+    assert bool(given) == bool(check.measures)
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_fails_its_canary(name: str, check: Check) -> None:
+    canary = json.loads(
+        next((TESTS / "canaries").glob(f"*/{name}.json")).read_text(encoding="utf-8")
+    )
+    assert canary["origin"]
+    observation = canary["observation"]
+    seen = Observation(observation["subject"], observation["data"], observation.get("raw", ""))
+
+    verdict = check.judge(
+        seen, make_limits(check, canary["limits"]), datetime.fromisoformat(canary["now"])
+    )
+
+    assert verdict is not None
+    assert {one.name for one in verdict.measures} <= set(check.measures)
+    assert (verdict.status, verdict.severity) == (Status.FAIL, Severity(canary["severity"]))
+
+
+ODD: list[Any] = [{}, {"unexpected": None}]
+
+
+@pytest.mark.parametrize("data", ODD, ids=["nothing", "something else"])
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_a_check_never_passes_what_it_did_not_see(name: str, check: Check, data: Any) -> None:
+    now = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
+    try:
+        verdict = check.judge(Observation("subject", data), make_limits(check, {}), now)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return  # the engine makes it unknown
+
+    assert verdict is None or verdict.status is not Status.PASS
+
+
+@pytest.mark.parametrize("name", GATHERS)
+def test_a_gather_is_a_module_too_with_the_same_parameters(name: str) -> None:
+    source = (MODULES / f"{name}_info.py").read_text(encoding="utf-8")
+    documentation = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
+
+    assert set(documentation.get("options", {})) == set(payload.gathers()[name].ARGUMENTS)

@@ -1,0 +1,193 @@
+"""What is told to do next can be pasted as it stands, or is words."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from pasted import problems
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host import host
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
+    Observation,
+    not_seen,
+)
+from upkeep.judging.check import Check, load
+from upkeep.judging.entries import make_limits
+from upkeep.judging.judge import judge
+from upkeep.model import remedies
+from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.verdicts import Status
+
+CANARIES = Path(__file__).parents[2] / "canaries"
+CHECKS = sorted(load().items())
+NOW = datetime.fromisoformat("2030-06-01T06:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("remedy", "number"),
+    [
+        ("du -x /srv | sort -n  # what grows", 0),
+        ("keep the backup before it", 0),
+        ("du -x /srv", 1),
+        ("see what grows: du -x  # so", 1),
+        ("du -x MOUNT_POINT  # what grows", 1),
+        ("du -x <folder>  # what grows", 2),
+        ("du -x '/srv  # what grows", 1),
+    ],
+)
+def test_the_test_itself_sees_what_cannot_be_pasted(remedy: str, number: int) -> None:
+    assert len(problems(remedy)) == number, problems(remedy)
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+@pytest.mark.parametrize("subject", ["/", "/srv/a b", "https://shop.example.org/x?a=1&b=2"])
+def test_each_checks_first_step_can_be_pasted(name: str, check: Check, subject: str) -> None:
+    assert problems(remedies.about(check.remedy, subject)) == []
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None:
+    canary = json.loads(next(CANARIES.glob(f"*/{name}.json")).read_text(encoding="utf-8"))
+    seen = Observation(
+        canary["observation"]["subject"],
+        canary["observation"]["data"],
+        canary["observation"].get("raw", ""),
+    )
+    verdict = check.judge(
+        seen, make_limits(check, canary["limits"]), datetime.fromisoformat(canary["now"])
+    )
+
+    assert verdict is not None
+    assert problems(remedies.about(verdict.remedy or check.remedy, seen.subject)) == []
+
+
+NAMED = {
+    "backup_manifest": "cd /",
+    "brute_force": "nft add rule inet filter input ip saddr ",
+    "external_service": "nc -vz -w 5 ",
+    "failed_units": "systemctl status --no-pager ",
+    "password_spraying": "last -i | grep -wF ",
+    "disk_space": "du -xh --max-depth=3 /",
+    "http_health": "curl -isS http",
+}
+
+
+@pytest.mark.parametrize(("name", "begins"), NAMED.items())
+def test_what_is_known_stands_in_the_command(name: str, begins: str) -> None:
+    canary = json.loads(next(CANARIES.glob(f"*/{name}.json")).read_text(encoding="utf-8"))
+    check, observation = load()[name], canary["observation"]
+    seen = Observation(observation["subject"], observation["data"])
+    verdict = check.judge(seen, make_limits(check, canary["limits"]), NOW)
+
+    assert verdict is not None
+    command = remedies.command_of(remedies.about(verdict.remedy or check.remedy, seen.subject))
+    assert command.startswith(begins)
+    assert len(command) > len(begins)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["", "-rf", "a\nb", "a\x1b[2J", "x" * 201, "\u202eevil", "https://a/?token=*"],
+)
+def test_what_is_nothing_to_paste_leaves_the_words(subject: str) -> None:
+    assert remedies.about("du {subject}  # what grows", subject) == "what grows"
+
+
+@pytest.mark.parametrize(
+    "subject", ["$(reboot)", "`reboot`", "a; reboot", "a'b", "{subject}", "*", "~", "#"]
+)
+def test_a_subject_is_one_word_of_the_shell(subject: str) -> None:
+    command = remedies.about("printf %s {subject}  # what", subject)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == subject
+
+
+@pytest.mark.parametrize(
+    ("source", "command"),
+    [
+        ("192.0.2.7", "nft add rule inet filter input ip saddr 192.0.2.7 drop"),
+        ("2001:db8::1", "nft add rule inet filter input ip6 saddr 2001:db8::1 drop"),
+        ("192.0.2.7; reboot", ""),
+        ("evil.example.org", ""),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_only_an_address_is_blocked(source: object, command: str) -> None:
+    if source == 7:  # ipaddress would take a number for an address
+        source = "7"
+    assert remedies.command_of(remedies.block(source)) == command
+
+
+@pytest.mark.parametrize(
+    ("cannot", "command"),
+    [
+        (["denied", "/var/log/auth.log"], "namei -l /var/log/auth.log"),
+        (["missing", "/srv/a b"], "ls -ld '/srv/a b'"),
+        (["no program", "openssl"], "command -v openssl"),
+        (["no name", "db.example.org"], "getent ahosts db.example.org"),
+        (["broken", "/srv"], "journalctl -k -p err -n 20 --no-pager"),
+        (["gone", "/srv"], "findmnt -T /srv"),
+        (["refused", "127.0.0.1:5432"], "ss -ltnp 'sport = :5432'"),
+        (["refused", "localhost:5432"], "ss -ltnp 'sport = :5432'"),
+        (["no answer", "db.example.org:5432"], "nc -vz -w 5 db.example.org 5432"),
+        (["refused", "/run/postgresql/.s.PGSQL.5432"], "ss -xl src /run/postgresql/.s.PGSQL.5432"),
+        (["refused", "no port"], ""),
+        (["denied", "/a\nreboot"], ""),
+        (["another", "/a"], ""),
+        (["denied"], ""),
+        ("denied", ""),
+        (None, ""),
+        ([["denied"], "/a"], ""),
+    ],
+)
+def test_what_could_not_be_seen_has_its_own_step(cannot: object, command: str) -> None:
+    step = remedies.step(cannot)
+    assert remedies.command_of(step) == command
+    assert not step or problems(step) == []
+
+
+def test_the_hosts_words_are_those_that_steps_are_known_for() -> None:
+    words = {host.NO_PROGRAM, host.NO_NAME, host.NO_ANSWER, *host.WHY.values()}
+    assert words == {*remedies.STEPS, remedies.REFUSED, remedies.NO_ANSWER}
+
+
+@pytest.mark.parametrize(
+    ("look", "why", "at"),
+    [
+        (lambda one: one.read("/nowhere/at all"), "missing", "/nowhere/at all"),
+        (lambda one: one.read("/etc/passwd/x"), "missing", "/etc/passwd/x"),
+        (lambda one: one.run(["no-such-program"]), "no program", "no-such-program"),
+        (lambda one: one.connect("127.0.0.1", 1), "refused", "127.0.0.1:1"),
+        (lambda one: one.resolve("no-such-name.invalid"), "no name", "no-such-name.invalid"),
+    ],
+    ids=["a file", "below a file", "a program", "a port", "a name"],
+)
+def test_a_real_trouble_says_why_and_of_what(look: object, why: str, at: str) -> None:
+    with pytest.raises(HostError) as caught:
+        look(Host())  # type: ignore[operator]
+    assert (caught.value.why, caught.value.at) == (why, at)
+
+
+def test_an_unknown_is_told_with_the_step_of_what_could_not_be_seen() -> None:
+    seen = not_seen(
+        "/var/log/x", HostError("/var/log/x: permission denied", "denied", "/var/log/x")
+    )
+    (result,) = judge(
+        "web1",
+        [Due("disk_space", 0, {})],
+        [Request("file_systems", {})],
+        [Seen(0, seen, "")],
+        {},
+        load(),
+        NOW,
+    )
+
+    assert result.status is Status.UNKNOWN
+    assert result.message == "/var/log/x: permission denied"
+    assert result.remedy.startswith("namei -l /var/log/x  # ")
