@@ -102,7 +102,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._retention import (
     ARGUMENTS,
-    RefusedError,
+    RemovalRefusedError,
     carry_out,
     plan,
 )
@@ -127,7 +127,7 @@ def main() -> None:
         # All are planned before the first is touched: a wrong one stops all.
         try:
             plans.append(plan(root, time.time()))
-        except RefusedError as exc:
+        except RemovalRefusedError as exc:
             problems.append(str(exc))
         except OSError as exc:
             problems.append(f"{root['path']}: {exc.strerror}")

@@ -23,8 +23,8 @@ from upkeep.model.stored_text import fingerprint, packed
 from upkeep.model.verdicts import Severity
 from upkeep.rules.baselines import Better, propose
 from upkeep.rules.completion import month_before
-from upkeep.rules.reviews import Form, Signer, Verdict, record_of
-from upkeep.rules.waivers import Scope
+from upkeep.rules.reviews import Form, ReviewVerdict, Signer, record_of
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
@@ -181,7 +181,7 @@ def fill_reviews(store: Store, schedule: Schedule, weeks: int, now: datetime) ->
         for week in reversed(range(weeks)):
             at = now - timedelta(weeks=week, hours=1)
             for of, procedure, review in asked:
-                new = reviews.New(
+                new = reviews.NewReview(
                     SITE, of, review.id, at, review.title, review.owner or procedure.owner, at,
                     at + timedelta(hours=8), at, since=at - timedelta(weeks=1), evidence_sha256=evidence,
                     definition=review.model_dump(mode="json") | {"shows": list(CHECKS)},
@@ -200,10 +200,10 @@ def fill_reviews(store: Store, schedule: Schedule, weeks: int, now: datetime) ->
 
 
 def _sign(
-    db: Connection, key: Ed25519PrivateKey, review: reviews.Kept, signer: Signer, at: datetime
+    db: Connection, key: Ed25519PrivateKey, review: reviews.KeptReview, signer: Signer, at: datetime
 ) -> None:
     record = record_of(
-        review.terms, Form(Verdict.PASS, note="as it should be"), signer, at=at, authenticated="password",
+        review.terms, Form(ReviewVerdict.PASS, note="as it should be"), signer, at=at, authenticated="password",
         party="", attachments=(), evidence_sha256=review.evidence_sha256, lacking=(),
     )  # fmt: skip
     records.append(db, key, reviews.KIND, str(review.id), record)
@@ -214,7 +214,7 @@ def fill_waivers(store: Store, count: int, now: datetime) -> None:
     """Put so many waivers that hold into the store."""
     with store.begin() as db:
         for number in range(count):
-            scope = Scope(CHECKS[number % len(CHECKS)], f"web{number}", "*", Severity.LOW)
+            scope = WaiverScope(CHECKS[number % len(CHECKS)], f"web{number}", "*", Severity.LOW)
             ends = now + timedelta(days=30)
             made = waivers.request(db, SITE, scope, "the new disk", ends, by="ann", now=now)
             waivers.approve(db, made, "bob", now)

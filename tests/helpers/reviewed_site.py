@@ -17,7 +17,7 @@ from upkeep.model.answer import Observed, Outcome
 from upkeep.model.occurrence import Occurrence
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Result
-from upkeep.rules.reviews import Form, Signature, Standing, Verdict, standing
+from upkeep.rules.reviews import Form, ReviewStanding, ReviewVerdict, Signature, standing
 from upkeep.run import agent
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
@@ -142,14 +142,16 @@ class Reviewed:
         self,
         review: int,
         user: str,
-        verdict: Verdict = Verdict.PASS,
+        verdict: ReviewVerdict = ReviewVerdict.PASS,
         *,
         given: Sequence[Given] = (),
         evidence: str = "",
         **form: Any,
     ) -> Signature:
         """Sign a review as a user, who says what they have looked at."""
-        form.setdefault("note", "" if verdict is Verdict.NOT_APPLICABLE else "all of it looked at")
+        form.setdefault(
+            "note", "" if verdict is ReviewVerdict.NOT_APPLICABLE else "all of it looked at"
+        )
         return sign(
             self.store,
             self.site.key,
@@ -163,7 +165,7 @@ class Reviewed:
             evidence_sha256=evidence,
         )
 
-    def all(self) -> list[tuple[reviews.Kept, Standing]]:
+    def all(self) -> list[tuple[reviews.KeptReview, ReviewStanding]]:
         """Every review with how it stands now, in the order in which they were due."""
         with self.store.read() as db:
             long = timedelta(days=10_000)
@@ -171,6 +173,6 @@ class Reviewed:
             signed = reviews.signatures(db, (one.id for one in found))
         return [(one, standing(one.asked, signed[one.id], self.now)) for one in found]
 
-    def one(self, item: str) -> reviews.Kept:
+    def one(self, item: str) -> reviews.KeptReview:
         """The newest review of an item."""
         return [review for review, _standing in self.all() if review.item == item][-1]

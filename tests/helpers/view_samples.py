@@ -16,7 +16,7 @@ from pathlib import Path
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.model.answer import Observed, Outcome, Seen
 from upkeep.model.verdicts import Measure, Result, Severity, Status
-from upkeep.view.model import HostInRun, RunSummary, Tally
+from upkeep.view.model import HostInRun, RunSummary, RunTally
 from upkeep.view.report import write_report
 
 NOW = datetime(2026, 11, 23, 3, 12, 40, tzinfo=UTC)
@@ -135,7 +135,7 @@ def hosts(
         )  # fmt: skip
 
 
-def summary(tally: Tally, **changes: object) -> RunSummary:
+def summary(tally: RunTally, **changes: object) -> RunSummary:
     """Return the summary of the hosts that a tally has counted."""
     unseen = any(outcome not in (Outcome.OK, Outcome.SKIPPED) for outcome in tally.hosts)
     fields: dict[str, object] = {

@@ -97,7 +97,7 @@ def staffed(site: Path) -> Path:
 def open_review(site: Path) -> None:
     """Open a review that shows nothing, and let a series have so many values that they are normal."""
     now = clock.now()
-    new = reviews.New(
+    new = reviews.NewReview(
         site=str(site), procedure="look", item="disks", due_of=now, title="Disks", owner="ops",
         opened_at=now, due_at=now, remind_at=now, definition={"asks": "Look."},
     )  # fmt: skip

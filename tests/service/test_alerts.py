@@ -20,7 +20,7 @@ from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import Alert
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.waivers import By
@@ -395,7 +395,7 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
         own_troubles.tell(
             db,
             SITE,
-            own_troubles.Trouble("site_revision", "driver2"),
+            own_troubles.OwnTrouble("site_revision", "driver2"),
             MONDAY,
             HIGH,
             "another text",
@@ -426,12 +426,12 @@ def test_our_own_troubles_alert_like_any_other_and_go_to_who_owns_the_procedure(
         (own_troubles.of("occurrence_missed", "mine", "web1"), "desk"),
         (own_troubles.of("occurrence_missed", "mine", own_troubles.MANY_HOSTS), "desk"),
         # A host, a file or a channel may be called as a procedure is.
-        (own_troubles.Trouble("site_revision", "mine"), "ops"),
-        (own_troubles.Trouble("channel", "mine on web1"), "ops"),
+        (own_troubles.OwnTrouble("site_revision", "mine"), "ops"),
+        (own_troubles.OwnTrouble("channel", "mine on web1"), "ops"),
     ],
 )
 def test_what_is_about_a_procedure_is_its_owners(
-    store: Store, alerter: Alerter, trouble: own_troubles.Trouble, team: str
+    store: Store, alerter: Alerter, trouble: own_troubles.OwnTrouble, team: str
 ) -> None:
     plan = SCHEDULE["procedures"] | {"mine": {"title": "Mine", "owner": "desk"}}
     teams = SCHEDULE["teams"] | {"desk": {"title": "Desk", "members": ["bob"]}}
@@ -490,7 +490,7 @@ def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_end
     assert ada is not None
     assert bob is not None
     ends = MONDAY + timedelta(days=2)
-    scope = Scope("disk_space", "web1", "/data", HIGH)
+    scope = WaiverScope("disk_space", "web1", "/data", HIGH)
     asked = waivers.request(store, alerter.site, scope, "grows", ends, By(ada), MONDAY)
     waivers.approve(store, alerter.site, asked.id, By(bob), MONDAY)
     alerter.step(MONDAY + minutes(1))

@@ -57,7 +57,7 @@ RESTORE = textwrap.dedent(
     """
 )
 KEY = Ed25519PrivateKey.generate()
-TRUST = backup.Trust([signatures.public_text(KEY)])
+TRUST = backup.KeyTrust([signatures.public_text(KEY)])
 ACT = acts.Act(NOW, "", "restore backup", "upkeep.backup", way=acts.CLI, account="operator")
 
 
@@ -236,8 +236,8 @@ def test_a_key_of_another_installation_is_trusted_by_its_fingerprint_alone(
 ) -> None:
     other = Ed25519PrivateKey.generate()
     sign(kept, other)
-    wrong = backup.Trust(TRUST.keys, signatures.fingerprint(signatures.public_text(KEY)))
-    right = backup.Trust([], signatures.fingerprint(signatures.public_text(other)))
+    wrong = backup.KeyTrust(TRUST.keys, signatures.fingerprint(signatures.public_text(KEY)))
+    right = backup.KeyTrust([], signatures.fingerprint(signatures.public_text(other)))
 
     with pytest.raises(StoreError) as caught:
         backup.restore(url, kept, wrong, ACT, replace=True)

@@ -17,7 +17,7 @@ from store_samples import NOW, SITE, answer, begun, result
 from upkeep.model.answer import Due, Observed, Outcome
 from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.rules.blindness import look_of
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import (
     Store,
@@ -123,7 +123,7 @@ def test_what_was_blind_from_its_first_look_on_is_told_with_it(lived: Lived) -> 
 # --- what people accept, or keep quiet -------------------------------------------------------------------------------
 def waive(store: Store, check: str, days: int, host: str = "web1") -> int:
     """Let a check be waived on a host, whatever its subject; return the waiver's number."""
-    scope = Scope(check, host, "*", Severity.HIGH)
+    scope = WaiverScope(check, host, "*", Severity.HIGH)
     with store.begin() as db:
         ends_at = NOW + timedelta(days=days)
         number = waivers.request(db, SITE, scope, "no journal there", ends_at, by="ann", now=NOW)

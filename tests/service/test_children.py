@@ -460,7 +460,7 @@ def see_a_run_that_waits(mark: str, site: Path, store: Store) -> None:
     with store.begin() as db:
         holding = runs.start(db, agent.begun(holder, Path("/nonexistent"), now))
         assert not leases.take(db, key, ["here"], holding, now)
-        due = occurrence.New(
+        due = occurrence.NewOccurrence(
             site=key, schedule="change", due_at=now, begins_at=now, ends_by=now,
             next_due_at=None, priority=1, kind=occurrence.DUE,
         )  # fmt: skip

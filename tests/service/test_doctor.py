@@ -23,7 +23,7 @@ from patience import PATIENCE_SECONDS
 from store_samples import answer, begun, result
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.doctor.doctor import Line, _clock, _marked, _parse, examine, examine_host
+from upkeep.doctor.doctor import Diagnosis, _clock, _marked, _parse, examine, examine_host
 from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Measure
@@ -109,7 +109,7 @@ def variables(sshd: Sshd, **more: Any) -> dict[str, Any]:
     }
 
 
-def look(sshd: Sshd, **more: Any) -> list[Line]:
+def look(sshd: Sshd, **more: Any) -> list[Diagnosis]:
     return examine_host("web1", variables(sshd, **more), {})
 
 
@@ -122,7 +122,7 @@ def site(sshd: Sshd, hosts: dict[str, Any], settings: str = "") -> Path:
     return folder
 
 
-def troubles(lines: list[Line]) -> list[tuple[str, str]]:
+def troubles(lines: list[Diagnosis]) -> list[tuple[str, str]]:
     return [(line.topic, line.status) for line in lines if line.status != "ok"]
 
 

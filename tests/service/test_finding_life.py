@@ -14,7 +14,7 @@ from upkeep.judging.check import load
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.absence import look_of, unseen
-from upkeep.rules.findings import Finding, Moved, Seen, Sighting, next_state
+from upkeep.rules.findings import Finding, Moved, SeenResult, Sighting, next_state
 from upkeep.store import Store, findings, open_store, runs, tables
 from upkeep.store.answers import add_host
 
@@ -31,7 +31,7 @@ def by_the_rule(before: Finding | None, answer: Observed, at: datetime) -> Moved
         ends = load()["disk_space"].absence or {}
         return unseen(before, look, ends, at) if before else (None, ())
     [one] = answer.results
-    result = Seen(
+    result = SeenResult(
         fingerprint="",
         site=SITE,
         host=one.host,

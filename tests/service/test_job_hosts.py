@@ -258,7 +258,9 @@ def see_what_is_owed(site: Path, call: int, owing: set[str]) -> None:
     end = due + timedelta(hours=1)
     with closing(open_store(f"sqlite:///{site.parent}/state/upkeep.db")) as store:
         with store.begin() as db:
-            occurrences.make(db, [occurrence.New(key, "job", due, due, end, None, owed=True)])
+            occurrences.make(
+                db, [occurrence.NewOccurrence(key, "job", due, due, end, None, owed=True)]
+            )
         run(site, "job", "--for", due.isoformat(), faults={call: FAULTS["fails"]})
         assert worked(site) == set()
         with store.read() as db:

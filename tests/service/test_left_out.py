@@ -36,7 +36,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             run_id = runs.start(db, begun(minute, site=str(folder)))
             runs.finish(db, run_id, "done", "", begun(minute).started_at)
             due = now.replace(hour=0, minute=minute, second=0, microsecond=0)
-            made.append(occurrence.New(
+            made.append(occurrence.NewOccurrence(
                 site=str(folder), schedule="daily", due_at=due, begins_at=due, ends_by=due, next_due_at=None, priority=1,
                 state=occurrence.MISSED,
             ))  # fmt: skip

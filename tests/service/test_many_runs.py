@@ -60,14 +60,14 @@ def test_12_many_runs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     now = NOW
     given = answer(result(Severity.HIGH), result(subject="/srv"))
 
-    def ansible(order: runner.Order, listener: Any) -> runner.Ended:
+    def ansible(order: runner.Order, listener: Any) -> runner.AnsibleEnd:
         events = order.workspace / "artifacts" / "run" / "job_events"
         events.mkdir(parents=True)
         (events / "1-partial.json").write_text("{}")
         results = tuple(replace(one, observed_at=now) for one in given.results)
         upkeep: Mapping[str, Any] = to_json(replace(given, observed_at=now, results=results))
         listener.gave("web1", upkeep)
-        return runner.Ended(complete=True, status=0)
+        return runner.AnsibleEnd(complete=True, status=0)
 
     monkeypatch.setattr(runner, "run", ansible)
     task = agent.Task("daily", "Daily", "astral.upkeep.observe", "hosts")

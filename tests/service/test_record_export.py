@@ -19,7 +19,7 @@ from upkeep.cli.reviews import verify
 from upkeep.judging.judge import evidence_hash
 from upkeep.model.answer import Observed
 from upkeep.model.verdicts import Severity
-from upkeep.rules.reviews import Verdict
+from upkeep.rules.reviews import ReviewVerdict
 from upkeep.services.record_export import NOTHING_PRUNED, Written, export
 from upkeep.services.reviews import Given
 from upkeep.services.signing_key import trusted_keys
@@ -68,7 +68,7 @@ def site(tmp_path: Path, store: Store) -> Seen:
 
 
 def signed(site: Seen, *given: Given) -> int:
-    return site.sign(site.one("disks").id, "ann", Verdict.FAIL, given=given).number
+    return site.sign(site.one("disks").id, "ann", ReviewVerdict.FAIL, given=given).number
 
 
 def exported(site: Seen, folder: Path) -> Written:

@@ -13,7 +13,7 @@ from view_samples import NOW
 
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.view.model import HostInRun, Tally
+from upkeep.view.model import HostInRun, RunTally
 from upkeep.view.report import write_report
 
 # Each of these ran or loaded something in some page of the past.
@@ -53,7 +53,7 @@ def opened(browser, tmp_path):
     pages = []
 
     def open_report(made, *, evidence=None, **viewport):
-        tally = Tally()
+        tally = RunTally()
         for observed in made:
             tally.add(observed)
         path = tmp_path / "report.html"

@@ -31,8 +31,8 @@ from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity, Status, Unknown
 from upkeep.rules import signatures
-from upkeep.rules.reviews import FollowUp, State, Verdict
-from upkeep.rules.waivers import Scope
+from upkeep.rules.reviews import FollowUp, ReviewState, ReviewVerdict
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers
 from upkeep.services.record_export import export
 from upkeep.services.reviews import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
@@ -132,7 +132,7 @@ opened_on_sqlite = pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 """For tests of what is above the store's statements: commands on SQLite, the others on PostgreSQL."""
 
 
-def standings(site: Reviewed) -> dict[str, State]:
+def standings(site: Reviewed) -> dict[str, ReviewState]:
     return {review.item: standing.state for review, standing in site.all()}
 
 
@@ -458,7 +458,7 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
     follow_up = FollowUp("legal", date(2027, 1, 9), "ask the landlord")
     report = Given("../../etc/Report 1.pdf", b"%PDF-1.7 bytes")
     made = opened.sign(
-        review.id, "ann", Verdict.FAIL, note="one gauge is red", follow_ups=(follow_up,), given=[report],
+        review.id, "ann", ReviewVerdict.FAIL, note="one gauge is red", follow_ups=(follow_up,), given=[report],
         on_behalf_of="Brandschutz Ltd",
     )  # fmt: skip
 
@@ -488,8 +488,8 @@ def test_signing_closes_opens_what_follows_and_is_written_down(opened: Reviewed)
     with pytest.raises(UsageError, match="Ann is not of Legal"):
         opened.sign(follows[0].id, "ann")
     opened.sign(follows[0].id, "cat")
-    assert standings(opened)["fires"] is State.SIGNED
-    assert standings(opened)["fires follow-up 5.1"] is State.SIGNED
+    assert standings(opened)["fires"] is ReviewState.SIGNED
+    assert standings(opened)["fires follow-up 5.1"] is ReviewState.SIGNED
 
 
 @opened_on_postgresql
@@ -521,12 +521,12 @@ def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
     opened.sign(keys, "ann")
     with pytest.raises(UsageError, match="somebody else must be the second"):
         opened.sign(keys, "ann")
-    assert standings(opened)["keys"] is State.AWAITING_SECOND
+    assert standings(opened)["keys"] is ReviewState.AWAITING_SECOND
     opened.sign(keys, "bob")
     opened.sign(till, "ann", alone="bob is ill")
 
     by_item = {review.item: (review, standing) for review, standing in opened.all()}
-    assert by_item["keys"][1].state is State.SIGNED
+    assert by_item["keys"][1].state is ReviewState.SIGNED
     assert by_item["till"][1].alone == "bob is ill"
     assert by_item["till"][0].closed_at == opened.now
 
@@ -647,14 +647,14 @@ def test_two_who_sign_at_once_come_one_after_the_other(opened: Reviewed) -> None
 def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
     review = opened.one("fires").id
     opened.sign(review, "ann")
-    opened.sign(review, "bob", Verdict.FAIL, note="it was the wrong gauge", corrects=5)
+    opened.sign(review, "bob", ReviewVerdict.FAIL, note="it was the wrong gauge", corrects=5)
 
     found = {review.item: standing for review, standing in opened.all()}["fires"]
-    assert (found.state, found.verdict) == (State.CORRECTED, Verdict.FAIL)
+    assert (found.state, found.verdict) == (ReviewState.CORRECTED, ReviewVerdict.FAIL)
     with opened.store.read() as db:
         assert [one.verdict for one in reviews.signatures_of(db, review)] == [
-            Verdict.PASS,
-            Verdict.FAIL,
+            ReviewVerdict.PASS,
+            ReviewVerdict.FAIL,
         ]
 
 
@@ -981,7 +981,7 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
 ) -> None:
     site.results = {"web1": [result(Severity.HIGH)]}
     site.go(at("2027-01-04 03:30"))  # the daily run finds it
-    scope = Scope("disk_space", "web1", "/", Severity.HIGH)
+    scope = WaiverScope("disk_space", "web1", "/", Severity.HIGH)
     asker, approver = (waivers.By(site.users[name]) for name in ("ann", "bob"))
     until = site.now + timedelta(days=30)
     made = waivers.request(site.store, site.site, scope, "moves in July", until, asker, site.now)
@@ -1045,7 +1045,7 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
     assert said == f"Nothing was due in 2026-12. What is due: {listed}\n"
 
     with site.store.begin() as db:
-        review = reviews.New(
+        review = reviews.NewReview(
             site.site.key, "audit", "till follow-up 1.1", site.now, "Count it", "ops", site.now,
             clock.now() + timedelta(minutes=5), site.now, parent=1,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from store_samples import SITE
 from upkeep.model.errors import UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
-from upkeep.rules.silences import Scope
+from upkeep.rules.silences import SilenceScope
 from upkeep.services import silences as silencing
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.waivers import By
@@ -60,7 +60,7 @@ def silence(
     now: datetime = MONDAY,
 ) -> bool:
     """Make a silence of severity 1; return whether it holds at once."""
-    scope = Scope(check, host, 1)
+    scope = SilenceScope(check, host, 1)
     made, _width = silencing.add(store, site(), scope, "x", now + lasts, by(store, who), now)
     return not made.waits
 

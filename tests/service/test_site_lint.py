@@ -17,7 +17,7 @@ import yaml
 
 from upkeep.model import clock
 from upkeep.model.verdicts import Severity
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services.inventory_lint import disagreements, inventory_of
 from upkeep.site.init import write_site
 from upkeep.site.inventory import read_inventory, read_static
@@ -214,7 +214,7 @@ def test_doctor_says_which_silences_and_waivers_cover_no_host(tmp_path: Path) ->
                 at=now, begins=now, ends=ends,
             )  # fmt: skip
         for host in ("web1", "web2"):
-            scope = Scope("disk_space", host, "/", Severity.HIGH)
+            scope = WaiverScope("disk_space", host, "/", Severity.HIGH)
             waivers.request(db, loaded.key, scope, "known", ends, by="ann", now=now)
     store.close()
 

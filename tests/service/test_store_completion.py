@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from store_samples import SITE
 
 from upkeep.model.stored_text import name
-from upkeep.rules.completion import Remark, Row
+from upkeep.rules.completion import CompletionRemark, CompletionRow
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, tables
 from upkeep.store.completion import completion
@@ -66,11 +66,11 @@ def test_what_was_due_in_a_month_counts_once(store: Store) -> None:
         found = completion(db, SITE, SCHEDULE, "2027-01", NOW)
 
     assert found.rows == (
-        Row("often", "Often", "ops", done=700, partial=1, late=2, missed=6, left_out=3),
-        Row("audit", "Audit", "ops", failed=1, pending=1),
+        CompletionRow("often", "Often", "ops", done=700, partial=1, late=2, missed=6, left_out=3),
+        CompletionRow("audit", "Audit", "ops", failed=1, pending=1),
     )
     assert found.left_out == (
-        Remark("often", "ops", "run", "blackout: Year's end", 3, at(700), at(702)),
+        CompletionRemark("often", "ops", "run", "blackout: Year's end", 3, at(700), at(702)),
     )
     assert found.total == (700 / 709 + 0) / 2
 

@@ -22,7 +22,7 @@ from upkeep.model import stored_text
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.verdicts import Measure, Result, Severity, Status
 from upkeep.rules.baselines import Better, Level, Proposal
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.store import MIGRATIONS, Store, baselines, findings, records, runs, tables, waivers
 from upkeep.store.answers import add_host, latest, observed_in, results_of, series
 
@@ -95,7 +95,7 @@ def old(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
             add_host(db, run_id, answered(OLD, FAILS, 0, RAW))
             cause = f"job failed: curl http://h/?token={SECRET}"
             runs.finish(db, run_id, "partial", cause, NOW + timedelta(minutes=1))
-            scope = Scope("external_service", "web1", OLD[1], Severity.CRITICAL)
+            scope = WaiverScope("external_service", "web1", OLD[1], Severity.CRITICAL)
             number = waivers.request(
                 db, SITE, scope, "known", NOW + timedelta(days=9), by="a", now=NOW
             )

@@ -212,7 +212,7 @@ def test_a_run_is_counted_by_the_database(store: Store) -> None:
     with store.read() as db:
         counted = runs.count(db, run_id)
 
-    assert counted == runs.Counted(
+    assert counted == runs.RunCounts(
         hosts={Outcome.OK: 4, Outcome.UNREACHABLE: 1},
         hosts_in_need=3,
         passed=1,

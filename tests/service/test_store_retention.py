@@ -50,9 +50,9 @@ def run_on(
     return run_id
 
 
-def due(day: float, state: str) -> occurrence.New:
+def due(day: float, state: str) -> occurrence.NewOccurrence:
     at = NOW + timedelta(days=day)
-    return occurrence.New("s", "daily", at, at, at, None, state=state)
+    return occurrence.NewOccurrence("s", "daily", at, at, at, None, state=state)
 
 
 def rows(store: Store) -> dict[str, int]:

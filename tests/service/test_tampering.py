@@ -22,7 +22,7 @@ from store_samples import result
 
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity
-from upkeep.rules.reviews import FollowUp, Form, Signer, Verdict, record_of
+from upkeep.rules.reviews import FollowUp, Form, ReviewVerdict, Signer, record_of
 from upkeep.serve.serve import make_steps
 from upkeep.services import chain_end
 from upkeep.services.alerts.alerter import Alerter
@@ -33,7 +33,7 @@ from upkeep.services.verification import problems_of, remarks_of
 from upkeep.site.schedule_file import Alerts
 from upkeep.site.settings import Settings
 from upkeep.store import Store, alerts, findings, records, reviews, tables
-from upkeep.store.reviews import Kept
+from upkeep.store.reviews import KeptReview
 
 VERSION_1 = ("id", "site", "procedure", "item", "title", "owner", "due_of", "opened_at", "due_at", "gap")  # fmt: skip
 
@@ -51,7 +51,9 @@ def fill(site: Reviewed) -> None:
     site.sign(keys, "ann")  # 9; it waits for a second
     site.sign(deeds, "cat")  # 10
     follow_up = FollowUp("ops", date(2027, 1, 9), "file them")
-    site.sign(deeds, "dan", Verdict.FAIL, follow_ups=(follow_up,))  # 11, and 12 opens review 5
+    site.sign(
+        deeds, "dan", ReviewVerdict.FAIL, follow_ups=(follow_up,)
+    )  # 11, and 12 opens review 5
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def forced(store: Store, *statements: str) -> None:
             assert db.execute(text(statement)).rowcount, statement
 
 
-def review_of(site: Reviewed, number: int) -> Kept:
+def review_of(site: Reviewed, number: int) -> KeptReview:
     with site.store.read() as db:
         found = reviews.get(db, site.site.key, number)
     assert found
@@ -266,7 +268,7 @@ def test_what_was_removed_at_the_end_is_still_missed_when_more_is_signed(site: R
     forced(site.store, *removed)
     site.sign(site.one("deeds").id, "dan")
     site.sign(site.one("keys").id, "bob")
-    site.sign(site.one("fires").id, "ann", Verdict.FAIL, note="a gauge is red", corrects=5)
+    site.sign(site.one("fires").id, "ann", ReviewVerdict.FAIL, note="a gauge is red", corrects=5)
 
     (said,) = verified(site)
     with site.store.read() as db:
@@ -296,7 +298,7 @@ def as_of_before(site: Reviewed) -> None:
     fires = site.one("fires")
     with site.store.begin() as db:
         record = record_of(
-            {key: fires.terms[key] for key in VERSION_1}, Form(Verdict.PASS), Signer("ann", "ann", site.users["ann"].role),
+            {key: fires.terms[key] for key in VERSION_1}, Form(ReviewVerdict.PASS), Signer("ann", "ann", site.users["ann"].role),
             at=site.now, authenticated="password", party="", attachments=(), evidence_sha256=fires.evidence_sha256,
             lacking=(),
         )  # fmt: skip

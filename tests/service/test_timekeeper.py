@@ -137,7 +137,7 @@ def test_what_waits_is_begun_while_time_stands_still(machine: Turned) -> None:
     machine.true += timedelta(seconds=30)
     machine.up += 30
     with machine.store.begin() as db:
-        one = occurrence.New(
+        one = occurrence.NewOccurrence(
             machine.scheduler.key, "often", machine.true, machine.true, machine.true + HOUR, None
         )
         occurrences.make(db, [one])
@@ -516,7 +516,7 @@ def test_what_was_struck_out_too_early_is_owed_again(machine: Turned) -> None:
     at, key = machine.true, machine.scheduler.key
     with machine.store.begin() as db:
         late = at + HOUR
-        one = occurrence.New(
+        one = occurrence.NewOccurrence(
             key, "often", at, late, late, late, kind="debt", host="web1", state="missed"
         )
         occurrences.make(db, [one])
@@ -531,9 +531,9 @@ def test_what_was_struck_out_too_early_is_owed_again(machine: Turned) -> None:
 def test_what_the_product_says_itself_is_what_it_said_last(store: Store, ahead: timedelta) -> None:
     with store.begin() as db:
         own_troubles.tell(
-            db, "s", own_troubles.Trouble("channel", "mail"), NOW + ahead, Severity.HIGH, "down"
+            db, "s", own_troubles.OwnTrouble("channel", "mail"), NOW + ahead, Severity.HIGH, "down"
         )
-        own_troubles.tell(db, "s", own_troubles.Trouble("channel", "mail"), NOW)
+        own_troubles.tell(db, "s", own_troubles.OwnTrouble("channel", "mail"), NOW)
         query = select(tables.latest_result.c.status)
         assert db.execute(query).scalar() == "pass"
         assert findings.open_ones(db) == []

@@ -26,7 +26,7 @@ from upkeep.model.roles import Role
 from upkeep.model.stored_text import fingerprint
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import key_of
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.waivers import By
@@ -224,7 +224,7 @@ def test_a_waiver_goes_on_covering(
         looked(store, MONDAY, full(Status.PASS), host=host)
     key, ends = site().key, MONDAY + timedelta(days=9)
     asked = waivers.request(
-        store, site(), Scope("disk_space", "web1", glob, HIGH), "grows", ends, By(ada), MONDAY
+        store, site(), WaiverScope("disk_space", "web1", glob, HIGH), "grows", ends, By(ada), MONDAY
     )
     waivers.approve(store, site(), asked.id, By(bob), MONDAY)
     waivers.settle(store, key, MONDAY + minutes(1))

@@ -23,10 +23,10 @@ from upkeep.model import clock
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
-from upkeep.rules.waivers import Scope, State
+from upkeep.rules.waivers import WaiverScope, WaiverState
 from upkeep.services import waivers as waiving
 from upkeep.services.actors import account
-from upkeep.services.waivers import By, Waivers
+from upkeep.services.waivers import By, WaiverWorker
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own_troubles, runs, tables, users, waivers
 from upkeep.store.answers import add_host
@@ -38,7 +38,7 @@ SCHEDULE = {
     "people": {name: {"name": name.title(), "accounts": []} for name in ("ann", "bob")},
     "teams": {"ops": {"title": "Operations", "members": ["ann", "bob"]}},
 }
-SCOPE = Scope("disk_space", "web*", "/*", Severity.MEDIUM)
+SCOPE = WaiverScope("disk_space", "web*", "/*", Severity.MEDIUM)
 LASTS = timedelta(days=10)
 
 
@@ -68,7 +68,7 @@ class Asked:
             add_host(db, run, answer(result(status, minutes=minutes), minutes=minutes))
             runs.finish(db, run, "done", "", NOW + timedelta(minutes=minutes))
 
-    def waive(self, scope: Scope = SCOPE, lasts: timedelta = LASTS) -> int:
+    def waive(self, scope: WaiverScope = SCOPE, lasts: timedelta = LASTS) -> int:
         """Let ann ask for a waiver and bob approve it."""
         made = waiving.request(
             self.store, self.site, scope, "moves in July", NOW + lasts, self.by("ann"), NOW
@@ -226,7 +226,7 @@ def test_another_waiver_that_holds_longer_takes_over_quietly(asked: Asked) -> No
 @on_postgresql
 def test_an_unused_waiver_is_told_of_until_it_is_used_or_gone(asked: Asked) -> None:
     number = asked.waive(lasts=timedelta(days=80))
-    worker = Waivers(asked.store, asked)
+    worker = WaiverWorker(asked.store, asked)
 
     def told(days: float) -> list[tuple[str, str]]:
         worker.step(NOW + timedelta(days=days))
@@ -247,7 +247,7 @@ def test_an_unused_waiver_is_told_of_until_it_is_used_or_gone(asked: Asked) -> N
     waiving.revoke(
         asked.store, asked.site, number, "gone", asked.by("ann"), NOW + timedelta(days=63)
     )
-    worker = Waivers(asked.store, asked)
+    worker = WaiverWorker(asked.store, asked)
     assert told(63) == []
 
 
@@ -304,7 +304,7 @@ def test_a_pattern_that_covers_what_is_watched_is_refused(asked: Asked, host: st
         waiving.request(asked.store, asked.site, scope, "why", until, asked.by("ann"), NOW)
     narrow = replace(scope, subject_glob="/s*")
     made = waiving.request(asked.store, asked.site, narrow, "why", until, asked.by("ann"), NOW)
-    assert made.state(NOW) is State.REQUESTED
+    assert made.state(NOW) is WaiverState.REQUESTED
 
 
 @on_postgresql
@@ -350,7 +350,7 @@ def test_the_site_may_allow_longer_ones(asked: Asked) -> None:
     (asked.folder / "schedule.yml").write_text(json.dumps(longer))
     made = waiving.request(asked.store, load_site(str(asked.folder)), *arguments)
 
-    assert made.state(NOW) is State.REQUESTED
+    assert made.state(NOW) is WaiverState.REQUESTED
 
 
 def test_with_a_site_only_its_own_is_listed(asked: Asked, url: str) -> None:

@@ -821,7 +821,7 @@ def test_the_schedule_says_what_comes_and_what_became_of_what_was_due(one_store:
     add_users(one_store, NOW)
     at = clock.now() - timedelta(hours=1)
     astral = load_schedule(Path(__file__).parents[2] / "inventory" / "astral" / "schedule.yml")
-    missed = occurrence.New(
+    missed = occurrence.NewOccurrence(
         SITE, "daily-health", at, at, at, None, state="missed", cause="<b>no driver</b> was there"
     )
     with one_store.begin() as db:

@@ -25,7 +25,7 @@ from store_samples import result
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
-from upkeep.rules.reviews import Verdict
+from upkeep.rules.reviews import ReviewVerdict
 from upkeep.services.reviews import renew
 from upkeep.store import Store, acts, records, reviews
 from upkeep.view.json import schema
@@ -203,7 +203,7 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
 
     assert asked.headers["location"] == f"/reviews/{site.one('fires').id}"
     (one,) = signatures(site, "fires")
-    assert (one.user, one.verdict, one.note) == ("ann", Verdict.FAIL, "two are empty")
+    assert (one.user, one.verdict, one.note) == ("ann", ReviewVerdict.FAIL, "two are empty")
     assert one.authenticated == "password on the page, from 127.0.0.1"
     assert one.evidence_sha256 == site.one("fires").evidence_sha256
     assert [(file.name, file.size_bytes) for file in one.attachments] == [("gauges.pdf", 15)]
@@ -597,7 +597,7 @@ def test_a_review_is_signed_by_keyboard_alone_with_a_file(
     page.wait_for_selector("#signatures")
 
     (one,) = signatures(site, "fires")
-    assert (one.user, one.verdict, one.note) == ("ann", Verdict.PASS, "all of them are full")
+    assert (one.user, one.verdict, one.note) == ("ann", ReviewVerdict.PASS, "all of them are full")
     assert [file.name for file in one.attachments] == ["gauges.pdf"]
     with page.expect_download() as download:
         tab_to(page, "gauges.pdf")

@@ -19,7 +19,7 @@ from store_samples import result
 from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
-from upkeep.rules.waivers import State
+from upkeep.rules.waivers import WaiverState
 from upkeep.store import Store, acts, baselines, findings, records, waivers
 from upkeep.view.json import schema
 from upkeep.web.routing import Setting
@@ -117,7 +117,7 @@ def test_from_a_finding_to_a_waiver_that_somebody_else_approves(site: Reviewed, 
     asked = ann.act("/waivers/new", **FORM)
 
     assert asked.headers["location"] == "/waivers/1"
-    assert the_waiver(site).state(site.now) is State.REQUESTED
+    assert the_waiver(site).state(site.now) is WaiverState.REQUESTED
     told = said_on(ann.get("/waivers/1"))
     assert html.escape(REASON, quote=False) in told
     assert "<script>alert" not in told

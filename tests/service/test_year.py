@@ -28,20 +28,20 @@ from store_samples import result
 from without_words import take_words_away
 
 from upkeep.model import occurrence
-from upkeep.model.occurrence import New
+from upkeep.model.occurrence import NewOccurrence
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import signatures
 from upkeep.rules.completion import COUNTS, Completion
-from upkeep.rules.reviews import FollowUp, State, Verdict
+from upkeep.rules.reviews import FollowUp, ReviewState, ReviewVerdict
 from upkeep.rules.reviews import standing as standing_of
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.services import waivers as waiving
 from upkeep.services.reviews import Given
 from upkeep.services.verification import problems_of
 from upkeep.store import Store, files, findings, migrate, occurrences, open_store, records, reviews
 from upkeep.store.completion import completion
-from upkeep.store.reviews import Kept
+from upkeep.store.reviews import KeptReview
 
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
@@ -114,7 +114,7 @@ SLOW = {
 class Year(Reviewed):
     """The site, and how its people are."""
 
-    waivers: waiving.Waivers
+    waivers: waiving.WaiverWorker
 
     SIGNERS: ClassVar = {
         "performance": ("performance-engineer",),
@@ -145,17 +145,19 @@ class Year(Reviewed):
         with self.store.read() as db:
             return list(waiting_ones(db, self.site.key, self.now))
 
-    def sign_one(self, review: Kept) -> None:
+    def sign_one(self, review: KeptReview) -> None:
         """Let those sign who must."""
         month = f"{self.now.astimezone(ZONE):%Y-%m}"
         first, *others = self.SIGNERS[review.owner]
         if (review.item, month) == ("mb2", "2027-05"):
-            self.sign(review.id, first, Verdict.NOT_APPLICABLE, reason="no feature was released")
+            self.sign(
+                review.id, first, ReviewVerdict.NOT_APPLICABLE, reason="no feature was released"
+            )
         elif (review.item, month) == ("s1", "2027-08"):
             self.sign(review.id, first, alone="the platform engineer is away")
         elif (review.item, month) == ("qc6", "2027-04"):
             follows = FollowUp("devsecops", date(2027, 5, 3), "try the call list again")
-            self.sign(review.id, first, Verdict.FAIL, follow_ups=(follows,))
+            self.sign(review.id, first, ReviewVerdict.FAIL, follow_ups=(follows,))
             self.sign(review.id, *others)
         elif review.owner == "security-assessment":
             report = Given(f"{review.item}.pdf", f"report on {review.title}".encode())
@@ -182,7 +184,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     site.away["web2"] = (local("2027-03-10 00:00"), local("2027-03-12 12:00"))
     site.down = [(local("2027-06-04 09:30"), local("2027-06-04 12:00"))]
     site.apart = {"all-day"}
-    site.waivers = waiving.Waivers(store, site)
+    site.waivers = waiving.WaiverWorker(store, site)
     for person in site.site.schedule.people:
         site.user(person, person)
     all_day(site)
@@ -213,7 +215,9 @@ def all_day(site: Year) -> None:
         missed = begins <= due < ends
         state = occurrence.MISSED if missed else occurrence.DONE
         cause = "no driver was there" if missed else ""
-        rows.append(New(site.site.key, "all-day", due, due, due, None, state=state, cause=cause))
+        rows.append(
+            NewOccurrence(site.site.key, "all-day", due, due, due, None, state=state, cause=cause)
+        )
     for start in range(0, len(rows), 20_000):
         with site.store.begin() as db:
             occurrences.make(db, rows[start : start + 20_000])
@@ -227,12 +231,12 @@ def correct(site: Year) -> None:
             one["number"] for one in records.of(db, "review", str(monday.id)) if not one["corrects"]
         ]
     note = "the figures were those of the week before"
-    site.sign(monday.id, "performance-engineer", Verdict.FAIL, note=note, corrects=signed)
+    site.sign(monday.id, "performance-engineer", ReviewVerdict.FAIL, note=note, corrects=signed)
 
 
 def waive(site: Year) -> None:
     """Let the performance engineer ask for a waiver until the middle of April, and the lead approve it."""
-    scope = Scope("response_time", "web1", "*", Severity.MEDIUM)
+    scope = WaiverScope("response_time", "web1", "*", Severity.MEDIUM)
     asks, says = (waiving.By(site.users[one]) for one in ("performance-engineer", "devsecops-lead"))
     ends = local("2027-04-15 00:00")
     made = waiving.request(site.store, site.site, scope, "rewritten by April", ends, asks, site.now)
@@ -318,10 +322,12 @@ def test_due_times_of_the_year(year: Year) -> None:
 
 def test_the_correction_stands_beside_what_it_corrects(year: Year) -> None:
     corrected = [
-        (one, standing) for one, standing in year.all() if standing.state is State.CORRECTED
+        (one, standing) for one, standing in year.all() if standing.state is ReviewState.CORRECTED
     ]
 
-    assert [(one.item, standing.verdict) for one, standing in corrected] == [("wp1", Verdict.FAIL)]
+    assert [(one.item, standing.verdict) for one, standing in corrected] == [
+        ("wp1", ReviewVerdict.FAIL)
+    ]
 
 
 def test_a_waiver_covers_a_failure_until_it_ends_and_reviewers_see_both(year: Year) -> None:

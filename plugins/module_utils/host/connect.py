@@ -49,7 +49,7 @@ def anywhere(_address: str) -> str:
     return ""
 
 
-class Connection(io.RawIOBase):
+class TimedConnection(io.RawIOBase):
     """A TCP connection, later perhaps TLS, that is over when its time is.
 
     refuse: says of an address why it is not connected to. The name is looked up once, and what was found is both
@@ -291,14 +291,14 @@ def _reason(exc: BaseException) -> str:
     return line[:1].lower() + line[1:]
 
 
-def start_tls(connection: Connection, protocol: str) -> None:
+def start_tls(connection: TimedConnection, protocol: str) -> None:
     """Ask the server to go on in TLS in the way of protocol, one of STARTTLS; raise NoAnswerError."""
     started = time.monotonic()
     STARTTLS[protocol](connection)
     connection.seconds["upgrade"] = time.monotonic() - started
 
 
-def _smtp(connection: Connection) -> None:
+def _smtp(connection: TimedConnection) -> None:
     """RFC 3207."""
     _status_line(connection, "220")
     connection.send(b"EHLO upkeep.invalid\r\n")
@@ -307,14 +307,14 @@ def _smtp(connection: Connection) -> None:
     _status_line(connection, "220")
 
 
-def _ftp(connection: Connection) -> None:
+def _ftp(connection: TimedConnection) -> None:
     """RFC 4217."""
     _status_line(connection, "220")
     connection.send(b"AUTH TLS\r\n")
     _status_line(connection, "234")
 
 
-def _status_line(connection: Connection, code: str) -> None:
+def _status_line(connection: TimedConnection, code: str) -> None:
     """Read an answer of one or more lines that all start with a code; RFC 5321, section 4.2.1."""
     for _line in range(100):
         line = connection.line()
@@ -325,7 +325,7 @@ def _status_line(connection: Connection, code: str) -> None:
     raise NoAnswerError("upgrade", "more than 100 lines in an answer")
 
 
-def _imap(connection: Connection) -> None:
+def _imap(connection: TimedConnection) -> None:
     """RFC 9051, section 6.2.1."""
     _starts(connection.line(), "* OK")
     connection.send(b"a STARTTLS\r\n")
@@ -336,7 +336,7 @@ def _imap(connection: Connection) -> None:
     raise NoAnswerError("upgrade", "more than 100 lines in an answer")
 
 
-def _pop3(connection: Connection) -> None:
+def _pop3(connection: TimedConnection) -> None:
     """RFC 2595, section 4."""
     _starts(connection.line(), "+OK")
     connection.send(b"STLS\r\n")
@@ -348,7 +348,7 @@ def _starts(line: str, start: str) -> None:
         raise NoAnswerError("upgrade", f"expected {start!r}, found {line[:120]!r}")
 
 
-def _postgres(connection: Connection) -> None:
+def _postgres(connection: TimedConnection) -> None:
     """SSLRequest; https://www.postgresql.org/docs/current/protocol-message-formats.html."""
     connection.send(struct.pack("!II", 8, 80877103))
     answer = connection.receive(1, "upgrade")
@@ -356,7 +356,7 @@ def _postgres(connection: Connection) -> None:
         raise NoAnswerError("upgrade", f"expected b'S', found {answer!r}: TLS is off")
 
 
-def _mysql(connection: Connection) -> None:
+def _mysql(connection: TimedConnection) -> None:
     """SSLRequest after the greeting; https://mariadb.com/kb/en/connection/."""
     head = connection.receive(4, "upgrade")
     greeting = connection.receive(int.from_bytes(head[:3], "little") & 0xFFFF, "upgrade")
@@ -368,7 +368,7 @@ def _mysql(connection: Connection) -> None:
     connection.send(b"\x20\0\0\x01" + struct.pack("<IIB23x", 0x8A00, 1 << 24, 45))
 
 
-def _ldap(connection: Connection) -> None:
+def _ldap(connection: TimedConnection) -> None:
     """RFC 4511, section 4.14: an extended request with StartTLS's number, answered by resultCode 0."""
     oid = b"1.3.6.1.4.1.1466.20037"
     request = b"\x02\x01\x01\x77" + bytes([len(oid) + 2]) + b"\x80" + bytes([len(oid)]) + oid
@@ -382,7 +382,7 @@ def _ldap(connection: Connection) -> None:
         raise NoAnswerError("upgrade", "StartTLS was refused")
 
 
-STARTTLS: dict[str, Callable[[Connection], None]] = {
+STARTTLS: dict[str, Callable[[TimedConnection], None]] = {
     "smtp": _smtp,
     "imap": _imap,
     "pop3": _pop3,

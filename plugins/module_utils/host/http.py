@@ -20,8 +20,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses impor
     refused,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import (
-    Connection,
     NoAnswerError,
+    TimedConnection,
     anywhere,
     split_place,
 )
@@ -34,7 +34,7 @@ SAFE = "!#$%&'()*+,/:;=?@[]~"
 
 
 @dataclass(frozen=True)
-class Ask:
+class HttpAsk:
     """What to ask, and how.
 
     server_name: asked for in TLS, in Host and in the certificate, instead of the URL's host.
@@ -58,7 +58,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What came back. seconds: by step, and `total`; url: where the redirects led; stopped: a redirect not followed."""
 
     status: int
@@ -88,7 +88,7 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def fetch(host: Host, ask: Ask) -> Answer:
+def fetch(host: Host, ask: HttpAsk) -> HttpAnswer:
     """Ask, follow at most `redirects` redirects (never from https to http), and return the last answer.
 
     Times are summed over the redirects. Raise NoAnswerError; ValueError if the request cannot be made.
@@ -98,7 +98,7 @@ def fetch(host: Host, ask: Ask) -> Answer:
     redirected: list[str] = []
     once = _Once(host)
     hosts = _declared(ask)
-    answer: Answer | None = None
+    answer: HttpAnswer | None = None
     while True:
         left = max(0.0, ends - time.monotonic())
         try:
@@ -144,7 +144,7 @@ def _host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").rstrip(".")
 
 
-def _declared(ask: Ask) -> frozenset[str]:
+def _declared(ask: HttpAsk) -> frozenset[str]:
     """Return the hosts that the site has named, as URLs spell them."""
     named = [_host_of(ask.url), *ask.hosts, ask.server_name]
     if ask.connect_to:
@@ -169,7 +169,7 @@ def _beyond(name: str, declared: frozenset[str]) -> Callable[[str], str]:
     return refuse
 
 
-def _target(url: str, answer: Answer) -> str:
+def _target(url: str, answer: HttpAnswer) -> str:
     """Return where the answer redirects to, or an empty text."""
     if answer.status not in REDIRECTS:
         return ""
@@ -181,7 +181,7 @@ def _target(url: str, answer: Answer) -> str:
         return ""
 
 
-def _why_not(ask: Ask, target: str, followed: int) -> str:
+def _why_not(ask: HttpAsk, target: str, followed: int) -> str:
     """Return why a redirect is not followed, or an empty text."""
     try:
         new = split_url(target)
@@ -198,7 +198,7 @@ def _why_not(ask: Ask, target: str, followed: int) -> str:
     return ""
 
 
-def _redirected(ask: Ask, target: str, status: int) -> Ask:
+def _redirected(ask: HttpAsk, target: str, status: int) -> HttpAsk:
     """Return what to ask next: what was meant for the first host alone does not go to another."""
     old, new = urlsplit(ask.url), urlsplit(target)
     changed: dict[str, Any] = {"url": target}
@@ -219,7 +219,7 @@ def _redirected(ask: Ask, target: str, status: int) -> Ask:
     return replace(ask, **changed)
 
 
-def _fetch_once(host: Host, ask: Ask) -> Answer:
+def _fetch_once(host: Host, ask: HttpAsk) -> HttpAnswer:
     """Make one request on a connection of its own."""
     parts = split_url(ask.url)
     name, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
@@ -227,7 +227,7 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
     if ask.connect_to:
         name, port = split_place(ask.connect_to, port)
     started = time.monotonic()
-    connection = Connection(host, name, port, ask.timeout_seconds, ask.refuse)
+    connection = TimedConnection(host, name, port, ask.timeout_seconds, ask.refuse)
     try:
         protocol = ""
         if parts.scheme == "https":
@@ -250,7 +250,7 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
         seconds = {**connection.seconds, "first_byte": first, "total": time.monotonic() - started}
     finally:
         connection.close()
-    return Answer(
+    return HttpAnswer(
         status=response.status,
         reason=response.reason,
         headers=response.getheaders(),
@@ -263,7 +263,7 @@ def _fetch_once(host: Host, ask: Ask) -> Answer:
     )
 
 
-def _request(ask: Ask, parts: SplitResult) -> bytes:
+def _request(ask: HttpAsk, parts: SplitResult) -> bytes:
     """Return the request's bytes; raise ValueError for what could be read as more than one."""
     name = ask.server_name or parts.hostname or ""
     if not name.isascii():

@@ -17,7 +17,7 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import Alert
-from upkeep.rules.silences import Scope
+from upkeep.rules.silences import SilenceScope
 from upkeep.services import actors
 from upkeep.services import silences as silencing
 from upkeep.services.alerts import channels, messages
@@ -118,7 +118,7 @@ def add_silence(
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
-        scope = Scope(check.strip(), host.strip(), severity)
+        scope = SilenceScope(check.strip(), host.strip(), severity)
         by = _by(site, store, Action.SILENCE, f"{scope.check_pattern} on {scope.host_pattern}")
         made, width = silencing.add(store, site, scope, reason, until, by, now)
     view.say_silenced(_err(), made, width, zone, inventory)
@@ -161,7 +161,7 @@ def list_on_call(inventory: str, at: str, *, as_json: bool) -> None:
         overrides = silences.overrides(db, name(site.key), clock.now() - timedelta(days=1))
     calendar = SiteCalendar(site.schedule, site.folder)
     rows = [
-        view.OnCall(
+        view.OnCallShown(
             team=team,
             title=known.title,
             people=tuple(calendar.times(team, overrides).on_call(when)),

@@ -41,7 +41,7 @@ def restore(file: Path, inventory: str, *, trust_key: str, replace: bool) -> Non
         message = f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep backup` said"
         raise UsageError(message, remedy=f"ssh-keygen -lf {_signing(inventory)}")
     settings = settings_of(inventory)
-    trust = backup.Trust(trusted_keys(settings), trust_key)
+    trust = backup.KeyTrust(trusted_keys(settings), trust_key)
     act = acts.Act(
         clock.now(), "", "restore backup", file.name, way=acts.CLI, account=actors.account()
     )

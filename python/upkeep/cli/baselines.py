@@ -31,7 +31,7 @@ def list_baselines(inventory: str, *, as_json: bool) -> None:
     with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         rows = [
-            view.Row(
+            view.BaselineRow(
                 one,
                 baselines.newest_value(db, one.series, now),
                 baselines.proposal_for(db, one.series, None, now),
@@ -82,7 +82,7 @@ def _better(text: str) -> Better | None:
     return known.get(text)
 
 
-def _row_document(row: view.Row) -> dict[str, Any]:
+def _row_document(row: view.BaselineRow) -> dict[str, Any]:
     one, newest = row.baseline, row.newest
     return {
         "series": _series_document(one.series),

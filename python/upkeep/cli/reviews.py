@@ -18,7 +18,7 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.text import counted
 from upkeep.rules import reviews, signatures
 from upkeep.rules.actions import Action
-from upkeep.rules.reviews import FollowUp, Form, Verdict
+from upkeep.rules.reviews import FollowUp, Form, ReviewVerdict
 from upkeep.schedule.calendars import calendars_of
 from upkeep.services import actors, caller, chain_end, record_export, verification
 from upkeep.services import reviews as reviewing
@@ -27,7 +27,7 @@ from upkeep.services.signing_key import SIGNING, load_installation, trusted_keys
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
-from upkeep.store.reviews import Kept
+from upkeep.store.reviews import KeptReview
 from upkeep.view import reviews as view
 from upkeep.view.json import dumps, review_document, whole_review_document
 from upkeep.view.left_out import say_older
@@ -266,7 +266,7 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
     return By(proved, shown, acts.CLI, known.account)
 
 
-def _review(found: Kept | None, number: int) -> Kept:
+def _review(found: KeptReview | None, number: int) -> KeptReview:
     if found is None:
         raise UsageError(f"there is no review {number}", remedy="upkeep reviews")
     return found
@@ -278,8 +278,8 @@ def _known_team(site: Site, team: str) -> None:
         raise UsageError(f"there is no team {team!r}{nearest(team, known)}")
 
 
-def _verdict(text: str) -> Verdict:
-    known = {one.value.replace(" ", "-"): one for one in Verdict}
+def _verdict(text: str) -> ReviewVerdict:
+    known = {one.value.replace(" ", "-"): one for one in ReviewVerdict}
     plain = "-".join(text.lower().replace("-", " ").split())
     if plain not in known:
         raise UsageError(

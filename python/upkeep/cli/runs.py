@@ -146,7 +146,8 @@ def list_procedures(inventory: str, *, as_json: bool) -> None:
         )
         return
     rows = [
-        shown.Procedure(name, one.title, one.hosts, one.owner) for name, one in procedures.items()
+        shown.ProcedureShown(name, one.title, one.hosts, one.owner)
+        for name, one in procedures.items()
     ]
     lists.print_procedures(_out(), rows, clock.now())
 
@@ -434,7 +435,7 @@ def _wanted_now(site: Site) -> dict[str, list[Any]]:
 
 def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool) -> int:
     """Print the new verdicts of a run, in the shape of a run."""
-    tally = shown.Tally()
+    tally = shown.RunTally()
     results = [result for observed in again for result in observed.results]
     for observed in again:
         tally.add(observed)

@@ -13,7 +13,7 @@ from upkeep.model import clock
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command
 from upkeep.model.text import counted
-from upkeep.rules.findings import State
+from upkeep.rules.findings import FindingState
 from upkeep.services.signing_key import load_installation
 from upkeep.site.settings import Settings
 from upkeep.site.site import settings_of
@@ -141,7 +141,7 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
     for key, row in after.get("finding", {}).items():
         was = known[key]["status"] if key in known else ""
         if row["status"] != was:
-            verb = "opens" if row["status"] == State.OPEN.value else f"is {row['status']}"
+            verb = "opens" if row["status"] == FindingState.OPEN.value else f"is {row['status']}"
             moved.append(
                 f"{verb}: {row['host']}: {row['check_id']} {row['subject']}: {row['message']}"
             )

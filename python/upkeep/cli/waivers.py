@@ -16,7 +16,7 @@ from upkeep.model.stored_text import name
 from upkeep.model.text import counted, exact
 from upkeep.model.verdicts import Severity
 from upkeep.rules.actions import Action
-from upkeep.rules.waivers import Scope
+from upkeep.rules.waivers import WaiverScope
 from upkeep.services import actors, waivers
 from upkeep.services.waivers import By
 from upkeep.site.fields import seconds_of
@@ -56,7 +56,7 @@ def request(
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _end(lasts, ends, now, zone)
-        asked = Scope(check.strip(), host.strip(), subject.strip(), _severity(severity))
+        asked = WaiverScope(check.strip(), host.strip(), subject.strip(), _severity(severity))
         target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
         by = _by(site, store, Action.REQUEST_WAIVER, target)
         made = waivers.request(store, site, asked, reason, until, by, now)

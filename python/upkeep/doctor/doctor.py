@@ -26,7 +26,7 @@ import paramiko
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
-from upkeep.doctor.login import LoginError, Session, login, reason
+from upkeep.doctor.login import LoginError, SshSession, login, reason
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
@@ -62,7 +62,7 @@ print("\\n%(mark)s" + json.dumps({"python": sys.version.split()[0], "path": sys.
 
 
 @dataclass(frozen=True)
-class Line:
+class Diagnosis:
     """What was found of one topic on one host. status: ok, warn, fail or unknown; remedy: what to do."""
 
     host: str
@@ -72,7 +72,7 @@ class Line:
     remedy: str = ""
 
 
-def examine(site: Site, limit: str = "") -> list[Line]:
+def examine(site: Site, limit: str = "") -> list[Diagnosis]:
     """Return what was found of the controller and of each host of the site, in this order.
 
     Takes seconds: all hosts side by side, each step with a time limit. Raises ConfigurationError if Ansible cannot
@@ -92,28 +92,28 @@ def examine(site: Site, limit: str = "") -> list[Line]:
         )
         return [
             *lines,
-            Line(CONTROLLER, "inventory", "fail", text, "name hosts in inventory/hosts.yml"),
+            Diagnosis(CONTROLLER, "inventory", "fail", text, "name hosts in inventory/hosts.yml"),
         ]
     if hosts.pop(OWN_HOST, None) is not None:
-        line = Line(CONTROLLER, "inventory", "fail", OWN_NAME, "rename it in the inventory")
+        line = Diagnosis(CONTROLLER, "inventory", "fail", OWN_NAME, "rename it in the inventory")
         lines.append(line)
         if not hosts:
             return lines
-    found: dict[str, list[Line]] = {}
+    found: dict[str, list[Diagnosis]] = {}
     with _side_by_side(min(AT_ONCE, len(hosts))) as pool:
         work = {pool.submit(examine_host, name, hosts[name], defaults): name for name in hosts}
         for done in as_completed(work):
             found[work[done]] = done.result()
     for host, other in twins(hosts, machines(hosts)).items():
         text = f"leads to the same machine as {other}; what changes hosts works on the two one after the other"
-        found[host].append(Line(host, "machine", "warn", text, "let it have one name"))
+        found[host].append(Diagnosis(host, "machine", "warn", text, "let it have one name"))
     for line in _unread_lines(site):
         if line.host in found:
             found[line.host].append(line)
     return lines + [line for name in hosts for line in found[name]]
 
 
-def _listing(site: Site, limit: str) -> tuple[dict[str, Any], list[Line]]:
+def _listing(site: Site, limit: str) -> tuple[dict[str, Any], list[Diagnosis]]:
     """Return the inventory as Ansible can read it, and a line if it goes on without the hosts of a source."""
     try:
         return read_listing(str(site.inventory), limit, site.environment, whole=True), []
@@ -121,14 +121,14 @@ def _listing(site: Site, limit: str) -> tuple[dict[str, Any], list[Line]]:
         listing = read_listing(str(site.inventory), limit, site.environment)
         remedy = f"ansible-inventory -i {shlex.quote(str(site.inventory))} --list"
         text = f"runs go on without the hosts of a source: {exc}"
-        return listing, [Line(CONTROLLER, "inventory", "fail", text, remedy)]
+        return listing, [Diagnosis(CONTROLLER, "inventory", "fail", text, remedy)]
 
 
-def _remarks(site: Site, listing: dict[str, Any] | None) -> Iterator[Line]:
+def _remarks(site: Site, listing: dict[str, Any] | None) -> Iterator[Diagnosis]:
     """Yield who would not be told, and what the schedule and the inventory say that cannot both be meant."""
     for one in site_lint.examine(site, listing):
         text = ": ".join(part for part in (one.place, one.about, one.text) if part)
-        yield Line(
+        yield Diagnosis(
             CONTROLLER, one.kind, "fail" if one.level == "error" else "warn", text, one.remedy
         )
 
@@ -145,29 +145,29 @@ def _side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
-def examine_controller(site: Site) -> Iterator[Line]:
+def examine_controller(site: Site) -> Iterator[Diagnosis]:
     """Yield what was found of this machine and of the site's settings."""
     for name in ("ansible-core", "ansible-runner"):
-        yield Line(CONTROLLER, name, "ok", metadata.version(name))
+        yield Diagnosis(CONTROLLER, name, "ok", metadata.version(name))
     if shutil.which("ssh") is None:
-        yield Line(
+        yield Diagnosis(
             CONTROLLER, "ssh", "fail", "ssh is not on PATH", "apt-get install openssh-client"
         )
     try:
         store = open_store(site.settings.database_url)
-        yield Line(CONTROLLER, "database", "ok", store.place)
+        yield Diagnosis(CONTROLLER, "database", "ok", store.place)
         yield from _own_clock(site, store)
         store.close()
     except UpkeepError as exc:
-        yield Line(CONTROLLER, "database", "fail", str(exc), exc.remedy)
+        yield Diagnosis(CONTROLLER, "database", "fail", str(exc), exc.remedy)
     yield from _folders(site)
     encoding = (sys.stdout.encoding or "").lower()
     if "utf" not in encoding:
         text = f"the terminal's encoding is {encoding}; signs are shown in ASCII"
-        yield Line(CONTROLLER, "terminal", "warn", text, "export LC_ALL=C.UTF-8")
+        yield Diagnosis(CONTROLLER, "terminal", "warn", text, "export LC_ALL=C.UTF-8")
 
 
-def _unread_lines(site: Site) -> list[Line]:
+def _unread_lines(site: Site) -> list[Diagnosis]:
     """Return of each log how much of it was not understood when it was last looked at; nothing without a database."""
     try:
         store = open_store(site.settings.database_url)
@@ -183,11 +183,11 @@ def _unread_lines(site: Site) -> list[Line]:
         )
         many = share >= UNREAD_PERCENT
         remedy = "ansible-doc -t module astral.upkeep.access_log_info (or auth_log_info) says what is read"
-        lines.append(Line(host, "log", "warn" if many else "ok", text, remedy if many else ""))
+        lines.append(Diagnosis(host, "log", "warn" if many else "ok", text, remedy if many else ""))
     return lines
 
 
-def _own_clock(site: Site, store: Store) -> Iterator[Line]:
+def _own_clock(site: Site, store: Store) -> Iterator[Diagnosis]:
     """Yield if this machine's clock has stepped, and is not believed."""
     trust = Timekeeper(store, site.key, site.name).look()
     if trust.step:
@@ -195,10 +195,10 @@ def _own_clock(site: Site, store: Store) -> Iterator[Line]:
         if trust.held:
             text += "; nothing becomes due, is missed or removed by it until that is confirmed"
         accept = command("doctor", "--accept-clock", site=site.name)
-        yield Line(CONTROLLER, "clock", "warn", text, f"timedatectl; if it is right: {accept}")
+        yield Diagnosis(CONTROLLER, "clock", "warn", text, f"timedatectl; if it is right: {accept}")
 
 
-def _folders(site: Site) -> Iterator[Line]:
+def _folders(site: Site) -> Iterator[Diagnosis]:
     """Yield what is wrong with the folders that a run writes to."""
     workspace = site.settings.workspace
     for name, path in (("state", site.settings.state), ("workspace", workspace)):
@@ -206,38 +206,40 @@ def _folders(site: Site) -> Iterator[Line]:
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             text = f"{there} cannot be written by {account.own_name()}"
             remedy = f"UPKEEP_{name.upper()}=FOLDER, or {name} in upkeep.toml"
-            yield Line(CONTROLLER, name, "fail", text, remedy)
+            yield Diagnosis(CONTROLLER, name, "fail", text, remedy)
         elif name == "workspace" and _file_system(there) not in ("tmpfs", "ramfs"):
             text = f"{path} is on a disk; what a run writes there may survive on it"
-            yield Line(CONTROLLER, name, "warn", text, "UPKEEP_WORKSPACE=FOLDER, one in memory")
+            yield Diagnosis(
+                CONTROLLER, name, "warn", text, "UPKEEP_WORKSPACE=FOLDER, one in memory"
+            )
 
 
 def examine_host(
     name: str, variables: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> list[Line]:
+) -> list[Diagnosis]:
     """Return what was found of one host; whatever goes wrong is a line of it."""
-    lines: list[Line] = []
+    lines: list[Diagnosis] = []
     try:
         tools = _tools(name, variables)
-        if isinstance(tools, Line):
+        if isinstance(tools, Diagnosis):
             lines, tools = [tools], []
         way = read_way(name, variables, defaults)
         if way.kind == "local":
-            lines.append(Line(name, "connection", "ok", "this machine"))
+            lines.append(Diagnosis(name, "connection", "ok", "this machine"))
             return [*lines, *_examine_local(way, tools)]
         if way.kind != "ssh":
             text = f"is reached by {way.kind!r}; only ssh and local are looked into"
             remedy = f"ansible -m ping {name}"
-            return [*lines, Line(name, "connection", "unknown", text, remedy)]
+            return [*lines, Diagnosis(name, "connection", "unknown", text, remedy)]
         return [*lines, *_examine_remote(way, tools)]
     except WayError as exc:
-        return [*lines, Line(name, "connection", "unknown", str(exc), exc.remedy)]
+        return [*lines, Diagnosis(name, "connection", "unknown", str(exc), exc.remedy)]
     except Exception as exc:
         text = f"{type(exc).__name__}: {exc}"
-        return [*lines, Line(name, "doctor", "unknown", text, f"{program()} --debug doctor")]
+        return [*lines, Diagnosis(name, "doctor", "unknown", text, f"{program()} --debug doctor")]
 
 
-def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
+def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
     """Return what the host's due checks need of programs, or what is wrong with its entries.
 
     Of `a|b|python:c`, one is enough: a program, or a library of Python.
@@ -260,43 +262,45 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Line:
         for entry in entries:
             parameters.examine(entry, load())
     except ParameterError as exc:
-        return Line(name, "checks", "fail", str(exc), "fix it in the inventory")
+        return Diagnosis(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not entries and len(plain) == len(asked):
         remedy = (
             f"{command('checks')}  # shows them; list some in group_vars as upkeep_checks_<name>"
         )
-        return Line(name, "checks", "warn", "no check is asked for here", remedy)
+        return Diagnosis(name, "checks", "warn", "no check is asked for here", remedy)
     gathers = [payload.gathers()[parameters.find(one, load()).gather] for one in entries]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})
 
 
-def _examine_local(way: Way, tools: Sequence[str]) -> Iterator[Line]:
+def _examine_local(way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
     """Yield what this very machine lacks."""
     path = os.environ.get("PATH", "") + os.pathsep + "/usr/local/sbin:/usr/sbin:/sbin"
     missing = [one for one in tools if not any(_is_there(name, path) for name in one.split("|"))]
     yield from _lacks(way, missing)
     if os.geteuid() != 0:
         text = f"looks as {account.own_name()}: what only root may read will be unknown"
-        yield Line(way.host, "privilege", "warn", text, "run it as root, or live with the unknowns")
+        yield Diagnosis(
+            way.host, "privilege", "warn", text, "run it as root, or live with the unknowns"
+        )
 
 
-def _examine_remote(way: Way, tools: Sequence[str]) -> Iterator[Line]:
+def _examine_remote(way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
     """Yield what was found step by step; a step that fails ends it."""
     try:
         with login(way) as session:
             text = f"{way.user}@{way.place}"
             if session.key_known:
-                yield Line(way.host, "connection", "ok", f"{text}, host key known")
+                yield Diagnosis(way.host, "connection", "ok", f"{text}, host key known")
             else:
                 text += ": its key is not known, and the site says that it need not be"
                 remedy = "make it known, and take StrictHostKeyChecking out: anybody could answer"
-                yield Line(way.host, "host key", "warn", text, remedy)
+                yield Diagnosis(way.host, "host key", "warn", text, remedy)
             yield from _examine_inside(session, way, tools)
     except LoginError as exc:
-        yield Line(way.host, exc.topic, exc.status, str(exc), exc.remedy)
+        yield Diagnosis(way.host, exc.topic, exc.status, str(exc), exc.remedy)
 
 
-def _examine_inside(session: Session, way: Way, tools: Sequence[str]) -> Iterator[Line]:
+def _examine_inside(session: SshSession, way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
     """Yield what was found on the host, by one command."""
     nonce = transport.new_nonce()
     probe = PROBE % {"tools": list(tools), "mark": mark(nonce, "")}
@@ -313,35 +317,37 @@ def _examine_inside(session: Session, way: Way, tools: Sequence[str]) -> Iterato
         said = session.run(f"/bin/sh -c {shlex.quote(script)}", COMMAND_SECONDS)
     except (OSError, EOFError, paramiko.SSHException) as exc:
         text = f"no answer to a command: {reason(exc)}"
-        yield Line(way.host, "python", "unknown", text, f"{way.command} true")
+        yield Diagnosis(way.host, "python", "unknown", text, f"{way.command} true")
         return
     told = _marked(said, nonce)
     answer = _parse(told)
     if answer is None and told != NO_PYTHON:
         text = f"something else answers there than a shell: {said.strip()[:80]!r}"
-        yield Line(way.host, "python", "unknown", text, f"{way.command} true")
+        yield Diagnosis(way.host, "python", "unknown", text, f"{way.command} true")
         return
     if answer is None:
         text = "no Python 3.8 or later"
         if interpreter:
             text += f" at {interpreter} (ansible_python_interpreter)"
-        yield Line(
+        yield Diagnosis(
             way.host, "python", "fail", text, "apt-get install python3-minimal, on that host"
         )
         return
-    yield Line(way.host, "python", "ok", f"{answer['python']} at {answer['path']}")
+    yield Diagnosis(way.host, "python", "ok", f"{answer['python']} at {answer['path']}")
     yield from _lacks(way, answer["lacks"])
     yield from _clock(way, answer["clock"], before, time.time())
     yield from _privilege(session, way, answer["uid"])
 
 
-def _lacks(way: Way, tools: Sequence[str]) -> Iterator[Line]:
+def _lacks(way: Way, tools: Sequence[str]) -> Iterator[Diagnosis]:
     if tools:
         said = ", ".join(
             " or ".join(one.replace("python:", "Python's ").split("|")) for one in tools
         )
         text = f"its checks need {said}; not there"
-        yield Line(way.host, "tools", "warn", text, "install them, or those checks are unknown")
+        yield Diagnosis(
+            way.host, "tools", "warn", text, "install them, or those checks are unknown"
+        )
 
 
 def _is_there(tool: str, path: str) -> bool:
@@ -350,26 +356,28 @@ def _is_there(tool: str, path: str) -> bool:
     return shutil.which(tool, path=path) is not None
 
 
-def _clock(way: Way, clock: float, before: float, after: float) -> Iterator[Line]:
+def _clock(way: Way, clock: float, before: float, after: float) -> Iterator[Diagnosis]:
     """Yield how far the host's clock is from this one's: at least so much, whatever the way took."""
     offset = max(before - clock, clock - after, 0.0)
     if offset > CLOCK_LIMIT_SECONDS:
         text = f"its clock differs by {offset:.0f} s, at most {CLOCK_LIMIT_SECONDS:.0f} s"
-        yield Line(way.host, "clock", "fail", text, "timedatectl set-ntp true, on that host")
+        yield Diagnosis(way.host, "clock", "fail", text, "timedatectl set-ntp true, on that host")
 
 
-def _privilege(session: Session, way: Way, uid: int) -> Iterator[Line]:
+def _privilege(session: SshSession, way: Way, uid: int) -> Iterator[Diagnosis]:
     """Yield if what is looked at as this user is enough."""
     if uid == 0:
-        yield Line(way.host, "privilege", "ok", "root")
+        yield Diagnosis(way.host, "privilege", "ok", "root")
     elif not way.become:
         text = f"{way.user} without become: what only root may read will be unknown"
-        yield Line(way.host, "privilege", "warn", text, "ansible_become: true in the inventory")
+        yield Diagnosis(
+            way.host, "privilege", "warn", text, "ansible_become: true in the inventory"
+        )
     elif way.become_method != "sudo":
         text = f"becomes root by {way.become_method!r}; only sudo is looked into"
-        yield Line(way.host, "privilege", "unknown", text, f"ansible -b -m ping {way.host}")
+        yield Diagnosis(way.host, "privilege", "unknown", text, f"ansible -b -m ping {way.host}")
     elif way.become_password:
-        yield Line(way.host, "privilege", "ok", f"{way.user} becomes root with a password")
+        yield Diagnosis(way.host, "privilege", "ok", f"{way.user} becomes root with a password")
     else:
         try:
             nonce = transport.new_nonce()
@@ -378,11 +386,13 @@ def _privilege(session: Session, way: Way, uid: int) -> Iterator[Line]:
         except (OSError, EOFError, paramiko.SSHException):
             told = ""
         if told == MAY:
-            yield Line(way.host, "privilege", "ok", f"{way.user} becomes root without a password")
+            yield Diagnosis(
+                way.host, "privilege", "ok", f"{way.user} becomes root without a password"
+            )
         else:
             text = f"{way.user} may not become root without a password, and none is given"
             remedy = "a rule in /etc/sudoers.d there, or ansible_become_password from the vault"
-            yield Line(way.host, "privilege", "fail", text, remedy)
+            yield Diagnosis(way.host, "privilege", "fail", text, remedy)
 
 
 def _marked(said: str, nonce: str) -> str:

@@ -36,7 +36,7 @@ class LoginError(UpkeepError):
         self.status = status
 
 
-class Session:
+class SshSession:
     """A login that worked."""
 
     def __init__(self, transport: paramiko.Transport, key_known: bool) -> None:
@@ -55,7 +55,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def login(way: Way) -> Iterator[Session]:
+def login(way: Way) -> Iterator[SshSession]:
     """Yield a session on the host; raise LoginError.
 
     Whatever the other side does, it all ends after HOST_SECONDS: the connection is cut then.
@@ -70,7 +70,7 @@ def login(way: Way) -> Iterator[Session]:
             transport = _greet(way, channel, complaint, {kind for _marker, kind, _key in known})
             key_known = _compare_key(way, transport, known)
             _authenticate(way, transport, key_known=key_known)
-            yield Session(transport, key_known)
+            yield SshSession(transport, key_known)
         finally:
             timer.cancel()
             if transport is not None:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.model.verdicts import Kind, Verdict
+from upkeep.model.verdicts import MeasureKind, Verdict
 
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
@@ -102,7 +102,7 @@ class Check(Rule):
     judge: Judge
     absence: Mapping[str, Absence] | None = None
     parts: Parts | None = None
-    measures: Mapping[str, Kind] = field(default_factory=dict)
+    measures: Mapping[str, MeasureKind] = field(default_factory=dict)
 
     def subjects(self, seen: Observation) -> list[str]:
         """Return the subjects that it finds in an observation."""

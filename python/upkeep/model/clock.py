@@ -61,7 +61,7 @@ class Witness:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownClock:
     """What is known of a machine's clock, kept in the store.
 
     boottime: when it was believed last. line: the one that is believed. sure: the one that something beside time itself
@@ -86,13 +86,13 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Trust:
+class ClockTrust:
     """What to think of a sample. known: to be kept. why: what has let a step be believed, in words.
 
     step: the seconds of the step that is held, or of one backwards that has not lasted yet; 0 if there is none.
     """
 
-    known: Known
+    known: KnownClock
     step: float = 0.0
     why: str = ""
 
@@ -116,10 +116,10 @@ class Trust:
         )
 
 
-def believe(sample: Sample, known: Known | None, others: Sequence[Witness] = ()) -> Trust:
+def believe(sample: Sample, known: KnownClock | None, others: Sequence[Witness] = ()) -> ClockTrust:
     """Return what to think of a sample, by what was known before and what others say."""
     if known is None:
-        return Trust(_on_line(sample, sample.line))
+        return ClockTrust(_on_line(sample, sample.line))
     known = _carried(known, sample)
     step = sample.line - known.line
     agreeing = next((one.name for one in others if abs(one.ahead) <= STEP_SECONDS), "")
@@ -128,13 +128,13 @@ def believe(sample: Sample, known: Known | None, others: Sequence[Witness] = ())
     if step < 0 and (not known.floor or sample.line >= known.sure - STEP_SECONDS):
         return _gone_back(sample, known, step)
     if agreeing:
-        return Trust(_on_line(sample, sample.line), why=agreeing)
+        return ClockTrust(_on_line(sample, sample.line), why=agreeing)
     if abs(sample.line - known.sure) <= STEP_SECONDS:
-        return Trust(_on_line(sample, sample.line), why=UNDONE)
+        return ClockTrust(_on_line(sample, sample.line), why=UNDONE)
     return _held(sample, known, step, others)
 
 
-def _carried(known: Known, sample: Sample) -> Known:
+def _carried(known: KnownClock, sample: Sample) -> KnownClock:
     """Return what is known in terms of the boot of now: the time of day is at least what it was before.
 
     So it is too if the boottime has gone back, as in a virtual machine that was restored.
@@ -143,48 +143,48 @@ def _carried(known: Known, sample: Sample) -> Known:
         return known
     line = known.wall - sample.boottime
     sure = line - (known.line - known.sure)
-    return Known(sample.boot_id, sample.boottime, line, sure, floor=True)
+    return KnownClock(sample.boot_id, sample.boottime, line, sure, floor=True)
 
 
-def _on_line(sample: Sample, sure: float) -> Known:
+def _on_line(sample: Sample, sure: float) -> KnownClock:
     """Return that the sample is believed."""
-    return Known(sample.boot_id, sample.boottime, sample.line, sure)
+    return KnownClock(sample.boot_id, sample.boottime, sample.line, sure)
 
 
-def _followed(sample: Sample, known: Known, step: float, agreeing: str) -> Trust:
+def _followed(sample: Sample, known: KnownClock, step: float, agreeing: str) -> ClockTrust:
     """Return that the clock is where it was, but for what it is slewed by."""
     moved = _on_line(sample, sample.line if agreeing else known.sure + step)
     if known.held is not None:
-        return Trust(moved, why=UNDONE)
+        return ClockTrust(moved, why=UNDONE)
     if known.back is None:
-        return Trust(moved)
+        return ClockTrust(moved)
     if agreeing or sample.boottime - known.since >= HOLD_SECONDS:
         lag = sample.line - moved.sure
         sure = moved.sure if lag > SURE_SECONDS else sample.line
-        return Trust(replace(moved, sure=sure), why=agreeing or LASTED)
+        return ClockTrust(replace(moved, sure=sure), why=agreeing or LASTED)
     moved = replace(moved, back=known.back, since=min(known.since, sample.boottime))
-    return Trust(moved, step=sample.line - known.back)
+    return ClockTrust(moved, step=sample.line - known.back)
 
 
-def _gone_back(sample: Sample, known: Known, step: float) -> Trust:
+def _gone_back(sample: Sample, known: KnownClock, step: float) -> ClockTrust:
     """Return that the clock went back: believed at once, for what was ahead may have been what was wrong.
 
     The line that was sure stays so until this has lasted: a clock that returns to it is believed at once too.
     """
     back = known.line if known.back is None else known.back
     moved = replace(_on_line(sample, known.sure), back=back, since=sample.boottime)
-    return Trust(moved, step=step, why=WENT_BACK)
+    return ClockTrust(moved, step=step, why=WENT_BACK)
 
 
-def _held(sample: Sample, known: Known, step: float, others: Sequence[Witness]) -> Trust:
+def _held(sample: Sample, known: KnownClock, step: float, others: Sequence[Witness]) -> ClockTrust:
     """Return that a step is held; or believed, if it has lasted and nothing that knows better speaks against it."""
     same = known.held is not None and abs(sample.line - known.held) <= STEP_SECONDS
     since = known.since if same and sample.boottime >= known.since else sample.boottime
     refuted = any(one.refutes and -one.ahead / step > 0.5 for one in others)
     if same and sample.boottime - since >= HOLD_SECONDS and not refuted:
         sure = sample.line if step <= SURE_SECONDS else known.sure
-        return Trust(_on_line(sample, sure), why=LASTED)
-    return Trust(replace(known, held=sample.line, back=None, since=since), step=step)
+        return ClockTrust(_on_line(sample, sure), why=LASTED)
+    return ClockTrust(replace(known, held=sample.line, back=None, since=since), step=step)
 
 
 def span(seconds: float) -> str:

@@ -18,7 +18,7 @@ OPEN = (DUE, CLAIMED, RUNNING)
 
 
 @dataclass(frozen=True)
-class New:
+class NewOccurrence:
     """An occurrence to be made.
 
     kind: due, catch_up or debt. host: of a debt, else empty. hosts: all of them, with commas between, where several
@@ -61,7 +61,7 @@ class New:
 
 
 @dataclass(frozen=True)
-class Occurrence(New):
+class Occurrence(NewOccurrence):
     """An occurrence as it is kept."""
 
     id: int = 0

@@ -41,7 +41,7 @@ class Severity(Enum):
         return list(Severity).index(self) + 1
 
 
-class Kind(Enum):
+class MeasureKind(Enum):
     """What a measure's number is like over time.
 
     counter: counts up from some beginning, and begins again at 0. latency: how long something took. share: a part of a

@@ -21,14 +21,14 @@ from datetime import datetime
 from upkeep.judging.check import Absence, Check, Meaning
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import Observed, Request
-from upkeep.rules.findings import Finding, Kind, Moved, State, Transition, retired
+from upkeep.rules.findings import Finding, FindingKind, FindingState, Moved, Transition, retired
 
 NOT_AMONG = "is not among what the site asks for any more"
 NOT_JUDGED = "is there, and the check does not judge it any more"
 
 
 @dataclass(frozen=True)
-class Look:
+class CheckLook:
     """How a check has looked at a host. asked: a hash of its gather's parameters; uid: as which user.
 
     whole: the sets of which it has seen all; answered: whether its gather could say something at all.
@@ -40,7 +40,7 @@ class Look:
     answered: bool = True
 
 
-def look_of(observed: Observed, check: str) -> Look:
+def look_of(observed: Observed, check: str) -> CheckLook:
     """Return how a check has looked at the host that gave this."""
     numbers = sorted({one.request for one in observed.due if one.check == check})
     wholes = [
@@ -49,7 +49,7 @@ def look_of(observed: Observed, check: str) -> Look:
     whole = frozenset.intersection(*wholes) if wholes else frozenset()
     requests = [observed.requests[one] for one in numbers if one < len(observed.requests)]
     answered = not any(one.check == check and one.subject == EVERYTHING for one in observed.results)
-    return Look(asked_by(requests), observed.uid, whole, answered)
+    return CheckLook(asked_by(requests), observed.uid, whole, answered)
 
 
 def asked_by(requests: Sequence[Request]) -> str:
@@ -58,7 +58,7 @@ def asked_by(requests: Sequence[Request]) -> str:
     return hashlib.sha256("\n".join(asked).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def unseen(known: Finding, look: Look, ends: Mapping[str, Absence], at: datetime) -> Moved:
+def unseen(known: Finding, look: CheckLook, ends: Mapping[str, Absence], at: datetime) -> Moved:
     """Return a finding after an answer in which its subject is not, and what happened to it.
 
     ends: what absence means to its check, by set. A finding of a program that did not write down how it was seen is
@@ -78,13 +78,15 @@ def unseen(known: Finding, look: Look, ends: Mapping[str, Absence], at: datetime
     if meaning is None or not (set(ends) if of is None else {of}) <= look.whole:
         return known, ()
     if meaning.meaning is Meaning.RESOLVES:
-        ended = replace(known, status=State.RESOLVED, resolved_at=at, waiver_id=None)
-        return ended, (Transition(Kind.RESOLVED, at, None, meaning.words),)
-    ended = replace(known, status=State.GONE, message=meaning.words, resolved_at=at, waiver_id=None)
-    return ended, (Transition(Kind.GONE, at, None, meaning.words),)
+        ended = replace(known, status=FindingState.RESOLVED, resolved_at=at, waiver_id=None)
+        return ended, (Transition(FindingKind.RESOLVED, at, None, meaning.words),)
+    ended = replace(
+        known, status=FindingState.GONE, message=meaning.words, resolved_at=at, waiver_id=None
+    )
+    return ended, (Transition(FindingKind.GONE, at, None, meaning.words),)
 
 
-def passed_over(known: Finding, look: Look, at: datetime) -> Moved:
+def passed_over(known: Finding, look: CheckLook, at: datetime) -> Moved:
     """Return a finding after an answer in which its subject is, and was not judged, and what happened to it."""
     same, known = _seen_alike(known, look)
     return retired(known, NOT_JUDGED, at) if same else (known, ())
@@ -99,18 +101,18 @@ def is_there(known: Finding, observed: Observed, check: Check) -> bool:
     )
 
 
-def _seen_alike(known: Finding, look: Look) -> tuple[bool, Finding]:
+def _seen_alike(known: Finding, look: CheckLook) -> tuple[bool, Finding]:
     """Return whether the look may move an open finding, and the finding, which from now on knows how it was seen."""
-    if known.status != State.OPEN or look.uid is None:
+    if known.status != FindingState.OPEN or look.uid is None:
         return False, known
     if not known.seen_by:
         return False, replace(known, seen_by=look.asked, seen_as=look.uid)
     return (known.seen_by, known.seen_as) == (look.asked, look.uid), known
 
 
-def _asked_otherwise(known: Finding, look: Look) -> bool:
+def _asked_otherwise(known: Finding, look: CheckLook) -> bool:
     """Return whether an open finding was seen as the same user, by parameters that the site has changed since."""
-    if known.status != State.OPEN or look.uid is None or not known.seen_by:
+    if known.status != FindingState.OPEN or look.uid is None or not known.seen_by:
         return False
     return known.seen_as == look.uid and known.seen_by != look.asked
 

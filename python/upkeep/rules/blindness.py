@@ -23,7 +23,7 @@ ALL = "*"
 
 
 @dataclass(frozen=True)
-class Look:
+class HostLook:
     """What of a host's checks saw something in one answer, and what saw nothing.
 
     blind: by check, what could not be seen and why. asked: the checks that were asked for, None for all that the host's
@@ -62,7 +62,7 @@ class Blind:
     from_first: bool
 
 
-def look_of(observed: Observed) -> Look | None:
+def look_of(observed: Observed) -> HostLook | None:
     """Return how the checks of a host saw; None if the host did not answer: that is a trouble of its own."""
     if observed.outcome is not Outcome.OK:
         return None
@@ -73,11 +73,11 @@ def look_of(observed: Observed) -> Look | None:
             blind.setdefault(one.check, (one.subject, one.message))
     asked = None if ALL in observed.asked else frozenset(observed.asked)
     due = frozenset(item.check for item in observed.due)
-    return Look(observed.host, observed.observed_at, seeing, blind, due, asked)
+    return HostLook(observed.host, observed.observed_at, seeing, blind, due, asked)
 
 
 def next_spots(
-    known: Mapping[str, Spot], look: Look, before: Collection[str]
+    known: Mapping[str, Spot], look: HostLook, before: Collection[str]
 ) -> tuple[dict[str, Spot], set[str]]:
     """Return the spots of a host that are new or changed, by check, and the checks that have none any more.
 
@@ -95,7 +95,7 @@ def next_spots(
     return changed, gone
 
 
-def _is_left_out(check: str, look: Look) -> bool:
+def _is_left_out(check: str, look: HostLook) -> bool:
     asked_for = look.asked is None or check in look.asked
     return asked_for and check not in look.due
 

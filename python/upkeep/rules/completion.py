@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
 from upkeep.model.run_end import Reason
-from upkeep.rules.reviews import Standing, Verdict
+from upkeep.rules.reviews import ReviewStanding, ReviewVerdict
 from upkeep.site.schedule_file import Schedule
 
 Count = Literal[
@@ -31,7 +31,7 @@ NOT_COUNTED: tuple[Count, ...] = ("pending", "left_out")
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedOccurrence:
     """Due times of a procedure that ended alike. times: how many; first and last of them.
 
     caught_up: they were missed, and state and cause are those of the catch-up.
@@ -57,7 +57,7 @@ class Looked:
     what: str
     due_of: datetime
     due_at: datetime
-    standing: Standing
+    standing: ReviewStanding
     reason: str = ""
 
 
@@ -71,7 +71,7 @@ class Unopened:
 
 
 @dataclass(frozen=True)
-class Row:
+class CompletionRow:
     """A procedure and a team that had something to do in it.
 
     done, partial, failed, skipped: runs. signed, overdue: reviews. late: of both, what was done after its time.
@@ -104,7 +104,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Remark:
+class CompletionRemark:
     """Something that a reader must know of. times: how often; first and last: due times."""
 
     procedure: str
@@ -127,12 +127,12 @@ class Completion:
     month: str
     begins: datetime
     ends: datetime
-    rows: tuple[Row, ...]
+    rows: tuple[CompletionRow, ...]
     teams: Mapping[str, float]
     total: float | None
-    left_out: tuple[Remark, ...] = field(default=())
-    skipped: tuple[Remark, ...] = field(default=())
-    alone: tuple[Remark, ...] = field(default=())
+    left_out: tuple[CompletionRemark, ...] = field(default=())
+    skipped: tuple[CompletionRemark, ...] = field(default=())
+    alone: tuple[CompletionRemark, ...] = field(default=())
     total_then: float | None = None
     lacking: int = 0
 
@@ -166,7 +166,7 @@ def month_before(now: datetime, zone: str) -> str:
 def complete(
     schedule: Schedule,
     month: str,
-    due: Iterable[Ended],
+    due: Iterable[EndedOccurrence],
     looked: Iterable[Looked],
     unopened: Iterable[Unopened],
     now: datetime,
@@ -208,7 +208,7 @@ def complete(
     )
 
 
-def kind_of(those: Ended, *, as_then: bool = False) -> Count:
+def kind_of(those: EndedOccurrence, *, as_then: bool = False) -> Count:
     """Return what due times count as.
 
     as_then: as programs reckoned for which a gap of the schedule made each of its occurrences partial.
@@ -246,7 +246,7 @@ def review_kind(review: Looked, now: datetime) -> Count:
     standing = review.standing
     if not standing.is_done:
         return "overdue" if now > review.due_at else "pending"
-    if standing.verdict is Verdict.NOT_APPLICABLE:
+    if standing.verdict is ReviewVerdict.NOT_APPLICABLE:
         return "left_out"
     on_time = standing.closed_at is not None and standing.closed_at <= review.due_at
     return "signed" if on_time else "late"
@@ -260,22 +260,22 @@ class _Sheet:
         self.schedule = schedule
         self.as_then = as_then
         self.counts: dict[tuple[str, str], dict[Count, int]] = {}
-        self.left_out: list[Remark] = []
-        self.skipped: list[Remark] = []
-        self.alone: list[Remark] = []
+        self.left_out: list[CompletionRemark] = []
+        self.skipped: list[CompletionRemark] = []
+        self.alone: list[CompletionRemark] = []
 
     def count(self, procedure: str, team: str, kind: Count, times: int = 1) -> None:
         """Add so many."""
         counts = self.counts.setdefault((procedure, team), {})
         counts[kind] = counts.get(kind, 0) + times
 
-    def add_runs(self, those: Ended) -> None:
+    def add_runs(self, those: EndedOccurrence) -> None:
         """Count due times."""
         known = self.schedule.procedures.get(those.procedure)
         team = known.owner if known else ""
         kind = kind_of(those, as_then=self.as_then)
         self.count(those.procedure, team, kind, those.times)
-        remark = Remark(
+        remark = CompletionRemark(
             those.procedure, team, "run", those.cause, those.times, those.first, those.last
         )
         if kind == "left_out":
@@ -291,13 +291,15 @@ class _Sheet:
         if kind == "left_out":
             why = f"not applicable: {one.reason}"
             self.left_out.append(
-                Remark(one.procedure, one.team, what, why, 1, one.due_of, one.due_of)
+                CompletionRemark(one.procedure, one.team, what, why, 1, one.due_of, one.due_of)
             )
         if one.standing.is_done and one.standing.alone:
             why = one.standing.alone
-            self.alone.append(Remark(one.procedure, one.team, what, why, 1, one.due_of, one.due_of))
+            self.alone.append(
+                CompletionRemark(one.procedure, one.team, what, why, 1, one.due_of, one.due_of)
+            )
 
-    def in_order(self) -> Iterator[Row]:
+    def in_order(self) -> Iterator[CompletionRow]:
         """Yield the rows in the order of the file; what is not in it any more comes last."""
         procedures = self.schedule.procedures
         order = {name: index for index, name in enumerate(procedures)}
@@ -309,14 +311,14 @@ class _Sheet:
 
         for name, team in sorted(self.counts, key=place):
             known = procedures.get(name)
-            row = Row(name, known.title if known else name, team)
+            row = CompletionRow(name, known.title if known else name, team)
             numbers: dict[str, Any] = {str(kind): n for kind, n in self.counts[name, team].items()}
             yield replace(row, **numbers)
 
 
-def _joined(remarks: Iterable[Remark]) -> Iterator[Remark]:
+def _joined(remarks: Iterable[CompletionRemark]) -> Iterator[CompletionRemark]:
     """Yield remarks of the same thing for the same reason as one."""
-    found: dict[tuple[str, str, str, str], Remark] = {}
+    found: dict[tuple[str, str, str, str], CompletionRemark] = {}
     for one in remarks:
         key = (one.procedure, one.team, one.what, one.why)
         before = found.get(key, replace(one, times=0))
@@ -329,9 +331,9 @@ def _joined(remarks: Iterable[Remark]) -> Iterator[Remark]:
     yield from found.values()
 
 
-def _by_procedure(rows: Iterable[Row]) -> list[Row]:
+def _by_procedure(rows: Iterable[CompletionRow]) -> list[CompletionRow]:
     """Return one row for each procedure, whoever had to do with it."""
-    found: dict[str, Row] = {}
+    found: dict[str, CompletionRow] = {}
     for row in rows:
         before = found.get(row.procedure)
         if before:
@@ -341,17 +343,17 @@ def _by_procedure(rows: Iterable[Row]) -> list[Row]:
     return list(found.values())
 
 
-def _averages(rows: Sequence[Row]) -> dict[str, float]:
+def _averages(rows: Sequence[CompletionRow]) -> dict[str, float]:
     """Return each team's average."""
     found = {team: _average([row for row in rows if row.team == team]) for team in _teams(rows)}
     return {team: rate for team, rate in found.items() if rate is not None}
 
 
-def _teams(rows: Iterable[Row]) -> list[str]:
+def _teams(rows: Iterable[CompletionRow]) -> list[str]:
     return list(dict.fromkeys(row.team for row in rows))
 
 
-def _average(rows: Iterable[Row]) -> float | None:
+def _average(rows: Iterable[CompletionRow]) -> float | None:
     """Return the average of the rows' rates; None if nothing counts."""
     rates = [row.rate for row in rows if row.rate is not None]
     return fmean(rates) if rates else None

@@ -18,7 +18,7 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.waivers import Waiver, why_not_any_more
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     """How it stands with a finding."""
 
     OPEN = "open"
@@ -27,7 +27,7 @@ class State(StrEnum):
     GONE = "gone"
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a transition is. severity, cause: another one, of a finding that stays open."""
 
     OPENED = "opened"
@@ -87,7 +87,7 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenResult:
     """The newest result of a subject.
 
     again: False if an answer was only judged again. how: what else is known of how it was seen.
@@ -112,7 +112,7 @@ class Seen:
 class Transition:
     """What happened to a finding, with the message of that time. quiet: alerts pass over it."""
 
-    kind: Kind
+    kind: FindingKind
     at: datetime
     severity: Severity | None
     message: str
@@ -122,31 +122,31 @@ class Transition:
 Moved = tuple[Finding | None, tuple[Transition, ...]]
 
 
-def next_state(known: Finding | None, seen: Seen, waiver: Waiver | None = None) -> Moved:
+def next_state(known: Finding | None, seen: SeenResult, waiver: Waiver | None = None) -> Moved:
     """Return the finding after a result, None if there is none, and what happened to it.
 
     waiver: the one that covers the result, if it fails.
     """
     if seen.status is Status.FAIL and seen.severity is not None:
         return _failed(known, seen, seen.severity, waiver)
-    if seen.status is Status.PASS and known is not None and known.status == State.OPEN:
+    if seen.status is Status.PASS and known is not None and known.status == FindingState.OPEN:
         ended = replace(
             known,
-            status=State.RESOLVED,
+            status=FindingState.RESOLVED,
             resolved_at=seen.at,
             last_seen_at=seen.at,
             waiver_id=None,
         )
-        return ended, (Transition(Kind.RESOLVED, seen.at, None, seen.message),)
+        return ended, (Transition(FindingKind.RESOLVED, seen.at, None, seen.message),)
     return known, ()
 
 
 def retired(known: Finding, why: str, at: datetime) -> Moved:
     """Return an open finding whose subject is not watched any more, and why; others stay as they are."""
-    if known.status != State.OPEN:
+    if known.status != FindingState.OPEN:
         return known, ()
-    ended = replace(known, status=State.RETIRED, resolved_at=at, waiver_id=None)
-    return ended, (Transition(Kind.RETIRED, at, None, why),)
+    ended = replace(known, status=FindingState.RETIRED, resolved_at=at, waiver_id=None)
+    return ended, (Transition(FindingKind.RETIRED, at, None, why),)
 
 
 def covered_anew(
@@ -157,17 +157,17 @@ def covered_anew(
     before: the waiver that covered it until now.
     """
     number = waiver.id if waiver else None
-    if known.status != State.OPEN or number == known.waiver_id:
+    if known.status != FindingState.OPEN or number == known.waiver_id:
         return known, ()
     changed = replace(known, waiver_id=number)
     if waiver is not None:
         # From one waiver to another: nothing that anybody must be told of.
         quiet = known.waiver_id is not None
-        told = Transition(Kind.WAIVED, now, known.severity, by_whom(waiver), quiet)
+        told = Transition(FindingKind.WAIVED, now, known.severity, by_whom(waiver), quiet)
         return changed, (told,)
     why = why_not_any_more(before, now) if before else f"waiver {known.waiver_id} is not there"
     message = f"{known.message} ({why})"
-    return changed, (Transition(Kind.WAIVER_ENDED, now, known.severity, message),)
+    return changed, (Transition(FindingKind.WAIVER_ENDED, now, known.severity, message),)
 
 
 def by_whom(waiver: Waiver) -> str:
@@ -177,7 +177,7 @@ def by_whom(waiver: Waiver) -> str:
 
 
 def _failed(
-    known: Finding | None, seen: Seen, severity: Severity, waiver: Waiver | None
+    known: Finding | None, seen: SeenResult, severity: Severity, waiver: Waiver | None
 ) -> tuple[Finding, tuple[Transition, ...]]:
     opened = Finding(
         id=0,
@@ -186,7 +186,7 @@ def _failed(
         host=seen.host,
         check_id=seen.check_id,
         subject=seen.subject,
-        status=State.OPEN,
+        status=FindingState.OPEN,
         severity=severity,
         message=seen.message,
         remedy=seen.remedy,
@@ -203,7 +203,7 @@ def _failed(
         cause=seen.how.cause,
     )
     if known is None:
-        return opened, _told(Kind.OPENED, seen, severity, seen.message, waiver)
+        return opened, _told(FindingKind.OPENED, seen, severity, seen.message, waiver)
     # It says what was seen now, and keeps who it is.
     again = replace(
         opened,
@@ -215,38 +215,38 @@ def _failed(
     )
     if not seen.how.by:
         again = replace(again, seen_of=known.seen_of, seen_by=known.seen_by, seen_as=known.seen_as)
-    if known.status != State.OPEN:
-        return again, _told(Kind.REOPENED, seen, severity, seen.message, waiver)
+    if known.status != FindingState.OPEN:
+        return again, _told(FindingKind.REOPENED, seen, severity, seen.message, waiver)
     still = replace(again, opening=known.opening, opened_at=known.opened_at)
     kind, about = _while_open(known, seen, severity, waiver)
     return still, _told(kind, seen, severity, seen.message + about, waiver) if kind else ()
 
 
 def _while_open(
-    known: Finding, seen: Seen, severity: Severity, waiver: Waiver | None
-) -> tuple[Kind | None, str]:
+    known: Finding, seen: SeenResult, severity: Severity, waiver: Waiver | None
+) -> tuple[FindingKind | None, str]:
     """Return what happens to an open finding that fails again, and what its message says of waivers."""
     if known.waiver_id and not waiver:
         if severity.rank < known.severity.rank:
-            return Kind.WAIVER_EXCEEDED, f" (worse than waiver {known.waiver_id} accepts)"
-        return Kind.WAIVER_ENDED, f" (waiver {known.waiver_id} does not hold any more)"
+            return FindingKind.WAIVER_EXCEEDED, f" (worse than waiver {known.waiver_id} accepts)"
+        return FindingKind.WAIVER_ENDED, f" (waiver {known.waiver_id} does not hold any more)"
     if waiver and not known.waiver_id:
-        return Kind.WAIVED, f" ({by_whom(waiver)})"
+        return FindingKind.WAIVED, f" ({by_whom(waiver)})"
     if known.severity is not severity:
-        return Kind.SEVERITY, ""
+        return FindingKind.SEVERITY, ""
     # A program of before knew no causes: that one is named now is nothing new.
     is_new = known.cause != seen.how.cause and bool(known.seen_by)
-    return Kind.CAUSE if is_new else None, ""
+    return FindingKind.CAUSE if is_new else None, ""
 
 
 def _told(
-    kind: Kind, seen: Seen, severity: Severity, message: str, waiver: Waiver | None
+    kind: FindingKind, seen: SeenResult, severity: Severity, message: str, waiver: Waiver | None
 ) -> tuple[Transition, ...]:
     """Return what happened; what a waiver covers is quiet, and that it is covered is told where it was not open."""
     told = Transition(kind, seen.at, severity, message)
-    if waiver is None or kind is Kind.WAIVED:
+    if waiver is None or kind is FindingKind.WAIVED:
         return (told,)
     quiet = replace(told, quiet=True)
-    if kind in (Kind.SEVERITY, Kind.CAUSE):
+    if kind in (FindingKind.SEVERITY, FindingKind.CAUSE):
         return (quiet,)
-    return (quiet, Transition(Kind.WAIVED, seen.at, severity, by_whom(waiver)))
+    return (quiet, Transition(FindingKind.WAIVED, seen.at, severity, by_whom(waiver)))

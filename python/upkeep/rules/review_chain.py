@@ -35,7 +35,7 @@ MAY_MOVE = {
 
 
 @dataclass(frozen=True)
-class Event:
+class RecordEvent:
     """A record as far as it is about reviews. listed: the terms in a record of older ones; None if they are lost."""
 
     number: int
@@ -46,7 +46,7 @@ class Event:
 
 
 @dataclass
-class Known:
+class KnownReviews:
     """What the records say, up to one of them. terms, at: by the review's number; signed: with the last signature's.
 
     begun: whether the machine records openings by now. whole: whether all that was listed could be read.
@@ -74,7 +74,7 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterat
             yield f"its {key} is {found.get(key)!r:.100}; recorded was {value!r:.100}"
 
 
-def follow(known: Known, event: Event) -> Iterator[str]:
+def follow(known: KnownReviews, event: RecordEvent) -> Iterator[str]:
     """Take a record in; yield what it says that the records before it do not allow."""
     if event.kind == LISTED:
         yield from _listed(known, event)
@@ -85,7 +85,7 @@ def follow(known: Known, event: Event) -> Iterator[str]:
 
 
 def against(
-    known: Known, rows: Iterable[tuple[Mapping[str, Any], bool]], damaged: Iterable[str] = ()
+    known: KnownReviews, rows: Iterable[tuple[Mapping[str, Any], bool]], damaged: Iterable[str] = ()
 ) -> Iterator[str]:
     """Yield in what reviews are not as the records say.
 
@@ -103,12 +103,12 @@ def against(
         yield f"review {about}: it is not kept any more; record {max(numbers)} names it"
 
 
-def unrecorded(known: Known, rows: Iterable[Mapping[str, Any]]) -> list[int]:
+def unrecorded(known: KnownReviews, rows: Iterable[Mapping[str, Any]]) -> list[int]:
     """Return the reviews that opened before the machine recorded any."""
     return [] if known.begun else [one["id"] for one in rows if str(one["id"]) not in known.terms]
 
 
-def _listed(known: Known, event: Event) -> Iterator[str]:
+def _listed(known: KnownReviews, event: RecordEvent) -> Iterator[str]:
     known.begun = True
     if event.listed is None:
         known.whole = False
@@ -121,7 +121,7 @@ def _listed(known: Known, event: Event) -> Iterator[str]:
         known.older.append(terms["id"])
 
 
-def _moved(known: Known, event: Event) -> Iterator[str]:
+def _moved(known: KnownReviews, event: RecordEvent) -> Iterator[str]:
     what, terms, about = What(event.record["what"]), event.record["review"], event.about
     place = f"record {event.number}"
     known.begun = True
@@ -138,7 +138,7 @@ def _moved(known: Known, event: Event) -> Iterator[str]:
     known.take(about, terms, event.number)
 
 
-def _signed(known: Known, event: Event) -> Iterator[str]:
+def _signed(known: KnownReviews, event: RecordEvent) -> Iterator[str]:
     terms, about = event.record["review"], event.about
     before = known.terms.get(about)
     if event.record["version"] < VERSION:
@@ -151,7 +151,9 @@ def _signed(known: Known, event: Event) -> Iterator[str]:
     known.signed[about], known.signed_at[about] = {**terms, **shown}, event.number
 
 
-def _unlike(known: Known, about: str, terms: Mapping[str, Any], is_closed: bool) -> Iterator[str]:
+def _unlike(
+    known: KnownReviews, about: str, terms: Mapping[str, Any], is_closed: bool
+) -> Iterator[str]:
     """Yield in what one review is not as the records say."""
     if about in known.terms:
         yield from differences(terms, known.terms[about])

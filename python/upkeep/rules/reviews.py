@@ -22,7 +22,7 @@ from upkeep.rules import actions
 from upkeep.rules.actions import Action
 from upkeep.rules.lacking import Lacking
 from upkeep.rules.review_chain import VERSION
-from upkeep.schedule.calendars import BusinessHours
+from upkeep.schedule.calendars import OpenHours
 from upkeep.site.fields import within
 from upkeep.site.schedule_file import DAY, FourEyes, Procedure, Review, Schedule
 
@@ -30,7 +30,7 @@ ONE_DAY = timedelta(days=1)
 JUST_BEFORE = timedelta(microseconds=1)
 
 
-class Verdict(Enum):
+class ReviewVerdict(Enum):
     """What somebody says of a review. Of several signatures the worst holds."""
 
     PASS = "pass"  # noqa: S105 - no password
@@ -38,7 +38,7 @@ class Verdict(Enum):
     NOT_APPLICABLE = "not applicable"
 
 
-class State(Enum):
+class ReviewState(Enum):
     """How a review stands, in the words that people see."""
 
     OPEN = "open"
@@ -51,7 +51,7 @@ class State(Enum):
 
 
 UNSEEN = "pass needs a note of what you looked at, or a file"
-DONE = (State.SIGNED, State.NOT_APPLICABLE, State.CORRECTED)
+DONE = (ReviewState.SIGNED, ReviewState.NOT_APPLICABLE, ReviewState.CORRECTED)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Attachment:
 class Form:
     """What somebody fills in. reason: of `not applicable`; alone: why nobody else signs, where that is possible."""
 
-    verdict: Verdict
+    verdict: ReviewVerdict
     note: str = ""
     reason: str = ""
     alone: str = ""
@@ -115,7 +115,7 @@ class Signature:
     at: datetime
     user: str
     who: str
-    verdict: Verdict
+    verdict: ReviewVerdict
     authenticated: str = ""
     party: str = ""
     reason: str = ""
@@ -146,15 +146,15 @@ class Signer:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReviewStanding:
     """How a review stands.
 
     overdue: its time is over without all signatures. waits_for: teams, or `a second person`. closed_at: when the last
     signature that it needed came. alone: why only one has signed, if so.
     """
 
-    state: State
-    verdict: Verdict | None = None
+    state: ReviewState
+    verdict: ReviewVerdict | None = None
     overdue: bool = False
     waits_for: tuple[str, ...] = ()
     closed_at: datetime | None = None
@@ -192,7 +192,7 @@ def gap_of(those: Iterable[Occurrence], now: datetime, run_timeout_seconds: floa
 def terms(
     review: Review,
     procedure: Procedure,
-    hours: BusinessHours,
+    hours: OpenHours,
     due_of: datetime,
     opened_at: datetime,
 ) -> Terms:
@@ -206,7 +206,7 @@ def terms(
     return Terms(end, max(opened_at, end - timedelta(seconds=review.reminder)))
 
 
-def end_of(hours: BusinessHours, at: datetime, seconds: float) -> datetime:
+def end_of(hours: OpenHours, at: datetime, seconds: float) -> datetime:
     """Return the end of the business day on which so much time has passed.
 
     Less than a day is time in which the team works. Days are those of the calendar, with the first one counted: two
@@ -219,17 +219,17 @@ def end_of(hours: BusinessHours, at: datetime, seconds: float) -> datetime:
     return hours.end_of_day(max(at, _midnight(hours, last)))
 
 
-def end_of_date(hours: BusinessHours, day: date) -> datetime:
+def end_of_date(hours: OpenHours, day: date) -> datetime:
     """Return the end of that business day, or of the next one."""
     return hours.end_of_day(_midnight(hours, day))
 
 
-def _midnight(hours: BusinessHours, day: date) -> datetime:
+def _midnight(hours: OpenHours, day: date) -> datetime:
     return datetime.combine(day, time(), hours.zone).astimezone(UTC)
 
 
 # --- how it stands ---------------------------------------------------------------------------------------------------
-def standing(asked: Asked, signatures: Sequence[Signature], now: datetime) -> Standing:
+def standing(asked: Asked, signatures: Sequence[Signature], now: datetime) -> ReviewStanding:
     """Return how a review stands; signatures in the order of the chain."""
     valid = in_force(signatures)
     waits = _waits_for(asked, valid)
@@ -238,14 +238,20 @@ def standing(asked: Asked, signatures: Sequence[Signature], now: datetime) -> St
     verdict = _worst(valid)
     if not waits:
         corrected = len(valid) < len(signatures)
-        signed = State.NOT_APPLICABLE if verdict is Verdict.NOT_APPLICABLE else State.SIGNED
-        state = State.CORRECTED if corrected else signed
-        return Standing(state, verdict, closed_at=_closed_at(asked, signatures), alone=alone)
+        signed = (
+            ReviewState.NOT_APPLICABLE
+            if verdict is ReviewVerdict.NOT_APPLICABLE
+            else ReviewState.SIGNED
+        )
+        state = ReviewState.CORRECTED if corrected else signed
+        return ReviewStanding(state, verdict, closed_at=_closed_at(asked, signatures), alone=alone)
     if valid:
-        return Standing(State.AWAITING_SECOND, verdict, overdue, waits)
+        return ReviewStanding(ReviewState.AWAITING_SECOND, verdict, overdue, waits)
     if overdue:
-        return Standing(State.OVERDUE, None, True, waits)
-    return Standing(State.REMINDED if now >= asked.remind_at else State.OPEN, None, False, waits)
+        return ReviewStanding(ReviewState.OVERDUE, None, True, waits)
+    return ReviewStanding(
+        ReviewState.REMINDED if now >= asked.remind_at else ReviewState.OPEN, None, False, waits
+    )
 
 
 def in_force(signatures: Sequence[Signature]) -> list[Signature]:
@@ -266,9 +272,9 @@ def _waits_for(asked: Asked, valid: Sequence[Signature]) -> tuple[str, ...]:
     return ("a second person",)
 
 
-def _worst(valid: Sequence[Signature]) -> Verdict | None:
+def _worst(valid: Sequence[Signature]) -> ReviewVerdict | None:
     said = {one.verdict for one in valid}
-    order = (Verdict.FAIL, Verdict.PASS, Verdict.NOT_APPLICABLE)
+    order = (ReviewVerdict.FAIL, ReviewVerdict.PASS, ReviewVerdict.NOT_APPLICABLE)
     return next((verdict for verdict in order if verdict in said), None)
 
 
@@ -399,9 +405,9 @@ def _refuse_again(asked: Asked, signatures: Sequence[Signature], signer: Signer,
 
 def _problems(asked: Asked, form: Form) -> Iterator[str]:
     """Yield what is wrong with what somebody filled in."""
-    if form.verdict is Verdict.NOT_APPLICABLE and not says(form.reason):
+    if form.verdict is ReviewVerdict.NOT_APPLICABLE and not says(form.reason):
         yield "not applicable needs a reason"
-    if form.verdict is Verdict.FAIL and not (says(form.note) or form.follow_ups):
+    if form.verdict is ReviewVerdict.FAIL and not (says(form.note) or form.follow_ups):
         yield "fail needs a note of what is wrong, or a follow-up"
     if form.corrects is not None and not (says(form.note) or says(form.reason)):
         yield "a correction needs a note of what was wrong"
@@ -416,7 +422,7 @@ def refuse_unseen(lacking: Lacking, form: Form, *, has_file: bool) -> str:
 
     Nobody but who signs has seen anything then: each signature says what, or has it attached.
     """
-    if form.verdict is not Verdict.PASS or not lacking.nothing or has_file or says(form.note):
+    if form.verdict is not ReviewVerdict.PASS or not lacking.nothing or has_file or says(form.note):
         return ""
     return f"nothing was collected for it: {UNSEEN}"
 
@@ -466,7 +472,7 @@ def signature_of(record: Mapping[str, Any]) -> Signature:
         at=datetime.fromisoformat(record["at"]),
         user=record["user"],
         who=record["who"],
-        verdict=Verdict(record["verdict"]),
+        verdict=ReviewVerdict(record["verdict"]),
         authenticated=record["authenticated"],
         party=record["party"],
         reason=record["reason"],

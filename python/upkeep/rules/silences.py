@@ -22,7 +22,7 @@ MOST_CHECK, MOST_HOST = 200, 255
 
 
 @dataclass(frozen=True)
-class Scope:
+class SilenceScope:
     """What is kept quiet. severity: the worst of it, 1 to 4."""
 
     check_pattern: str
@@ -56,9 +56,9 @@ class Silence:
     approved_at: datetime | None = None
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> SilenceScope:
         """What it covers."""
-        return Scope(self.check_pattern, self.host_pattern, self.severity)
+        return SilenceScope(self.check_pattern, self.host_pattern, self.severity)
 
     @property
     def waits(self) -> bool:
@@ -100,7 +100,7 @@ def keep_quiet(
 
 
 def width(
-    watched: Iterable[Watched], scopes: Collection[Scope], by_name: Callable[[str], bool]
+    watched: Iterable[Watched], scopes: Collection[SilenceScope], by_name: Callable[[str], bool]
 ) -> Width:
     """Return how much these keep quiet together of what is watched and a pattern may cover.
 
@@ -114,7 +114,9 @@ def width(
     return measure((one for one in watched if covers(one) or not by_name(one.check)), covers)
 
 
-def needs_another(scope: Scope, alone: Width, together: Width, by_pattern: Collection[str]) -> bool:
+def needs_another(
+    scope: SilenceScope, alone: Width, together: Width, by_pattern: Collection[str]
+) -> bool:
     """Return whether a silence takes a second person.
 
     alone: what it covers itself; together: with all that the same person keeps quiet already. One check on one host
@@ -134,7 +136,7 @@ def needs_another(scope: Scope, alone: Width, together: Width, by_pattern: Colle
 
 
 def refuse(
-    scope: Scope,
+    scope: SilenceScope,
     reason: str,
     ends_at: datetime,
     by: Who,
@@ -178,7 +180,7 @@ def refuse_approval(
     )
 
 
-def _refuse_patterns(scope: Scope, checks: Mapping[str, bool]) -> str:
+def _refuse_patterns(scope: SilenceScope, checks: Mapping[str, bool]) -> str:
     check, host = scope.check_pattern, scope.host_pattern
     if not check.strip() or not host.strip():
         return "a silence names a check and a host, or patterns of them"

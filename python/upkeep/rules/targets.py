@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from upkeep.model.verdicts import Kind
+from upkeep.model.verdicts import MeasureKind
 from upkeep.schedule.due_times import Timing, due_times, next_due
 from upkeep.site.schedule_file import TargetRule
 
@@ -23,17 +23,17 @@ LEAST_SHARE = 99.0
 """So many percent of the time that was seen must be within a target, where the schedule does not say how many."""
 
 
-RULES: Mapping[Kind, TargetRule] = {
-    Kind.COUNTER: "total",
-    Kind.LATENCY: "within",
-    Kind.SHARE: "within",
-    Kind.STATE: "worst",
+RULES: Mapping[MeasureKind, TargetRule] = {
+    MeasureKind.COUNTER: "total",
+    MeasureKind.LATENCY: "within",
+    MeasureKind.SHARE: "within",
+    MeasureKind.STATE: "worst",
 }
 """The rule of a target that names none, by what its measure is like."""
 
 
 @dataclass(frozen=True)
-class Target:
+class Aim:
     """What a measure should be. share: how many percent of the time, with the rule `within`."""
 
     rule: TargetRule
@@ -76,7 +76,7 @@ class Slot(NamedTuple):
     explained: bool = True
 
 
-class Look(NamedTuple):
+class SeriesLook(NamedTuple):
     """What a look brought. value: None if there was nothing to judge."""
 
     at: datetime
@@ -84,7 +84,7 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedSeries:
     """How a series stands to its target.
 
     meets: None if it has none, or if that is not known. figure: what the rule goes by: for `within` how many percent of
@@ -103,11 +103,11 @@ class Judged:
         return self.unseen_seconds / self.seconds if self.seconds else 0.0
 
 
-def target_of(wanted: Mapping[str, Any], kind: Kind | None) -> Target:
+def target_of(wanted: Mapping[str, Any], kind: MeasureKind | None) -> Aim:
     """Return the target that a schedule asks for. kind: of its measure; one that nobody knows counts as a state."""
     share = wanted.get("share")
-    return Target(
-        wanted.get("rule") or ("within" if share is not None else RULES[kind or Kind.STATE]),
+    return Aim(
+        wanted.get("rule") or ("within" if share is not None else RULES[kind or MeasureKind.STATE]),
         wanted.get("at_most"),
         wanted.get("at_least"),
         LEAST_SHARE if share is None else share,
@@ -137,7 +137,9 @@ def slots_of(rhythms: Sequence[Rhythm], since: datetime, until: datetime) -> lis
     ]
 
 
-def spans(slots: Iterable[Slot], looks: Sequence[Look]) -> Iterator[tuple[float, Look | None]]:
+def spans(
+    slots: Iterable[Slot], looks: Sequence[SeriesLook]
+) -> Iterator[tuple[float, SeriesLook | None]]:
     """Yield the time in pieces: how many seconds, and the look that tells of them; None if nobody has seen them.
 
     slots, looks: in the order of time.
@@ -164,8 +166,8 @@ def spans(slots: Iterable[Slot], looks: Sequence[Look]) -> Iterator[tuple[float,
 
 # --- the target ------------------------------------------------------------------------------------------------------
 def judge(
-    target: Target, slots: Sequence[Slot], looks: Sequence[Look], before: float | None = None
-) -> Judged:
+    target: Aim, slots: Sequence[Slot], looks: Sequence[SeriesLook], before: float | None = None
+) -> JudgedSeries:
     """Return how a series stands to its target. before: its last value before the period; a counter goes on from it.
 
     That a target is missed may be plain though a part of the time is unseen; that it is met never is.
@@ -199,7 +201,7 @@ def judge(
         plainly = missed and target.at_most is not None and (figure or 0.0) > target.at_most
     if target.is_one and figure is not None:
         meets = False if plainly else None if blind else not missed
-    return Judged(meets, figure if target.is_one else None, unseen, every)
+    return JudgedSeries(meets, figure if target.is_one else None, unseen, every)
 
 
 def counted(values: Iterable[float], before: float | None = None) -> float:
@@ -235,7 +237,7 @@ def summary(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
         states = [state_of(one, each) for each in one["series"]]
         if is_by_mean(one) or not _has_target(one):
             continue
-        target = Target(one["rule"], one["at_most"], one["at_least"])
+        target = Aim(one["rule"], one["at_most"], one["at_least"])
         figures = [each["figure"] for each in one["series"] if each["figure"] is not None]
         worst = min if target.rule == "within" else _farthest(target)
         found.append(
@@ -254,5 +256,5 @@ def _has_target(measure: Mapping[str, Any]) -> bool:
     return measure["at_most"] is not None or measure["at_least"] is not None
 
 
-def _farthest(target: Target) -> Callable[[list[float]], float]:
+def _farthest(target: Aim) -> Callable[[list[float]], float]:
     return lambda figures: max(figures, key=target.excess)

@@ -28,7 +28,7 @@ MOST_SUBJECT = 1_000
 MOST_REASON = 4_000
 
 
-class State(Enum):
+class WaiverState(Enum):
     """How it stands with a waiver. lapsed: its end came before anybody approved it."""
 
     REQUESTED = "requested"
@@ -39,7 +39,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Scope:
+class WaiverScope:
     """What is waived: all four must fit. severity: the worst that is accepted; what is worse is not covered."""
 
     check_id: str
@@ -69,7 +69,7 @@ class Waiver:
 
     id: int
     site: str
-    scope: Scope
+    scope: WaiverScope
     reason: str
     requested_by: str
     requested_at: datetime
@@ -81,17 +81,17 @@ class Waiver:
     revoked_why: str = ""
     used_at: datetime | None = None
 
-    def state(self, now: datetime) -> State:
+    def state(self, now: datetime) -> WaiverState:
         """Return how it stands at a time."""
         if self.revoked_at is not None and self.revoked_at <= now:
-            return State.REVOKED
+            return WaiverState.REVOKED
         if self.approved_at is None or self.approved_at > now:
-            return State.REQUESTED if now < self.ends_at else State.LAPSED
-        return State.HOLDS if now < self.ends_at else State.EXPIRED
+            return WaiverState.REQUESTED if now < self.ends_at else WaiverState.LAPSED
+        return WaiverState.HOLDS if now < self.ends_at else WaiverState.EXPIRED
 
     def holds(self, at: datetime) -> bool:
         """Return whether it is approved, has not ended and has not been revoked."""
-        return self.state(at) is State.HOLDS
+        return self.state(at) is WaiverState.HOLDS
 
     def unused(self, now: datetime) -> bool:
         """Return whether it holds and has covered nothing for a long time."""
@@ -158,17 +158,17 @@ def _end(waiver: Waiver) -> tuple[datetime, int]:
 def why_not_any_more(waiver: Waiver, now: datetime) -> str:
     """Return in words why a waiver that covered something does not hold any more."""
     state = waiver.state(now)
-    if state is State.REVOKED:
+    if state is WaiverState.REVOKED:
         why = f": {waiver.revoked_why}" if waiver.revoked_why else ""
         return f"waiver {waiver.id} was revoked by {waiver.revoked_by}{why}"
-    if state is State.EXPIRED:
+    if state is WaiverState.EXPIRED:
         return f"waiver {waiver.id} ended on {waiver.ends_at:%Y-%m-%d %H:%M} UTC"
     return f"waiver {waiver.id} does not cover it any more"
 
 
 # --- who may what ----------------------------------------------------------------------------------------------------
 def refuse_request(
-    scope: Scope, reason: str, ends_at: datetime, by: Who, longest: timedelta, now: datetime
+    scope: WaiverScope, reason: str, ends_at: datetime, by: Who, longest: timedelta, now: datetime
 ) -> str:
     """Return why such a waiver cannot be asked for, or nothing; how wide it is comes after that."""
     return (
@@ -179,12 +179,12 @@ def refuse_request(
     )
 
 
-def width(watched: Iterable[Watched], scope: Scope) -> Width:
+def width(watched: Iterable[Watched], scope: WaiverScope) -> Width:
     """Return how much a waiver would cover of what is watched of its check."""
     return measure(watched, lambda one: scope.names(one.check, one.host, one.subject))
 
 
-def refuse_width(scope: Scope, found: Width, *, by_name: bool) -> str:
+def refuse_width(scope: WaiverScope, found: Width, *, by_name: bool) -> str:
     """Return why a waiver is too wide, or nothing. by_name: what detects intruders, or blindness, names its host."""
     if by_name and not is_exact(scope.host_pattern):
         return (
@@ -211,7 +211,7 @@ def refuse_approval(
     if said:
         return said
     state = waiver.state(now)
-    if state is not State.REQUESTED:
+    if state is not WaiverState.REQUESTED:
         return f"waiver {waiver.id} waits for no approval: it {_STANDS[state]}"
     return refuse_other("a waiver", waiver.requested_by, requester, by) or _refuse_end(
         waiver.ends_at, longest, now
@@ -224,17 +224,17 @@ def refuse_revocation(waiver: Waiver, by: Who, why: str, now: datetime) -> str:
     if said:
         return said
     state = waiver.state(now)
-    if state not in (State.REQUESTED, State.HOLDS):
+    if state not in (WaiverState.REQUESTED, WaiverState.HOLDS):
         return f"waiver {waiver.id} cannot be revoked: it {_STANDS[state]}"
     return "" if says(why) else "a waiver is revoked for a reason"
 
 
 _STANDS = {
-    State.REQUESTED: "is not approved yet",
-    State.HOLDS: "is approved already",
-    State.EXPIRED: "has ended",
-    State.REVOKED: "was revoked",
-    State.LAPSED: "ended before it was approved",
+    WaiverState.REQUESTED: "is not approved yet",
+    WaiverState.HOLDS: "is approved already",
+    WaiverState.EXPIRED: "has ended",
+    WaiverState.REVOKED: "was revoked",
+    WaiverState.LAPSED: "ended before it was approved",
 }
 
 
@@ -261,7 +261,7 @@ def refuse_other(what: str, requested_by: str, requester: Who | None, by: Who) -
     return ""
 
 
-def _refuse_scope(scope: Scope) -> str:
+def _refuse_scope(scope: WaiverScope) -> str:
     """Return what is wrong with a scope: each part must say something."""
     parts = {
         "check": scope.check_id,

@@ -29,7 +29,7 @@ from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
-from upkeep.rules.blindness import Look, look_of
+from upkeep.rules.blindness import HostLook, look_of
 from upkeep.rules.refusals import SHOWN_REASONS, Refusals, without_results
 from upkeep.run import ansible
 from upkeep.services import kept_files
@@ -58,7 +58,7 @@ ROUNDS = 5
 ELSEWHERE = "set UPKEEP_WORKSPACE to a folder of your own, best in memory"
 STRANGE = timedelta(days=1)
 ENDED_EARLY = "Ansible ended early"
-NOTHING = ansible.Ended(complete=False, status=-1)
+NOTHING = ansible.AnsibleEnd(complete=False, status=-1)
 HELD_BACK = "upkeep_held_back"
 """By this variable our own playbooks do no jobs, and say why; they look at every host all the same."""
 GONE = "no play began for it: it left the inventory after the run had taken its hosts, or plays before had failed"
@@ -171,7 +171,9 @@ def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) ->
     intake.finish(status, cause, reason, task=task)
 
 
-def _do_jobs(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) -> ansible.Ended:
+def _do_jobs(
+    task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop
+) -> ansible.AnsibleEnd:
     """Let Ansible work on hosts that the run has taken and on no others, on each machine once at a time.
 
     Nothing is begun with half an inventory: without a source, hosts lack what it says of them, and a pattern that
@@ -233,7 +235,7 @@ def _work(
     order: ansible.Order,
     intake: _Intake,
     stop: child.Stop,
-) -> ansible.Ended:
+) -> ansible.AnsibleEnd:
     """Let Ansible work until every host had its turn, and return how it ended.
 
     Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
@@ -362,7 +364,7 @@ class _Intake:
         self.left_out: dict[str, str] = {}
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[str, HostLook] = {}
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
         self.began_at, self.began_seconds = began_at, time.monotonic()
@@ -459,7 +461,7 @@ class _Intake:
         return self.stopping.reason or (OWN_NAME if self.has_own_name else "")
 
     # What the run makes of it.
-    def account_for_begun(self, ended: ansible.Ended) -> None:
+    def account_for_begun(self, ended: ansible.AnsibleEnd) -> None:
         """Write down the hosts on which work began and did not end, and those of which Ansible told nothing."""
         early = ended.stopped or ("" if ended.complete else ENDED_EARLY)
         for host, task in sorted(ended.open.items()):
@@ -504,14 +506,14 @@ class _Intake:
         else:
             self.lost(host, text, Outcome.FAILED)
 
-    def verdict(self, ended: ansible.Ended) -> tuple[str, str, Reason | None]:
+    def verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str, Reason | None]:
         """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not see what they judge", Reason.BLIND
         return status, cause, None
 
-    def _verdict(self, ended: ansible.Ended) -> tuple[str, str]:
+    def _verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str]:
         if self.stopping.asked:
             return "interrupted", self.stopping.asked
         if self.has_own_name:

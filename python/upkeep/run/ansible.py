@@ -59,7 +59,7 @@ class Order:
     whole: bool = False
 
 
-class Listener(events.Listener, Protocol):
+class RunListener(events.EventListener, Protocol):
     """Who is told, and who may stop the work."""
 
     def stop(self) -> str:
@@ -67,7 +67,7 @@ class Listener(events.Listener, Protocol):
 
 
 @dataclass(frozen=True)
-class Ended:
+class AnsibleEnd:
     """How Ansible ended.
 
     complete: it came to its own end, whatever it found. started: it began to work at all. no_hosts: no play has a host.
@@ -87,7 +87,7 @@ class Ended:
     silent: frozenset[str] = frozenset()
 
 
-def run(order: Order, listener: Listener) -> Ended:
+def run(order: Order, listener: RunListener) -> AnsibleEnd:
     """Run the order's playbook and return how it ended; raise RunError if it could not be started."""
     import ansible_runner  # half a second, and only runs need it
     import pexpect
@@ -135,7 +135,7 @@ def run(order: Order, listener: Listener) -> Ended:
     ears.sweep()
     if ears.error is not None:
         raise ears.error
-    return Ended(
+    return AnsibleEnd(
         complete=ears.complete and not stopper.reason,
         status=runner.rc if runner.rc is not None else -1,
         started=ears.started,
@@ -257,7 +257,7 @@ def _artifacts(workspace: Path, *names: str) -> Path:
     return workspace.joinpath("artifacts", "run", *names)
 
 
-def leftovers(workspace: Path, listener: events.Listener) -> None:
+def leftovers(workspace: Path, listener: events.EventListener) -> None:
     """Tell of the events that a killed driver had not taken in, oldest first; raise what the listener raises."""
     ears = Ears(listener, _artifacts(workspace, "job_events"))
     ears.sweep()
@@ -268,7 +268,7 @@ def leftovers(workspace: Path, listener: events.Listener) -> None:
 class _Stopper:
     """Asks, several times a second, if the work shall stop; then ends all of it."""
 
-    def __init__(self, listener: Listener, report: Path) -> None:
+    def __init__(self, listener: RunListener, report: Path) -> None:
         self.listener = listener
         self.report = report
         self.reason = ""

@@ -51,7 +51,7 @@ _SPOKEN = ("verbose", "error", "warning", "deprecated", "system_warning")
 _ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
 
 
-class Listener(Protocol):
+class EventListener(Protocol):
     """Who is told. A StoreError or OSError of its methods ends the run; any other costs one host its answer."""
 
     def began(self, host: str) -> None:
@@ -80,7 +80,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True)
-class Event:
+class RunEvent:
     """What the driver reads of an event: wrong types are as good as absent.
 
     action: what the task's action was resolved to. elsewhere: the other host on which the task ran, if on another.
@@ -97,12 +97,12 @@ class Event:
     processed: frozenset[str] = frozenset()
 
 
-def event_of(content: object) -> Event:
+def event_of(content: object) -> RunEvent:
     """Return the event of what the callback wrote; one of the kind `` for what is none. Never raises."""
     event = _mapping(content)
     data = _mapping(event.get("event_data"))
     host, result = _text(data.get("host")), _mapping(data.get("res"))
-    return Event(
+    return RunEvent(
         kind=_text(event.get("event")),
         host=host,
         task=words(data.get("task"), TASK_CHARACTERS),
@@ -253,7 +253,7 @@ class Ears:
     lines: what Ansible said last outside of its tasks. The other attributes are explained at runner.Ended.
     """
 
-    def __init__(self, listener: Listener, folder: Path) -> None:
+    def __init__(self, listener: EventListener, folder: Path) -> None:
         self.listener = listener
         self.folder = folder
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
@@ -266,7 +266,7 @@ class Ears:
         self.error: Exception | None = None
         self._taken: set[str] = set()
         self._unwritten: list[Path] = []
-        self._current: Event | None = None
+        self._current: RunEvent | None = None
 
     @property
     def no_hosts(self) -> bool:
@@ -336,7 +336,7 @@ class Ears:
                     path.unlink(missing_ok=True)
             self._unwritten.clear()
 
-    def _take_safely(self, event: Event) -> None:
+    def _take_safely(self, event: RunEvent) -> None:
         """Take the event in; what cannot be taken in costs its host, and no other."""
         try:
             self._take(event)
@@ -346,7 +346,7 @@ class Ears:
             why = words(f"what it gave could not be taken in: {exc!r}", LINE_CHARACTERS)
             self.listener.failed(event.host, event.task, why)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: RunEvent) -> None:
         if event.host == OWN_HOST:
             self.listener.misnamed()
             return
@@ -366,7 +366,7 @@ class Ears:
         elif event.kind == "playbook_on_stats":
             self.complete, self.processed = True, event.processed
 
-    def _began(self, event: Event) -> None:
+    def _began(self, event: RunEvent) -> None:
         self.open[event.host] = event.task
         if event.action != OBSERVE:
             self.touched.add(event.host)
@@ -378,7 +378,7 @@ class Ears:
         self.open.pop(host, None)
         self.ended.add(host)
 
-    def _task_done(self, event: Event) -> None:
+    def _task_done(self, event: RunEvent) -> None:
         host, result = event.host, event.result
         given = list(_given(result))
         if event.action != OBSERVE:
@@ -397,7 +397,7 @@ class Ears:
         else:
             self._job_done(event)
 
-    def _job_done(self, event: Event) -> None:
+    def _job_done(self, event: RunEvent) -> None:
         message = why_failed(event.result)
         if event.kind == "runner_on_unreachable":
             self.listener.lost(event.host, message)

@@ -43,7 +43,7 @@ def machine(host: str, variables: Mapping[str, Any]) -> dict[str, Any] | None:
     return asdict(found) if found else None
 
 
-class Inventory(InventoryManager):  # type: ignore[misc]
+class ListedInventory(InventoryManager):  # type: ignore[misc]
     """Says which source it is reading, for it may not come back."""
 
     def parse_source(self, source: Any, cache: bool = False) -> Any:
@@ -91,5 +91,5 @@ class Lister(playbook.PlaybookCLI):  # type: ignore[misc]
 
 if __name__ == "__main__":
     playbook.PlaybookExecutor = Executor
-    cli.InventoryManager = Inventory
+    cli.InventoryManager = ListedInventory
     Lister.cli_executor(["ansible-playbook", *sys.argv[2:]])

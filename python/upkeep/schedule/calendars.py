@@ -32,7 +32,7 @@ class Period:
 
 
 @dataclass(frozen=True)
-class BusinessHours:
+class OpenHours:
     """When a team works, across daylight saving and holidays. days: of the week, 0 for Monday."""
 
     zone: ZoneInfo
@@ -127,13 +127,13 @@ class Calendars:
                 found.append(_period(self.schedule, span, begins))
         return min(found, key=_begin, default=None)
 
-    def hours(self, team_id: str) -> BusinessHours:
+    def hours(self, team_id: str) -> OpenHours:
         """Return when a team works; Monday to Friday, nine to five, for one that is not in the file."""
         team = self.schedule.teams.get(team_id)
         hours = team.business_hours if team else Hours()
         zone = self.schedule.zone_of(team) if team else self.schedule.time_zone
         days = frozenset(DAYS.index(day) for day in hours.days)
-        return BusinessHours(ZoneInfo(zone), days, hours.starts, hours.ends, self.holidays)
+        return OpenHours(ZoneInfo(zone), days, hours.starts, hours.ends, self.holidays)
 
 
 def calendars_of(schedule: Schedule, folder: Path) -> Calendars:

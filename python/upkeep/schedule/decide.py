@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from upkeep.model import occurrence
-from upkeep.model.occurrence import Debt, New, Occurrence
+from upkeep.model.occurrence import Debt, NewOccurrence, Occurrence
 from upkeep.model.run_end import Ending, Reason
 from upkeep.model.stored_text import LIMIT_CHARACTERS
 from upkeep.schedule.calendars import Calendars
@@ -31,14 +31,14 @@ def occurrences_of(
     calendars: Calendars,
     after: datetime,
     now: datetime,
-) -> list[New]:
+) -> list[NewOccurrence]:
     """Return the occurrences of due times after < due <= now, oldest first, and at most one catch-up."""
     count = 0
     dues: deque[datetime] = deque(maxlen=MISSES_KEPT)
     for due in due_times(timing, after, now):
         dues.append(due)
         count += 1
-    made: list[New] = []
+    made: list[NewOccurrence] = []
     for number, due in enumerate(dues):
         following = dues[number + 1] if number + 1 < len(dues) else next_due(timing, due)
         made.append(_occurrence(site, procedure, timing, calendars, due, following, now))
@@ -57,10 +57,10 @@ def _occurrence(
     due: datetime,
     following: datetime | None,
     now: datetime,
-) -> New:
+) -> NewOccurrence:
     """Return the occurrence of a due time, in the state in which it is made."""
     begins = begins_at(timing, due)
-    new = New(
+    new = NewOccurrence(
         site=site,
         schedule=timing.key,
         due_at=due,
@@ -108,11 +108,11 @@ def together(debts: Sequence[Debt]) -> list[list[Debt]]:
     return found + alone
 
 
-def attempt(debts: Sequence[Debt], procedure: Procedure, now: datetime) -> New:
+def attempt(debts: Sequence[Debt], procedure: Procedure, now: datetime) -> NewOccurrence:
     """Return the occurrence in which hosts are to pay what they owe of a procedure."""
     first = debts[0]
     expire = [one.expires_at for one in debts if one.expires_at is not None]
-    return New(
+    return NewOccurrence(
         site=first.site,
         schedule=first.schedule,
         due_at=now,
@@ -128,8 +128,8 @@ def attempt(debts: Sequence[Debt], procedure: Procedure, now: datetime) -> New:
 
 
 def _catch_up(
-    procedure: Procedure, calendars: Calendars, made: list[New], now: datetime
-) -> New | None:
+    procedure: Procedure, calendars: Calendars, made: list[NewOccurrence], now: datetime
+) -> NewOccurrence | None:
     """Return one catch-up for all that was missed, if the policy asks for it and nothing newer comes anyhow."""
     if not made or made[-1].state == occurrence.DUE:
         return None

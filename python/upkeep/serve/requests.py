@@ -18,7 +18,7 @@ GRACE_SECONDS = 20.0
 
 
 @dataclass
-class _Child:
+class _AskedRun:
     request: run_requests.RunRequest
     run: child.Child
 
@@ -32,7 +32,7 @@ class Requested:
         self.inventory = inventory
         self.site = site.key
         self.store = store
-        self._children: list[_Child] = []
+        self._children: list[_AskedRun] = []
 
     def step(self, now: datetime) -> float:
         """Look after the children; take what is asked for while there is room."""
@@ -72,9 +72,9 @@ class Requested:
             one.procedure,
         ]  # it comes from a page: a name, never an option
         run = child.start_upkeep(arguments, settings.told(), grace=GRACE_SECONDS)
-        self._children.append(_Child(one, run))
+        self._children.append(_AskedRun(one, run))
 
-    def _look_after(self, one: _Child) -> None:
+    def _look_after(self, one: _AskedRun) -> None:
         """When it has ended, say why it became no run, if it did not: a run says itself that it was asked for."""
         if one.run.ended() is None:
             return

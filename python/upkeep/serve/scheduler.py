@@ -21,7 +21,7 @@ import psutil
 
 from upkeep.model import clock, occurrence, stored_text
 from upkeep.model.errors import ConfigurationError, UpkeepError
-from upkeep.model.occurrence import Debt, New, Occurrence
+from upkeep.model.occurrence import Debt, NewOccurrence, Occurrence
 from upkeep.model.remedies import command, first
 from upkeep.model.run_end import Ending, Reason
 from upkeep.model.verdicts import Severity
@@ -216,7 +216,7 @@ class Scheduler:
             own_troubles.tell(
                 db,
                 self.key,
-                own_troubles.Trouble(REVISION, self.driver.host),
+                own_troubles.OwnTrouble(REVISION, self.driver.host),
                 now,
                 wrong,
                 message,
@@ -242,10 +242,10 @@ class Scheduler:
             fixed = findings.own_subjects(db, self.key, ENTRY) - wrong.keys() if holds else set()
             for subject, (severity, text, todo) in sorted(wrong.items()):
                 own_troubles.tell(
-                    db, self.key, own_troubles.Trouble(ENTRY, subject), now, severity, text, todo
+                    db, self.key, own_troubles.OwnTrouble(ENTRY, subject), now, severity, text, todo
                 )
             for subject in sorted(fixed):
-                own_troubles.tell(db, self.key, own_troubles.Trouble(ENTRY, subject), now)
+                own_troubles.tell(db, self.key, own_troubles.OwnTrouble(ENTRY, subject), now)
 
     # Drivers.
     def _be_seen(self, now: datetime) -> None:
@@ -273,7 +273,7 @@ class Scheduler:
         """Forget a driver; what it has read is nobody's trouble any more."""
         drivers.goodbye(db, one.id)
         if stored_text.name(one.host) in findings.own_subjects(db, self.key, REVISION):
-            own_troubles.tell(db, self.key, own_troubles.Trouble(REVISION, one.host), now)
+            own_troubles.tell(db, self.key, own_troubles.OwnTrouble(REVISION, one.host), now)
 
     def _end_far_run(self, db: Any, run_id: int, now: datetime) -> None:
         """End a run of a dead driver on another machine; those on this one have been recovered, or still live."""
@@ -322,7 +322,7 @@ class Scheduler:
                     self._tell_missed(db, name, made, now)
             self.next[name] = next_due(timing, now)
 
-    def _tell_missed(self, db: Any, name: str, made: list[New], now: datetime) -> None:
+    def _tell_missed(self, db: Any, name: str, made: list[NewOccurrence], now: datetime) -> None:
         missed = [one for one in made if one.state == occurrence.MISSED]
         if not missed:
             return

@@ -32,7 +32,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import 
     client_context,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import Ask, fetch
+from ansible_collections.astral.upkeep.plugins.module_utils.host.http import HttpAsk, fetch
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
@@ -57,7 +57,7 @@ BACKLOG = 2048
 MISSING = "pip install 'upkeep[web]'"
 
 
-class Step(Protocol):
+class Steps(Protocol):
     """A worker. One with `stop(seconds)` is asked to end what it has begun within that time."""
 
     name: str
@@ -70,7 +70,7 @@ class Worker:
     """Calls a step again and again, in a thread of its own. time_of: what gives the time by which it decides."""
 
     def __init__(
-        self, step: Step, stopping: threading.Event, time_of: Callable[[], datetime] = clock.now
+        self, step: Steps, stopping: threading.Event, time_of: Callable[[], datetime] = clock.now
     ) -> None:
         self.step = step
         self.name = step.name
@@ -126,7 +126,7 @@ class Watch:
 
     name = "watch"
 
-    def __init__(self, workers: Sequence[Worker], beat: Heartbeat | None) -> None:
+    def __init__(self, workers: Sequence[Worker], beat: Pulse | None) -> None:
         self.workers = workers
         self.beat = beat
         self._seconds = watchdog_seconds()
@@ -140,7 +140,7 @@ class Watch:
         return self._seconds / 3 if self._seconds else LONGEST_WAIT_SECONDS
 
 
-class Heartbeat:
+class Pulse:
     """Calls a URL outside each time that all workers have progressed since the last call."""
 
     def __init__(
@@ -176,7 +176,7 @@ def call_heartbeat(url: str) -> None:
     proxy asked. The URL may hold a secret, so no message repeats it.
     """
     try:
-        ask = Ask(url, client_context(), timeout_seconds=HEARTBEAT_SECONDS, refuse=_inward)
+        ask = HttpAsk(url, client_context(), timeout_seconds=HEARTBEAT_SECONDS, refuse=_inward)
         answer = fetch(Host(), ask)
     except NoAnswerError as exc:
         if exc.stage == "refused":
@@ -382,7 +382,7 @@ def _stop(workers: Sequence[Worker]) -> None:
         one.wait(until - time.monotonic())
 
 
-def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Step]:
+def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Steps]:
     """Return the workers of a driver. Without a site of its own nothing is scheduled.
 
     hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
@@ -393,7 +393,7 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
     from upkeep.services.alerts.sender import Sender
     from upkeep.services.chain_watch import ChainWatch
     from upkeep.services.reviews import Reviews
-    from upkeep.services.waivers import Waivers
+    from upkeep.services.waivers import WaiverWorker
 
     site = load_site(inventory, [])
     requested = Requested(inventory, site, store)
@@ -405,7 +405,7 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
         Sender(store, scheduler.site),
     ]
     following = [Following(one, scheduler) for one in telling]
-    led: list[Step] = [Reviews(store, scheduler), Waivers(store, scheduler)]
+    led: list[Steps] = [Reviews(store, scheduler), WaiverWorker(store, scheduler)]
     return [requested, scheduler, *led, ChainWatch(store, scheduler), *following]
 
 
@@ -415,7 +415,7 @@ class _Sited(Protocol):
     site: Site
 
 
-class _Teller(Step, _Sited, Protocol):
+class _Teller(Steps, _Sited, Protocol):
     """A worker that goes by a site's schedule."""
 
     def use(self, site: Site) -> None:
@@ -437,11 +437,11 @@ class Following:
         return self.inner.step(now)
 
 
-def _server(config: Any, stopping: threading.Event, steps: Sequence[Step]) -> Any:
+def _server(config: Any, stopping: threading.Event, steps: Sequence[Steps]) -> Any:
     """Return uvicorn's server; it tells systemd when it listens, and the workers when it is asked to end."""
     import uvicorn
 
-    class Server(uvicorn.Server):
+    class PageServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
@@ -456,7 +456,7 @@ def _server(config: Any, stopping: threading.Event, steps: Sequence[Step]) -> An
             stopping.set()
             super().handle_exit(sig, frame)
 
-    return Server(config)
+    return PageServer(config)
 
 
 @contextlib.contextmanager
@@ -556,7 +556,7 @@ def _metrics(store: Store) -> Any:
     return lambda now: render(store, now)
 
 
-def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) -> Heartbeat | None:
+def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) -> Pulse | None:
     asked = schedule.alerts.heartbeat if schedule else None
     if asked is None or not workers:
         return None
@@ -564,7 +564,7 @@ def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) ->
     if not url:
         note(f"no heartbeat: the variable {asked.url_from} is not set")
         return None
-    return Heartbeat(url, asked.every, workers, store)
+    return Pulse(url, asked.every, workers, store)
 
 
 def note(text: str, *, plain: bool = False) -> None:

@@ -76,7 +76,7 @@ class ChainWatch:
 
     def _tell(self, problems: Sequence[str], now: datetime) -> None:
         """Tell what does not hold, or that all does again."""
-        site, trouble = self.leader.site, own_troubles.Trouble(CHECK, self.host)
+        site, trouble = self.leader.site, own_troubles.OwnTrouble(CHECK, self.host)
         with self.store.begin() as db:
             if problems:
                 more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""

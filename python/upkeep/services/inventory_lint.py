@@ -33,7 +33,7 @@ NAME = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 
 
 @dataclass(frozen=True)
-class Inventory:
+class KnownInventory:
     """An inventory as far as it is known. environments: what hosts say as upkeep_environment; None if not all is known.
 
     given: the variables of each host as they were listed; effective: those that a run gives, not only what the files of
@@ -51,7 +51,7 @@ class Inventory:
 
 def inventory_of(
     path: Path, listing: Mapping[str, Any], said: Sequence[Definition], *, effective: bool = False
-) -> Inventory:
+) -> KnownInventory:
     """Return what is known of an inventory: as it was listed, and what its files say."""
     given = hosts_of(listing)
     values = [one[ENVIRONMENT] for one in given.values() if ENVIRONMENT in one]
@@ -59,7 +59,7 @@ def inventory_of(
     program = shutil.which("ansible-inventory") or str(PROGRAM)
     graph = shlex.join([program, "-i", str(path), "--graph"])
     environments = environments_of(values)
-    return Inventory(
+    return KnownInventory(
         groups_of(listing), tuple(said), environments, graph, str(path), given, effective
     )
 
@@ -70,7 +70,9 @@ def environments_of(values: Iterable[Any]) -> frozenset[str] | None:
     return None if any(is_template(one) for one in found) else found
 
 
-def lint(schedule: Schedule, inventory: Inventory, file: YamlFile | None = None) -> list[Remark]:
+def lint(
+    schedule: Schedule, inventory: KnownInventory, file: YamlFile | None = None
+) -> list[Remark]:
     """Return all remarks, in the order of the schedule, then of the inventory's. file: schedule.yml, for places."""
     found = [
         *_of_patterns(schedule, inventory),
@@ -82,7 +84,7 @@ def lint(schedule: Schedule, inventory: Inventory, file: YamlFile | None = None)
 
 
 # --- patterns --------------------------------------------------------------------------------------------------------
-def _of_patterns(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]:
+def _of_patterns(schedule: Schedule, inventory: KnownInventory) -> Iterator[Remark]:
     """Yield the procedures whose pattern, or a part of it, matches no host."""
     groups = inventory.groups
     if not groups.hosts:
@@ -105,7 +107,7 @@ def _of_patterns(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]:
             yield Remark(about, "no host", text, inventory.graph, key=key)
 
 
-def _of_severities(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]:
+def _of_severities(schedule: Schedule, inventory: KnownInventory) -> Iterator[Remark]:
     """Yield the rules of severities that fit no host."""
     groups, environments = inventory.groups, inventory.environments
     if not groups.hosts:
@@ -123,7 +125,7 @@ def _of_severities(schedule: Schedule, inventory: Inventory) -> Iterator[Remark]
             yield Remark(about, "no host", text, remedy, key=(*key, "environment"))
 
 
-def _of_nobody(inventory: Inventory) -> Iterator[Remark]:
+def _of_nobody(inventory: KnownInventory) -> Iterator[Remark]:
     """Yield the groups and hosts that files give variables of ours, and that no host is in or is."""
     groups = inventory.groups
     seen = set()
@@ -166,7 +168,7 @@ def _is_ours(variable: str) -> bool:
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
-def disagreements(inventory: Inventory) -> Iterator[Remark]:
+def disagreements(inventory: KnownInventory) -> Iterator[Remark]:
     """Yield where two groups of a host say other values of a variable of ours, and which of them holds."""
     variables: dict[str, list[Definition]] = {}
     for one in inventory.said:
@@ -192,7 +194,7 @@ def disagreements(inventory: Inventory) -> Iterator[Remark]:
 
 
 def _holding(
-    of_host: Sequence[Definition], variable: str, host: str, inventory: Inventory
+    of_host: Sequence[Definition], variable: str, host: str, inventory: KnownInventory
 ) -> Definition | None:
     """Return which definition holds, of those in Ansible's order; None if something else that cannot be read does."""
     given = inventory.given.get(host, {})
@@ -239,7 +241,7 @@ def _loses(other: Definition, holds: Definition, groups: Groups) -> bool:
     return any(one not in holds.value for one in other.value)
 
 
-def _ranks(inventory: Inventory) -> Callable[[Definition], tuple[Any, ...]]:
+def _ranks(inventory: KnownInventory) -> Callable[[Definition], tuple[Any, ...]]:
     """Return what orders definitions as Ansible takes them, the last of which holds.
 
     Sources: ansible.vars.manager, and VARIABLE_PRECEDENCE: files of hosts first, `all` before the other groups; then

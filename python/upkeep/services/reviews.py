@@ -22,7 +22,7 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking, reviews, targets
 from upkeep.rules.lacking import Lacking
 from upkeep.rules.review_chain import What
-from upkeep.rules.reviews import Attachment, Form, Signature, Signer, Standing, State
+from upkeep.rules.reviews import Attachment, Form, ReviewStanding, ReviewState, Signature, Signer
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.services import chain_end
@@ -42,7 +42,7 @@ from upkeep.store import (
     review_records,
 )
 from upkeep.store import reviews as stored
-from upkeep.store.reviews import Kept, New
+from upkeep.store.reviews import KeptReview, NewReview
 from upkeep.store.users import User
 
 STEP_SECONDS = 15.0
@@ -126,10 +126,10 @@ class Reviews:
             self.told[name] = (level, text)
 
 
-def _message(waiting: Sequence[tuple[Kept, Standing]]) -> tuple[str, str]:
+def _message(waiting: Sequence[tuple[KeptReview, ReviewStanding]]) -> tuple[str, str]:
     """Return severity and words for what a procedure's reviews are like; empty if all is well."""
     late = [review for review, standing in waiting if standing.overdue]
-    soon = [review for review, standing in waiting if standing.state is State.REMINDED]
+    soon = [review for review, standing in waiting if standing.state is ReviewState.REMINDED]
     if not late and not soon:
         return "", ""
     some = late or soon
@@ -144,14 +144,14 @@ def _message(waiting: Sequence[tuple[Kept, Standing]]) -> tuple[str, str]:
 
 def waiting_ones(
     db: Connection, site: str, now: datetime, due_before: datetime | None = None
-) -> Iterator[tuple[Kept, Standing]]:
+) -> Iterator[tuple[KeptReview, ReviewStanding]]:
     """Yield what must be signed still, the soonest due first, with how it stands; all, or what is due by then."""
     return standings(db, stored.open_ones(db, site, due_before), now)
 
 
 def standings(
-    db: Connection, found: Sequence[Kept], now: datetime
-) -> Iterator[tuple[Kept, Standing]]:
+    db: Connection, found: Sequence[KeptReview], now: datetime
+) -> Iterator[tuple[KeptReview, ReviewStanding]]:
     """Yield reviews with how they stand."""
     signed = stored.signatures(db, (one.id for one in found))
     for one in found:
@@ -220,7 +220,7 @@ def _new(
     one: Occurrence,
     gap: str,
     now: datetime,
-) -> New:
+) -> NewReview:
     """Return a review that shall be opened, as far as it has no evidence yet."""
     site, name = place
     owner = review.owner or procedure.owner
@@ -228,7 +228,7 @@ def _new(
     terms = reviews.terms(review, procedure, hours, one.due_at, now)
     with store.read() as db:
         before = stored.previous(db, site, (name, review.id), one.due_at)
-        return New(
+        return NewReview(
             site=site,
             procedure=name,
             item=review.id,
@@ -251,7 +251,7 @@ def _new(
 
 
 def _open(
-    store: Store, installation: Installation, schedule: Schedule, new: New, now: datetime
+    store: Store, installation: Installation, schedule: Schedule, new: NewReview, now: datetime
 ) -> int | None:
     """Open one review with its evidence; return its number, or None if somebody else has."""
     with store.read() as db:
@@ -289,7 +289,7 @@ def renew_late(store: Store, site: Site, installation: Installation, now: dateti
 
 
 def renew(
-    store: Store, installation: Installation, review: Kept, now: datetime, schedule: Schedule
+    store: Store, installation: Installation, review: KeptReview, now: datetime, schedule: Schedule
 ) -> str:
     """Collect what there is now for a review, which shows it from now on; return its hash.
 
@@ -379,7 +379,7 @@ def sign(
 
 def _locked(
     db: Connection, installation: Installation, site: str, review_id: int, now: datetime
-) -> Kept:
+) -> KeptReview:
     """Return the site's review, which nobody else signs or moves until the transaction ends.
 
     Raises UsageError if there is none, or it is not what was recorded: what somebody has changed is not signed.
@@ -398,7 +398,7 @@ def _locked(
 def _refuse(
     db: Connection,
     calendars: Calendars,
-    review: Kept,
+    review: KeptReview,
     form: Form,
     by: By,
     now: datetime,
@@ -432,7 +432,7 @@ def _refuse(
         raise UsageError(said)
 
 
-def lacking_in(db: Connection, review: Kept) -> Lacking:
+def lacking_in(db: Connection, review: KeptReview) -> Lacking:
     """Return what is lacking in what a review shows."""
     return lacking.of(review_evidence.shown(db, review), has_run=review.parent is None)
 
@@ -441,7 +441,7 @@ def _append(
     db: Connection,
     installation: Installation,
     calendars: Calendars,
-    review: Kept,
+    review: KeptReview,
     form: Form,
     by: By,
     now: datetime,
@@ -476,18 +476,18 @@ def _append(
 
 def _follow_up(
     calendars: Calendars,
-    review: Kept,
+    review: KeptReview,
     signature: Signature,
     number: int,
     wanted: reviews.FollowUp,
     now: datetime,
-) -> New:
+) -> NewReview:
     """Return the review that a follow-up is: of what its review showed, by its owner, until its day ends."""
     end = max(
         reviews.end_of_date(calendars.hours(wanted.owner), wanted.due),
         reviews.end_of(calendars.hours(wanted.owner), now, 0.0),
     )
-    return New(
+    return NewReview(
         site=review.site,
         procedure=review.procedure,
         item=f"{review.item.split(' ')[0]} follow-up {signature.number}.{number}",
@@ -545,7 +545,7 @@ def hand_over(
     chain_end.note(installation.folder, store)
 
 
-def _refuse_hand_over(schedule: Schedule, review: Kept, to: Handing, by: Signer) -> None:
+def _refuse_hand_over(schedule: Schedule, review: KeptReview, to: Handing, by: Signer) -> None:
     said = f"review {review.id} is signed" if review.closed_at else ""
     said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner)
     if not said and not says(to.reason):

@@ -17,7 +17,7 @@ from upkeep.judging.check import every, load
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import command
-from upkeep.model.verdicts import Kind
+from upkeep.model.verdicts import MeasureKind
 from upkeep.rules import reviews
 from upkeep.rules.alerts.severities import team_of
 from upkeep.rules.targets import target_of
@@ -223,7 +223,7 @@ def _of_target(
         yield "never looked at", text, remedy, "warn"
     kind = measures[one.name]
     target = target_of(one.model_dump(), kind)
-    if one.rule == "total" and kind is not Kind.COUNTER:
+    if one.rule == "total" and kind is not MeasureKind.COUNTER:
         text = f"adds up {what}, which is a {kind.value}, and no counter"
         yield "rule does not fit", text, "say `rule: within`, or `rule: worst`", "error"
     if not target.is_one or one.rule or one.share is not None:
@@ -236,7 +236,7 @@ def _of_target(
         text = f"holds {what} to its target by what was counted from one review to the next"
         remedy = "say `rule: total` if that is meant, or `rule: worst` for each value"
         yield "rule not said", text, remedy, "warn"
-    elif kind is Kind.SHARE and (one.at_least or 0.0) > target.share:
+    elif kind is MeasureKind.SHARE and (one.at_least or 0.0) > target.share:
         text = f"lets {what} be below {one.at_least:g} for {100 - target.share:g} % of the time"
         remedy = f"say `share: {one.at_least:g}`, or `rule: within` if that is meant"
         yield "rule not said", text, remedy, "warn"

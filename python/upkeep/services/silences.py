@@ -12,7 +12,7 @@ from upkeep.model.stored_text import name
 from upkeep.rules import silences
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.severities import by_name_only
-from upkeep.rules.silences import Scope, Silence
+from upkeep.rules.silences import Silence, SilenceScope
 from upkeep.rules.width import Width
 from upkeep.services import waivers
 from upkeep.services.waivers import By, HasSchedule
@@ -26,7 +26,7 @@ WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"
 def add(
     store: Store,
     site: HasSchedule,
-    scope: Scope,
+    scope: SilenceScope,
     reason: str,
     ends_at: datetime,
     by: By,
@@ -137,7 +137,9 @@ def longest(schedule: Schedule) -> timedelta:
     return timedelta(seconds=schedule.alerts.longest_silence)
 
 
-def _alone_before(db: Connection, key: str, by: By, limit: timedelta, now: datetime) -> list[Scope]:
+def _alone_before(
+    db: Connection, key: str, by: By, limit: timedelta, now: datetime
+) -> list[SilenceScope]:
     """Return what the same person keeps quiet already without a second one, as whichever user."""
     person = by.user.person if by.user else ""
     same = {one.name for one in users.everyone(db) if person and one.person == person} | {by.name}

@@ -16,9 +16,9 @@ from upkeep.model import clock
 from upkeep.model.clock import (
     STEP_SECONDS,
     SURE_SECONDS,
-    Known,
+    ClockTrust,
+    KnownClock,
     Sample,
-    Trust,
     Witness,
     believe,
     span,
@@ -46,14 +46,14 @@ class Timekeeper:
         self.host = socket.gethostname()
         self.boot_id = machine.boot_id()
         self._lock = threading.Lock()
-        self._last: Trust | None = None
+        self._last: ClockTrust | None = None
         self._looked_at = 0.0
 
     def now(self) -> datetime:
         """Return the time by which things are decided."""
         return self.look().now
 
-    def look(self) -> Trust:
+    def look(self) -> ClockTrust:
         """Return what to think of the clock now."""
         with self._lock:
             sample, last = self.sample(), self._last
@@ -88,7 +88,7 @@ class Timekeeper:
         """Return the two clocks."""
         return Sample(clock.now().timestamp(), clock.boottime(), self.boot_id)
 
-    def _known(self, db: Connection) -> tuple[Known | None, float | None, Sample]:
+    def _known(self, db: Connection) -> tuple[KnownClock | None, float | None, Sample]:
         """Return what is known, where the server's clock was beside it in this boot, and the clocks."""
         known, server = clocks.load(db, self.host)
         sample = self.sample()  # only now: the row's lock may have been waited for
@@ -98,7 +98,7 @@ class Timekeeper:
             server = None
         return known, server, sample
 
-    def _judge(self, db: Connection) -> Trust:
+    def _judge(self, db: Connection) -> ClockTrust:
         known, before, sample = self._known(db)
         server = clocks.server_line(db, sample)
         trust = believe(sample, known)
@@ -111,7 +111,7 @@ class Timekeeper:
 
     # --- what becomes of it ------------------------------------------------------------------------------------------
     def _write_down(
-        self, db: Connection, known: Known | None, trust: Trust, sample: Sample
+        self, db: Connection, known: KnownClock | None, trust: ClockTrust, sample: Sample
     ) -> None:
         """Write down that a step began or ended, and tell of it."""
         was, is_now = _stepped_to(known), _stepped_to(trust.known)
@@ -135,7 +135,7 @@ class Timekeeper:
         if told != waits:
             self._tell_waiting(db, trust, waits=waits)
 
-    def _tell_step(self, db: Connection, trust: Trust) -> None:
+    def _tell_step(self, db: Connection, trust: ClockTrust) -> None:
         size = abs(trust.step)
         severity = Severity.HIGH
         if size < MEDIUM_SECONDS:
@@ -152,10 +152,16 @@ class Timekeeper:
         remedy = f"timedatectl; if it is right now: {self._accept()}"
         level = severity if trust.step else None
         own_troubles.tell(
-            db, self.site, own_troubles.Trouble(CHECK, self.host), trust.now, level, message, remedy
+            db,
+            self.site,
+            own_troubles.OwnTrouble(CHECK, self.host),
+            trust.now,
+            level,
+            message,
+            remedy,
         )
 
-    def _tell_waiting(self, db: Connection, trust: Trust, *, waits: bool) -> None:
+    def _tell_waiting(self, db: Connection, trust: ClockTrust, *, waits: bool) -> None:
         by = span(trust.known.line - trust.known.sure)
         message = (
             f"the clock of {self.host} has gone forward by {by}, and only time itself says that this is right:"
@@ -166,7 +172,7 @@ class Timekeeper:
         own_troubles.tell(
             db,
             self.site,
-            own_troubles.Trouble(RETENTION, self.host),
+            own_troubles.OwnTrouble(RETENTION, self.host),
             trust.now,
             level,
             message,
@@ -177,14 +183,14 @@ class Timekeeper:
         return command("doctor", "--accept-clock", site=self.site_name)
 
 
-def _stepped_to(known: Known | None) -> float | None:
+def _stepped_to(known: KnownClock | None) -> float | None:
     """Return the line to which the clock has stepped, as long as that is open."""
     if known is None:
         return None
     return known.held if known.held is not None else known.line if known.back is not None else None
 
 
-def _is_unsure(known: Known) -> bool:
+def _is_unsure(known: KnownClock) -> bool:
     return known.line - known.sure > SURE_SECONDS
 
 

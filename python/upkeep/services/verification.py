@@ -10,14 +10,14 @@ from contextlib import suppress
 
 from upkeep.model.text import counted
 from upkeep.rules import review_chain, reviews
-from upkeep.rules.review_chain import Event, Known
+from upkeep.rules.review_chain import KnownReviews, RecordEvent
 from upkeep.rules.reviews import Signature
 from upkeep.rules.signatures import Signed, broken, holds
 from upkeep.services import chain_end
 from upkeep.services.chain_end import End
 from upkeep.store import Connection, files, records, review_evidence, review_records
 from upkeep.store import reviews as stored
-from upkeep.store.reviews import UNREADABLE, Kept
+from upkeep.store.reviews import UNREADABLE, KeptReview
 
 
 def problems_of(
@@ -33,7 +33,7 @@ def problems_of(
     kept = list(records.chain(db))
     yield from broken(_each(kept, go_on), trusted)
     yield from chain_end.missing(end, (one.signed for one in kept))
-    known = Known()
+    known = KnownReviews()
     signed: dict[str, list[Signature]] = {}
     damaged: set[str] = set()
     seen: set[str] = set()
@@ -69,7 +69,7 @@ def problems_of(
         yield from _unlike_signed(review, signed.get(str(review.id), []))
 
 
-def _each(kept: Sequence[records.Kept], go_on: Callable[[], object]) -> Iterator[Signed]:
+def _each(kept: Sequence[records.KeptRecord], go_on: Callable[[], object]) -> Iterator[Signed]:
     for one in kept:
         go_on()
         yield one.signed
@@ -77,7 +77,7 @@ def _each(kept: Sequence[records.Kept], go_on: Callable[[], object]) -> Iterator
 
 def remarks_of(db: Connection) -> Iterator[str]:
     """Yield what is no mistake and says less than is recorded by now: what older programs have opened and signed."""
-    known = Known()
+    known = KnownReviews()
     for one in records.chain(db):
         with suppress(*UNREADABLE):
             list(review_chain.follow(known, _read(db, one.signed)[0]))
@@ -96,7 +96,7 @@ def remarks_of(db: Connection) -> Iterator[str]:
             yield f"{counted(len(some), 'review')} ({_ranges(some)}) {words}"
 
 
-def _named_by(one: records.Kept) -> set[str]:
+def _named_by(one: records.KeptRecord) -> set[str]:
     """Return what a record is about, by itself and by the row that it is kept in."""
     try:
         return {one.about, str(json.loads(one.signed.text)["about"])}
@@ -104,7 +104,7 @@ def _named_by(one: records.Kept) -> set[str]:
         return {one.about}
 
 
-def _read(db: Connection, one: Signed) -> tuple[Event, list[str], Signature | None]:
+def _read(db: Connection, one: Signed) -> tuple[RecordEvent, list[str], Signature | None]:
     """Return a record as far as it is about reviews, the hashes that it names, and what somebody has signed by it.
 
     It is what it says itself, whatever the row says that it is kept in.
@@ -120,7 +120,7 @@ def _read(db: Connection, one: Signed) -> tuple[Event, list[str], Signature | No
             listed = review_records.listed(db, record)
     if kind == review_chain.SIGNED:
         made = reviews.signature_of({**record, "number": one.number})
-    event = Event(one.number, kind, about, record, listed)
+    event = RecordEvent(one.number, kind, about, record, listed)
     return event, [*filter(None, named)], made
 
 
@@ -151,7 +151,7 @@ def _raw_lost(db: Connection, go_on: Callable[[], object]) -> Iterator[str]:
             yield f"raw evidence {sha256}: a review shows it, and it is something else"
 
 
-def _unlike_signed(review: Kept, signed: Sequence[Signature]) -> Iterator[str]:
+def _unlike_signed(review: KeptReview, signed: Sequence[Signature]) -> Iterator[str]:
     """Yield it if a review is kept as signed that is not, or as open that is."""
     closed_at = reviews.standing(review.asked, signed, review.opened_at).closed_at
     if closed_at != review.closed_at:

@@ -18,7 +18,7 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers
 from upkeep.rules.alerts.severities import by_name_only
-from upkeep.rules.waivers import Scope, Waiver, Who
+from upkeep.rules.waivers import Waiver, WaiverScope, Who
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
 from upkeep.store import Connection, Store, acts, findings, own_troubles, users
@@ -31,7 +31,7 @@ CHECK = "waiver_unused"
 
 
 @dataclass(frozen=True)
-class Place:
+class WaivingSite:
     """Of which site, by which schedule. A Site is one too."""
 
     key: str
@@ -93,7 +93,7 @@ def known_as(db: Connection, user: str, schedule: Schedule) -> Who | None:
 def request(
     store: Store,
     site: HasSchedule,
-    scope: Scope,
+    scope: WaiverScope,
     reason: str,
     ends_at: datetime,
     by: By,
@@ -138,7 +138,7 @@ def why_not_approved(
     return said or refuse_width(db, site, waiver.scope)
 
 
-def refuse_width(db: Connection, site: HasSchedule, scope: Scope) -> str:
+def refuse_width(db: Connection, site: HasSchedule, scope: WaiverScope) -> str:
     """Return why a waiver is too wide for what the site watches now, or nothing."""
     found = waivers.width(stored.watched(db, site.key, scope.check_id), scope)
     return waivers.refuse_width(scope, found, by_name=by_name_only(scope.check_id))
@@ -178,7 +178,7 @@ class Leader(Protocol):
     site: Site
 
 
-class Waivers:
+class WaiverWorker:
     """Lets waivers end, and tells of those that cover nothing."""
 
     name = "waivers"
@@ -219,7 +219,7 @@ class Waivers:
             own_troubles.tell(
                 db,
                 site,
-                own_troubles.Trouble(CHECK, f"waiver {number}"),
+                own_troubles.OwnTrouble(CHECK, f"waiver {number}"),
                 now,
                 severity,
                 text,

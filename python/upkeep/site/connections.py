@@ -88,7 +88,7 @@ def read_way(host: str, variables: Mapping[str, Any], defaults: Mapping[str, Any
 
     defaults: what ansible.cfg and ANSIBLE_* say, by the names of the inventory's variables.
     """
-    said = Said(host, variables, defaults)
+    said = HostVariables(host, variables, defaults)
     kind = said.text("ansible_connection") or "ssh"
     if kind in LOCAL:
         return Way(host, "local", user=account.own_name())
@@ -163,7 +163,7 @@ def known_keys(way: Way) -> list[tuple[str, str, str]]:
     return keys
 
 
-class Said:
+class HostVariables:
     """What is said of one host: the inventory's variables before the defaults, templates resolved."""
 
     def __init__(self, host: str, variables: Mapping[str, Any], defaults: Mapping[str, Any]):
@@ -199,7 +199,7 @@ class Said:
         raise WayError(f"{name} is a template without an end: {text!r:.200}")
 
 
-def _ssh_options(said: Said) -> dict[str, list[str]]:
+def _ssh_options(said: HostVariables) -> dict[str, list[str]]:
     """Return ssh's options for the host by their names, as Ansible calls it."""
     command = ["ssh", "-G", *_words(said, "ansible_ssh_args")]
     # In Ansible's order: of what is said twice, ssh takes the first.
@@ -226,7 +226,7 @@ def _ssh_options(said: Said) -> dict[str, list[str]]:
     return options
 
 
-def _words(said: Said, name: str) -> list[str]:
+def _words(said: HostVariables, name: str) -> list[str]:
     """Return a variable's arguments of ssh."""
     try:
         return shlex.split(said.text(name))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses import is_address
-from upkeep.site.connections import LOCAL, Said, WayError
+from upkeep.site.connections import LOCAL, HostVariables, WayError
 from upkeep.system import child
 
 RESOLVE_SECONDS = 5.0
@@ -54,7 +54,7 @@ class Machine:
 def machine_of(host: str, variables: Mapping[str, Any]) -> Machine | None:
     """Return where the inventory says that a host is; None where only Ansible can tell."""
     try:
-        said = Said(host, variables, {})
+        said = HostVariables(host, variables, {})
         kind = said.text("ansible_connection") or "ssh"
         if kind in LOCAL:
             return Machine(LOCAL[0])

@@ -20,9 +20,9 @@ from upkeep.rules.alerts.model import (
     CLOSED,
     INCIDENT,
     Alert,
+    AlertTransition,
     Member,
     Past,
-    Transition,
 )
 from upkeep.store import tables
 from upkeep.store.engine.statements import batched, insert, insert_new
@@ -88,7 +88,7 @@ def _bring_back(db: Connection, site: str, now: datetime) -> None:
     db.execute(late.values(settles_at=settles_at))
 
 
-def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, str]]:
+def pending(db: Connection, site: str, now: datetime) -> list[tuple[AlertTransition, str]]:
     """Return the transitions that nobody has looked at, oldest first, each with its finding's remedy.
 
     Those of a first look, or of the first one after an upgrade, wait until its run has ended, and with them what
@@ -125,7 +125,7 @@ def pending(db: Connection, site: str, now: datetime) -> list[tuple[Transition, 
     return [(_transition(row), row.remedy) for row in rows]
 
 
-def handled(db: Connection, transitions: Iterable[Transition], now: datetime) -> None:
+def handled(db: Connection, transitions: Iterable[AlertTransition], now: datetime) -> None:
     """Mark transitions as looked at: none is looked at twice, in whatever order transactions end."""
     table = tables.finding_event
     numbers = [one.event_id for one in transitions]
@@ -435,9 +435,9 @@ def _causes_of_late(
     return frozenset(db.execute(select(table.c.group_key).where(where).distinct()).scalars())
 
 
-def _transition(row: Row[Any]) -> Transition:
+def _transition(row: Row[Any]) -> AlertTransition:
     severity = row.severity or row.finding_severity
-    return Transition(
+    return AlertTransition(
         event_id=row.id,
         finding_id=row.finding_id,
         kind=row.kind,

@@ -25,7 +25,7 @@ from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, number, packed, shown, told
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
-from upkeep.rules.absence import Look, look_of
+from upkeep.rules.absence import CheckLook, look_of
 from upkeep.rules.findings import Sighting
 from upkeep.rules.waivers import Waiver, covering
 from upkeep.store import findings, tables, waivers
@@ -548,7 +548,7 @@ def _result_rows(
 
 def _sightings(site: str, observed: Observed) -> dict[str, Sighting]:
     """Return how each subject that failed was seen, by the fingerprint of its result."""
-    looks: dict[str, Look] = {}
+    looks: dict[str, CheckLook] = {}
     found = {}
     for one in observed.results:
         if one.status is not Status.FAIL:

@@ -13,7 +13,7 @@ from upkeep.judging.check import load
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Status
-from upkeep.rules.blindness import Blind, Look, Spot, blind_ones, next_spots
+from upkeep.rules.blindness import Blind, HostLook, Spot, blind_ones, next_spots
 from upkeep.store import blind_spots, findings, tables
 from upkeep.store.answers import latest_row, passed_row
 from upkeep.store.engine.statements import Values, batched, upsert
@@ -25,7 +25,7 @@ def settle(
     db: Connection,
     run_id: int,
     site: str,
-    looks: Iterable[Look],
+    looks: Iterable[HostLook],
     after: timedelta | None,
     at: datetime,
 ) -> None:
@@ -51,7 +51,7 @@ def _settle(
     db: Connection,
     run_id: int,
     site: str,
-    looks: dict[str, Look],
+    looks: dict[str, HostLook],
     after: timedelta | None,
     at: datetime,
 ) -> None:
@@ -136,7 +136,7 @@ def _row(site: str, host: str, one: Spot) -> Values:
     }
 
 
-def _seen_before(db: Connection, site: str, looks: dict[str, Look]) -> dict[str, set[str]]:
+def _seen_before(db: Connection, site: str, looks: dict[str, HostLook]) -> dict[str, set[str]]:
     """Return the checks that have been answered on a host before this look."""
     table = tables.watched
     found: dict[str, set[str]] = {}

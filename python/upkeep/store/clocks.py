@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text, update
 
-from upkeep.model.clock import STEP_SECONDS, Known, Sample, Witness, span
+from upkeep.model.clock import STEP_SECONDS, KnownClock, Sample, Witness, span
 from upkeep.model.stored_text import shown
 from upkeep.store import tables
 from upkeep.store.drivers import STALE_SECONDS, database_time
@@ -41,24 +41,24 @@ class Wrong:
 
 
 # --- what is known ---------------------------------------------------------------------------------------------------
-def load(db: Connection, host: str) -> tuple[Known | None, float | None]:
+def load(db: Connection, host: str) -> tuple[KnownClock | None, float | None]:
     """Return what is known of a machine's clock, locked, and where the database server's was beside it."""
     table = tables.machine_clock
     row = db.execute(select(table).where(table.c.host == host).with_for_update()).first()
     if row is None:
         return None, None
-    values = {key: row._mapping[key] for key in Known.__dataclass_fields__}
-    return Known(**values), row.server
+    values = {key: row._mapping[key] for key in KnownClock.__dataclass_fields__}
+    return KnownClock(**values), row.server
 
 
-def save(db: Connection, host: str, known: Known, server: float | None) -> None:
+def save(db: Connection, host: str, known: KnownClock, server: float | None) -> None:
     """Keep what is known of a machine's clock."""
     at = database_time(db, datetime.fromtimestamp(known.wall, UTC))
     row = {"host": host, **asdict(known), "server": server, "seen_at": at}
     upsert(db, tables.machine_clock, [row], ["host"])
 
 
-def first(db: Connection, host: str, sample: Sample) -> Known | None:
+def first(db: Connection, host: str, sample: Sample) -> KnownClock | None:
     """Return what a machine that never wrote here can know: it is not earlier than what others have written.
 
     By what another machine says now, else by the newest run, which is the one with the highest number.
@@ -71,7 +71,7 @@ def first(db: Connection, host: str, sample: Sample) -> Known | None:
         if newest is None:
             return None
         wall = newest.timestamp()
-    return Known("", 0.0, wall, wall)
+    return KnownClock("", 0.0, wall, wall)
 
 
 def newest_at(db: Connection) -> datetime | None:

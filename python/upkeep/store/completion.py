@@ -10,11 +10,18 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select
 from upkeep.model import occurrence
 from upkeep.model.run_end import read
 from upkeep.model.stored_text import name
-from upkeep.rules.completion import Completion, Ended, Looked, Unopened, complete, month_of
-from upkeep.rules.reviews import Verdict, in_force, standing
+from upkeep.rules.completion import (
+    Completion,
+    EndedOccurrence,
+    Looked,
+    Unopened,
+    complete,
+    month_of,
+)
+from upkeep.rules.reviews import ReviewVerdict, in_force, standing
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import reviews, tables
-from upkeep.store.reviews import Item, Kept
+from upkeep.store.reviews import Item, KeptReview
 
 
 def completion(
@@ -33,14 +40,14 @@ def completion(
     return complete(schedule, month, due, _looked(db, looked, now), unopened, now)
 
 
-def _looked(db: Connection, found: list[Kept], now: datetime) -> Iterator[Looked]:
+def _looked(db: Connection, found: list[KeptReview], now: datetime) -> Iterator[Looked]:
     """Yield the reviews with how they stand."""
     signed = reviews.signatures(db, (one.id for one in found))
     for one in found:
         said = [
             each.reason
             for each in in_force(signed[one.id])
-            if each.verdict is Verdict.NOT_APPLICABLE
+            if each.verdict is ReviewVerdict.NOT_APPLICABLE
         ]
         yield Looked(
             procedure=one.procedure,
@@ -83,7 +90,9 @@ def _missed(
         yield row.schedule, row.due_at
 
 
-def _ended(db: Connection, site: str, begins: datetime, ends: datetime) -> Iterator[Ended]:
+def _ended(
+    db: Connection, site: str, begins: datetime, ends: datetime
+) -> Iterator[EndedOccurrence]:
     """Yield what was due in a time, added up where it is read: a procedure may be due every two minutes.
 
     What a debt did belongs to the occurrence of its host; what was missed and caught up on counts as its catch-up.
@@ -105,7 +114,7 @@ def _ended(db: Connection, site: str, begins: datetime, ends: datetime) -> Itera
     for row in db.execute(query):
         is_again = row.kind == occurrence.CATCH_UP
         why = read(row.reasons)
-        yield Ended(
+        yield EndedOccurrence(
             row.schedule, row.state, row.cause, row.times, row.first, row.last, is_again, why
         )
 

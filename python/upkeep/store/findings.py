@@ -33,11 +33,11 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import absence
 from upkeep.rules.findings import Finding as Finding
 from upkeep.rules.findings import (
-    Kind,
+    FindingKind,
+    FindingState,
     Moved,
-    Seen,
+    SeenResult,
     Sighting,
-    State,
     Transition,
     covered_anew,
     next_state,
@@ -47,8 +47,12 @@ from upkeep.rules.waivers import Waiver, together
 from upkeep.store import blind_spots, tables, waivers
 from upkeep.store.engine.statements import Values, batched
 
-OPEN, RESOLVED, RETIRED = State.OPEN.value, State.RESOLVED.value, State.RETIRED.value
-GONE = State.GONE.value
+OPEN, RESOLVED, RETIRED = (
+    FindingState.OPEN.value,
+    FindingState.RESOLVED.value,
+    FindingState.RETIRED.value,
+)
+GONE = FindingState.GONE.value
 NOT_SAID = Sighting()
 NOT_ASKED = "the check is not asked for on this host any more"
 OF_NO_LIST = (FORGED_RESULT, BLIND)
@@ -106,7 +110,10 @@ def move(
         pair = by_key[key]["host"], by_key[key]["check_id"]
         is_first = key in new and pair in looks.first
         for one in transitions:
-            upgraded = pair in looks.upgraded and one.kind in (Kind.OPENED, Kind.REOPENED)
+            upgraded = pair in looks.upgraded and one.kind in (
+                FindingKind.OPENED,
+                FindingKind.REOPENED,
+            )
             same = {"first": is_first, "upgraded": upgraded, "judgement": judgement}
             events.append(_event(ids[key], run_id, one) | same)
     if events:
@@ -122,8 +129,8 @@ def _known(db: Connection, keys: Iterable[str]) -> dict[str, Finding]:
     return known
 
 
-def _seen(row: Values, site: str, how: Sighting, *, again: bool) -> Seen:
-    return Seen(
+def _seen(row: Values, site: str, how: Sighting, *, again: bool) -> SeenResult:
+    return SeenResult(
         fingerprint=row["fingerprint"],
         site=site,
         host=row["host"],

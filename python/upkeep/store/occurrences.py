@@ -31,7 +31,7 @@ from upkeep.model.occurrence import (
     RUNNING,
     SKIPPED,
     Debt,
-    New,
+    NewOccurrence,
     Occurrence,
 )
 from upkeep.model.run_end import Ending, Reason, ending, kept
@@ -152,7 +152,7 @@ def last_settled(db: Connection, site: str, schedule: str, now: datetime) -> str
 
 
 # --- life ------------------------------------------------------------------------------------------------------------
-def make(db: Connection, new: Sequence[New]) -> None:
+def make(db: Connection, new: Sequence[NewOccurrence]) -> None:
     """Make the occurrences that are not there yet."""
     rows = []
     for one in new:

@@ -41,7 +41,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Due:
+class DueMessage:
     """A row that was claimed. lease: proof that it is still ours when it is marked."""
 
     id: int
@@ -143,7 +143,9 @@ def put(
     return new
 
 
-def claim(db: Connection, site: str, now: datetime, lease_seconds: float, count: int) -> list[Due]:
+def claim(
+    db: Connection, site: str, now: datetime, lease_seconds: float, count: int
+) -> list[DueMessage]:
     """Claim what is due, the most severe first; what somebody claimed and did not mark in time is due again."""
     table = tables.outbox
     far = now + FAR
@@ -168,12 +170,12 @@ def claim(db: Connection, site: str, now: datetime, lease_seconds: float, count:
     rows = db.execute(
         update(table).where(table.c.id.in_(numbers)).values(values).returning(table)
     ).all()
-    names = Due.__dataclass_fields__
-    found = [Due(**{name: row._mapping[name] for name in names}) for row in rows]
+    names = DueMessage.__dataclass_fields__
+    found = [DueMessage(**{name: row._mapping[name] for name in names}) for row in rows]
     return sorted(found, key=lambda one: numbers.index(one.id))
 
 
-def release(db: Connection, due: Due) -> None:
+def release(db: Connection, due: DueMessage) -> None:
     """Give back what was claimed and not begun."""
     table = tables.outbox
     mine = (table.c.id == due.id, table.c.lease == due.lease, table.c.state == SENDING)
@@ -181,7 +183,7 @@ def release(db: Connection, due: Due) -> None:
     db.execute(update(table).where(*mine).values(values))
 
 
-def sent(db: Connection, due: Due, now: datetime) -> None:
+def sent(db: Connection, due: DueMessage, now: datetime) -> None:
     """Mark it as sent; its spare channels are not needed. The receiver has it, whoever's lease it is by now."""
     table = tables.outbox
     values = {"state": SENT, "sent_at": now, "leased_until": None, "error": ""}
@@ -201,7 +203,7 @@ def sent(db: Connection, due: Due, now: datetime) -> None:
     upsert(db, tables.channel_health, [health], ["site", "channel"])
 
 
-def failed(db: Connection, due: Due, error: str, now: datetime) -> str:
+def failed(db: Connection, due: DueMessage, error: str, now: datetime) -> str:
     """Mark that a channel did not take it, and let the next one; return the next, empty if all is over."""
     table = tables.outbox
     mine = and_(table.c.id == due.id, table.c.lease == due.lease, table.c.state == SENDING)
@@ -211,7 +213,7 @@ def failed(db: Connection, due: Due, error: str, now: datetime) -> str:
     return _next(db, due, now)
 
 
-def passed_over(db: Connection, due: Due, now: datetime) -> str:
+def passed_over(db: Connection, due: DueMessage, now: datetime) -> str:
     """Let the next channel take it at once, for this one is known to be dead; return the next.
 
     What has no other way stays here, and is tried.
@@ -284,7 +286,7 @@ def of_alert(db: Connection, alert_id: int) -> list[Sent]:
     return [Sent(**{name: row._mapping[name] for name in names}) for row in rows]
 
 
-def _next(db: Connection, due: Due, now: datetime) -> str:
+def _next(db: Connection, due: DueMessage, now: datetime) -> str:
     """Let the next channel wait: at once, or after the last the first again, later; return it, empty if given up."""
     table = tables.outbox
     chain = db.execute(
@@ -310,7 +312,7 @@ def _next(db: Connection, due: Due, now: datetime) -> str:
     return str(following.channel)
 
 
-def _siblings(due: Due) -> Any:
+def _siblings(due: DueMessage) -> Any:
     table = tables.outbox
     return and_(
         table.c.site == due.site,

@@ -25,7 +25,7 @@ MANY_HOSTS = "many hosts"
 """In a host's place, where there are more than can be named; no host of Ansible's has a blank in its name."""
 
 
-class Trouble(NamedTuple):
+class OwnTrouble(NamedTuple):
     """What is said: which rule (judging.check.Told), of what, and the procedure that it is about.
 
     The procedure's owner hears of it.
@@ -36,15 +36,15 @@ class Trouble(NamedTuple):
     procedure: str = ""
 
 
-def of(check: str, procedure: str, host: str = "") -> Trouble:
+def of(check: str, procedure: str, host: str = "") -> OwnTrouble:
     """Return the trouble with a procedure, or with a procedure on one host."""
-    return Trouble(check, findings.on_host(procedure, host) if host else procedure, procedure)
+    return OwnTrouble(check, findings.on_host(procedure, host) if host else procedure, procedure)
 
 
 def tell(
     db: Connection,
     site: str,
-    trouble: Trouble,
+    trouble: OwnTrouble,
     now: datetime,
     severity: Severity | None = None,
     message: str = "",
@@ -161,10 +161,10 @@ def tell_unread(
     for source in sources:
         message = f"run {run_id} went on without its hosts: Ansible cannot read {source}"
         remedy = f"ansible-inventory -i {shlex.quote(source)} --list"
-        tell(db, site, Trouble("inventory_source", source), now, Severity.HIGH, message, remedy)
+        tell(db, site, OwnTrouble("inventory_source", source), now, Severity.HIGH, message, remedy)
     unread = {name(one) for one in sources}
     for subject in findings.own_subjects(db, site, "inventory_source") - unread:
-        tell(db, site, Trouble("inventory_source", subject), now)
+        tell(db, site, OwnTrouble("inventory_source", subject), now)
 
 
 def tell_absent(

@@ -185,7 +185,7 @@ def newest_result(db: Connection, fingerprint: str) -> tuple[int, Result] | None
 
 
 @dataclass(frozen=True)
-class Event:
+class FindingEvent:
     """What happened to a finding in a run."""
 
     at: datetime
@@ -195,7 +195,7 @@ class Event:
     run_id: int
 
 
-def events(db: Connection, finding_id: int, count: int) -> list[Event]:
+def events(db: Connection, finding_id: int, count: int) -> list[FindingEvent]:
     """Return what happened to a finding, newest first."""
     table = tables.finding_event
     rows = db.execute(
@@ -205,13 +205,13 @@ def events(db: Connection, finding_id: int, count: int) -> list[Event]:
         .limit(count)
     )
     return [
-        Event(row.at, row.kind, Severity(row.severity) if row.severity else None, row.message, row.run_id)
+        FindingEvent(row.at, row.kind, Severity(row.severity) if row.severity else None, row.message, row.run_id)
         for row in rows
     ]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Stand:
+class HostsStand:
     """How all hosts stand now.
 
     failed: open findings by severity; waived: how many of them are. blind: how many checks see nothing on a host that
@@ -228,7 +228,7 @@ class Stand:
     own: int = 0
 
 
-def stand(db: Connection, site: str) -> Stand:
+def stand(db: Connection, site: str) -> HostsStand:
     """Return how all hosts stand now."""
     table, latest, spot = tables.finding, tables.latest_result, tables.blind_spot
     is_open = (table.c.status == OPEN, *_of(table, site))
@@ -244,7 +244,7 @@ def stand(db: Connection, site: str) -> Stand:
     judged = hosts.where(latest.c.unknown != Unknown.NOTHING_TO_JUDGE.value)
     own = select(table.c.id).where(*is_open, bad, table.c.host == HOST)
     waived = select(table.c.id).where(*is_open, table.c.waiver_id.is_not(None))
-    return Stand(
+    return HostsStand(
         hosts=_count(db, hosts),
         hosts_in_need=_count(db, in_need),
         failed={Severity(severity): number for severity, number in rows},

@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptRecord:
     """A record as it is kept. kind, about: where queries find it; verifying compares them with the record."""
 
     kind: str
@@ -59,7 +59,7 @@ def get(db: Connection, number: int) -> Signed | None:
     return _of_row(row).signed if row else None
 
 
-def chain(db: Connection) -> Iterator[Kept]:
+def chain(db: Connection) -> Iterator[KeptRecord]:
     """Yield the whole chain in its order."""
     table = tables.signature
     query = select(table).order_by(table.c.number).execution_options(yield_per=ROWS_AT_ONCE)
@@ -75,5 +75,5 @@ def of(db: Connection, kind: str, about: str = "") -> list[dict[str, Any]]:
     return [json.loads(text) for text in db.execute(query).scalars()]
 
 
-def _of_row(row: Row[Any]) -> Kept:
-    return Kept(row.kind, row.about, Signed(row.number, row.text, row.signature, row.key))
+def _of_row(row: Row[Any]) -> KeptRecord:
+    return KeptRecord(row.kind, row.about, Signed(row.number, row.text, row.signature, row.key))

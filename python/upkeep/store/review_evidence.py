@@ -17,13 +17,13 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import lacking
 from upkeep.rules.lacking import Lacking
-from upkeep.rules.reviews import Signature, Standing, standing
+from upkeep.rules.reviews import ReviewStanding, Signature, standing
 from upkeep.rules.signatures import canonical
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import files, findings, review_measures, tables, waivers
 from upkeep.store import reviews as stored
 from upkeep.store.engine.statements import insert_new, lock_evidence
-from upkeep.store.reviews import Kept, New
+from upkeep.store.reviews import KeptReview, NewReview
 
 ROWS = 100
 RAW_AT_ONCE = 20
@@ -36,11 +36,11 @@ FIRST_PERIOD = timedelta(days=31)
 class Shown:
     """A review with its signatures, what was collected, the reviews that follow from it, and what opened since."""
 
-    review: Kept
-    standing: Standing
+    review: KeptReview
+    standing: ReviewStanding
     signatures: tuple[Signature, ...]
     evidence: Mapping[str, Any]
-    follow_ups: tuple[Kept, ...]
+    follow_ups: tuple[KeptReview, ...]
     opened_since: Mapping[str, Any]
 
     @property
@@ -54,7 +54,7 @@ class Shown:
         return lacking.collected_at(self.evidence)
 
 
-def look(db: Connection, review: Kept, now: datetime) -> Shown:
+def look(db: Connection, review: KeptReview, now: datetime) -> Shown:
     """Return all that is shown of a review."""
     signed = stored.signatures_of(db, review.id)
     stands, evidence = standing(review.asked, signed, now), shown(db, review)
@@ -68,7 +68,9 @@ def look(db: Connection, review: Kept, now: datetime) -> Shown:
     )
 
 
-def collect(db: Connection, review: New, schedule: Schedule, until: datetime) -> dict[str, Any]:
+def collect(
+    db: Connection, review: NewReview, schedule: Schedule, until: datetime
+) -> dict[str, Any]:
     """Return what there is for a review at a time. schedule: says how often its measures are due to be seen."""
     wants = review.definition
     since = review.since or until - FIRST_PERIOD
@@ -101,7 +103,7 @@ def collect(db: Connection, review: New, schedule: Schedule, until: datetime) ->
     }
 
 
-def shown(db: Connection, review: New) -> dict[str, Any]:
+def shown(db: Connection, review: NewReview) -> dict[str, Any]:
     """Return what a review shows, as it was kept; empty if that is nothing."""
     content = files.content_of(db, review.evidence_sha256)
     document: dict[str, Any] = json.loads(content) if content else {}
@@ -168,7 +170,9 @@ def _run(db: Connection, run_id: int | None) -> dict[str, Any] | None:
     }
 
 
-def _occurrences(db: Connection, review: New, since: datetime, until: datetime) -> dict[str, Any]:
+def _occurrences(
+    db: Connection, review: NewReview, since: datetime, until: datetime
+) -> dict[str, Any]:
     """Return what became of the procedure since the last review."""
     table = tables.occurrence
     where = (
@@ -195,7 +199,7 @@ def _occurrences(db: Connection, review: New, since: datetime, until: datetime) 
 
 
 def _counted(
-    db: Connection, review: New, checks: Collection[str], since: datetime, until: datetime
+    db: Connection, review: NewReview, checks: Collection[str], since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
     """Return for each check how its subjects stand now, and its results in the procedure's own runs since then.
 
@@ -328,7 +332,7 @@ def _open_findings(
     )
 
 
-def opened_since(db: Connection, review: New, evidence: Mapping[str, Any]) -> dict[str, Any]:
+def opened_since(db: Connection, review: NewReview, evidence: Mapping[str, Any]) -> dict[str, Any]:
     """Return the open findings of a review's checks that its evidence does not show, or that are worse by now.
 
     What an answer of before brought afterwards counts too: it was not shown.

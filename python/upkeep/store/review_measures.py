@@ -17,7 +17,7 @@ from sqlalchemy import Connection, case, exists, false, func, or_, select
 from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Status, Unknown
-from upkeep.rules.targets import Look, Rhythm, Slot, Target, judge, slots_of, target_of
+from upkeep.rules.targets import Aim, Rhythm, SeriesLook, Slot, judge, slots_of, target_of
 from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import tables
@@ -157,7 +157,7 @@ def _never_seen(db: Connection, site: str, check: str, known: set[str]) -> list[
 
 
 def _most_telling(
-    db: Connection, found: list[_Series], measure: str, target: Target, period: Period
+    db: Connection, found: list[_Series], measure: str, target: Aim, period: Period
 ) -> list[_Series]:
     """Return as many series as are shown, in their order: those that have been outside most, and then seen least.
 
@@ -231,10 +231,10 @@ def _unknown(db: Connection, site: str, one: _Series, period: Period) -> dict[da
 
 def _looks(
     values: Sequence[tuple[datetime, float]], unknown: Mapping[datetime, bool]
-) -> Iterator[Look]:
+) -> Iterator[SeriesLook]:
     """Yield what each look has seen. The number of one that could not be judged is not what was seen."""
-    seen = (Look(at, value) for at, value in values if at not in unknown)
-    idle = (Look(at, None) for at, nothing in sorted(unknown.items()) if nothing)
+    seen = (SeriesLook(at, value) for at, value in values if at not in unknown)
+    idle = (SeriesLook(at, None) for at, nothing in sorted(unknown.items()) if nothing)
     yield from merge(seen, idle, key=lambda one: one.at)
 
 

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, select
 from upkeep.rules.review_chain import LISTED, TERMS, VERSION, What, differences
 from upkeep.rules.signatures import canonical
 from upkeep.store import files, records, reviews, tables
-from upkeep.store.reviews import Kept, New
+from upkeep.store.reviews import KeptReview, NewReview
 
 
-def open_one(db: Connection, key: Ed25519PrivateKey, new: New, now: datetime) -> int | None:
+def open_one(db: Connection, key: Ed25519PrivateKey, new: NewReview, now: datetime) -> int | None:
     """Open a review and record it; return its number, or None if somebody else has opened it."""
     list_older(db, key, now)
     number = reviews.open_one(db, new)
@@ -33,7 +33,7 @@ def record(
     db: Connection,
     key: Ed25519PrivateKey,
     what: What,
-    review: Kept | None,
+    review: KeptReview | None,
     now: datetime,
     **more: str,
 ) -> None:
@@ -74,7 +74,7 @@ def begun(db: Connection) -> bool:
     return db.execute(query).first() is not None
 
 
-def moved(db: Connection, review: Kept) -> str:
+def moved(db: Connection, review: KeptReview) -> str:
     """Say in what a review is not kept as it was recorded last; empty if it is, or nothing was recorded."""
     last = _last_terms(db, review.id)
     return next(differences(review.terms, last), "") if last else ""

@@ -29,7 +29,7 @@ Item = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class New:
+class NewReview:
     """A review to be opened.
 
     due_of: when its procedure was due. definition: what the schedule asks for. parent: the signature that asked for
@@ -62,7 +62,7 @@ class New:
 
 
 @dataclass(frozen=True)
-class Kept(New):
+class KeptReview(NewReview):
     """A review as it is kept. closed_at: since when nobody needs to sign any more."""
 
     id: int = 0
@@ -153,7 +153,7 @@ def occurrences_after(
     return sorted(found, key=lambda one: (one.due_at, one.id))
 
 
-def open_one(db: Connection, new: New) -> int | None:
+def open_one(db: Connection, new: NewReview) -> int | None:
     """Open a review; return its number, or None if somebody else has."""
     values = asdict(new) | {"site": name(new.site), "owner": shown(new.owner, 100)}
     values |= {"title": shown(new.title), "gap": shown(new.gap)}
@@ -183,7 +183,7 @@ def set_closed(db: Connection, review_id: int, closed_at: datetime | None) -> No
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-def get(db: Connection, site: str, review_id: int, *, lock: bool = False) -> Kept | None:
+def get(db: Connection, site: str, review_id: int, *, lock: bool = False) -> KeptReview | None:
     """Return the site's review, or None; lock: nobody else signs it or moves it until the transaction ends."""
     if review_id >= 2**31:
         return None
@@ -193,7 +193,7 @@ def get(db: Connection, site: str, review_id: int, *, lock: bool = False) -> Kep
     return of_row(row) if row else None
 
 
-def open_ones(db: Connection, site: str, due_before: datetime | None = None) -> list[Kept]:
+def open_ones(db: Connection, site: str, due_before: datetime | None = None) -> list[KeptReview]:
     """Return what must be signed still, the soonest due first; due_before: only what is due by then."""
     table = tables.review
     query = select(table).where(table.c.site == name(site), table.c.closed_at.is_(None))
@@ -204,7 +204,7 @@ def open_ones(db: Connection, site: str, due_before: datetime | None = None) -> 
 
 def between(
     db: Connection, site: str, begins: datetime, ends: datetime, count: int | None = None
-) -> list[Kept]:
+) -> list[KeptReview]:
     """Return the reviews whose procedure was due in a time, or that are follow-ups due in it; oldest first."""
     table = tables.review
     due = and_(table.c.parent.is_(None), table.c.due_of >= begins, table.c.due_of < ends)
@@ -214,7 +214,7 @@ def between(
     return [of_row(row) for row in rows]
 
 
-def everything(db: Connection) -> tuple[list[Kept], list[int]]:
+def everything(db: Connection) -> tuple[list[KeptReview], list[int]]:
     """Return every review of all sites, and the numbers of those whose rows cannot be read."""
     query = select(tables.review).order_by(tables.review.c.id)
     with suppress(*UNREADABLE, StoreError):
@@ -228,7 +228,7 @@ def everything(db: Connection) -> tuple[list[Kept], list[int]]:
     return found, unreadable
 
 
-def newest(db: Connection, site: str, count: int) -> list[Kept]:
+def newest(db: Connection, site: str, count: int) -> list[KeptReview]:
     """Return the reviews that were opened last, newest first."""
     table = tables.review
     query = select(table).where(table.c.site == name(site))
@@ -236,7 +236,7 @@ def newest(db: Connection, site: str, count: int) -> list[Kept]:
     return [of_row(row) for row in rows]
 
 
-def previous(db: Connection, site: str, item: Item, before: datetime) -> Kept | None:
+def previous(db: Connection, site: str, item: Item, before: datetime) -> KeptReview | None:
     """Return the review of the same item before a time, or None."""
     table = tables.review
     where = (table.c.site == name(site), table.c.procedure == item[0], table.c.item == item[1])
@@ -263,14 +263,14 @@ def signatures_of(db: Connection, review_id: int) -> list[Signature]:
     return [signature_of(one) for one in records.of(db, KIND, str(review_id))]
 
 
-def follow_ups_of(db: Connection, numbers: Sequence[int]) -> list[Kept]:
+def follow_ups_of(db: Connection, numbers: Sequence[int]) -> list[KeptReview]:
     """Return the follow-ups that signatures asked for."""
     table = tables.review
     rows = db.execute(select(table).where(table.c.parent.in_(numbers)).order_by(table.c.id))
     return [of_row(row) for row in rows]
 
 
-def of_row(row: Row[Any]) -> Kept:
+def of_row(row: Row[Any]) -> KeptReview:
     """Return the review of a row of the table; raise StoreError if it is none that this program has written."""
     values = dict(row._mapping)
     try:
@@ -280,4 +280,4 @@ def of_row(row: Row[Any]) -> Kept:
     if not isinstance(parties, list) or not isinstance(definition, dict):
         message = f"review {row.id} cannot be read: its row is not as this program writes it"
         raise StoreError(message, remedy="upkeep review verify  # with -i SITE")
-    return Kept(**values | {"parties": tuple(parties), "definition": definition})
+    return KeptReview(**values | {"parties": tuple(parties), "definition": definition})

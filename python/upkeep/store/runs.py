@@ -207,7 +207,7 @@ NOTHING = Unknown.NOTHING_TO_JUDGE.value
 
 
 @dataclass(frozen=True)
-class Counted:
+class RunCounts:
     """What a run found.
 
     hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well; hosts_unjudged: seen, and with
@@ -226,7 +226,7 @@ class Counted:
     hosts_unjudged: int = 0
 
 
-def count(db: Connection, run_id: int) -> Counted:
+def count(db: Connection, run_id: int) -> RunCounts:
     """Return what a run found: as it was counted at its end or, while it runs, by the database."""
     host, result = tables.run_host, tables.result
     kept = db.execute(select(tables.run.c.counted).where(tables.run.c.id == run_id)).scalar()
@@ -269,7 +269,7 @@ def count(db: Connection, run_id: int) -> Counted:
             host.c.host.not_in(judged),
         )
     )
-    return Counted(
+    return RunCounts(
         hosts={Outcome(outcome): number for outcome, number in outcomes},
         hosts_in_need=db.execute(in_need).scalar_one(),
         passed=by_status.get("pass", 0),
@@ -303,17 +303,17 @@ def _waived(db: Connection, run_id: int) -> int:
     )
 
 
-def _to_json(counted: Counted) -> dict[str, Any]:
+def _to_json(counted: RunCounts) -> dict[str, Any]:
     values = asdict(counted)
     values["hosts"] = {outcome.value: number for outcome, number in counted.hosts.items()}
     values["failed"] = {severity.value: number for severity, number in counted.failed.items()}
     return values
 
 
-def _from_json(values: dict[str, Any]) -> Counted:
+def _from_json(values: dict[str, Any]) -> RunCounts:
     hosts = {Outcome(outcome): number for outcome, number in values.pop("hosts").items()}
     failed = {Severity(severity): number for severity, number in values.pop("failed").items()}
-    return Counted(hosts=hosts, failed=failed, **values)
+    return RunCounts(hosts=hosts, failed=failed, **values)
 
 
 def version() -> str:

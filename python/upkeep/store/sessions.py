@@ -44,7 +44,7 @@ UNWRITTEN = "unwritten "
 
 
 @dataclass(frozen=True)
-class Standing:
+class SignInStanding:
     """What is known of an address.
 
     known: whether a user has signed in from there. failures: lately. wait: seconds until it may try again.
@@ -57,7 +57,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Session:
+class PageSession:
     """Somebody is signed in. token: what the browser sends."""
 
     token: str
@@ -81,7 +81,7 @@ def begin(db: Connection, user: User, now: datetime, address: str) -> str:
     return token
 
 
-def find(db: Connection, token: str, now: datetime) -> Session | None:
+def find(db: Connection, token: str, now: datetime) -> PageSession | None:
     """Return the session of the token; None if there is none, it is over, or its user is turned off."""
     table, user = tables.session, tables.app_user
     found = db.execute(
@@ -89,7 +89,7 @@ def find(db: Connection, token: str, now: datetime) -> Session | None:
         .join(user, user.c.id == table.c.user_id)
         .where(table.c.id_hash == _hash(token), user.c.disabled_at.is_(None), ~_is_over(now))
     ).first()
-    return Session(token, of_row(found), found.begun_at, found.seen_at) if found else None
+    return PageSession(token, of_row(found), found.begun_at, found.seen_at) if found else None
 
 
 def touch(db: Connection, token: str, now: datetime) -> None:
@@ -113,7 +113,7 @@ def network_of(address: str) -> str:
     return str(at) if at.version == 4 else str(ipaddress.ip_network((at, 64), strict=False))
 
 
-def standing(db: Connection, address: str, now: datetime) -> Standing:
+def standing(db: Connection, address: str, now: datetime) -> SignInStanding:
     """Return what is known of an address; nothing is counted."""
     known, user, table = tables.known_address, tables.app_user, tables.sign_in_attempt
     network = network_of(address)
@@ -122,9 +122,9 @@ def standing(db: Connection, address: str, now: datetime) -> Standing:
     is_known = db.execute(select(exists().where(*lately, *of_user))).scalar_one()
     row = db.execute(select(table).where(table.c.key == f"address {network}")).first()
     if row is None or row.last_at < now - FORGOTTEN_AFTER:
-        return Standing(network, is_known)
+        return SignInStanding(network, is_known)
     wait = (row.next_at - max(now, row.last_at)).total_seconds()
-    return Standing(network, is_known, row.failures, max(0.0, wait))
+    return SignInStanding(network, is_known, row.failures, max(0.0, wait))
 
 
 def try_password(db: Connection, account: str, address: str, now: datetime) -> float:

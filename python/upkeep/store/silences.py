@@ -19,7 +19,7 @@ LONGEST_OVERRIDE = timedelta(days=31)
 
 
 @dataclass(frozen=True)
-class Override:
+class KeptOverride:
     """Who is on call instead of who the rota says."""
 
     id: int
@@ -165,7 +165,7 @@ def end_override(db: Connection, override_id: int, by: str, at: datetime) -> Non
         raise UsageError(f"there is no override {override_id} that still lasts")
 
 
-def overrides(db: Connection, site: str, since: datetime) -> list[Override]:
+def overrides(db: Connection, site: str, since: datetime) -> list[KeptOverride]:
     """Return the overrides that end after that time, the newest first: of two at once the newer holds."""
     table = tables.rota_override
     rows = db.execute(
@@ -174,6 +174,8 @@ def overrides(db: Connection, site: str, since: datetime) -> list[Override]:
         .order_by(table.c.id.desc())
     )
     return [
-        Override(row.id, row.site, row.team, row.person, row.begins_at, row.ends_at, row.made_by)
+        KeptOverride(
+            row.id, row.site, row.team, row.person, row.begins_at, row.ends_at, row.made_by
+        )
         for row in rows
     ]

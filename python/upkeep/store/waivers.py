@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from upkeep.model.stored_text import name, shown
 from upkeep.model.verdicts import Severity
-from upkeep.rules.waivers import MOST_REASON, Scope, Waiver
+from upkeep.rules.waivers import MOST_REASON, Waiver, WaiverScope
 from upkeep.rules.width import Watched
 from upkeep.store import tables
 from upkeep.store.engine.statements import batched
@@ -24,7 +24,7 @@ USED_EACH = timedelta(hours=1)
 def request(
     db: Connection,
     site: str,
-    scope: Scope,
+    scope: WaiverScope,
     reason: str,
     ends_at: datetime,
     *,
@@ -154,5 +154,5 @@ def used(db: Connection, numbers: Iterable[int], at: datetime) -> None:
 def _of_row(row: Row[Any]) -> Waiver:
     values = dict(row._mapping)
     parts = {key: values.pop(key) for key in ("check_id", "host_pattern", "subject_glob")}
-    scope = Scope(**parts, severity=Severity(values.pop("severity")))
+    scope = WaiverScope(**parts, severity=Severity(values.pop("severity")))
     return Waiver(scope=scope, **values)

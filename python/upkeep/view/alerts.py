@@ -15,20 +15,20 @@ from upkeep.rules.width import Width
 from upkeep.services.alerts.messages import headline, title_of
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
-from upkeep.store.silences import Override
+from upkeep.store.silences import KeptOverride
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import Row, print_rows
+from upkeep.view.troubles import TroubleRow, print_rows
 
 
 @dataclass(frozen=True)
-class OnCall:
+class OnCallShown:
     """Who of a team is called, the first first, and who has taken its calls, or will."""
 
     team: str
     title: str
     people: tuple[str, ...]
-    overrides: tuple[Override, ...]
+    overrides: tuple[KeptOverride, ...]
 
 
 def kind_of(severity: int) -> str:
@@ -117,7 +117,7 @@ def print_alert(
         print_rows(
             screen,
             [
-                Row(
+                TroubleRow(
                     kind_of(one.severity),
                     f"severity {one.severity}",
                     one.host,
@@ -197,7 +197,9 @@ def print_silences(
     screen.flush()
 
 
-def print_on_call(screen: Screen, rows: Sequence[OnCall], zone: ZoneInfo, when: datetime) -> None:
+def print_on_call(
+    screen: Screen, rows: Sequence[OnCallShown], zone: ZoneInfo, when: datetime
+) -> None:
     """Print who is called for each team."""
     if not rows:
         print_empty(

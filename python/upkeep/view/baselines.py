@@ -15,7 +15,7 @@ from upkeep.view.screen import STYLES, Piece, Screen
 
 
 @dataclass(frozen=True)
-class Row:
+class BaselineRow:
     """An accepted baseline, the series' newest value, and what its values propose."""
 
     baseline: Baseline
@@ -23,7 +23,7 @@ class Row:
     proposal: Proposal
 
 
-def print_baselines(screen: Screen, rows: Sequence[Row], zone: ZoneInfo, site: str) -> None:
+def print_baselines(screen: Screen, rows: Sequence[BaselineRow], zone: ZoneInfo, site: str) -> None:
     """Print baselines, one a line."""
     if not rows:
         named = ("CHECK", "HOST", "SUBJECT", "MEASURE")

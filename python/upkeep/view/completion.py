@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands
-from upkeep.rules.completion import COUNTS, Completion, Remark, Row
+from upkeep.rules.completion import COUNTS, Completion, CompletionRemark, CompletionRow
 from upkeep.view.csv import cell
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
@@ -74,7 +74,9 @@ def write_csv(found: Completion, stream: TextIO) -> None:
         writer.writerow([*texts, *(getattr(row, name) for name in COUNTS), rate])
 
 
-def _print_remarks(screen: Screen, title: str, remarks: Sequence[Remark], zone: ZoneInfo) -> None:
+def _print_remarks(
+    screen: Screen, title: str, remarks: Sequence[CompletionRemark], zone: ZoneInfo
+) -> None:
     if not remarks:
         return
     screen.line()
@@ -86,7 +88,7 @@ def _print_remarks(screen: Screen, title: str, remarks: Sequence[Remark], zone: 
         screen.line(screen.text(f"{one.procedure}, {one.what}, {day}: {one.why}", 1_000))
 
 
-def _any(rows: Sequence[Row], name: str) -> bool:
+def _any(rows: Sequence[CompletionRow], name: str) -> bool:
     return any(getattr(row, name) for row in rows)
 
 

@@ -20,11 +20,11 @@ from upkeep.view.model import HostInRun, RunSummary
 if TYPE_CHECKING:
     from upkeep.rules.alerts.model import Alert, Member
     from upkeep.rules.completion import Completion
-    from upkeep.rules.reviews import Standing
+    from upkeep.rules.reviews import ReviewStanding
     from upkeep.rules.waivers import Waiver
     from upkeep.store.findings import Finding
     from upkeep.store.review_evidence import Shown
-    from upkeep.store.reviews import Kept
+    from upkeep.store.reviews import KeptReview
 
 VERSION = 1
 
@@ -121,7 +121,7 @@ def alert_document(alert: Alert, members: Sequence[Member]) -> dict[str, Any]:
     return made
 
 
-def review_document(one: Kept, standing: Standing) -> dict[str, Any]:
+def review_document(one: KeptReview, standing: ReviewStanding) -> dict[str, Any]:
     """Return a review as JSON types, with how it stands."""
     values = dataclasses.asdict(one)
     for own in ("site", "definition"):

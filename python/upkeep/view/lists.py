@@ -31,10 +31,10 @@ from upkeep.model.text import (
     wrap,
 )
 from upkeep.model.verdicts import Result, Severity, Status
-from upkeep.view.model import Counts, Finding, HostInRun, Procedure, RunSummary
+from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunSummary
 from upkeep.view.result import print_stand
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import Row, Troubles, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, print_rows
 
 CONTROLLER = "controller"
 GAP = "  "
@@ -116,7 +116,7 @@ def print_run(
     screen.line(run_line(screen, summary, now))
     if worst:
         screen.line()
-        print_rows(screen, [Row.of(trouble) for trouble in worst])
+        print_rows(screen, [TroubleRow.of(trouble) for trouble in worst])
     passes = sorted(
         (result for result in results if result.status is Status.PASS),
         key=lambda result: (result.host, result.check, result.subject),
@@ -126,7 +126,9 @@ def print_run(
         print_rows(
             screen,
             [
-                Row("pass", "pass", result.host, result.check, result.subject, result.message)
+                TroubleRow(
+                    "pass", "pass", result.host, result.check, result.subject, result.message
+                )
                 for result in passes
             ],
         )
@@ -210,7 +212,7 @@ def counts_words(counts: Counts) -> str:
 
 
 def print_findings(
-    screen: Screen, findings: Sequence[Finding], now: datetime, *, last: str, site: str = ""
+    screen: Screen, findings: Sequence[FindingShown], now: datetime, *, last: str, site: str = ""
 ) -> None:
     """Print findings, worst and then oldest first; resolved ones last. last: the newest run's procedure, if any."""
     still = [finding for finding in findings if finding.resolved_at is None]
@@ -238,7 +240,7 @@ def print_findings(
     screen.flush()
 
 
-def _finding_row(finding: Finding, now: datetime) -> Row:
+def _finding_row(finding: FindingShown, now: datetime) -> TroubleRow:
     story = [f"in {counted(finding.count, 'run')}"]
     if finding.reopened:
         story.append(
@@ -261,7 +263,9 @@ def _finding_row(finding: Finding, now: datetime) -> Row:
         words, remedy = status_words(finding.status, finding.severity), finding.remedy
         if finding.waiver:
             words += ", waived"
-    return Row(kind, words, finding.host, finding.check, finding.subject, ", ".join(story), remedy)
+    return TroubleRow(
+        kind, words, finding.host, finding.check, finding.subject, ", ".join(story), remedy
+    )
 
 
 def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
@@ -374,7 +378,7 @@ def _limits(params: Any) -> list[tuple[str, str, str]]:
     ]
 
 
-def print_procedures(screen: Screen, procedures: Sequence[Procedure], now: datetime) -> None:
+def print_procedures(screen: Screen, procedures: Sequence[ProcedureShown], now: datetime) -> None:
     """Print a site's procedures; when each is due next, if it is scheduled."""
     if not procedures:
         print_empty(screen, "The site has no procedure", "write one into its schedule.yml")
@@ -457,9 +461,9 @@ def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = F
     screen.flush()
 
 
-def _doctor_row(line: DoctorLine) -> Row:
+def _doctor_row(line: DoctorLine) -> TroubleRow:
     kind = "pass" if line.status == "ok" else line.status
-    return Row(kind, line.status, line.host, line.topic, "", line.text, line.remedy)
+    return TroubleRow(kind, line.status, line.host, line.topic, "", line.text, line.remedy)
 
 
 def print_error(screen: Screen, error: BaseException) -> None:

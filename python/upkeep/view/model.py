@@ -28,7 +28,7 @@ class Counts:
     @classmethod
     def of(cls, results: Iterable[Result]) -> Counts:
         """Count results."""
-        tally = Tally()
+        tally = RunTally()
         tally.add_results(results)
         return tally.counts()
 
@@ -118,7 +118,7 @@ class HostInRun:
 
 
 @dataclass(frozen=True)
-class Finding:
+class FindingShown:
     """What is wrong with one subject over time.
 
     count: in how many runs it was seen to fail.
@@ -147,7 +147,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Procedure:
+class ProcedureShown:
     """One procedure of a site. next_at: None if it is not scheduled."""
 
     id: str
@@ -226,7 +226,7 @@ def unjudged(host: HostInRun, results: Sequence[Result]) -> bool:
     )
 
 
-class Tally:
+class RunTally:
     """Counts hosts and results as they come; its size does not grow with them."""
 
     def __init__(self) -> None:

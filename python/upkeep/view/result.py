@@ -12,7 +12,7 @@ from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
-from upkeep.view.troubles import Row, Troubles, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
@@ -191,8 +191,8 @@ def _alike(worst: Sequence[Trouble]) -> list[list[Trouble]]:
     return sorted(groups, key=lambda group: group[0].order)
 
 
-def _row(group: Sequence[Trouble], site: str) -> Row:
-    row = Row.of(group[0])
+def _row(group: Sequence[Trouble], site: str) -> TroubleRow:
+    row = TroubleRow.of(group[0])
     if len(group) == 1:
         return row
     remedy = row.remedy if row.check else f"{command('doctor', site=site)}  # see why"

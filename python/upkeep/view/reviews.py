@@ -21,21 +21,21 @@ from upkeep.model.text import (
 )
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import targets
-from upkeep.rules.reviews import UNSEEN, Standing, State, Verdict
+from upkeep.rules.reviews import UNSEEN, ReviewStanding, ReviewState, ReviewVerdict
 from upkeep.store.review_evidence import Shown
-from upkeep.store.reviews import Kept
+from upkeep.store.reviews import KeptReview
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import Row, print_rows
+from upkeep.view.troubles import TroubleRow, print_rows
 
 KINDS = {
-    State.OPEN: "",
-    State.REMINDED: "warn",
-    State.OVERDUE: "fail",
-    State.AWAITING_SECOND: "warn",
-    State.SIGNED: "pass",
-    State.NOT_APPLICABLE: "pass",
-    State.CORRECTED: "pass",
+    ReviewState.OPEN: "",
+    ReviewState.REMINDED: "warn",
+    ReviewState.OVERDUE: "fail",
+    ReviewState.AWAITING_SECOND: "warn",
+    ReviewState.SIGNED: "pass",
+    ReviewState.NOT_APPLICABLE: "pass",
+    ReviewState.CORRECTED: "pass",
 }
 STATUSES = ("pass", "fail", "unknown")
 EVENTS = 10
@@ -43,17 +43,17 @@ NUMBERS = ("mean", "least", "most", "first", "last")
 TARGETS = {"met": "", "missed": STYLES["fail"], "unknown": STYLES["unknown"], "": ""}
 
 
-def kind_of(standing: Standing) -> str:
+def kind_of(standing: ReviewStanding) -> str:
     """Return which sign and colour a review has; empty for one that only waits."""
-    if standing.overdue or standing.verdict is Verdict.FAIL:
+    if standing.overdue or standing.verdict is ReviewVerdict.FAIL:
         return "fail"
     return KINDS[standing.state]
 
 
-def words_of(standing: Standing) -> str:
+def words_of(standing: ReviewStanding) -> str:
     """Return in a few words how a review stands."""
     words = standing.state.value
-    if standing.overdue and standing.state is not State.OVERDUE:
+    if standing.overdue and standing.state is not ReviewState.OVERDUE:
         words = f"overdue, {words}"
     if standing.verdict and standing.verdict.value != words:
         words += f": {standing.verdict.value}"
@@ -79,7 +79,7 @@ def without(found: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]
 
 def print_reviews(
     screen: Screen,
-    rows: Sequence[tuple[Kept, Standing]],
+    rows: Sequence[tuple[KeptReview, ReviewStanding]],
     titles: Mapping[str, str],
     zone: ZoneInfo,
     now: datetime,
@@ -303,7 +303,9 @@ def _print_rows(screen: Screen, found: Mapping[str, Any]) -> None:
     for one in found["rows"]:
         status, severity = status_of(one)
         words, kind = status_words(status, severity), status_kind(status, severity)
-        rows.append(Row(kind, words, one["host"], one["check"], one["subject"], one["message"]))
+        rows.append(
+            TroubleRow(kind, words, one["host"], one["check"], one["subject"], one["message"])
+        )
     print_rows(screen, rows)
     _print_left(screen, found["left_out"])
 
@@ -370,7 +372,7 @@ def _print_signatures(screen: Screen, shown: Shown, zone: ZoneInfo) -> None:
         party = f" for {one.party}" if one.party else ""
         firm = f" on behalf of {one.on_behalf_of}" if one.on_behalf_of else ""
         says = f"Signature {one.number}: {one.user}{party}{firm} says {one.verdict.value}"
-        fails = one.verdict is Verdict.FAIL
+        fails = one.verdict is ReviewVerdict.FAIL
         screen.line((screen.text(says, 400), STYLES["fail"] if fails else "bold"))
         screen.line(screen.text(f"{exact(one.at, zone)}, {one.authenticated}", 400))
         if one.number in corrected:

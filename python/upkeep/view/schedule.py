@@ -15,7 +15,7 @@ from upkeep.schedule.simulate import Simulation, Week
 from upkeep.services.schedule_lint import Remark
 from upkeep.view.lists import GAP, Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import Row, print_rows
+from upkeep.view.troubles import TroubleRow, print_rows
 
 WEEKS_SHOWN = 5
 COLLISIONS_SHOWN = 15
@@ -206,7 +206,9 @@ def print_remarks(screen: Screen, remarks: Sequence[Remark], procedures: int) ->
     screen.line()
     kinds = {"error": "fail", "warn": "warn"}
     rows = [
-        Row(kinds[one.level], one.level, one.about, one.kind, one.place, one.text, one.remedy)
+        TroubleRow(
+            kinds[one.level], one.level, one.about, one.kind, one.place, one.text, one.remedy
+        )
         for one in sorted(remarks, key=lambda one: one.level)  # errors first
     ]
     print_rows(screen, rows)

@@ -8,7 +8,7 @@ from typing import Any
 from upkeep.model.verdicts import Status
 from upkeep.rules.waivers import Waiver
 from upkeep.store import findings, runs
-from upkeep.view.model import Counts, Finding, HostInRun, RunSummary
+from upkeep.view.model import Counts, FindingShown, HostInRun, RunSummary
 
 
 def of_run(db: Any, run: runs.Run) -> RunSummary:
@@ -49,9 +49,9 @@ def hosts_of(db: Any, run_id: int) -> Iterator[HostInRun]:
         )
 
 
-def finding_of(one: findings.Finding, waiver: Waiver | None = None) -> Finding:
+def finding_of(one: findings.Finding, waiver: Waiver | None = None) -> FindingShown:
     """Return what is shown of a finding. waiver: what covers it now."""
-    return Finding(
+    return FindingShown(
         id=one.id,
         host=one.host,
         check=one.check_id,

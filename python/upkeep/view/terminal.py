@@ -16,7 +16,7 @@ from rich.text import Text
 from upkeep.model.answer import Observed, Outcome
 from upkeep.model.text import counted, duration, pad
 from upkeep.model.verdicts import Result
-from upkeep.view.model import HostInRun, RunSummary, Tally
+from upkeep.view.model import HostInRun, RunSummary, RunTally
 from upkeep.view.result import print_result
 from upkeep.view.screen import Screen
 from upkeep.view.troubles import Troubles
@@ -45,7 +45,7 @@ class RunView:
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.tally = Tally()
+        self.tally = RunTally()
         self._out = out
         self._site = site
         self._quiet = quiet
@@ -190,7 +190,7 @@ def host_line(screen: Screen, host: HostInRun, results: Sequence[Result]) -> str
     if host.outcome is not Outcome.OK:
         why = f": {screen.text(host.message, 500)}" if host.message else ""
         return f"{name}: {host.outcome.value.replace('_', ' ')}{took}{why}"
-    tally = Tally()
+    tally = RunTally()
     tally.add_results(results)
     counts = tally.counts()
     return (

@@ -99,7 +99,7 @@ def _ends(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class TroubleRow:
     """What is printed of one thing.
 
     kind: its sign and colour; words: after the sign. others: how many more hosts it is true of.
@@ -115,7 +115,7 @@ class Row:
     others: int = 0
 
     @classmethod
-    def of(cls, trouble: Trouble) -> Row:
+    def of(cls, trouble: Trouble) -> TroubleRow:
         """Return the row of a result that did not pass."""
         return cls(
             status_kind(trouble.status, trouble.severity),
@@ -142,7 +142,7 @@ class Row:
         return ": ".join(part for part in parts if part) + remedy
 
 
-def print_rows(screen: Screen, rows: Sequence[Row], room: int | None = None) -> int:
+def print_rows(screen: Screen, rows: Sequence[TroubleRow], room: int | None = None) -> int:
     """Print rows in at most room lines of a terminal, or all; return how many there was room for.
 
     The next step of rows that share it stands below the last of them.
@@ -182,7 +182,7 @@ class _Layout:
     subject: int
 
     @classmethod
-    def fitting(cls, screen: Screen, rows: Sequence[Row]) -> _Layout:
+    def fitting(cls, screen: Screen, rows: Sequence[TroubleRow]) -> _Layout:
         width = screen.width
         wide = width >= WIDE_COLUMNS
         words = max((len(row.words) for row in rows), default=0) + 2
@@ -194,7 +194,7 @@ class _Layout:
         subject = _widest(screen, (row.subject for row in rows), room)
         return cls(screen, words, host, check, subject)
 
-    def row(self, row: Row) -> list[list[Piece]]:
+    def row(self, row: TroubleRow) -> list[list[Piece]]:
         screen = self.screen
         message = screen.text(row.message, MESSAGE_CHARACTERS)
         line: list[Piece] = [

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
-from upkeep.rules.waivers import State, Waiver
+from upkeep.rules.waivers import Waiver, WaiverState
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -46,7 +46,7 @@ def print_waivers(
         ends = exact(one.ends_at, zone) + (f" ({ago(one.ends_at, now)})" if screen.live else "")
         who = one.requested_by + (f", {one.approved_by}" if one.approved_by else "")
         words: Piece = state.value
-        if state is State.REQUESTED:
+        if state is WaiverState.REQUESTED:
             words = (state.value, STYLES["warn"])
         elif one.unused(now):
             words = ("unused", STYLES["warn"])
@@ -58,7 +58,7 @@ def print_waivers(
                 one.scope.host_pattern,
                 one.scope.subject_glob,
                 one.scope.severity.value,
-                str(covered.get(one.id, 0)) if state is State.HOLDS else "",
+                str(covered.get(one.id, 0)) if state is WaiverState.HOLDS else "",
                 ends,
                 who,
                 one.reason,
@@ -66,7 +66,7 @@ def print_waivers(
         )
     print_columns(screen, columns, cells)
     if screen.live:
-        holding = sum(one.state(now) is State.HOLDS for one in found)
+        holding = sum(one.state(now) is WaiverState.HOLDS for one in found)
         screen.line()
         screen.line((f"{counted(holding, 'waiver')} in force; what they cover still fails", "dim"))
     screen.flush()

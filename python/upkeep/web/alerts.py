@@ -15,11 +15,11 @@ from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import OPEN, Alert, Member
-from upkeep.rules.silences import Scope
+from upkeep.rules.silences import SilenceScope
 from upkeep.services import silences as silencing
 from upkeep.services.alerts.calendar import SiteCalendar
 from upkeep.services.alerts.messages import headline, title_of
-from upkeep.services.waivers import By, Place
+from upkeep.services.waivers import By, WaivingSite
 from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
@@ -47,13 +47,13 @@ class AlertRow:
 
 
 @dataclass(frozen=True)
-class OnCall:
+class OnCallForm:
     """Who of a team is called, the first first, by the rota and the overrides to it."""
 
     team: str
     title: str
     people: tuple[str, ...]
-    overrides: tuple[silences.Override, ...]
+    overrides: tuple[silences.KeptOverride, ...]
     zone: ZoneInfo
 
 
@@ -139,7 +139,7 @@ def silence(ask: Ask) -> Response:
         raise PageError(422, "A severity is a number from 1 to 4.")
     check, host = (ask.form.get(one, "").strip() for one in ("check", "host"))
     ends = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
-    scope = Scope(check, host, int(text))
+    scope = SilenceScope(check, host, int(text))
     _try(lambda: silencing.add(ask.store, _place(ask), scope, reason, ends, _by(ask), ask.now))
     return go_to("/alerts")
 
@@ -197,7 +197,7 @@ def end_on_call(ask: Ask) -> Response:
     return go_to("/oncall")
 
 
-def _on_call(ask: Ask) -> list[OnCall]:
+def _on_call(ask: Ask) -> list[OnCallForm]:
     schedule = ask.setting.schedule()
     calendar = _calendar(ask, schedule)
     if schedule is None or calendar is None:
@@ -205,7 +205,7 @@ def _on_call(ask: Ask) -> list[OnCall]:
     with ask.store.read() as db:
         overrides = silences.overrides(db, _site(ask), ask.now)
     return [
-        OnCall(
+        OnCallForm(
             team,
             known.title,
             tuple(
@@ -235,8 +235,8 @@ def _site(ask: Ask) -> str:
     return name(ask.setting.site)
 
 
-def _place(ask: Ask) -> Place:
-    return Place(ask.setting.site, ask.schedule)
+def _place(ask: Ask) -> WaivingSite:
+    return WaivingSite(ask.setting.site, ask.schedule)
 
 
 def _by(ask: Ask) -> By:

@@ -178,13 +178,13 @@ class Gate:
             return self._busy(route, request)
         return await to_thread.run_sync(call, limiter=self.threads)
 
-    def _standing(self, address: str) -> sessions.Standing:
+    def _standing(self, address: str) -> sessions.SignInStanding:
         """Return what is known of an address; nothing, if the store does not say."""
         try:
             with self.setting.store.read() as db:
                 return sessions.standing(db, address, clock.now())
         except StoreError:
-            return sessions.Standing(sessions.network_of(address))
+            return sessions.SignInStanding(sessions.network_of(address))
 
     def _busy(self, route: Route, request: Request) -> Response:
         ask = _ask(self.setting, request, Body(), clock.now())

@@ -14,7 +14,7 @@ from upkeep.services import actors
 from upkeep.services import baselines as baselining
 from upkeep.services.reviews import By
 from upkeep.store import acts, baselines
-from upkeep.view.baselines import Row, proposed
+from upkeep.view.baselines import BaselineRow, proposed
 from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -25,7 +25,7 @@ def show_baselines(ask: Ask) -> Response:
     """Show the accepted baselines, those first for which a better one is proposed."""
     with ask.store.read() as db:
         rows = [
-            Row(
+            BaselineRow(
                 one,
                 baselines.newest_value(db, one.series, ask.now),
                 baselines.proposal_for(db, one.series, None, ask.now),

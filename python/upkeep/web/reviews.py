@@ -18,9 +18,9 @@ from upkeep.rules.reviews import (
     UNSEEN,
     FollowUp,
     Form,
+    ReviewStanding,
+    ReviewVerdict,
     Signer,
-    Standing,
-    Verdict,
     in_force,
     people_of,
     refusal,
@@ -34,7 +34,7 @@ from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown
-from upkeep.store.reviews import Kept
+from upkeep.store.reviews import KeptReview
 from upkeep.store.users import User
 from upkeep.view.reviews import kind_of, run_by, words_of
 from upkeep.web.html import go_to, page
@@ -52,15 +52,15 @@ DOWNLOAD_HEADERS = {
 }
 NO_SITE = "Nothing can be signed here: this page knows no site."
 # On a review's form; who signs also says which of these.
-EMPTY = Form(Verdict.PASS)
+EMPTY = Form(ReviewVerdict.PASS)
 
 
 @dataclass(frozen=True)
 class ReviewRow:
     """A review in a list. owners: titles of who must sign. kind: its sign and colour."""
 
-    review: Kept
-    standing: Standing
+    review: KeptReview
+    standing: ReviewStanding
     owners: str
     kind: str
     words: str
@@ -124,7 +124,7 @@ def _opens(ask: Ask, schedule: Schedule, own: Sequence[str]) -> Iterator[Opens]:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
-def list_reviews(ask: Ask) -> tuple[list[tuple[Kept, Standing]], bool]:
+def list_reviews(ask: Ask) -> tuple[list[tuple[KeptReview, ReviewStanding]], bool]:
     """Return what must be signed, the soonest due first, with `all` what was opened last; and whether there is more."""
     more = False
     site, team = _site(ask), ask.query.get("team", "")
@@ -173,7 +173,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         run_by=run_by(shown.evidence), opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
         valid=valid, corrected={one.corrects: one.number for one in signed if one.corrects},
         may_correct=bool(valid) and not _refusal(ask, schedule, found, signed, valid[-1]),
-        owner=title_of(schedule, found.owner), message=message, verdicts=list(Verdict),
+        owner=title_of(schedule, found.owner), message=message, verdicts=list(ReviewVerdict),
         typed=lambda key: ask.form.get(key, ""),
         owners=_owners(schedule), rows_of_follow_ups=range(1, FOLLOW_UPS + 1),
         most_files=reviews.MOST_FILES, titles=lambda one: title_of(schedule, one),
@@ -276,7 +276,7 @@ def _form_of(ask: Ask) -> Form:
     """Return what was filled in; raise UsageError for what cannot be read."""
     said = ask.form.get("verdict", "")
     try:
-        verdict = Verdict(said)
+        verdict = ReviewVerdict(said)
     except ValueError:
         raise UsageError("it takes a verdict: pass, fail or not applicable") from None
     corrects = ask.form.get("corrects", "")
@@ -314,7 +314,7 @@ def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def the_review(ask: Ask, db: Any) -> Kept:
+def the_review(ask: Ask, db: Any) -> KeptReview:
     """Return the site's review of the path's number."""
     found = stored.get(db, _site(ask), int(ask.path["id"]))
     if found is None:
@@ -323,7 +323,11 @@ def the_review(ask: Ask, db: Any) -> Kept:
 
 
 def _refusal(
-    ask: Ask, schedule: Schedule, found: Kept, signed: Sequence[Any], corrects: int | None = None
+    ask: Ask,
+    schedule: Schedule,
+    found: KeptReview,
+    signed: Sequence[Any],
+    corrects: int | None = None,
 ) -> str:
     """Return why who asks may not sign the review, or correct a signature of it; empty if they may."""
     if ask.session is None:
@@ -332,7 +336,7 @@ def _refusal(
     return refusal(schedule, found.asked, signed, _signer(ask.session.user), form)
 
 
-def _takers(ask: Ask, schedule: Schedule, found: Kept) -> dict[str, str]:
+def _takers(ask: Ask, schedule: Schedule, found: KeptReview) -> dict[str, str]:
     """Return to whom who asks may give the review, with what they are called."""
     if ask.session is None or found.closed_at:
         return {}
@@ -348,12 +352,12 @@ def _signer(one: User) -> Signer:
     return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
 
 
-def _row(schedule: Schedule, one: Kept, standing: Standing) -> ReviewRow:
+def _row(schedule: Schedule, one: KeptReview, standing: ReviewStanding) -> ReviewRow:
     owners = " + ".join(title_of(schedule, owner) for owner in _signers(one))
     return ReviewRow(one, standing, owners, kind_of(standing), words_of(standing))
 
 
-def _signers(one: Kept) -> tuple[str, ...]:
+def _signers(one: KeptReview) -> tuple[str, ...]:
     return one.parties or (one.owner,)
 
 

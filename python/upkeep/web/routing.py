@@ -14,7 +14,7 @@ from starlette.responses import Response
 from upkeep.rules.actions import RULES, Action, may
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Store, acts
-from upkeep.store.sessions import Session
+from upkeep.store.sessions import PageSession
 
 if TYPE_CHECKING:
     from upkeep.services.signing_key import Installation
@@ -72,7 +72,7 @@ class Ask:
     cookies: Mapping[str, str]
     address: str
     url: str
-    session: Session | None
+    session: PageSession | None
 
     @property
     def store(self) -> Store:

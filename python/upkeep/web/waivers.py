@@ -12,9 +12,9 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers
 from upkeep.rules.actions import Action
-from upkeep.rules.waivers import Scope, State, Waiver
+from upkeep.rules.waivers import Waiver, WaiverScope, WaiverState
 from upkeep.services import waivers as waiving
-from upkeep.services.waivers import By, Place
+from upkeep.services.waivers import By, WaivingSite
 from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import page_queries as queries
@@ -45,7 +45,7 @@ def documents(ask: Ask) -> list[dict[str, Any]]:
 def show_waivers(ask: Ask) -> Response:
     """Show what waits for approval, then what holds, the first to end first."""
     found, covered = list_waivers(ask)
-    waits = [one for one in found if one.state(ask.now) is State.REQUESTED]
+    waits = [one for one in found if one.state(ask.now) is WaiverState.REQUESTED]
     others = [one for one in found if one not in waits]
     return page(
         ask, "waivers.html", waits=waits, others=others, covered=covered,
@@ -125,14 +125,14 @@ def revoke(ask: Ask) -> Response:
     return go_to(f"/waivers/{number}")
 
 
-def _scope(ask: Ask) -> Scope:
+def _scope(ask: Ask) -> WaiverScope:
     check, host, subject, said = (
         ask.form.get(key, "").strip() for key in ("check", "host", "subject", "severity")
     )
     known = {one.value: one for one in Severity}
     if said not in known:
         raise UsageError("it takes a severity, the worst that it accepts")
-    return Scope(check, host, subject, known[said])
+    return WaiverScope(check, host, subject, known[said])
 
 
 def _lasts(ask: Ask) -> float:
@@ -151,8 +151,8 @@ def _the_waiver(ask: Ask, db: Any) -> Waiver:
     return found
 
 
-def _place(ask: Ask) -> Place:
-    return Place(ask.setting.site, ask.schedule)
+def _place(ask: Ask) -> WaivingSite:
+    return WaivingSite(ask.setting.site, ask.schedule)
 
 
 def _by(ask: Ask) -> By:

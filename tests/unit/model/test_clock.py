@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from upkeep.model.clock import Known, Sample, Trust, Witness, believe
+from upkeep.model.clock import ClockTrust, KnownClock, Sample, Witness, believe
 
 T0 = 1_793_000_000.0
 """The time of day when machine "a" had been up for 1000 s."""
@@ -23,17 +23,17 @@ class Machine:
     off: float = 0.0
     up: float = 1000.0
     boot: str = "a"
-    known: Known | None = None
-    seen: list[Trust] = field(default_factory=list)
+    known: KnownClock | None = None
+    seen: list[ClockTrust] = field(default_factory=list)
 
-    def look(self, *others: Witness) -> Trust:
+    def look(self, *others: Witness) -> ClockTrust:
         sample = Sample(self.true + self.off, self.up, self.boot)
         trust = believe(sample, self.known, others)
         self.known = trust.known
         self.seen.append(trust)
         return trust
 
-    def go(self, seconds: float, *others: Witness, step: float = 10.0) -> Trust:
+    def go(self, seconds: float, *others: Witness, step: float = 10.0) -> ClockTrust:
         """Let time go on, and look at it now and then."""
         while seconds > 0:
             self.true, self.up = self.true + min(step, seconds), self.up + min(step, seconds)

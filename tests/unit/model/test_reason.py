@@ -9,9 +9,9 @@ import pytest
 from upkeep.model.reason import says
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
-from upkeep.rules.silences import Scope as Quiet
+from upkeep.rules.silences import SilenceScope as Quiet
 from upkeep.rules.silences import refuse as refuse_silence
-from upkeep.rules.waivers import Scope, Who, refuse_request
+from upkeep.rules.waivers import WaiverScope, Who, refuse_request
 
 NOW = datetime(2027, 1, 4, 10, tzinfo=UTC)
 NOTHING = {
@@ -40,7 +40,7 @@ def test_a_word_in_any_script_does(text: str) -> None:
 @nothing
 def test_a_waiver_and_a_silence_need_one(text: str) -> None:
     by, week = Who("ann", Role.OPERATOR, "ann"), timedelta(days=7)
-    asked = Scope("disk_space", "web1", "/", Severity.MEDIUM)
+    asked = WaiverScope("disk_space", "web1", "/", Severity.MEDIUM)
     assert refuse_request(asked, text, NOW + week, by, week, NOW) == "a waiver needs a reason"
     quiet = Quiet("disk_space", "web1", 2)
     said = refuse_silence(quiet, text, NOW + week, by, week, NOW, {"disk_space": False})

@@ -12,7 +12,15 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import DECLARED, Absence, Check, Meaning, gone, load, resolves
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
 from upkeep.model.verdicts import Severity
-from upkeep.rules.absence import NOT_AMONG, Look, asked_by, is_there, look_of, passed_over, unseen
+from upkeep.rules.absence import (
+    NOT_AMONG,
+    CheckLook,
+    asked_by,
+    is_there,
+    look_of,
+    passed_over,
+    unseen,
+)
 from upkeep.rules.findings import Finding, Sighting
 
 NOW = datetime(2026, 11, 26, 3, tzinfo=UTC)
@@ -20,7 +28,7 @@ KNOWN = Finding(
     1, "key", "s", "web1", "disk_space", "/srv", "open", Severity.HIGH, "full", "df", 1, 1, NOW, NOW,
     None, seen_of="file systems", seen_by="asked", seen_as=0,
 )  # fmt: skip
-LOOK = Look("asked", 0, frozenset({"file systems"}))
+LOOK = CheckLook("asked", 0, frozenset({"file systems"}))
 OTHER = replace(LOOK, asked="other")
 GONE = {"file systems": gone("is not mounted any more")}
 LISTENERS = {"file systems": resolves()}
@@ -122,7 +130,11 @@ def test_a_set_is_one_of_the_gathers(check: Check) -> None:
     ],
 )
 def test_an_answer_without_the_subject(
-    known: Finding, look: Look, ends: dict[str, Absence], state: str, told: list[tuple[str, str]]
+    known: Finding,
+    look: CheckLook,
+    ends: dict[str, Absence],
+    state: str,
+    told: list[tuple[str, str]],
 ) -> None:
     after, said = unseen(known, look, ends, NOW)
 
@@ -168,7 +180,7 @@ def test_a_finding_of_before_is_written_down_at_first_and_moved_then(
     ],
     ids=["as before", "not all was seen", "by other parameters", "as another user"],
 )
-def test_what_is_there_and_not_judged(look: Look, state: str) -> None:
+def test_what_is_there_and_not_judged(look: CheckLook, state: str) -> None:
     after, _told = passed_over(KNOWN, look, NOW)
 
     assert after is not None
@@ -192,7 +204,9 @@ def test_a_check_that_is_asked_for_twice_has_seen_what_both_have_seen_whole() ->
     both = observed(A, B, whole=((0, "file systems"), (1, "file systems")))
     one = observed(A, B, whole=((0, "file systems"),))
 
-    assert look_of(both, "disk_space") == Look(asked_by([B, A]), 0, frozenset({"file systems"}))
+    assert look_of(both, "disk_space") == CheckLook(
+        asked_by([B, A]), 0, frozenset({"file systems"})
+    )
     assert look_of(one, "disk_space").whole == frozenset()
     assert look_of(observed(A), "disk_space").asked != asked_by([B])
     assert look_of(both, "swap_used").whole == frozenset()

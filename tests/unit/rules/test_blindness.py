@@ -10,7 +10,7 @@ from upkeep.model.answer import Due, Observed, Outcome
 from upkeep.model.verdicts import Result, Severity, Status, Unknown
 from upkeep.rules.blindness import (
     Blind,
-    Look,
+    HostLook,
     Spot,
     blind_ones,
     has_gone_blind,
@@ -84,8 +84,8 @@ def look(
     blind: tuple[str, ...] = (),
     due: tuple[str, ...] = ("a",),
     asked: tuple[str, ...] | None = None,
-) -> Look:
-    return Look(
+) -> HostLook:
+    return HostLook(
         "web1",
         NOW,
         frozenset(seeing),
@@ -118,7 +118,7 @@ def look(
 )  # fmt: skip
 def test_the_next_spots(
     known: list[Spot],
-    look_: Look,
+    look_: HostLook,
     before: list[str],
     looks: dict[str, tuple[int, bool]],
     gone: set[str],

@@ -12,11 +12,11 @@ from upkeep.model.errors import UsageError
 from upkeep.model.run_end import Reason
 from upkeep.rules.completion import (
     COUNTS,
+    CompletionRemark,
+    CompletionRow,
     Count,
-    Ended,
+    EndedOccurrence,
     Looked,
-    Remark,
-    Row,
     Unopened,
     complete,
     kind_of,
@@ -24,7 +24,7 @@ from upkeep.rules.completion import (
     month_of,
     review_kind,
 )
-from upkeep.rules.reviews import Standing, State, Verdict
+from upkeep.rules.reviews import ReviewStanding, ReviewState, ReviewVerdict
 from upkeep.site.schedule_file import Schedule
 
 SCHEDULE = Schedule.model_validate(
@@ -43,13 +43,13 @@ NOW = datetime(2027, 2, 2, tzinfo=UTC)
 
 def run(
     state: str, cause: str = "", *why: Reason, name: str = "often", day: int = 0, times: int = 1
-) -> Ended:
+) -> EndedOccurrence:
     first = DAY + timedelta(days=day)
     last = first + timedelta(days=times - 1)
-    return Ended(name, state, cause, times, first, last, reasons=frozenset(why))
+    return EndedOccurrence(name, state, cause, times, first, last, reasons=frozenset(why))
 
 
-def again(state: str, cause: str = "for the one missed") -> Ended:
+def again(state: str, cause: str = "for the one missed") -> EndedOccurrence:
     return replace(run(state, cause), caught_up=True)
 
 
@@ -81,18 +81,18 @@ def again(state: str, cause: str = "for the one missed") -> Ended:
         (again("skipped"), "missed"),
     ],
 )
-def test_what_a_due_time_counts_as(those: Ended, kind: str) -> None:
+def test_what_a_due_time_counts_as(those: EndedOccurrence, kind: str) -> None:
     assert kind_of(those) == kind
     as_then = "partial" if Reason.LACKS in those.reasons else kind
     assert kind_of(those, as_then=True) == as_then
 
 
 END = DAY + timedelta(hours=8)
-SIGNED = Standing(State.SIGNED, Verdict.PASS, closed_at=END)
+SIGNED = ReviewStanding(ReviewState.SIGNED, ReviewVerdict.PASS, closed_at=END)
 
 
 def review(
-    standing: Standing = SIGNED, name: str = "audit", team: str = "ops", due: datetime = END
+    standing: ReviewStanding = SIGNED, name: str = "audit", team: str = "ops", due: datetime = END
 ) -> Looked:
     return Looked(name, team, "fires", "Fires", DAY, due, standing, "no such thing")
 
@@ -102,38 +102,38 @@ def review(
     [
         (SIGNED, END, "signed"),
         (SIGNED, END - timedelta(seconds=1), "late"),
-        (replace(SIGNED, verdict=Verdict.FAIL), END, "signed"),
-        (replace(SIGNED, state=State.CORRECTED), END, "signed"),
-        (Standing(State.NOT_APPLICABLE, Verdict.NOT_APPLICABLE, closed_at=END), END, "left_out"),
-        (Standing(State.CORRECTED, Verdict.NOT_APPLICABLE, closed_at=END), END, "left_out"),
-        (Standing(State.OVERDUE, overdue=True), END, "overdue"),
-        (Standing(State.AWAITING_SECOND, Verdict.PASS, overdue=True), END, "overdue"),
-        (Standing(State.OPEN), NOW, "pending"),
+        (replace(SIGNED, verdict=ReviewVerdict.FAIL), END, "signed"),
+        (replace(SIGNED, state=ReviewState.CORRECTED), END, "signed"),
+        (ReviewStanding(ReviewState.NOT_APPLICABLE, ReviewVerdict.NOT_APPLICABLE, closed_at=END), END, "left_out"),
+        (ReviewStanding(ReviewState.CORRECTED, ReviewVerdict.NOT_APPLICABLE, closed_at=END), END, "left_out"),
+        (ReviewStanding(ReviewState.OVERDUE, overdue=True), END, "overdue"),
+        (ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.PASS, overdue=True), END, "overdue"),
+        (ReviewStanding(ReviewState.OPEN), NOW, "pending"),
     ],
     ids=[
         "in time", "a second late", "a fail is an answer", "corrected", "not applicable",
         "corrected to not applicable", "overdue", "only one of two", "still in time",
     ],
 )  # fmt: skip
-def test_what_a_review_counts_as(standing: Standing, due: datetime, kind: str) -> None:
+def test_what_a_review_counts_as(standing: ReviewStanding, due: datetime, kind: str) -> None:
     assert review_kind(review(standing, due=due), NOW) == kind
 
 
 def completed(
-    runs: Sequence[Ended] = (), looked: Sequence[Looked] = (), unopened: Sequence[Unopened] = ()
+    runs: Sequence[EndedOccurrence] = (), looked: Sequence[Looked] = (), unopened: Sequence[Unopened] = ()
 ):  # fmt: skip
     return complete(SCHEDULE, "2027-01", runs, looked, unopened, NOW)
 
 
 def test_totals_average_procedures_and_never_occurrences() -> None:
     often = [run("done", times=7999), run("done", "on its second try")]
-    missed = review(Standing(State.OVERDUE, overdue=True))
+    missed = review(ReviewStanding(ReviewState.OVERDUE, overdue=True))
 
     found = completed(often, [missed])
 
     assert found.rows == (
-        Row("often", "Often", "ops", done=8000),
-        Row("audit", "Audit", "ops", overdue=1),
+        CompletionRow("often", "Often", "ops", done=8000),
+        CompletionRow("audit", "Audit", "ops", overdue=1),
     )
     assert [row.rate for row in found.rows] == [1.0, 0.0]
     assert (found.total, found.teams) == (0.5, {"ops": 0.5})
@@ -155,9 +155,9 @@ def test_a_procedure_of_two_teams_is_one_procedure() -> None:
     found = completed(runs, looked)
 
     assert found.rows == (
-        Row("audit", "Audit", "ops", done=1, partial=1, signed=1),
-        Row("audit", "Audit", "legal", signed=1),
-        Row("letters", "Letters", "legal", signed=1),
+        CompletionRow("audit", "Audit", "ops", done=1, partial=1, signed=1),
+        CompletionRow("audit", "Audit", "legal", signed=1),
+        CompletionRow("letters", "Letters", "legal", signed=1),
     )
     assert found.total == (3 / 4 + 1) / 2
     assert found.teams == {"ops": 2 / 3, "legal": 1.0}
@@ -169,37 +169,43 @@ def test_what_does_not_count_is_left_out_and_listed() -> None:
         run("skipped", "the other one still runs", day=4),
         run("done", day=5),
     ]
-    nothing = Standing(State.NOT_APPLICABLE, Verdict.NOT_APPLICABLE, closed_at=END)
+    nothing = ReviewStanding(
+        ReviewState.NOT_APPLICABLE, ReviewVerdict.NOT_APPLICABLE, closed_at=END
+    )
 
     found = completed(runs, [review(nothing)])
 
     assert found.rows == (
-        Row("often", "Often", "ops", done=1, skipped=1, left_out=3),
-        Row("audit", "Audit", "ops", left_out=1),
+        CompletionRow("often", "Often", "ops", done=1, skipped=1, left_out=3),
+        CompletionRow("audit", "Audit", "ops", left_out=1),
     )
     assert [row.rate for row in found.rows] == [0.5, None]
     assert found.total == 0.5
     last = DAY + timedelta(days=2)
     assert found.left_out == (
-        Remark("often", "ops", "run", "blackout: Year's end", 3, DAY, last),
-        Remark("audit", "ops", "fires: Fires", "not applicable: no such thing", 1, DAY, DAY),
+        CompletionRemark("often", "ops", "run", "blackout: Year's end", 3, DAY, last),
+        CompletionRemark(
+            "audit", "ops", "fires: Fires", "not applicable: no such thing", 1, DAY, DAY
+        ),
     )
     day = DAY + timedelta(days=4)
     assert found.skipped == (
-        Remark("often", "ops", "run", "the other one still runs", 1, day, day),
+        CompletionRemark("often", "ops", "run", "the other one still runs", 1, day, day),
     )
 
 
 def test_who_signed_alone_is_listed() -> None:
     found = completed(looked=[review(replace(SIGNED, alone="bob is ill"))])
 
-    assert found.alone == (Remark("audit", "ops", "fires: Fires", "bob is ill", 1, DAY, DAY),)
+    assert found.alone == (
+        CompletionRemark("audit", "ops", "fires: Fires", "bob is ill", 1, DAY, DAY),
+    )
 
 
 def test_reviews_that_never_opened_were_missed() -> None:
     found = completed([run("missed", name="audit")], unopened=[Unopened("audit", "ops", DAY)] * 3)
 
-    assert found.rows == (Row("audit", "Audit", "ops", missed=4),)
+    assert found.rows == (CompletionRow("audit", "Audit", "ops", missed=4),)
 
 
 def test_a_month_is_final_when_nothing_is_pending() -> None:
@@ -209,11 +215,11 @@ def test_a_month_is_final_when_nothing_is_pending() -> None:
 
 
 def test_a_procedure_that_is_gone_keeps_its_row() -> None:
-    assert completed([run("done", name="old")]).rows == (Row("old", "old", "", done=1),)
+    assert completed([run("done", name="old")]).rows == (CompletionRow("old", "old", "", done=1),)
 
 
 def test_every_count_is_a_column() -> None:
-    row = Row("a", "A", "ops", **dict.fromkeys(COUNTS, 1))
+    row = CompletionRow("a", "A", "ops", **dict.fromkeys(COUNTS, 1))
 
     assert (row.counted, row.rate) == (8, 0.25)
     assert set(COUNTS) == set(Count.__args__)

@@ -10,20 +10,20 @@ import pytest
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.findings import (
     Finding,
-    Kind,
-    Seen,
+    FindingKind,
+    FindingState,
+    SeenResult,
     Sighting,
-    State,
     Transition,
     covered_anew,
     next_state,
     retired,
 )
-from upkeep.rules.waivers import Scope, Waiver
+from upkeep.rules.waivers import Waiver, WaiverScope
 
 START = datetime(2026, 11, 2, 3, tzinfo=UTC)
 WAIVER = Waiver(
-    7, "s", Scope("disk_space", "web1", "/srv", Severity.MEDIUM), "a new disk is ordered",
+    7, "s", WaiverScope("disk_space", "web1", "/srv", Severity.MEDIUM), "a new disk is ordered",
     "ann", START, START + timedelta(days=9), "ben", START,
 )  # fmt: skip
 OTHER = replace(WAIVER, id=8, approved_by="eve")
@@ -31,12 +31,12 @@ BY = "waiver 7, approved by ben, until 2026-11-11 03:00 UTC: a new disk is order
 SEVERITIES = {one.value: one for one in Severity}
 
 
-def seen(word: str, step: int, *, again: bool = True) -> Seen:
+def seen(word: str, step: int, *, again: bool = True) -> SeenResult:
     """A result of a word: pass, unknown, or a severity with which it fails."""
     severity = SEVERITIES.get(word)
     status = Status.FAIL if severity else Status(word)
     at = START + timedelta(hours=step)
-    return Seen(
+    return SeenResult(
         "key", "s", "web1", "disk_space", "/srv", status, severity, f"it is {word}", "df", at, again
     )
 
@@ -129,8 +129,8 @@ def test_a_life(
     assert (finding.status if finding else None) == state
     assert ((finding.opening, finding.count) if finding else None) == counts
     if finding:
-        assert (finding.resolved_at is None) == (state == State.OPEN)
-        covered = state == State.OPEN and steps.split()[-1] in ("low*", "medium*", "waive")
+        assert (finding.resolved_at is None) == (state == FindingState.OPEN)
+        covered = state == FindingState.OPEN and steps.split()[-1] in ("low*", "medium*", "waive")
         assert finding.waiver_id == (7 if covered else None)
 
 
@@ -195,7 +195,10 @@ def test_from_one_waiver_to_another_nobody_is_told() -> None:
     after, told = covered_anew(finding, OTHER, WAIVER, START)
 
     assert after
-    assert (after.waiver_id, [(one.kind, one.quiet) for one in told]) == (8, [(Kind.WAIVED, True)])
+    assert (after.waiver_id, [(one.kind, one.quiet) for one in told]) == (
+        8,
+        [(FindingKind.WAIVED, True)],
+    )
     assert next_state(finding, seen("low", 1), OTHER)[1] == ()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from upkeep.rules import lacking
 from upkeep.rules.lacking import Lacking
-from upkeep.rules.reviews import UNSEEN, Form, Verdict, refuse_unseen, says
+from upkeep.rules.reviews import UNSEEN, Form, ReviewVerdict, refuse_unseen, says
 
 SINCE, UNTIL = "2027-01-04T09:15:00+00:00", "2027-01-11T09:15:00+00:00"
 BEFORE = "2027-01-03T03:00:00+00:00"
@@ -106,18 +106,18 @@ def test_when_it_was_collected() -> None:
 @pytest.mark.parametrize(
     ("nothing", "form", "has_file", "refused"),
     [
-        (True, Form(Verdict.PASS), False, True),
-        (True, Form(Verdict.PASS, note=" \n\t"), False, True),
-        (True, Form(Verdict.PASS, note="..."), False, True),
-        (True, Form(Verdict.PASS, note="\u200b\u00a0"), False, True),
-        (True, Form(Verdict.PASS, reason="it is a reason of another verdict"), False, True),
-        (True, Form(Verdict.PASS, alone="bob is ill"), False, True),
-        (True, Form(Verdict.PASS, note="read each gauge"), False, False),
-        (True, Form(Verdict.PASS, note="всё осмотрено"), False, False),
-        (True, Form(Verdict.PASS), True, False),
-        (True, Form(Verdict.FAIL, note="red"), False, False),
-        (True, Form(Verdict.NOT_APPLICABLE, reason="sold"), False, False),
-        (False, Form(Verdict.PASS), False, False),
+        (True, Form(ReviewVerdict.PASS), False, True),
+        (True, Form(ReviewVerdict.PASS, note=" \n\t"), False, True),
+        (True, Form(ReviewVerdict.PASS, note="..."), False, True),
+        (True, Form(ReviewVerdict.PASS, note="\u200b\u00a0"), False, True),
+        (True, Form(ReviewVerdict.PASS, reason="it is a reason of another verdict"), False, True),
+        (True, Form(ReviewVerdict.PASS, alone="bob is ill"), False, True),
+        (True, Form(ReviewVerdict.PASS, note="read each gauge"), False, False),
+        (True, Form(ReviewVerdict.PASS, note="всё осмотрено"), False, False),
+        (True, Form(ReviewVerdict.PASS), True, False),
+        (True, Form(ReviewVerdict.FAIL, note="red"), False, False),
+        (True, Form(ReviewVerdict.NOT_APPLICABLE, reason="sold"), False, False),
+        (False, Form(ReviewVerdict.PASS), False, False),
     ],
     ids=[
         "bare", "spaces", "dots", "spaces that nobody sees", "a reason is no note", "alone is no note", "a note",

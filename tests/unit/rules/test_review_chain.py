@@ -10,8 +10,8 @@ from upkeep.rules.review_chain import (
     LISTED,
     SIGNED,
     TERMS,
-    Event,
-    Known,
+    KnownReviews,
+    RecordEvent,
     against,
     follow,
     unrecorded,
@@ -27,13 +27,13 @@ def terms(**other: Any) -> dict[str, Any]:
     return ASKS | other
 
 
-def moved(number: int, what: str, **other: Any) -> Event:
-    return Event(number, TERMS, "7", {"what": what, "review": terms(**other)})
+def moved(number: int, what: str, **other: Any) -> RecordEvent:
+    return RecordEvent(number, TERMS, "7", {"what": what, "review": terms(**other)})
 
 
-def signed(number: int, version: int = 2, **other: Any) -> Event:
+def signed(number: int, version: int = 2, **other: Any) -> RecordEvent:
     shown = terms(**other)
-    return Event(
+    return RecordEvent(
         number,
         SIGNED,
         "7",
@@ -41,8 +41,8 @@ def signed(number: int, version: int = 2, **other: Any) -> Event:
     )
 
 
-def listed(number: int, *rows: dict[str, Any]) -> Event:
-    return Event(number, LISTED, "", {}, rows)
+def listed(number: int, *rows: dict[str, Any]) -> RecordEvent:
+    return RecordEvent(number, LISTED, "", {}, rows)
 
 
 OPENED = moved(1, "opened")
@@ -67,8 +67,8 @@ EYES = "its four_eyes is 'no'; recorded was 'required'"
         ([signed(1)], ["record 1: no record before it opens review 7"]),
         ([signed(1, version=1)], []),
         ([OPENED, listed(2, ASKS)], ["record 2: it lists review 7, which record 1 names"]),
-        ([Event(1, LISTED, "", {}, None), signed(2), moved(3, "handed_over")], []),
-        ([Event(1, "baseline", "7", {"anything": 1})], []),
+        ([RecordEvent(1, LISTED, "", {}, None), signed(2), moved(3, "handed_over")], []),
+        ([RecordEvent(1, "baseline", "7", {"anything": 1})], []),
     ],
     ids=[
         "opened and signed", "handed over", "collected again", "an older one handed over", "four_eyes moves with its owner",
@@ -77,8 +77,8 @@ EYES = "its four_eyes is 'no'; recorded was 'required'"
         "version 1 has no opening", "listed after it opened", "a list that is lost", "records of other things",
     ],
 )  # fmt: skip
-def test_what_records_allow_after_one_another(events: list[Event], said: list[str]) -> None:
-    known = Known()
+def test_what_records_allow_after_one_another(events: list[RecordEvent], said: list[str]) -> None:
+    known = KnownReviews()
 
     assert [one for event in events for one in follow(known, event)] == said
 
@@ -103,8 +103,10 @@ def test_what_records_allow_after_one_another(events: list[Event], said: list[st
         "version 1, changed when closed", "version 1, other evidence", "version 1, gone", "changed before it was listed",
     ],
 )  # fmt: skip
-def test_records_and_reviews_say_the_same(events: list[Event], rows: Any, said: list[str]) -> None:
-    known = Known()
+def test_records_and_reviews_say_the_same(
+    events: list[RecordEvent], rows: Any, said: list[str]
+) -> None:
+    known = KnownReviews()
     for event in events:
         assert list(follow(known, event)) == []
 
@@ -112,11 +114,11 @@ def test_records_and_reviews_say_the_same(events: list[Event], rows: Any, said: 
 
 
 def test_who_cannot_be_read_is_not_judged() -> None:
-    known = Known()
+    known = KnownReviews()
     assert list(follow(known, OPENED)) == []
     assert list(against(known, [(terms(four_eyes="no"), False)], {"7"})) == []
     assert list(against(known, [], {"7"})) == []
-    assert unrecorded(Known(), [ASKS]) == [7]
+    assert unrecorded(KnownReviews(), [ASKS]) == [7]
     assert unrecorded(known, [ASKS]) == []
 
 

@@ -15,11 +15,11 @@ from upkeep.rules.reviews import (
     Asked,
     FollowUp,
     Form,
+    ReviewStanding,
+    ReviewState,
+    ReviewVerdict,
     Signature,
     Signer,
-    Standing,
-    State,
-    Verdict,
     end_of,
     end_of_date,
     gap_of,
@@ -156,13 +156,13 @@ ASKED = Asked("ops", due_at=local("2027-01-04 17:00"), remind_at=local("2027-01-
 
 
 def signed(number: int, who: str = "ann", hours: float = 0, **more: object) -> Signature:
-    verdict = more.pop("verdict", Verdict.PASS)
+    verdict = more.pop("verdict", ReviewVerdict.PASS)
     one = Signature(number, NOW + timedelta(hours=hours), who, who, verdict)  # type: ignore[arg-type]
     return replace(one, **more)  # type: ignore[arg-type]
 
 
 A, B = signed(1), signed(2, "bob", 1)
-FIXED = signed(3, "ann", 9, corrects=1, verdict=Verdict.FAIL)
+FIXED = signed(3, "ann", 9, corrects=1, verdict=ReviewVerdict.FAIL)
 PARTIES = {"parties": ("compliance", "legal")}
 ONE_PARTY = {"parties": ("compliance",), "four_eyes": "required"}
 
@@ -170,25 +170,25 @@ ONE_PARTY = {"parties": ("compliance",), "four_eyes": "required"}
 @pytest.mark.parametrize(
     ("asks", "signatures", "hours", "stands"),
     [
-        ({}, [], 0, Standing(State.OPEN, waits_for=("ops",))),
-        ({}, [], 3, Standing(State.REMINDED, waits_for=("ops",))),
-        ({}, [], 5, Standing(State.REMINDED, waits_for=("ops",))),
-        ({}, [], 5.001, Standing(State.OVERDUE, overdue=True, waits_for=("ops",))),
-        ({}, [A], 9, Standing(State.SIGNED, Verdict.PASS, closed_at=A.at)),
-        ({}, [signed(1, verdict=Verdict.NOT_APPLICABLE)], 9, Standing(State.NOT_APPLICABLE, Verdict.NOT_APPLICABLE, closed_at=A.at)),
-        ({}, [A, FIXED], 9, Standing(State.CORRECTED, Verdict.FAIL, closed_at=A.at)),
-        ({"four_eyes": "required"}, [A], 1, Standing(State.AWAITING_SECOND, Verdict.PASS, waits_for=("a second person",))),
-        ({"four_eyes": "required"}, [A], 9, Standing(State.AWAITING_SECOND, Verdict.PASS, overdue=True, waits_for=("a second person",))),
-        ({"four_eyes": "required"}, [A, B], 9, Standing(State.SIGNED, Verdict.PASS, closed_at=B.at)),
-        ({"four_eyes": "required"}, [A, signed(2, "bob", 1, verdict=Verdict.FAIL)], 9, Standing(State.SIGNED, Verdict.FAIL, closed_at=B.at)),
-        ({"four_eyes": "required"}, [A, B, FIXED], 9, Standing(State.CORRECTED, Verdict.FAIL, closed_at=B.at)),
-        ({"four_eyes": "required"}, [A, B, replace(FIXED, who="bob")], 9, Standing(State.AWAITING_SECOND, Verdict.FAIL, overdue=True, waits_for=("a second person",))),
-        ({"four_eyes": "alone_with_reason"}, [A], 1, Standing(State.AWAITING_SECOND, Verdict.PASS, waits_for=("a second person",))),
-        ({"four_eyes": "alone_with_reason"}, [replace(A, alone="ill")], 1, Standing(State.SIGNED, Verdict.PASS, closed_at=A.at, alone="ill")),
-        (PARTIES, [signed(1, "cat", party="legal")], 1, Standing(State.AWAITING_SECOND, Verdict.PASS, waits_for=("compliance",))),
-        (PARTIES, [signed(1, "cat", party="legal"), signed(2, "dan", 1, party="compliance")], 1, Standing(State.SIGNED, Verdict.PASS, closed_at=B.at)),
-        (ONE_PARTY, [signed(1, "dan", party="compliance")], 1, Standing(State.AWAITING_SECOND, Verdict.PASS, waits_for=("a second person",))),
-        (ONE_PARTY, [signed(1, "dan", party="compliance"), signed(2, "cat", 1, party="compliance")], 1, Standing(State.SIGNED, Verdict.PASS, closed_at=B.at)),
+        ({}, [], 0, ReviewStanding(ReviewState.OPEN, waits_for=("ops",))),
+        ({}, [], 3, ReviewStanding(ReviewState.REMINDED, waits_for=("ops",))),
+        ({}, [], 5, ReviewStanding(ReviewState.REMINDED, waits_for=("ops",))),
+        ({}, [], 5.001, ReviewStanding(ReviewState.OVERDUE, overdue=True, waits_for=("ops",))),
+        ({}, [A], 9, ReviewStanding(ReviewState.SIGNED, ReviewVerdict.PASS, closed_at=A.at)),
+        ({}, [signed(1, verdict=ReviewVerdict.NOT_APPLICABLE)], 9, ReviewStanding(ReviewState.NOT_APPLICABLE, ReviewVerdict.NOT_APPLICABLE, closed_at=A.at)),
+        ({}, [A, FIXED], 9, ReviewStanding(ReviewState.CORRECTED, ReviewVerdict.FAIL, closed_at=A.at)),
+        ({"four_eyes": "required"}, [A], 1, ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.PASS, waits_for=("a second person",))),
+        ({"four_eyes": "required"}, [A], 9, ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.PASS, overdue=True, waits_for=("a second person",))),
+        ({"four_eyes": "required"}, [A, B], 9, ReviewStanding(ReviewState.SIGNED, ReviewVerdict.PASS, closed_at=B.at)),
+        ({"four_eyes": "required"}, [A, signed(2, "bob", 1, verdict=ReviewVerdict.FAIL)], 9, ReviewStanding(ReviewState.SIGNED, ReviewVerdict.FAIL, closed_at=B.at)),
+        ({"four_eyes": "required"}, [A, B, FIXED], 9, ReviewStanding(ReviewState.CORRECTED, ReviewVerdict.FAIL, closed_at=B.at)),
+        ({"four_eyes": "required"}, [A, B, replace(FIXED, who="bob")], 9, ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.FAIL, overdue=True, waits_for=("a second person",))),
+        ({"four_eyes": "alone_with_reason"}, [A], 1, ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.PASS, waits_for=("a second person",))),
+        ({"four_eyes": "alone_with_reason"}, [replace(A, alone="ill")], 1, ReviewStanding(ReviewState.SIGNED, ReviewVerdict.PASS, closed_at=A.at, alone="ill")),
+        (PARTIES, [signed(1, "cat", party="legal")], 1, ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.PASS, waits_for=("compliance",))),
+        (PARTIES, [signed(1, "cat", party="legal"), signed(2, "dan", 1, party="compliance")], 1, ReviewStanding(ReviewState.SIGNED, ReviewVerdict.PASS, closed_at=B.at)),
+        (ONE_PARTY, [signed(1, "dan", party="compliance")], 1, ReviewStanding(ReviewState.AWAITING_SECOND, ReviewVerdict.PASS, waits_for=("a second person",))),
+        (ONE_PARTY, [signed(1, "dan", party="compliance"), signed(2, "cat", 1, party="compliance")], 1, ReviewStanding(ReviewState.SIGNED, ReviewVerdict.PASS, closed_at=B.at)),
     ],
     ids=[
         "nobody yet", "reminded", "at its end", "just after it", "signed", "not applicable", "corrected",
@@ -198,7 +198,7 @@ ONE_PARTY = {"parties": ("compliance",), "four_eyes": "required"}
     ],
 )  # fmt: skip
 def test_standing(
-    asks: dict[str, object], signatures: list[Signature], hours: float, stands: Standing
+    asks: dict[str, object], signatures: list[Signature], hours: float, stands: ReviewStanding
 ) -> None:
     asked = replace(ASKED, **asks)  # type: ignore[arg-type]
 
@@ -209,7 +209,7 @@ def test_standing(
 ANN = Signer("ann.a", "ann", Role.APPROVER)
 BOB = Signer("bob.b", "bob", Role.ADMIN)
 CAT = Signer("cat", "cat", Role.APPROVER)
-PASS = Form(Verdict.PASS)
+PASS = Form(ReviewVerdict.PASS)
 
 
 @pytest.mark.parametrize(
@@ -232,18 +232,18 @@ PASS = Form(Verdict.PASS)
         ({"four_eyes": "required"}, [A], ANN, PASS, "ann.a has signed it: somebody else must be the second"),
         ({"four_eyes": "required"}, [A], replace(ANN, user="ann.admin"), PASS, "ann.admin has signed it: somebody else must be the second"),
         ({"four_eyes": "required"}, [A], BOB, PASS, ""),
-        ({}, [A], ANN, Form(Verdict.FAIL, note="misread", corrects=1), ""),
-        ({}, [A], BOB, Form(Verdict.FAIL, note="misread", corrects=1), ""),
-        ({}, [A], ANN, Form(Verdict.PASS, corrects=1), "a correction needs a note of what was wrong"),
-        ({}, [A], ANN, Form(Verdict.FAIL, note="x", corrects=7), "signature 7 is not one of this review"),
-        ({}, [A, FIXED], BOB, Form(Verdict.FAIL, note="x", corrects=1), "signature 1 has been corrected already"),
-        ({}, [], ANN, Form(Verdict.NOT_APPLICABLE), "not applicable needs a reason"),
-        ({}, [], ANN, Form(Verdict.NOT_APPLICABLE, reason="no such system any more"), ""),
-        ({}, [], ANN, Form(Verdict.FAIL), "fail needs a note of what is wrong, or a follow-up"),
-        ({}, [], ANN, Form(Verdict.FAIL, follow_ups=(FollowUp("ops", date(2027, 2, 1), "mend it"),)), ""),
-        ({}, [], ANN, Form(Verdict.PASS, follow_ups=(FollowUp("ops", date(2027, 2, 1), " "),)), "a follow-up needs a text"),
-        ({}, [], ANN, Form(Verdict.PASS, alone="ill"), "nobody may sign this one alone: four_eyes is `no`"),
-        ({"four_eyes": "alone_with_reason"}, [], ANN, Form(Verdict.PASS, alone="ill"), ""),
+        ({}, [A], ANN, Form(ReviewVerdict.FAIL, note="misread", corrects=1), ""),
+        ({}, [A], BOB, Form(ReviewVerdict.FAIL, note="misread", corrects=1), ""),
+        ({}, [A], ANN, Form(ReviewVerdict.PASS, corrects=1), "a correction needs a note of what was wrong"),
+        ({}, [A], ANN, Form(ReviewVerdict.FAIL, note="x", corrects=7), "signature 7 is not one of this review"),
+        ({}, [A, FIXED], BOB, Form(ReviewVerdict.FAIL, note="x", corrects=1), "signature 1 has been corrected already"),
+        ({}, [], ANN, Form(ReviewVerdict.NOT_APPLICABLE), "not applicable needs a reason"),
+        ({}, [], ANN, Form(ReviewVerdict.NOT_APPLICABLE, reason="no such system any more"), ""),
+        ({}, [], ANN, Form(ReviewVerdict.FAIL), "fail needs a note of what is wrong, or a follow-up"),
+        ({}, [], ANN, Form(ReviewVerdict.FAIL, follow_ups=(FollowUp("ops", date(2027, 2, 1), "mend it"),)), ""),
+        ({}, [], ANN, Form(ReviewVerdict.PASS, follow_ups=(FollowUp("ops", date(2027, 2, 1), " "),)), "a follow-up needs a text"),
+        ({}, [], ANN, Form(ReviewVerdict.PASS, alone="ill"), "nobody may sign this one alone: four_eyes is `no`"),
+        ({"four_eyes": "alone_with_reason"}, [], ANN, Form(ReviewVerdict.PASS, alone="ill"), ""),
     ],
 )  # fmt: skip
 def test_who_may_sign_what(
@@ -298,7 +298,10 @@ def test_somebody_of_two_parties_signs_for_the_one_that_is_waited_for() -> None:
 
 def test_a_record_says_what_the_signature_was() -> None:
     form = Form(
-        Verdict.FAIL, "a note", follow_ups=(FollowUp("ops", date(2027, 2, 1), "mend"),), corrects=4
+        ReviewVerdict.FAIL,
+        "a note",
+        follow_ups=(FollowUp("ops", date(2027, 2, 1), "mend"),),
+        corrects=4,
     )
     record = record_of(
         {"id": 1}, form, ANN, at=NOW, authenticated="password", party="", attachments=(), evidence_sha256="ab",
@@ -306,7 +309,7 @@ def test_a_record_says_what_the_signature_was() -> None:
     )  # fmt: skip
 
     assert signature_of({**record, "number": 7}) == Signature(
-        7, NOW, "ann.a", "ann", Verdict.FAIL, "password", note="a note", corrects=4, evidence_sha256="ab",
+        7, NOW, "ann.a", "ann", ReviewVerdict.FAIL, "password", note="a note", corrects=4, evidence_sha256="ab",
         follow_ups=form.follow_ups, lacking=("the keys",),
     )  # fmt: skip
     del record["lacking"]  # as an older program wrote it

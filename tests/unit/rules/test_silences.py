@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from upkeep.model.roles import Role
 from upkeep.rules.silences import (
-    Scope,
     Silence,
+    SilenceScope,
     keep_quiet,
     needs_another,
     refuse,
@@ -143,25 +143,29 @@ INTRUDERS = "is silenced by its exact name on one host only"
         ({"ends_at": NOW + 30 * DAY, "longest": 30 * DAY}, ""),
         ({"ends_at": NOW}, "a silence has to end later than it begins"),
         ({"reason": " "}, "a silence needs a reason"),
-        ({"scope": Scope("", "web1")}, "a silence names a check and a host"),
-        ({"scope": Scope("disk_0", " ")}, "a silence names a check and a host"),
-        ({"scope": Scope("d" * 201, "web1")}, "a pattern is longer than"),
-        ({"scope": Scope("disk_0", "w" * 255 + "*")}, "a pattern is longer than"),
-        ({"scope": Scope("disk_0", "web1\x1b")}, "a pattern holds a control character"),
-        ({"scope": Scope("brute_force", "web1")}, ""),
-        ({"scope": Scope("blind", "controller")}, ""),
-        ({"scope": Scope("brute_force", "*")}, INTRUDERS),
-        ({"scope": Scope("brute_forc[e]", "web1")}, INTRUDERS),
-        ({"scope": Scope("host_*", "web1")}, INTRUDERS),
-        ({"scope": Scope("blin?", "controller")}, INTRUDERS),
-        ({"scope": Scope("*", "*")}, ""),
+        ({"scope": SilenceScope("", "web1")}, "a silence names a check and a host"),
+        ({"scope": SilenceScope("disk_0", " ")}, "a silence names a check and a host"),
+        ({"scope": SilenceScope("d" * 201, "web1")}, "a pattern is longer than"),
+        ({"scope": SilenceScope("disk_0", "w" * 255 + "*")}, "a pattern is longer than"),
+        ({"scope": SilenceScope("disk_0", "web1\x1b")}, "a pattern holds a control character"),
+        ({"scope": SilenceScope("brute_force", "web1")}, ""),
+        ({"scope": SilenceScope("blind", "controller")}, ""),
+        ({"scope": SilenceScope("brute_force", "*")}, INTRUDERS),
+        ({"scope": SilenceScope("brute_forc[e]", "web1")}, INTRUDERS),
+        ({"scope": SilenceScope("host_*", "web1")}, INTRUDERS),
+        ({"scope": SilenceScope("blin?", "controller")}, INTRUDERS),
+        ({"scope": SilenceScope("*", "*")}, ""),
         ({"by": replace(ANN, role=Role.VIEWER)}, "to silence needs the role operator"),
         ({"by": replace(ANN, off=True)}, "ann is turned off"),
         ({"by": replace(ANN, shared=True)}, ""),
     ],
 )
 def test_what_can_be_made(change: dict[str, Any], said: str) -> None:
-    asked: dict[str, Any] = {"scope": Scope("disk_0", "web*"), "reason": "x", "ends_at": NOW + DAY}
+    asked: dict[str, Any] = {
+        "scope": SilenceScope("disk_0", "web*"),
+        "reason": "x",
+        "ends_at": NOW + DAY,
+    }
     asked |= {"by": ANN, "longest": LONGEST, "now": NOW, "checks": CHECKS}
 
     found = refuse(**(asked | change))
@@ -181,15 +185,27 @@ def test_what_can_be_made(change: dict[str, Any], said: str) -> None:
         (20, "disk_0", "*", [], True),  # a tenth of the results, and all hosts
         (20, "disk_0", "web[0-4]", [], True),
         (20, "disk_0", "web[0-3]", [], False),
-        (20, "*", "web1", [Scope("*", "web2"), Scope("*", "web3"), Scope("*", "web4")], False),
-        (20, "*", "web1", [Scope("*", f"web{n}") for n in (2, 3, 4, 5)], True),
-        (20, "disk_0", "web1", [Scope("*", f"web{n}") for n in (2, 3, 4, 5)], True),
+        (
+            20,
+            "*",
+            "web1",
+            [SilenceScope("*", "web2"), SilenceScope("*", "web3"), SilenceScope("*", "web4")],
+            False,
+        ),
+        (20, "*", "web1", [SilenceScope("*", f"web{n}") for n in (2, 3, 4, 5)], True),
+        (20, "disk_0", "web1", [SilenceScope("*", f"web{n}") for n in (2, 3, 4, 5)], True),
         (1, "*", "web0", [], True),
         (1, "disk_0", "web0", [], False),
         (1, "disk_0", "*", [], False),
         (1, "disk_*", "*", [], True),
-        (1, "cert_0", "web0", [Scope("disk_0", "web0")], False),
-        (1, "cert_0", "web0", [Scope("disk_0", "web0"), Scope("disk_1", "web0")], True),
+        (1, "cert_0", "web0", [SilenceScope("disk_0", "web0")], False),
+        (
+            1,
+            "cert_0",
+            "web0",
+            [SilenceScope("disk_0", "web0"), SilenceScope("disk_1", "web0")],
+            True,
+        ),
         (0, "*", "*", [], True),
         (0, "[a-z]*", "[!~]*", [], True),
         (0, "disk_0", "*", [], True),
@@ -198,9 +214,9 @@ def test_what_can_be_made(change: dict[str, Any], said: str) -> None:
     ],
 )
 def test_how_wide_it_may_be_for_one_person(
-    hosts: int, check: str, host: str, before: list[Scope], another: bool
+    hosts: int, check: str, host: str, before: list[SilenceScope], another: bool
 ) -> None:
-    scope, watched = Scope(check, host), site(hosts)
+    scope, watched = SilenceScope(check, host), site(hosts)
     alone = width(watched, [scope], is_by_name)
     together = width(watched, [scope, *before], is_by_name)
 
@@ -213,14 +229,14 @@ def test_how_wide_it_may_be_for_one_person(
 def test_a_pattern_of_hosts_that_covers_nothing_yet_takes_a_second_person(
     check: str, host: str, watched: list[Watched]
 ) -> None:
-    scope = Scope(check, host)
+    scope = SilenceScope(check, host)
     found = width(watched, [scope], is_by_name)
 
     assert needs_another(scope, found, found, PLAIN)
 
 
 def test_one_check_on_one_host_is_never_too_wide() -> None:
-    scope = Scope("disk_0", "web0")
+    scope = SilenceScope("disk_0", "web0")
     watched = [Watched("disk_0", "web0", results=99)]
     found = width(watched, [scope], is_by_name)
 

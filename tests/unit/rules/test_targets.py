@@ -9,13 +9,13 @@ from typing import Any, get_args
 import pytest
 
 from upkeep.judging.check import load
-from upkeep.model.verdicts import Kind
+from upkeep.model.verdicts import MeasureKind
 from upkeep.rules.targets import (
     RULES,
-    Judged,
-    Look,
+    Aim,
+    JudgedSeries,
     Rhythm,
-    Target,
+    SeriesLook,
     counted,
     judge,
     slots_of,
@@ -34,25 +34,25 @@ DAILY = Timing("daily", "FREQ=DAILY;BYHOUR=6;BYMINUTE=0")
 EACH_2_MIN = Timing("often", "FREQ=MINUTELY;INTERVAL=2")
 WEEKLY = Timing("weekly", "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0")
 WORKDAYS = Timing("hours", "FREQ=HOURLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8,9,10,11,12,13,14,15,16,17")
-AT_MOST_4 = Target("within", at_most=4.0)
+AT_MOST_4 = Aim("within", at_most=4.0)
 
 
-def daily(*values: float | None) -> list[Look]:
+def daily(*values: float | None) -> list[SeriesLook]:
     """Return a look each day at 06:01, the first on 2 January; None: there was nothing to judge."""
     first = datetime(2027, 1, 2, 6, 1, tzinfo=UTC)
-    return [Look(first + timedelta(days=day), value) for day, value in enumerate(values)]
+    return [SeriesLook(first + timedelta(days=day), value) for day, value in enumerate(values)]
 
 
-def often(value_of: Any, *, without: Any = lambda _at: False) -> Iterator[Look]:
+def often(value_of: Any, *, without: Any = lambda _at: False) -> Iterator[SeriesLook]:
     """Yield a look every two minutes."""
     at = SINCE + timedelta(minutes=2, seconds=20)
     while at <= UNTIL:
         if not without(at):
-            yield Look(at, value_of(at))
+            yield SeriesLook(at, value_of(at))
         at += timedelta(minutes=2)
 
 
-def of_days(*values: float | None, target: Target = AT_MOST_4) -> Judged:
+def of_days(*values: float | None, target: Aim = AT_MOST_4) -> JudgedSeries:
     return judge(target, slots_of([Rhythm(DAILY)], SINCE, UNTIL), daily(*values))
 
 
@@ -62,7 +62,7 @@ def of_days(*values: float | None, target: Target = AT_MOST_4) -> Judged:
 def test_what_was_seen_on_one_day_of_thirty_is_not_met(rule: TargetRule, seen_on: int) -> None:
     looks = [daily(*[1.0] * 30)[seen_on]]
 
-    found = judge(Target(rule, at_most=4.0), slots_of([Rhythm(DAILY)], SINCE, UNTIL), looks)
+    found = judge(Aim(rule, at_most=4.0), slots_of([Rhythm(DAILY)], SINCE, UNTIL), looks)
 
     assert found.meets is None
     assert found.unseen == pytest.approx(29 / 30)
@@ -83,20 +83,20 @@ def test_nine_hours_of_each_day_outside_are_not_hidden_by_a_mean() -> None:
 @pytest.mark.parametrize(
     ("target", "values", "meets", "figure"),
     [
-        (Target("within", at_most=4), [1.0] * 30, True, 100),
-        (Target("within", at_most=4), [4.0] * 30, True, 100),
-        (Target("within", at_most=4), [1.0] * 29 + [4.1], False, 100 * 29 / 30),
-        (Target("within", at_most=4, share=96), [1.0] * 29 + [4.1], True, 100 * 29 / 30),
-        (Target("within", at_least=99.9), [100.0] * 29 + [99.8], False, 100 * 29 / 30),
-        (Target("within", at_most=9, at_least=1), [0.0] * 15 + [10.0] * 15, False, 0),
-        (Target("worst", at_most=4), [1.0] * 29 + [4.0], True, 4),
-        (Target("worst", at_most=4), [1.0] * 29 + [4.1], False, 4.1),
-        (Target("worst", at_least=4), [9.0] * 29 + [3.0], False, 3),
-        (Target("worst", at_most=9, at_least=4), [5.0] * 29 + [3.0], False, 3),
-        (Target("total", at_most=4), [2.0, *[5.0] * 29], True, 3),
-        (Target("total", at_most=4), [0.0, *[5.0] * 29], False, 5),
-        (Target("total", at_most=4), [3.0, *[2.0] * 14, *[4.0] * 15], True, 4),
-        (Target("total", at_least=4), [1.0] * 30, False, 0),
+        (Aim("within", at_most=4), [1.0] * 30, True, 100),
+        (Aim("within", at_most=4), [4.0] * 30, True, 100),
+        (Aim("within", at_most=4), [1.0] * 29 + [4.1], False, 100 * 29 / 30),
+        (Aim("within", at_most=4, share=96), [1.0] * 29 + [4.1], True, 100 * 29 / 30),
+        (Aim("within", at_least=99.9), [100.0] * 29 + [99.8], False, 100 * 29 / 30),
+        (Aim("within", at_most=9, at_least=1), [0.0] * 15 + [10.0] * 15, False, 0),
+        (Aim("worst", at_most=4), [1.0] * 29 + [4.0], True, 4),
+        (Aim("worst", at_most=4), [1.0] * 29 + [4.1], False, 4.1),
+        (Aim("worst", at_least=4), [9.0] * 29 + [3.0], False, 3),
+        (Aim("worst", at_most=9, at_least=4), [5.0] * 29 + [3.0], False, 3),
+        (Aim("total", at_most=4), [2.0, *[5.0] * 29], True, 3),
+        (Aim("total", at_most=4), [0.0, *[5.0] * 29], False, 5),
+        (Aim("total", at_most=4), [3.0, *[2.0] * 14, *[4.0] * 15], True, 4),
+        (Aim("total", at_least=4), [1.0] * 30, False, 0),
     ],
     ids=[
         "within: always",
@@ -116,7 +116,7 @@ def test_nine_hours_of_each_day_outside_are_not_hidden_by_a_mean() -> None:
     ],
 )
 def test_a_target_is_held_by_its_rule(
-    target: Target, values: list[float | None], meets: bool, figure: float
+    target: Aim, values: list[float | None], meets: bool, figure: float
 ) -> None:
     found = of_days(*values, target=target)
 
@@ -134,8 +134,8 @@ def test_a_hundredth_of_the_time_may_be_outside(wrong: int, meets: bool) -> None
     looks = list(often(lambda _at: 1.0))
     assert len(slots) - 1 == len(looks) + 1  # what is due at the very end has its time still
     for number in range(wrong):
-        looks[number * 17] = Look(looks[number * 17].at, 5.0)
-    looks.append(Look(UNTIL, 1.0))
+        looks[number * 17] = SeriesLook(looks[number * 17].at, 5.0)
+    looks.append(SeriesLook(UNTIL, 1.0))
 
     assert len(looks) == 21_600
     assert judge(AT_MOST_4, slots, looks).meets is meets
@@ -213,11 +213,11 @@ def test_of_a_month(values: list[float | None], meets: bool | None, unseen: int)
 def test_what_is_plainly_missed_is_told_and_never_what_is_met(
     rule: TargetRule, values: list[float | None], meets: bool | None
 ) -> None:
-    assert of_days(*values, target=Target(rule, at_most=4)).meets is meets
+    assert of_days(*values, target=Aim(rule, at_most=4)).meets is meets
 
 
 def test_what_a_counter_lacks_may_have_been_counted_while_nobody_looked() -> None:
-    target = Target("total", at_least=4)
+    target = Aim("total", at_least=4)
 
     assert of_days(*[0.0] * 20, target=target).meets is None
     assert of_days(*[0.0] * 30, target=target).meets is False
@@ -227,12 +227,12 @@ def test_what_a_counter_lacks_may_have_been_counted_while_nobody_looked() -> Non
     ("timings", "looks", "unseen_hours"),
     [
         ([DAILY], daily(*[1.0] * 30), 0),
-        ([WEEKLY], [Look(datetime(2027, 1, day, 9, 5, tzinfo=UTC), 1.0) for day in (4, 11, 18, 25)], 0),
-        ([WEEKLY], [Look(datetime(2027, 1, day, 9, 5, tzinfo=UTC), 1.0) for day in (4, 18, 25)], 7 * 24),
+        ([WEEKLY], [SeriesLook(datetime(2027, 1, day, 9, 5, tzinfo=UTC), 1.0) for day in (4, 11, 18, 25)], 0),
+        ([WEEKLY], [SeriesLook(datetime(2027, 1, day, 9, 5, tzinfo=UTC), 1.0) for day in (4, 18, 25)], 7 * 24),
         ([DAILY, WEEKLY], daily(*[1.0] * 30), 4 * 21),
-        ([EACH_2_MIN], [Look(SINCE + timedelta(hours=hour, minutes=1), 1.0) for hour in range(720)],
+        ([EACH_2_MIN], [SeriesLook(SINCE + timedelta(hours=hour, minutes=1), 1.0) for hour in range(720)],
          720 - 719 / 30),
-        ([DAILY], [Look(one.at + timedelta(hours=20), 1.0) for one in daily(*[1.0] * 30)], 0),
+        ([DAILY], [SeriesLook(one.at + timedelta(hours=20), 1.0) for one in daily(*[1.0] * 30)], 0),
         ([DAILY], [*daily(*[1.0] * 30), *daily(*[1.0] * 30)[-1:]], 0),
         ([], daily(*[1.0] * 30), 720),
         ([Timing("once", "FREQ=YEARLY;BYMONTH=7;BYMONTHDAY=1")], [], 0),
@@ -250,7 +250,7 @@ def test_what_a_counter_lacks_may_have_been_counted_while_nobody_looked() -> Non
     ],
 )  # fmt: skip
 def test_a_gap_is_unseen_beyond_what_the_rhythm_explains(
-    timings: list[Timing], looks: list[Look], unseen_hours: float
+    timings: list[Timing], looks: list[SeriesLook], unseen_hours: float
 ) -> None:
     slots = slots_of([Rhythm(one) for one in timings], SINCE, UNTIL)
 
@@ -261,9 +261,9 @@ def test_a_gap_is_unseen_beyond_what_the_rhythm_explains(
 
 def test_a_night_without_due_times_is_no_gap() -> None:
     slots = slots_of([Rhythm(WORKDAYS)], SINCE, UNTIL)
-    looks = [Look(one.begins + timedelta(minutes=1), 1.0) for one in slots[1:]]
+    looks = [SeriesLook(one.begins + timedelta(minutes=1), 1.0) for one in slots[1:]]
 
-    assert judge(AT_MOST_4, slots, looks) == Judged(
+    assert judge(AT_MOST_4, slots, looks) == JudgedSeries(
         True, 100.0, 0.0, pytest.approx(2_660_400, abs=300_000)
     )
     assert judge(AT_MOST_4, slots, looks[: len(looks) // 2]).meets is None
@@ -304,7 +304,7 @@ def test_values_of_one_time_share_it() -> None:
     (slot,) = [
         one for one in slots_of([Rhythm(DAILY)], SINCE, SINCE + timedelta(days=1)) if one.must
     ]
-    looks = [Look(slot.begins + timedelta(hours=hour), float(hour)) for hour in (1, 6, 18)]
+    looks = [SeriesLook(slot.begins + timedelta(hours=hour), float(hour)) for hour in (1, 6, 18)]
 
     pieces = [
         (seconds / 3600, look.value if look else None) for seconds, look in spans([slot], looks)
@@ -317,32 +317,32 @@ def test_values_of_one_time_share_it() -> None:
 @pytest.mark.parametrize(
     ("wanted", "kind", "target"),
     [
-        ({"at_most": 4}, Kind.LATENCY, Target("within", 4)),
-        ({"at_most": 4}, Kind.SHARE, Target("within", 4)),
-        ({"at_most": 4}, Kind.COUNTER, Target("total", 4)),
-        ({"at_most": 4}, Kind.STATE, Target("worst", 4)),
-        ({"at_most": 4}, None, Target("worst", 4)),
-        ({"at_most": 4, "rule": None, "share": None}, Kind.SHARE, Target("within", 4)),
-        ({"at_most": 4, "rule": "worst"}, Kind.SHARE, Target("worst", 4)),
-        ({"at_least": 4, "share": 95}, Kind.STATE, Target("within", None, 4, 95)),
-        ({"at_least": 4, "rule": "within"}, Kind.STATE, Target("within", None, 4, 99)),
+        ({"at_most": 4}, MeasureKind.LATENCY, Aim("within", 4)),
+        ({"at_most": 4}, MeasureKind.SHARE, Aim("within", 4)),
+        ({"at_most": 4}, MeasureKind.COUNTER, Aim("total", 4)),
+        ({"at_most": 4}, MeasureKind.STATE, Aim("worst", 4)),
+        ({"at_most": 4}, None, Aim("worst", 4)),
+        ({"at_most": 4, "rule": None, "share": None}, MeasureKind.SHARE, Aim("within", 4)),
+        ({"at_most": 4, "rule": "worst"}, MeasureKind.SHARE, Aim("worst", 4)),
+        ({"at_least": 4, "share": 95}, MeasureKind.STATE, Aim("within", None, 4, 95)),
+        ({"at_least": 4, "rule": "within"}, MeasureKind.STATE, Aim("within", None, 4, 99)),
     ],
 )
 def test_the_rule_is_what_the_schedule_says_or_what_the_measure_is_like(
-    wanted: dict[str, Any], kind: Kind | None, target: Target
+    wanted: dict[str, Any], kind: MeasureKind | None, target: Aim
 ) -> None:
     assert target_of(wanted, kind) == target
 
 
 def test_there_is_a_rule_for_each_kind() -> None:
-    assert set(RULES) == set(Kind)
+    assert set(RULES) == set(MeasureKind)
     assert set(RULES.values()) == set(get_args(TargetRule))
 
 
 def test_a_trend_has_no_target() -> None:
-    assert judge(Target("within"), slots_of([Rhythm(DAILY)], SINCE, UNTIL), daily(1.0)) == Judged(
-        None, None, 29 * 86400, 30 * 86400
-    )
+    assert judge(
+        Aim("within"), slots_of([Rhythm(DAILY)], SINCE, UNTIL), daily(1.0)
+    ) == JudgedSeries(None, None, 29 * 86400, 30 * 86400)
 
 
 def test_what_checks_measure_is_like_something() -> None:
@@ -352,10 +352,10 @@ def test_what_checks_measure_is_like_something() -> None:
         for measure, kind in one.measures.items()
     }
 
-    assert kinds["response_time request_time_p95"] is Kind.LATENCY
-    assert kinds["site_errors server_error_share"] is Kind.SHARE
-    assert kinds["file_system_errors errors"] is Kind.COUNTER
-    assert kinds["security_updates pending"] is Kind.STATE
+    assert kinds["response_time request_time_p95"] is MeasureKind.LATENCY
+    assert kinds["site_errors server_error_share"] is MeasureKind.SHARE
+    assert kinds["file_system_errors errors"] is MeasureKind.COUNTER
+    assert kinds["security_updates pending"] is MeasureKind.STATE
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------

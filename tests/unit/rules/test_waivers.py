@@ -12,9 +12,9 @@ from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity
 from upkeep.rules.waivers import (
     LONGEST,
-    Scope,
-    State,
     Waiver,
+    WaiverScope,
+    WaiverState,
     Who,
     covering,
     refuse_approval,
@@ -28,7 +28,7 @@ from upkeep.rules.width import Watched
 
 NOW = datetime(2030, 6, 1, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-SCOPE = Scope("disk_space", "web*", "/var/*", Severity.MEDIUM)
+SCOPE = WaiverScope("disk_space", "web*", "/var/*", Severity.MEDIUM)
 ASKED = Waiver(3, "/srv/site", SCOPE, "moves in July", "ann", NOW - 2 * DAY, NOW + 30 * DAY)
 HELD = replace(ASKED, approved_by="bob", approved_at=NOW - DAY)
 ANN, BOB = Who("ann", Role.OPERATOR, "ann"), Who("bob", Role.APPROVER, "bob")
@@ -62,7 +62,7 @@ CAUSE = "auth_log: journal"
 
 def blind_waiver(number: int, check: str = "failed_logins", **change: Any) -> Waiver:
     """Return a waiver on web1 that accepts all of a check up to high, and ends after so many days."""
-    scope = Scope(check, "web1", "*", Severity.HIGH)
+    scope = WaiverScope(check, "web1", "*", Severity.HIGH)
     ends_at = NOW + number * DAY
     return replace(HELD, id=number, scope=replace(scope, **change), ends_at=ends_at)
 
@@ -101,7 +101,7 @@ def test_blindness_is_waived_by_its_own_name_or_by_each_check_that_is_blind(
 
 
 def test_a_subject_fits_itself_whatever_is_in_it() -> None:
-    scope = Scope("http_health", "web1", "https://[::1]:8443/health?deep=[a]", Severity.HIGH)
+    scope = WaiverScope("http_health", "web1", "https://[::1]:8443/health?deep=[a]", Severity.HIGH)
 
     assert scope.covers("http_health", "web1", scope.subject_glob, Severity.HIGH)
     assert not scope.covers("http_health", "web1", "https://[::1]:8443/health?deep=a", Severity.LOW)
@@ -110,21 +110,23 @@ def test_a_subject_fits_itself_whatever_is_in_it() -> None:
 @pytest.mark.parametrize(
     ("waiver", "at", "state"),
     [
-        (ASKED, NOW, State.REQUESTED),
-        (ASKED, ASKED.ends_at - timedelta(seconds=1), State.REQUESTED),
-        (ASKED, ASKED.ends_at, State.LAPSED),
-        (HELD, NOW - DAY - timedelta(seconds=1), State.REQUESTED),
-        (HELD, NOW - DAY, State.HOLDS),
-        (HELD, HELD.ends_at - timedelta(seconds=1), State.HOLDS),
-        (HELD, HELD.ends_at, State.EXPIRED),
-        (replace(HELD, revoked_at=NOW), NOW - timedelta(seconds=1), State.HOLDS),
-        (replace(HELD, revoked_at=NOW), NOW, State.REVOKED),
-        (replace(HELD, revoked_at=NOW), HELD.ends_at, State.REVOKED),
+        (ASKED, NOW, WaiverState.REQUESTED),
+        (ASKED, ASKED.ends_at - timedelta(seconds=1), WaiverState.REQUESTED),
+        (ASKED, ASKED.ends_at, WaiverState.LAPSED),
+        (HELD, NOW - DAY - timedelta(seconds=1), WaiverState.REQUESTED),
+        (HELD, NOW - DAY, WaiverState.HOLDS),
+        (HELD, HELD.ends_at - timedelta(seconds=1), WaiverState.HOLDS),
+        (HELD, HELD.ends_at, WaiverState.EXPIRED),
+        (replace(HELD, revoked_at=NOW), NOW - timedelta(seconds=1), WaiverState.HOLDS),
+        (replace(HELD, revoked_at=NOW), NOW, WaiverState.REVOKED),
+        (replace(HELD, revoked_at=NOW), HELD.ends_at, WaiverState.REVOKED),
     ],
 )
-def test_it_holds_from_its_approval_to_its_end(waiver: Waiver, at: datetime, state: State) -> None:
+def test_it_holds_from_its_approval_to_its_end(
+    waiver: Waiver, at: datetime, state: WaiverState
+) -> None:
     assert waiver.state(at) is state
-    assert waiver.holds(at) is (state is State.HOLDS)
+    assert waiver.holds(at) is (state is WaiverState.HOLDS)
 
 
 def test_of_several_the_one_that_ends_last_covers() -> None:
@@ -255,7 +257,7 @@ TOO_WIDE = "a waiver of more than 50% of what disk_space watches would turn the 
 def test_its_width_is_measured_on_what_is_watched(
     seen: list[Watched], host: str, subject: str, refused: bool
 ) -> None:
-    scope = Scope("disk_space", host, subject, Severity.MEDIUM)
+    scope = WaiverScope("disk_space", host, subject, Severity.MEDIUM)
 
     said = refuse_width(scope, width(seen, scope), by_name=False)
 
@@ -266,7 +268,7 @@ def test_its_width_is_measured_on_what_is_watched(
     ("host", "refused"), [("web1", False), ("web*", True), ("web[1]", True), ("*", True)]
 )
 def test_what_detects_intruders_is_waived_host_by_host(host: str, refused: bool) -> None:
-    scope = Scope("brute_force", host, "auth", Severity.HIGH)
+    scope = WaiverScope("brute_force", host, "auth", Severity.HIGH)
 
     said = refuse_width(scope, width([], scope), by_name=True)
 
@@ -389,6 +391,6 @@ MASKED = "https://h/w?token=*"
     ],
 )
 def test_what_masks_a_url_is_no_wildcard(glob: str, subject: str, covered: bool) -> None:
-    scope = Scope("http_health", "web1", glob, Severity.CRITICAL)
+    scope = WaiverScope("http_health", "web1", glob, Severity.CRITICAL)
 
     assert scope.names("http_health", "web1", subject) == covered

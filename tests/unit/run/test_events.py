@@ -15,8 +15,8 @@ from upkeep.model.errors import StoreError
 from upkeep.run import events
 from upkeep.run.events import (
     Ears,
-    Event,
     Frames,
+    RunEvent,
     diff_text,
     event_of,
     read_event,
@@ -448,7 +448,7 @@ def test_nothing_is_taken_of_a_host_with_our_own_name(tmp_path: Path, kind: str)
     ids=str,
 )
 def test_an_event_of_wrong_types_is_none(content: object) -> None:
-    assert event_of(content) in (Event(""), Event("x"))
+    assert event_of(content) in (RunEvent(""), RunEvent("x"))
 
 
 # --- whom a refusal is told of ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upkeep.model.errors import ConfigurationError
-from upkeep.schedule.calendars import BusinessHours, Calendars, Period, calendars_of
+from upkeep.schedule.calendars import Calendars, OpenHours, Period, calendars_of
 from upkeep.site.schedule_file import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -25,14 +25,14 @@ def local(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(UTC)
 
 
-OFFICE = BusinessHours(
+OFFICE = OpenHours(
     NEW_YORK,
     MONDAY_TO_FRIDAY,
     time(9),
     time(17),
     frozenset({date(2026, 11, 26), date(2026, 12, 25)}),
 )
-ALL_DAY = BusinessHours(NEW_YORK, frozenset(range(7)), time(0), time(23))
+ALL_DAY = OpenHours(NEW_YORK, frozenset(range(7)), time(0), time(23))
 
 
 # --- business hours --------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_when_work_begins_and_ends(at, opens, next_day, end_of_day):
 
 
 def test_a_team_that_never_works_is_a_fault_of_the_file():
-    never = BusinessHours(
+    never = OpenHours(
         NEW_YORK,
         frozenset({0}),
         time(9),

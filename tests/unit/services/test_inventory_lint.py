@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from upkeep.services.inventory_lint import (
-    Inventory,
+    KnownInventory,
     disagreements,
     environments_of,
     host_globs,
@@ -64,7 +64,7 @@ def schedule(hosts: str = "all", rule: Mapping[str, Any] | None = None) -> Sched
     ],
 )  # fmt: skip
 def test_a_procedures_pattern(hosts: str, texts: list[str]) -> None:
-    found = lint(schedule(hosts), Inventory(groups_of(LISTING), graph=GRAPH))
+    found = lint(schedule(hosts), KnownInventory(groups_of(LISTING), graph=GRAPH))
 
     assert [
         one.text.replace("did you mean 'web1'", "did you mean 'web2'") for one in found
@@ -95,12 +95,14 @@ def test_a_severity_rules_hosts(rule: dict[str, Any], text: str | None) -> None:
 
 def test_an_environment_that_a_template_gives_is_not_guessed() -> None:
     assert environments_of(["staging", "{{ stage }}"]) is None
-    inventory = Inventory(groups_of(LISTING), environments=None)
+    inventory = KnownInventory(groups_of(LISTING), environments=None)
     assert lint(schedule("all", {"environment": "nowhere"}), inventory) == []
 
 
 def test_an_inventory_without_hosts_is_one_remark() -> None:
-    inventory = Inventory(groups_of({"all": {"children": ["ungrouped"]}}), path="site/inventory")
+    inventory = KnownInventory(
+        groups_of({"all": {"children": ["ungrouped"]}}), path="site/inventory"
+    )
 
     (found,) = lint(schedule("web", {"group": "web"}), inventory)
 
@@ -127,7 +129,7 @@ def test_what_a_silence_or_a_waiver_covers(pattern: str, text: str | None) -> No
 # --- groups ----------------------------------------------------------------------------------------------------------
 def inventory(
     folder: Path, files: Mapping[str, Any], listing: Mapping[str, Any] = LISTING
-) -> Inventory:
+) -> KnownInventory:
     for name, value in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from upkeep.model.answer import Outcome
 from upkeep.model.verdicts import Measure
 from upkeep.view.json import dumps, run_document, schema
-from upkeep.view.model import HostInRun, Tally
+from upkeep.view.model import HostInRun, RunTally
 
 
 def validate(document):
@@ -19,7 +19,7 @@ def validate(document):
 
 
 def made(*, hosts=8, changes=None, **options):
-    tally, names, results = Tally(), [], []
+    tally, names, results = RunTally(), [], []
     for observed in view_samples.hosts(hosts, options.pop("failing", 4), **options):
         tally.add(observed)
         names.append(HostInRun.of(observed))
@@ -63,7 +63,7 @@ def test_host_text_stays_to_the_letter_and_its_control_characters_do_not_reach_a
     observed = next(view_samples.hosts(1, 1))
     results = [replace(observed.results[0], subject=text)]
 
-    printed = dumps(run_document(view_samples.summary(Tally()), [], results))
+    printed = dumps(run_document(view_samples.summary(RunTally()), [], results))
 
     assert json.loads(printed)["results"][0]["subject"] == text
     assert printed.replace("\n", "").isprintable()
@@ -76,7 +76,7 @@ def test_what_is_no_number_is_null():
     host = replace(HostInRun.of(observed), clock_offset_seconds=float("nan"))
 
     document = run_document(
-        view_samples.summary(Tally()), [host], [replace(observed.results[0], measures=measures)]
+        view_samples.summary(RunTally()), [host], [replace(observed.results[0], measures=measures)]
     )
 
     validate(json.loads(dumps(document)))

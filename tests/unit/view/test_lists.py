@@ -13,7 +13,7 @@ from upkeep.judging.check import Check
 from upkeep.model.errors import UsageError
 from upkeep.model.verdicts import Severity, Status, passed
 from upkeep.view import lists
-from upkeep.view.model import Counts, Finding, HostInRun, Procedure, Tally
+from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunTally
 from upkeep.view.screen import Screen
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -47,7 +47,7 @@ def finding(number, status=Status.FAIL, severity=Severity.HIGH, **changes):
         "severity": severity, "message": "91 % used, at most 85 %", "opened_at": NOW - timedelta(days=9),
         "last_seen_at": NOW, "count": 9,
     }  # fmt: skip
-    return Finding(**{**fields, **changes})
+    return FindingShown(**{**fields, **changes})
 
 
 def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
@@ -98,7 +98,7 @@ def test_no_finding_is_not_said_to_be_a_pass():
 
 def test_runs_fit_the_screen():
     counts = Counts(71, 10, {Severity.CRITICAL: 4, Severity.HIGH: 5})
-    run = view_samples.summary(Tally(), procedure="weekly-access")
+    run = view_samples.summary(RunTally(), procedure="weekly-access")
     found = printed(lists.print_runs, [replace(run, counts=counts)], LATER, terminal=True)
 
     assert [len(line) <= 80 for line in found.splitlines()] == [True, True]
@@ -106,7 +106,7 @@ def test_runs_fit_the_screen():
 
 
 def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
-    tally = Tally()
+    tally = RunTally()
     for observed in view_samples.hosts(4, 2, unseen=1):
         tally.add(observed)
     runs = [view_samples.summary(tally, id=number) for number in (12, 9)]
@@ -123,7 +123,7 @@ def test_runs_stand_in_columns_on_a_terminal_and_with_tabs_in_a_pipe():
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_stored_run_shows_all_of_it(terminal):
-    tally, hosts, results = Tally(), [], []
+    tally, hosts, results = RunTally(), [], []
     for observed in view_samples.hosts(8, 3, unseen=1, hostile=True):
         tally.add(observed)
         hosts.append(HostInRun.of(observed))
@@ -188,8 +188,8 @@ def test_a_check_prints_its_documentation_with_its_limits():
 
 
 def test_procedures_have_their_next_time_only_if_scheduled():
-    daily = Procedure("daily", "Daily procedure", "all", "ops")
-    weekly = Procedure("weekly", "Weekly procedure", "web", "ops", NOW + timedelta(days=3))
+    daily = ProcedureShown("daily", "Daily procedure", "all", "ops")
+    weekly = ProcedureShown("weekly", "Weekly procedure", "web", "ops", NOW + timedelta(days=3))
 
     assert printed(lists.print_procedures, [daily], NOW) == "daily\tDaily procedure\tall\tops\n"
     assert "in 3 days" in printed(lists.print_procedures, [daily, weekly], NOW, terminal=True)
@@ -251,7 +251,7 @@ def test_an_error_is_two_lines_at_most_whatever_is_in_it():
 
 
 def test_columns_that_may_give_are_cut_when_the_line_is_too_long():
-    daily = Procedure("daily", "A title that goes on " * 10, "web:" * 30, "ops@example.org")
+    daily = ProcedureShown("daily", "A title that goes on " * 10, "web:" * 30, "ops@example.org")
 
     lines = printed(lists.print_procedures, [daily], NOW, terminal=True).splitlines()
 

@@ -17,7 +17,7 @@ from upkeep.model.answer import Outcome
 from upkeep.model.errors import UpkeepError
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.view import report
-from upkeep.view.model import HostInRun, Tally
+from upkeep.view.model import HostInRun, RunTally
 
 
 class Page(HTMLParser):
@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
 
 def page_of(made, *, evidence=None, zone=None, **changes) -> tuple[str, Page]:
-    tally = Tally()
+    tally = RunTally()
     for observed in made:
         tally.add(observed)
     hosts = [HostInRun.of(observed) for observed in made]
@@ -181,7 +181,7 @@ def test_what_there_is_no_room_for_is_counted(monkeypatch):
 
 
 def write(path, made=()):
-    report.write_report(path, view_samples.summary(Tally()), [], iter(made))
+    report.write_report(path, view_samples.summary(RunTally()), [], iter(made))
 
 
 def test_it_is_written_for_its_owner_only_and_replaces_an_older_one(tmp_path):
@@ -215,7 +215,7 @@ def test_what_breaks_off_leaves_the_old_report_and_nothing_else(tmp_path):
         raise RuntimeError("the store is gone")
 
     with pytest.raises(RuntimeError):
-        report.write_report(path, view_samples.summary(Tally()), [], broken())
+        report.write_report(path, view_samples.summary(RunTally()), [], broken())
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["run-12.html"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upkeep.rules.alerts import model
-from upkeep.rules.findings import State
+from upkeep.rules.findings import FindingState
 
 
 def listed(schema: str, *path: str) -> list[str]:
@@ -26,7 +26,11 @@ ALERT = ("alerts", "items", "properties")
 @pytest.mark.parametrize(
     ("schema", "path", "words"),
     [
-        ("findings", ("findings", "items", "properties", "status"), [one.value for one in State]),
+        (
+            "findings",
+            ("findings", "items", "properties", "status"),
+            [one.value for one in FindingState],
+        ),
         ("alerts", (*ALERT, "kind"), [model.INCIDENT, model.FIRST, model.UPGRADE, model.JUDGED]),
         ("alerts", (*ALERT, "status"), [model.OPEN, model.ACKNOWLEDGED, model.CLOSED]),
         (

@@ -100,7 +100,7 @@ class Budget:
             raise OutOfBudgetError("there was no time to read all of it")
 
 
-class Counted:
+class CountedStream:
     """A stream that counts, keeps its first and last bytes, and stops at the budget."""
 
     def __init__(self, stream: IO[bytes], budget: Budget) -> None:
@@ -190,21 +190,21 @@ def _read(path: str, kind: str, stream: IO[bytes], budget: Budget, host: Host) -
     if packer not in PACKERS:
         inner, packer = kind, ""
     unpacked: Any = PACKERS[packer](stream) if packer else stream
-    return _unpacked(inner, Counted(unpacked, budget))
+    return _unpacked(inner, CountedStream(unpacked, budget))
 
 
 def _zst(path: str, inner: str, budget: Budget, host: Host) -> dict[str, Any]:
     """Return what `_unpacked` does, of what zstd unpacks; Python has no zstd of its own before 3.14."""
     try:
         with host.output(["zstd", "--decompress", "--stdout", "--quiet", "--", path]) as stream:
-            return _unpacked(inner, Counted(stream, budget))
+            return _unpacked(inner, CountedStream(stream, budget))
     except EndedError as exc:
         if "too much memory" in str(exc):
             raise NotImplementedError(str(exc)) from exc
         raise BrokenError(str(exc)[:300]) from exc
 
 
-def _unpacked(inner: str, counted: Counted) -> dict[str, Any]:
+def _unpacked(inner: str, counted: CountedStream) -> dict[str, Any]:
     """Return what is to be said of an unpacked stream of a kind; raise what `read_to_end` understands."""
     if inner == "tar":
         return _tar(counted)
@@ -222,7 +222,7 @@ def _dump_end(head: bytes) -> bytes:
     return next((end for begin, end in DUMPS if re.search(rb"(?m)^" + begin, head)), b"")
 
 
-def _dump(counted: Counted) -> dict[str, Any]:
+def _dump(counted: CountedStream) -> dict[str, Any]:
     """Return how a dump of SQL ends; raise BrokenError if its program's last line is not there."""
     end = _dump_end(counted.head)
     if not end:
@@ -232,7 +232,7 @@ def _dump(counted: Counted) -> dict[str, Any]:
     return {"trailer": True}
 
 
-def _tar(counted: Counted) -> dict[str, Any]:
+def _tar(counted: CountedStream) -> dict[str, Any]:
     """Return a tar's members; raise BrokenError if it ends before its end mark."""
     members, end = 0, 0
     hostile: list[str] = []
@@ -267,7 +267,7 @@ def _zip(stream: IO[bytes], budget: Budget) -> dict[str, Any]:
         total = 0
         for one in members:
             with archive.open(one) as content:
-                counted = Counted(content, budget)
+                counted = CountedStream(content, budget)
                 counted.drain()
                 total += counted.count
         return {**found, "bytes": total}

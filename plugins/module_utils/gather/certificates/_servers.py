@@ -22,8 +22,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.
     trust_of,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import (
-    Connection,
     NoAnswerError,
+    TimedConnection,
     limit_key,
     looking_context,
     own_roots_context,
@@ -65,7 +65,7 @@ class KindUnseenError(Exception):
 
 
 @dataclass(frozen=True)
-class Server:
+class TlsServer:
     """A server to look at. protocol: of STARTTLS, or empty; name: to ask for; ca_file: whom to trust, or empty."""
 
     host: Host
@@ -78,7 +78,7 @@ class Server:
 
     def shake(self, context: ssl.SSLContext, read: Callable[[ssl.SSLSocket], Any]) -> Any:
         """Return what read makes of a connection that is secured by the context; raise NoAnswerError."""
-        connection = Connection(self.host, self.address, self.port, self.seconds)
+        connection = TimedConnection(self.host, self.address, self.port, self.seconds)
         try:
             if self.protocol:
                 start_tls(connection, self.protocol)

@@ -28,7 +28,7 @@ TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Site:
+class TlsSite:
     """One server that speaks TLS. places: `address:port` to connect to; names: those it is asked for by.
 
     certificate, key: their files; empty if the configuration does not say which, as with a variable in their names.
@@ -61,13 +61,13 @@ class Block:
 class Sites:
     """TLS sites. unread: why files of the configurations could not be read, so that there may be more sites."""
 
-    found: list[Site]
+    found: list[TlsSite]
     unread: dict[str, str]
 
 
 def find_sites(host: Host) -> Sites:
     """Return the TLS sites of nginx, of Apache, and certbot's certificates that no site names."""
-    sites: list[Site] = []
+    sites: list[TlsSite] = []
     unread: dict[str, str] = {}
     for path in (NGINX, *APACHE):
         if not host.exists(path):
@@ -80,7 +80,7 @@ def find_sites(host: Host) -> Sites:
     known = {site.certificate for site in sites}
     for path in host.glob(LETSENCRYPT):
         if path not in known:
-            sites.append(Site(path, path.replace("fullchain.pem", "privkey.pem")))
+            sites.append(TlsSite(path, path.replace("fullchain.pem", "privkey.pem")))
     return Sites(sites, unread)
 
 
@@ -177,7 +177,7 @@ class _Includer:
         self.parse(text, self, block)  # type: ignore[operator]
 
 
-def nginx_sites(root: Block) -> list[Site]:
+def nginx_sites(root: Block) -> list[TlsSite]:
     """Return the servers with a certificate that listen with TLS."""
     sites = []
     for block, outer in _walk(root):
@@ -193,7 +193,7 @@ def nginx_sites(root: Block) -> list[Site]:
         asked = tuple(name.lower() for name in names if _is_name(name))
         for certificate, key in _pairs(certificates, keys):
             full = (_full(certificate, "/etc/nginx"), _full(key, "/etc/nginx"))
-            sites.append(Site(*full, asked, tuple(dict.fromkeys(places))))
+            sites.append(TlsSite(*full, asked, tuple(dict.fromkeys(places))))
     return sites
 
 
@@ -268,7 +268,7 @@ def _folder_pattern(word: str) -> str:
     return word.rstrip("/") + "/*" if word.endswith("/") else word
 
 
-def apache_sites(root: Block) -> list[Site]:
+def apache_sites(root: Block) -> list[TlsSite]:
     """Return the virtual hosts with a certificate and TLS on."""
     sites = []
     for block, outer in _walk(root):
@@ -292,7 +292,7 @@ def apache_sites(root: Block) -> list[Site]:
                 places.append(_local(match.group(1), match.group(2)))
         asked = tuple(name.lower() for name in names if _is_name(name))
         for certificate, key in _pairs(certificates, keys):
-            sites.append(Site(certificate, key, asked, tuple(dict.fromkeys(places))))
+            sites.append(TlsSite(certificate, key, asked, tuple(dict.fromkeys(places))))
     return sites
 
 

@@ -19,10 +19,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._servers import (
     Presented,
-    Server,
+    TlsServer,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates._sites import (
-    Site,
+    TlsSite,
     find_sites,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import (
@@ -88,7 +88,7 @@ class Wanted:
 NOTHING = Wanted("")
 
 
-def _add_endpoints(endpoints: dict[str, Wanted], site: Site) -> None:
+def _add_endpoints(endpoints: dict[str, Wanted], site: TlsSite) -> None:
     """Add the places where the site can be reached, by each of its names."""
     for place in site.places:
         for name in site.names or ("",):
@@ -240,7 +240,7 @@ def parse_endpoint(place: str) -> tuple[str, str, str, int]:
 def _endpoint(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
     """Look at what a server presents; others: what it presents for other kinds of keys."""
     protocol, name, address, port = parse_endpoint(one.subject)
-    server = Server(
+    server = TlsServer(
         host, protocol, name, address, port, params["timeout_seconds"], params["ca_file"]
     )
     first = server.present()

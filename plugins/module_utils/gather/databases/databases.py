@@ -84,7 +84,7 @@ SATURATED = re.compile(
 )
 
 
-class RefusedError(Exception):
+class AccessRefusedError(Exception):
     """The database could not be used; the text is its own reason, or the system's."""
 
 
@@ -178,7 +178,7 @@ def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
     ask = {"postgresql": _postgresql, "mariadb": _mariadb, "redis": _redis, "sqlite": _sqlite}
     try:
         return {"connected": True, "reason": "", **ask[database["kind"]](host, database, seconds)}
-    except RefusedError as exc:
+    except AccessRefusedError as exc:
         return _refusal(str(exc))
 
 
@@ -231,7 +231,7 @@ def _postgresql(host: Host, database: dict[str, Any], seconds: int) -> dict[str,
             answer = connection.execute(POSTGRESQL_QUESTION).fetchone()[0]
             asked = time.monotonic()
     except psycopg.Error as exc:
-        raise RefusedError(str(exc)) from exc
+        raise AccessRefusedError(str(exc)) from exc
     times = {"connect_seconds": connected - started, "query_seconds": asked - connected}
     return {**answer, **times, "raw": json.dumps(answer)}
 
@@ -259,7 +259,7 @@ def parse_psql(text: str, wall_seconds: float) -> dict[str, Any]:
     try:
         data: dict[str, Any] = json.loads(answer)
     except ValueError as exc:
-        raise RefusedError(f"psql: no answer in {text[:200]!r}") from exc
+        raise AccessRefusedError(f"psql: no answer in {text[:200]!r}") from exc
     query = float(timed.group(1)) / 1000 if timed else None
     connect = max(0.0, wall_seconds - query) if query is not None else None
     return {**data, "connect_seconds": connect, "query_seconds": query}
@@ -271,9 +271,9 @@ def _run(host: Host, command: list[str], seconds: int, **how: Any) -> tuple[str,
     try:
         ran = host.run(command, timeout_seconds=seconds, **how)
     except HostError as exc:
-        raise RefusedError(f"no answer within {seconds} s ({exc})") from exc
+        raise AccessRefusedError(f"no answer within {seconds} s ({exc})") from exc
     if ran.status != 0:
-        raise RefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
+        raise AccessRefusedError(ran.err.strip() or f"{command[0]} ended with {ran.status}")
     return ran.out, time.monotonic() - started
 
 
@@ -331,7 +331,7 @@ def parse_mariadb(text: str) -> dict[str, Any]:
             "rejected": int(fields.get("connection_errors_max_connections", 0)),
         }
     except (KeyError, ValueError) as exc:
-        raise RefusedError(f"unexpected answer, no {exc}") from exc
+        raise AccessRefusedError(f"unexpected answer, no {exc}") from exc
 
 
 def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
@@ -341,7 +341,7 @@ def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]
     try:
         connection = host.connect(address, database.get("port") or PORTS["redis"], seconds)
     except HostError as exc:
-        raise RefusedError(str(exc)) from exc
+        raise AccessRefusedError(str(exc)) from exc
     try:
         with connection:
             if database.get("tls"):
@@ -357,7 +357,7 @@ def _redis(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]
                 information = _redis_ask(stream, "INFO")
     except (OSError, ValueError) as exc:
         late = "timed out" in str(exc)
-        raise RefusedError(f"no answer within {seconds} s" if late else str(exc)) from exc
+        raise AccessRefusedError(f"no answer within {seconds} s" if late else str(exc)) from exc
     return {
         "answer": answer,
         **parse_redis(information),
@@ -380,7 +380,7 @@ def _redis_ask(stream: Any, *words: str) -> str:
     line: bytes = stream.readline(65_536)
     kind, rest = line[:1], line[1:].strip().decode("utf-8", "replace")
     if kind == b"-":
-        raise RefusedError(rest)
+        raise AccessRefusedError(rest)
     if kind == b"+":
         return rest
     if kind == b"$" and rest.isdigit() and int(rest) <= 1_000_000:
@@ -424,13 +424,15 @@ def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any
         head = host.read_head(path, 100)
         if not head.startswith(SQLITE):
             found = f"{path}: begins with {head[:16]!r}" if head else f"{path}: empty"
-            raise RefusedError(f"{found}; a database of SQLite begins with {SQLITE!r}")
+            raise AccessRefusedError(f"{found}; a database of SQLite begins with {SQLITE!r}")
         write_ahead = head[18:20] == b"\x02\x02"
         alone = write_ahead and not host.exists(f"{path}-wal")
         if write_ahead and not alone and not host.exists(f"{path}-shm"):
-            raise RefusedError("its write-ahead log was left behind, without an index; not opened")
+            raise AccessRefusedError(
+                "its write-ahead log was left behind, without an index; not opened"
+            )
     except HostError as exc:
-        raise RefusedError(str(exc)) from exc
+        raise AccessRefusedError(str(exc)) from exc
     flags = "?mode=ro&immutable=1" if alone else "?mode=ro"
     started = time.monotonic()
     try:
@@ -445,7 +447,7 @@ def _sqlite(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any
         finally:
             connection.close()
     except sqlite3.Error as exc:
-        raise RefusedError(str(exc)) from exc
+        raise AccessRefusedError(str(exc)) from exc
     return {
         "answer": answer,
         "version": f"{sqlite3.sqlite_version} (this reader's)",

@@ -10,8 +10,10 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import Line
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import Event
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import LoginLine
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import (
+    LoginEvent,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.log.times import iso_utc
 
 # Kinds of event that each tell an attempt once: see auth_messages.Event.
@@ -28,7 +30,7 @@ ADDRESS = re.compile(r"[\d.]+$|[\da-fA-F.]*:[\da-fA-F.:]*:[\da-fA-F.:]*(?:%\S+)?
 
 
 @dataclass
-class Actor:
+class Attempter:
     """What a source or an account did. others: the accounts tried by a source, the sources that tried an account."""
 
     failures: int = 0
@@ -66,7 +68,7 @@ class Actor:
 
 
 @dataclass
-class Session:
+class LoginSession:
     """One connection, as told by one process.
 
     pending: attempts of which the source is not yet sure; possible: lines that were not understood and may tell of one;
@@ -97,8 +99,8 @@ class Attempts:
 
     def __init__(self, burst_seconds: float) -> None:
         self.burst_seconds = burst_seconds
-        self.sources: dict[str, Actor] = {}
-        self.accounts: dict[str, Actor] = {}
+        self.sources: dict[str, Attempter] = {}
+        self.accounts: dict[str, Attempter] = {}
         self.minutes: Counter[int] = Counter()
         self.possible_minutes: Counter[int] = Counter()
         self.methods: Counter[str] = Counter()
@@ -106,10 +108,10 @@ class Attempts:
         self.failures = self.invalid = self.successes = self.probes = self.offers = 0
         self.after: list[dict[str, Any]] = []
         self.forgotten = False
-        self._sessions: OrderedDict[tuple[str, str, str], Session] = OrderedDict()
-        self._children: OrderedDict[tuple[str, str], list[Session]] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, str, str], LoginSession] = OrderedDict()
+        self._children: OrderedDict[tuple[str, str], list[LoginSession]] = OrderedDict()
 
-    def add(self, line: Line, event: Event) -> int:
+    def add(self, line: LoginLine, event: LoginEvent) -> int:
         """Take in what a line says; return how many failed attempts it adds."""
         session = self._session(line, event)
         if event.account:
@@ -141,9 +143,9 @@ class Attempts:
             session.loose[told] = session.loose.get(told, 0) + added
         return added
 
-    def doubt(self, line: Line) -> None:
+    def doubt(self, line: LoginLine) -> None:
         """Take in a line that was not understood and may tell of a failed attempt, beyond what others tell of it."""
-        session = self._session(line, Event("peer"))
+        session = self._session(line, LoginEvent("peer"))
         if session.possible and session.is_over(line.at):
             self._end(session)
             session.possible = session.counted = 0
@@ -154,7 +156,7 @@ class Attempts:
         if not line.pid:
             self._end(session)
 
-    def _session(self, line: Line, event: Event) -> Session:
+    def _session(self, line: LoginLine, event: LoginEvent) -> LoginSession:
         key = (line.host, line.program, event.connection or line.pid)
         if event.joined:
             key = (line.host, "", event.joined)
@@ -164,7 +166,7 @@ class Attempts:
         else:
             ended = session is None or not line.pid or _is_another(session, event)
         if session is None or ended:
-            follower = Session(begun_at=line.at)
+            follower = LoginSession(begun_at=line.at)
             if session is not None:
                 if not event.joined and line.pid:
                     _hand_over(session, follower)
@@ -177,7 +179,7 @@ class Attempts:
             self._end(self._sessions.popitem(last=False)[1])
         return session
 
-    def _adopt(self, session: Session, line: Line, event: Event) -> int:
+    def _adopt(self, session: LoginSession, line: LoginLine, event: LoginEvent) -> int:
         """Take over what a child of sshd told of the same attempt, and return how many attempts that were.
 
         For keyboard-interactive logins PAM speaks from a process of its own, before its parent does.
@@ -191,7 +193,7 @@ class Attempts:
                 return taken
         return 0
 
-    def _witness(self, session: Session, line: Line, event: Event) -> int:
+    def _witness(self, session: LoginSession, line: LoginLine, event: LoginEvent) -> int:
         """Count what this event tells beyond what others told of the same connection."""
         if event.kind in WITNESSES:
             told = _told(event)
@@ -212,7 +214,7 @@ class Attempts:
         session.pending.append((line.at, added, event.account))
         return added
 
-    def _remember_child(self, session: Session, line: Line, event: Event) -> None:
+    def _remember_child(self, session: LoginSession, line: LoginLine, event: LoginEvent) -> None:
         children = self._children.setdefault((line.host, event.source), [])
         children[:] = [child for child in children[-20:] if child.pending and child is not session]
         children.append(session)
@@ -224,14 +226,14 @@ class Attempts:
         for session in self._sessions.values():
             self._end(session)
 
-    def _end(self, session: Session) -> None:
+    def _end(self, session: LoginSession) -> None:
         """Settle the connection, of which no more will be told."""
         self._settle(session)
         beyond = session.possible - session.counted
         if beyond > 0:
             self.possible_minutes[int(session.possible_at // 60)] += beyond
 
-    def _settle(self, session: Session) -> None:
+    def _settle(self, session: LoginSession) -> None:
         """Put the connection's attempts down to its source and account."""
         for at, attempts, account in session.pending:
             account = (account or session.account)[:100]
@@ -240,7 +242,7 @@ class Attempts:
                 (self.sources, source, account),
                 (self.accounts, account, source),
             ):
-                actor = actors.setdefault(name, Actor())
+                actor = actors.setdefault(name, Attempter())
                 actor.add(at, attempts, other, self.burst_seconds)
                 actor.invalid += attempts if session.invalid else 0
                 if len(actors) > 2 * KEPT_KEYS:
@@ -248,13 +250,13 @@ class Attempts:
             self.invalid += attempts if session.invalid else 0
         session.pending = []
 
-    def _forget(self, actors: dict[str, Actor]) -> None:
+    def _forget(self, actors: dict[str, Attempter]) -> None:
         self.forgotten = True
         ranked = sorted(actors, key=lambda name: actors[name].failures, reverse=True)
         for name in ranked[KEPT_KEYS:]:
             del actors[name]
 
-    def _succeeded(self, line: Line, event: Event) -> None:
+    def _succeeded(self, line: LoginLine, event: LoginEvent) -> None:
         self.successes += event.attempts
         actor = self.sources.get(event.source[:100])
         if actor is None or not event.source:
@@ -314,12 +316,12 @@ class Attempts:
         }
 
 
-def _told(event: Event) -> str:
+def _told(event: LoginEvent) -> str:
     """Return what tells each attempt once."""
     return event.kind + event.method if event.kind in ("pam", "told") else event.kind
 
 
-def _is_another(session: Session, event: Event) -> bool:
+def _is_another(session: LoginSession, event: LoginEvent) -> bool:
     """Return whether the event is of another connection, whose process got the same number."""
     if not session.port:
         return False
@@ -329,7 +331,7 @@ def _is_another(session: Session, event: Event) -> bool:
     return event.kind == "pam" and both[0] != both[1] and all(ADDRESS.match(one) for one in both)
 
 
-def _hand_over(session: Session, follower: Session) -> None:
+def _hand_over(session: LoginSession, follower: LoginSession) -> None:
     """Give the follower what was counted for the session since its port was told last: it was the follower's."""
     if session.loose:
         follower.counts = dict(session.loose)
@@ -337,7 +339,7 @@ def _hand_over(session: Session, follower: Session) -> None:
         follower.pending, session.pending = session.pending, []
 
 
-def described(actor: Actor, others: str, short: bool) -> dict[str, Any]:
+def described(actor: Attempter, others: str, short: bool) -> dict[str, Any]:
     """Return what is told of a source or account. short: the whole window is at most an hour."""
     ranked = sorted((name for name in actor.others if name), key=lambda name: -actor.others[name])
     return {
@@ -353,7 +355,7 @@ def described(actor: Actor, others: str, short: bool) -> dict[str, Any]:
     }
 
 
-def worst(actors: dict[str, Actor]) -> list[tuple[str, Actor]]:
+def worst(actors: dict[str, Attempter]) -> list[tuple[str, Attempter]]:
     """Return those with most failures, most others tried, most in a burst; worst first."""
     names: set[str] = set()
     for key in (

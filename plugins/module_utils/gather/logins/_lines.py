@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log.times import sys
 REPEATED_LIMIT = 100_000
 
 
-class Line(NamedTuple):
+class LoginLine(NamedTuple):
     """A line of syslog or journal. repeated: how often the message stands for itself."""
 
     at: float
@@ -79,7 +79,7 @@ TAI_OFFSET = 2**62 + 10
 MARKS = re.compile(r"(?:\S+ )?-- MARK --|-- (?:Logs begin|Reboot|Boot|No entries|Journal begins)\b")
 
 
-def parse_line(text: str, now: float, offset: int | None) -> Line | None:
+def parse_line(text: str, now: float, offset: int | None) -> LoginLine | None:
     """Return the parts of a log line; None if it has no time. See `syslog_time` for now and offset.
 
     Source: RFC 3164; RFC 5424, section 6; rsyslog's templates; syslogd(8) of FreeBSD and BusyBox.
@@ -106,10 +106,10 @@ def _is_program(name: str) -> bool:
     return name.startswith("sshd") or name.rsplit("/", 1)[-1] in PROGRAMS
 
 
-def _odd_line(at: float, text: str, begin: int) -> Line:
+def _odd_line(at: float, text: str, begin: int) -> LoginLine:
     """Return a line with such a time of which the rest begins there, whatever its head."""
     if text[begin : begin + 1] == ":":
-        return Line(at, "", "", "", text[begin:].strip(" :"))
+        return LoginLine(at, "", "", "", text[begin:].strip(" :"))
     match = RFC5424_REST.match(text, begin)
     if match is not None and (match[3].isdigit() or match[3] == "-" or text.startswith("<")):
         host, program, pid, message = match.groups()
@@ -122,14 +122,14 @@ def _odd_line(at: float, text: str, begin: int) -> Line:
             return line_of(at, match[1] or "", match[3], match[4] or "", match[5])
     match = ODD_TAG.match(text, begin)
     if match is None:
-        return Line(at, "", "", "", text[begin:].strip(" :"))
+        return LoginLine(at, "", "", "", text[begin:].strip(" :"))
     host, program, inside, pid, message = match.groups()
     if inside and (inside.startswith("pam_") or "," in inside):
         message = f"{inside}: {message}"
     return line_of(at, host or "", program, pid or "", message)
 
 
-def _own_line(text: str, now: float, offset: int | None) -> Line | None:
+def _own_line(text: str, now: float, offset: int | None) -> LoginLine | None:
     """Return a line that begins as a program's own log does; None if none of those."""
     head, program = OWN_HEADS.get(text[:1], (None, ""))
     match = head.match(text) if head else None
@@ -138,7 +138,7 @@ def _own_line(text: str, now: float, offset: int | None) -> Line | None:
     if program == "audit":
         rest = text[match.end() :]
         pid = AUDIT_PID.search(rest)
-        return Line(float(match[2]), "", program, pid[1] if pid else "", match[1] + rest)
+        return LoginLine(float(match[2]), "", program, pid[1] if pid else "", match[1] + rest)
     if not program:
         return _odd_line(float(int(match[1], 16) - TAI_OFFSET), text, match.end())
     found = syslog_time(match[1], now, offset)
@@ -146,12 +146,12 @@ def _own_line(text: str, now: float, offset: int | None) -> Line | None:
         return None
     rest = text[match.end() :].lstrip(" :")
     # Apache's next words stand in brackets, other programs' do not: those have no name here.
-    return Line(
+    return LoginLine(
         found[0], "", program if rest.startswith("[") and text[1:2].isalpha() else "", "", rest
     )
 
 
-def _timed_line(text: str, now: float, offset: int | None) -> Line | None:
+def _timed_line(text: str, now: float, offset: int | None) -> LoginLine | None:
     """Return a line that begins with a weekday, or a time as nginx and MySQL write it."""
     weekday = WEEKDAY.match(text)
     if weekday:
@@ -168,10 +168,10 @@ def _timed_line(text: str, now: float, offset: int | None) -> Line | None:
         date = "-".join(match.group(1, 2, 3) if match[1] else match.group(4, 5, 6))
         stamp = f"20{date} {match[7]:0>8}"
     found = syslog_time(stamp, now, offset)
-    return Line(found[0], "", program, "", text[match.end() + 1 :]) if found else None
+    return LoginLine(found[0], "", program, "", text[match.end() + 1 :]) if found else None
 
 
-def _weekday_line(text: str, begin: int, now: float, offset: int | None) -> Line | None:
+def _weekday_line(text: str, begin: int, now: float, offset: int | None) -> LoginLine | None:
     """Return a line with a weekday before the time; it may have the year behind it, as ctime(3) does."""
     found = syslog_time(text[begin : begin + 48], now, offset)
     if found is None:
@@ -185,14 +185,14 @@ def _weekday_line(text: str, begin: int, now: float, offset: int | None) -> Line
     return _odd_or_usual(found[0], text, end) if found else None
 
 
-def _odd_or_usual(at: float, text: str, begin: int) -> Line:
+def _odd_or_usual(at: float, text: str, begin: int) -> LoginLine:
     match = TAG.match(text, begin)
     if match is None or match[3] is None:
         return _odd_line(at, text, begin)
     return line_of(at, match[1] or "", match[3], match[4] or "", match[5])
 
 
-def line_of(at: float, host: str, program: str, pid: str, message: str) -> Line:
+def line_of(at: float, host: str, program: str, pid: str, message: str) -> LoginLine:
     """Return the line with what syslog put around the message taken off."""
     solaris = SOLARIS_ID.match(message)
     if solaris:
@@ -204,4 +204,6 @@ def line_of(at: float, host: str, program: str, pid: str, message: str) -> Line:
     if repeated:
         count, message = min(int(repeated.group(1)), REPEATED_LIMIT), repeated.group(2)
     program = program.rsplit("/", 1)[-1]
-    return Line(at, host, "sshd" if program.startswith("sshd") else program, pid, message, count)
+    return LoginLine(
+        at, host, "sshd" if program.startswith("sshd") else program, pid, message, count
+    )

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import (
     REPEATED_LIMIT,
-    Line,
+    LoginLine,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._services import (
-    Said,
+    ServiceMessage,
     joined_over,
     pam_said,
     service_said,
@@ -31,7 +31,7 @@ MESSAGE_LIMIT = 4096
 SERVICE_LIMIT = 1_500
 
 
-class Event(NamedTuple):
+class LoginEvent(NamedTuple):
     """What a message says.
 
     kind: `accepted`; `failed`, `pam`, `pam_error`, `refused`: each attempt is told once per kind, so that of these
@@ -134,7 +134,7 @@ PAM_MORE = re.compile(r"PAM (\d{1,5}) more authentication failures?; (.*)$", re.
 PAM_REMOTE = re.compile(r"\brhost=(\S*)(?: +user=(.*))?$", re.DOTALL)
 
 
-def parse_event(line: Line) -> Event | None:
+def parse_event(line: LoginLine) -> LoginEvent | None:
     """Return what the line says about logins; None if nothing."""
     event = None
     message, is_sshd = line.message, line.program == "sshd"
@@ -167,17 +167,17 @@ def _cut(message: str) -> str:
 
 
 KINDS = {"+": "accepted", "?": "probe", "*": "offer", "=": "peer"}
-HARMLESS = Event("harmless")
+HARMLESS = LoginEvent("harmless")
 
 
-def _event_of(said: Said | None, kind: str) -> Event | None:
+def _event_of(said: ServiceMessage | None, kind: str) -> LoginEvent | None:
     """Return a row of a table as an event; kind: of one that tells of failures."""
     if said is None:
         return None
     label, account, source, port, attempts, connection = said
     if label == "-" or not attempts:
         return HARMLESS
-    return Event(
+    return LoginEvent(
         KINDS.get(label, kind),
         account,
         source,
@@ -188,7 +188,7 @@ def _event_of(said: Said | None, kind: str) -> Event | None:
     )
 
 
-def parse_pam(message: str, program: str) -> Event | None:
+def parse_pam(message: str, program: str) -> LoginEvent | None:
     """Return the failures that a PAM module tells of.
 
     sshd gives PAM no remote user, other programs give one that the client may choose: there a second `rhost=` makes
@@ -206,19 +206,19 @@ def parse_pam(message: str, program: str) -> Event | None:
     if program == "sshd" and "ruser= rhost=" in said:
         readings = readings[:1]
     if len(readings) != 1:
-        return Event("pam", method=module, attempts=count)
+        return LoginEvent("pam", method=module, attempts=count)
     source, account = readings[0].groups()
     if account is None:
         remote_user = re.search(r"\bruser=(.*) $", said[: readings[0].start()], re.DOTALL)
         account = remote_user.group(1) if remote_user else ""
-    return Event("pam", account.strip(), source, method=module, attempts=count)
+    return LoginEvent("pam", account.strip(), source, method=module, attempts=count)
 
 
-def parse_sshd(message: str) -> Event | None:
+def parse_sshd(message: str) -> LoginEvent | None:
     """Return what a message of sshd says."""
     if len(message) > MESSAGE_LIMIT:
         # sshd does not write such; only that it is a failure can be believed.
-        return Event("failed", method="unknown") if AUTH_LOG.match(message[:200]) else None
+        return LoginEvent("failed", method="unknown") if AUTH_LOG.match(message[:200]) else None
     preauth = PREAUTH.search(message) if "auth]" in message else None
     message = (message[: preauth.start()] if preauth else message).rstrip()
     prefix = PREFIX.match(message)
@@ -236,7 +236,7 @@ def parse_sshd(message: str) -> Event | None:
         said = match.groupdict()
         if kind == "closed":
             kind = "probe" if preauth else "peer"
-        return Event(
+        return LoginEvent(
             kind,
             said.get("user") or "",
             said.get("source") or "",
@@ -246,7 +246,7 @@ def parse_sshd(message: str) -> Event | None:
     return None
 
 
-def _authenticated(match: re.Match[str]) -> Event:
+def _authenticated(match: re.Match[str]) -> LoginEvent:
     """Return what `Failed METHOD for USER from ADDRESS port N ssh2[: KEY]` says."""
     outcome, method, invalid, rest = match.groups()
     method = method.split("/")[0]
@@ -271,9 +271,9 @@ def _authenticated(match: re.Match[str]) -> Event:
     if kind == "failed" and method == "publickey" and not invalid:
         kind = "offer"
     if len(readings) != 1:
-        return Event(kind, invalid=bool(invalid), method=method)
+        return LoginEvent(kind, invalid=bool(invalid), method=method)
     account, peer = readings[0]
-    return Event(kind, account, peer.group(1), peer.group(2) or "", bool(invalid), method)
+    return LoginEvent(kind, account, peer.group(1), peer.group(2) or "", bool(invalid), method)
 
 
 def _may_follow(extra: str | None, protocol: str | None, method: str) -> bool:
@@ -287,7 +287,7 @@ def _may_follow(extra: str | None, protocol: str | None, method: str) -> bool:
     return method in ("publickey", "hostbased") and KEY_DESCRIPTION.match(extra) is not None
 
 
-def _disconnecting(message: str) -> Event | None:
+def _disconnecting(message: str) -> LoginEvent | None:
     """Return what `Disconnecting invalid user USER ADDRESS port N: REASON` says; the reason may quote user names."""
     words = message.split(" ", 3)
     invalid, rest = words[1] == "invalid", " " + words[3]
@@ -299,6 +299,6 @@ def _disconnecting(message: str) -> Event | None:
     readings = [reading for reading in readings if ":" not in reading[0]] or readings
     kind = "refused" if "Change of username" in rest else "end"
     if len(readings) != 1:
-        return Event(kind, invalid=invalid)
+        return LoginEvent(kind, invalid=invalid)
     account, found = readings[0]
-    return Event(kind, account, found.group(1), found.group(2), invalid)
+    return LoginEvent(kind, account, found.group(1), found.group(2), invalid)

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 
-class Said(NamedTuple):
+class ServiceMessage(NamedTuple):
     """What a row says of a message."""
 
     label: str
@@ -307,7 +307,7 @@ def _rows(family: str) -> tuple[tuple[str, re.Pattern[str], re.Pattern[str] | No
     return tuple(row for name in names if name in _ROWS for row in _compiled(_ROWS[name]))
 
 
-def _said(family: str, message: str) -> Said | None:
+def _said(family: str, message: str) -> ServiceMessage | None:
     for label, pattern, least in _rows(family):
         match = pattern.match(message)
         if match is None:
@@ -319,7 +319,7 @@ def _said(family: str, message: str) -> Said | None:
             if other is not None and (other["source"] or "") != source:
                 source = port = ""
         told = found.get("attempts")
-        return Said(
+        return ServiceMessage(
             label,
             (found.get("user") or "")[:200],
             source,
@@ -330,12 +330,12 @@ def _said(family: str, message: str) -> Said | None:
     return None
 
 
-def pam_said(message: str) -> Said | None:
+def pam_said(message: str) -> ServiceMessage | None:
     """Return what a PAM module's message says, other than `authentication failure; …`; None if it is not known."""
     return _said("pam", message)
 
 
-def service_said(program: str, message: str) -> Said | None:
+def service_said(program: str, message: str) -> ServiceMessage | None:
     """Return what the program's message says about logins; None if nothing that is known."""
     family = PROGRAMS.get(program)
     stamp = AGAIN.match(message)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import Line
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import LoginLine
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import PREFIX
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._services import PROGRAMS
 
@@ -86,7 +86,7 @@ TEXT_LIMIT = 2_000
 FIRST_WORDS = re.compile(r"(?:[\w'-]+[ ,:]*){1,4}")
 
 
-def may_be_a_failure(line: Line, declared: bool) -> bool:
+def may_be_a_failure(line: LoginLine, declared: bool) -> bool:
     """Return whether a line of which nothing was understood may tell of a failed login.
 
     declared: the site has named the log, so that a program that nobody here knows may be the one that decides.

@@ -15,12 +15,12 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._attem
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import (
     MARKS,
     REPEATED_LIMIT,
-    Line,
+    LoginLine,
     line_of,
     parse_line,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import (
-    Event,
+    LoginEvent,
     parse_event,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._services import PROGRAMS
@@ -200,8 +200,8 @@ class Reader:
         self.attempts = Attempts(params["burst_seconds"])
         self.lines = self.unread = 0
         self.evidence: deque[str] = deque(maxlen=EVIDENCE_LINES)
-        self._last: tuple[str, Line | None, Event | None] = ("", None, None)
-        self._before: tuple[Line, Event | None] | None = None
+        self._last: tuple[str, LoginLine | None, LoginEvent | None] = ("", None, None)
+        self._before: tuple[LoginLine, LoginEvent | None] | None = None
 
     def stamp(self, text: str) -> float | None:
         """Return the line's time; what was parsed is kept for `take`, which is asked next."""
@@ -219,7 +219,8 @@ class Reader:
             self.unread += 1
             if unread_may_be_a_failure(text):
                 self._doubt(
-                    Line(self._before[0].at if self._before else self.now, "", "", "", ""), text
+                    LoginLine(self._before[0].at if self._before else self.now, "", "", "", ""),
+                    text,
                 )
             return
         repeated = None if line.program else LAST_REPEATED.match(line.message)
@@ -251,7 +252,7 @@ class Reader:
         if added or event.kind in ("failed", "accepted"):
             self.evidence.append(text[:EVIDENCE_CHARACTERS])
 
-    def _not_understood(self, line: Line, text: str, is_repeat: bool) -> None:
+    def _not_understood(self, line: LoginLine, text: str, is_repeat: bool) -> None:
         """Take in a line with a time that says nothing that is known.
 
         Without a program's name it is no line of a log of logins, whatever its time.
@@ -266,7 +267,7 @@ class Reader:
         if doubtful:
             self._doubt(line, text)
 
-    def _doubt(self, line: Line, text: str) -> None:
+    def _doubt(self, line: LoginLine, text: str) -> None:
         self.doubted = (line.program, text[:EVIDENCE_CHARACTERS])
         self.attempts.doubt(line)
 
@@ -280,7 +281,7 @@ class Reader:
         bare = [f"{sign}{one}" for one in values for sign in (":", ": ") if one.isalnum()]
         return [*WORDS, *(text.encode() for text in [*texts, *bare])]
 
-    def _parse(self, text: str) -> tuple[Line | None, Event | None]:
+    def _parse(self, text: str) -> tuple[LoginLine | None, LoginEvent | None]:
         if text.startswith("{"):
             return self._parse_json(text)
         if LOGFMT.match(text):
@@ -289,7 +290,7 @@ class Reader:
         line = parse_line(text, self.now, self.offset)
         return line, parse_event(line) if line else None
 
-    def _parse_json(self, text: str) -> tuple[Line | None, Event | None]:
+    def _parse_json(self, text: str) -> tuple[LoginLine | None, LoginEvent | None]:
         try:
             entry = json.loads(text)
         except (ValueError, RecursionError):
@@ -301,7 +302,7 @@ class Reader:
             return line, parse_event(line) if line else None
         return self._record(entry)
 
-    def _record(self, entry: dict[str, Any]) -> tuple[Line | None, Event | None]:
+    def _record(self, entry: dict[str, Any]) -> tuple[LoginLine | None, LoginEvent | None]:
         """Return a record of an application, or of a syslog daemon that writes its lines as records."""
         at = time_value(self._field(entry, "time"), self.now, self.offset)
         if at is None:
@@ -312,7 +313,7 @@ class Reader:
             host, pid = (str(self._field(entry, name) or "") for name in ("host", "pid"))
             line = line_of(at, host, program, pid, message)
             return line, parse_event(line)
-        line = Line(at, "", APPLICATION, "", message)
+        line = LoginLine(at, "", APPLICATION, "", message)
         outcome = str(self._field(entry, "outcome")).lower()
         failed = outcome in self.failure
         if not failed and outcome not in self.success:
@@ -327,7 +328,7 @@ class Reader:
         with_port = WITH_PORT.match(str(source))
         source = (with_port[1] or with_port[2]) if with_port else source
         kind = "failed" if failed else "accepted"
-        return line, Event(kind, str(account)[:200], str(source)[:200], method=APPLICATION)
+        return line, LoginEvent(kind, str(account)[:200], str(source)[:200], method=APPLICATION)
 
     def _field(self, entry: dict[str, Any], name: str) -> Any:
         for key in self.fields[name]:
@@ -341,7 +342,7 @@ class Reader:
         return None
 
 
-def journal_line(entry: dict[str, Any]) -> Line | None:
+def journal_line(entry: dict[str, Any]) -> LoginLine | None:
     """Return a journal entry as a line; None if it has no time.
 
     What a user other than root says in the name of sshd is not sshd's: the journal knows who wrote it.

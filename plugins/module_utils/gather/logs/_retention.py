@@ -45,7 +45,7 @@ TOO_WIDE = frozenset(
 )
 
 
-class RefusedError(Exception):
+class RemovalRefusedError(Exception):
     """A root, or a file, that must not be touched; the text names it and says why."""
 
 
@@ -80,7 +80,7 @@ def plan(root: dict[str, Any], now: float) -> Plan:
     """
     if root["keep_days"] < 1 or root["keep_newest"] < 0:
         message = f"keep_days {root['keep_days']}, keep_newest {root['keep_newest']}"
-        raise RefusedError(f"{root['path']}: {message}; expected at least 1 and 0")
+        raise RemovalRefusedError(f"{root['path']}: {message}; expected at least 1 and 0")
     made = Plan(root["path"])
     series: dict[str, list[tuple[Archive, int]]] = {}
     opened = open_root(root["path"])
@@ -126,7 +126,7 @@ def carry_out(made: Plan) -> tuple[list[Archive], list[tuple[str, str]]]:
             try:
                 _unlink(opened, os.path.relpath(archive.path, made.root), archive)
                 gone.append(archive)
-            except RefusedError as exc:
+            except RemovalRefusedError as exc:
                 kept.append((archive.path, str(exc)))
             except OSError as exc:
                 kept.append((archive.path, _why(exc)))
@@ -138,7 +138,7 @@ def carry_out(made: Plan) -> tuple[list[Archive], list[tuple[str, str]]]:
 def open_root(path: str) -> int:
     """Return a descriptor of the folder, reached without any symbolic link; raise RefusedError or OSError."""
     if not path.startswith("/") or os.path.normpath(path) != path or path in TOO_WIDE:
-        raise RefusedError(
+        raise RemovalRefusedError(
             f"{path}: expected an absolute, plain path of a folder that holds only logs"
         )
     opened = os.open("/", FOLDER)
@@ -150,7 +150,7 @@ def open_root(path: str) -> int:
     except OSError as exc:
         os.close(opened)
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise RefusedError(f"{path}: {part!r} is a symbolic link, or no folder") from exc
+            raise RemovalRefusedError(f"{path}: {part!r} is a symbolic link, or no folder") from exc
         raise
     return opened
 
@@ -216,9 +216,9 @@ def _unlink(root: int, place: str, archive: Archive) -> None:
         info = os.stat(name, dir_fd=opened, follow_symlinks=False)
         found = (info.st_dev, info.st_ino, info.st_size, info.st_mtime)
         if found != (archive.device, archive.inode, archive.size, archive.mtime):
-            raise RefusedError("is not the file that was planned any more")
+            raise RemovalRefusedError("is not the file that was planned any more")
         if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
-            raise RefusedError(f"has {info.st_nlink} names (hard links)")
+            raise RemovalRefusedError(f"has {info.st_nlink} names (hard links)")
         os.unlink(name, dir_fd=opened)
     finally:
         os.close(opened)

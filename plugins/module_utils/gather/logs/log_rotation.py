@@ -30,7 +30,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._retenti
     ARGUMENTS as ROOT_ARGUMENTS,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._retention import (
-    RefusedError,
+    RemovalRefusedError,
     plan,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
@@ -501,7 +501,7 @@ def _retained(root: dict[str, Any], host: Host) -> Observation:
         made = plan(root, host.now())
     except OSError as exc:
         return Observation(subject, error=f"{root['path']}: {exc.strerror or exc}")
-    except RefusedError as exc:
+    except RemovalRefusedError as exc:
         return not_seen(subject, exc)
     oldest = min((one.mtime for one in made.doomed), default=None)
     data = {

@@ -144,7 +144,7 @@ OTHER = -2
 CHOSEN_BY_CLIENTS = (501, 505)
 
 
-class Request(NamedTuple):
+class LoggedRequest(NamedTuple):
     """One line. target: the request line or path.
 
     status: CUT if the line ends before it, which only a client can bring about that sends very long requests; 0 if the
@@ -161,7 +161,7 @@ class Request(NamedTuple):
     is_error_log: bool = False
 
 
-class Layout(NamedTuple):
+class LogLayout(NamedTuple):
     """Which names a JSON object has, of those that tell the status and the request time.
 
     once: what stands once in a line. Of these a client whose quotes are not escaped could write a second one, which
@@ -186,12 +186,12 @@ class Parser:
     ) -> None:
         self.fields = named_fields(FIELDS, fields)
         self.status_keys = {name: f'"{name.rpartition(".")[2]}"' for name in self.fields["status"]}
-        self._layouts: dict[tuple[str, ...], Layout] = {}
+        self._layouts: dict[tuple[str, ...], LogLayout] = {}
         own = bool((fields or {}).get("request_time"))
         self.times = RequestTimes(time_unit, time_place, self.fields["request_time"], own)
         self.now = now
         self.offset = offset
-        self._last: tuple[str, float | None, Request | None] = ("", None, None)
+        self._last: tuple[str, float | None, LoggedRequest | None] = ("", None, None)
         self._clock: tuple[str, float | None] = ("", None)
 
     def stamp(self, text: str) -> float | None:
@@ -199,7 +199,7 @@ class Parser:
         self._last = (text, *self._parse(text))
         return self._last[1]
 
-    def parse(self, text: str) -> Request | None:
+    def parse(self, text: str) -> LoggedRequest | None:
         """Return the line's request, or None if it is none."""
         if self._last[0] is not text:
             self.stamp(text)
@@ -211,7 +211,7 @@ class Parser:
         forms = ('":5', '": 5', '":"5', '": "5')
         return [b'" 5', *sorted(f"{name}{form}".encode() for name in names for form in forms)]
 
-    def _parse(self, text: str) -> tuple[float | None, Request | None]:
+    def _parse(self, text: str) -> tuple[float | None, LoggedRequest | None]:
         if text.startswith("{"):
             at, request = self._parse_json(text)
             if at is not None or request is not None:
@@ -235,7 +235,7 @@ class Parser:
             at = self._newest_clock(text, at)
         if not status:
             return at, None
-        return at, Request(
+        return at, LoggedRequest(
             at,
             first if ADDRESS.match(first) else _client(text, first, middle),
             target,
@@ -249,7 +249,7 @@ class Parser:
         clocks = [at for at in map(_clf, CLOCK.findall(text)) if at is not None]
         return max((at for at in clocks if at <= self.now + SLACK_SECONDS), default=first)
 
-    def _parse_json(self, text: str) -> tuple[float | None, Request | None]:
+    def _parse_json(self, text: str) -> tuple[float | None, LoggedRequest | None]:
         cut = False
         try:
             line = json.loads(text)
@@ -274,7 +274,7 @@ class Parser:
             if isinstance(inner, str) and "stream" in line:  # as Docker keeps it
                 return self._parse(inner.rstrip("\n"))
             if _is_caddys_own(line, logger):
-                return at, Request(at or 0.0, "", "", OTHER, 0)
+                return at, LoggedRequest(at or 0.0, "", "", OTHER, 0)
             return at, None
         if status == 0 and name == ENVOY_STATUS:
             flags = line.get("response_flags")
@@ -285,7 +285,7 @@ class Parser:
         if isinstance(method, str) and isinstance(target, str) and target.startswith("/"):
             target = f"{method} {target}"
         client = self._field(line, "client")[1]
-        return at, Request(
+        return at, LoggedRequest(
             at,
             client if isinstance(client, str) else "",
             target if isinstance(target, str) else "",
@@ -305,14 +305,14 @@ class Parser:
             self._clock = (value, time_value(value, self.now, self.offset))
         return self._clock[1]
 
-    def _layout(self, line: dict[str, Any]) -> Layout:
+    def _layout(self, line: dict[str, Any]) -> LogLayout:
         """Return which names a line has; of the logs' usual ones it is remembered."""
         names = tuple(line)
         found = self._layouts.get(names)
         if found is None:
             times = [name for name in self.fields["request_time"] if name in line]
             clocks = [name for name in self.fields["time"] if name in line]
-            found = Layout(
+            found = LogLayout(
                 tuple(name for name in self.fields["status"] if name in line),
                 tuple(times),
                 tuple(f'"{name.rpartition(".")[2]}"' for name in times + clocks),
@@ -336,7 +336,7 @@ class Parser:
             line[self.fields["time"][0]] = chosen
         return line
 
-    def _status(self, line: dict[str, Any], layout: Layout) -> tuple[str, Any]:
+    def _status(self, line: dict[str, Any], layout: LogLayout) -> tuple[str, Any]:
         """Return the status and its name; of several that differ the one that accuses, and a word is none."""
         found = self._fields(line, "status", layout.statuses)
         if len(found) > 1:
@@ -450,7 +450,7 @@ def read_loosely(text: str, fields: dict[str, tuple[str, ...]]) -> dict[str, Any
     return found
 
 
-def _is_twice(layout: Layout, text: str) -> bool:
+def _is_twice(layout: LogLayout, text: str) -> bool:
     """Return whether an object of the line has a second time, or a second request time."""
     for name in layout.once:
         if text.count(name) > 1:
@@ -485,7 +485,7 @@ def _json_number(text: str) -> Any:
         return None
 
 
-class Tally:
+class RequestTally:
     """Counts by key in bounded memory: of very many keys the rare ones are forgotten."""
 
     def __init__(self) -> None:
@@ -564,15 +564,15 @@ class Summary:
         self.open_most = array("d")
         self.open_least = array("d")
         self.decided_by: Counter[str] = Counter()
-        self.error_routes = Tally()
-        self.error_clients = Tally()
-        self.route_seconds = Tally()
-        self.route_requests = Tally()
+        self.error_routes = RequestTally()
+        self.error_clients = RequestTally()
+        self.route_seconds = RequestTally()
+        self.route_requests = RequestTally()
         self.errors: deque[str] = deque(maxlen=EVIDENCE_LINES)
         self.slowest: list[tuple[float, str]] = [(0.0, "")] * TOP
         self.odd: deque[str] = deque(maxlen=5)
 
-    def add(self, text: str, request: Request | None) -> None:
+    def add(self, text: str, request: LoggedRequest | None) -> None:
         """Count one line."""
         if request is None:
             self.unparsed += 1
@@ -596,7 +596,7 @@ class Summary:
             self.error_clients.add(request.client[:80])
             self.errors.append(evidence(text, request))
 
-    def _is_told(self, request: Request) -> bool:
+    def _is_told(self, request: LoggedRequest) -> bool:
         """Return whether the line tells of a request that another line has told of.
 
         Caddy writes a line into its error log, then one into its access log. Where both are one file, the more of the
@@ -610,7 +610,7 @@ class Summary:
         self.unpaired[request.status] += 1
         return self.unpaired[request.status] <= 0
 
-    def _add_time(self, text: str, request: Request, took: float | Open) -> None:
+    def _add_time(self, text: str, request: LoggedRequest, took: float | Open) -> None:
         if isinstance(took, Open):
             self.decided_by[took.decided_by] += 1
             if took.most is None or took.least is None:
@@ -687,7 +687,7 @@ def masked(text: str) -> str:
     return QUERY.sub("?...", text)
 
 
-def evidence(text: str, request: Request) -> str:
+def evidence(text: str, request: LoggedRequest) -> str:
     """Return the line without what may be secret: queries, and all of a JSON line but what was read from it."""
     if text.startswith("{"):
         text = f'{iso_utc(request.at)} {request.client} "{request.target}" {request.status} {request.took}'

@@ -18,8 +18,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import 
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.http import (
-    Answer,
-    Ask,
+    HttpAnswer,
+    HttpAsk,
     fetch,
     split_url,
 )
@@ -101,7 +101,7 @@ def _observe(
 ) -> dict[str, Any]:
     """Return data, raw and error of one endpoint; raise NoAnswerError or ValueError if it cannot be asked at all."""
     split_url(url)
-    ask = Ask(
+    ask = HttpAsk(
         url,
         client_context(params["verify"], params["ca_file"]),
         method=params["method"].upper(),
@@ -115,7 +115,7 @@ def _observe(
         hosts=hosts,
     )
     tries: list[dict[str, Any]] = []
-    last: Answer | None = None
+    last: HttpAnswer | None = None
     for _number in range(min(max(params["tries"], 1), MOST_TRIES)):
         try:
             last = fetch(host, ask)
@@ -137,7 +137,7 @@ def _observe(
     return {"data": data, "raw": raw, "error": ""}
 
 
-def _raw(answer: Answer, data: dict[str, Any], keep_body: bool) -> str:
+def _raw(answer: HttpAnswer, data: dict[str, Any], keep_body: bool) -> str:
     """Return the last answer as evidence: its headers without secrets, and what was asked of its body.
 
     The body itself only where the site asks for it: what an endpoint tells a program is not for all who read evidence.
@@ -160,7 +160,7 @@ def _raw(answer: Answer, data: dict[str, Any], keep_body: bool) -> str:
     return "\n\n".join(masked(text)[:RAW_LIMIT_CHARACTERS] for text in texts if text)
 
 
-def _content(answer: Answer, params: dict[str, Any]) -> dict[str, Any]:
+def _content(answer: HttpAnswer, params: dict[str, Any]) -> dict[str, Any]:
     """Return what the last answer holds, as far as it was asked for."""
     data: dict[str, Any] = {
         "url": answer.url,

@@ -16,15 +16,19 @@ from urllib.parse import parse_qs, urlsplit
 from ansible_collections.astral.upkeep.plugins.module_utils.host.addresses import is_address
 from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import (
     STARTTLS,
-    Connection,
     NoAnswerError,
+    TimedConnection,
     client_context,
     side_by_side,
     split_place,
     start_tls,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import Ask, fetch, split_url
+from ansible_collections.astral.upkeep.plugins.module_utils.host.http import (
+    HttpAsk,
+    fetch,
+    split_url,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked_value
 
@@ -100,7 +104,7 @@ def _line(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
     """Connect; for TLS, and for protocols that change to it, up to the end of the handshake."""
     scheme, _colon, rest = place.partition("://")
     name, port = split_place(rest)
-    connection = Connection(host, name, port, params["timeout_seconds"])
+    connection = TimedConnection(host, name, port, params["timeout_seconds"])
     try:
         told: dict[str, Any] = {"address": connection.address}
         if scheme in STARTTLS:
@@ -118,7 +122,7 @@ def _web(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
     """Ask a web address; what it says does not matter here, only that it does."""
     answer = fetch(
         host,
-        Ask(
+        HttpAsk(
             place,
             client_context(params["verify"], params["ca_file"]),
             timeout_seconds=params["timeout_seconds"],

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ CHECK = Check(
     gather="backups",
     params=Params(),
     judge=judge,
-    measures={"age": Kind.STATE, "backups": Kind.STATE},
+    measures={"age": MeasureKind.STATE, "backups": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; 45 CFR 164.308(a)(7)(ii)(A)",
     remedy="run the set's backup by hand and read its log",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

@@ -15,8 +15,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import (
-    Kind,
     Measure,
+    MeasureKind,
     Severity,
     Verdict,
     failed,
@@ -70,7 +70,7 @@ CHECK = Check(
     gather="backups",
     params=Params(),
     judge=judge,
-    measures={"reading": Kind.LATENCY, "members": Kind.STATE},
+    measures={"reading": MeasureKind.LATENCY, "members": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",
     remedy="keep the backup before it, and make a new one",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

@@ -14,8 +14,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import (
-    Kind,
     Measure,
+    MeasureKind,
     Severity,
     Verdict,
     failed,
@@ -70,7 +70,7 @@ CHECK = Check(
     gather="backups",
     params=Params(),
     judge=judge,
-    measures={"size": Kind.STATE},
+    measures={"size": MeasureKind.STATE},
     source="Barman, last_backup_minimum_size; borgmatic, spot check",
     remedy="compare the newest backup's list of contents with that of the one before",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

@@ -16,7 +16,16 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.checks.certificates._parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.checks.certificates._x509 import Validity, load, validity
 from upkeep.judging.check import Check, gone
-from upkeep.model.verdicts import Kind, Measure, Severity, Status, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Status,
+    Verdict,
+    failed,
+    passed,
+    unknown,
+)
 
 DAY_SECONDS = 86_400
 
@@ -90,7 +99,7 @@ CHECK = Check(
     gather="certificates",
     params=Params(),
     judge=judge,
-    measures={"left": Kind.STATE},
+    measures={"left": MeasureKind.STATE},
     parts=subjects,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt: renew when a third of the lifetime is left",
     remedy="certbot renew && systemctl reload nginx  # or what else renews it and serves it",

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import figure, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
 
@@ -87,7 +87,11 @@ CHECK = Check(
     gather="databases",
     params=Params(),
     judge=judge,
-    measures={"answer": Kind.LATENCY, "connect": Kind.LATENCY, "query": Kind.LATENCY},
+    measures={
+        "answer": MeasureKind.LATENCY,
+        "connect": MeasureKind.LATENCY,
+        "query": MeasureKind.LATENCY,
+    },
     source="check_postgres: connection, query_time; pg_isready(1); redis-cli PING; sqlite3's URI mode=ro",
     remedy="systemctl status --no-pager postgresql  # or what else serves it; then try it by hand",
     controls=("45 CFR 164.308(a)(7)(ii)(C)",),

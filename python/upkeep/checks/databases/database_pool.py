@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import figure, numbers, short
 from upkeep.model.remedies import after
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ CHECK = Check(
     gather="databases",
     params=Params(),
     judge=judge,
-    measures={"used": Kind.SHARE, "connections": Kind.STATE, "idle in transaction": Kind.STATE},
+    measures={
+        "used": MeasureKind.SHARE,
+        "connections": MeasureKind.STATE,
+        "idle in transaction": MeasureKind.STATE,
+    },
     source="check_postgres, backends 90/95 %; MySQLTuner, connections < 85 %; redis.conf, maxclients",
     remedy="psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'  # who holds them",
     absence={"databases": gone()},

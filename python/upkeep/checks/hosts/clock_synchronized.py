@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ CHECK = Check(
     gather="clock",
     params=Params(),
     judge=judge,
-    measures={"offset": Kind.STATE},
+    measures={"offset": MeasureKind.STATE},
     source="adjtimex(2), STA_UNSYNC; Checkmk timesyncd 200 ms, stratum 10, 3 h; mixin's NodeClockNotSynchronising",
     remedy="timedatectl; chronyc -n sources -v  # what keeps the clock; `timedatectl set-ntp true` starts one",
     controls=("45 CFR 164.312(b)",),

@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import numbers
 from upkeep.model.remedies import about
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
-    measures={"inodes used": Kind.SHARE},
+    measures={"inodes used": MeasureKind.SHARE},
     source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",
     remedy="du -x --inodes {subject} | sort -n | tail -20  # find the folder with the most files",
     absence={"file systems": gone("is not mounted any more")},

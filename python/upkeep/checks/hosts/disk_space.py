@@ -15,7 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import numbers, short, size_text
 from upkeep.model.remedies import about
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 GIB = 1024**3
 
@@ -90,7 +90,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
-    measures={"used": Kind.SHARE, "available": Kind.STATE},
+    measures={"used": MeasureKind.SHARE, "available": MeasureKind.STATE},
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
     remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # find what grows",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),

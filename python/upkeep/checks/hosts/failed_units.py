@@ -11,7 +11,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
 from upkeep.model.remedies import quote
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
 
@@ -98,7 +98,7 @@ CHECK = Check(
     gather="systemd_units",
     params=Params(),
     judge=judge,
-    measures={"failed units": Kind.STATE},
+    measures={"failed units": MeasureKind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
     remedy="systemctl --failed --no-pager  # read the journal of each; when it is fixed: systemctl reset-failed",
     absence=DECLARED,

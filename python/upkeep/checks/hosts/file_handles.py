@@ -11,7 +11,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import numbers
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ CHECK = Check(
     gather="host_resources",
     params=Params(),
     judge=judge,
-    measures={"used": Kind.SHARE, "open": Kind.STATE},
+    measures={"used": MeasureKind.SHARE, "open": MeasureKind.STATE},
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
     remedy="lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail  # who holds them",
     absence=DECLARED,

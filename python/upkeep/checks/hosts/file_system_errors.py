@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import figure, short
 from upkeep.model.remedies import about
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ CHECK = Check(
     gather="file_systems",
     params=Params(),
     judge=judge,
-    measures={"errors": Kind.COUNTER},
+    measures={"errors": MeasureKind.COUNTER},
     source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",
     remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # the cause; then look at the disk "
     "(smartctl), and check it unmounted",

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import numbers
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     measures={
-        "load per core": Kind.STATE,
-        "waited for cpu": Kind.SHARE,
-        "waited for io": Kind.SHARE,
-        "waited for memory": Kind.SHARE,
+        "load per core": MeasureKind.STATE,
+        "waited for cpu": MeasureKind.SHARE,
+        "waited for io": MeasureKind.SHARE,
+        "waited for memory": MeasureKind.SHARE,
     },
     source="proc_loadavg(5); node_exporter's mixin, NodeSystemSaturation 2; Checkmk CPU load (5, 10) per core",
     remedy="ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20  # what runs, and what waits (D)",

@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import numbers, size_text
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ CHECK = Check(
     gather="host_resources",
     params=Params(),
     judge=judge,
-    measures={"available": Kind.SHARE, "stalled": Kind.SHARE},
+    measures={"available": MeasureKind.SHARE, "stalled": MeasureKind.SHARE},
     source="proc_meminfo(5), MemAvailable; node_exporter's mixin, NodeMemoryHighUtilization 90 %",
     remedy="ps -eo rss,pid,user,args --sort=-rss | head -20  # who holds it",
     absence=DECLARED,

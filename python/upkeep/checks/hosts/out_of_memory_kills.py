@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ CHECK = Check(
     gather="oom_kills",
     params=Params(),
     judge=judge,
-    measures={"kills": Kind.STATE},
+    measures={"kills": MeasureKind.STATE},
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
     remedy="journalctl -k -g 'Killed process|oom-kill' --since -1d --no-pager  # what was killed, and by what limit",
     absence=DECLARED,

@@ -14,7 +14,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 CHANGE_DEFAULT = (
     "a reboot alone does not start it; make it the default: grubby --set-default /boot/vmlinuz-RELEASE on Red Hat's, "
@@ -99,7 +99,7 @@ CHECK = Check(
     gather="reboot",
     params=Params(),
     judge=judge,
-    measures={"pending": Kind.STATE},
+    measures={"pending": MeasureKind.STATE},
     source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",
     remedy="reboot it in the next maintenance window",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),

@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, numbers, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ CHECK = Check(
     gather="package_updates",
     params=Params(),
     judge=judge,
-    measures={"pending": Kind.STATE},
+    measures={"pending": MeasureKind.STATE},
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",
     remedy="apt-get -s dist-upgrade | grep -i security; apt-mark showhold  # see them, then install them",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),

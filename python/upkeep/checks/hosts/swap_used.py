@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import numbers, size_text
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ CHECK = Check(
     gather="host_resources",
     params=Params(),
     judge=judge,
-    measures={"used": Kind.SHARE},
+    measures={"used": MeasureKind.SHARE},
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
     remedy="grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail  # who was swapped out",
     absence={"swap": gone("is not in use any more")},

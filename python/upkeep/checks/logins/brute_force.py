@@ -13,7 +13,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
 from upkeep.model.remedies import block
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
-    measures={"failed_logins_in_burst": Kind.STATE},
+    measures={"failed_logins_in_burst": MeasureKind.STATE},
     source="Wazuh rules 5712 and 5720 (8 failures of one source); fail2ban's findtime of 10 minutes; "
     "MITRE ATT&CK T1110.001",
     remedy="block the source, and let sshd take keys only",

@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import items, nothing_wrong, number, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
-    measures={"failed_logins_per_hour": Kind.STATE},
+    measures={"failed_logins_per_hour": MeasureKind.STATE},
     source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",
     remedy="journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'  # who it was; then "
     "block the source",

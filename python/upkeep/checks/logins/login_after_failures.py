@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
-    measures={"failures_before_login": Kind.STATE},
+    measures={"failures_before_login": MeasureKind.STATE},
     source="Wazuh rule 40112 (authentication failures followed by a success); fail2ban's maxretry of 5; "
     "MITRE ATT&CK T1110",
     remedy="ask the account's owner; if it was not them, lock the account (usermod -L) and end its "

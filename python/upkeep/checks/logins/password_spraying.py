@@ -13,7 +13,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ CHECK = Check(
     gather="auth_log",
     params=Params(),
     judge=judge,
-    measures={"accounts_tried_by_one_source": Kind.STATE},
+    measures={"accounts_tried_by_one_source": MeasureKind.STATE},
     source="MITRE ATT&CK T1110.003",
     remedy="block the source, and see whether any of the accounts let it in",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),

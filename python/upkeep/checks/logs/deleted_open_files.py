@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import quote
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
-    measures={"held": Kind.STATE, "files": Kind.STATE},
+    measures={"held": MeasureKind.STATE, "files": MeasureKind.STATE},
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
     remedy="lsof +L1  # who holds them; restart it",
     absence=DECLARED,

@@ -12,7 +12,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import about
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,11 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
-    measures={"archives": Kind.STATE, "archive_bytes": Kind.STATE, "overdue_bytes": Kind.STATE},
+    measures={
+        "archives": MeasureKind.STATE,
+        "archive_bytes": MeasureKind.STATE,
+        "overdue_bytes": MeasureKind.STATE,
+    },
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.316(b)(2)(i)",),

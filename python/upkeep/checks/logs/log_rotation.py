@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._logrota
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone, resolves
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
 # An archive's name has no zone: it may be ahead by less than a day.
@@ -182,7 +182,11 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
-    measures={"size": Kind.STATE, "archives": Kind.STATE, "collecting": Kind.STATE},
+    measures={
+        "size": MeasureKind.STATE,
+        "archives": MeasureKind.STATE,
+        "collecting": MeasureKind.STATE,
+    },
     source="logrotate(8); Lynis LOGG-2146, LOGG-2148",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.312(b)",),

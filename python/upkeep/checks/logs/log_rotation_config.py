@@ -14,7 +14,7 @@ from datetime import datetime
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import about, quote
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ CHECK = Check(
     gather="log_rotation",
     params=Params(),
     judge=judge,
-    measures={"logs": Kind.STATE, "stanzas": Kind.STATE},
+    measures={"logs": MeasureKind.STATE, "stanzas": MeasureKind.STATE},
     source="logrotate(8); Lynis LOGG-2148",
     remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
     controls=("45 CFR 164.312(b)",),

@@ -19,7 +19,7 @@ from upkeep.checks.web._timings import try_times
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
 from upkeep.model.remedies import about, quote
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ CHECK = Check(
     gather="services",
     params=Params(),
     judge=judge,
-    measures={"answered": Kind.SHARE, "mean": Kind.LATENCY},
+    measures={"answered": MeasureKind.SHARE, "mean": MeasureKind.LATENCY},
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
     remedy="try it from the host: the name, the port, and what it says",
     controls=("45 CFR 164.308(a)(7)(i)",),

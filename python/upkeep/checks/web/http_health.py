@@ -18,7 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.checks.web._timings import STEPS, TryTimes, finite, try_times
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
-from upkeep.model.verdicts import Kind, Measure, Severity, Verdict, failed, passed, unknown
+from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,8 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     measures={
-        "answered": Kind.SHARE,
-        **dict.fromkeys(("mean", "p50", "p95", *STEPS), Kind.LATENCY),
+        "answered": MeasureKind.SHARE,
+        **dict.fromkeys(("mean", "p50", "p95", *STEPS), MeasureKind.LATENCY),
     },
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
     remedy="curl -isS {subject}  # ask it from the host and read what it says; then its log",

@@ -33,8 +33,8 @@ from upkeep.judging.log_verdicts import (
     unread_share,
 )
 from upkeep.model.verdicts import (
-    Kind,
     Measure,
+    MeasureKind,
     Severity,
     Status,
     Verdict,
@@ -182,11 +182,11 @@ CHECK = Check(
     params=Params(),
     judge=judge,
     measures={
-        "request_time_mean": Kind.LATENCY,
-        "request_time_p95": Kind.LATENCY,
-        "request_time_p99": Kind.LATENCY,
-        "timed_requests": Kind.STATE,
-        UNREAD_SHARE: Kind.SHARE,
+        "request_time_mean": MeasureKind.LATENCY,
+        "request_time_p95": MeasureKind.LATENCY,
+        "request_time_p99": MeasureKind.LATENCY,
+        "timed_requests": MeasureKind.STATE,
+        UNREAD_SHARE: MeasureKind.SHARE,
     },
     source="Astral Core's maintenance schedule, daily: mean response time below 2 s",
     remedy="vmstat 1 5  # then look at the route named, and at what it waits for: database, upstream, disk",

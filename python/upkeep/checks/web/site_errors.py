@@ -31,8 +31,8 @@ from upkeep.judging.log_verdicts import (
     unread_share,
 )
 from upkeep.model.verdicts import (
-    Kind,
     Measure,
+    MeasureKind,
     Severity,
     Verdict,
     failed,
@@ -118,7 +118,11 @@ CHECK = Check(
     gather="access_log",
     params=Params(),
     judge=judge,
-    measures={"requests": Kind.STATE, "server_error_share": Kind.SHARE, UNREAD_SHARE: Kind.SHARE},
+    measures={
+        "requests": MeasureKind.STATE,
+        "server_error_share": MeasureKind.SHARE,
+        UNREAD_SHARE: MeasureKind.SHARE,
+    },
     source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
     remedy="tail -n 50 /var/log/nginx/error.log  # or the application's journal: what is said of the routes named",
     absence={"logs": gone()},

@@ -27,10 +27,10 @@ from upkeep.rules.alerts.model import (
     UNWATCHED,
     UPGRADE,
     Alert,
+    AlertTransition,
     Group,
     Member,
     Past,
-    Transition,
 )
 
 CAUSES_APART = 3
@@ -52,7 +52,7 @@ LEAVING = ("resolved", *NOT_PASSED)
 
 
 @dataclass(frozen=True)
-class Event:
+class AlertEvent:
     """What happened to an alert, for its history."""
 
     alert_id: int
@@ -71,7 +71,7 @@ class NewCause:
 
 
 @dataclass
-class Judged:
+class JudgedAgain:
     """What a judging again brought to a team: leaves as one digest."""
 
     run_id: int
@@ -116,16 +116,18 @@ class Board:
         self.changed: set[int] = set()
         self.joined: list[Member] = []
         self.left: list[tuple[int, int, str]] = []
-        self.events: list[Event] = []
+        self.events: list[AlertEvent] = []
         self.closed: list[int] = []
-        self.judged: dict[tuple[int, int, str], Judged] = {}
+        self.judged: dict[tuple[int, int, str], JudgedAgain] = {}
         self.new_causes: list[NewCause] = []
         self._known: dict[int, set[str]] = {}
         self._raised: set[int] = set()
         self._opened: Counter[str] = Counter()
 
     # --- what happened -----------------------------------------------------------------------------------------------
-    def take(self, seen: Transition, severity: int | None, team: str, remedy: str = "") -> None:
+    def take(
+        self, seen: AlertTransition, severity: int | None, team: str, remedy: str = ""
+    ) -> None:
         """Take in a transition. severity: as the site maps it; None if it does not alert, or not any more."""
         here = self.where.get(seen.finding_id)
         if seen.kind in LEAVING or severity is None:
@@ -160,13 +162,13 @@ class Board:
         )
         self._join(member, seen)
 
-    def _target(self, seen: Transition, severity: int, team: str) -> int:
+    def _target(self, seen: AlertTransition, severity: int, team: str) -> int:
         """Return the alert that it belongs to, opened if need be."""
         group = self._group(seen, severity, team)
         found = self.by_key.get(group.key)
         return found if found is not None else self._open(group, seen, severity)
 
-    def _group(self, seen: Transition, severity: int, team: str) -> Group:
+    def _group(self, seen: AlertTransition, severity: int, team: str) -> Group:
         if seen.judgement:
             cause = f"run {seen.run_id} judged again, {seen.judgement}"
             return Group(self.site, JUDGED, "", cause, team)
@@ -191,7 +193,7 @@ class Board:
         apart = len(opened - {many.key}) < CAUSES_APART and many.key not in self.by_key
         return own if apart else many
 
-    def _open(self, group: Group, seen: Transition, severity: int) -> int:
+    def _open(self, group: Group, seen: AlertTransition, severity: int) -> int:
         number = min(0, *self.alerts, 0) - 1
         self._opened[group.key] += 1
         self.alerts[number] = Alert(
@@ -217,7 +219,7 @@ class Board:
         self._note(number, "opened", seen.host)
         return number
 
-    def _join(self, member: Member, seen: Transition) -> None:
+    def _join(self, member: Member, seen: AlertTransition) -> None:
         """Put the finding into the alert; a later host says nothing, unless it makes the alert worse."""
         number = member.alert_id
         alert = self.alerts[number]
@@ -271,7 +273,7 @@ class Board:
         self.where[member.finding_id] = member.alert_id
         self.joined.append(member)
 
-    def _leave(self, number: int, seen: Transition, how: str, team: str) -> None:
+    def _leave(self, number: int, seen: AlertTransition, how: str, team: str) -> None:
         """Take the finding out; the last one closes the alert, or lets it settle if it flaps."""
         alert = self.alerts[number]
         del self.members[number][seen.finding_id]
@@ -295,9 +297,9 @@ class Board:
     def _openings_of_late(self, alert: Alert) -> int:
         return self.past(alert.group_key).recent + self._opened[alert.group_key]
 
-    def _judging(self, seen: Transition, team: str) -> Judged:
+    def _judging(self, seen: AlertTransition, team: str) -> JudgedAgain:
         key = (seen.run_id, seen.judgement, team)
-        return self.judged.setdefault(key, Judged(*key))
+        return self.judged.setdefault(key, JudgedAgain(*key))
 
     def _weigh(self, number: int) -> None:
         """Let the alert have the severity of its worst finding; a new worst begins a round."""
@@ -360,4 +362,4 @@ class Board:
         self.changed.add(number)
 
     def _note(self, number: int, kind: str, text: str = "") -> None:
-        self.events.append(Event(number, kind, text))
+        self.events.append(AlertEvent(number, kind, text))

@@ -25,7 +25,7 @@ def key_of(*names: str) -> str:
 
 
 @dataclass(frozen=True)
-class Transition:
+class AlertTransition:
     """A change of a finding. kind: one of `upkeep.store.findings`: opened, resolved, retired, waived, ….
 
     first: its check had never been answered on that host before; upgraded: not by this version of the program;

@@ -18,12 +18,12 @@ from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.stored_text import name
 from upkeep.rules.alerts import policy, severities
-from upkeep.rules.alerts.groups import Board, Judged
+from upkeep.rules.alerts.groups import Board, JudgedAgain
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
 from upkeep.rules.alerts.policy import Times
 from upkeep.rules.silences import Silence, keep_quiet
 from upkeep.services.alerts import messages
-from upkeep.services.alerts.calendar import Calendar, SiteCalendar
+from upkeep.services.alerts.calendar import OnCallCalendar, SiteCalendar
 from upkeep.services.alerts.messages import About, Message
 from upkeep.site.inventory import Place, read_places
 from upkeep.site.schedule_file import Schedule, Step
@@ -46,14 +46,14 @@ class Alerter:
         self,
         store: Store,
         site: Site,
-        calendar: Calendar | None = None,
+        calendar: OnCallCalendar | None = None,
         stop: child.Stop | None = None,
     ) -> None:
         self.store = store
         self.stop = stop
         self.use(site, calendar)
 
-    def use(self, site: Site, calendar: Calendar | None = None) -> None:
+    def use(self, site: Site, calendar: OnCallCalendar | None = None) -> None:
         """Go on with this site, or with another revision of its schedule. calendar: for tests."""
         self.site = site
         self.key = name(site.key)
@@ -304,7 +304,7 @@ class _Desk:
         kind = "ended" if alert.closed_how in messages.NOT_PASSED else "recovery"
         self._put(message, list(self._letters(to, write)), alert, kind=kind, due_at=due_at)
 
-    def judged(self, judged: Judged, closed: Sequence[Alert]) -> None:
+    def judged(self, judged: JudgedAgain, closed: Sequence[Alert]) -> None:
         """Put in what judging again has resolved, as one message."""
         if judged.team not in self.schedule.teams:
             return

@@ -11,16 +11,16 @@ from upkeep.rules.alerts.policy import Times
 from upkeep.schedule import rota
 from upkeep.schedule.calendars import calendars_of
 from upkeep.site.schedule_file import Schedule
-from upkeep.store.silences import Override
+from upkeep.store.silences import KeptOverride
 
 
-class Calendar(Protocol):
+class OnCallCalendar(Protocol):
     """Hours, rotas and maintenance windows."""
 
     def window(self, at: datetime) -> datetime | None:
         """Return when the maintenance window began that is open at a time; None if none is."""
 
-    def times(self, team: str, overrides: Sequence[Override]) -> Times:
+    def times(self, team: str, overrides: Sequence[KeptOverride]) -> Times:
         """Return the team's hours, and who of it is on call."""
 
 
@@ -43,7 +43,7 @@ class SiteCalendar:
         found = self.calendars.next_window(at)
         return found.begins if found else None
 
-    def times(self, team: str, overrides: Sequence[Override]) -> Times:
+    def times(self, team: str, overrides: Sequence[KeptOverride]) -> Times:
         """Return the team's hours, and who of it is on call."""
         taken = [rota.Override(one.team, one.person, one.begins, one.ends) for one in overrides]
 

@@ -14,7 +14,7 @@ from upkeep.services.alerts import channels
 from upkeep.services.alerts.channels import Parcel
 from upkeep.site.site import Site
 from upkeep.store import Store, outbox, own_troubles
-from upkeep.store.outbox import Due
+from upkeep.store.outbox import DueMessage
 
 AT_ONCE = 16
 AT_ONCE_PER_CHANNEL = 4
@@ -65,7 +65,7 @@ class Sender:
                 for one in claimed
                 if one.channel not in dead or not outbox.passed_over(db, one, now)
             ]
-            batches: dict[str, list[Due]] = {}
+            batches: dict[str, list[DueMessage]] = {}
             for one in rest:
                 batch = batches.setdefault(one.channel, [])
                 if len(batch) < AT_ONCE_PER_CHANNEL:
@@ -84,18 +84,18 @@ class Sender:
             return IDLE_SECONDS
         return min(IDLE_SECONDS, max(0.2, (following - now).total_seconds()))
 
-    def _deliver(self, channel: str, batch: list[Due]) -> None:
+    def _deliver(self, channel: str, batch: list[DueMessage]) -> None:
         """Send a channel's messages in one process, and mark what became of each."""
         self._mark(channel, batch, self._send(channel, batch))
 
-    def _send(self, channel: str, some: list[Due]) -> list[str]:
+    def _send(self, channel: str, some: list[DueMessage]) -> list[str]:
         known = self.site.schedule.channels.get(channel)
         if known is None:
             return ["the schedule has no such channel any more"] * len(some)
         parcels = [Parcel(one.title, one.body, one.kind, one.severity) for one in some]
         return channels.send(known, parcels, self.environ, seconds=self.seconds)
 
-    def _mark(self, channel: str, some: list[Due], errors: list[str]) -> None:
+    def _mark(self, channel: str, some: list[DueMessage], errors: list[str]) -> None:
         """Write down what became of the messages: sent, or on to the next channel."""
         # By the time of the step, which stands still while a clock is not believed.
         now = self._now + timedelta(seconds=time.monotonic() - self._began)
@@ -115,11 +115,11 @@ class Sender:
                 own_troubles.tell(
                     db,
                     self.key,
-                    own_troubles.Trouble("channel", channel),
+                    own_troubles.OwnTrouble("channel", channel),
                     now,
                     Severity.HIGH,
                     message,
                     remedy,
                 )
             elif channel in failing:
-                own_troubles.tell(db, self.key, own_troubles.Trouble("channel", channel), now)
+                own_troubles.tell(db, self.key, own_troubles.OwnTrouble("channel", channel), now)

@@ -53,7 +53,7 @@ class Batch:
 
     table: Table
     last: int
-    kinds: list[tuple[str, Kind]]
+    kinds: list[tuple[str, ColumnKind]]
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -201,7 +201,7 @@ def _add(batch: Batch | None, said: Any) -> None:
 
 # --- values ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Kind:
+class ColumnKind:
     """How values of a type are written. json: what they are in an archive."""
 
     json: tuple[type, ...]
@@ -231,17 +231,17 @@ def _bytes(value: str) -> bytes:
     return base64.b64decode(value, validate=True)
 
 
-KINDS: dict[type, Kind] = {
-    BigInteger: Kind((int,), _checked(int), int),
-    Float: Kind((float, int), _checked(float, int), float),
-    Boolean: Kind((bool,), _checked(bool), bool),
-    Text: Kind((str,), _checked(str), str),
-    Moment: Kind((str,), datetime.isoformat, _moment),
-    LargeBinary: Kind((str,), lambda value: base64.b64encode(value).decode("ascii"), _bytes),
+KINDS: dict[type, ColumnKind] = {
+    BigInteger: ColumnKind((int,), _checked(int), int),
+    Float: ColumnKind((float, int), _checked(float, int), float),
+    Boolean: ColumnKind((bool,), _checked(bool), bool),
+    Text: ColumnKind((str,), _checked(str), str),
+    Moment: ColumnKind((str,), datetime.isoformat, _moment),
+    LargeBinary: ColumnKind((str,), lambda value: base64.b64encode(value).decode("ascii"), _bytes),
 }
 
 
-def _kind(column: Column[Any]) -> Kind:
+def _kind(column: Column[Any]) -> ColumnKind:
     return KINDS[type(column.type)]
 
 

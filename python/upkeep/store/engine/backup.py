@@ -74,7 +74,7 @@ class Backup:
 
 
 @dataclass(frozen=True)
-class Trust:
+class KeyTrust:
     """Whose backups are restored: those of these public keys, and of the key with this fingerprint, if there is one."""
 
     keys: Collection[str]
@@ -164,7 +164,7 @@ def _signed(made: Backup, key: Ed25519PrivateKey) -> str:
 
 # --- and back --------------------------------------------------------------------------------------------------------
 def restore(
-    url: str, file: Path, trust: Trust, act: acts.Act, *, replace: bool = False
+    url: str, file: Path, trust: KeyTrust, act: acts.Act, *, replace: bool = False
 ) -> Restored:
     """Put a backup's content into the database, as this program's tables, and write the act down in it.
 
@@ -186,7 +186,7 @@ def restore(
     return Restored(made, back)
 
 
-def read_manifest(file: Path, trust: Trust) -> Backup:
+def read_manifest(file: Path, trust: KeyTrust) -> Backup:
     """Return what the backup holds; raise StoreError if nobody who is trusted says so."""
     path = manifest_of(file)
     try:
@@ -272,7 +272,7 @@ class _Filling:
             raise StoreError(f"the restored tables are not ours: {different[0]}{more}")
         acts.record(db, self.act)
 
-    def went_back(self, db: Connection, before: went_back.Stand | None) -> list[str] | None:
+    def went_back(self, db: Connection, before: went_back.StandBefore | None) -> list[str] | None:
         """Return what the backup takes back."""
         after = went_back.stand(db)
         if before is None or after is None:

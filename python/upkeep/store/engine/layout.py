@@ -34,7 +34,7 @@ GUARDS = MIGRATIONS / "postgresql_guards.txt"
 
 
 @dataclass(frozen=True)
-class Layout:
+class SchemaLayout:
     """A revision as SQLite has it. tables: each after those that it refers to. objects: what it says of itself."""
 
     tables: tuple[Table, ...]
@@ -42,7 +42,7 @@ class Layout:
 
 
 @functools.cache
-def layout_of(revision: str) -> Layout:
+def layout_of(revision: str) -> SchemaLayout:
     """Return what our migrations make; the columns have types for both databases."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
     try:
@@ -58,7 +58,7 @@ def layout_of(revision: str) -> Layout:
         for table in found.sorted_tables
         if table.name != VERSION_TABLE
     ]
-    return Layout(tuple(tables), objects)
+    return SchemaLayout(tuple(tables), objects)
 
 
 def differences(db: Connection, revision: str) -> list[str]:

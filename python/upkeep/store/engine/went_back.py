@@ -13,7 +13,7 @@ from upkeep.store import tables
 
 
 @dataclass(frozen=True)
-class Person:
+class UserBefore:
     """A user, as far as it matters who may do what."""
 
     role: str
@@ -24,19 +24,19 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Stand:
+class StandBefore:
     """What a database says now.
 
     revoked, ended: the numbers of the waivers and silences that somebody has ended before their time.
     """
 
-    users: Mapping[str, Person]
+    users: Mapping[str, UserBefore]
     revoked: frozenset[int]
     ended: frozenset[int]
     signed: int
 
 
-def stand(db: Connection) -> Stand | None:
+def stand(db: Connection) -> StandBefore | None:
     """Return what the database says; None if it cannot say that."""
     user, waiver, silence = tables.app_user, tables.waiver, tables.silence
     try:
@@ -52,9 +52,9 @@ def stand(db: Connection) -> Stand | None:
         ).all()
         revoked = db.execute(select(waiver.c.id).where(waiver.c.revoked_at.is_not(None))).scalars()
         ended = db.execute(select(silence.c.id).where(silence.c.ended_by != "")).scalars()
-        return Stand(
+        return StandBefore(
             {
-                row.name: Person(row.role, row.person, row.password_hash, row.shared, row.off)
+                row.name: UserBefore(row.role, row.person, row.password_hash, row.shared, row.off)
                 for row in found
             },
             frozenset(revoked),
@@ -65,7 +65,7 @@ def stand(db: Connection) -> Stand | None:
         return None
 
 
-def again(db: Connection, before: Stand, now: datetime) -> list[str]:
+def again(db: Connection, before: StandBefore, now: datetime) -> list[str]:
     """Return the waivers and silences that hold again, though somebody had ended them."""
     waiver, silence = tables.waiver, tables.silence
     held = select(waiver.c.id).where(
@@ -84,7 +84,7 @@ def again(db: Connection, before: Stand, now: datetime) -> list[str]:
     ]
 
 
-def lines(before: Stand, after: Stand) -> list[str]:
+def lines(before: StandBefore, after: StandBefore) -> list[str]:
     """Return what differs, a line for each user. Pure."""
     found = []
     for name in sorted(before.users.keys() | after.users.keys()):
@@ -101,7 +101,7 @@ def lines(before: Stand, after: Stand) -> list[str]:
     return found
 
 
-def _changes(was: Person, now: Person) -> Iterator[str]:
+def _changes(was: UserBefore, now: UserBefore) -> Iterator[str]:
     if was.role != now.role:
         yield f"is {now.role} again; was {was.role}"
     if was.off != now.off:

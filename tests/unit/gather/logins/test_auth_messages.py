@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._lines import (
-    Line,
+    LoginLine,
     parse_line,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._messages import (
     HARMLESS,
-    Event,
+    LoginEvent,
     parse_event,
     parse_sshd,
 )
@@ -58,66 +58,66 @@ def test_a_repeated_message_counts_as_often() -> None:
     line = parse_line(text, NOW, 0)
 
     assert line is not None
-    assert parse_event(line) == Event("failed", "a", "b", "1", False, "password", 5)
+    assert parse_event(line) == LoginEvent("failed", "a", "b", "1", False, "password", 5)
 
 
 PEER = ("192.0.2.7", "22")
 SAID = [
     (
         "Failed password for root from 192.0.2.7 port 22 ssh2",
-        Event("failed", "root", *PEER, False, "password"),
+        LoginEvent("failed", "root", *PEER, False, "password"),
     ),
     (
         "Failed password for invalid user a b from 2001:db8::1 port 22 ssh2",
-        Event("failed", "a b", "2001:db8::1", "22", True, "password"),
+        LoginEvent("failed", "a b", "2001:db8::1", "22", True, "password"),
     ),
     (
         "Failed keyboard-interactive/pam for root from 192.0.2.7 port 22 ssh2",
-        Event("failed", "root", *PEER, False, "keyboard-interactive"),
+        LoginEvent("failed", "root", *PEER, False, "keyboard-interactive"),
     ),
     (
         f"Failed publickey for root from 192.0.2.7 port 22 ssh2: {KEY}",
-        Event("offer", "root", *PEER, False, "publickey"),
+        LoginEvent("offer", "root", *PEER, False, "publickey"),
     ),
     (
         f"Failed publickey for invalid user x from 192.0.2.7 port 22 ssh2: {KEY}",
-        Event("failed", "x", *PEER, True, "publickey"),
+        LoginEvent("failed", "x", *PEER, True, "publickey"),
     ),
     (
         f"Accepted publickey for root from 192.0.2.7 port 22 ssh2: {KEY}",
-        Event("accepted", "root", *PEER, False, "publickey"),
+        LoginEvent("accepted", "root", *PEER, False, "publickey"),
     ),
     (
         "Accepted password for root from 192.0.2.7 port 22 ssh2",
-        Event("accepted", "root", *PEER, False, "password"),
+        LoginEvent("accepted", "root", *PEER, False, "password"),
     ),
     (
         "Failed none for invalid user x from 192.0.2.7 port 22 ssh2",
-        Event("end", "x", *PEER, True, "none"),
+        LoginEvent("end", "x", *PEER, True, "none"),
     ),
-    ("Invalid user x from 192.0.2.7 port 22", Event("refused", "x", *PEER, True)),
-    ("Invalid user  from 192.0.2.7 port 22", Event("refused", "", *PEER, True)),
+    ("Invalid user x from 192.0.2.7 port 22", LoginEvent("refused", "x", *PEER, True)),
+    ("Invalid user  from 192.0.2.7 port 22", LoginEvent("refused", "", *PEER, True)),
     (
         "User mail from 192.0.2.7 not allowed because listed in DenyUsers",
-        Event("refused", "mail", "192.0.2.7"),
+        LoginEvent("refused", "mail", "192.0.2.7"),
     ),
     (
         "error: PAM: Authentication failure for root from 192.0.2.7",
-        Event("pam_error", "root", "192.0.2.7"),
+        LoginEvent("pam_error", "root", "192.0.2.7"),
     ),
     (
         "Connection closed by authenticating user root 192.0.2.7 port 22 [preauth]",
-        Event("end", "root", *PEER),
+        LoginEvent("end", "root", *PEER),
     ),
-    ("Connection closed by 192.0.2.7 port 22 [preauth]", Event("probe", "", *PEER)),
-    ("Connection closed by 192.0.2.7 port 22", Event("peer", "", *PEER)),
+    ("Connection closed by 192.0.2.7 port 22 [preauth]", LoginEvent("probe", "", *PEER)),
+    ("Connection closed by 192.0.2.7 port 22", LoginEvent("peer", "", *PEER)),
     (
         "Received disconnect from 2001:db8::3: 11: Bye Bye [preauth]",
-        Event("peer", "", "2001:db8::3"),
+        LoginEvent("peer", "", "2001:db8::3"),
     ),
     (
         "Received disconnect from 192.0.2.7 port 22:11: by 192.0.2.66 port 22:3: Auth fail",
-        Event("peer", "", *PEER),
+        LoginEvent("peer", "", *PEER),
     ),
     ("Server listening on 0.0.0.0 port 22.", None),
     ("Disconnected from user root 192.0.2.7 port 22", None),
@@ -127,7 +127,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("message", "event"), SAID, ids=[message[:50] for message, _ in SAID])
-def test_sshd_says(message: str, event: Event | None) -> None:
+def test_sshd_says(message: str, event: LoginEvent | None) -> None:
     assert parse_sshd(message) == event
 
 
@@ -228,7 +228,7 @@ def test_what_only_looks_like_a_login_is_none(message: str) -> None:
 def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
     pam = "pam_unix(vsftpd:auth): authentication failure; ruser= rhost=192.0.2.7 user=x rhost=192.0.2.66"
 
-    assert parse_event(Line(0.0, "", "vsftpd", "", pam)) == Event(
+    assert parse_event(LoginLine(0.0, "", "vsftpd", "", pam)) == LoginEvent(
         "pam", method="pam_unix", joined="ftp "
     )
 
@@ -239,27 +239,27 @@ def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
         (
             "sshd",
             "pam_unix(sshd:auth): authentication failure; uid=0 tty=ssh ruser= rhost=192.0.2.7  user=root",
-            Event("pam", "root", "192.0.2.7", method="pam_unix"),
+            LoginEvent("pam", "root", "192.0.2.7", method="pam_unix"),
         ),
         (
             "sshd",
             "PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root",
-            Event("pam", "root", "192.0.2.7", method="pam_unix", attempts=2),
+            LoginEvent("pam", "root", "192.0.2.7", method="pam_unix", attempts=2),
         ),
         (
             "sshd",
             "(pam_unix) authentication failure; uid=0 tty=ssh ruser= rhost=h.example",
-            Event("pam", "", "h.example", method="pam_unix"),
+            LoginEvent("pam", "", "h.example", method="pam_unix"),
         ),
         (
             "sudo",
             "pam_unix(sudo:auth): authentication failure; uid=1000 tty=/dev/pts/0 ruser=bob rhost=  user=bob",
-            Event("pam", "bob", "", method="pam_unix"),
+            LoginEvent("pam", "bob", "", method="pam_unix"),
         ),
         (
             "vsftpd",
             "pam_unix(vsftpd:auth): authentication failure; tty=ftp ruser=x rhost=192.0.2.66 rhost=192.0.2.7",
-            Event(
+            LoginEvent(
                 "pam",
                 "x rhost=192.0.2.66",
                 "192.0.2.7",
@@ -271,12 +271,14 @@ def test_a_failure_that_reads_in_two_ways_counts_and_blames_nobody() -> None:
         ("app", "somebody wrote: authentication failure; rhost=192.0.2.7", None),
     ],
 )
-def test_pam_says(program: str, message: str, event: Event | None) -> None:
-    assert parse_event(Line(0.0, "", program, "1", message)) == event
+def test_pam_says(program: str, message: str, event: LoginEvent | None) -> None:
+    assert parse_event(LoginLine(0.0, "", program, "1", message)) == event
 
 
 def test_an_ipv4_client_of_an_ipv6_socket_is_the_same_client() -> None:
-    event = parse_event(Line(0.0, "", "sshd", "1", "Invalid user x from ::ffff:192.0.2.7 port 22"))
+    event = parse_event(
+        LoginLine(0.0, "", "sshd", "1", "Invalid user x from ::ffff:192.0.2.7 port 22")
+    )
 
     assert event is not None
     assert event.source == "192.0.2.7"

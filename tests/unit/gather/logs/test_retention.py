@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._retention import (
     ARGUMENTS,
-    RefusedError,
+    RemovalRefusedError,
     carry_out,
     log_name,
     plan,
@@ -133,7 +133,7 @@ def test_links_and_hard_links_are_refused_in_the_plan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/var", "/etc", "relative", "/var/log/../lib", "/tmp"])
 def test_a_root_that_is_too_wide_or_not_plain_is_refused(path: str) -> None:
-    with pytest.raises(RefusedError, match="expected an absolute, plain path"):
+    with pytest.raises(RemovalRefusedError, match="expected an absolute, plain path"):
         plan(root(path), NOW)
 
 
@@ -141,7 +141,7 @@ def test_a_root_behind_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real" / "logs").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
-    with pytest.raises(RefusedError, match="'link' is a symbolic link"):
+    with pytest.raises(RemovalRefusedError, match="'link' is a symbolic link"):
         plan(root(tmp_path / "link" / "logs"), NOW)
 
 

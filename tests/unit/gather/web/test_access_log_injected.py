@@ -16,7 +16,7 @@ HEAD = f'{{"time":"{NEW}","request":"GET /","status":502,"request_time":8.1,"age
 OLD = "2020-01-01T00:00:00Z"
 
 
-def read(line: str, now: float = NOW) -> tuple[float | None, access_log.Request | None]:
+def read(line: str, now: float = NOW) -> tuple[float | None, access_log.LoggedRequest | None]:
     parser = access_log.Parser("auto", {}, now, 0)
     return parser.stamp(line), parser.parse(line)
 

@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.http_heal
     find,
     parse_json,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import Answer, split_url
+from ansible_collections.astral.upkeep.plugins.module_utils.host.http import HttpAnswer, split_url
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked_value
 
 
@@ -162,7 +162,7 @@ def test_what_is_no_web_address(url: str) -> None:
     ],
 )
 def test_headers_that_may_let_somebody_in_are_no_evidence(name: str, kept: bool) -> None:
-    answer = Answer(200, "OK", [(name, "hidden-or-not")], b'{"a": "body"}', False, {}, "", [])
+    answer = HttpAnswer(200, "OK", [(name, "hidden-or-not")], b'{"a": "body"}', False, {}, "", [])
 
     assert ("hidden-or-not" in _raw(answer, {}, keep_body=False)) is kept
     assert "body" not in _raw(answer, {}, keep_body=False)
@@ -170,7 +170,7 @@ def test_headers_that_may_let_somebody_in_are_no_evidence(name: str, kept: bool)
 
 
 def test_what_was_asked_for_is_evidence() -> None:
-    answer = Answer(200, "OK", [], b"", False, {}, "", [])
+    answer = HttpAnswer(200, "OK", [], b"", False, {}, "", [])
     asked = [
         {"path": "status", "wanted": "ok", "found": True, "value": "down"},
         {"path": "db.0", "wanted": "ok", "found": False},

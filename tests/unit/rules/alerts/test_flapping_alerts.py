@@ -13,7 +13,7 @@ import pytest
 from upkeep.model.verdicts import Severity
 from upkeep.rules.alerts import policy
 from upkeep.rules.alerts.groups import FLAPPING_FOR, Board
-from upkeep.rules.alerts.model import CLOSED, Alert, Member, Past, Transition
+from upkeep.rules.alerts.model import CLOSED, Alert, AlertTransition, Member, Past
 from upkeep.site.schedule_file import Alerts
 
 POLICY = Alerts().policy
@@ -45,7 +45,7 @@ class Day:
         self.sent: set[tuple[int, int, str]] = set()
         self.told: list[tuple[datetime, str, str]] = []
 
-    def step(self, now: datetime, transitions: list[Transition], severity: int) -> None:
+    def step(self, now: datetime, transitions: list[AlertTransition], severity: int) -> None:
         board = Board(
             "site",
             now,
@@ -95,9 +95,13 @@ class Day:
         }
 
 
-def transition(now: datetime, kind: str, subject: str, check: str = "failed_logins") -> Transition:
+def transition(
+    now: datetime, kind: str, subject: str, check: str = "failed_logins"
+) -> AlertTransition:
     finding = sum(ord(one) << index for index, one in enumerate(check + subject))
-    return Transition(1, finding, kind, now, "web1", check, subject, Severity.HIGH, "x", 1, "daily")
+    return AlertTransition(
+        1, finding, kind, now, "web1", check, subject, Severity.HIGH, "x", 1, "daily"
+    )
 
 
 Rhythm = Callable[[int], bool]

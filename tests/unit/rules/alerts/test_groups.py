@@ -16,9 +16,9 @@ from upkeep.rules.alerts.groups import (
     FLAPPING_FOR,
     SETTLES_FOR,
     TELLS_EVERY,
+    AlertEvent,
     Board,
-    Event,
-    Judged,
+    JudgedAgain,
 )
 from upkeep.rules.alerts.model import (
     ACCEPTED,
@@ -33,10 +33,10 @@ from upkeep.rules.alerts.model import (
     REJUDGED,
     UNWATCHED,
     Alert,
+    AlertTransition,
     Group,
     Member,
     Past,
-    Transition,
 )
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ SITE = "/srv/site"
 HOUR = timedelta(hours=1)
 
 
-def transition(finding: int, kind: str = "opened", **values: Any) -> Transition:
+def transition(finding: int, kind: str = "opened", **values: Any) -> AlertTransition:
     """What happened to a finding; its subject is told by its number."""
     made: dict[str, Any] = {
         "event_id": finding * 100,
@@ -59,7 +59,7 @@ def transition(finding: int, kind: str = "opened", **values: Any) -> Transition:
         "run_id": 5,
         "procedure": "daily",
     }
-    return Transition(**{**made, **values})
+    return AlertTransition(**{**made, **values})
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Shop:
 
     def step(
         self,
-        *events: tuple[Transition, int | None],
+        *events: tuple[AlertTransition, int | None],
         after: timedelta = timedelta(),
         quiet: Iterable[int] = (),
         team: str = "ops",
@@ -173,7 +173,7 @@ def test_what_opens_is_an_alert_with_all_that_it_is_about() -> None:
         )
     }
     assert shop.members == {(1, 1): Member(1, 1, "web1", "disk_space", "/", 2, "full", "look", NOW)}
-    assert board.events == [Event(-1, "opened", "web1", actor="")]
+    assert board.events == [AlertEvent(-1, "opened", "web1", actor="")]
     assert board.judged == {}
 
 
@@ -233,7 +233,7 @@ def test_what_is_one_alert_for_many_checks_is_of_none(values: dict[str, Any]) ->
     ],
 )
 def test_what_belongs_together(
-    others: list[Transition], expected: list[tuple[str, str, int, str]]
+    others: list[AlertTransition], expected: list[tuple[str, str, int, str]]
 ) -> None:
     shop = Shop()
 
@@ -393,7 +393,7 @@ def test_what_joins_what_comes_and_goes_is_told_an_hour_after_the_last(
     ],
 )
 def test_a_new_cause_that_joins_an_alert_is_news(
-    joins: Transition, severity: int, news: bool | None, acknowledged: bool
+    joins: AlertTransition, severity: int, news: bool | None, acknowledged: bool
 ) -> None:
     shop = Shop()
     shop.step(*((transition(number, subject=f"/{number}"), 2) for number in (1, 2, 3, 4)))
@@ -739,7 +739,7 @@ def test_judging_again_resolves_in_one_digest_per_team() -> None:
 
     assert (shop.alerts[1].closed_how, shop.alerts[2].status) == (REJUDGED, OPEN)
     assert list(board.judged.values()) == [
-        Judged(run_id=5, judgement=1, team="ops", resolved=2, closed=[1])
+        JudgedAgain(run_id=5, judgement=1, team="ops", resolved=2, closed=[1])
     ]
 
 
@@ -757,7 +757,7 @@ def test_judging_again_opens_one_alert_for_all_and_takes_over_what_gets_worse() 
     assert shop.members[2, 1].message == "fuller"
     assert board.left == [(1, 1, "moved")]
     assert list(board.judged.values()) == [
-        Judged(run_id=5, judgement=1, team="ops", alert_id=-1, opened=2)
+        JudgedAgain(run_id=5, judgement=1, team="ops", alert_id=-1, opened=2)
     ]
 
 
@@ -798,7 +798,7 @@ def test_what_is_told_again_of_a_finding_is_kept() -> None:
 
 def test_steps_that_are_broken_off_are_as_if_they_had_not_been() -> None:
     whole, broken = Shop(), Shop()
-    story: list[tuple[tuple[Transition, int | None], ...]] = [
+    story: list[tuple[tuple[AlertTransition, int | None], ...]] = [
         ((transition(1), 3), (transition(2, host="web2"), 2)),
         ((transition(1, "severity"), 1),),
         ((transition(1, "resolved"), 1),),

@@ -12,10 +12,10 @@ import pytest
 
 from upkeep.rules.alerts.model import ACKNOWLEDGED, INCIDENT, OPEN, Alert
 from upkeep.rules.alerts.policy import Call, Times, answer_by, begins, calls
-from upkeep.schedule.calendars import BusinessHours
+from upkeep.schedule.calendars import OpenHours
 from upkeep.site.schedule_file import DEFAULT_POLICY, Step
 
-HOURS = BusinessHours(
+HOURS = OpenHours(
     ZoneInfo("Europe/Berlin"),
     frozenset(range(5)),
     time(8),
@@ -282,7 +282,7 @@ def test_an_alert_of_a_year_is_repeated_as_on_its_first_day() -> None:
 )
 def test_a_day_of_23_hours_is_a_day(repeat: str, number: str) -> None:
     # The clock of Berlin goes from 02:00 to 03:00 on Sunday, 31 March; the team works day and night.
-    always = BusinessHours(ZoneInfo("Europe/Berlin"), frozenset(range(7)), time(0), time(23, 59))
+    always = OpenHours(ZoneInfo("Europe/Berlin"), frozenset(range(7)), time(0), time(23, 59))
     begun = datetime(2030, 3, 29, 12, 0, tzinfo=UTC)
     first = datetime(2030, 3, 30, 23, 0, tzinfo=UTC)
     of_sunday = replace(alert(), round_at=begun + timedelta(days=1))
