@@ -64,11 +64,11 @@ def see_alone(declared: dict[str, Any]) -> Observation:
 
 
 def connect(seen: Observation) -> Verdict:
-    return database_connect.judge(seen, database_connect.Params(), NOW)
+    return database_connect.judge(seen, database_connect.Limits(), NOW)
 
 
 def pool(seen: Observation) -> Verdict | None:
-    return database_pool.judge(seen, database_pool.Params(), NOW)
+    return database_pool.judge(seen, database_pool.Limits(), NOW)
 
 
 def need(*programs: str) -> None:

@@ -227,7 +227,7 @@ def test_garbage_changes_no_verdict(server: Server) -> None:
         assert seen.data["server_errors"] == without.data["server_errors"]
         for check in (site_errors, response_time):
             verdict, expected = (
-                check.judge(one, check.Params(), datetime.fromtimestamp(now, UTC))
+                check.judge(one, check.Limits(), datetime.fromtimestamp(now, UTC))
                 for one in (seen, without)
             )
             assert verdict is not None

@@ -35,7 +35,7 @@ def look(url: str, **own: Any) -> Observation:
 def verdict(seen: Observation) -> Verdict | None:
     assert not seen.error
     check = load()["http_health"]
-    return check.judge(seen, check.params, NOW)
+    return check.judge(seen, check.limits, NOW)
 
 
 class Site(BaseHTTPRequestHandler):
@@ -323,7 +323,7 @@ def services_seen(*places: str, **own: Any) -> dict[str, Verdict | None]:
     given = {**params, "services": list(places), "tries": 1, "timeout_seconds": 30.0, **own}
     check = load()["external_service"]
     return {
-        seen.subject: check.judge(seen, check.params, NOW)
+        seen.subject: check.judge(seen, check.limits, NOW)
         for seen in services.gather(given, Host())
     }
 

@@ -72,7 +72,7 @@ def look(host: Host | None = None, **own: Any) -> dict[str, Observation]:
 def verdict(rule: str, seen: Observation, now: datetime = NOW) -> Verdict | None:
     assert not seen.error
     check = load()[f"certificate_{rule}"]
-    return check.judge(seen, check.params, now)
+    return check.judge(seen, check.limits, now)
 
 
 def failing(seen: Observation, now: datetime = NOW) -> dict[str, str]:
@@ -469,7 +469,7 @@ def test_expiry_of_samples_is_what_openssl_says() -> None:
         if status is None or seen.error:
             assert status is None, (name, seen.error)
             continue
-        found = load()["certificate_expiry"].judge(seen, load()["certificate_expiry"].params, now)
+        found = load()["certificate_expiry"].judge(seen, load()["certificate_expiry"].limits, now)
         judged[name] = (status, found.message if found else "")
     readable = {name: one for name, one in judged.items() if "cannot be read" not in one[1]}
 

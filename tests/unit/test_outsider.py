@@ -202,7 +202,7 @@ def access_seen(lines: list[str], **given: Any) -> Observation:
 
 
 def access_verdict(check: Any, lines: list[str], **given: Any) -> Verdict | None:
-    verdict: Verdict | None = check.judge(access_seen(lines, **given), check.Params(), AT)
+    verdict: Verdict | None = check.judge(access_seen(lines, **given), check.Limits(), AT)
     return verdict
 
 
@@ -238,7 +238,7 @@ def test_no_request_hides_what_fails_or_blinds_what_passes(
     seen = access_seen([write(ask) for ask in between(base, sent)])
 
     for check in (site_errors, response_time):
-        verdict = check.judge(seen, check.Params(), AT)
+        verdict = check.judge(seen, check.Limits(), AT)
         assert verdict is not None
         assert verdict.status is status, verdict.message
 
@@ -425,7 +425,7 @@ def auth_verdict(check: Any, lines: list[str], **given: Any) -> Verdict:
     paths = {"paths": ["/x.log"], "utc_offset": "Z"}
     (seen,) = auth_log.gather({**params, **paths, **given}, host)
     assert seen.error == ""
-    verdict: Verdict = check.judge(seen, check.Params(), AT)
+    verdict: Verdict = check.judge(seen, check.Limits(), AT)
     return verdict
 
 

@@ -528,10 +528,10 @@ def _check_document(check: Check) -> dict[str, Any]:
     values = {
         field.name: getattr(check, field.name)
         for field in dataclasses.fields(check)
-        if field.name not in ("judge", "params", "parts", "measures", "absence", "rating")
+        if field.name not in ("judge", "limits", "parts", "measures", "absence", "rating")
     }
     options = [dataclasses.asdict(one) for one in options_of(check.gather)]
-    return values | {"limits": dataclasses.asdict(check.params), "parameters": options}
+    return values | {"limits": dataclasses.asdict(check.limits), "parameters": options}
 
 
 def _print_json(document: Mapping[str, Any], out: Lasting | TextIO | None = None) -> None:

@@ -90,7 +90,7 @@ class Check(Rule):
 
     gather: the file in plugins/module_utils/gather/ whose observations it judges; or CONNECTION, of which it is given
     `problem`, why a host could not be reached.
-    params: a frozen dataclass with the default limits, units in the names; its docstring explains each.
+    limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
     measures: each that it may give, by name, and what its number is like over time.
@@ -98,7 +98,7 @@ class Check(Rule):
     """
 
     gather: str
-    params: Any
+    limits: Any
     judge: Judge
     absence: Mapping[str, Absence] | None = None
     parts: Parts | None = None

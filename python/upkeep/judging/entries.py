@@ -191,22 +191,22 @@ def validate(check: Check, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_limits(check: Check, limits: Mapping[str, Any]) -> Any:
-    """Return the check's Params with these limits; raise ParameterError with the key, found and expected."""
+    """Return the check's Limits with these limits; raise ParameterError with the key, found and expected."""
     if not limits:
-        return check.params
-    kinds = _kinds(type(check.params))
+        return check.limits
+    kinds = _kinds(type(check.limits))
     made = {}
     for name, value in limits.items():
         if name not in kinds:
             message = f"check {check.id} has no limit {name!r}{nearest(name, kinds)}"
             raise ParameterError(message, name)
         made[name] = _convert(name, value, kinds[name])
-    return replace(check.params, **made)
+    return replace(check.limits, **made)
 
 
 def limit_names(check: Check) -> tuple[str, ...]:
     """Return the names of the check's limits."""
-    return tuple(field.name for field in fields(check.params))
+    return tuple(field.name for field in fields(check.limits))
 
 
 def merge_entries(variables: Mapping[str, Any], checks: Mapping[str, Check]) -> list[Any]:
@@ -241,7 +241,7 @@ def merge_entries(variables: Mapping[str, Any], checks: Mapping[str, Check]) -> 
 
 
 def _kinds(params: type) -> dict[str, Any]:
-    """Return the types of a Params class by field."""
+    """Return the types of a Limits class by field."""
     return typing.get_type_hints(params)
 
 

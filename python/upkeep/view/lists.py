@@ -288,7 +288,7 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     """
     width = min(screen.width, PROSE_COLUMNS)
     _print_rule(screen, check, width)
-    _print_names(screen, "Limits", _limits(check.params), width)
+    _print_names(screen, "Limits", _limits(check.limits), width)
     parameters = [
         (
             one.name,

@@ -36,9 +36,9 @@ def test_a_check_has_what_every_check_must_have(name: str, check: Check) -> None
     assert check.remedy
     assert check.description
     assert check.gather in {CONNECTION, *payload.gathers()}
-    assert dataclasses.is_dataclass(check.params)
-    for field in dataclasses.fields(check.params):
-        assert field.name in (type(check.params).__doc__ or ""), f"{field.name} is not explained"
+    assert dataclasses.is_dataclass(check.limits)
+    for field in dataclasses.fields(check.limits):
+        assert field.name in (type(check.limits).__doc__ or ""), f"{field.name} is not explained"
     family = check.judge.__module__.split(".")[-2]
     assert (TESTS / "unit" / "checks" / family / f"test_{name}.py").is_file()
 
@@ -71,7 +71,7 @@ def test_what_upkeep_tells_itself_and_what_is_told_in_the_code_are_the_same() ->
 def test_a_checks_limits_do_not_share_names_with_its_gathers_parameters(
     name: str, check: Check
 ) -> None:
-    limits = {field.name for field in dataclasses.fields(check.params)}
+    limits = {field.name for field in dataclasses.fields(check.limits)}
 
     if check.gather != CONNECTION:
         assert not limits & set(payload.gathers()[check.gather].ARGUMENTS)

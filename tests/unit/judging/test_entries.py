@@ -24,7 +24,7 @@ from upkeep.model.verdicts import passed
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """For the types that limits have."""
 
     count: int = 1
@@ -38,7 +38,7 @@ class Params:
 CHECK = Check(
     title="t",
     gather="access_log",
-    params=Params(),
+    limits=Limits(),
     judge=lambda *_: passed(""),
     source="source",
     remedy="remedy",
@@ -49,23 +49,23 @@ CHECK = Check(
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [
-        ({}, Params()),
-        ({"count": 3}, Params(count=3)),
-        ({"count": "3"}, Params(count=3)),
-        ({"share_percent": 2}, Params(share_percent=2.0)),
-        ({"strict": False, "name": 7}, Params(strict=False, name="7")),
-        ({"names": ["a", "b"]}, Params(names=("a", "b"))),
-        ({"renew_days": None}, Params(renew_days=None)),
-        ({"renew_days": 14}, Params(renew_days=14)),
-        ({"renew_days": "14"}, Params(renew_days=14)),
-        ({"count": 3.0}, Params(count=3)),
-        ({"share_percent": "2.5"}, Params(share_percent=2.5)),
-        ({"name": 2.5}, Params(name="2.5")),
-        ({"names": ("a", 7)}, Params(names=("a", "7"))),
-        ({"names": []}, Params(names=())),
+        ({}, Limits()),
+        ({"count": 3}, Limits(count=3)),
+        ({"count": "3"}, Limits(count=3)),
+        ({"share_percent": 2}, Limits(share_percent=2.0)),
+        ({"strict": False, "name": 7}, Limits(strict=False, name="7")),
+        ({"names": ["a", "b"]}, Limits(names=("a", "b"))),
+        ({"renew_days": None}, Limits(renew_days=None)),
+        ({"renew_days": 14}, Limits(renew_days=14)),
+        ({"renew_days": "14"}, Limits(renew_days=14)),
+        ({"count": 3.0}, Limits(count=3)),
+        ({"share_percent": "2.5"}, Limits(share_percent=2.5)),
+        ({"name": 2.5}, Limits(name="2.5")),
+        ({"names": ("a", 7)}, Limits(names=("a", "7"))),
+        ({"names": []}, Limits(names=())),
     ],
 )
-def test_limits_become_what_the_check_declares(limits: dict[str, Any], expected: Params) -> None:
+def test_limits_become_what_the_check_declares(limits: dict[str, Any], expected: Limits) -> None:
     assert make_limits(CHECK, limits) == expected
 
 
@@ -144,7 +144,7 @@ def test_an_entry_that_names_no_check_of_a_site(entry: Any, message: str, key: s
 def test_an_entry_is_taken_apart_into_parameters_and_limits() -> None:
     check = load()["site_errors"]
 
-    limit = next(iter(check.params.__dataclass_fields__))
+    limit = next(iter(check.limits.__dataclass_fields__))
     entry = {"check": "site_errors", "paths": ["/a"], limit: 5}
 
     assert split(check, entry) == ({"paths": ["/a"]}, {limit: 5})
@@ -182,7 +182,7 @@ def test_the_lists_of_all_groups_are_merged_in_the_order_of_their_names() -> Non
 
 
 def test_groups_that_disagree_are_an_error_not_a_choice() -> None:
-    first = next(iter(load()["disk_space"].params.__dataclass_fields__))
+    first = next(iter(load()["disk_space"].limits.__dataclass_fields__))
     variables = {
         "upkeep_checks_a": [{"check": "disk_space", first: 1}],
         "upkeep_checks_b": [{"check": "disk_space", first: 2}],
@@ -197,7 +197,7 @@ def test_groups_that_disagree_are_an_error_not_a_choice() -> None:
 
 
 def test_the_order_in_which_parameters_are_written_makes_no_other_things_of_them() -> None:
-    limit = next(iter(load()["site_errors"].params.__dataclass_fields__))
+    limit = next(iter(load()["site_errors"].limits.__dataclass_fields__))
     variables = {
         "upkeep_checks_a": [
             {"check": "site_errors", "paths": ["/a"], "window_seconds": 60, limit: 5}

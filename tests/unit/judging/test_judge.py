@@ -35,13 +35,13 @@ NOW = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """most: the largest number allowed."""
 
     most: int = 5
 
 
-def judge_number(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge_number(seen: Observation, params: Limits, now: datetime) -> Verdict | None:
     if seen.data.get("skip"):
         return None
     if seen.data["number"] > params.most:
@@ -53,7 +53,7 @@ CHECKS = {
     "number": Check(
         title="A number",
         gather="numbers",
-        params=Params(),
+        limits=Limits(),
         judge=judge_number,
         source="test",
         remedy="count",
@@ -350,7 +350,7 @@ def test_nothing_is_given_up_twice_where_the_reasons_are_too_long_themselves(
 def test_a_measure_is_a_number_worth_a_series_or_nothing_is_known(
     measures: list[Measure], message: str
 ) -> None:
-    def judge_so(_seen: Observation, _params: Params, _now: datetime) -> Verdict:
+    def judge_so(_seen: Observation, _params: Limits, _now: datetime) -> Verdict:
         return passed("as it is", *measures)
 
     checks = {"number": replace(CHECKS["number"], judge=judge_so)}
@@ -375,7 +375,7 @@ def test_a_message_of_4000_characters_is_whole(length: int, kept: str) -> None:
 
 
 def test_a_long_message_loses_its_middle_and_is_unicode_text() -> None:
-    def judge_so(_seen: Observation, _params: Params, _now: datetime) -> Verdict:
+    def judge_so(_seen: Observation, _params: Limits, _now: datetime) -> Verdict:
         return passed("a" * 3000 + "\udcff\ud800" + "b" * 3000)
 
     checks = {"number": replace(CHECKS["number"], judge=judge_so)}
@@ -489,7 +489,7 @@ def test_an_observation_of_another_shape_costs_its_request_and_keeps_what_came_b
     ("remedy", "expected"), [("", "count"), ("count again", "count again")], ids=["its", "own"]
 )
 def test_a_verdicts_own_remedy_goes_before_its_checks(remedy: str, expected: str) -> None:
-    def says(_seen: Observation, _params: Params, _now: datetime) -> Verdict:
+    def says(_seen: Observation, _params: Limits, _now: datetime) -> Verdict:
         return failed(Severity.LOW, "no", remedy=remedy)
 
     checks = {"number": replace(CHECKS["number"], judge=says)}
@@ -554,7 +554,7 @@ def test_judging_again_keeps_what_could_not_be_judged_and_says_with_which_limits
 
 
 def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> None:
-    def way(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
+    def way(seen: Observation, _params: Limits, _now: datetime) -> Verdict | None:
         return failed(Severity.HIGH, seen.data["problem"]) if seen.data["problem"] else None
 
     checks = {
@@ -562,7 +562,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
         "way": Check(
             title="The way",
             gather=CONNECTION,
-            params=Params(),
+            limits=Limits(),
             judge=way,
             source="s",
             remedy="look",
@@ -613,7 +613,7 @@ def test_of_a_subject_that_is_given_twice_the_worst_holds(numbers: list[int], me
     "order", [("low", "critical", "high"), ("critical", "low"), ("high", "critical"), ("critical",)]
 )
 def test_of_a_subject_that_fails_twice_the_most_severe_holds(order: tuple[str, ...]) -> None:
-    def says(seen: Observation, _params: Params, _now: datetime) -> Verdict:
+    def says(seen: Observation, _params: Limits, _now: datetime) -> Verdict:
         return failed(Severity(seen.data["severity"]), "no")
 
     checks = {"number": replace(CHECKS["number"], judge=says)}
@@ -625,7 +625,7 @@ def test_of_a_subject_that_fails_twice_the_most_severe_holds(order: tuple[str, .
 
 
 def test_what_two_limits_disagree_on_has_no_measure() -> None:
-    def says(seen: Observation, params: Params, _now: datetime) -> Verdict:
+    def says(seen: Observation, params: Limits, _now: datetime) -> Verdict:
         measure = Measure("number", seen.data["number"])
         over = seen.data["number"] > params.most
         return failed(Severity.HIGH, "over", measure) if over else passed("below", measure)

@@ -33,13 +33,13 @@ SECRET = "hunter22"
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """most: of nothing."""
 
     most: int = 5
 
 
-def trusting(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
+def trusting(seen: Observation, _params: Limits, _now: datetime) -> Verdict | None:
     """Judge as carelessly as a check may: whatever the host gave goes into text and measures."""
     value = seen.data.get("value", 1)
     if value is None:
@@ -52,7 +52,7 @@ CHECKS = {
     name: Check(
         title=name,
         gather=gather,
-        params=Params(),
+        limits=Limits(),
         judge=trusting,
         source="test",
         remedy="look",

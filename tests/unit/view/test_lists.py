@@ -142,7 +142,7 @@ def test_a_stored_run_shows_all_of_it(terminal):
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Two limits.
 
     renew_days: days of validity left at which renewal is due; a third of a short lifetime,
@@ -155,7 +155,7 @@ class Params:
 
 
 CHECK = Check(
-    title="Certificate is renewed in time", gather="certificates", params=Params(),
+    title="Certificate is renewed in time", gather="certificates", limits=Limits(),
     judge=lambda *_: passed(""), source="RFC 5280, section 4.1.2.5", remedy="`certbot renew`",
     controls=("45 CFR 164.312(e)(1)",), id="certificate_expiry",
     description="Certificates are renewed well before they expire.\n\nIt looks at\nwhat is left.",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How old the newest backup may be.
 
     within_hours: RPO of a set that declares none (`rpo_hours`).
@@ -27,10 +27,10 @@ class Params:
     critical_times: float = 3.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the age of the newest backup, by the clock of its host."""
     data = seen.data
-    rpo = data["rpo_hours"] or params.within_hours
+    rpo = data["rpo_hours"] or limits.within_hours
     if not data["count"]:
         where = data["where"] if isinstance(data["where"], str) else ", ".join(data["where"])
         links = f"; {len(data['links'])} links are no backups" if data.get("links") else ""
@@ -45,7 +45,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return failed(Severity.MEDIUM, f"dated in the future: {newest['taken_at']}", *measures)
     text = f"{hours:.0f} h old, at most {rpo:g} h"
     if hours > rpo:
-        critical = hours > rpo * params.critical_times
+        critical = hours > rpo * limits.critical_times
         severity = Severity.CRITICAL if critical else Severity.HIGH
         return failed(severity, f"{text}: {newest['path']}", *measures)
     return passed(text, *measures)
@@ -54,7 +54,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
 CHECK = Check(
     title="Newest backup is within its RPO",
     gather="backups",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"age": MeasureKind.STATE, "backups": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; 45 CFR 164.308(a)(7)(ii)(A)",

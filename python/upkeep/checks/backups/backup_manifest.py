@@ -18,7 +18,7 @@ from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, p
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """What there must be.
 
     required: fail if there is no checksum.
@@ -27,7 +27,7 @@ class Params:
     required: bool = False
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the comparison."""
     data = seen.data
     if not data["count"]:
@@ -44,7 +44,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     manifest, path = data["manifest"], data["newest"]["path"]
     if manifest is None:
         missing = failed(Severity.MEDIUM, f"no checksum beside {path}")
-        return missing if params.required else None
+        return missing if limits.required else None
     state = manifest["state"]
     if state == "mismatch":
         text = f"{path} is not what {manifest['path']} says ({manifest['algorithm']})"
@@ -75,7 +75,7 @@ def _compare(manifest: Mapping[str, Any]) -> str:
 CHECK = Check(
     title="Newest backup matches its checksum",
     gather="backups",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     source="sha256sum(1); pg_verifybackup(1)",
     remedy="compare it with its checksums; keep the backup before it, and make a new one",

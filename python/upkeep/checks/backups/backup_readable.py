@@ -27,7 +27,7 @@ from upkeep.model.verdicts import (
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """What is enough.
 
     encrypted_header: take an encrypted file whose first bytes are in order as read.
@@ -36,7 +36,7 @@ class Params:
     encrypted_header: bool = False
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge what reading it gave."""
     data = seen.data
     if not data["count"]:
@@ -57,7 +57,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
             f"{path} has members that would be written elsewhere, such as {content['hostile'][0]}"
         )
         return failed(Severity.HIGH, text, *measures)
-    if state == "header" and params.encrypted_header:
+    if state == "header" and limits.encrypted_header:
         return passed(f"{path}: {why}", *measures)
     if state == "complete":
         members = f", {content['members']} members" if "members" in content else ""
@@ -68,7 +68,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Newest backup can be read to its end",
     gather="backups",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"reading": MeasureKind.LATENCY, "members": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",

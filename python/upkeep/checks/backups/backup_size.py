@@ -26,7 +26,7 @@ from upkeep.model.verdicts import (
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How far the size may be from the median.
 
     at_least_percent: of the median.
@@ -39,7 +39,7 @@ class Params:
     compare_at_least: int = 3
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the newest size against the trailing median."""
     data = seen.data
     if not data["count"]:
@@ -50,25 +50,25 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measure = Measure("size", size, "By")
     if not size:
         return failed(Severity.CRITICAL, f"{data['newest']['path']} is empty", measure)
-    if len(earlier) < params.compare_at_least:
-        text = f"{size} By; {len(earlier)} earlier backups, {params.compare_at_least} to compare"
+    if len(earlier) < limits.compare_at_least:
+        text = f"{size} By; {len(earlier)} earlier backups, {limits.compare_at_least} to compare"
         return nothing_to_judge(text, measure)
     usual = median(earlier)
     if not usual:
         return nothing_to_judge(f"{size} By; the earlier backups are empty", measure)
     percent = 100 * size / usual
     text = f"{size} By, {percent:.0f} % of the median of {len(earlier)} before it"
-    if percent < params.at_least_percent:
-        return failed(Severity.HIGH, f"{text}, at least {params.at_least_percent:g} %", measure)
-    if percent > params.at_most_percent:
-        return failed(Severity.LOW, f"{text}, at most {params.at_most_percent:g} %", measure)
+    if percent < limits.at_least_percent:
+        return failed(Severity.HIGH, f"{text}, at least {limits.at_least_percent:g} %", measure)
+    if percent > limits.at_most_percent:
+        return failed(Severity.LOW, f"{text}, at most {limits.at_most_percent:g} %", measure)
     return passed(text, measure)
 
 
 CHECK = Check(
     title="Newest backup has its usual size",
     gather="backups",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"size": MeasureKind.STATE},
     source="Barman, last_backup_minimum_size; borgmatic, spot check",

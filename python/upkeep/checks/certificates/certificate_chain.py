@@ -47,7 +47,7 @@ UNORDERED = ("pkcs7", "embedded")
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """What is accepted without a trusted root, and what the certificate is for.
 
     self_signed: a certificate that signed itself is accepted, as in a laboratory.
@@ -60,21 +60,21 @@ class Params:
     purpose: str = ""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge each leaf."""
-    return judge_parts(seen, leaves, lambda part: _judge(part, params, now))
+    return judge_parts(seen, leaves, lambda part: _judge(part, limits, now))
 
 
-def _judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def _judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the order, what is above, what it is for, then trust. A bundle leads nowhere: it is where others lead."""
     if seen.data.get("part") == BUNDLE:
         return None
     certificates = chain(seen.data)
-    problem = _above(certificates, now) or _purpose(certificates, seen, params)
+    problem = _above(certificates, now) or _purpose(certificates, seen, limits)
     if problem is not None:
         return problem
     trust = seen.data.get("trust")
-    if isinstance(trust, Mapping) and params.purpose == "client":
+    if isinstance(trust, Mapping) and limits.purpose == "client":
         trust = trust.get("any_purpose", trust)
     trust = trust if isinstance(trust, Mapping) else {}
     if not is_self_signed(certificates[0]) and seen.data.get("chain_seen") is not True:
@@ -88,7 +88,7 @@ def _judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     ordered = _ordered(certificates)
     if trust["trusted"]:
         return _trusted(seen, ordered, certificates, trust)
-    return _not_trusted(ordered, certificates, trust, params)
+    return _not_trusted(ordered, certificates, trust, limits)
 
 
 def _trusted(
@@ -112,7 +112,7 @@ def _not_trusted(
     ordered: Sequence[x509.Certificate],
     certificates: Sequence[x509.Certificate],
     trust: Mapping[str, Any],
-    params: Params,
+    limits: Limits,
 ) -> Verdict:
     """Return what keeps it from being trusted; only that its root is not known can be accepted."""
     top = ordered[-1]
@@ -123,7 +123,7 @@ def _not_trusted(
     if refusal is not None:
         return failed(Severity.HIGH, f"refused: {refusal}", remedy=REFUSED)
     if is_self_signed(top):
-        return _own_root(ordered, trust, params)
+        return _own_root(ordered, trust, limits)
     missing = f"the certificate of {_issuer(top)} is missing, and {_store(trust)} does not have it"
     return failed(Severity.HIGH, f"{missing} ({short(trust.get('reason'), 80)})")
 
@@ -139,7 +139,7 @@ def _not_by(certificate: x509.Certificate) -> str:
 
 
 def _own_root(
-    ordered: Sequence[x509.Certificate], trust: Mapping[str, Any], params: Params
+    ordered: Sequence[x509.Certificate], trust: Mapping[str, Any], limits: Limits
 ) -> Verdict:
     """Judge what leads to a root that came with it, or is one: accepted if the site says so and all else is right."""
     top, alone = ordered[-1], len(ordered) == 1
@@ -149,7 +149,7 @@ def _own_root(
     if tried.get("trusted") is False and not alone:
         reason = f"openssl finds no way to it: {short(tried.get('reason'), 80)}"
         return failed(Severity.HIGH, f"{root}, and {reason}", remedy=UNFIT)
-    if not (params.self_signed if alone else params.private_root):
+    if not (limits.self_signed if alone else limits.private_root):
         nobody = ": no client trusts it" if alone else f", which {_store(trust)} does not trust"
         return failed(Severity.HIGH, f"{root}{nobody}", remedy=TRUST)
     if not isinstance(tried.get("trusted"), bool):
@@ -174,13 +174,13 @@ def _refusal(trust: Mapping[str, Any]) -> str | None:
 
 
 def _purpose(
-    certificates: Sequence[x509.Certificate], seen: Observation, params: Params
+    certificates: Sequence[x509.Certificate], seen: Observation, limits: Limits
 ) -> Verdict | None:
     """Judge whether a server's certificate is for servers, and those above it are; RFC 5280, 4.2.1.3 and 4.2.1.12."""
-    if params.purpose not in ("", "server", "client"):
-        return unknown(f"purpose: found {params.purpose[:40]!r}; expected server or client")
+    if limits.purpose not in ("", "server", "client"):
+        return unknown(f"purpose: found {limits.purpose[:40]!r}; expected server or client")
     servers = seen.data.get("kind") == "endpoint" or seen.data.get("server") is True
-    if params.purpose == "client" or not (params.purpose or servers):
+    if limits.purpose == "client" or not (limits.purpose or servers):
         return None
     if not is_for_servers(certificates[0]):
         what = "not for servers: its extended key usage has no serverAuth"
@@ -262,7 +262,7 @@ TRUST = "get a certificate of an authority that clients trust, or name its root 
 CHECK = Check(
     title="Certificate comes with its whole chain",
     gather="certificates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",

@@ -31,7 +31,7 @@ DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """What is soon enough.
 
     renew_days: days of validity left at which renewal is due; a third of a short lifetime, if that is less.
@@ -43,25 +43,25 @@ class Params:
     bundle: str = "info"
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the validity left of each certificate."""
-    return judge_parts(seen, subjects, lambda part: _judge(part, params, now))
+    return judge_parts(seen, subjects, lambda part: _judge(part, limits, now))
 
 
-def _judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def _judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge one certificate, or a bundle by the first to end."""
-    verdict = _left(validity(load(seen.data.get("der"))), params, now)
+    verdict = _left(validity(load(seen.data.get("der"))), limits, now)
     if seen.data.get("part") == AUTHORITY and verdict.status is Status.FAIL:
         return replace(verdict, remedy=ABOVE)
     if seen.data.get("part") == BUNDLE:
-        return _of_bundle(seen, verdict, params)
+        return _of_bundle(seen, verdict, limits)
     return verdict
 
 
-def _of_bundle(seen: Observation, verdict: Verdict, params: Params) -> Verdict:
+def _of_bundle(seen: Observation, verdict: Verdict, limits: Limits) -> Verdict:
     """Return the verdict on a file of authorities alone."""
-    if params.bundle not in ("info", "judge"):
-        return unknown(f"bundle: found {params.bundle[:40]!r}; expected info or judge")
+    if limits.bundle not in ("info", "judge"):
+        return unknown(f"bundle: found {limits.bundle[:40]!r}; expected info or judge")
     count = seen.data.get("authorities")
     which = (
         "the file's only authority" if count == 1 else f"the first to end of {count} authorities"
@@ -69,13 +69,13 @@ def _of_bundle(seen: Observation, verdict: Verdict, params: Params) -> Verdict:
     verdict = replace(verdict, message=f"{verdict.message}; {which}")
     if verdict.status is not Status.FAIL:
         return verdict
-    severity = Severity.INFO if params.bundle == "info" else verdict.severity
+    severity = Severity.INFO if limits.bundle == "info" else verdict.severity
     return replace(verdict, severity=severity, remedy=BUNDLED)
 
 
-def _left(valid: Validity, params: Params, now: datetime) -> Verdict:
+def _left(valid: Validity, limits: Limits, now: datetime) -> Verdict:
     """Judge the validity left by the limits."""
-    due = min(timedelta(days=params.renew_days), (valid.ends - valid.begins) / 3)
+    due = min(timedelta(days=limits.renew_days), (valid.ends - valid.begins) / 3)
     left = valid.ends - now
     measure = Measure("left", round(left.total_seconds() / DAY_SECONDS, 2), "d")
     if left < timedelta(0):
@@ -97,7 +97,7 @@ BUNDLED = "apt-get install --only-upgrade ca-certificates  # or take it out of t
 CHECK = Check(
     title="Certificate is renewed in time",
     gather="certificates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"left": MeasureKind.STATE},
     parts=subjects,

@@ -21,11 +21,11 @@ from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """There is nothing to set."""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge whether the key is that of the first certificate."""
     return judge_parts(seen, leaves, lambda part: _judge(part))
 
@@ -63,7 +63,7 @@ FIRST = "write the certificate of the key first, then its authorities"
 CHECK = Check(
     title="Certificate and key match",
     gather="certificates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",

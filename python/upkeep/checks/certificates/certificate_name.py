@@ -19,11 +19,11 @@ from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """There is nothing to set; names stand in the gather's `names`."""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge whether each name that is asked for is one of each certificate's."""
     return judge_parts(seen, leaves, lambda part: _judge(part))
 
@@ -49,7 +49,7 @@ def _judge(seen: Observation) -> Verdict | None:
 CHECK = Check(
     title="Certificate is for the name that is asked for",
     gather="certificates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     parts=leaves,
     source="RFC 9525, section 6; RFC 5280, section 4.2.1.6",

@@ -19,11 +19,11 @@ from upkeep.model.verdicts import Severity, Verdict, failed, passed, unknown
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """There is nothing to set."""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge what is served for each kind of key."""
     return judge_parts(seen, leaves, lambda part: _judge(part, now))
 
@@ -56,7 +56,7 @@ def _judge(seen: Observation, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Server serves the certificate on disk",
     gather="certificates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     parts=leaves,
     source="certbot's documentation, deploy hooks; nginx -s reload",

@@ -55,7 +55,7 @@ LIFETIMES = (
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """What is strong enough.
 
     rsa_bits: the least length of an RSA key.
@@ -70,31 +70,31 @@ class Params:
     old_tls: bool = False
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge each certificate with those above it."""
-    return judge_parts(seen, leaves, lambda part: _judge(part, params))
+    return judge_parts(seen, leaves, lambda part: _judge(part, limits))
 
 
-def _judge(seen: Observation, params: Params) -> Verdict:
+def _judge(seen: Observation, limits: Limits) -> Verdict:
     """Judge keys, signatures, version, lifetime and protocol; all weaknesses, the worst first.
 
     What cannot be read of one of them hides nothing of the others.
     """
     weak: list[tuple[Severity, str]] = []
     unread = []
-    for look in _looks(seen, params):
+    for look in _looks(seen, limits):
         try:
             weak += look()
         except CertificateError as exc:
             unread.append(str(exc))
-    if not params.old_tls:
+    if not limits.old_tls:
         weak += _protocols(seen)
     if weak:
         weak.sort(key=lambda one: one[0].rank)
         return failed(weak[0][0], "; ".join(text for _severity, text in weak[:4]))
     if unread:
         return unknown(unread[0])
-    if seen.data.get("old_protocol_unseen") and not params.old_tls:
+    if seen.data.get("old_protocol_unseen") and not limits.old_tls:
         unseen = short(seen.data["old_protocol_unseen"], 160)
         what = f"whether the server accepts TLS 1.1 or older was not seen: {unseen}"
         return unknown(what, remedy="try again; say `old_protocols: false` to leave it out")
@@ -102,17 +102,17 @@ def _judge(seen: Observation, params: Params) -> Verdict:
     return passed(f"{_key_text(own)}, {_signature_text(own)}")
 
 
-def _looks(seen: Observation, params: Params) -> Iterator[Callable[[], list[tuple[Severity, str]]]]:
+def _looks(seen: Observation, limits: Limits) -> Iterator[Callable[[], list[tuple[Severity, str]]]]:
     """Yield what is to be looked at, each for itself."""
     own, above, aside = (seen.data.get(name) for name in ("der", "chain", "aside"))
-    yield lambda: _form(load(own), params)
+    yield lambda: _form(load(own), limits)
     others = above[:MOST_CERTIFICATES] if isinstance(above, list) else []
     for index, der in enumerate([own, *(one for one in others if one not in (aside or ()))]):
-        yield partial(_key, der, index, params)
+        yield partial(_key, der, index, limits)
         yield partial(_signature, der, index, seen.data.get("part") != BUNDLE)
 
 
-def _key(der: Any, index: int, params: Params) -> list[tuple[Severity, str]]:
+def _key(der: Any, index: int, limits: Limits) -> list[tuple[Severity, str]]:
     """Return what is wrong with the key."""
     certificate = load(der)
     whose = "" if index == 0 else f" of {title(certificate)} above it"
@@ -120,11 +120,11 @@ def _key(der: Any, index: int, params: Params) -> list[tuple[Severity, str]]:
         key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise CertificateError(f"a public key{whose} that cannot be read: {short(exc)}") from exc
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < params.rsa_bits:
-        text = f"RSA key{whose} of {key.key_size} bits, at least {params.rsa_bits}"
-    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < params.curve_bits:
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < limits.rsa_bits:
+        text = f"RSA key{whose} of {key.key_size} bits, at least {limits.rsa_bits}"
+    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < limits.curve_bits:
         text = (
-            f"key{whose} on {key.curve.name} with {key.key_size} bits, at least {params.curve_bits}"
+            f"key{whose} on {key.curve.name} with {key.key_size} bits, at least {limits.curve_bits}"
         )
     elif isinstance(key, dsa.DSAPublicKey):
         text = f"DSA key{whose}, which no client accepts"
@@ -150,7 +150,7 @@ def _signature(der: Any, index: int, led_by_leaf: bool) -> list[tuple[Severity, 
     return [(Severity.HIGH, f"signature{whose} with {name.upper()}")]
 
 
-def _form(certificate: x509.Certificate, params: Params) -> list[tuple[Severity, str]]:
+def _form(certificate: x509.Certificate, limits: Limits) -> list[tuple[Severity, str]]:
     """Return what is wrong with version and lifetime."""
     found = []
     if certificate.version is not x509.Version.v3:
@@ -162,7 +162,7 @@ def _form(certificate: x509.Certificate, params: Params) -> list[tuple[Severity,
     if (
         days is not None
         and lifetime > timedelta(days=days)
-        and not params.private_pki
+        and not limits.private_pki
         and _is_public(certificate)
     ):
         lives = f"lives {lifetime / timedelta(days=1):.0f} days"
@@ -218,7 +218,7 @@ def _signature_text(certificate: x509.Certificate) -> str:
 CHECK = Check(
     title="Certificate and TLS are strong enough",
     gather="certificates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     parts=leaves,
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",

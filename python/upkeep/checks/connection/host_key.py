@@ -18,11 +18,11 @@ CHANGED = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "has changed and you have r
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """There is nothing to set."""
 
 
-def judge(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
+def judge(seen: Observation, _params: Limits, _now: datetime) -> Verdict | None:
     """Judge why the host could not be reached."""
     problem = seen.data["problem"]
     if not any(words in problem for words in CHANGED):
@@ -35,7 +35,7 @@ def judge(seen: Observation, _params: Params, _now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Host key is the known one",
     gather=CONNECTION,
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",
     remedy="compare the host's key with what its console says (ssh-keygen -lf), and only if it is right, "

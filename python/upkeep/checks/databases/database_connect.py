@@ -18,7 +18,7 @@ ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How long connecting and a trivial query may take together.
 
     medium_seconds: in seconds.
@@ -29,7 +29,7 @@ class Params:
     high_seconds: float = 4.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge whether it answers, then whether rightly, then how fast."""
     data = seen.data
     if data.get("connected") is not True:
@@ -65,8 +65,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     version = short(data.get("version", ""), 40)
     for severity, limit in (
-        (Severity.HIGH, params.high_seconds),
-        (Severity.MEDIUM, params.medium_seconds),
+        (Severity.HIGH, limits.high_seconds),
+        (Severity.MEDIUM, limits.medium_seconds),
     ):
         if total > limit:
             parts = ", ".join(
@@ -77,7 +77,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             )
     role = ", a standby" if data.get("in_recovery") is True else ""
     return passed(
-        f"answers in {total:.3f} s, at most {params.medium_seconds:g} s (version {version}{role})",
+        f"answers in {total:.3f} s, at most {limits.medium_seconds:g} s (version {version}{role})",
         *measures,
     )
 
@@ -85,7 +85,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
 CHECK = Check(
     title="Databases answer",
     gather="databases",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "answer": MeasureKind.LATENCY,

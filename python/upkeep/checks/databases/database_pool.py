@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Connections in use from which a database fails.
 
     medium_percent: of those that may be had, in percent.
@@ -30,7 +30,7 @@ class Params:
     critical_percent: float = 95.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of connections in use; unknown where the database did not let us in for another reason."""
     data = seen.data
     if data.get("kind") == "sqlite":
@@ -57,20 +57,20 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         measures.append(Measure("idle in transaction", idle[0]))
     state = f"{used:.0f} of {most:.0f} connections in use ({percent:.1f} %)"
     for severity, limit in (
-        (Severity.CRITICAL, params.critical_percent),
-        (Severity.HIGH, params.high_percent),
-        (Severity.MEDIUM, params.medium_percent),
+        (Severity.CRITICAL, limits.critical_percent),
+        (Severity.HIGH, limits.high_percent),
+        (Severity.MEDIUM, limits.medium_percent),
     ):
         if percent >= limit:
             held = f", {idle[0]:.0f} idle in transaction" if idle else ""
             return failed(severity, f"{state}{held}; limit {limit:g} %", *measures)
-    return passed(f"{state}; limit {params.medium_percent:g} %", *measures)
+    return passed(f"{state}; limit {limits.medium_percent:g} %", *measures)
 
 
 CHECK = Check(
     title="Database connections are left",
     gather="databases",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "used": MeasureKind.SHARE,

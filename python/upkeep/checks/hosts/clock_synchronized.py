@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How far a clock may be off, as its keeper estimates it.
 
     medium_offset_seconds: offset from the time source, in seconds.
@@ -34,11 +34,11 @@ class Params:
     max_controller_seconds: float = 300.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge whether the clock is kept, then how well; and if it agrees with the controller's, whoever keeps it."""
     data = seen.data
     if seen.subject == "time":
-        return _judge_time(data.get("seconds"), params, now)
+        return _judge_time(data.get("seconds"), limits, now)
     if not isinstance(data.get("synchronized"), bool):
         return unknown("the host did not say if its clock is synchronized")
     keeper = short(data.get("by", "?"), 20)
@@ -57,29 +57,29 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     measures = (Measure("offset", offset, "s"),) if offset is not None else ()
     if offset is not None:
         for severity, limit in (
-            (Severity.HIGH, params.high_offset_seconds),
-            (Severity.MEDIUM, params.medium_offset_seconds),
+            (Severity.HIGH, limits.high_offset_seconds),
+            (Severity.MEDIUM, limits.medium_offset_seconds),
         ):
             if offset > limit:
                 return failed(severity, f"{offset:.3f} s off, at most {limit:g} s", *measures)
-    if stratum is not None and stratum > params.max_stratum:
-        text = f"at stratum {stratum:.0f}, at most {params.max_stratum}"
+    if stratum is not None and stratum > limits.max_stratum:
+        text = f"at stratum {stratum:.0f}, at most {limits.max_stratum}"
         return failed(Severity.LOW, text, *measures)
-    if updated is not None and updated > params.max_update_seconds:
-        text = f"source last heard {updated / 60:.0f} min ago, at most {params.max_update_seconds / 60:.0f} min"
+    if updated is not None and updated > limits.max_update_seconds:
+        text = f"source last heard {updated / 60:.0f} min ago, at most {limits.max_update_seconds / 60:.0f} min"
         return failed(Severity.MEDIUM, text, *measures)
     if offset is None:
         return passed(f"synchronized by {keeper}")
-    off = f"{offset:.6f} s off, at most {params.medium_offset_seconds:g} s"
+    off = f"{offset:.6f} s off, at most {limits.medium_offset_seconds:g} s"
     return passed(f"synchronized by {keeper}, {off}", *measures)
 
 
-def _judge_time(seconds: object, params: Params, now: datetime) -> Verdict:
+def _judge_time(seconds: object, limits: Limits, now: datetime) -> Verdict:
     """Judge what the host's clock says, as it was when the host was looked at."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return unknown("the host did not say what its clock says")
     off = seconds - now.timestamp()
-    limit = params.max_controller_seconds
+    limit = limits.max_controller_seconds
     if abs(off) <= limit:
         return passed(f"within {limit:g} s of the controller's")
     way = "ahead of" if off > 0 else "behind"
@@ -102,7 +102,7 @@ def span(seconds: float) -> str:
 CHECK = Check(
     title="Clock is synchronized",
     gather="clock",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"offset": MeasureKind.STATE},
     source="adjtimex(2), STA_UNSYNC; Checkmk timesyncd 200 ms, stratum 10, 3 h; mixin's NodeClockNotSynchronising",

@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Used inodes from which a file system fails.
 
     medium_percent: of all inodes, in percent.
@@ -30,7 +30,7 @@ class Params:
     critical_percent: float = 99.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of inodes that is used."""
     if seen.data.get("mounted") is False:
         return unknown(
@@ -49,19 +49,19 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measure = Measure("inodes used", round(percent, 2), "%")
     state = f"{percent:.1f} % of inodes used, {free:.0f} left"
     for severity, limit in (
-        (Severity.CRITICAL, params.critical_percent),
-        (Severity.HIGH, params.high_percent),
-        (Severity.MEDIUM, params.medium_percent),
+        (Severity.CRITICAL, limits.critical_percent),
+        (Severity.HIGH, limits.high_percent),
+        (Severity.MEDIUM, limits.medium_percent),
     ):
         if percent >= limit:
             return failed(severity, f"{state}; limit {limit:g} %", measure)
-    return passed(f"{state}; limit {params.medium_percent:g} %", measure)
+    return passed(f"{state}; limit {limits.medium_percent:g} %", measure)
 
 
 CHECK = Check(
     title="File systems have inodes left",
     gather="file_systems",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"inodes used": MeasureKind.SHARE},
     source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",

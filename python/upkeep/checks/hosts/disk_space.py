@@ -21,7 +21,7 @@ GIB = 1024**3
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """A file system fails with a severity if it is used to the percentage and has less available than the GiB.
 
     medium_percent: used, in percent.
@@ -40,7 +40,7 @@ class Params:
     critical_gib: float = 10.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of space that is used."""
     if seen.data.get("seen_as_another") is True:
         return None
@@ -59,16 +59,16 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measures = (Measure("used", round(percent, 2), "%"), Measure("available", available, "By"))
     state = f"{percent:.1f} % used, {size_text(available)} available"
     for severity, percent_limit, gib_limit in (
-        (Severity.CRITICAL, params.critical_percent, params.critical_gib),
-        (Severity.HIGH, params.high_percent, params.high_gib),
-        (Severity.MEDIUM, params.medium_percent, params.medium_gib),
+        (Severity.CRITICAL, limits.critical_percent, limits.critical_gib),
+        (Severity.HIGH, limits.high_percent, limits.high_gib),
+        (Severity.MEDIUM, limits.medium_percent, limits.medium_gib),
     ):
         if percent >= percent_limit and available < gib_limit * GIB:
             limit = f"limit {percent_limit:g} % with less than {gib_limit:g} GiB"
             return failed(severity, f"{state}; {limit}", *measures)
-    limit = f"limit {params.medium_percent:g} %"
-    if percent >= params.medium_percent:  # passes by what is available: say so
-        limit += f" with less than {params.medium_gib:g} GiB"
+    limit = f"limit {limits.medium_percent:g} %"
+    if percent >= limits.medium_percent:  # passes by what is available: say so
+        limit += f" with less than {limits.medium_gib:g} GiB"
     return passed(f"{state}; {limit}", *measures)
 
 
@@ -88,7 +88,7 @@ def _missing(seen: Observation) -> Verdict:
 CHECK = Check(
     title="File systems have space left",
     gather="file_systems",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE, "available": MeasureKind.STATE},
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",

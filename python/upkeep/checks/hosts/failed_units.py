@@ -17,7 +17,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Which units matter; shell patterns of unit names.
 
     ignore_units: may fail without a finding.
@@ -44,12 +44,12 @@ class Params:
     )
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the units that the host listed."""
     units = seen.data.get("units")
     if not isinstance(units, list) or not all(isinstance(unit, dict) for unit in units):
         return unknown("no list of units was given")
-    broken = [unit for unit in units if not _matches(unit, params.ignore_units)]
+    broken = [unit for unit in units if not _matches(unit, limits.ignore_units)]
     measure = Measure("failed units", len(broken))
     count = figure(seen.data, "count")
     if not broken and count is not None and count > len(units):
@@ -59,7 +59,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return unknown(text, measure)
     if not broken:
         return passed("no unit has failed, at most 0", measure)
-    high = [unit for unit in broken if _matches(unit, params.high_units)]
+    high = [unit for unit in broken if _matches(unit, limits.high_units)]
     broken.sort(key=lambda unit: unit not in high)
     named = ", ".join(map(_describe, broken[:NAMED]))
     more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
@@ -96,7 +96,7 @@ def _describe(unit: dict[str, Any]) -> str:
 CHECK = Check(
     title="No unit has failed",
     gather="systemd_units",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"failed units": MeasureKind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",

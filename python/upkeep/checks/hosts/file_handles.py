@@ -15,7 +15,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Open file handles from which a host fails.
 
     medium_percent: of fs.file-max, in percent.
@@ -26,7 +26,7 @@ class Params:
     critical_percent: float = 90.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of file handles that are open."""
     if seen.subject != "file handles":
         return None
@@ -38,18 +38,18 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measures = (Measure("used", round(percent, 2), "%"), Measure("open", used))
     state = f"{percent:.1f} % of file handles open ({used:.0f})"
     for severity, limit in (
-        (Severity.CRITICAL, params.critical_percent),
-        (Severity.MEDIUM, params.medium_percent),
+        (Severity.CRITICAL, limits.critical_percent),
+        (Severity.MEDIUM, limits.medium_percent),
     ):
         if percent >= limit:
             return failed(severity, f"{state}; limit {limit:g} %", *measures)
-    return passed(f"{state}; limit {params.medium_percent:g} %", *measures)
+    return passed(f"{state}; limit {limits.medium_percent:g} %", *measures)
 
 
 CHECK = Check(
     title="File handles are left",
     gather="host_resources",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE, "open": MeasureKind.STATE},
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",

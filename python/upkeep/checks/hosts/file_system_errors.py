@@ -18,11 +18,11 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Nothing to set."""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge whether the file system lost its writability, then its count of errors."""
     data = seen.data
     if data.get("seen_as_another") is True:
@@ -53,7 +53,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="File systems are writable and free of errors",
     gather="file_systems",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"errors": MeasureKind.COUNTER},
     source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Load over 15 minutes per processor from which a host fails.
 
     medium_load: tasks per processor.
@@ -29,7 +29,7 @@ class Params:
     critical_load: float = 10.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the load per processor."""
     if seen.subject != "load":
         return None
@@ -42,14 +42,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measures = (Measure("load per core", round(each, 3)), *stalls)
     state = f"load {each:.2f} per core over 15 min ({processors:.0f} cores)"
     for severity, limit in (
-        (Severity.CRITICAL, params.critical_load),
-        (Severity.HIGH, params.high_load),
-        (Severity.MEDIUM, params.medium_load),
+        (Severity.CRITICAL, limits.critical_load),
+        (Severity.HIGH, limits.high_load),
+        (Severity.MEDIUM, limits.medium_load),
     ):
         if each >= limit:
             waits = "".join(f", {stall.name} {stall.value:g} %" for stall in stalls)
             return failed(severity, f"{state}; limit {limit:g}{waits}", *measures)
-    return passed(f"{state}; limit {params.medium_load:g}", *measures)
+    return passed(f"{state}; limit {limits.medium_load:g}", *measures)
 
 
 def _stalls(seen: Observation) -> tuple[Measure, ...]:
@@ -67,7 +67,7 @@ def _stalls(seen: Observation) -> tuple[Measure, ...]:
 CHECK = Check(
     title="Load fits the processors",
     gather="host_resources",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "load per core": MeasureKind.STATE,

@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Available memory below which a host fails.
 
     medium_percent: of all memory, in percent.
@@ -30,7 +30,7 @@ class Params:
     critical_percent: float = 2.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of memory that is available."""
     if seen.subject != "memory":
         return None
@@ -46,20 +46,20 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         measures.append(Measure("stalled", stalled[0], "%"))
     state = f"{percent:.1f} % available ({size_text(available)} of {size_text(total)})"
     for severity, limit in (
-        (Severity.CRITICAL, params.critical_percent),
-        (Severity.HIGH, params.high_percent),
-        (Severity.MEDIUM, params.medium_percent),
+        (Severity.CRITICAL, limits.critical_percent),
+        (Severity.HIGH, limits.high_percent),
+        (Severity.MEDIUM, limits.medium_percent),
     ):
         if percent < limit:
             waits = f", tasks stalled {stalled[0]:g} % of 5 min" if stalled else ""
             return failed(severity, f"{state}, at least {limit:g} %{waits}", *measures)
-    return passed(f"{state}, at least {params.medium_percent:g} %", *measures)
+    return passed(f"{state}, at least {limits.medium_percent:g} %", *measures)
 
 
 CHECK = Check(
     title="Memory is available",
     gather="host_resources",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"available": MeasureKind.SHARE, "stalled": MeasureKind.SHARE},
     source="proc_meminfo(5), MemAvailable; node_exporter's mixin, NodeMemoryHighUtilization 90 %",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How many kills there may be within the gather's window.
 
     max_kills: number of processes.
@@ -25,7 +25,7 @@ class Params:
     max_kills: int = 0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the kills of the window."""
     data = seen.data
     hours = figure(data, "window_hours")
@@ -48,8 +48,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             remedy="let the account read the kernel's log: put it into the groups systemd-journal and adm",
         )
     measure = Measure("kills", logged)
-    limit = f"at most {params.max_kills}"
-    if logged > params.max_kills:
+    limit = f"at most {limits.max_kills}"
+    if logged > limits.max_kills:
         kills = data.get("kills")
         named = (
             [kill.get("name") for kill in kills if isinstance(kill, dict)]
@@ -65,7 +65,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
 CHECK = Check(
     title="Nothing was killed for want of memory",
     gather="oom_kills",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"kills": MeasureKind.STATE},
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",

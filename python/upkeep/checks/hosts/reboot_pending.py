@@ -23,7 +23,7 @@ CHANGE_DEFAULT = (
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How long a reboot may be pending.
 
     high_days: days after which it is severe; until then it is low.
@@ -32,7 +32,7 @@ class Params:
     high_days: float = 14.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge what speaks for a reboot, and for how long."""
     data = seen.data
     if not isinstance(data.get("running_kernel"), str):
@@ -67,10 +67,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     if not since:
         return failed(Severity.MEDIUM, text, remedy=remedy)
     days = max(0.0, (now - min(since)).total_seconds() / 86400)
-    late = days > params.high_days
+    late = days > limits.high_days
     return failed(
         Severity.HIGH if late else Severity.LOW,
-        f"{text}; for {days:.0f} d, at most {params.high_days:g} d",
+        f"{text}; for {days:.0f} d, at most {limits.high_days:g} d",
         Measure("pending", round(days, 2), "d"),
         remedy=remedy,
     )
@@ -97,7 +97,7 @@ def _moment(text: object) -> datetime | None:
 CHECK = Check(
     title="No reboot is pending",
     gather="reboot",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},
     source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",

@@ -19,7 +19,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How many security updates may wait, and how old the package lists may be.
 
     max_updates: number of packages.
@@ -30,15 +30,15 @@ class Params:
     max_list_days: float = 7.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the number of pending security updates."""
     data = seen.data
     counted = numbers(data, "security")
     if counted is None:
         return unknown("no number of updates was given")
     measure = Measure("pending", counted[0])
-    limit = f"at most {params.max_updates}"
-    if counted[0] > params.max_updates:
+    limit = f"at most {limits.max_updates}"
+    if counted[0] > limits.max_updates:
         text = f"{counted[0]:.0f} security updates pending, {limit}: {_names(data, counted[0])}"
         dnf = "dnf updateinfo list --security  # see them; dnf upgrade --security installs them"
         remedy = dnf if data.get("manager") == "dnf" else ""
@@ -51,13 +51,13 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return unknown("the host has no package lists", remedy=f"{refresh}  # refresh them")
     archives = [one for one in data.get("archives") or () if isinstance(one, dict)]
     ages = [figure(one, "age_seconds") for one in archives if _counts(one)]
-    stale = [one for one in archives if _is_stale(one, params.max_list_days)]
+    stale = [one for one in archives if _is_stale(one, limits.max_list_days)]
     days = max([age[0], *(one for one in ages if one is not None)]) / 86400
     if stale:
         why = f"{refresh}  # see why it is not renewed"
-        return unknown(_told(stale, params.max_list_days), remedy=why)
-    if days > params.max_list_days:
-        text = f"package lists are {days:.0f} d old, at most {params.max_list_days:g} d"
+        return unknown(_told(stale, limits.max_list_days), remedy=why)
+    if days > limits.max_list_days:
+        text = f"package lists are {days:.0f} d old, at most {limits.max_list_days:g} d"
         return unknown(text, remedy=f"{refresh}  # refresh them")
     if figure(data, "security_lists") == 0:
         return unknown(
@@ -107,7 +107,7 @@ def _told(stale: list[dict[str, Any]], max_days: float) -> str:
 CHECK = Check(
     title="No security update is pending",
     gather="package_updates",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Used swap from which a host fails.
 
     low_percent: of all swap, in percent.
@@ -27,7 +27,7 @@ class Params:
     medium_percent: float = 95.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of swap that is used."""
     if seen.subject != "swap":
         return None
@@ -39,18 +39,18 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measure = Measure("used", round(percent, 2), "%")
     state = f"{percent:.1f} % of {size_text(total)} swap used"
     for severity, limit in (
-        (Severity.MEDIUM, params.medium_percent),
-        (Severity.LOW, params.low_percent),
+        (Severity.MEDIUM, limits.medium_percent),
+        (Severity.LOW, limits.low_percent),
     ):
         if percent >= limit:
             return failed(severity, f"{state}; limit {limit:g} %", measure)
-    return passed(f"{state}; limit {params.low_percent:g} %", measure)
+    return passed(f"{state}; limit {limits.low_percent:g} %", measure)
 
 
 CHECK = Check(
     title="Swap is not full",
     gather="host_resources",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE},
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",

@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Limits.
 
     max_in_burst: failed logins of one source within `burst_seconds` that still pass.
@@ -28,7 +28,7 @@ class Params:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the source with the largest burst."""
     data = seen.data
     seconds = number(data, "burst_seconds")
@@ -37,8 +37,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     most = number(sources[0], "most_in_burst") if sources else 0
     measure = Measure("failed_logins_in_burst", most)
-    text = f"{most:.0f} failed logins from one source within {seconds:g} s, at most {params.max_in_burst}"
-    over = [item for item in sources if number(item, "most_in_burst") > params.max_in_burst]
+    text = f"{most:.0f} failed logins from one source within {seconds:g} s, at most {limits.max_in_burst}"
+    over = [item for item in sources if number(item, "most_in_burst") > limits.max_in_burst]
     if over:
         named = ", ".join(short(item.get("source") or "no address told", 45) for item in over[:3])
         more = f" and {len(over) - 3} more" if len(over) > 3 else ""
@@ -54,15 +54,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         text,
         measure,
         most=most + possible,
-        limit=params.max_in_burst,
-        quiet_hours=params.quiet_hours,
+        limit=limits.max_in_burst,
+        quiet_hours=limits.quiet_hours,
     )
 
 
 CHECK = Check(
     title="No source guesses passwords",
     gather="auth_log",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"failed_logins_in_burst": MeasureKind.STATE},
     source="Wazuh rules 5712 and 5720 (8 failures of one source); fail2ban's findtime of 10 minutes; "

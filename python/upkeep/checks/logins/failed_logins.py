@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Limits.
 
     max_per_hour: failed logins in an hour that still pass.
@@ -28,13 +28,13 @@ class Params:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the worst hour."""
     data = seen.data
     count = number(data, "most_in_an_hour")
     measure = Measure("failed_logins_per_hour", count)
-    text = f"{count:.0f} failed logins in an hour, at most {params.max_per_hour}"
-    if count > params.max_per_hour:
+    text = f"{count:.0f} failed logins in an hour, at most {limits.max_per_hour}"
+    if count > limits.max_per_hour:
         sources = [
             f"{short(item.get('source') or 'no address told', 45)} ({item.get('failures')})"
             for item in items(data, "sources")[:3]
@@ -47,15 +47,15 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         text,
         measure,
         most=possibly,
-        limit=params.max_per_hour,
-        quiet_hours=params.quiet_hours,
+        limit=limits.max_per_hour,
+        quiet_hours=limits.quiet_hours,
     )
 
 
 CHECK = Check(
     title="Few logins fail",
     gather="auth_log",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"failed_logins_per_hour": MeasureKind.STATE},
     source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Limits.
 
     min_failures_before: failed logins from the same source in the window that make a login after them suspect.
@@ -27,7 +27,7 @@ class Params:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the logins that came after most failures."""
     data = seen.data
     logins = sorted(
@@ -37,12 +37,12 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     most = number(logins[0], "failures") if logins else 0
     measure = Measure("failures_before_login", most)
-    if most >= params.min_failures_before:
+    if most >= limits.min_failures_before:
         login = logins[0]
         return failed(
             Severity.CRITICAL,
             f"login as {short(login.get('account'), 40)} from {short(login.get('source'), 45)} at "
-            f"{short(login.get('at'), 25)} after {most:.0f} failures, suspect from {params.min_failures_before}",
+            f"{short(login.get('at'), 25)} after {most:.0f} failures, suspect from {limits.min_failures_before}",
             measure,
         )
     if data.get("forgotten") and data.get("successes"):
@@ -52,21 +52,21 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
             measure,
         )
     possible = data.get("possible_failures", 0) if data.get("successes") else 0
-    text = f"no login after {params.min_failures_before} or more failures from its source (most: {most:.0f})"
+    text = f"no login after {limits.min_failures_before} or more failures from its source (most: {most:.0f})"
     return nothing_wrong(
         seen,
         text,
         measure,
         most=most + possible,
-        limit=params.min_failures_before - 1,
-        quiet_hours=params.quiet_hours,
+        limit=limits.min_failures_before - 1,
+        quiet_hours=limits.quiet_hours,
     )
 
 
 CHECK = Check(
     title="No login after a row of failures",
     gather="auth_log",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"failures_before_login": MeasureKind.STATE},
     source="Wazuh rule 40112 (authentication failures followed by a success); fail2ban's maxretry of 5; "

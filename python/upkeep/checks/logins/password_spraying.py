@@ -17,7 +17,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Limits.
 
     max_accounts: different accounts tried by one source in the window that still pass.
@@ -28,7 +28,7 @@ class Params:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the source that tried most accounts."""
     data = seen.data
     window = number(data, "window_seconds")
@@ -39,8 +39,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
     )
     most = number(sources[0], "accounts_tried") if sources else 0
     measure = Measure("accounts_tried_by_one_source", most)
-    text = f"{most:.0f} accounts tried by one source in {window:g} s, at most {params.max_accounts}"
-    over = [item for item in sources if number(item, "accounts_tried") > params.max_accounts]
+    text = f"{most:.0f} accounts tried by one source in {window:g} s, at most {limits.max_accounts}"
+    over = [item for item in sources if number(item, "accounts_tried") > limits.max_accounts]
     if over:
         accounts = over[0].get("accounts")
         tried = accounts if isinstance(accounts, list) else []
@@ -58,8 +58,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         text,
         measure,
         most=most + possible,
-        limit=params.max_accounts,
-        quiet_hours=params.quiet_hours,
+        limit=limits.max_accounts,
+        quiet_hours=limits.quiet_hours,
     )
 
 
@@ -77,7 +77,7 @@ def _let_in(source: object) -> str:
 CHECK = Check(
     title="No source tries one account after another",
     gather="auth_log",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"accounts_tried_by_one_source": MeasureKind.STATE},
     source="MITRE ATT&CK T1110.003",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How much may be held.
 
     held_bytes: space that deleted files may take, all together; ten times as much is high.
@@ -25,17 +25,17 @@ class Params:
     held_bytes: int = 500_000_000
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge what all deleted files take."""
     data = seen.data
     if data["kind"] != "deleted":
         return None
     measures = (Measure("held", data["bytes"], "By"), Measure("files", data["count"]))
     text = f"{data['bytes']} By in {data['count']} deleted files"
-    if data["bytes"] > params.held_bytes:
+    if data["bytes"] > limits.held_bytes:
         worst = data["files"][0]
-        severity = Severity.HIGH if data["bytes"] > 10 * params.held_bytes else Severity.MEDIUM
-        text += f", at most {params.held_bytes} By; the biggest is {worst['path']}, held by {worst['process']}"
+        severity = Severity.HIGH if data["bytes"] > 10 * limits.held_bytes else Severity.MEDIUM
+        text += f", at most {limits.held_bytes} By; the biggest is {worst['path']}, held by {worst['process']}"
         remedy = f"ls -l /proc/{quote(worst['pid'])}/fd  # then restart {worst['process']!s:.40}"
         return failed(severity, text, *measures, remedy=remedy)
     if data["processes_unseen"]:
@@ -43,13 +43,13 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return unknown(f"{text}; {hidden}", *measures, remedy="observe as root: ansible_become")
     if not data["complete"]:
         return unknown(f"{text}; there was no time to look at all processes", *measures)
-    return passed(f"{text}, at most {params.held_bytes} By", *measures)
+    return passed(f"{text}, at most {limits.held_bytes} By", *measures)
 
 
 CHECK = Check(
     title="Deleted files do not fill the disk",
     gather="log_rotation",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"held": MeasureKind.STATE, "files": MeasureKind.STATE},
     source="proc(5), /proc/pid/fd; lsof(8), +L1",

@@ -16,7 +16,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How much slack there is.
 
     grace_days: days after which an archive is late that the job has not removed.
@@ -25,7 +25,7 @@ class Params:
     grace_days: float = 2.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge one declared folder."""
     data = seen.data
     if data["kind"] != "retention":
@@ -39,7 +39,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     if data["overdue"]:
         oldest = datetime.fromisoformat(data["oldest_overdue_at"])
         age = (datetime.fromisoformat(data["at"]) - oldest).total_seconds() / 86400
-        if age > keep + params.grace_days:
+        if age > keep + limits.grace_days:
             text = f"{data['overdue']} archives past their {keep} days, the oldest {age:.0f} d old"
             return failed(Severity.LOW, text, *measures)
     if data["refused"]:
@@ -58,7 +58,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Archives of logs go when their days are over",
     gather="log_rotation",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "archives": MeasureKind.STATE,

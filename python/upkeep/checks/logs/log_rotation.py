@@ -26,7 +26,7 @@ AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """When a rotation is late.
 
     late_periods: periods of its policy (day, week, …) that a log may collect; two, as the first rotation takes two.
@@ -39,12 +39,12 @@ class Params:
     unrotated_medium_bytes: int = 2_000_000_000
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the worst of what is seen of one log."""
     data = seen.data
     if data["kind"] == "unrotated":
         severity = (
-            Severity.MEDIUM if data["bytes"] >= params.unrotated_medium_bytes else Severity.LOW
+            Severity.MEDIUM if data["bytes"] >= limits.unrotated_medium_bytes else Severity.LOW
         )
         text = f"{data['bytes']} By, and no stanza of logrotate is for it"
         return failed(severity, text, Measure("size", data["bytes"], "By"))
@@ -61,7 +61,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     measures = [Measure("size", data["bytes"], "By"), Measure("archives", data["archives"])]
     if age is not None:
         measures.append(Measure("collecting", age.total_seconds(), "s"))
-    faults = [*_late(data, params, age), *_space(data), *_smaller(data)]
+    faults = [*_late(data, limits, age), *_space(data), *_smaller(data)]
     worst = min(faults, key=lambda one: one.severity.rank if one.severity else 0, default=None)
     verdict = worst or _ahead(data, age)
     if verdict is not None:
@@ -92,22 +92,22 @@ def _age(data: dict[str, Any]) -> timedelta | None:
     return datetime.fromisoformat(data["at"]) - datetime.fromisoformat(data["proved_at"])
 
 
-def _late(data: dict[str, Any], params: Params, age: timedelta | None) -> list[Verdict]:
+def _late(data: dict[str, Any], limits: Limits, age: timedelta | None) -> list[Verdict]:
     """Return that a rotation should have been."""
     policy = data["policy"]
     size = data["bytes"]
     small = size < policy.get("minsize_bytes", 0) or (not size and not policy["ifempty"])
     period = PERIOD_SECONDS.get(policy["period"])
     if period and age is not None and not small:
-        limit = timedelta(seconds=period * params.late_periods)
+        limit = timedelta(seconds=period * limits.late_periods)
         if age > limit:
             claim = _claim(data)
             text = f"collecting for {_days(age)}, at most {_days(limit)} when {policy['period']}"
             return [failed(Severity.MEDIUM, text + claim)]
-    limits = [policy.get("maxsize_bytes")]
+    bounds = [policy.get("maxsize_bytes")]
     if policy["period"] == "size":
-        limits.append(policy["size_bytes"])
-    most = min((limit for limit in limits if limit), default=0) * params.late_size_percent / 100
+        bounds.append(policy["size_bytes"])
+    most = min((limit for limit in bounds if limit), default=0) * limits.late_size_percent / 100
     if most and size > most:
         return [failed(Severity.MEDIUM, f"{size} By, at most {most:.0f} By")]
     return []
@@ -180,7 +180,7 @@ def _days(span: timedelta) -> str:
 CHECK = Check(
     title="Log is rotated in time",
     gather="log_rotation",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "size": MeasureKind.STATE,

@@ -18,11 +18,11 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """There is nothing to set."""
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the configuration as a whole."""
     data = seen.data
     if data["kind"] != "configuration":
@@ -78,7 +78,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Configuration of logrotate is valid",
     gather="log_rotation",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"logs": MeasureKind.STATE, "stanzas": MeasureKind.STATE},
     source="logrotate(8); Lynis LOGG-2148",

@@ -23,7 +23,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """How bad it is.
 
     down: the severity of a service that cannot be reached: critical, high, medium, low or info.
@@ -34,7 +34,7 @@ class Params:
     slow_seconds: float = 2.0
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the tries."""
     tries = seen.data.get("tries")
     if (
@@ -43,7 +43,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         or not all(isinstance(one, Mapping) for one in tries)
     ):
         return unknown("no try was told of")
-    severity = Severity(params.down)
+    severity = Severity(limits.down)
     times = try_times(tries)
     bad = [text for text in map(_wrong, tries) if text]
     measures = [Measure("answered", round(100 * (len(tries) - len(bad)) / len(tries), 1), "%")]
@@ -59,8 +59,8 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         return failed(worse, f"{bad[-1]}; {len(bad)} of {len(tries)} tries", *measures)
     if times is None:
         return unknown("no times were told", *measures)
-    limit = f"below {params.slow_seconds:g} s expected"
-    if times.mean >= params.slow_seconds:
+    limit = f"below {limits.slow_seconds:g} s expected"
+    if times.mean >= limits.slow_seconds:
         slow = f"{times.mean:.2f} s on average, {limit}{times.slowest_step}"
         return failed(Severity.MEDIUM, slow, *measures)
     return passed(f"reached in {times.mean:.2f} s on average, {limit}", *measures)
@@ -88,7 +88,7 @@ def _try(subject: str) -> str:
 CHECK = Check(
     title="Services that the host depends on answer",
     gather="services",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={"answered": MeasureKind.SHARE, "mean": MeasureKind.LATENCY},
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",

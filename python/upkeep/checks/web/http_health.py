@@ -22,7 +22,7 @@ from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, faile
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """What is expected of an endpoint.
 
     status: the HTTP statuses that are right; if empty, 200 to 299.
@@ -49,14 +49,14 @@ class Params:
     )
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge the tries, then what the last answer says, then the times."""
     tries = _list(seen.data.get("tries"))
     if not tries or not all(isinstance(one, Mapping) for one in tries):
         return unknown("no try was told of")
     times = try_times(tries)
     measures = _measures(times, tries)
-    bad = [text for text in (_wrong(one, params) for one in tries) if text]
+    bad = [text for text in (_wrong(one, limits) for one in tries) if text]
     if len(bad) == len(tries):
         return failed(
             Severity.CRITICAL,
@@ -67,7 +67,7 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         )
     if bad:
         return failed(Severity.HIGH, f"{len(bad)} of {len(tries)} tries: {bad[-1]}", *measures)
-    unmet = _unmet(seen.data, params)
+    unmet = _unmet(seen.data, limits)
     odd = [
         f"{short(one, 80)} in {name}"
         for name in ("json", "components")
@@ -94,40 +94,40 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict:
         )
     if times is None:
         return unknown("no times were told", *measures)
-    if times.mean >= params.mean_seconds:
-        limit = f"below {params.mean_seconds:g} s expected"
+    if times.mean >= limits.mean_seconds:
+        limit = f"below {limits.mean_seconds:g} s expected"
         return failed(
             Severity.MEDIUM,
             f"{times.mean:.2f} s on average, {limit}{times.slowest_step}",
             *measures,
         )
-    if times.p95 >= params.p95_seconds:
-        limit = f"below {params.p95_seconds:g} s expected"
+    if times.p95 >= limits.p95_seconds:
+        limit = f"below {limits.p95_seconds:g} s expected"
         return failed(
             Severity.MEDIUM,
             f"{times.p95:.2f} s at the 95th percentile, {limit}{times.slowest_step}",
             *measures,
         )
     return passed(
-        f"{tries[-1].get('status')} in {times.mean:.2f} s on average, below {params.mean_seconds:g} s expected",
+        f"{tries[-1].get('status')} in {times.mean:.2f} s on average, below {limits.mean_seconds:g} s expected",
         *measures,
     )
 
 
-def _wrong(one: Mapping[str, Any], params: Params) -> str:
+def _wrong(one: Mapping[str, Any], limits: Limits) -> str:
     """Return what is wrong with a try, or an empty text."""
     status = one.get("status")
     if not isinstance(status, int) or isinstance(status, bool):
         return f"no answer: {short(one.get('problem', 'no reason was told'))}"
-    right = status in params.status if params.status else 200 <= status < 300
+    right = status in limits.status if limits.status else 200 <= status < 300
     if right:
         return ""
-    expected = " or ".join(map(str, params.status)) or "200 to 299"
+    expected = " or ".join(map(str, limits.status)) or "200 to 299"
     more = f", {short(one['problem'])}" if one.get("problem") else ""
     return f"status {status}{more}; expected {expected}"
 
 
-def _unmet(data: Mapping[str, Any], params: Params) -> list[str]:
+def _unmet(data: Mapping[str, Any], limits: Limits) -> list[str]:
     """Return what the site declared and the answer does not say, and the components that are down."""
     unmet = []
     contains = data.get("contains")
@@ -147,7 +147,7 @@ def _unmet(data: Mapping[str, Any], params: Params) -> list[str]:
             unmet.append(
                 f"{short(path, 80)} is {short(one.get('value'), 60)!r}; expected {short(wanted, 60)!r}"
             )
-    bad_states = {state.lower() for state in params.bad_states}
+    bad_states = {state.lower() for state in limits.bad_states}
     for one in _list(data.get("components")):
         if not isinstance(one, Mapping) or one.get("path") in declared:
             continue
@@ -192,7 +192,7 @@ def _list(value: Any) -> list[Any]:
 CHECK = Check(
     title="Health endpoints answer as they should",
     gather="http_health",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "answered": MeasureKind.SHARE,

@@ -68,7 +68,7 @@ DECIDED_BY = {
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Limits.
 
     max_mean_seconds: mean request time from which on it fails, in seconds.
@@ -83,7 +83,7 @@ class Params:
     few_unread: int = 5
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge mean and 95th percentile; twice a limit is high."""
     data = seen.data
     requests = number(data, "requests")
@@ -109,14 +109,14 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         reason, remedy = decided_by or ("", ADD_TIMES)
         text = f"none of {requests:.0f} requests has a request time in the log"
         return unknown(f"{text} that can be told: {reason}" if reason else text, remedy=remedy)
-    verdict = judge_times(times, timed, params, items(data, "slow_routes"))
+    verdict = judge_times(times, timed, limits, items(data, "slow_routes"))
     least = data.get("request_time_least")
     if isinstance(least, Mapping) and decided_by:
-        verdict = milder(verdict, judge_times(least, timed, params, []), *decided_by)
-    few = timed < params.min_timed_requests
+        verdict = milder(verdict, judge_times(least, timed, limits, []), *decided_by)
+    few = timed < limits.min_timed_requests
     if verdict.status is Status.PASS or few:
         verdict = partly_read(data, verdict.message, *verdict.measures) or verdict
-    return doubted(verdict, seen, params, times)
+    return doubted(verdict, seen, limits, times)
 
 
 def milder(most: Verdict, least: Verdict, reason: str, remedy: str) -> Verdict:
@@ -128,7 +128,7 @@ def milder(most: Verdict, least: Verdict, reason: str, remedy: str) -> Verdict:
 
 
 def doubted(
-    verdict: Verdict, seen: Observation, params: Params, times: Mapping[str, Any]
+    verdict: Verdict, seen: Observation, limits: Limits, times: Mapping[str, Any]
 ) -> Verdict:
     """Return the verdict with what is said of lines whose time is not known; unknown if they could make it fail."""
     data = seen.data
@@ -144,14 +144,14 @@ def doubted(
         remedy = ACCESS_FORMAT
     lines = times["count"] + without
     mean = (number(times, "mean") * times["count"] + LONGEST_SECONDS * without) / lines
-    slow = mean >= params.max_mean_seconds or without * 20 > lines
-    if verdict.status is Status.PASS and without >= params.few_unread and slow:
+    slow = mean >= limits.max_mean_seconds or without * 20 > lines
+    if verdict.status is Status.PASS and without >= limits.few_unread and slow:
         return unknown(f"{text}: they may be slow", *measures, remedy=remedy)
     return replace(verdict, message=text, measures=measures)
 
 
 def judge_times(
-    times: Mapping[str, Any], timed: float, params: Params, routes: list[Mapping[str, Any]]
+    times: Mapping[str, Any], timed: float, limits: Limits, routes: list[Mapping[str, Any]]
 ) -> Verdict:
     """Judge the figures of enough requests."""
     mean, p95 = number(times, "mean"), number(times, "p95")
@@ -162,13 +162,13 @@ def judge_times(
         Measure("timed_requests", timed),
     )
     text = (
-        f"mean {mean:.3g} s (below {params.max_mean_seconds:g} s),"
-        f" 95th percentile {p95:.3g} s (below {params.max_p95_seconds:g} s) of {timed:.0f} requests"
+        f"mean {mean:.3g} s (below {limits.max_mean_seconds:g} s),"
+        f" 95th percentile {p95:.3g} s (below {limits.max_p95_seconds:g} s) of {timed:.0f} requests"
     )
-    if timed < params.min_timed_requests:
-        few = f"{text}; too few to judge, at least {params.min_timed_requests}"
+    if timed < limits.min_timed_requests:
+        few = f"{text}; too few to judge, at least {limits.min_timed_requests}"
         return nothing_to_judge(few, *measures)
-    over = max(mean / params.max_mean_seconds, p95 / params.max_p95_seconds)
+    over = max(mean / limits.max_mean_seconds, p95 / limits.max_p95_seconds)
     if over < 1:
         return passed(text, *measures)
     if routes:
@@ -179,7 +179,7 @@ def judge_times(
 CHECK = Check(
     title="Site answers fast",
     gather="access_log",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "request_time_mean": MeasureKind.LATENCY,

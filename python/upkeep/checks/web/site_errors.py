@@ -43,7 +43,7 @@ from upkeep.model.verdicts import (
 
 
 @dataclass(frozen=True)
-class Params:
+class Limits:
     """Limits.
 
     max_error_percent: share of server errors that still passes, in %.
@@ -58,7 +58,7 @@ class Params:
     few_errors: int = 5
 
 
-def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of server errors."""
     data = seen.data
     requests, errors = number(data, "requests"), number(data, "server_errors")
@@ -72,16 +72,16 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
     )
     text = (
         f"server errors: {errors:.0f} of {requests:.0f} requests in {window:g} s"
-        f" ({share:.3g} %, at most {params.max_error_percent:g} %)"
+        f" ({share:.3g} %, at most {limits.max_error_percent:g} %)"
     )
-    enough = requests >= params.min_requests
-    if share > params.max_error_percent and (enough or errors >= params.few_errors):
-        worst = Severity.CRITICAL if share >= params.critical_error_percent else Severity.HIGH
+    enough = requests >= limits.min_requests
+    if share > limits.max_error_percent and (enough or errors >= limits.few_errors):
+        worst = Severity.CRITICAL if share >= limits.critical_error_percent else Severity.HIGH
         return failed(worst, text + blamed(seen), *measures)
-    doubtful = 100 * (errors + unread) > (requests + unread) * params.max_error_percent
+    doubtful = 100 * (errors + unread) > (requests + unread) * limits.max_error_percent
     if unread:
         text += f"; {unread:.0f} lines were not understood and may be errors{sample(data)}"
-    if unread and (not requests or (unread >= params.few_errors and doubtful)):
+    if unread and (not requests or (unread >= limits.few_errors and doubtful)):
         return unknown(text, *measures, remedy=ACCESS_FORMAT)
     if partly := partly_read(data, text, *measures):
         return partly
@@ -91,10 +91,10 @@ def judge(seen: Observation, params: Params, now: datetime) -> Verdict | None:
         return nothing_to_judge(f"no request in {window:g} s, so no error rate", measures[0])
     if enough or not errors:
         return passed(
-            text if enough else f"{text}; too few for a rate, at least {params.min_requests}",
+            text if enough else f"{text}; too few for a rate, at least {limits.min_requests}",
             *measures,
         )
-    few = f"{text}; too few for a rate, at least {params.min_requests}"
+    few = f"{text}; too few for a rate, at least {limits.min_requests}"
     return nothing_to_judge(few, *measures)
 
 
@@ -116,7 +116,7 @@ def blamed(seen: Observation) -> str:
 CHECK = Check(
     title="Site answers without server errors",
     gather="access_log",
-    params=Params(),
+    limits=Limits(),
     judge=judge,
     measures={
         "requests": MeasureKind.STATE,

@@ -52,7 +52,7 @@ LEAVING = ("resolved", *NOT_PASSED)
 
 
 @dataclass(frozen=True)
-class AlertEvent:
+class NewAlertEvent:
     """What happened to an alert, for its history."""
 
     alert_id: int
@@ -116,7 +116,7 @@ class Board:
         self.changed: set[int] = set()
         self.joined: list[Member] = []
         self.left: list[tuple[int, int, str]] = []
-        self.events: list[AlertEvent] = []
+        self.events: list[NewAlertEvent] = []
         self.closed: list[int] = []
         self.judged: dict[tuple[int, int, str], JudgedAgain] = {}
         self.new_causes: list[NewCause] = []
@@ -362,4 +362,4 @@ class Board:
         self.changed.add(number)
 
     def _note(self, number: int, kind: str, text: str = "") -> None:
-        self.events.append(AlertEvent(number, kind, text))
+        self.events.append(NewAlertEvent(number, kind, text))

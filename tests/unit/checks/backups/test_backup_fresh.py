@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.backups.backup_fresh import Params, judge
+from upkeep.checks.backups.backup_fresh import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Verdict, failed, passed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -40,12 +40,12 @@ def measures(hours: float) -> tuple[Measure, ...]:
     ],
 )
 def test_age(hours: float, verdict: Verdict) -> None:
-    assert judge(seen(hours), Params(), NOW) == verdict
+    assert judge(seen(hours), Limits(), NOW) == verdict
 
 
 def test_the_sets_own_rpo_goes_before_the_checks() -> None:
-    assert judge(seen(5, rpo_hours=4.0), Params(), NOW).severity is Severity.HIGH
-    assert judge(seen(30, rpo_hours=48.0), Params(), NOW).severity is None
+    assert judge(seen(5, rpo_hours=4.0), Limits(), NOW).severity is Severity.HIGH
+    assert judge(seen(30, rpo_hours=48.0), Limits(), NOW).severity is None
 
 
 def test_absence_is_critical_and_says_what_there_is_instead() -> None:
@@ -53,10 +53,10 @@ def test_absence_is_critical_and_says_what_there_is_instead() -> None:
         0, count=0, newest=None, links=["/b/latest"], unfinished=["/b/x.part"], growing=["/b/y"]
     )
 
-    assert judge(observation, Params(), NOW) == failed(
+    assert judge(observation, Limits(), NOW) == failed(
         Severity.CRITICAL, "no backup at /b/*.gz; 1 links are no backups; 2 unfinished"
     )
     repository = seen(0, count=0, newest=None, where="rest:https://backup.example.org/")
-    assert judge(repository, Params(), NOW) == failed(
+    assert judge(repository, Limits(), NOW) == failed(
         Severity.CRITICAL, "no backup at rest:https://backup.example.org/"
     )

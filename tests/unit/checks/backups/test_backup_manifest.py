@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.backups.backup_manifest import Params, judge
+from upkeep.checks.backups.backup_manifest import Limits, judge
 from upkeep.model.verdicts import Severity, Verdict, failed, nothing_to_judge, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -30,7 +30,7 @@ def seen(manifest: dict[str, str] | None) -> Observation:
 def test_comparison(state: str, verdict: Verdict) -> None:
     manifest = {"path": "/b/SHA256SUMS", "algorithm": "sha256", "state": state, "why": "no time"}
 
-    found = judge(seen(manifest), Params(), NOW)
+    found = judge(seen(manifest), Limits(), NOW)
     assert (found and replace(found, remedy="")) == verdict
 
 
@@ -57,11 +57,11 @@ def test_comparison(state: str, verdict: Verdict) -> None:
     ids=["no backup", "a repository", "not to be read", "not read"],
 )
 def test_where_nothing_was_compared(data: dict[str, Any], verdict: Verdict | None) -> None:
-    assert judge(Observation("shop", data), Params(required=True), NOW) == verdict
+    assert judge(Observation("shop", data), Limits(required=True), NOW) == verdict
 
 
 def test_a_checksum_is_missed_only_where_it_is_required() -> None:
-    assert judge(seen(None), Params(), NOW) is None
-    assert judge(seen(None), Params(required=True), NOW) == failed(
+    assert judge(seen(None), Limits(), NOW) is None
+    assert judge(seen(None), Limits(required=True), NOW) == failed(
         Severity.MEDIUM, "no checksum beside /b/a"
     )

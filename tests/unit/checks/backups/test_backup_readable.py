@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.backups.backup_readable import Params, judge
+from upkeep.checks.backups.backup_readable import Limits, judge
 from upkeep.model.verdicts import (
     Measure,
     Severity,
@@ -55,7 +55,7 @@ def content(state: str, why: str = "", **more: Any) -> dict[str, Any]:
 def test_reading(read: dict[str, Any], verdict: Verdict) -> None:
     data = {"count": 1, "newest": {"path": "/b/a"}, "content": read}
 
-    assert judge(Observation("shop", data), Params(), NOW) == verdict
+    assert judge(Observation("shop", data), Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_site_may_take_an_encrypted_file_by_its_first_bytes_and_no_other(
 ) -> None:
     data = {"count": 1, "newest": {"path": "/b/a"}, "content": content(state, "encrypted")}
 
-    assert judge(Observation("shop", data), Params(encrypted_header=True), NOW) == verdict
+    assert judge(Observation("shop", data), Limits(encrypted_header=True), NOW) == verdict
 
 
 def test_not_read_is_unknown_and_so_is_no_backup() -> None:
     unread = Observation("shop", {"count": 1, "newest": {"path": "/b/a"}})
 
-    assert judge(unread, Params(), NOW) == nothing_to_judge("not read: the site says `read: false`")
+    assert judge(unread, Limits(), NOW) == nothing_to_judge("not read: the site says `read: false`")
     none = Observation("shop", {"count": 0, "newest": None})
-    assert judge(none, Params(), NOW) == unknown(
+    assert judge(none, Limits(), NOW) == unknown(
         "there is no backup to read", remedy="fix what backup_fresh says first"
     )

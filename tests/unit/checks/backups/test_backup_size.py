@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.backups.backup_size import Params, judge
+from upkeep.checks.backups.backup_size import Limits, judge
 from upkeep.model.verdicts import (
     Measure,
     Severity,
@@ -55,14 +55,14 @@ def test_size(count: int, earlier: list[int], verdict: Verdict) -> None:
     newest = {"path": "/b/a.gz", "bytes": count}
     data = {"count": 1 + len(earlier), "newest": newest, "earlier_bytes": earlier}
 
-    assert judge(Observation("shop", data), Params(), NOW) == verdict
+    assert judge(Observation("shop", data), Limits(), NOW) == verdict
 
 
 def test_a_repository_has_no_result_and_no_backup_is_unknown() -> None:
     none = Observation("shop", {"count": 0, "newest": None})
     repository = Observation("shop", {"count": 1, "newest": {"path": "snapshot", "bytes": None}})
 
-    assert judge(none, Params(), NOW) == unknown(
+    assert judge(none, Limits(), NOW) == unknown(
         "there is no backup to compare", remedy="fix what backup_fresh says first"
     )
-    assert judge(repository, Params(), NOW) is None
+    assert judge(repository, Limits(), NOW) is None

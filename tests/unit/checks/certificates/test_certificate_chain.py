@@ -23,7 +23,7 @@ from upkeep.checks.certificates.certificate_chain import (
     REORDER,
     TRUST,
     UNFIT,
-    Params,
+    Limits,
     judge,
 )
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
@@ -120,11 +120,11 @@ def refused(code: int | None, reason: str = "why", **more: Any) -> dict[str, Any
 
 
 def look(
-    made: dict[str, Made], names: list[str], trust: Any, params: Params | None = None, **more: Any
+    made: dict[str, Made], names: list[str], trust: Any, params: Limits | None = None, **more: Any
 ) -> Verdict:
     ders = [made[name].der for name in names]
     data = {"der": ders[0], "chain": ders[1:], "chain_seen": True, "trust": trust, **more}
-    return judge(Observation("site.pem", data), params or Params(), NOW)
+    return judge(Observation("site.pem", data), params or Limits(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_verdicts(
 
 
 ROOTED = ["leaf", "middle", "root"]
-ACCEPTED = Params(self_signed=True, private_root=True)
+ACCEPTED = Limits(self_signed=True, private_root=True)
 NO_WAY = failed(
     Severity.HIGH,
     "leads to the root 'Root', and openssl finds no way to it: why",
@@ -224,34 +224,34 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
     ("names", "trust", "params", "verdict"),
     [
         (ROOTED, OWN, ACCEPTED, ROOT),
-        (ROOTED, OWN, Params(private_root=True), ROOT),
-        (ROOTED, OWN, Params(self_signed=True), UNTRUSTED),
-        (ROOTED, OWN, Params(), UNTRUSTED),
+        (ROOTED, OWN, Limits(private_root=True), ROOT),
+        (ROOTED, OWN, Limits(self_signed=True), UNTRUSTED),
+        (ROOTED, OWN, Limits(), UNTRUSTED),
         (ROOTED, own(SUBTREE), ACCEPTED, BROKEN),
-        (ROOTED, own(SUBTREE), Params(), BROKEN),
+        (ROOTED, own(SUBTREE), Limits(), BROKEN),
         (ROOTED, SUBTREE, ACCEPTED, BROKEN),
         (["leaf", "middle"], SUBTREE, ACCEPTED, BROKEN),
         (ROOTED, own(refused(20)), ACCEPTED, NO_WAY),
-        (ROOTED, own(refused(20)), Params(), NO_WAY),
+        (ROOTED, own(refused(20)), Limits(), NO_WAY),
         (ROOTED, own({"unseen": "no openssl"}), ACCEPTED, untried("no openssl")),
-        (ROOTED, own({"unseen": "no openssl"}), Params(), UNTRUSTED),
+        (ROOTED, own({"unseen": "no openssl"}), Limits(), UNTRUSTED),
         (ROOTED, refused(19), ACCEPTED, untried("nothing was told")),
         (ROOTED, own("yes"), ACCEPTED, untried("nothing was told")),
-        (ROOTED, own("yes"), Params(), UNTRUSTED),
+        (ROOTED, own("yes"), Limits(), UNTRUSTED),
         (ROOTED, own({"trusted": None}), ACCEPTED, untried("nothing was told")),
         (ROOTED, own({"trusted": 1}), ACCEPTED, untried("nothing was told")),
         (["alone"], OWN, ACCEPTED, ITSELF),
-        (["alone"], OWN, Params(self_signed=True), ITSELF),
-        (["alone"], OWN, Params(private_root=True), ALONE),
+        (["alone"], OWN, Limits(self_signed=True), ITSELF),
+        (["alone"], OWN, Limits(private_root=True), ALONE),
         # Its root is not known, however openssl says so.
         (["alone"], own(refused(20)), ACCEPTED, ITSELF),
-        (["alone"], own(refused(20)), Params(), ALONE),
+        (["alone"], own(refused(20)), Limits(), ALONE),
         (["alone"], own(SUBTREE), ACCEPTED, BROKEN),
         (["alone"], own({"unseen": "no openssl"}), ACCEPTED, untried("no openssl")),
         (["alone"], refused(18), ACCEPTED, untried("nothing was told")),
         # What lies beside a certificate makes it neither better nor worse.
-        (["alone", "other"], OWN, Params(self_signed=True), ITSELF),
-        (["alone", "other"], OWN, Params(private_root=True), ALONE),
+        (["alone", "other"], OWN, Limits(self_signed=True), ITSELF),
+        (["alone", "other"], OWN, Limits(private_root=True), ALONE),
         (["leaf", "middle"], refused(20), ACCEPTED, missing("Root")),
         (
             ["odd"],
@@ -276,8 +276,8 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
             ),
         ),
         (["leaf", "second", "root"], refused(7), ACCEPTED, ANOTHER_KEY),
-        (["leaf", "second"], refused(20), Params(), ANOTHER_KEY),
-        (["leaf", "second", "middle"], refused(20), Params(), missing("Root")),
+        (["leaf", "second"], refused(20), Limits(), ANOTHER_KEY),
+        (["leaf", "second", "middle"], refused(20), Limits(), missing("Root")),
         (["below ring", "ring", "back"], refused(20), ACCEPTED, missing("Ring")),
         (["below ring", "ring", "back", "other ring"], refused(20), ACCEPTED, missing("Ring")),
         (
@@ -295,7 +295,7 @@ def own(private: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_accepted_without_a_trusted_root(
-    names: list[str], trust: Any, params: Params, verdict: Verdict, made: dict[str, Made]
+    names: list[str], trust: Any, params: Limits, verdict: Verdict, made: dict[str, Made]
 ) -> None:
     assert look(made, names, trust, params) == verdict
 
@@ -391,7 +391,7 @@ def test_what_it_is_for(
     verdict: Verdict,
     made: dict[str, Made],
 ) -> None:
-    limits = Params(private_root=True, purpose=purpose)
+    limits = Limits(private_root=True, purpose=purpose)
 
     assert look(made, names, trust, limits, **more) == verdict
 
@@ -457,7 +457,7 @@ def test_what_was_not_seen_is_unknown(made: dict[str, Made]) -> None:
 @pytest.mark.parametrize("der", [None, "no base64!", "MAA="])
 def test_what_cannot_be_read_is_unknown(der: object, made: dict[str, Made]) -> None:
     for data in ({"der": der}, {"der": made["leaf"].der, "chain": [der]}):
-        verdict = judge(Observation("a", {**data, "chain_seen": True, "trust": YES}), Params(), NOW)
+        verdict = judge(Observation("a", {**data, "chain_seen": True, "trust": YES}), Limits(), NOW)
         assert verdict.status is Status.UNKNOWN
 
 

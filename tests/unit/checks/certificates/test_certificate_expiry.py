@@ -10,7 +10,7 @@ from made_certificates import BEGINS, Made, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import AUTHORITY, BUNDLE
-from upkeep.checks.certificates.certificate_expiry import ABOVE, BUNDLED, Params, judge
+from upkeep.checks.certificates.certificate_expiry import ABOVE, BUNDLED, Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 
@@ -43,7 +43,7 @@ def left(days: float) -> Measure:
 def test_days_left(time_left: timedelta, verdict: Verdict, certificate: Made) -> None:
     seen = Observation("site.pem", {"der": certificate.der})
 
-    assert judge(seen, Params(), now=certificate.ends - time_left) == verdict
+    assert judge(seen, Limits(), now=certificate.ends - time_left) == verdict
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_certificate_of_47_days_is_due_at_a_third_of_them(
     made = make(lifetime=timedelta(days=47))
     seen = Observation("site.pem", {"der": made.der})
 
-    assert judge(seen, Params(), made.ends - timedelta(hours=hours_left)).status is status
+    assert judge(seen, Limits(), made.ends - timedelta(hours=hours_left)).status is status
 
 
 SOON = "expires in 10 days; renewal is due at 30"
@@ -112,23 +112,23 @@ def test_authorities(
     seen = Observation("site.pem", {"der": certificate.der, **part})
     now = certificate.ends - timedelta(days=days)
 
-    assert judge(seen, Params(**params), now) == verdict
+    assert judge(seen, Limits(**params), now) == verdict
 
 
 def test_days_are_of_86400_seconds_also_where_there_are_many() -> None:
     seen = Observation("root.pem", {"der": make(lifetime=timedelta(days=9000)).der})
 
-    assert judge(seen, Params(), BEGINS) == passed("valid for 9000 more days", left(9000))
+    assert judge(seen, Limits(), BEGINS) == passed("valid for 9000 more days", left(9000))
 
 
 def test_one_is_valid_from_its_first_second_on() -> None:
-    verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS)
+    verdict = judge(Observation("a", {"der": make().der}), Limits(), BEGINS)
 
     assert verdict == passed("valid for 365 more days", left(365))
 
 
 def test_one_that_is_not_valid_yet_fails() -> None:
-    verdict = judge(Observation("a", {"der": make().der}), Params(), BEGINS - timedelta(hours=1))
+    verdict = judge(Observation("a", {"der": make().der}), Limits(), BEGINS - timedelta(hours=1))
 
     assert verdict == failed(
         Severity.CRITICAL,
@@ -140,6 +140,6 @@ def test_one_that_is_not_valid_yet_fails() -> None:
 
 @pytest.mark.parametrize("der", [None, 7, "", "no base64!", "MAA=", "MIIB"])
 def test_what_is_no_certificate_is_unknown(der: object) -> None:
-    verdict = judge(Observation("a", {"der": der}), Params(), datetime(2026, 1, 1).astimezone())
+    verdict = judge(Observation("a", {"der": der}), Limits(), datetime(2026, 1, 1).astimezone())
 
     assert verdict.status is Status.UNKNOWN

@@ -10,7 +10,7 @@ from made_certificates import BEGINS, make
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import LEAF
 from upkeep.checks.certificates._x509 import public_key_der
-from upkeep.checks.certificates.certificate_key import FIRST, Params, judge
+from upkeep.checks.certificates.certificate_key import FIRST, Limits, judge
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 MADE = make()
@@ -36,7 +36,7 @@ OTHER = failed(Severity.CRITICAL, "the key in /k is of another certificate")
 def test_verdicts(key: object, verdict: Verdict | None) -> None:
     seen = Observation("site.pem", {"der": MADE.der, "key": key})
 
-    assert judge(seen, Params(), BEGINS) == verdict
+    assert judge(seen, Limits(), BEGINS) == verdict
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_servers_take_the_first(more: dict[str, int], matches: bool, verdict: Ve
     key = {"path": "/k", "matches": matches}
     seen = Observation("site.pem", {"der": MADE.der, "key": key, "part": LEAF, **more})
 
-    assert judge(seen, Params(), BEGINS) == verdict
+    assert judge(seen, Limits(), BEGINS) == verdict
 
 
 def test_a_certificate_whose_key_cannot_be_read_and_one_of_which_nothing_was_told_are_unknown() -> (
@@ -68,11 +68,11 @@ def test_a_certificate_whose_key_cannot_be_read_and_one_of_which_nothing_was_tol
 ):
     odd = Observation("site.pem", {"der": "MAA=", "key": {"path": "/k", "spki_sha256": OWN}})
 
-    assert judge(odd, Params(), BEGINS).status is Status.UNKNOWN
-    assert judge(Observation("site.pem", {"der": MADE.der}), Params(), BEGINS) == unknown(
+    assert judge(odd, Limits(), BEGINS).status is Status.UNKNOWN
+    assert judge(Observation("site.pem", {"der": MADE.der}), Limits(), BEGINS) == unknown(
         "nothing was told of its key"
     )
     empty = Observation("site.pem", {"der": MADE.der, "key": {"path": "/k"}})
-    assert judge(empty, Params(), BEGINS) == unknown(
+    assert judge(empty, Limits(), BEGINS) == unknown(
         "its key could not be read: no reason was told"
     )

@@ -7,7 +7,7 @@ from made_certificates import BEGINS, make
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._x509 import is_for
-from upkeep.checks.certificates.certificate_name import Params, judge
+from upkeep.checks.certificates.certificate_name import Limits, judge
 from upkeep.model.verdicts import Severity, Status, failed, passed
 
 
@@ -60,7 +60,7 @@ def test_the_common_name_does_not_count() -> None:
     made = make("portal.example.org", names=["other.example.org", "192.0.2.7"])
     seen = Observation("portal", {"der": made.der, "names": ["portal.example.org", "192.0.2.7"]})
 
-    assert judge(seen, Params(), BEGINS) == failed(
+    assert judge(seen, Limits(), BEGINS) == failed(
         Severity.HIGH, "not for portal.example.org; it is for 'other.example.org', '192.0.2.7'"
     )
 
@@ -68,7 +68,7 @@ def test_the_common_name_does_not_count() -> None:
 def test_a_certificate_without_any_name_says_so() -> None:
     seen = Observation("portal", {"der": make(names=[]).der, "names": ["portal.example.org"]})
 
-    assert judge(seen, Params(), BEGINS) == failed(
+    assert judge(seen, Limits(), BEGINS) == failed(
         Severity.HIGH, "not for portal.example.org; it is for no name at all"
     )
 
@@ -77,8 +77,8 @@ def test_the_right_one_passes_and_a_file_that_nobody_named_does_not_concern_it()
     made = make(names=["*.example.org"])
     named = Observation("portal", {"der": made.der, "names": ["a.example.org", "b.example.org"]})
 
-    assert judge(named, Params(), BEGINS) == passed("for a.example.org, b.example.org")
-    assert judge(Observation("f", {"der": made.der, "names": []}), Params(), BEGINS) is None
+    assert judge(named, Limits(), BEGINS) == passed("for a.example.org, b.example.org")
+    assert judge(Observation("f", {"der": made.der, "names": []}), Limits(), BEGINS) is None
 
 
 def test_so_many_names_are_told() -> None:
@@ -86,12 +86,12 @@ def test_so_many_names_are_told() -> None:
     missing = Observation("portal", {"der": made.der, "names": ["n0.example.org", "a.b", "c.d"]})
     five = make(names=[f"n{number}.example.org" for number in range(5)])
 
-    found = judge(missing, Params(), BEGINS)
+    found = judge(missing, Limits(), BEGINS)
 
     assert found.severity is Severity.HIGH
     assert found.message.startswith("not for a.b, c.d; it is for 'n0.example.org', ")
     assert found.message.endswith("'n4.example.org' and 1 more")
-    whole = judge(Observation("portal", {"der": five.der, "names": ["a.b"]}), Params(), BEGINS)
+    whole = judge(Observation("portal", {"der": five.der, "names": ["a.b"]}), Limits(), BEGINS)
     assert whole.message.endswith("'n4.example.org'")
 
 
@@ -100,4 +100,4 @@ def test_so_many_names_are_told() -> None:
     [{}, {"names": "a.b"}, {"names": ["a.b"]}, {"names": ["a.b"], "der": "MAA="}],
 )
 def test_what_was_not_told_or_cannot_be_read_is_unknown(data: dict[str, object]) -> None:
-    assert judge(Observation("portal", data), Params(), BEGINS).status is Status.UNKNOWN
+    assert judge(Observation("portal", data), Limits(), BEGINS).status is Status.UNKNOWN

@@ -148,7 +148,7 @@ def test_a_second_leaf_is_in_order_behind_the_first(made: dict[str, Made]) -> No
 def test_a_whole_observation_has_its_worst_part(made: dict[str, Made]) -> None:
     seen = observe([made["good"].der, made["old"].der])
     check = load_checks()["certificate_expiry"]
-    verdict = check.judge(seen, check.params, NOW)
+    verdict = check.judge(seen, check.limits, NOW)
 
     assert verdict is not None
     assert (verdict.severity, verdict.message[:16]) == (Severity.HIGH, "/f: old.example:")

@@ -22,7 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.certificates.
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.certificates._parts import leaves
-from upkeep.checks.certificates.certificate_strength import Params, judge
+from upkeep.checks.certificates.certificate_strength import Limits, judge
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed, unknown
 
 SCT = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
@@ -37,8 +37,8 @@ def root() -> Made:
     return make("Root", authority=True, lifetime=timedelta(days=9000))
 
 
-def look(made: Made, params: Params | None = None, **data: object) -> Verdict:
-    return judge(Observation("site.pem", {"der": made.der, **data}), params or Params(), BEGINS)
+def look(made: Made, params: Limits | None = None, **data: object) -> Verdict:
+    return judge(Observation("site.pem", {"der": made.der, **data}), params or Limits(), BEGINS)
 
 
 def test_keys() -> None:
@@ -66,7 +66,7 @@ def test_keys() -> None:
 )
 def test_keys_of_other_kinds(key: Any, verdict: Verdict) -> None:
     # Such keys cannot be told by their length, whatever length others must have.
-    assert look(make(issuer=root(), key=key.generate()), Params(curve_bits=512)) == verdict
+    assert look(make(issuer=root(), key=key.generate()), Limits(curve_bits=512)) == verdict
 
 
 def test_a_signature_without_a_hash_of_its_own() -> None:
@@ -111,7 +111,7 @@ def test_a_key_that_cannot_be_read_is_unknown_and_hides_no_weakness(
 def test_a_weak_signature_counts() -> None:
     weak, middle = recorded("wildcard-sha1-2016.pem")
 
-    assert judge(Observation("a", {"der": weak, "chain": [middle]}), Params(), BEGINS) == failed(
+    assert judge(Observation("a", {"der": weak, "chain": [middle]}), Limits(), BEGINS) == failed(
         Severity.HIGH, "signature with SHA1; signature of 'PositiveSSL CA 2' above it with SHA1"
     )
 
@@ -121,7 +121,7 @@ def test_a_weak_signature_of_a_root_by_its_own_key_is_harmless(key: str) -> None
     (root,) = recorded(f"sha1-root-{key}.pem")
 
     assert look(make(), chain=[root]) == passed("secp256r1, signed with SHA256")
-    assert judge(Observation("a", {"der": root}), Params(), BEGINS).status is Status.PASS
+    assert judge(Observation("a", {"der": root}), Limits(), BEGINS).status is Status.PASS
 
 
 def test_a_weak_signature_of_a_leaf_by_its_own_key_counts() -> None:
@@ -129,10 +129,10 @@ def test_a_weak_signature_of_a_leaf_by_its_own_key_counts() -> None:
     (authority,) = recorded("sha1-root-rsa.pem")
     weak = failed(Severity.HIGH, "signature with SHA1")
 
-    assert judge(Observation("a", {"der": leaf}), Params(), BEGINS) == weak
+    assert judge(Observation("a", {"der": leaf}), Limits(), BEGINS) == weak
     # An authority by openssl's default that a server presents as its own is a leaf too.
     served = Observation("a", {"der": authority, "server": True})
-    assert judge(served, Params(), BEGINS) == weak
+    assert judge(served, Limits(), BEGINS) == weak
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_public_certificates_lifetime(begins: datetime, days: int) -> None:
     assert look(longer) == failed(
         Severity.MEDIUM, f"lives {days} days, at most {days} if issued on {begins:%Y-%m-%d}"
     )
-    assert look(longer, Params(private_pki=True)) == passed("secp256r1, signed with SHA256")
+    assert look(longer, Limits(private_pki=True)) == passed("secp256r1, signed with SHA256")
 
 
 def test_a_public_certificate_of_before_the_first_limit_lives_as_long_as_it_likes() -> None:
@@ -219,7 +219,7 @@ def test_protocols(data: dict[str, object], verdict: Verdict) -> None:
     made = make()
 
     assert look(made, **data) == verdict
-    assert look(made, Params(old_tls=True), **data) == passed("secp256r1, signed with SHA256")
+    assert look(made, Limits(old_tls=True), **data) == passed("secp256r1, signed with SHA256")
 
 
 def patched(made: Made, old: bytes, new: bytes) -> Made:
@@ -273,7 +273,7 @@ def test_a_key_of_dsa_is_weak_also_above() -> None:
     (old,) = recorded("dsa_selfsigned_ca.pem")
     data = {"der": make().der, "chain": [old]}
 
-    found = judge(Observation("a", data), Params(), BEGINS)
+    found = judge(Observation("a", data), Limits(), BEGINS)
 
     assert found.severity is Severity.HIGH
     assert found.message.startswith("DSA key of ")
@@ -323,30 +323,30 @@ def test_old_tls_that_was_not_seen_matters_where_it_is_not_accepted() -> None:
     assert look(make(), **told) == unknown(
         unseen, remedy="try again; say `old_protocols: false` to leave it out"
     )
-    assert look(make(), Params(old_tls=True), **told).status is Status.PASS
+    assert look(make(), Limits(old_tls=True), **told).status is Status.PASS
 
 
 def test_another_leaf_of_the_file_makes_the_first_no_weaker() -> None:
     weak = make("weak.example", key=rsa.generate_private_key(65537, 1024))
     first, second = leaves(Observation("f", {"der": make().der, "chain": [weak.der]}))
 
-    assert judge(first, Params(), BEGINS) == passed("secp256r1, signed with SHA256")
-    assert judge(second, Params(), BEGINS).severity is Severity.HIGH
+    assert judge(first, Limits(), BEGINS) == passed("secp256r1, signed with SHA256")
+    assert judge(second, Limits(), BEGINS).severity is Severity.HIGH
 
 
 def test_a_site_may_ask_for_more_or_less() -> None:
     made = make(key=rsa.generate_private_key(65537, 2048))
 
-    assert look(made, Params(rsa_bits=2049)).status is Status.FAIL
-    assert look(made, Params(rsa_bits=2048)).status is Status.PASS
-    assert look(make(), Params(curve_bits=257)).status is Status.FAIL
-    assert look(make(), Params(curve_bits=256)).status is Status.PASS
+    assert look(made, Limits(rsa_bits=2049)).status is Status.FAIL
+    assert look(made, Limits(rsa_bits=2048)).status is Status.PASS
+    assert look(make(), Limits(curve_bits=257)).status is Status.FAIL
+    assert look(make(), Limits(curve_bits=256)).status is Status.PASS
 
 
 @pytest.mark.parametrize("der", [None, "no base64!", "MAA="])
 def test_what_cannot_be_read_is_unknown(der: object) -> None:
     for data in ({"der": der}, {"der": make().der, "chain": [der]}):
-        assert judge(Observation("a", data), Params(), BEGINS).status is Status.UNKNOWN
+        assert judge(Observation("a", data), Limits(), BEGINS).status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.connection.host_key import Params, judge
+from upkeep.checks.connection.host_key import Limits, judge
 from upkeep.judging.check import CONNECTION, load
 from upkeep.judging.entries import ParameterError, find
 from upkeep.judging.judge import unseen
@@ -39,7 +39,7 @@ CHANGED_KEY = failed(
     ids=["changed", "never known", "strict", "warned", "away", "answered"],
 )  # fmt: skip
 def test_why_a_host_is_away(problem: str, verdict: object) -> None:
-    assert judge(Observation(CONNECTION, {"problem": problem}), Params(), NOW) == verdict
+    assert judge(Observation(CONNECTION, {"problem": problem}), Limits(), NOW) == verdict
 
 
 def test_it_stands_beside_the_unknown_verdicts_of_a_host_that_was_not_seen() -> None:

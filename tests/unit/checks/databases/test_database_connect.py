@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.databases.database_connect import Params, judge
+from upkeep.checks.databases.database_connect import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def refused(**data: object) -> Observation:
 def test_times(seconds: float, severity: Severity | None) -> None:
     seen = database(connect_seconds=seconds - 0.25, query_seconds=0.25)
 
-    verdict = judge(seen, Params(), NOW)
+    verdict = judge(seen, Limits(), NOW)
 
     status = Status.FAIL if severity else Status.PASS
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -49,10 +49,10 @@ def test_messages_state_value_and_limit() -> None:
         Measure("query", 0.25, "s"),
     )
 
-    assert judge(seen, Params(), NOW) == passed(
+    assert judge(seen, Limits(), NOW) == passed(
         "answers in 0.750 s, at most 1 s (version 15.14, a standby)", *measures
     )
-    assert judge(seen, Params(medium_seconds=0.5), NOW) == failed(
+    assert judge(seen, Limits(medium_seconds=0.5), NOW) == failed(
         Severity.MEDIUM,
         "answered in 0.750 s (connect 0.500 s, query 0.250 s), at most 0.5 s",
         *measures,
@@ -86,7 +86,7 @@ def test_messages_state_value_and_limit() -> None:
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_states(seen: Observation, verdict: object) -> None:
 def test_each_engine_has_its_answer(kind: str, answer: object) -> None:
     seen = database(kind=kind, answer=answer, connect_seconds=0.5)
 
-    assert judge(seen, Params(), NOW) == passed(
+    assert judge(seen, Limits(), NOW) == passed(
         "answers in 0.500 s, at most 1 s (version 15.14)",
         Measure("answer", 0.5, "s"),
         Measure("connect", 0.5, "s"),
@@ -106,11 +106,11 @@ def test_each_engine_has_its_answer(kind: str, answer: object) -> None:
 @pytest.mark.parametrize("odd", ["5", -5.0, float("nan")])
 def test_a_time_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
     with pytest.raises(ValueError, match=r"query_seconds: found .*; expected a number"):
-        judge(database(connect_seconds=0.1, query_seconds=odd), Params(), NOW)
+        judge(database(connect_seconds=0.1, query_seconds=odd), Limits(), NOW)
 
 
 def test_one_that_was_found_and_refuses_us_is_unknown() -> None:
-    verdict = judge(refused(declared=False, denied=True), Params(), NOW)
+    verdict = judge(refused(declared=False, denied=True), Limits(), NOW)
 
     assert verdict.status is Status.UNKNOWN
     assert verdict.message == 'answers, but refuses this account: FATAL: role "root" does not exist'

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.databases.database_pool import Params, judge
+from upkeep.checks.databases.database_pool import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -31,19 +31,19 @@ def database(used: object, **data: object) -> Observation:
     ],
 )
 def test_limits(used: int, severity: Severity | None) -> None:
-    verdict = judge(database(used), Params(), NOW)
+    verdict = judge(database(used), Limits(), NOW)
 
     status = Status.FAIL if severity else Status.PASS
     assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages_state_value_and_limit() -> None:
-    assert judge(database(20), Params(), NOW) == passed(
+    assert judge(database(20), Limits(), NOW) == passed(
         "20 of 100 connections in use (20.0 %); limit 85 %",
         Measure("used", 20.0, "%"),
         Measure("connections", 20),
     )
-    assert judge(database(96, states={"idle in transaction": 80}), Params(), NOW) == failed(
+    assert judge(database(96, states={"idle in transaction": 80}), Limits(), NOW) == failed(
         Severity.CRITICAL,
         "96 of 100 connections in use (96.0 %), 80 idle in transaction; limit 95 %",
         Measure("used", 96.0, "%"),
@@ -88,10 +88,10 @@ def test_messages_state_value_and_limit() -> None:
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize("odd", ["5", -5.0, float("nan")])
 def test_a_reserve_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
     with pytest.raises(ValueError, match=r"reserved_connections: found .*; expected a number"):
-        judge(database(1, reserved_connections=odd), Params(), NOW)
+        judge(database(1, reserved_connections=odd), Limits(), NOW)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.clock_synchronized import Params, judge
+from upkeep.checks.hosts.clock_synchronized import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -62,14 +62,14 @@ def clock(**data: object) -> Observation:
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize("name", ["offset_seconds", "stratum", "updated_seconds_ago"])
 @pytest.mark.parametrize("odd", ["5", -5.0, True, float("nan"), [5]])
 def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object) -> None:
     with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
-        judge(clock(**{name: odd}), Params(), NOW)
+        judge(clock(**{name: odd}), Limits(), NOW)
 
 
 def time_of(seconds: object) -> Observation:
@@ -101,7 +101,7 @@ WRONG = "the controller's clock, at most 300 s; one of the two is wrong"
 def test_a_clock_that_nobody_complains_of_may_still_be_years_off(
     seconds: object, verdict: object
 ) -> None:
-    found = judge(time_of(seconds), Params(), NOW)
+    found = judge(time_of(seconds), Limits(), NOW)
 
     assert (found.status, found.severity, found.message) == (
         verdict.status,
@@ -112,5 +112,5 @@ def test_a_clock_that_nobody_complains_of_may_still_be_years_off(
 
 def test_the_limit_is_the_sites() -> None:
     assert (
-        judge(time_of(SAYS + 90), Params(max_controller_seconds=60), NOW).severity is Severity.HIGH
+        judge(time_of(SAYS + 90), Limits(max_controller_seconds=60), NOW).severity is Severity.HIGH
     )

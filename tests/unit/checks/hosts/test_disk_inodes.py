@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.disk_inodes import Params, judge
+from upkeep.checks.hosts.disk_inodes import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ def disk(used: int, of: int = 1000, **data: object) -> Observation:
     ],
 )
 def test_limits(used: int, severity: Severity | None) -> None:
-    verdict = judge(disk(used), Params(), NOW)
+    verdict = judge(disk(used), Limits(), NOW)
 
     status = Status.FAIL if severity else Status.PASS
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -40,28 +40,28 @@ def test_limits(used: int, severity: Severity | None) -> None:
 def test_messages_state_value_and_limit() -> None:
     measure = Measure("inodes used", 95.0, "%")
 
-    assert judge(disk(950), Params(), NOW) == failed(
+    assert judge(disk(950), Limits(), NOW) == failed(
         Severity.HIGH, "95.0 % of inodes used, 50 left; limit 95 %", measure
     )
-    assert judge(disk(10), Params(), NOW) == passed(
+    assert judge(disk(10), Limits(), NOW) == passed(
         "1.0 % of inodes used, 990 left; limit 90 %", Measure("inodes used", 1.0, "%")
     )
 
 
 def test_a_file_system_without_inodes_or_writes_is_not_judged() -> None:
-    assert judge(disk(0, of=0), Params(), NOW) is None
-    assert judge(disk(1000, read_only=True), Params(), NOW) is None
-    assert judge(Observation("/backup", {"seen_as_another": True}), Params(), NOW) is None
+    assert judge(disk(0, of=0), Limits(), NOW) is None
+    assert judge(disk(1000, read_only=True), Limits(), NOW) is None
+    assert judge(Observation("/backup", {"seen_as_another": True}), Limits(), NOW) is None
 
 
 def test_a_file_system_that_is_not_mounted_is_unknown() -> None:
     missing = Observation("/backup", {"mounted": False})
-    assert judge(missing, Params(), NOW) == unknown(
+    assert judge(missing, Limits(), NOW) == unknown(
         "nothing is mounted there", remedy="mount /backup  # it should be there"
     )
 
 
 def test_odd_data_is_unknown() -> None:
-    assert judge(disk(1, inodes_free="many"), Params(), NOW) == unknown(
+    assert judge(disk(1, inodes_free="many"), Limits(), NOW) == unknown(
         "no number of inodes was given"
     )

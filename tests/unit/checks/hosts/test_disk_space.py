@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.disk_space import Params, judge
+from upkeep.checks.hosts.disk_space import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def disk(used_percent: float, size_gib: float, **data: object) -> Observation:
     ],
 )
 def test_both_limits_count(used: float, size: float, severity: Severity | None) -> None:
-    verdict = judge(disk(used, size), Params(), NOW)
+    verdict = judge(disk(used, size), Limits(), NOW)
 
     status = Status.FAIL if severity else Status.PASS
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -61,7 +61,7 @@ def test_both_limits_count(used: float, size: float, severity: Severity | None) 
 def test_what_should_be_mounted_and_is_not(
     data: dict[str, object], expected: tuple[Status, Severity | None]
 ) -> None:
-    verdict = judge(Observation("/my data", {"mounted": False, **data}), Params(), NOW)
+    verdict = judge(Observation("/my data", {"mounted": False, **data}), Limits(), NOW)
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == expected
@@ -69,21 +69,21 @@ def test_what_should_be_mounted_and_is_not(
 
 
 def test_messages_state_value_and_limit() -> None:
-    assert judge(disk(75, 100), Params(), NOW) == passed(
+    assert judge(disk(75, 100), Limits(), NOW) == passed(
         "75.0 % used, 25.0 GiB available; limit 80 %",
         Measure("used", 75.0, "%"),
         Measure("available", 25 * GIB, "By"),
     )
     assert (
-        judge(disk(90, 1000), Params(), NOW).message
+        judge(disk(90, 1000), Limits(), NOW).message
         == "90.0 % used, 100.0 GiB available; limit 80 % with less than 100 GiB"
     )
     # Exactly at the share it passes by what is available, which is said.
     assert (
-        judge(disk(80, 1000), Params(), NOW).message
+        judge(disk(80, 1000), Limits(), NOW).message
         == "80.0 % used, 200.0 GiB available; limit 80 % with less than 100 GiB"
     )
-    assert judge(disk(98, 100), Params(), NOW) == failed(
+    assert judge(disk(98, 100), Limits(), NOW) == failed(
         Severity.CRITICAL,
         "98.0 % used, 2.0 GiB available; limit 97 % with less than 10 GiB",
         Measure("used", 98.0, "%"),
@@ -95,21 +95,21 @@ def test_blocks_reserved_for_root_are_used_blocks_as_in_df() -> None:
     seen = disk(75, 100, available_bytes=15 * GIB)
 
     assert (
-        judge(seen, Params(), NOW).message
+        judge(seen, Limits(), NOW).message
         == "83.3 % used, 15.0 GiB available; limit 80 % with less than 100 GiB"
     )
 
 
 def test_one_without_blocks_is_no_disk_and_one_block_is_one() -> None:
-    assert judge(disk(0, 0), Params(), NOW) is None
-    full = judge(disk(0, 0, size_bytes=1), Params(), NOW)
+    assert judge(disk(0, 0), Limits(), NOW) is None
+    full = judge(disk(0, 0, size_bytes=1), Limits(), NOW)
     assert (full.status, full.severity) == (Status.FAIL, Severity.CRITICAL)
-    empty = judge(disk(0, 0, size_bytes=1, free_bytes=1, available_bytes=1), Params(), NOW)
+    empty = judge(disk(0, 0, size_bytes=1, free_bytes=1, available_bytes=1), Limits(), NOW)
     assert empty.status is Status.PASS
 
 
 def test_a_declared_disk_that_is_not_mounted_fails() -> None:
-    assert judge(Observation("/backup", {"mounted": False}), Params(), NOW) == failed(
+    assert judge(Observation("/backup", {"mounted": False}), Limits(), NOW) == failed(
         Severity.CRITICAL,
         "declared, and nothing is mounted there",
         remedy="mount /backup; findmnt --verify  # it should be there",
@@ -117,10 +117,10 @@ def test_a_declared_disk_that_is_not_mounted_fails() -> None:
 
 
 def test_what_is_mounted_read_only_is_full_by_nature() -> None:
-    assert judge(disk(100, 1, read_only=True), Params(), NOW) is None
-    assert judge(disk(100, 1, read_only=True, lost_writes=True), Params(), NOW) is not None
+    assert judge(disk(100, 1, read_only=True), Limits(), NOW) is None
+    assert judge(disk(100, 1, read_only=True, lost_writes=True), Limits(), NOW) is not None
 
 
 @pytest.mark.parametrize("odd", [None, "8", -1, True, float("nan"), [1], 10**400])
 def test_odd_data_is_unknown(odd: object) -> None:
-    assert judge(disk(50, 1, free_bytes=odd), Params(), NOW) == unknown("no sizes were given")
+    assert judge(disk(50, 1, free_bytes=odd), Limits(), NOW) == unknown("no sizes were given")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.failed_units import Params, judge
+from upkeep.checks.hosts.failed_units import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -26,10 +26,10 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
 @pytest.mark.parametrize(
     ("units", "params", "verdict"),
     [
-        ([], Params(), passed("no unit has failed, at most 0", Measure("failed units", 0))),
+        ([], Limits(), passed("no unit has failed, at most 0", Measure("failed units", 0))),
         (
             [MOTD],
-            Params(),
+            Limits(),
             failed(
                 Severity.MEDIUM,
                 "1 unit failed, at most 0: motd-news.service (exit-code 1)",
@@ -38,7 +38,7 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
         ),
         (
             [MOTD, NGINX, FLAPPING],
-            Params(),
+            Limits(),
             failed(
                 Severity.HIGH,
                 "3 units failed, at most 0: nginx.service (oom-kill), motd-news.service (exit-code 1), "
@@ -48,7 +48,7 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
         ),
         (
             [{**FLAPPING, "restarts": 0}, {**MOTD, "result": "success"}],
-            Params(),
+            Limits(),
             failed(
                 Severity.MEDIUM,
                 "2 units failed, at most 0: shop.service (restarting), motd-news.service",
@@ -57,7 +57,7 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
         ),
         (
             [MOTD],
-            Params(high_units=("motd*",)),
+            Limits(high_units=("motd*",)),
             failed(
                 Severity.HIGH,
                 "1 unit failed, at most 0: motd-news.service (exit-code 1)",
@@ -66,42 +66,42 @@ FLAPPING = {"unit": "shop.service", "sub": "auto-restart", "result": "exit-code"
         ),
         (
             [MOTD],
-            Params(ignore_units=("motd-*",)),
+            Limits(ignore_units=("motd-*",)),
             passed("no unit has failed, at most 0", Measure("failed units", 0)),
         ),
     ],
 )
-def test_units(units: list[object], params: Params, verdict: object) -> None:
+def test_units(units: list[object], params: Limits, verdict: object) -> None:
     assert replace(judge(systemd(*units), params, NOW), remedy="") == verdict
 
 
 def test_many_units_are_counted() -> None:
-    verdict = judge(systemd(*[{"unit": f"u{n}.service"} for n in range(9)]), Params(), NOW)
+    verdict = judge(systemd(*[{"unit": f"u{n}.service"} for n in range(9)]), Limits(), NOW)
 
     assert verdict.message.endswith("u3.service, u4.service and 4 more")
-    five = judge(systemd(*[{"unit": f"u{n}.service"} for n in range(5)]), Params(), NOW)
+    five = judge(systemd(*[{"unit": f"u{n}.service"} for n in range(5)]), Limits(), NOW)
     assert five.message.endswith(": u0.service, u1.service, u2.service, u3.service, u4.service")
 
 
 @pytest.mark.parametrize("units", [None, "nginx.service", {"unit": "a"}, [None], [MOTD, "b"]])
 def test_odd_data_is_unknown(units: object) -> None:
-    assert judge(Observation("systemd", {"units": units}), Params(), NOW) == unknown(
+    assert judge(Observation("systemd", {"units": units}), Limits(), NOW) == unknown(
         "no list of units was given"
     )
 
 
 def test_a_list_that_was_not_counted_is_whole() -> None:
-    assert judge(Observation("systemd", {"units": []}), Params(), NOW).status is Status.PASS
+    assert judge(Observation("systemd", {"units": []}), Limits(), NOW).status is Status.PASS
 
 
 def test_units_beyond_those_that_were_told_do_not_pass() -> None:
     few = Observation("systemd", {"units": [MOTD], "count": 2})
-    ignored = Params(ignore_units=("motd-*",))
+    ignored = Limits(ignore_units=("motd-*",))
 
     assert judge(few, ignored, NOW) == unknown(
         "2 units failed, only the first 1 were told", Measure("failed units", 0)
     )
-    assert judge(few, Params(), NOW).status is Status.FAIL
+    assert judge(few, Limits(), NOW).status is Status.FAIL
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_units_beyond_those_that_were_told_do_not_pass() -> None:
     ],
 )
 def test_which_units_are_severe(unit: str, severity: Severity) -> None:
-    assert judge(systemd({"unit": unit}), Params(), NOW).severity is severity
+    assert judge(systemd({"unit": unit}), Limits(), NOW).severity is severity
 
 
 @pytest.mark.parametrize(("units", "status"), [([], Status.UNKNOWN), ([MOTD], Status.FAIL)])
@@ -138,7 +138,7 @@ def test_lines_that_were_not_understood_turn_a_pass_only(
 ) -> None:
     data = {"units": units, "count": len(units), "unread": ["%PDF-1.7"]}
 
-    verdict = judge(Observation("systemd", data), Params(), NOW)
+    verdict = judge(Observation("systemd", data), Limits(), NOW)
 
     assert verdict.status is status
     if status is Status.UNKNOWN:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.file_system_errors import Params, judge
+from upkeep.checks.hosts.file_system_errors import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -76,10 +76,10 @@ def disk(**data: object) -> Observation:
     ],
 )
 def test_states(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize("odd", ["3", -1, True])
 def test_a_count_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
     with pytest.raises(ValueError, match=r"errors: found .*; expected a number"):
-        judge(disk(errors=odd), Params(), NOW)
+        judge(disk(errors=odd), Limits(), NOW)

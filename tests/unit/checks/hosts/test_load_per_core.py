@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.load_per_core import Params, judge
+from upkeep.checks.hosts.load_per_core import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ def load(fifteen: float, **data: object) -> Observation:
     ],
 )
 def test_limits(fifteen: float, severity: Severity | None) -> None:
-    verdict = judge(load(fifteen), Params(), NOW)
+    verdict = judge(load(fifteen), Limits(), NOW)
 
     status = Status.FAIL if severity else Status.PASS
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -41,14 +41,14 @@ def test_a_failing_load_says_what_was_waited_for() -> None:
     )
     memory = load(8, pressure={"cpu": None, "memory": {"some_avg300": 1.5}})
 
-    assert judge(memory, Params(), NOW) == failed(
+    assert judge(memory, Limits(), NOW) == failed(
         Severity.MEDIUM,
         "load 2.00 per core over 15 min (4 cores); limit 2, waited for memory 1.5 %",
         Measure("load per core", 2.0),
         Measure("waited for memory", 1.5, "%"),
     )
 
-    assert judge(seen, Params(), NOW) == failed(
+    assert judge(seen, Limits(), NOW) == failed(
         Severity.HIGH,
         "load 6.00 per core over 15 min (4 cores); limit 5, waited for cpu 3 %, waited for io 80.5 %",
         Measure("load per core", 6.0),
@@ -58,12 +58,12 @@ def test_a_failing_load_says_what_was_waited_for() -> None:
 
 
 def test_a_passing_load_states_value_and_limit() -> None:
-    assert judge(load(2), Params(), NOW) == passed(
+    assert judge(load(2), Limits(), NOW) == passed(
         "load 0.50 per core over 15 min (4 cores); limit 2", Measure("load per core", 0.5)
     )
 
 
 def test_what_is_not_load_is_not_judged_and_odd_data_is_unknown() -> None:
-    assert judge(Observation("swap", {}), Params(), NOW) is None
+    assert judge(Observation("swap", {}), Limits(), NOW) is None
     for seen in (load(1, processors=0), load(1, processors=None), Observation("load", {})):
-        assert judge(seen, Params(), NOW) == unknown("no load or number of processors was given")
+        assert judge(seen, Limits(), NOW) == unknown("no load or number of processors was given")

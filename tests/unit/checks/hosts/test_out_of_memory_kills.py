@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.out_of_memory_kills import Params, judge
+from upkeep.checks.hosts.out_of_memory_kills import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -83,7 +83,7 @@ def killed(number: int) -> object:
     ],
 )
 def test_kills(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_kills(seen: Observation, verdict: object) -> None:
     ],
 )
 def test_kills_that_cannot_be_dated_are_unknown(seen: Observation, message: str) -> None:
-    assert judge(seen, Params(), NOW) == unknown(
+    assert judge(seen, Limits(), NOW) == unknown(
         message,
         remedy="let the account read the kernel's log: put it into the groups systemd-journal and adm",
     )
@@ -110,4 +110,4 @@ def test_a_figure_that_was_told_and_is_none_does_not_pass(name: str, odd: object
     seen = kills(0, 0)
 
     with pytest.raises(ValueError, match=rf"{name}: found .*; expected a number"):
-        judge(Observation(seen.subject, {**seen.data, name: odd}), Params(), NOW)
+        judge(Observation(seen.subject, {**seen.data, name: odd}), Limits(), NOW)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.reboot_pending import Params, judge
+from upkeep.checks.hosts.reboot_pending import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -108,4 +108,4 @@ def ago(days: float) -> str:
     ],
 )
 def test_reasons(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.hosts.security_updates import Params, judge
+from upkeep.checks.hosts.security_updates import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -99,31 +99,31 @@ def apt(security: object, age: object = 0.0, lists: object = 1) -> Observation:
     ],
 )
 def test_updates(seen: Observation, verdict: object) -> None:
-    assert judge(seen, Params(), NOW) == verdict
+    assert judge(seen, Limits(), NOW) == verdict
 
 
 @pytest.mark.parametrize("odd", ["0", -1, True])
 def test_a_number_of_lists_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
     with pytest.raises(ValueError, match=r"security_lists: found .*; expected a number"):
-        judge(apt(0, lists=odd), Params(), NOW)
+        judge(apt(0, lists=odd), Limits(), NOW)
 
 
 def test_a_site_may_let_some_wait() -> None:
-    assert judge(apt(2), Params(max_updates=2), NOW).status is Status.PASS
-    assert judge(apt(3), Params(max_updates=2), NOW).status is Status.FAIL
+    assert judge(apt(2), Limits(max_updates=2), NOW).status is Status.PASS
+    assert judge(apt(3), Limits(max_updates=2), NOW).status is Status.FAIL
 
 
 def test_lists_are_refreshed_by_the_manager_that_has_them() -> None:
     seen = apt(0, None)
     dnf = Observation("dnf", {**seen.data, "manager": "dnf"})
 
-    assert judge(dnf, Params(), NOW).remedy == "dnf makecache  # refresh them"
+    assert judge(dnf, Limits(), NOW).remedy == "dnf makecache  # refresh them"
 
 
 @pytest.mark.parametrize("names", [None, "openssl", [None, {"package": "openssl"}]])
 def test_odd_names_do_not_matter(names: object) -> None:
     seen = apt(1)
 
-    found = judge(Observation("apt", {**seen.data, "security_updates": names}), Params(), NOW)
+    found = judge(Observation("apt", {**seen.data, "security_updates": names}), Limits(), NOW)
 
     assert found.severity is Severity.HIGH

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.brute_force import Params, judge
+from upkeep.checks.logins.brute_force import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -30,21 +30,21 @@ def seen(*bursts: int, **more: Any) -> Observation:
 
 
 def test_eight_pass() -> None:
-    assert judge(seen(8, 3), Params(), NOW) == passed(
+    assert judge(seen(8, 3), Limits(), NOW) == passed(
         "8 failed logins from one source within 600 s, at most 8",
         Measure("failed_logins_in_burst", 8),
     )
 
 
 def test_nobody_at_all_passes() -> None:
-    assert judge(seen(), Params(), NOW) == passed(
+    assert judge(seen(), Limits(), NOW) == passed(
         "0 failed logins from one source within 600 s, at most 8",
         Measure("failed_logins_in_burst", 0),
     )
 
 
 def test_nine_fail() -> None:
-    assert replace(judge(seen(3, 9), Params(), NOW), remedy="") == failed(
+    assert replace(judge(seen(3, 9), Limits(), NOW), remedy="") == failed(
         Severity.HIGH,
         "9 failed logins from one source within 600 s, at most 8: 192.0.2.1",
         Measure("failed_logins_in_burst", 9),
@@ -52,15 +52,15 @@ def test_nine_fail() -> None:
 
 
 def test_of_many_sources_the_worst_are_named() -> None:
-    verdict = judge(seen(9, 12, 10, 11), Params(), NOW)
+    verdict = judge(seen(9, 12, 10, 11), Limits(), NOW)
 
     assert verdict.message.endswith(": 192.0.2.1, 192.0.2.3, 192.0.2.2 and 1 more")
-    three = judge(seen(9, 12, 10), Params(), NOW)
+    three = judge(seen(9, 12, 10), Limits(), NOW)
     assert three.message.endswith(": 192.0.2.1, 192.0.2.2, 192.0.2.0")
 
 
 def test_what_fails_without_an_address_is_one_source() -> None:
-    verdict = judge(seen(sources=[{"source": "", "most_in_burst": 9}]), Params(), NOW)
+    verdict = judge(seen(sources=[{"source": "", "most_in_burst": 9}]), Limits(), NOW)
 
     assert verdict.message.endswith(", at most 8: no address told")
 
@@ -78,12 +78,12 @@ def test_what_fails_without_an_address_is_one_source() -> None:
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
     limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
-    assert judge(seen(1, **limits), Params(), NOW).status is Status.PASS
-    assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
-    assert judge(seen(9, **more), Params(), NOW).status is Status.FAIL
+    assert judge(seen(1, **limits), Limits(), NOW).status is Status.PASS
+    assert judge(seen(1, **more), Limits(), NOW).status is Status.UNKNOWN
+    assert judge(seen(9, **more), Limits(), NOW).status is Status.FAIL
 
 
 @pytest.mark.parametrize("sources", [None, "192.0.2.7", [None]])
 def test_sources_that_were_not_told_do_not_pass(sources: object) -> None:
     with pytest.raises(ValueError, match="no list 'sources' was observed"):
-        judge(seen(sources=sources), Params(), NOW)
+        judge(seen(sources=sources), Limits(), NOW)

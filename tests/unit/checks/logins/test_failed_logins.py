@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.failed_logins import Params, judge
+from upkeep.checks.logins.failed_logins import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,13 +28,13 @@ def seen(most: int = 0, **more: Any) -> Observation:
 
 
 def test_ten_pass() -> None:
-    assert judge(seen(10), Params(), NOW) == passed(
+    assert judge(seen(10), Limits(), NOW) == passed(
         "10 failed logins in an hour, at most 10", Measure("failed_logins_per_hour", 10)
     )
 
 
 def test_eleven_fail_and_their_sources_are_named() -> None:
-    assert judge(seen(11), Params(), NOW) == failed(
+    assert judge(seen(11), Limits(), NOW) == failed(
         Severity.HIGH,
         "11 failed logins in an hour, at most 10; most from 192.0.2.7 (11), no address told (1)",
         Measure("failed_logins_per_hour", 11),
@@ -51,21 +51,21 @@ def test_eleven_fail_and_their_sources_are_named() -> None:
     ids=["at the limit", "older", "none"],
 )
 def test_a_log_that_nobody_writes_is_unknown(newest: str | None, status: Status) -> None:
-    assert judge(seen(lines=0, newest_at=newest), Params(), NOW).status is status
+    assert judge(seen(lines=0, newest_at=newest), Limits(), NOW).status is status
 
 
 @pytest.mark.parametrize(("most", "status"), [(10, Status.UNKNOWN), (11, Status.FAIL)])
 def test_a_part_of_a_log_can_fail_but_not_pass(most: int, status: Status) -> None:
-    assert judge(seen(most, truncated=True), Params(), NOW).status is status
+    assert judge(seen(most, truncated=True), Limits(), NOW).status is status
 
 
 @pytest.mark.parametrize(("unparsed", "status"), [(10, Status.PASS), (11, Status.UNKNOWN)])
 def test_many_lines_not_understood_are_unknown(unparsed: int, status: Status) -> None:
-    assert judge(seen(unparsed=unparsed), Params(), NOW).status is status
+    assert judge(seen(unparsed=unparsed), Limits(), NOW).status is status
 
 
 def test_odd_sources_do_not_matter() -> None:
-    verdict = judge(seen(99, sources=[None, {"source": ["x" * 999]}]), Params(), NOW)
+    verdict = judge(seen(99, sources=[None, {"source": ["x" * 999]}]), Limits(), NOW)
 
     assert verdict.status is Status.FAIL
     assert len(verdict.message) < 200
@@ -73,12 +73,12 @@ def test_odd_sources_do_not_matter() -> None:
 
 @pytest.mark.parametrize(("most", "status"), [(10, Status.UNKNOWN), (11, Status.FAIL)])
 def test_lines_that_were_not_understood_as_logins_do_not_pass(most: int, status: Status) -> None:
-    assert judge(seen(most, untold=30), Params(), NOW).status is status
+    assert judge(seen(most, untold=30), Limits(), NOW).status is status
 
 
 def test_a_flooded_log_fails() -> None:
     """A client can write as much: unknown would blind the check, and a pass would hide what was pushed out."""
-    verdict = judge(seen(0, truncated=True, over_limit=True), Params(), NOW)
+    verdict = judge(seen(0, truncated=True, over_limit=True), Limits(), NOW)
 
     assert (verdict.status, verdict.severity) == (Status.FAIL, Severity.MEDIUM)
     assert "floods the log" in verdict.message
@@ -103,7 +103,7 @@ def test_lines_that_may_tell_of_failed_logins_count_against_a_pass(
         "doubted_program": "dropbear",
         "doubted_sample": "Bad password attempt",
     }
-    verdict = judge(seen(most, **more), Params(), NOW)
+    verdict = judge(seen(most, **more), Limits(), NOW)
 
     assert verdict.status is status
     if status is Status.UNKNOWN:

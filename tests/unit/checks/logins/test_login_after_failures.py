@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.login_after_failures import Params, judge
+from upkeep.checks.logins.login_after_failures import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -34,14 +34,14 @@ def seen(*failures: int, **more: Any) -> Observation:
 
 
 def test_four_failures_before_a_login_pass() -> None:
-    assert judge(seen(2, 4), Params(), NOW) == passed(
+    assert judge(seen(2, 4), Limits(), NOW) == passed(
         "no login after 5 or more failures from its source (most: 4)",
         Measure("failures_before_login", 4),
     )
 
 
 def test_five_failures_before_a_login_are_critical() -> None:
-    assert judge(seen(2, 5), Params(), NOW) == failed(
+    assert judge(seen(2, 5), Limits(), NOW) == failed(
         Severity.CRITICAL,
         "login as bob from 192.0.2.7 at 2026-11-23T11:58:00+00:00 after 5 failures, suspect from 5",
         Measure("failures_before_login", 5),
@@ -61,12 +61,12 @@ def test_five_failures_before_a_login_are_critical() -> None:
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
     limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
-    assert judge(seen(**limits), Params(), NOW).status is Status.PASS
-    assert judge(seen(**more), Params(), NOW).status is Status.UNKNOWN
-    assert judge(seen(5, **more), Params(), NOW).status is Status.FAIL
+    assert judge(seen(**limits), Limits(), NOW).status is Status.PASS
+    assert judge(seen(**more), Limits(), NOW).status is Status.UNKNOWN
+    assert judge(seen(5, **more), Limits(), NOW).status is Status.FAIL
 
 
 @pytest.mark.parametrize("logins", [None, "bob", [None]])
 def test_logins_that_were_not_told_do_not_pass(logins: object) -> None:
     with pytest.raises(ValueError, match="no list 'logins_after_failures' was observed"):
-        judge(seen(logins_after_failures=logins), Params(), NOW)
+        judge(seen(logins_after_failures=logins), Limits(), NOW)

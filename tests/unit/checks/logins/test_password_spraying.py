@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.password_spraying import Params, judge
+from upkeep.checks.logins.password_spraying import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,14 +28,14 @@ def seen(tried: int, source: str = "192.0.2.7", **more: Any) -> Observation:
 
 
 def test_five_accounts_pass() -> None:
-    assert judge(seen(5), Params(), NOW) == passed(
+    assert judge(seen(5), Limits(), NOW) == passed(
         "5 accounts tried by one source in 3600 s, at most 5",
         Measure("accounts_tried_by_one_source", 5),
     )
 
 
 def test_six_accounts_fail() -> None:
-    assert replace(judge(seen(6), Params(), NOW), remedy="") == failed(
+    assert replace(judge(seen(6), Limits(), NOW), remedy="") == failed(
         Severity.HIGH,
         "6 accounts tried by one source in 3600 s, at most 5: 192.0.2.7 (a, b, c, …)",
         Measure("accounts_tried_by_one_source", 6),
@@ -43,7 +43,7 @@ def test_six_accounts_fail() -> None:
 
 
 def test_those_without_an_address_are_not_one_source() -> None:
-    assert judge(seen(99, source=""), Params(), NOW).status is Status.PASS
+    assert judge(seen(99, source=""), Limits(), NOW).status is Status.PASS
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_those_without_an_address_are_not_one_source() -> None:
 )
 def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
     limits = {"newest_at": "2026-11-22T12:00:00+00:00", "unparsed": 10, "untold": 0}
-    assert judge(seen(1, **limits), Params(), NOW).status is Status.PASS
-    assert judge(seen(1, **more), Params(), NOW).status is Status.UNKNOWN
-    assert judge(seen(6, **more), Params(), NOW).status is Status.FAIL
+    assert judge(seen(1, **limits), Limits(), NOW).status is Status.PASS
+    assert judge(seen(1, **more), Limits(), NOW).status is Status.UNKNOWN
+    assert judge(seen(6, **more), Limits(), NOW).status is Status.FAIL
 
 
 def test_of_many_sources_the_worst_is_named_and_counted() -> None:
@@ -70,7 +70,7 @@ def test_of_many_sources_the_worst_is_named_and_counted() -> None:
         for tried, names in ((6, ["a"]), (9, "many"), (7, None))
     ]
 
-    assert replace(judge(seen(0, sources=sources), Params(), NOW), remedy="") == failed(
+    assert replace(judge(seen(0, sources=sources), Limits(), NOW), remedy="") == failed(
         Severity.HIGH,
         "9 accounts tried by one source in 3600 s, at most 5: 192.0.2.9 (, …)",
         Measure("accounts_tried_by_one_source", 9),
@@ -78,7 +78,7 @@ def test_of_many_sources_the_worst_is_named_and_counted() -> None:
 
 
 def test_nobody_at_all_passes() -> None:
-    assert judge(seen(0, sources=[]), Params(), NOW) == passed(
+    assert judge(seen(0, sources=[]), Limits(), NOW) == passed(
         "0 accounts tried by one source in 3600 s, at most 5",
         Measure("accounts_tried_by_one_source", 0),
     )
@@ -87,4 +87,4 @@ def test_nobody_at_all_passes() -> None:
 @pytest.mark.parametrize("sources", [None, "192.0.2.7", [None]])
 def test_sources_that_were_not_told_do_not_pass(sources: object) -> None:
     with pytest.raises(ValueError, match="no list 'sources' was observed"):
-        judge(seen(0, sources=sources), Params(), NOW)
+        judge(seen(0, sources=sources), Limits(), NOW)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logs.deleted_open_files import Params, judge
+from upkeep.checks.logs.deleted_open_files import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -30,7 +30,7 @@ def seen(held: int, **more: Any) -> Observation:
     ],
 )
 def test_space(held: int, severity: Severity | None) -> None:
-    verdict = judge(seen(held), Params(), NOW)
+    verdict = judge(seen(held), Limits(), NOW)
 
     assert verdict is not None
     status = Status.FAIL if severity else Status.PASS
@@ -39,7 +39,7 @@ def test_space(held: int, severity: Severity | None) -> None:
 
 
 def test_a_failure_names_the_biggest_and_who_holds_it() -> None:
-    assert judge(seen(600_000_000, count=2), Params(), NOW) == failed(
+    assert judge(seen(600_000_000, count=2), Limits(), NOW) == failed(
         Severity.MEDIUM,
         "600000000 By in 2 deleted files, at most 500000000 By; "
         "the biggest is /var/log/app.log, held by app",
@@ -52,7 +52,7 @@ def test_a_failure_names_the_biggest_and_who_holds_it() -> None:
 def test_the_first_of_the_files_is_the_biggest() -> None:
     other = {**FILE, "path": "/tmp/small", "pid": 8, "process": "other"}
 
-    verdict = judge(seen(600_000_000, files=[FILE, other]), Params(), NOW)
+    verdict = judge(seen(600_000_000, files=[FILE, other]), Limits(), NOW)
 
     assert verdict is not None
     assert "the biggest is /var/log/app.log, held by app" in verdict.message
@@ -60,12 +60,12 @@ def test_the_first_of_the_files_is_the_biggest() -> None:
 
 
 def test_what_else_the_gather_saw_is_not_judged() -> None:
-    assert judge(seen(600_000_000, kind="log"), Params(), NOW) is None
+    assert judge(seen(600_000_000, kind="log"), Limits(), NOW) is None
 
 
 @pytest.mark.parametrize("hidden", [{"processes_unseen": 3}, {"complete": False}])
 def test_what_was_not_seen_is_no_pass(hidden: dict[str, Any]) -> None:
-    verdict = judge(seen(0, **hidden), Params(), NOW)
+    verdict = judge(seen(0, **hidden), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN

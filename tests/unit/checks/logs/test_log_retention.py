@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logs.log_retention import Params, judge
+from upkeep.checks.logs.log_retention import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -28,7 +28,7 @@ def seen(**more: Any) -> Observation:
 def test_days(days: float, severity: Severity | None) -> None:
     oldest = (NOW - timedelta(days=days)).isoformat()
 
-    verdict = judge(seen(overdue=1, overdue_bytes=10, oldest_overdue_at=oldest), Params(), NOW)
+    verdict = judge(seen(overdue=1, overdue_bytes=10, oldest_overdue_at=oldest), Limits(), NOW)
 
     assert verdict is not None
     status = Status.FAIL if severity else Status.PASS
@@ -42,25 +42,25 @@ def test_messages_state_value_and_limit() -> None:
         Measure("overdue_bytes", 0, "By"),
     )
 
-    assert judge(seen(), Params(), NOW) == passed("9 archives, none past its 30 days", *measures)
-    refused = judge(seen(refused=["/var/log/a/x: a link", "b"]), Params(), NOW)
+    assert judge(seen(), Limits(), NOW) == passed("9 archives, none past its 30 days", *measures)
+    refused = judge(seen(refused=["/var/log/a/x: a link", "b"]), Limits(), NOW)
     assert refused == failed(
         Severity.MEDIUM,
         "2 files that a clean-up must not touch, such as /var/log/a/x: a link",
         *measures,
         remedy="ls -li /var/log/a  # the links",
     )
-    assert judge(seen(unread=["/var/log/a/b: denied"]), Params(), NOW) == unknown(
+    assert judge(seen(unread=["/var/log/a/b: denied"]), Limits(), NOW) == unknown(
         "1 folders not read, such as /var/log/a/b: denied"
     )
-    assert judge(seen(kind="log"), Params(), NOW) is None
+    assert judge(seen(kind="log"), Limits(), NOW) is None
 
 
 def test_the_oldest_that_is_overdue_is_told() -> None:
     oldest = (NOW - timedelta(days=40)).isoformat()
     late = seen(overdue=3, overdue_bytes=7, oldest_overdue_at=oldest, refused=["b"], unread=["c"])
 
-    assert judge(late, Params(), NOW) == failed(
+    assert judge(late, Limits(), NOW) == failed(
         Severity.LOW,
         "3 archives past their 30 days, the oldest 40 d old",
         Measure("archives", 9),
@@ -70,8 +70,8 @@ def test_the_oldest_that_is_overdue_is_told() -> None:
 
 
 def test_what_must_not_be_touched_is_a_finding_and_what_is_unread_unknown() -> None:
-    refused = judge(seen(refused=["/var/log/a/x.gz: is a symbolic link"]), Params(), NOW)
-    unread = judge(seen(unread=["/var/log/a/b: permission denied"]), Params(), NOW)
+    refused = judge(seen(refused=["/var/log/a/x.gz: is a symbolic link"]), Limits(), NOW)
+    unread = judge(seen(unread=["/var/log/a/b: permission denied"]), Limits(), NOW)
 
     assert refused is not None
     assert refused.severity is Severity.MEDIUM

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logs.log_rotation import Params, judge
+from upkeep.checks.logs.log_rotation import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -64,11 +64,11 @@ def measures(hours: float) -> tuple[Measure, ...]:
     ids=["just under two periods", "at them", "just over"],
 )
 def test_age(hours: float, verdict: Verdict) -> None:
-    assert judge(seen(hours), Params(), NOW) == verdict
+    assert judge(seen(hours), Limits(), NOW) == verdict
 
 
 def test_a_state_file_that_claims_more_than_the_disk_shows_is_named_and_not_believed() -> None:
-    verdict = judge(seen(240, claimed_at="2026-11-23T00:00:00"), Params(), NOW)
+    verdict = judge(seen(240, claimed_at="2026-11-23T00:00:00"), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.severity is Severity.MEDIUM
@@ -95,7 +95,7 @@ def test_a_state_file_that_claims_more_than_the_disk_shows_is_named_and_not_beli
 def test_a_late_log_that_need_not_be_rotated(
     policy: dict[str, Any], more: dict[str, Any], severity: Severity | None
 ) -> None:
-    verdict = judge(seen(480, policy, **more), Params(), NOW)
+    verdict = judge(seen(480, policy, **more), Limits(), NOW)
 
     assert verdict is not None
     status = Status.FAIL if severity else Status.PASS
@@ -151,7 +151,7 @@ def test_a_late_log_that_need_not_be_rotated(
 def test_other_faults(
     policy: dict[str, Any], more: dict[str, Any], severity: Severity | None, says: str
 ) -> None:
-    verdict = judge(seen(1, policy, **more), Params(), NOW)
+    verdict = judge(seen(1, policy, **more), Limits(), NOW)
 
     assert verdict is not None
     status = Status.FAIL if severity else Status.PASS
@@ -186,7 +186,7 @@ def test_a_program_that_still_writes_into_the_archive(
     written = (NOW - timedelta(hours=2) + timedelta(minutes=minutes)).isoformat()
     written_on = {"bytes": 0, "archive_writers": ["nginx[7]"], "newest_written_at": written}
 
-    verdict = judge(seen(2, **{**written_on, **more}), Params(), NOW)
+    verdict = judge(seen(2, **{**written_on, **more}), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.severity is severity
@@ -208,8 +208,8 @@ def test_a_program_that_still_writes_into_the_archive(
 def test_two_periods_of_each_kind(period: str, days: float, limit: str) -> None:
     policy = {"period": period}
 
-    at_limit = judge(seen(days * 24, policy), Params(), NOW)
-    over = judge(seen(days * 24 + 0.1, policy), Params(), NOW)
+    at_limit = judge(seen(days * 24, policy), Limits(), NOW)
+    over = judge(seen(days * 24 + 0.1, policy), Limits(), NOW)
 
     assert at_limit is not None
     assert at_limit.status is Status.PASS
@@ -222,7 +222,7 @@ def test_two_periods_of_each_kind(period: str, days: float, limit: str) -> None:
     ("hours", "status"), [(-24, Status.PASS), (-25, Status.UNKNOWN), (-600_000, Status.UNKNOWN)]
 )
 def test_an_archive_of_the_future_proves_nothing(hours: float, status: Status) -> None:
-    verdict = judge(seen(hours, newest="app.log-20980101"), Params(), NOW)
+    verdict = judge(seen(hours, newest="app.log-20980101"), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is status
@@ -241,31 +241,31 @@ def test_an_archive_of_the_future_proves_nothing(hours: float, status: Status) -
 def test_without_any_proof_it_is_unknown(
     policy: dict[str, Any], more: dict[str, Any], status: Status
 ) -> None:
-    verdict = judge(seen(None, policy, **more), Params(), NOW)
+    verdict = judge(seen(None, policy, **more), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is status
 
 
 def test_a_fault_beside_an_archive_of_the_future_is_told() -> None:
-    verdict = judge(seen(-25, missing_numbers=[2]), Params(), NOW)
+    verdict = judge(seen(-25, missing_numbers=[2]), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.severity is Severity.LOW
-    assert judge(seen(-25, {"period": "size"}), Params(), NOW) == passed(
+    assert judge(seen(-25, {"period": "size"}), Limits(), NOW) == passed(
         "collecting for -25 h, 2 archives", *measures(-25)
     )
 
 
 def test_what_else_the_gather_saw_is_not_judged() -> None:
-    assert judge(Observation("deleted open files", {"kind": "deleted"}), Params(), NOW) is None
+    assert judge(Observation("deleted open files", {"kind": "deleted"}), Limits(), NOW) is None
 
 
 @pytest.mark.parametrize(
     ("size", "severity"), [(1_999_999_999, Severity.LOW), (2_000_000_000, Severity.MEDIUM)]
 )
 def test_a_big_log_that_nothing_rotates(size: int, severity: Severity) -> None:
-    verdict = judge(Observation("/var/log/x", {"kind": "unrotated", "bytes": size}), Params(), NOW)
+    verdict = judge(Observation("/var/log/x", {"kind": "unrotated", "bytes": size}), Limits(), NOW)
 
     assert verdict is not None
     status = Status.FAIL if severity else Status.PASS
@@ -276,17 +276,17 @@ def test_a_log_that_is_not_there() -> None:
     gone = seen(None, exists=False)
     allowed = seen(None, {"missingok": True}, exists=False)
 
-    assert judge(gone, Params(), NOW) == failed(
+    assert judge(gone, Limits(), NOW) == failed(
         Severity.LOW, "in the configuration, and not there (without missingok)"
     )
-    assert judge(allowed, Params(), NOW) == passed("not there, which its policy allows (missingok)")
+    assert judge(allowed, Limits(), NOW) == passed("not there, which its policy allows (missingok)")
 
 
 @pytest.mark.parametrize("rotated", [True, False])
 def test_a_log_that_is_a_link(rotated: bool) -> None:
     data = {"kind": "link", "place": "l:1", "target": "/data/a", "rotated": rotated}
 
-    verdict = judge(Observation("/log/a", data), Params(), NOW)
+    verdict = judge(Observation("/log/a", data), Limits(), NOW)
 
     if rotated:
         assert verdict == passed("a symbolic link to /data/a, which has a stanza too")

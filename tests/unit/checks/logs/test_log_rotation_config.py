@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logs.log_rotation_config import Params, judge
+from upkeep.checks.logs.log_rotation_config import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -59,20 +59,20 @@ def seen(**more: Any) -> Observation:
     ],
 )
 def test_configuration(more: dict[str, Any], status: Status, severity: Severity | None) -> None:
-    verdict = judge(seen(**more), Params(), NOW)
+    verdict = judge(seen(**more), Limits(), NOW)
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_messages() -> None:
-    assert judge(seen(), Params(), NOW) == passed(
+    assert judge(seen(), Limits(), NOW) == passed(
         "2 stanzas for 3 logs", Measure("logs", 3), Measure("stanzas", 2)
     )
     broken = seen(state={**STATE, "problem": "line 2: cut"})
-    assert judge(broken, Params(), NOW) == failed(
+    assert judge(broken, Limits(), NOW) == failed(
         Severity.HIGH,
         "state file /var/lib/logrotate/status cannot be read, line 2: cut",
         remedy="mv /var/lib/logrotate/status /var/lib/logrotate/status.broken  # logrotate begins a new one",
     )
-    assert judge(Observation("/var/log/a", {"kind": "log"}), Params(), NOW) is None
+    assert judge(Observation("/var/log/a", {"kind": "log"}), Limits(), NOW) is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.web.external_service import Params, judge
+from upkeep.checks.web.external_service import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -20,8 +20,8 @@ def reached(seconds: float = 0.1) -> dict[str, Any]:
     return {"tcp_seconds": seconds, "total_seconds": seconds}
 
 
-def look(tries: Any, params: Params | None = None) -> Verdict:
-    return judge(Observation("tcp://mail:25", {"tries": tries}), params or Params(), NOW)
+def look(tries: Any, params: Limits | None = None) -> Verdict:
+    return judge(Observation("tcp://mail:25", {"tries": tries}), params or Limits(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_tries(tries: Any, status: Status, severity: Severity | None, message: s
 
 
 def test_a_site_says_how_bad_it_is() -> None:
-    assert look([REFUSED], Params(down="critical")).severity is Severity.CRITICAL
-    assert look([REFUSED, reached()], Params(down="low")).severity is Severity.LOW
+    assert look([REFUSED], Limits(down="critical")).severity is Severity.CRITICAL
+    assert look([REFUSED, reached()], Limits(down="low")).severity is Severity.LOW
 
 
 def test_measures_are_the_share_that_got_through_and_the_mean() -> None:

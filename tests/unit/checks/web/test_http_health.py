@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.web._timings import percentile
-from upkeep.checks.web.http_health import Params, judge
+from upkeep.checks.web.http_health import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -27,8 +27,8 @@ def answered(seconds: float = 0.5, status: int = 200) -> dict[str, Any]:
 REFUSED = {"stage": "connect", "problem": "127.0.0.1:1: connection refused"}
 
 
-def look(tries: list[Any], params: Params | None = None, **more: Any) -> Verdict:
-    return judge(Observation("https://x/health", {"tries": tries, **more}), params or Params(), NOW)
+def look(tries: list[Any], params: Limits | None = None, **more: Any) -> Verdict:
+    return judge(Observation("https://x/health", {"tries": tries, **more}), params or Limits(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_measures_are_the_mean_the_percentiles_and_the_steps() -> None:
 
 
 def test_a_site_may_expect_another_status() -> None:
-    assert look([answered(status=401)], Params(status=(401, 403))).status is Status.PASS
-    assert look([answered()], Params(status=(204,))).message == "status 200; expected 204"
+    assert look([answered(status=401)], Limits(status=(401, 403))).status is Status.PASS
+    assert look([answered()], Limits(status=(204,))).message == "status 200; expected 204"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_components_beyond_those_looked_at_do_not_pass() -> None:
     ],
 )
 def test_what_cannot_be_judged_is_unknown(data: dict[str, Any]) -> None:
-    assert judge(Observation("x", data), Params(), NOW).status is Status.UNKNOWN
+    assert judge(Observation("x", data), Limits(), NOW).status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.web.response_time import ADD_TIMES, DECIDED_BY, Params, judge
+from upkeep.checks.web.response_time import ADD_TIMES, DECIDED_BY, Limits, judge
 from upkeep.judging.log_verdicts import ACCESS_FORMAT, UNREAD_SHARE
 from upkeep.model.verdicts import (
     Measure,
@@ -48,7 +48,7 @@ def seen(mean: float = 0.1, p95: float = 0.2, count: int = 20, **more: Any) -> O
 def test_mean_and_95th_percentile(
     mean: float, p95: float, status: Status, severity: Severity | None
 ) -> None:
-    verdict = judge(seen(mean, p95), Params(), NOW)
+    verdict = judge(seen(mean, p95), Limits(), NOW)
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -57,7 +57,7 @@ def test_mean_and_95th_percentile(
 def test_a_failure_states_values_limits_and_route() -> None:
     observation = seen(2.5, 3.0, slow_routes=[{"route": "GET /report", "total_seconds": 40}])
 
-    assert judge(observation, Params(), NOW) == failed(
+    assert judge(observation, Limits(), NOW) == failed(
         Severity.MEDIUM,
         "mean 2.5 s (below 2 s), 95th percentile 3 s (below 4 s) of 20 requests; most time went to GET /report",
         Measure("request_time_mean", 2.5, "s"),
@@ -68,7 +68,7 @@ def test_a_failure_states_values_limits_and_route() -> None:
 
 
 def test_too_few_requests_are_unknown_however_slow() -> None:
-    verdict = judge(seen(9.0, 9.0, count=19), Params(), NOW)
+    verdict = judge(seen(9.0, 9.0, count=19), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN
@@ -77,7 +77,7 @@ def test_too_few_requests_are_unknown_however_slow() -> None:
 
 @pytest.mark.parametrize("times", [{"count": 0}, {}, None, "fast"])
 def test_a_log_without_request_times_is_unknown(times: Any) -> None:
-    verdict = judge(seen(request_time=times), Params(), NOW)
+    verdict = judge(seen(request_time=times), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN
@@ -86,10 +86,10 @@ def test_a_log_without_request_times_is_unknown(times: Any) -> None:
 
 
 def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_was_found() -> None:
-    assert judge(seen(requests=0), Params(), NOW) == nothing_to_judge(
+    assert judge(seen(requests=0), Limits(), NOW) == nothing_to_judge(
         "no request in 300 s, so no request time"
     )
-    assert judge(seen(requests=0, declared=False), Params(), NOW) is None
+    assert judge(seen(requests=0, declared=False), Limits(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_w
 def test_lines_not_understood_may_be_the_slow_ones(
     mean: float, count: int, unread: int, status: Status
 ) -> None:
-    verdict = judge(seen(mean, mean, count=count, unparsed=unread), Params(), NOW)
+    verdict = judge(seen(mean, mean, count=count, unparsed=unread), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is status
@@ -126,7 +126,7 @@ def test_lines_not_understood_may_be_the_slow_ones(
 
 
 def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> None:
-    verdict = judge(seen(requests=0, unparsed=9, declared=False), Params(), NOW)
+    verdict = judge(seen(requests=0, unparsed=9, declared=False), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN
@@ -154,7 +154,7 @@ def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> No
 def test_a_window_that_was_not_read_whole_never_passes(
     observation: Observation, status: Status, severity: Severity | None
 ) -> None:
-    verdict = judge(observation, Params(), NOW)
+    verdict = judge(observation, Limits(), NOW)
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -176,7 +176,7 @@ def words(mean: str, p95: str, count: int = 20) -> str:
 
 
 def test_nothing_understood_says_how_much_and_what_to_do() -> None:
-    assert judge(seen(requests=0, unparsed=9), Params(), NOW) == unknown(
+    assert judge(seen(requests=0, unparsed=9), Limits(), NOW) == unknown(
         "none of 9 lines was understood as a request",
         Measure(UNREAD_SHARE, 100.0, "%"),
         remedy=ACCESS_FORMAT,
@@ -194,7 +194,7 @@ def test_a_log_without_a_time_that_can_be_told_says_what_decides(decided_by: Any
     text += f" that can be told: {reason}" if reason else ""
     untold = seen(request_time={}, time_decided_by=decided_by)
 
-    assert judge(untold, Params(), NOW) == unknown(text, remedy=remedy)
+    assert judge(untold, Limits(), NOW) == unknown(text, remedy=remedy)
 
 
 REASON, DECIDES = DECIDED_BY["time_place"]
@@ -249,14 +249,14 @@ def test_whichever_number_is_the_request_time(
     told = seen(*least).data["request_time"] if least else None
     both = seen(*most, request_time_least=told, time_decided_by=decided_by)
 
-    assert judge(both, Params(), NOW) == verdict
+    assert judge(both, Limits(), NOW) == verdict
 
 
 def test_of_too_few_there_may_be_more_in_a_log_that_was_not_read_whole() -> None:
     text = words("0.1", "0.2", 3) + FEW
     part = f"{text}, but only a part of the log could be read"
 
-    few, of_a_part = (judge(seen(count=3, truncated=cut), Params(), NOW) for cut in (False, True))
+    few, of_a_part = (judge(seen(count=3, truncated=cut), Limits(), NOW) for cut in (False, True))
     assert few == nothing_to_judge(text, *figures(0.1, 0.2, 3))
     assert of_a_part == unknown(part, *figures(0.1, 0.2, 3))
 
@@ -278,11 +278,11 @@ MAY_BE = ": they may be slow"
 def test_what_has_no_time_is_said_with_its_remedy(
     more: dict[str, int], text: str, measures: tuple[Measure, ...], remedy: str
 ) -> None:
-    most = Params(few_unread=11)
+    most = Limits(few_unread=11)
     told = (*figures(0.1, 0.2), *measures)
     verdict = unknown(words("0.1", "0.2") + text + MAY_BE, *told, remedy=remedy)
 
-    assert judge(seen(**more), Params(), NOW) == verdict
+    assert judge(seen(**more), Limits(), NOW) == verdict
     assert judge(seen(**more), most, NOW) == passed(words("0.1", "0.2") + text, *told)
 
 
@@ -293,7 +293,7 @@ def test_what_has_no_time_is_said_with_its_remedy(
 )
 def test_more_than_one_in_twenty_may_be_the_95th_percentile(timed: int, status: Status) -> None:
     # However slow the mean may be.
-    verdict = judge(seen(count=timed, untimed=5), Params(max_mean_seconds=60), NOW)
+    verdict = judge(seen(count=timed, untimed=5), Limits(max_mean_seconds=60), NOW)
 
     assert verdict is not None
     assert verdict.status is status
@@ -301,7 +301,7 @@ def test_more_than_one_in_twenty_may_be_the_95th_percentile(timed: int, status: 
 
 def test_the_route_that_most_time_went_to_is_the_first() -> None:
     routes = [{"route": "GET /slow"}, {"route": "GET /other"}]
-    verdict = judge(seen(9.0, slow_routes=routes), Params(), NOW)
+    verdict = judge(seen(9.0, slow_routes=routes), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.message.endswith("; most time went to GET /slow")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.web.site_errors import Params, judge
+from upkeep.checks.web.site_errors import Limits, judge
 from upkeep.model.verdicts import Measure, Severity, Status, failed, nothing_to_judge, passed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -48,27 +48,27 @@ def measures(requests: int, share: float) -> tuple[Measure, ...]:
 def test_the_share_of_errors(
     requests: int, errors: int, status: Status, severity: Severity | None
 ) -> None:
-    verdict = judge(seen(requests, errors), Params(), NOW)
+    verdict = judge(seen(requests, errors), Limits(), NOW)
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
 
 
 def test_a_pass_states_value_and_limit() -> None:
-    assert judge(seen(2000, 1), Params(), NOW) == passed(
+    assert judge(seen(2000, 1), Limits(), NOW) == passed(
         "server errors: 1 of 2000 requests in 300 s (0.05 %, at most 0.1 %)", *measures(2000, 0.05)
     )
 
 
 def test_large_numbers_are_written_out() -> None:
-    verdict = judge(seen(12_345_678, 0), Params(), NOW)
+    verdict = judge(seen(12_345_678, 0), Limits(), NOW)
 
     assert verdict is not None
     assert "0 of 12345678 requests" in verdict.message
 
 
 def test_a_small_sample_is_said() -> None:
-    assert judge(seen(10, 0), Params(), NOW) == passed(
+    assert judge(seen(10, 0), Limits(), NOW) == passed(
         "server errors: 0 of 10 requests in 300 s (0 %, at most 0.1 %); too few for a rate, at least 1000",
         *measures(10, 0.0),
     )
@@ -82,7 +82,7 @@ def test_a_failure_names_routes_and_client() -> None:
         error_clients=[{"client": "192.0.2.7", "errors": 20}],
     )
 
-    assert judge(observation, Params(), NOW) == failed(
+    assert judge(observation, Limits(), NOW) == failed(
         Severity.HIGH,
         "server errors: 20 of 1000 requests in 300 s (2 %, at most 0.1 %)"
         "; most in GET /a (15), GET /b (5); most for 192.0.2.7 (20)",
@@ -91,10 +91,10 @@ def test_a_failure_names_routes_and_client() -> None:
 
 
 def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_was_found() -> None:
-    assert judge(seen(0, 0, declared=True), Params(), NOW) == nothing_to_judge(
+    assert judge(seen(0, 0, declared=True), Limits(), NOW) == nothing_to_judge(
         "no request in 300 s, so no error rate", Measure("requests", 0)
     )
-    assert judge(seen(0, 0, declared=False), Params(), NOW) is None
+    assert judge(seen(0, 0, declared=False), Limits(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_no_traffic_is_unknown_where_the_log_was_declared_and_nothing_where_it_w
 def test_a_line_that_was_not_understood_may_be_an_error(
     requests: int, errors: int, unread: int, status: Status
 ) -> None:
-    verdict = judge(seen(requests, errors, unparsed=unread), Params(), NOW)
+    verdict = judge(seen(requests, errors, unparsed=unread), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is status
@@ -133,7 +133,7 @@ def test_a_line_that_was_not_understood_may_be_an_error(
 
 def test_lines_not_understood_are_told_of_with_one_of_them() -> None:
     few, many = (
-        judge(seen(190, 0, unparsed=count, unparsed_sample="x \x1b y"), Params(), NOW)
+        judge(seen(190, 0, unparsed=count, unparsed_sample="x \x1b y"), Limits(), NOW)
         for count in (4, 5)
     )
 
@@ -149,7 +149,7 @@ def test_lines_not_understood_are_told_of_with_one_of_them() -> None:
 
 
 def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> None:
-    verdict = judge(seen(0, 0, unparsed=9, declared=False), Params(), NOW)
+    verdict = judge(seen(0, 0, unparsed=9, declared=False), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.UNKNOWN
@@ -184,7 +184,7 @@ def test_nothing_but_lines_not_understood_is_unknown_even_in_a_found_log() -> No
 def test_a_window_that_was_not_read_whole_never_passes(
     requests: int, errors: int, more: dict[str, Any], status: Status, severity: Severity | None
 ) -> None:
-    verdict = judge(seen(requests, errors, truncated=True, **more), Params(), NOW)
+    verdict = judge(seen(requests, errors, truncated=True, **more), Limits(), NOW)
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == (status, severity)
@@ -192,7 +192,7 @@ def test_a_window_that_was_not_read_whole_never_passes(
 
 
 def test_odd_lists_do_not_matter() -> None:
-    verdict = judge(seen(1000, 20, error_routes=7, error_clients=[None, {}]), Params(), NOW)
+    verdict = judge(seen(1000, 20, error_routes=7, error_clients=[None, {}]), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.FAIL

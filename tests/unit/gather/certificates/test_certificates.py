@@ -397,7 +397,7 @@ def test_what_holds_no_certificate_that_can_be_read_is_never_passed(content: str
         return
     for name, check in checks.items():
         if check.gather == "certificates":
-            verdict = check.judge(seen, check.params, BEGINS)
+            verdict = check.judge(seen, check.limits, BEGINS)
             assert verdict is None or verdict.status is not Status.PASS, (name, verdict)
 
 

@@ -16,7 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts._boot_l
     next_kernel,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
-from upkeep.checks.hosts.reboot_pending import Params, judge
+from upkeep.checks.hosts.reboot_pending import Limits, judge
 
 RECORDED = Path(__file__).parents[2] / "recorded/hosts/reboot"
 AT = 1_795_680_000.0
@@ -370,7 +370,7 @@ def test_the_message_says_which_kernel_starts(
     packages = {release: RED_HAT[release] for release in installed}
     [seen] = reboot.gather({}, host(running, installed, packages, boot if starts else {}))
 
-    found = judge(seen, Params(), datetime.now(UTC))
+    found = judge(seen, Limits(), datetime.now(UTC))
 
     assert found.message == told
     assert ("--set-default" in found.remedy) == (starts == running and starts != RHCK)
@@ -394,14 +394,14 @@ CORE = "Core libraries or services have been updated since boot-up:\n  * systemd
 def test_what_needs_restarting_does_not_say_is_no_pass(ran: Ran, status: str) -> None:
     [seen] = reboot.gather({}, host(RHCK, (RHCK,), commands={"needs-restarting -r": ran}))
 
-    assert judge(seen, Params(), datetime.now(UTC)).status.value == status
+    assert judge(seen, Limits(), datetime.now(UTC)).status.value == status
 
 
 def test_a_newer_kernel_speaks_whatever_needs_restarting_ends_with() -> None:
     commands = {"needs-restarting -r": Ran(1, "", "Error\n")}
     [seen] = reboot.gather({}, host(BASE, (BASE, UPDATE), commands=commands))
 
-    assert judge(seen, Params(), datetime.now(UTC)).status.value == "fail"
+    assert judge(seen, Limits(), datetime.now(UTC)).status.value == "fail"
 
 
 def test_with_an_entry_that_may_not_be_read_the_default_is_not_known() -> None:

@@ -16,7 +16,7 @@ from recorded_host import RecordedHost
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.hosts import package_updates
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError, Ran
-from upkeep.checks.hosts.security_updates import Params, judge
+from upkeep.checks.hosts.security_updates import Limits, judge
 from upkeep.model.verdicts import Status, Verdict
 
 DAY = 86400.0
@@ -144,7 +144,7 @@ needs_apt = pytest.mark.skipif(shutil.which("apt-cache") is None, reason="no apt
 def verdict(host: Host) -> Verdict:
     [seen] = package_updates.gather({}, host)
     assert not seen.error
-    return judge(seen, Params(), datetime.now(UTC))
+    return judge(seen, Limits(), datetime.now(UTC))
 
 
 @needs_apt
@@ -482,7 +482,7 @@ def test_each_repository_has_its_own_age(days: dict[str, float], told: str) -> N
 def verdict_of_dnf(host: RecordedHost) -> Verdict:
     [seen] = package_updates.gather({}, host)
     assert (seen.subject, seen.error) == ("dnf", "")
-    return judge(seen, Params(), datetime.now(UTC))
+    return judge(seen, Limits(), datetime.now(UTC))
 
 
 @pytest.mark.parametrize(

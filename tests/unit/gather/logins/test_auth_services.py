@@ -42,7 +42,7 @@ def rfc3164(at: float) -> str:
 
 def status(seen: Observation) -> Status:
     return failed_logins.judge(
-        seen, failed_logins.Params(), datetime.fromtimestamp(NOW, UTC)
+        seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC)
     ).status
 
 
@@ -452,7 +452,7 @@ def test_what_a_client_or_a_healthy_host_writes_turns_no_verdict(said: str) -> N
 
     assert (seen.data["failures"], seen.data["possible_failures"]) == (0, 0)
     for check in (failed_logins, brute_force, password_spraying, login_after_failures):
-        verdict = check.judge(seen, check.Params(), datetime.fromtimestamp(NOW, UTC))
+        verdict = check.judge(seen, check.Limits(), datetime.fromtimestamp(NOW, UTC))
         assert verdict.status is Status.PASS
 
 
@@ -473,7 +473,7 @@ DOUBTFUL = [
 def test_a_failure_in_words_that_are_not_known_does_not_pass(said: str) -> None:
     seen = observe(*(f"{rfc3164(NOW - 1500 + 60 * n)} h1 {said}" for n in range(12)))
 
-    verdict = failed_logins.judge(seen, failed_logins.Params(), datetime.fromtimestamp(NOW, UTC))
+    verdict = failed_logins.judge(seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC))
 
     assert verdict.status is Status.UNKNOWN
     assert said.split("[")[0].split(":")[0] in verdict.message
@@ -551,7 +551,7 @@ def test_a_login_of_another_program_after_failures_is_told() -> None:
     seen = observe(*lines, success)
 
     verdict = login_after_failures.judge(
-        seen, login_after_failures.Params(), datetime.fromtimestamp(NOW, UTC)
+        seen, login_after_failures.Limits(), datetime.fromtimestamp(NOW, UTC)
     )
     assert verdict.status is Status.FAIL
 

@@ -128,7 +128,7 @@ def look(lines: list[str], **given: Any) -> Observation:
 
 def verdict(lines: list[str], **given: Any) -> Verdict:
     now = datetime.fromtimestamp(NOW, UTC)
-    found = response_time.judge(look(lines, **given), response_time.Params(), now)
+    found = response_time.judge(look(lines, **given), response_time.Limits(), now)
     assert found is not None
     return found
 
@@ -183,7 +183,7 @@ def test_what_an_older_program_observed_is_still_judged() -> None:
     }
 
     found = response_time.judge(
-        Observation("/x.log", data), response_time.Params(), datetime.now(UTC)
+        Observation("/x.log", data), response_time.Limits(), datetime.now(UTC)
     )
 
     assert found is not None

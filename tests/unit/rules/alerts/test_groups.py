@@ -16,7 +16,7 @@ from upkeep.rules.alerts.groups import (
     FLAPPING_FOR,
     SETTLES_FOR,
     TELLS_EVERY,
-    AlertEvent,
+    NewAlertEvent,
     Board,
     JudgedAgain,
 )
@@ -173,7 +173,7 @@ def test_what_opens_is_an_alert_with_all_that_it_is_about() -> None:
         )
     }
     assert shop.members == {(1, 1): Member(1, 1, "web1", "disk_space", "/", 2, "full", "look", NOW)}
-    assert board.events == [AlertEvent(-1, "opened", "web1", actor="")]
+    assert board.events == [NewAlertEvent(-1, "opened", "web1", actor="")]
     assert board.judged == {}
 
 
