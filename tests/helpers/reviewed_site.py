@@ -22,7 +22,8 @@ from upkeep.run import agent
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
 from upkeep.schedule.due_times import due_times, timing_of
-from upkeep.services.reviews import By, Given, Reviews, sign
+from upkeep.services.acts import Proved
+from upkeep.services.reviews import Given, Reviews, sign
 from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
@@ -159,7 +160,7 @@ class Reviewed:
             self.calendars,
             review,
             Form(verdict, **form),
-            By(self.users[user], "password of a test"),
+            Proved(self.users[user], authenticated="password of a test"),
             self.now,
             given=given,
             evidence_sha256=evidence,

@@ -22,8 +22,8 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.alerts.model import Alert
 from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers
+from upkeep.services.acts import By
 from upkeep.services.alerts.alerter import Alerter
-from upkeep.services.waivers import By
 from upkeep.store import (
     Store,
     absent,

@@ -20,7 +20,7 @@ from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure
 from upkeep.rules.baselines import Better, Proposal, compared
 from upkeep.services import baselines as baselining
-from upkeep.services.reviews import By
+from upkeep.services.acts import Proved
 from upkeep.services.signing_key import Installation, load_installation, trusted_keys
 from upkeep.services.verification import problems_of
 from upkeep.site.settings import Settings
@@ -42,11 +42,11 @@ def measured(store: Store, *values: float, until: float = 0, site: str = SITE) -
             add_host(db, run, answer(one, minutes=minutes))
 
 
-def by(store: Store, name: str) -> By:
+def by(store: Store, name: str) -> Proved:
     with store.read() as db:
         found = users.get(db, name)
     assert found is not None
-    return By(found, "password, in this test")
+    return Proved(found, authenticated="password, in this test")
 
 
 def proposal(store: Store, days: float = 0, better: Better | None = None) -> Proposal:

@@ -34,6 +34,7 @@ from upkeep.rules import signatures
 from upkeep.rules.reviews import FollowUp, ReviewState, ReviewVerdict
 from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers
+from upkeep.services.acts import By, Proved
 from upkeep.services.record_export import export
 from upkeep.services.reviews import MOST_FILE_BYTES, Given, Handing, file_name, hand_over, renew
 from upkeep.services.signing_key import load_installation, trusted_keys
@@ -697,10 +698,9 @@ def test_a_files_name_is_harmless(given: str, kept: str) -> None:
 
 @opened_on_postgresql
 def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
-    from upkeep.services.reviews import By
 
     review = opened.one("fires")
-    by, other = (By(opened.users[name], "password") for name in ("ann", "cat"))
+    by, other = (Proved(opened.users[name], authenticated="password") for name in ("ann", "cat"))
     with pytest.raises(UsageError, match="Cat is not of Operations"):
         hand_over(
             opened.store,
@@ -982,7 +982,7 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
     site.results = {"web1": [result(Severity.HIGH)]}
     site.go(at("2027-01-04 03:30"))  # the daily run finds it
     scope = WaiverScope("disk_space", "web1", "/", Severity.HIGH)
-    asker, approver = (waivers.By(site.users[name]) for name in ("ann", "bob"))
+    asker, approver = (By(site.users[name]) for name in ("ann", "bob"))
     until = site.now + timedelta(days=30)
     made = waivers.request(site.store, site.site, scope, "moves in July", until, asker, site.now)
     waivers.approve(site.store, site.site, made.id, approver, site.now)

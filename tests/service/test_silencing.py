@@ -17,8 +17,8 @@ from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.silences import SilenceScope
 from upkeep.services import silences as silencing
+from upkeep.services.acts import By
 from upkeep.services.alerts.alerter import Alerter
-from upkeep.services.waivers import By
 from upkeep.store import Store, acts, alerts, silences, users
 from upkeep.web.routing import Setting
 from upkeep.web.schedule import Coming

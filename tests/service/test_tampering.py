@@ -25,9 +25,10 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules.reviews import FollowUp, Form, ReviewVerdict, Signer, record_of
 from upkeep.serve.serve import make_steps
 from upkeep.services import chain_end
+from upkeep.services.acts import Proved
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.chain_watch import ChainWatch
-from upkeep.services.reviews import By, Given, Handing, hand_over, renew
+from upkeep.services.reviews import Given, Handing, hand_over, renew
 from upkeep.services.signing_key import load_installation
 from upkeep.services.verification import problems_of, remarks_of
 from upkeep.site.schedule_file import Alerts
@@ -42,7 +43,7 @@ def fill(site: Reviewed) -> None:
     """Reviews 1 to 4 open (records 1 to 4); 5 to 11 is what people and machines do then."""
     fires, keys, till, deeds = (site.one(item).id for item in ("fires", "keys", "till", "deeds"))
     site.sign(fires, "ann", given=[Given("gauges.txt", b"all full")])  # 5
-    by = By(site.users["ann"], "password of a test")
+    by = Proved(site.users["ann"], authenticated="password of a test")
     hand_over(site.store, site.site.key, site.installation, site.site.schedule, till,
               Handing("legal", "they count it"), by, site.now)  # 6  # fmt: skip
     site.now += timedelta(minutes=5)
@@ -284,7 +285,7 @@ def test_nobody_signs_hands_over_or_renews_what_was_changed(site: Reviewed) -> N
     with pytest.raises(UsageError, match=said):
         site.sign(keys.id, "bob")
     forced(site.store, "UPDATE review SET title = 'x' WHERE id = 5")
-    by = By(site.users["ann"], "password of a test")
+    by = Proved(site.users["ann"], authenticated="password of a test")
     to = Handing("bob", "his")
     with pytest.raises(UsageError, match="review 5 was changed in the database: its title is 'x'"):
         hand_over(site.store, site.site.key, site.installation, site.site.schedule, 5, to, by, site.now)  # fmt: skip

@@ -26,7 +26,8 @@ from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.waivers import WaiverScope, WaiverState
 from upkeep.services import waivers as waiving
 from upkeep.services.actors import account
-from upkeep.services.waivers import By, WaiverWorker
+from upkeep.services.acts import By
+from upkeep.services.waivers import WaiverWorker
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, acts, alerts, findings, own_troubles, runs, tables, users, waivers
 from upkeep.store.answers import add_host

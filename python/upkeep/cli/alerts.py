@@ -20,10 +20,10 @@ from upkeep.rules.alerts.model import Alert
 from upkeep.rules.silences import SilenceScope
 from upkeep.services import actors
 from upkeep.services import silences as silencing
+from upkeep.services.acts import By
 from upkeep.services.alerts import channels, messages
 from upkeep.services.alerts.calendar import SiteCalendar
 from upkeep.services.alerts.channels import Parcel
-from upkeep.services.waivers import By
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences

@@ -22,7 +22,8 @@ from upkeep.rules.reviews import FollowUp, Form, ReviewVerdict
 from upkeep.schedule.calendars import calendars_of
 from upkeep.services import actors, caller, chain_end, record_export, verification
 from upkeep.services import reviews as reviewing
-from upkeep.services.reviews import By, Given
+from upkeep.services.acts import Proved
+from upkeep.services.reviews import Given
 from upkeep.services.signing_key import SIGNING, load_installation, trusted_keys
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, files, records, review_evidence
@@ -245,7 +246,7 @@ def _say_written(folder: Path, done: record_export.Written) -> None:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> By:
+def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> Proved:
     """Return who signs, after asking for their password: who was named, or the account's user.
 
     Only who was named by `--as` may hand it in otherwise than on the terminal. Raises UsageError, and writes that
@@ -263,7 +264,7 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
     if told:
         actors.note_as(store, proved, known.account, what)
     shown = f"password on the {where} of {socket.gethostname()}, account {known.account}"
-    return By(proved, shown, acts.CLI, known.account)
+    return Proved(proved, acts.CLI, known.account, authenticated=shown)
 
 
 def _review(found: KeptReview | None, number: int) -> KeptReview:

@@ -18,7 +18,7 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules.actions import Action
 from upkeep.rules.waivers import WaiverScope
 from upkeep.services import actors, waivers
-from upkeep.services.waivers import By
+from upkeep.services.acts import By
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from upkeep.model.errors import UsageError
 from upkeep.model.reason import says
 from upkeep.rules.actions import Action, refusal
 from upkeep.rules.baselines import Baseline, Better, Proposal, Series
 from upkeep.services import chain_end
-from upkeep.services.reviews import By
+from upkeep.services.acts import Proved, act, refuse
 from upkeep.services.signing_key import Installation
-from upkeep.store import Store, acts, baselines, records
+from upkeep.store import Connection, Store, baselines, records
 
 
 def accept(
@@ -24,7 +23,7 @@ def accept(
     better: Better | None,
     shown: Proposal,
     reason: str,
-    by: By,
+    by: Proved,
     now: datetime,
 ) -> Baseline:
     """Accept what was shown as the series' baseline.
@@ -32,40 +31,29 @@ def accept(
     Raises UsageError, and writes that down, if they may not, or the values propose something else by now.
     """
     target = f"{series.measure} of {series.check} of {series.subject} on {series.host}"
-    try:
-        with store.begin() as db:
-            records.hold(db)
-            proposal = baselines.proposal_for(db, series, better, now)
-            _refuse(proposal, shown, reason, by)
-            made = baselines.accept(
-                db,
-                installation.key,
-                proposal,
-                reason.strip(),
-                by=by.user.name,
-                authenticated=by.authenticated,
-                now=now,
-            )
-            detail = (
-                f"{made.level.median:.6g}, spread {made.level.spread:.6g}; record {made.number}"
-            )
-            acts.record(db, by.act(now, "accept baseline", target, acts.DONE, detail))
-    except UsageError as exc:
-        with store.begin() as db:
-            acts.record(db, by.act(now, "accept baseline", target, acts.REFUSED, str(exc)))
-        raise
+
+    def do(db: Connection) -> tuple[Baseline, str]:
+        records.hold(db)
+        proposal = baselines.proposal_for(db, series, better, now)
+        refuse(_refusal(proposal, shown, reason, by))
+        made = baselines.accept(
+            db,
+            installation.key,
+            proposal,
+            reason.strip(),
+            by=by.user.name,
+            authenticated=by.authenticated,
+            now=now,
+        )
+        level = made.level
+        return made, f"{level.median:.6g}, spread {level.spread:.6g}; record {made.number}"
+
+    made = act(store, by, now, "accept baseline", target, do)
     chain_end.note(installation.folder, store)
     return made
 
 
-def _refuse(proposal: Proposal, shown: Proposal, reason: str, by: By) -> None:
-    """Raise UsageError if it cannot be accepted."""
-    said = _refusal(proposal, shown, reason, by)
-    if said:
-        raise UsageError(said)
-
-
-def _refusal(proposal: Proposal, shown: Proposal, reason: str, by: By) -> str:
+def _refusal(proposal: Proposal, shown: Proposal, reason: str, by: Proved) -> str:
     """Return why it cannot be accepted, or nothing."""
     user = by.user
     if user.shared:

@@ -9,16 +9,15 @@ import socket
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.services import chain_end, verification
+from upkeep.services.acts import Leader
 from upkeep.services.signing_key import SIGNING, trusted_keys
 from upkeep.site.settings import Settings
-from upkeep.site.site import Site
 from upkeep.store import Store, findings, own_troubles
 
 CHECK = "record_chain"
@@ -27,12 +26,6 @@ EACH_BROKEN = timedelta(hours=1)
 """How long it is believed to stay as it was found; what is repaired is noticed sooner."""
 STEP_SECONDS = 1.0
 STOP_SECONDS = 10.0
-
-
-class Leader(Protocol):
-    """Who reads the site: the scheduler, which keeps the last good one."""
-
-    site: Site
 
 
 class ChainWatch:

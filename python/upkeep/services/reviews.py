@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
@@ -26,13 +26,13 @@ from upkeep.rules.reviews import Attachment, Form, ReviewStanding, ReviewState, 
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.services import chain_end
+from upkeep.services.acts import Leader, Proved, act, refuse
 from upkeep.services.signing_key import Installation, load_installation
 from upkeep.site.schedule_file import DAY, Procedure, Review, Schedule
 from upkeep.site.site import Site
 from upkeep.store import (
     Connection,
     Store,
-    acts,
     drivers,
     files,
     occurrences,
@@ -43,7 +43,6 @@ from upkeep.store import (
 )
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import KeptReview, NewReview
-from upkeep.store.users import User
 
 STEP_SECONDS = 15.0
 MOST_FILES = 10
@@ -54,13 +53,6 @@ FOLLOW_UP_WITHIN = timedelta(days=3660)
 FIRST_PERIOD = timedelta(days=31)
 CHECK = "review_overdue"
 UNSAFE = re.compile(r"[^\w.() +=@,-]+")
-
-
-class Leader(Protocol):
-    """Who reads the site: the scheduler, which keeps the last good one. revision: of the site as it has read it."""
-
-    site: Site
-    revision: str
 
 
 class Reviews:
@@ -318,29 +310,6 @@ class Given:
     content: bytes
 
 
-@dataclass(frozen=True)
-class By:
-    """Who signs, and how they have just shown that it is them. way, account, address: as acts have them."""
-
-    user: User
-    authenticated: str
-    way: str = acts.WEB
-    account: str = ""
-    address: str = ""
-
-    @property
-    def signer(self) -> Signer:
-        """The user, as far as signing goes."""
-        one = self.user
-        return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
-
-    def act(self, now: datetime, what: str, target: str, outcome: str, detail: str) -> acts.Act:
-        """Return what is written down of it."""
-        return acts.Act(
-            now, self.user.name, what, target, outcome, detail, self.way, self.account, self.address
-        )
-
-
 def sign(
     store: Store,
     site: str,
@@ -348,7 +317,7 @@ def sign(
     calendars: Calendars,
     review_id: int,
     form: Form,
-    by: By,
+    by: Proved,
     now: datetime,
     *,
     given: Sequence[Given] = (),
@@ -360,19 +329,14 @@ def sign(
     writes that down, if they may not, or what they were shown is not what the review shows by now.
     """
     form = _bounded(form)
-    try:
-        with store.begin() as db:
-            review = _locked(db, installation, site, review_id, now)
-            _refuse(db, calendars, review, form, by, now, given, evidence_sha256)
-            made = _append(db, installation, calendars, review, form, by, now, given)
-            detail = f"{form.verdict.value}; signature {made.number}"
-            act = by.act(now, "sign review", f"review {review_id}", acts.DONE, detail)
-            acts.record(db, act)
-    except UsageError as exc:
-        with store.begin() as db:
-            act = by.act(now, "sign review", f"review {review_id}", acts.REFUSED, str(exc))
-            acts.record(db, act)
-        raise
+
+    def do(db: Connection) -> tuple[Signature, str]:
+        review = _locked(db, installation, site, review_id, now)
+        _refuse(db, calendars, review, form, by, now, given, evidence_sha256)
+        made = _append(db, installation, calendars, review, form, by, now, given)
+        return made, f"{form.verdict.value}; signature {made.number}"
+
+    made = act(store, by, now, "sign review", f"review {review_id}", do)
     chain_end.note(installation.folder, store)
     return made
 
@@ -400,7 +364,7 @@ def _refuse(
     calendars: Calendars,
     review: KeptReview,
     form: Form,
-    by: By,
+    by: Proved,
     now: datetime,
     given: Sequence[Given],
     evidence_sha256: str,
@@ -428,8 +392,7 @@ def _refuse(
         if not said and not today <= follow_up.due <= today + FOLLOW_UP_WITHIN:
             said = f"a follow-up is due from today on, within ten years; found {follow_up.due}"
     said = said or reviews.refuse_unseen(lacking_in(db, review), form, has_file=has_file)
-    if said:
-        raise UsageError(said)
+    refuse(said)
 
 
 def lacking_in(db: Connection, review: KeptReview) -> Lacking:
@@ -443,7 +406,7 @@ def _append(
     calendars: Calendars,
     review: KeptReview,
     form: Form,
-    by: By,
+    by: Proved,
     now: datetime,
     given: Sequence[Given],
 ) -> Signature:
@@ -519,29 +482,25 @@ def hand_over(
     schedule: Schedule,
     review_id: int,
     to: Handing,
-    by: By,
+    by: Proved,
     now: datetime,
 ) -> None:
     """Give a review to another team or person; until when it is due stays.
 
     Raises UsageError, and writes that down, if it cannot be, or not by them.
     """
-    what, target = "hand review over", f"review {review_id}"
-    try:
-        with store.begin() as db:
-            review = _locked(db, installation, site, review_id, now)
-            reason = to.reason.strip()
-            _refuse_hand_over(schedule, review, to, by.signer)
-            stored.hand_over(db, review_id, to.owner)
-            new = stored.get(db, site, review_id)
-            who = {"user": by.user.name, "reason": shown(reason)}
-            review_records.record(db, installation.key, What.HANDED_OVER, new, now, **who)
-            detail = f"from {review.owner} to {to.owner}: {reason}"
-            acts.record(db, by.act(now, what, target, acts.DONE, detail))
-    except UsageError as exc:
-        with store.begin() as db:
-            acts.record(db, by.act(now, what, target, acts.REFUSED, str(exc)))
-        raise
+
+    def do(db: Connection) -> tuple[None, str]:
+        review = _locked(db, installation, site, review_id, now)
+        reason = to.reason.strip()
+        _refuse_hand_over(schedule, review, to, by.signer)
+        stored.hand_over(db, review_id, to.owner)
+        new = stored.get(db, site, review_id)
+        who = {"user": by.user.name, "reason": shown(reason)}
+        review_records.record(db, installation.key, What.HANDED_OVER, new, now, **who)
+        return None, f"from {review.owner} to {to.owner}: {reason}"
+
+    act(store, by, now, "hand review over", f"review {review_id}", do)
     chain_end.note(installation.folder, store)
 
 
@@ -550,8 +509,7 @@ def _refuse_hand_over(schedule: Schedule, review: KeptReview, to: Handing, by: S
     said = said or reviews.refuse_hand_over(schedule, review.asked, by, to.owner)
     if not said and not says(to.reason):
         said = "a review is handed over for a reason"
-    if said:
-        raise UsageError(said)
+    refuse(said)
 
 
 def file_name(text: str) -> str:

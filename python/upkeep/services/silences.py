@@ -15,7 +15,7 @@ from upkeep.rules.alerts.severities import by_name_only
 from upkeep.rules.silences import Silence, SilenceScope
 from upkeep.rules.width import Width
 from upkeep.services import waivers
-from upkeep.services.waivers import By, HasSchedule
+from upkeep.services.acts import By, HasSchedule, act, known_as, refuse
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
@@ -43,7 +43,7 @@ def add(
         who, limit = by.who(site.schedule), longest(site.schedule)
         checks = {one: by_name_only(one) for one in waivers.known_checks()}
         said = silences.refuse(scope, reason, ends_at, who, limit, now, checks)
-        waivers.refuse(said, WAY if ends_at - now > limit else "")
+        refuse(said, WAY if ends_at - now > limit else "")
         watched = stored.watched(db, key)
         alone = silences.width(watched, [scope], by_name_only)
         others = _alone_before(db, key, by, limit, now)
@@ -63,9 +63,7 @@ def add(
         detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"
         return (_silence(db, key, number), together), detail
 
-    return waivers.act(
-        store, by, now, "silence", f"{scope.check_pattern} on {scope.host_pattern}", do
-    )
+    return act(store, by, now, "silence", f"{scope.check_pattern} on {scope.host_pattern}", do)
 
 
 def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> Silence:
@@ -74,18 +72,18 @@ def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime)
 
     def do(db: Connection) -> tuple[Silence, str]:
         found = _silence(db, key, number, lock=True)
-        waivers.refuse(why_not_approved(db, site, found, by, now))
+        refuse(why_not_approved(db, site, found, by, now))
         stored.approve(db, number, by.name, now)
         return _silence(db, key, number), f"made by {found.made_by}"
 
-    return waivers.act(store, by, now, "approve silence", f"silence {number}", do)
+    return act(store, by, now, "approve silence", f"silence {number}", do)
 
 
 def why_not_approved(
     db: Connection, site: HasSchedule, silence: Silence, by: By, now: datetime
 ) -> str:
     """Return why somebody may not say yes to a silence as it stands, or nothing."""
-    maker = waivers.known_as(db, silence.made_by, site.schedule)
+    maker = known_as(db, silence.made_by, site.schedule)
     who, limit = by.who(site.schedule), longest(site.schedule)
     return silences.refuse_approval(silence, maker, who, limit, now)
 
@@ -95,12 +93,12 @@ def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> 
 
     def do(db: Connection) -> tuple[None, str]:
         who = by.who(site.schedule)
-        waivers.refuse(silences.refuse_actor(who, Action.END_SILENCE, own=False))
+        refuse(silences.refuse_actor(who, Action.END_SILENCE, own=False))
         _silence(db, name(site.key), number, lock=True)
         stored.end(db, number, by.name, now)
         return None, ""
 
-    waivers.act(store, by, now, "end silence", str(number), do)
+    act(store, by, now, "end silence", str(number), do)
 
 
 def acknowledge(
@@ -122,14 +120,14 @@ def acknowledge(
         limit = max(
             longest(site.schedule), timedelta(seconds=site.schedule.alerts.acknowledged_for)
         )
-        waivers.refuse(
+        refuse(
             silences.refuse_actor(who, Action.ACKNOWLEDGE, own=False)
             or silences.refuse_end("an acknowledgement", until, limit, now)
         )
         alerts.acknowledge(db, number, by.name, now, until, note)
         return None, note
 
-    waivers.act(store, by, now, "acknowledge alert", str(number), do)
+    act(store, by, now, "acknowledge alert", str(number), do)
 
 
 def longest(schedule: Schedule) -> timedelta:

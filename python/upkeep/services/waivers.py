@@ -5,89 +5,24 @@ What is decided is in waivers.py; what is kept, in store/waivers.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
 
 from upkeep.judging import check
 from upkeep.judging.entries import nearest
 from upkeep.model.errors import UsageError
-from upkeep.model.roles import Role
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers
 from upkeep.rules.alerts.severities import by_name_only
-from upkeep.rules.waivers import Waiver, WaiverScope, Who
+from upkeep.rules.waivers import Waiver, WaiverScope
+from upkeep.services.acts import By, HasSchedule, Leader, act, known_as, refuse
 from upkeep.site.schedule_file import Schedule
-from upkeep.site.site import Site
-from upkeep.store import Connection, Store, acts, findings, own_troubles, users
+from upkeep.store import Connection, Store, findings, own_troubles
 from upkeep.store import waivers as stored
-from upkeep.store.users import User
 
 STEP_SECONDS = 15.0
-T = TypeVar("T")
 CHECK = "waiver_unused"
-
-
-@dataclass(frozen=True)
-class WaivingSite:
-    """Of which site, by which schedule. A Site is one too."""
-
-    key: str
-    schedule: Schedule
-
-
-class HasSchedule(Protocol):
-    """What waiving needs to know of a site."""
-
-    @property
-    def key(self) -> str:
-        """The site as the store names it."""
-
-    @property
-    def schedule(self) -> Schedule:
-        """The site's schedule."""
-
-
-@dataclass(frozen=True)
-class By:
-    """Who acts. user: None for an account of this machine that is nobody's.
-
-    way, account, address: as acts have them.
-    """
-
-    user: User | None
-    way: str = acts.WEB
-    account: str = ""
-    address: str = ""
-
-    @property
-    def name(self) -> str:
-        """What to call them: the user's name or, if the account is nobody's, the account."""
-        return self.user.name if self.user else self.account
-
-    def who(self, schedule: Schedule) -> Who:
-        """Return them as far as waivers and silences go.
-
-        As long as there are no users, an account of this machine may what an operator may; after that, none gets here.
-        """
-        return who_of(self.user, schedule) if self.user else Who(self.account, Role.OPERATOR)
-
-
-def who_of(user: User, schedule: Schedule) -> Who:
-    """Return a user as far as waivers and silences go.
-
-    One that is shared is no person, nor is one whose person the schedule does not know.
-    """
-    person = "" if user.shared or user.person not in schedule.people else user.person
-    return Who(user.name, user.role, person, user.shared, user.disabled_at is not None)
-
-
-def known_as(db: Connection, user: str, schedule: Schedule) -> Who | None:
-    """Return the user of that name as far as waivers and silences go; None if there is no such one."""
-    found = users.get(db, user)
-    return who_of(found, schedule) if found else None
 
 
 def request(
@@ -172,12 +107,6 @@ def longest(schedule: Schedule) -> timedelta:
     return timedelta(seconds=schedule.waivers.longest)
 
 
-class Leader(Protocol):
-    """Who reads the site: the scheduler, which keeps the last good one."""
-
-    site: Site
-
-
 class WaiverWorker:
     """Lets waivers end, and tells of those that cover nothing."""
 
@@ -253,34 +182,3 @@ def _waiver(db: Connection, site: HasSchedule, number: int, *, lock: bool = Fals
     if found is None:
         raise UsageError(f"there is no waiver {number}", remedy="upkeep waivers --all")
     return found
-
-
-def refuse(said: str, remedy: str = "") -> None:
-    """Raise UsageError if something is said against it."""
-    if said:
-        raise UsageError(said, remedy=remedy)
-
-
-def act(
-    store: Store,
-    by: By,
-    now: datetime,
-    what: str,
-    target: str,
-    do: Callable[[Connection], tuple[T, str]],
-) -> T:
-    """Do it and write down who did, in one transaction; or write down that it was refused, and raise that."""
-
-    def told(outcome: str, detail: str) -> acts.Act:
-        name = by.user.name if by.user else ""
-        return acts.Act(now, name, what, target, outcome, detail, by.way, by.account, by.address)
-
-    try:
-        with store.begin() as db:
-            made, detail = do(db)
-            acts.record(db, told(acts.DONE, detail))
-            return made
-    except UsageError as exc:
-        with store.begin() as db:
-            acts.record(db, told(acts.REFUSED, str(exc)))
-        raise

@@ -17,9 +17,9 @@ from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.silences import SilenceScope
 from upkeep.services import silences as silencing
+from upkeep.services.acts import By, SiteAsRead
 from upkeep.services.alerts.calendar import SiteCalendar
 from upkeep.services.alerts.messages import headline, title_of
-from upkeep.services.waivers import By, WaivingSite
 from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
@@ -235,8 +235,8 @@ def _site(ask: Ask) -> str:
     return name(ask.setting.site)
 
 
-def _place(ask: Ask) -> WaivingSite:
-    return WaivingSite(ask.setting.site, ask.schedule)
+def _place(ask: Ask) -> SiteAsRead:
+    return SiteAsRead(ask.setting.site, ask.schedule)
 
 
 def _by(ask: Ask) -> By:

@@ -12,7 +12,7 @@ from upkeep.rules.actions import Action
 from upkeep.rules.baselines import Better, Proposal, Series, compared
 from upkeep.services import actors
 from upkeep.services import baselines as baselining
-from upkeep.services.reviews import By
+from upkeep.services.acts import Proved
 from upkeep.store import acts, baselines
 from upkeep.view.baselines import BaselineRow, proposed
 from upkeep.web.html import go_to, link, page
@@ -64,7 +64,7 @@ def accept(ask: Ask) -> Response:
             ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB
         )
         told = f"password on the page, from {ask.address}"
-        by = By(user, told, acts.WEB, address=ask.address)
+        by = Proved(user, acts.WEB, address=ask.address, authenticated=told)
         seen = _shown(ask, series, way)
         reason = ask.form.get("reason", "")
         baselining.accept(

@@ -28,7 +28,8 @@ from upkeep.rules.reviews import (
     title_of,
 )
 from upkeep.services import actors, reviews
-from upkeep.services.reviews import By, Given
+from upkeep.services.acts import Proved
+from upkeep.services.reviews import Given
 from upkeep.services.signing_key import Installation
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import acts, files, review_evidence
@@ -263,13 +264,18 @@ def _installation(ask: Ask) -> Installation:
     return ask.setting.installation()
 
 
-def _proved(ask: Ask) -> By:
+def _proved(ask: Ask) -> Proved:
     """Return who asks, once their password was right; raise UsageError if it was not."""
     password = ask.form.get("password", "")
     if not password:
         raise UsageError("your password is missing")
     user = actors.prove(ask.store, ask.user, password, ask.now, address=ask.address, way=acts.WEB)
-    return By(user, f"password on the page, from {ask.address}", acts.WEB, address=ask.address)
+    return Proved(
+        user,
+        acts.WEB,
+        address=ask.address,
+        authenticated=f"password on the page, from {ask.address}",
+    )
 
 
 def _form_of(ask: Ask) -> Form:

@@ -14,7 +14,7 @@ from upkeep.rules import waivers
 from upkeep.rules.actions import Action
 from upkeep.rules.waivers import Waiver, WaiverScope, WaiverState
 from upkeep.services import waivers as waiving
-from upkeep.services.waivers import By, WaivingSite
+from upkeep.services.acts import By, SiteAsRead
 from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import page_queries as queries
@@ -151,8 +151,8 @@ def _the_waiver(ask: Ask, db: Any) -> Waiver:
     return found
 
 
-def _place(ask: Ask) -> WaivingSite:
-    return WaivingSite(ask.setting.site, ask.schedule)
+def _place(ask: Ask) -> SiteAsRead:
+    return SiteAsRead(ask.setting.site, ask.schedule)
 
 
 def _by(ask: Ask) -> By:

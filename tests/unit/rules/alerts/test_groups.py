@@ -16,9 +16,9 @@ from upkeep.rules.alerts.groups import (
     FLAPPING_FOR,
     SETTLES_FOR,
     TELLS_EVERY,
-    NewAlertEvent,
     Board,
     JudgedAgain,
+    NewAlertEvent,
 )
 from upkeep.rules.alerts.model import (
     ACCEPTED,
