@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import platform
@@ -35,9 +36,12 @@ from lab.site import ssh_arguments, write_site  # noqa: E402
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host as RealHost  # noqa: E402
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation  # noqa: E402
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport  # noqa: E402
 from upkeep.judging import entries  # noqa: E402
 from upkeep.judging.check import load  # noqa: E402
+from upkeep.judging.judge import judge  # noqa: E402
+from upkeep.model.answer import Due, Request, Seen  # noqa: E402
 from upkeep.schedule import due_times  # noqa: E402
 from upkeep.site import rule_words  # noqa: E402
 
@@ -57,6 +61,7 @@ CHECKS = (
 )
 CERTIFICATE = "unit/recorded/certificates/wildcard-incomplete-chain.pem"
 FORKS = 10
+VERDICTS = 40_000
 BIN = Path(sys.executable).parent
 MIB = 1 << 20
 
@@ -149,7 +154,7 @@ def fan_out(folder: Path, hosts: int, rounds: int) -> list[str]:
 def _fan_out_rows(costs: dict[str, list[Cost]], hosts: int) -> list[str]:
     floor_wall = statistics.median(cost.wall for cost in costs["floor"])
     floor_cpu = statistics.median(cost.cpu for cost in costs["floor"])
-    rule_words = {
+    titles = {
         "floor": f"`xargs -P{FORKS} ssh host python3 -`, same gathers (the floor)",
         "upkeep": "`upkeep run daily`: judged, stored, reported",
         "plain": "`ansible-playbook astral.upkeep.observe`",
@@ -160,7 +165,7 @@ def _fan_out_rows(costs: dict[str, list[Cost]], hosts: int) -> list[str]:
         wall = statistics.median(cost.wall for cost in found)
         cpu = statistics.median(cost.cpu for cost in found)
         ratios = f"{wall / floor_wall:.2f} × ({wall:.1f} s) | {cpu / floor_cpu:.2f} × ({cpu:.1f} s)"
-        rows.append(f"{rule_words[name]} | {ratios}")
+        rows.append(f"{titles[name]} | {ratios}")
     return rows
 
 
@@ -327,6 +332,31 @@ def calendar(rounds: int) -> list[str]:
     ]
 
 
+def verdicts(rounds: int) -> list[str]:
+    """Compare verdicts by limits that a site has set with those by a check's own limits."""
+    sizes = {"size_bytes": 10**12, "free_bytes": 5 * 10**11, "available_bytes": 5 * 10**11}
+    seen = [
+        Seen(0, Observation(f"/mnt/{number}", sizes | {"mounted": True}), "")
+        for number in range(VERDICTS)
+    ]
+    ways = {"own": {}, "set": {"high_percent": 91, "critical_percent": 99}}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _round in range(2 * rounds):
+        for name, limits in ways.items():
+            gc.collect()
+            before = time.process_time()
+            due, requests = [Due("disk_space", 0, limits)], [Request("file_systems", {})]
+            judge("host", due, requests, seen, {}, load(), datetime.now(UTC))
+            times[name].append(time.process_time() - before)
+    own, given = (statistics.median(times[name]) for name in ways)
+    return [
+        f"{VERDICTS} verdicts | CPU",
+        "---|---",
+        f"by the check's own limits | 1 × ({own:.2f} s)",
+        f"by limits that the site has set | {given / own:.2f} × ({given:.2f} s)",
+    ]
+
+
 def _thousand_rules() -> Iterator[str]:
     """Yield rules such as sites have: mostly of days and weeks, each with its own time of day."""
     days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -357,7 +387,8 @@ def main() -> None:
     parser.add_argument("--dead", type=int, default=3000)
     parser.add_argument("--many", type=int, default=1000)
     parser.add_argument(
-        "--only", choices=["fan-out", "start", "window", "memory", "calendar", "pages", "dead"]
+        "--only",
+        choices=["fan-out", "start", "window", "memory", "calendar", "verdicts", "pages", "dead"],
     )
     asked = parser.parse_args()
     version = platform.python_version()
@@ -371,6 +402,7 @@ def main() -> None:
             "window": lambda: window(folder, 20, asked.log_mib),
             "memory": lambda: memory(folder, asked.many),
             "calendar": lambda: calendar(asked.rounds),
+            "verdicts": lambda: verdicts(asked.rounds),
             "pages": lambda: pages(folder),
             "dead": lambda: dead_hosts(folder, asked.dead),
         }

@@ -367,10 +367,10 @@ def test_with_a_site_only_its_own_is_listed(asked: Asked, url: str) -> None:
         found: list[dict[str, Any]] = json.loads(done.stdout)[what]
         return found
 
-    own_troubles = ("-i", str(asked.folder))
-    assert {one["host"] for one in listed("findings", *own_troubles)} == {"web1"}
+    own = ("-i", str(asked.folder))
+    assert {one["host"] for one in listed("findings", *own)} == {"web1"}
     assert {one["host"] for one in listed("findings")} == {"web1", "elsewhere"}
-    assert (len(listed("runs", *own_troubles)), len(listed("runs"))) == (2, 3)
+    assert (len(listed("runs", *own)), len(listed("runs"))) == (2, 3)
 
 
 # --- kept ------------------------------------------------------------------------------------------------------------

@@ -368,14 +368,14 @@ def test_another_site_of_the_same_store_is_not_seen(one_store: Store) -> None:
     with served(Setting(one_store, SITE, lambda: SCHEDULE, Coming(lambda: SCHEDULE, None))) as url:
         one = Visitor(url)
         one.sign_in("viewer")
-        for path, own_troubles, other in (
+        for path, own, other in (
             ("/", "trouble 0", ("trouble 1", "Running 1", "host1")),
             ("/runs", "Procedure 0", ("Procedure 1", "Running 1")),
             ("/findings", "trouble 0", ("trouble 1",)),
             ("/api/findings", "trouble 0", ("trouble 1",)),
         ):
             text = one.get(path).text
-            assert own_troubles in text, path
+            assert own in text, path
             assert [word for word in other if word in text] == [], path
         one.close()
 

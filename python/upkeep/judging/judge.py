@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -142,8 +142,9 @@ def judge(
             verdict = unknown(errors[item.request])
             _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
         own: dict[str, Result] = {}
+        say = _judge_of(checks.get(item.check), item, now)
         for index, one in of_request.get(item.request, ()):
-            for result in _judged(host, item, checks, one, now):
+            for result in _judged(host, item, checks, one, say, now):
                 result = replace(result, evidence_sha256=one.sha256, observation=index)
                 known = own.setdefault(result.subject, result)
                 if _badness(result) > _badness(known):
@@ -191,7 +192,9 @@ def unseen(
     way = Seen(0, Observation(CONNECTION, {"problem": message}), "")
     for check in checks.values():
         item = Due(check.id, 0, {})
-        found = _verdict(check, item, way, now) if check.gather == CONNECTION else None
+        if check.gather != CONNECTION:
+            continue
+        found = _judge_of(check, item, now)(way.observation)
         if found is not None:
             _add(results, _result(host, item, checks, CONNECTION, found, now))
     return Observed(
@@ -219,12 +222,16 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
 
 
 def _judged(
-    host: str, item: Due, checks: Mapping[str, Check], seen: Seen, now: datetime
+    host: str,
+    item: Due,
+    checks: Mapping[str, Check],
+    seen: Seen,
+    say: Callable[[Observation], Verdict | None],
+    now: datetime,
 ) -> Iterator[Result]:
     """Yield a result for each subject that the check finds in the observation."""
-    check = checks.get(item.check)
-    for part in _parts(check, seen):
-        found = _verdict(check, item, part, now)
+    for part in _parts(checks.get(item.check), seen):
+        found = say(part.observation)
         if found is not None:
             yield _result(host, item, checks, part.observation.subject, found, now)
 
@@ -241,19 +248,40 @@ def _parts(check: Check | None, seen: Seen) -> list[Seen]:
         return [seen]
 
 
-def _verdict(check: Check | None, item: Due, seen: Seen, now: datetime) -> Verdict | None:
-    """Return what the check says; nothing that it does, and nothing that a host says, stops the others."""
+def _judge_of(
+    check: Check | None, item: Due, now: datetime
+) -> Callable[[Observation], Verdict | None]:
+    """Return what says what the check says of an observation. Its limits are read once, however many there are.
+
+    Nothing that a check does, and nothing that a host says, stops the others.
+    """
     if check is None:
-        return unknown(f"there is no check {item.check!r} in this program")
-    if seen.observation.error:
-        return unknown(seen.observation.error, remedy=step(seen.observation.data.get("cannot")))
+        return lambda _seen: unknown(f"there is no check {item.check!r} in this program")
     try:
-        verdict: Verdict | None = check.judge(
-            seen.observation, make_limits(check, item.limits), now
-        )
-        return None if verdict is None else _bounded(verdict)
+        limits = make_limits(check, item.limits)
     except Exception as exc:
-        return unknown(f"could not be judged: {type(exc).__name__}: {str(exc)[:200]}")
+        verdict = _not_judged(exc)
+        return lambda seen: _not_seen(seen) or verdict
+
+    def say(seen: Observation) -> Verdict | None:
+        if seen.error:
+            return _not_seen(seen)
+        try:
+            verdict: Verdict | None = check.judge(seen, limits, now)
+            return None if verdict is None else _bounded(verdict)
+        except Exception as exc:
+            return _not_judged(exc)
+
+    return say
+
+
+def _not_seen(seen: Observation) -> Verdict | None:
+    """Return the unknown of what the gather could not see; None if it has seen it."""
+    return unknown(seen.error, remedy=step(seen.data.get("cannot"))) if seen.error else None
+
+
+def _not_judged(exc: Exception) -> Verdict:
+    return unknown(f"could not be judged: {type(exc).__name__}: {str(exc)[:200]}")
 
 
 def _bounded(verdict: Verdict) -> Verdict:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.judging import judge as judging
 from upkeep.judging.check import CONNECTION, Check, load
 from upkeep.judging.judge import (
     RESULTS_LIMIT_BYTES,
@@ -770,3 +771,37 @@ def test_no_check_says_of_the_unseen_what_would_fix_a_failure(name: str) -> None
     for one in (given, broken):
         seen = judge_answer("web1", due, request, one, {check.id: check}, NOW, 0.5)
         assert [each.remedy for each in seen.results if each.is_blind] == [""]
+
+
+def test_limits_are_read_once_however_many_observations_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+    own = judging.make_limits
+
+    def counted(check: Check, limits: dict[str, Any]) -> Any:
+        read.append(limits)
+        return own(check, limits)
+
+    monkeypatch.setattr(judging, "make_limits", counted)
+    seen = [Seen(0, Observation(str(number), {"number": number}), "") for number in range(50)]
+
+    results = judging.judge(
+        "web1", [Due("number", 0, {"most": 20})], REQUESTS, seen, {}, CHECKS, NOW
+    )
+
+    assert read == [{"most": 20}]
+    assert sum(one.status is Status.FAIL for one in results) == 29
+
+
+@pytest.mark.parametrize("limits", [{"most": "many"}, {"least": 1}])
+def test_limits_that_are_none_make_every_subject_unknown(limits: dict[str, Any]) -> None:
+    seen = [Seen(0, Observation(subject, {"number": 1}), "") for subject in ("a", "b")]
+
+    results = judging.judge("web1", [Due("number", 0, limits)], REQUESTS, seen, {}, CHECKS, NOW)
+
+    assert [(one.subject, one.status) for one in results] == [
+        ("a", Status.UNKNOWN),
+        ("b", Status.UNKNOWN),
+    ]
+    assert all(one.message.startswith("could not be judged: ParameterError:") for one in results)

@@ -35,16 +35,16 @@ class Validity:
     ends: datetime
 
 
-def load(_der: Any) -> x509.Certificate:
+def load(der: Any) -> x509.Certificate:
     """Return the certificate in a base64 text of DER; raise CertificateError."""
-    if not isinstance(_der, str):
+    if not isinstance(der, str):
         raise CertificateError("no certificate was told")
     try:
         with (
             warnings.catch_warnings()
         ):  # of what RFC 5280 forbids and others accept: it is judged, not printed
             warnings.simplefilter("ignore")
-            return x509.load_der_x509_certificate(b64decode(_der, validate=True))
+            return x509.load_der_x509_certificate(b64decode(der, validate=True))
     except (
         ValueError,
         TypeError,
