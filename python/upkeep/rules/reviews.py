@@ -1,4 +1,4 @@
-"""What people sign: when it opens, until when it is due, who may sign, how it stands. Pure; reviewing.py does it.
+"""What people sign: when it opens, when it is due, who may sign, how it stands. Pure; services/reviews.py does it.
 
 A review opens when the run that collects its evidence has ended, or had its time: then it names the gap. It is done
 when all who must have signed it have. A signature is never changed: a correction is a new one that names the old.

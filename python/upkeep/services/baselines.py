@@ -1,6 +1,6 @@
 """Baselines as they are accepted: by a person who has just shown who they are, as a signed record.
 
-What is decided is in baselines.py; what is kept, in store/baselines.py.
+What is decided is in rules/baselines.py; what is kept, in store/baselines.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reviews as they happen: opened after their run, told of when they are late, signed, handed over.
 
-What is decided is in reviews.py; what is kept, in store/reviews.py.
+What is decided is in rules/reviews.py; what is kept, in store/reviews.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Silences and acknowledgements as they happen, from the command line and from the page alike.
 
-What is decided is in silences.py; what is kept, in store/silences.py and store/alerts.py.
+What is decided is in rules/silences.py; what is kept, in store/silences.py and store/alerts.py.
 """
 
 from __future__ import annotations

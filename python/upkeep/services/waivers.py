@@ -1,6 +1,6 @@
 """Waivers as they happen: asked for, approved by somebody else, revoked; what they cover moves with them.
 
-What is decided is in waivers.py; what is kept, in store/waivers.py.
+What is decided is in rules/waivers.py; what is kept, in store/waivers.py.
 """
 
 from __future__ import annotations
