@@ -619,7 +619,7 @@ def user_person(
     person: Annotated[str, typer.Argument(help="Id of a person in schedule.yml.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Return which person of the schedule a user is; two users of one person are one."""
+    """Say which person of the schedule a user is; two users of one person are one."""
     from upkeep.cli import users
 
     users.set_person(inventory, name, person)
@@ -978,7 +978,7 @@ def completion(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
 ) -> None:
-    """Return how much of what was due in a month was done in its time: per procedure and team."""
+    """Say how much of what was due in a month was done in its time: per procedure and team."""
     from upkeep.cli.completion import show_completion
 
     show_completion(inventory, month, as_json=as_json, as_csv=as_csv)
@@ -1091,7 +1091,7 @@ def baseline_propose(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """Return what the last 28 days propose, and from what; exit status 1 if nothing."""
+    """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
     from upkeep.cli.baselines import propose
 
     names = (check, host, subject, measure)
