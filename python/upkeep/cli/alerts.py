@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -268,3 +272,168 @@ def _say(text: str) -> None:
     screen = _err()
     screen.line(screen.text(text))
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+alerts_group = typer.Typer(
+    help="What people are told of; lists the open alerts.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(alerts_group, name="alerts")
+silence_group = typer.Typer(
+    help="Keep findings quiet for a time; a silence always ends.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(silence_group, name="silence")
+oncall_group = typer.Typer(
+    help="Who is called; lists each team's.", invoke_without_command=True, rich_markup_mode=None
+)
+cli.add_typer(oncall_group, name="oncall")
+
+
+@alerts_group.callback()
+@does(Action.LOOK)
+def alerts_command(
+    context: typer.Context,
+    inventory: SiteOption = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Closed ones too, newest first.")
+    ] = False,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """List the open alerts, worst first; exit status 2 if one is of severity 1 or 2, 1 if of 3 or 4."""
+    if context.invoked_subcommand:
+        return
+
+    raise typer.Exit(list_alerts(inventory, count, everything=everything, as_json=as_json))
+
+
+AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")]
+
+
+@alerts_group.command("show")
+@does(Action.LOOK)
+def alerts_show_command(
+    alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False
+) -> None:
+    """Show an alert: its findings, what happened to it, who was told over which channel."""
+    show_alert(inventory, alert, as_json=as_json)
+
+
+@alerts_group.command("test")
+@does(Action.TEST_CHANNEL)
+def alerts_test_command(
+    channel: Annotated[str, typer.Argument(help="Id of a channel of the schedule.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Send a message over a channel now, and say what became of it."""
+    test_channel(inventory, channel)
+
+
+@cli.command("ack")
+@does(Action.ACKNOWLEDGE)
+def ack_command(
+    alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
+    inventory: SiteOption = "",
+    note: Annotated[str, typer.Option("--note", help="What others should know.")] = "",
+    lasts: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="TIME", help="Then it lapses; as the schedule says, if not given."
+        ),
+    ] = "",
+) -> None:
+    """Say that you have an alert: nobody is told again, unless it gets worse or you do not come back to it."""
+    acknowledge(inventory, alert, note, lasts)
+
+
+@silence_group.command("add")
+@does(Action.SILENCE)
+def silence_add_command(
+    check: Annotated[str, typer.Argument(help="A check's id, or a pattern such as 'log_*'.")],
+    host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
+    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    inventory: SiteOption = "",
+    lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="Such as '2 h'.")] = "",
+    ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
+    severity: Annotated[
+        int, typer.Option("--severity", min=1, max=4, help="The worst that it keeps quiet.")
+    ] = 2,
+) -> None:
+    """Keep findings quiet; when it ends, what still fails is told once.
+
+    It ends within 7 days, unless the site allows more. What detects intruders takes its exact name and host. A silence
+    of more than a fifth of what is watched waits until somebody else approves it.
+    """
+    add_silence(inventory, check, host, lasts, ends, reason, severity)
+
+
+@silence_group.command("list")
+@does(Action.LOOK)
+def silence_list_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List what is quiet, until when and why."""
+    list_silences(inventory, as_json=as_json)
+
+
+@silence_group.command("approve")
+@does(Action.APPROVE_SILENCE)
+def silence_approve_command(
+    number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Say yes to a silence of much that somebody else has made."""
+    approve_silence(inventory, number)
+
+
+@silence_group.command("end")
+@does(Action.END_SILENCE)
+def silence_end_command(
+    number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End a silence before its time."""
+    end_silence(inventory, number)
+
+
+@oncall_group.callback()
+@does(Action.LOOK)
+def oncall_command(
+    context: typer.Context,
+    inventory: SiteOption = "",
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Now, if not given.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List who is called for each team, then who is next."""
+    if context.invoked_subcommand:
+        return
+
+    list_on_call(inventory, at, as_json=as_json)
+
+
+@oncall_group.command("set")
+@does(Action.OVERRIDE_ROTA)
+def oncall_set_command(
+    team: Annotated[str, typer.Argument(help="Id of a team.")],
+    person: Annotated[str, typer.Argument(help="Id of who takes its calls.")],
+    ends: Annotated[str, typer.Option("--to", metavar="TIME", help="The team's local time.")],
+    inventory: SiteOption = "",
+    begins: Annotated[str, typer.Option("--from", metavar="TIME", help="Now, if not given.")] = "",
+) -> None:
+    """Let somebody take a team's calls for a time, instead of who the rota says."""
+    set_on_call(inventory, team, person, begins, ends)
+
+
+@oncall_group.command("end")
+@does(Action.END_OVERRIDE)
+def oncall_end_command(
+    number: Annotated[int, typer.Argument(metavar="OVERRIDE", help="Its number.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End such an override before its time."""
+    end_on_call(inventory, number)

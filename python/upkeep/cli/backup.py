@@ -6,11 +6,17 @@ import contextlib
 import re
 import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.options import SiteOption
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.remedies import command
 from upkeep.model.text import size
+from upkeep.rules.actions import Action
 from upkeep.services import actors, chain_end
 from upkeep.services.signing_key import SIGNING, load_installation, trusted_keys
 from upkeep.site.site import settings_of
@@ -71,3 +77,38 @@ def _say(verb: str, file: Path, made: backup.Backup) -> None:
     what = f"{rows} rows of {len(made.tables)} tables, {size(made.bytes)}, as of {made.made_at}"
     screen.line(verb, " ", screen.text(str(file)), f": {what}, signed by {made.fingerprint}")
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("backup")
+@does(Action.MAINTAIN)
+def backup_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Write a signed copy of the database of runs and results, while others go on writing to it."""
+    back_up(file, inventory)
+
+
+@cli.command("restore")
+@does(Action.MAINTAIN)
+def restore_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
+    inventory: SiteOption = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Lose what is in the database now.")
+    ] = False,
+    trust_key: Annotated[
+        str,
+        typer.Option(
+            "--trust-key",
+            metavar="FINGERPRINT",
+            help="Take a backup that another installation's key has signed; `upkeep backup` says which.",
+        ),
+    ] = "",
+) -> None:
+    """Put a backup's content into the database; stop `upkeep serve` first."""
+    restore(file, inventory, trust_key=trust_key, replace=replace)

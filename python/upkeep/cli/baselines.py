@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.reviews import by_password
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
@@ -123,3 +127,59 @@ def _say(text: str) -> None:
     screen = Screen(sys.stderr)
     screen.line(screen.text(text, 500))
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+baseline_group = typer.Typer(
+    help="What is normal for a measure: proposed from its values, accepted by a person.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(baseline_group, name="baseline")
+MeasuredCheck = Annotated[str, typer.Argument(metavar="CHECK", help="Id of the check.")]
+MeasuredHost = Annotated[str, typer.Argument(metavar="HOST", help="A host.")]
+MeasuredSubject = Annotated[str, typer.Argument(metavar="SUBJECT", help="As results name it.")]
+MeasureName = Annotated[str, typer.Argument(metavar="MEASURE", help="As the check calls it.")]
+BetterWay = Annotated[
+    str,
+    typer.Option("--better", help="lower or higher; as accepted before, else lower."),
+]
+
+
+@cli.command("baselines")
+@does(Action.LOOK)
+def baselines_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the accepted baselines, each with its newest value and whether a better one is proposed."""
+    list_baselines(inventory, as_json=as_json)
+
+
+@baseline_group.command("propose")
+@does(Action.LOOK)
+def baseline_propose_command(
+    check: MeasuredCheck,
+    host: MeasuredHost,
+    subject: MeasuredSubject,
+    measure: MeasureName,
+    better: BetterWay = "",
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
+    names = (check, host, subject, measure)
+    raise typer.Exit(propose(inventory, names, better, as_json=as_json))
+
+
+@baseline_group.command("accept")
+@does(Action.ACCEPT_BASELINE)
+def baseline_accept_command(
+    check: MeasuredCheck,
+    host: MeasuredHost,
+    subject: MeasuredSubject,
+    measure: MeasureName,
+    reason: Annotated[str, typer.Option("--reason", help="Why this is normal from now on.")],
+    better: BetterWay = "",
+    inventory: SiteOption = "",
+) -> None:
+    """Accept what is proposed. Asks for your password on the terminal, and is signed."""
+    accept(inventory, (check, host, subject, measure), better, reason)

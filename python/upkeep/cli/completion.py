@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
+from upkeep.rules.actions import Action
 from upkeep.rules.completion import month_before
 from upkeep.store.completion import completion
 from upkeep.view.completion import print_completion, write_csv
@@ -32,3 +38,24 @@ def show_completion(inventory: str, month: str, *, as_json: bool, as_csv: bool) 
         titles = {name: team.title for name, team in site.schedule.teams.items()}
         zone = ZoneInfo(site.schedule.time_zone)
         print_completion(Screen(sys.stdout), found, titles, zone, inventory)
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("completion")
+@does(Action.LOOK)
+def completion_command(
+    inventory: SiteOption = "",
+    month: Annotated[
+        str,
+        typer.Option(
+            "--month", metavar="MONTH", help="Such as 2027-01; the last one, if not given."
+        ),
+    ] = "",
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
+) -> None:
+    """Say how much of what was due in a month was done in its time: per procedure and team."""
+    show_completion(inventory, month, as_json=as_json, as_csv=as_csv)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -55,3 +60,38 @@ def accept(inventory: str, hosts: Sequence[str]) -> None:
         )
     )
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+hosts_group = typer.Typer(
+    help="Hosts that have left the inventory; lists them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(hosts_group, name="hosts")
+
+
+@hosts_group.callback()
+@does(Action.LOOK)
+def hosts_command(
+    context: typer.Context, inventory: SiteOption = "", as_json: Json = False
+) -> None:
+    """List hosts that have left the inventory, too many at once for what was found on them to end."""
+    if context.invoked_subcommand:
+        return
+
+    list_absent(inventory, as_json=as_json)
+
+
+@hosts_group.command("accept")
+@does(Action.ACCEPT_HOSTS)
+def hosts_accept_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[HOST]…", help="All that are absent, if not given."),
+    ] = None,
+    inventory: SiteOption = "",
+) -> None:
+    """Say that absent hosts have left for good: what was found on them is retired."""
+    accept(inventory, names or [])

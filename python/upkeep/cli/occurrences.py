@@ -6,12 +6,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.model import clock
 from upkeep.model.text import ago, exact
+from upkeep.rules.actions import Action
 from upkeep.store import occurrences
 from upkeep.view.json import dumps
 from upkeep.view.left_out import say_older
@@ -88,3 +93,19 @@ def _document(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if name not in ("site", "driver_id", "claimed_at", "tried_at")
     }
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("occurrences")
+@does(Action.LOOK)
+def occurrences_command(
+    inventory: SiteOption = "",
+    days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List what was due, what became of it and why, and what hosts still owe."""
+    list_occurrences(inventory, days, count, as_json=as_json)

@@ -8,10 +8,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -328,3 +332,131 @@ def _say(text: str) -> None:
     screen = Screen(sys.stderr)
     screen.line(screen.text(text, 500))
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+review_group = typer.Typer(help="One review.", no_args_is_help=True, rich_markup_mode=None)
+cli.add_typer(review_group, name="review")
+ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its number.")]
+
+
+@cli.command("reviews")
+@does(Action.LOOK)
+def reviews_command(
+    inventory: SiteOption = "",
+    team: Annotated[
+        str, typer.Option("--team", metavar="TEAM", help="Only what this team signs.")
+    ] = "",
+    due: Annotated[bool, typer.Option("--due", help="Only what is due within a week.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The newest, signed or not.")] = False,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """List what people must sign, the soonest due first; exit status 1 if anything is overdue."""
+    raise typer.Exit(
+        list_reviews(inventory, team, count, due=due, everything=everything, as_json=as_json)
+    )
+
+
+@review_group.command("show")
+@does(Action.LOOK)
+def review_show_command(
+    number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False
+) -> None:
+    """Show a review: what it asks, what was collected for it, how it stands, who has signed."""
+    show_review(inventory, number, as_json=as_json)
+
+
+@review_group.command("renew")
+@does(Action.RENEW_REVIEW)
+def review_renew_command(number: ReviewNumber, inventory: SiteOption = "") -> None:
+    """Collect what there is now for a review that is not signed."""
+    renew(inventory, number)
+
+
+@review_group.command("hand-over")
+@does(Action.HAND_OVER)
+def review_hand_over_command(
+    number: ReviewNumber,
+    owner: Annotated[str, typer.Argument(help="Id of a team or a person.")],
+    reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Give a review to another team or person; until when it is due stays. Asks for your password."""
+    hand_over(inventory, number, owner, reason)
+
+
+@review_group.command("attachment")
+@does(Action.LOOK)
+def review_attachment_command(
+    number: ReviewNumber,
+    sha256: Annotated[str, typer.Argument(help="Its hash, or how that begins.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Write a file that was attached to a signature to a new file."""
+    save_attachment(inventory, number, sha256, out)
+
+
+@review_group.command("verify")
+@does(Action.LOOK)
+def review_verify_command(
+    inventory: SiteOption = "",
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            metavar="DIR",
+            help="Write the records, and what they name, to a new folder.",
+        ),
+    ] = None,
+) -> None:
+    """Verify all signatures and their chain; exit status 2, and the records, if any does not hold."""
+    raise typer.Exit(verify(inventory, export))
+
+
+@cli.command("sign")
+@does(Action.SIGN_REVIEW)
+def sign_command(
+    number: ReviewNumber,
+    verdict: Annotated[str, typer.Option("--verdict", help="pass, fail or not-applicable.")],
+    inventory: SiteOption = "",
+    note: Annotated[str, typer.Option("--note", help="What you have found.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why it is not applicable.")] = "",
+    attach: Annotated[
+        list[Path] | None, typer.Option("--attach", metavar="FILE", help="At most 20 MB each.")
+    ] = None,
+    follow_up: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--follow-up", metavar="'OWNER DATE TEXT'", help="What follows; a review of its own."
+        ),
+    ] = None,
+    on_behalf_of: Annotated[
+        str,
+        typer.Option(
+            "--on-behalf-of", metavar="FIRM", help="Whose findings these are; with its report."
+        ),
+    ] = "",
+    alone: Annotated[
+        str, typer.Option("--alone", metavar="WHY", help="Why nobody else signs it.")
+    ] = "",
+    corrects: Annotated[
+        int | None,
+        typer.Option("--corrects", metavar="SIGNATURE", help="The signature that was wrong."),
+    ] = None,
+    evidence: Annotated[
+        str, typer.Option("--evidence", metavar="HASH", help="What you were shown.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--user", metavar="NAME", help="The same as --as.", hidden=True)
+    ] = "",
+) -> None:
+    """Say with your name what a review has found. Asks for your password."""
+    words = Words(
+        verdict, note, reason, alone, on_behalf_of, attach or [], follow_up or [], corrects, evidence, name
+    )  # fmt: skip
+    sign(inventory, number, words)

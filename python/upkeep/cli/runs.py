@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 from zoneinfo import ZoneInfo
 
+import typer
 import yaml
 
+from upkeep.cli.actions import does
+from upkeep.cli.options import Json, Limit, SiteOption
 from upkeep.judging import entries
 from upkeep.judging.check import Check, Told, every, load
 from upkeep.judging.documentation import options_of
@@ -548,3 +551,163 @@ def _note(text: str) -> None:
 
 def _out() -> Screen:
     return Screen(sys.stdout)
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("run")
+@does(Action.OBSERVE, Action.CHANGE_HOSTS)
+def run_command(
+    procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; show what would be.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what changes, or would.")] = False,
+    fulfils: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="DUE",
+            help="The due time of the occurrence that this run stands for; a run by hand stands for none otherwise.",
+        ),
+    ] = "",
+    occurrence: Annotated[str, typer.Option(hidden=True)] = "",
+    request: Annotated[int | None, typer.Option(hidden=True)] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a procedure on its hosts now."""
+    stands_for = StandsFor(occurrence, fulfils, request)
+    raise typer.Exit(
+        run_procedure(
+            procedure,
+            inventory,
+            limit,
+            check=check,
+            diff=diff,
+            as_json=as_json,
+            stands_for=stands_for,
+        )
+    )
+
+
+@cli.command("check")
+@does(Action.OBSERVE)
+def check_now_command(
+    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--parameter", metavar="NAME=VALUE", help="A parameter, as in the site."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
+    raise typer.Exit(run_check(check, inventory, limit, parameter or [], as_json=as_json))
+
+
+@cli.command("checks")
+@does(Action.LOOK)
+def checks_command(
+    check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the checks there are, or one with its parameters, limits and source."""
+    list_checks(check, as_json=as_json)
+
+
+@cli.command("procedures")
+@does(Action.LOOK)
+def procedures_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the procedures of the site's schedule."""
+    list_procedures(inventory, as_json=as_json)
+
+
+@cli.command("runs")
+@does(Action.LOOK)
+def runs_command(
+    inventory: SiteOption = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the newest runs."""
+    list_runs(inventory, count, as_json=as_json)
+
+
+@cli.command("show")
+@does(Action.LOOK)
+def show_command(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    inventory: SiteOption = "",
+    limit: Annotated[
+        str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="What passed, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a run: what did not pass, worst first."""
+    raise typer.Exit(show_run(run_id, inventory, limit, everything=everything, as_json=as_json))
+
+
+@cli.command("findings")
+@does(Action.LOOK)
+def findings_command(
+    inventory: SiteOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is wrong now, worst first, and since when."""
+    raise typer.Exit(list_findings(inventory, everything=everything, as_json=as_json))
+
+
+@cli.command("judge")
+@does(Action.LOOK)
+def judge_command(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Judge a run's stored observations again, with today's checks and limits."""
+    raise typer.Exit(judge_run(run_id, inventory, as_json=as_json))
+
+
+@cli.command("doctor")
+@does(Action.LOOK, Action.ACCEPT_CLOCK)
+def doctor_command(
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    as_json: Json = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept-clock",
+            help="Only say that this machine's clock is right, after a step that is held; look at timedatectl first.",
+        ),
+    ] = False,
+) -> None:
+    """Find out, for all hosts side by side, what stands in the way; say what to do.
+
+    With --accept-clock nothing is examined: the time of day of this machine is believed from now on, also by the
+    driver that runs here, and things become due, are missed and removed by it again.
+    """
+    from upkeep.cli.clock import accept_clock
+
+    if accept:
+        accept_clock(inventory)
+        return
+    raise typer.Exit(run_doctor(inventory, limit, as_json=as_json))
+
+
+@cli.command("init")
+@does(Action.MAINTAIN)
+def init_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
+) -> None:
+    """Write a small, commented site to start from."""
+    init_site(folder)

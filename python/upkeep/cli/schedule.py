@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.options import Json, SiteOption
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
+from upkeep.rules.actions import Action
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.simulate import simulate
 from upkeep.services import inventory_lint
@@ -176,3 +181,67 @@ def _print_json(document: Mapping[str, Any]) -> None:
 
 def _out() -> Screen:
     return Screen(sys.stdout)
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+schedule_group = typer.Typer(
+    help="What is due when, and what a year of it brings.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(schedule_group, name="schedule")
+
+
+@schedule_group.command("list")
+@does(Action.LOOK)
+def schedule_list_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the procedures: when each is due, in plain words, and when next."""
+    list_schedule(inventory, as_json=as_json)
+
+
+@schedule_group.command("next")
+@does(Action.LOOK)
+def schedule_next_command(
+    inventory: SiteOption = "",
+    begins: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="From then on; now, if not given.")
+    ] = "",
+    ends: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="All that is due until then.")
+    ] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List when each procedure is due next or, with --to, all that is due between two times."""
+    list_next(inventory, begins, ends, count, as_json=as_json)
+
+
+@schedule_group.command("simulate")
+@does(Action.LOOK)
+def schedule_simulate_command(
+    year: Annotated[int, typer.Argument(min=1970, max=9000, help="A year, such as 2027.")],
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Go through a year: what overlaps, what a blackout stops, when nobody is on call, the load of its weeks."""
+    simulate_year(inventory, year, as_json=as_json)
+
+
+@schedule_group.command("lint")
+@does(Action.LOOK)
+def schedule_lint_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """Find what is valid and cannot be meant; exit status 2 for an error, 1 for anything else."""
+    raise typer.Exit(lint_schedule(inventory, as_json=as_json))
+
+
+@schedule_group.command("ics")
+@does(Action.LOOK)
+def schedule_ics_command(
+    inventory: SiteOption = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Standard output, if not given.")
+    ] = None,
+) -> None:
+    """Write the schedule as an iCalendar feed."""
+    write_feed(inventory, out)

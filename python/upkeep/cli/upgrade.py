@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
+from upkeep.cli.actions import does
+from upkeep.cli.options import SiteOption
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.model import clock
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command
 from upkeep.model.text import counted
+from upkeep.rules.actions import Action
 from upkeep.rules.findings import FindingState
 from upkeep.services.signing_key import load_installation
 from upkeep.site.settings import Settings
@@ -157,3 +163,39 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
         screen.line(f"  and {len(moved) - SHOWN} more")
     if not moved:
         screen.line("  move no finding")
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+database_group = typer.Typer(
+    help="The database of runs and results.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(database_group, name="db")
+
+
+@database_group.command("upgrade")
+@does(Action.MAINTAIN)
+def upgrade_command(
+    inventory: SiteOption = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Try it on a copy, and say what it would change."),
+    ] = False,
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Make no backup of the database first.")
+    ] = False,
+) -> None:
+    """Bring the database to this program's version, after a backup."""
+    if dry_run:
+        try_upgrade(inventory)
+    else:
+        upgrade(inventory, backed_up=not no_backup)
+
+
+@database_group.command("prune")
+@does(Action.MAINTAIN)
+def prune_command(inventory: SiteOption = "") -> None:
+    """Remove what the site's retention no longer asks for."""
+    from upkeep.cli.runs import prune_database
+
+    prune_database(inventory)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.options import Json, SiteOption
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
@@ -208,3 +213,83 @@ def _say(text: str) -> None:
     screen = Screen(sys.stderr)
     screen.line(screen.text(text))
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+user_group = typer.Typer(
+    help="Who may sign in to the page.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(user_group, name="user")
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
+@user_group.command("add")
+@does(Action.ADD_USER)
+def user_add_command(
+    name: UserName,
+    role: Annotated[
+        str, typer.Option("--role", help="viewer, operator, approver, admin or auditor.")
+    ] = "viewer",
+    person: Annotated[str, typer.Option("--person", help="Their id in schedule.yml.")] = "",
+    shared: Annotated[bool, typer.Option("--shared", help="Several people use it.")] = False,
+    inventory: SiteOption = "",
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Add a user; the password is asked for."""
+    add(inventory, name, role, person, shared=shared, password_stdin=password_stdin)
+
+
+@user_group.command("list")
+@does(Action.LOOK)
+def user_list_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the users."""
+    show(inventory, as_json=as_json)
+
+
+@user_group.command("off")
+@does(Action.TURN_USER_OFF)
+def user_off_command(name: UserName, inventory: SiteOption = "") -> None:
+    """Let a user sign in no more; their sessions end at once."""
+    turn(inventory, name, on=False)
+
+
+@user_group.command("on")
+@does(Action.TURN_USER_ON)
+def user_on_command(name: UserName, inventory: SiteOption = "") -> None:
+    """Let a user sign in again."""
+    turn(inventory, name, on=True)
+
+
+@user_group.command("role")
+@does(Action.SET_ROLE)
+def user_role_command(
+    name: UserName,
+    role: Annotated[str, typer.Argument(help="viewer, operator, approver, admin or auditor.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Give a user another role."""
+    set_role(inventory, name, role)
+
+
+@user_group.command("person")
+@does(Action.SET_PERSON)
+def user_person_command(
+    name: UserName,
+    person: Annotated[str, typer.Argument(help="Id of a person in schedule.yml.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Say which person of the schedule a user is; two users of one person are one."""
+    set_person(inventory, name, person)
+
+
+@user_group.command("password")
+@does(Action.SET_PASSWORD)
+def user_password_command(
+    name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
+) -> None:
+    """Give a user another password; their sessions end at once."""
+    set_password(inventory, name, password_stdin=password_stdin)

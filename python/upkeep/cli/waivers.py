@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import typer
+
+from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
 from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -118,3 +122,66 @@ def _say(text: str) -> None:
     screen = Screen(sys.stderr)
     screen.line(screen.text(text, 500))
     screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+waive_group = typer.Typer(
+    help="Accept a failure for a time: one asks for it, another says yes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(waive_group, name="waive")
+WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its number.")]
+
+
+@cli.command("waivers")
+@does(Action.LOOK)
+def waivers_command(
+    inventory: SiteOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Only those that have covered nothing for 30 days.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the waivers that hold or wait for approval, and how many findings each covers."""
+    list_waivers(inventory, everything=everything, unused=unused, as_json=as_json)
+
+
+@waive_group.command("request")
+@does(Action.REQUEST_WAIVER)
+def waive_request_command(
+    check: Annotated[str, typer.Argument(help="Id of the check that fails.")],
+    host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
+    subject: Annotated[str, typer.Argument(help="A subject, or a glob such as '/var/log/*'.")],
+    severity: Annotated[
+        str, typer.Option("--severity", help="The worst that is accepted: critical to info.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is acceptable.")],
+    inventory: SiteOption = "",
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Such as '30 d'; at most 90 days.")
+    ] = "",
+    ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
+) -> None:
+    """Ask for a waiver; it holds when somebody else approves it."""
+    request(inventory, (check, host, subject, severity), reason, lasts, ends)
+
+
+@waive_group.command("approve")
+@does(Action.APPROVE_WAIVER)
+def waive_approve_command(number: WaiverNumber, inventory: SiteOption = "") -> None:
+    """Approve a waiver that somebody else has asked for."""
+    approve(inventory, number)
+
+
+@waive_group.command("revoke")
+@does(Action.REVOKE_WAIVER)
+def waive_revoke_command(
+    number: WaiverNumber,
+    reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
+    inventory: SiteOption = "",
+) -> None:
+    """End a waiver before its time, or withdraw its request; what it covered alerts as new."""
+    revoke(inventory, number, reason)
