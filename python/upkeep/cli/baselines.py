@@ -14,9 +14,9 @@ from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.reviews import by_password
-from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
+from upkeep.model.nearest import nearest
 from upkeep.rules.actions import Action
 from upkeep.rules.baselines import Better, Proposal, Series, compared
 from upkeep.services import baselines as baselining

@@ -20,12 +20,13 @@ from upkeep.cli.options import Json, Limit, SiteOption
 from upkeep.judging import entries
 from upkeep.judging.check import Check, Told, every, load
 from upkeep.judging.documentation import options_of
-from upkeep.judging.entries import ParameterError, nearest
+from upkeep.judging.entries import ParameterError
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
 from upkeep.model import clock
 from upkeep.model.answer import Observed
 from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.nearest import nearest
 from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status

@@ -11,9 +11,9 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
-from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
+from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.roles import Role
 from upkeep.model.text import ago

@@ -12,9 +12,9 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption
-from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
+from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.text import counted, exact

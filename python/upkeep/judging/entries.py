@@ -5,12 +5,11 @@ Imported inside Ansible before it forks: nothing heavy in here.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import CONNECTION, Check
+from upkeep.model.nearest import nearest
 
 VARIABLES = "upkeep_checks_"
 
@@ -37,12 +37,6 @@ class ParameterError(ValueError):
         self.key = key
         self.path = path or ((key,) if key else ())
         self.entry = entry
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the word that is most like it, or an empty text."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def find(entry: Any, checks: Mapping[str, Check]) -> Check:

@@ -16,7 +16,8 @@ from typing import Any
 
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load
-from upkeep.judging.entries import ParameterError, has_template, is_template, nearest
+from upkeep.judging.entries import ParameterError, has_template, is_template
+from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.services.schedule_lint import Remark
 from upkeep.site.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched

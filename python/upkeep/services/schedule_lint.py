@@ -14,8 +14,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from upkeep.judging.check import every, load
-from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
+from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import MeasureKind
 from upkeep.rules import reviews

@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from upkeep.judging.entries import nearest
 from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST
 from upkeep.model.errors import UpkeepError
+from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.services import inventory_lint
 from upkeep.services.alerts.deliver import FORBIDDEN

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from upkeep.judging import check
-from upkeep.judging.entries import nearest
 from upkeep.model.errors import UsageError
+from upkeep.model.nearest import nearest
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers

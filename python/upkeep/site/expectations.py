@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from upkeep.judging.entries import nearest
+from upkeep.model.nearest import nearest
 
 KINDS = {
     "string_type": "a text",

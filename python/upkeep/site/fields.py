@@ -19,7 +19,7 @@ from pydantic import (
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import load as load_checks
-from upkeep.judging.entries import nearest
+from upkeep.model.nearest import nearest
 from upkeep.site import rule_words
 
 OWN = "astral.upkeep."

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from dateutil.rrule import rrulestr
 
-from upkeep.judging.entries import nearest
+from upkeep.model.nearest import nearest
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTHS = (

@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
+from upkeep.model.nearest import nearest
 from upkeep.site.expectations import expected
 from upkeep.site.fields import (
     CheckId,

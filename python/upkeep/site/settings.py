@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from upkeep.judging.entries import nearest
 from upkeep.model.errors import ConfigurationError
+from upkeep.model.nearest import nearest
 from upkeep.site.expectations import expected
 from upkeep.site.trust import GROUPS, trusted
 from upkeep.system import account

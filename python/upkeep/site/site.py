@@ -11,9 +11,10 @@ from typing import Any
 
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import load as load_checks
-from upkeep.judging.entries import ParameterError, nearest
+from upkeep.judging.entries import ParameterError
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UsageError
+from upkeep.model.nearest import nearest
 from upkeep.site.fields import ROLES, is_inside
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.site.settings import Settings, load_settings
