@@ -23,7 +23,7 @@ from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
 from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.services.acts import Proved
-from upkeep.services.reviews import Given, Reviews, sign
+from upkeep.services.reviews import Desk, Given, Handed, Reviews, sign
 from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
@@ -153,18 +153,14 @@ class Reviewed:
         form.setdefault(
             "note", "" if verdict is ReviewVerdict.NOT_APPLICABLE else "all of it looked at"
         )
-        return sign(
-            self.store,
-            self.site.key,
-            self.installation,
-            self.calendars,
-            review,
-            Form(verdict, **form),
-            Proved(self.users[user], authenticated="password of a test"),
-            self.now,
-            given=given,
-            evidence_sha256=evidence,
-        )
+        by = Proved(self.users[user], authenticated="password of a test")
+        handed = Handed(Form(verdict, **form), given, evidence)
+        return sign(self.desk, self.calendars, review, handed, by, self.now)
+
+    @property
+    def desk(self) -> Desk:
+        """Where its reviews are signed."""
+        return Desk(self.store, self.site.key, self.installation)
 
     def all(self) -> list[tuple[reviews.KeptReview, ReviewStanding]]:
         """Every review with how it stands now, in the order in which they were due."""

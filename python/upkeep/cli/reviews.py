@@ -156,18 +156,10 @@ def sign(inventory: str, number: int, words: Words) -> None:
         screen.flush()
         what = f"sign review {number}, {found.title}"
         by = by_password(site, store, Action.SIGN_REVIEW, what, user=words.user)
-        made = reviewing.sign(
-            store,
-            site.key,
-            installation,
-            calendars_of(site.schedule, site.folder),
-            number,
-            form,
-            by,
-            clock.now(),
-            given=given,
-            evidence_sha256=found.evidence_sha256,
-        )
+        desk = reviewing.Desk(store, site.key, installation)
+        handed = reviewing.Handed(form, given, found.evidence_sha256)
+        calendars = calendars_of(site.schedule, site.folder)
+        made = reviewing.sign(desk, calendars, number, handed, by, clock.now())
         with store.read() as db:
             follow_ups = stored.follow_ups_of(db, [made.number])
             standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
@@ -184,9 +176,8 @@ def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
     with opened(inventory) as (site, store):
         by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
-        reviewing.hand_over(
-            store, site.key, installation, site.schedule, number, to, by, clock.now()
-        )
+        desk = reviewing.Desk(store, site.key, installation)
+        reviewing.hand_over(desk, site.schedule, number, to, by, clock.now())
     _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
 

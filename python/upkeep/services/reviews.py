@@ -177,9 +177,9 @@ def open_due(
             found = stored.occurrences_after(db, site.key, name, min(after.values()))
         for review in procedure.reviews:
             later = [one for one in found if one.due_at > after[review.id]]
-            for one, gap in _due_ones(later, site.settings.run_timeout_seconds, now):
+            for due in _due_ones(later, site.settings.run_timeout_seconds, now):
                 place = (site.key, name)
-                new = _new(store, calendars, place, procedure, review, one, gap, now)
+                new = _new(store, calendars, place, procedure, review, due, now)
                 made.append(_open(store, installation, site.schedule, new, now))
     return [number for number in made if number is not None]
 
@@ -209,12 +209,11 @@ def _new(
     place: tuple[str, str],
     procedure: Procedure,
     review: Review,
-    one: Occurrence,
-    gap: str,
+    due: tuple[Occurrence, str],
     now: datetime,
 ) -> NewReview:
-    """Return a review that shall be opened, as far as it has no evidence yet."""
-    site, name = place
+    """Return a review that shall be opened, as far as it has no evidence yet. due: as _due_ones gives it."""
+    (site, name), (one, gap) = place, due
     owner = review.owner or procedure.owner
     hours = calendars.hours(review.parties[0] if review.parties else owner)
     terms = reviews.terms(review, procedure, hours, one.due_at, now)
@@ -310,34 +309,45 @@ class Given:
     content: bytes
 
 
+@dataclass(frozen=True)
+class Handed:
+    """What somebody hands in to sign a review: the form, and files.
+
+    evidence_sha256: of what they were shown; empty for what the review shows now.
+    """
+
+    form: Form
+    given: Sequence[Given] = ()
+    evidence_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a site's reviews are signed. site: its key."""
+
+    store: Store
+    site: str
+    installation: Installation
+
+
 def sign(
-    store: Store,
-    site: str,
-    installation: Installation,
-    calendars: Calendars,
-    review_id: int,
-    form: Form,
-    by: Proved,
-    now: datetime,
-    *,
-    given: Sequence[Given] = (),
-    evidence_sha256: str = "",
+    desk: Desk, calendars: Calendars, review_id: int, handed: Handed, by: Proved, now: datetime
 ) -> Signature:
     """Sign a review, open its follow-ups, and write down who did it.
 
-    evidence_sha256: of what the signer was shown; what the review shows now, if not given. Raises UsageError, and
-    writes that down, if they may not, or what they were shown is not what the review shows by now.
+    Raises UsageError, and writes that down, if they may not, or what they were shown is not what the review shows by
+    now.
     """
-    form = _bounded(form)
+    handed = replace(handed, form=_bounded(handed.form))
 
     def do(db: Connection) -> tuple[Signature, str]:
-        review = _locked(db, installation, site, review_id, now)
-        _refuse(db, calendars, review, form, by, now, given, evidence_sha256)
-        made = _append(db, installation, calendars, review, form, by, now, given)
-        return made, f"{form.verdict.value}; signature {made.number}"
+        review = _locked(db, desk.installation, desk.site, review_id, now)
+        _refuse(db, calendars, review, handed, by, now)
+        made = _append(db, desk.installation, calendars, review, handed, by, now)
+        return made, f"{handed.form.verdict.value}; signature {made.number}"
 
-    made = act(store, by, now, "sign review", f"review {review_id}", do)
-    chain_end.note(installation.folder, store)
+    made = act(desk.store, by, now, "sign review", f"review {review_id}", do)
+    chain_end.note(desk.installation.folder, desk.store)
     return made
 
 
@@ -363,17 +373,15 @@ def _refuse(
     db: Connection,
     calendars: Calendars,
     review: KeptReview,
-    form: Form,
+    handed: Handed,
     by: Proved,
     now: datetime,
-    given: Sequence[Given],
-    evidence_sha256: str,
 ) -> None:
     """Raise UsageError if this may not be signed so."""
-    schedule = calendars.schedule
+    schedule, form, given = calendars.schedule, handed.form, handed.given
     before = stored.signatures_of(db, review.id)
     said = reviews.refusal(schedule, review.asked, before, by.signer, form)
-    if not said and evidence_sha256 and evidence_sha256 != review.evidence_sha256:
+    if not said and handed.evidence_sha256 not in ("", review.evidence_sha256):
         said = "the evidence has changed since it was shown; look at it again"
     has_file = any(one.content for one in given)
     if not said and form.on_behalf_of and not has_file:
@@ -405,15 +413,15 @@ def _append(
     installation: Installation,
     calendars: Calendars,
     review: KeptReview,
-    form: Form,
+    handed: Handed,
     by: Proved,
     now: datetime,
-    given: Sequence[Given],
 ) -> Signature:
+    form = handed.form
     before = stored.signatures_of(db, review.id)
     attachments = [
         Attachment(file_name(one.name), files.keep(db, one.content), len(one.content))
-        for one in given
+        for one in handed.given
     ]
     record = reviews.record_of(
         review.terms,
@@ -476,14 +484,7 @@ class Handing:
 
 
 def hand_over(
-    store: Store,
-    site: str,
-    installation: Installation,
-    schedule: Schedule,
-    review_id: int,
-    to: Handing,
-    by: Proved,
-    now: datetime,
+    desk: Desk, schedule: Schedule, review_id: int, to: Handing, by: Proved, now: datetime
 ) -> None:
     """Give a review to another team or person; until when it is due stays.
 
@@ -491,17 +492,17 @@ def hand_over(
     """
 
     def do(db: Connection) -> tuple[None, str]:
-        review = _locked(db, installation, site, review_id, now)
+        review = _locked(db, desk.installation, desk.site, review_id, now)
         reason = to.reason.strip()
         _refuse_hand_over(schedule, review, to, by.signer)
         stored.hand_over(db, review_id, to.owner)
-        new = stored.get(db, site, review_id)
+        new = stored.get(db, desk.site, review_id)
         who = {"user": by.user.name, "reason": shown(reason)}
-        review_records.record(db, installation.key, What.HANDED_OVER, new, now, **who)
+        review_records.record(db, desk.installation.key, What.HANDED_OVER, new, now, **who)
         return None, f"from {review.owner} to {to.owner}: {reason}"
 
-    act(store, by, now, "hand review over", f"review {review_id}", do)
-    chain_end.note(installation.folder, store)
+    act(desk.store, by, now, "hand review over", f"review {review_id}", do)
+    chain_end.note(desk.installation.folder, desk.store)
 
 
 def _refuse_hand_over(schedule: Schedule, review: KeptReview, to: Handing, by: Signer) -> None:

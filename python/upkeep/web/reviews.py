@@ -207,7 +207,7 @@ def download(ask: Ask) -> Response:
 # --- doing -----------------------------------------------------------------------------------------------------------
 def sign(ask: Ask) -> Response:
     """Sign, after the password was given once more. What was typed stays on the form if it cannot be."""
-    installation = _installation(ask)
+    _installation(ask)
     if ask.setting.coming is None:
         raise PageError(409, NO_SITE)
     calendars = ask.setting.coming.calendars(ask.now)
@@ -218,10 +218,8 @@ def sign(ask: Ask) -> Response:
     try:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
-        reviews.sign(
-            ask.store, _site(ask), installation, calendars, number, form, _proved(ask), ask.now,
-            given=given, evidence_sha256=_shown(ask),
-        )  # fmt: skip
+        handed = reviews.Handed(form, given, _shown(ask))
+        reviews.sign(_desk(ask), calendars, number, handed, _proved(ask), ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -236,9 +234,7 @@ def hand_over(ask: Ask) -> Response:
     try:
         by = _proved(ask)
         to = reviews.Handing(owner, reason)
-        reviews.hand_over(
-            ask.store, _site(ask), _installation(ask), schedule, number, to, by, ask.now
-        )
+        reviews.hand_over(_desk(ask), schedule, number, to, by, ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -262,6 +258,11 @@ def _installation(ask: Ask) -> Installation:
     if ask.setting.installation is None:
         raise PageError(409, NO_SITE)
     return ask.setting.installation()
+
+
+def _desk(ask: Ask) -> reviews.Desk:
+    """Return where the site's reviews are signed."""
+    return reviews.Desk(ask.store, _site(ask), _installation(ask))
 
 
 def _proved(ask: Ask) -> Proved:
