@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -87,11 +87,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         if entries is None:
             entries = self._entries(variables)
             asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
-        due, requests, private = resolve(entries, arguments["checks"])
+        wanted = resolve(entries, arguments["checks"])
         by_hand = arguments["entries"] is not None
         declared = self._declared(entries, variables if by_hand else {})
-        hidden = self._hidden(requests, private, variables)
-        observed = self._observe(host, due, requests, private, declared, timeout, variables, hidden)
+        hidden = self._hidden(wanted, variables)
+        observed = self._observe(host, wanted, declared, timeout, variables, hidden)
         observed = replace(observed, asked=tuple(asked))
         return self._result(observed, hidden, arguments["fail_on"], variables)
 
@@ -123,22 +123,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
 
     def _hidden(
         self,
-        requests: Sequence[Request],
-        private: Sequence[dict[str, Any]],
+        wanted: Resolved,
         variables: dict[str, Any],
     ) -> tuple[str, ...]:
         """Return the secrets that must not come back: the gathers' own and the connection's."""
         texts = [*secrets.of_connection(self._templar.template(_connection(variables)))]
-        for request, params in zip(requests, private, strict=True):
+        for request, params in zip(wanted.requests, wanted.private, strict=True):
             texts += secrets.values(payload.gathers()[request.gather].ARGUMENTS, params)
         return secrets.worth_hiding(texts)
 
     def _observe(
         self,
         host: str,
-        due: Sequence[Due],
-        requests: Sequence[Request],
-        private: Sequence[dict[str, Any]],
+        wanted: Resolved,
         declared: Mapping[str, Sequence[str]],
         timeout: int,
         variables: dict[str, Any],
@@ -147,8 +144,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         """Return what the host gave; a host that gave nothing is unknown for every check that is due."""
         now = datetime.now(UTC)
         checks = load()
+        due, requests, private = wanted
         if not due:
-            return unseen(host, Outcome.SKIPPED, "no check is due here", (), (), checks, now, 0.0)
+            return unseen(host, Outcome.SKIPPED, "no check is due here", (), (), checks, now)
         nonce = transport.new_nonce()
         program = payload.build(
             [(request.gather, params) for request, params in zip(requests, private, strict=True)],
@@ -227,7 +225,8 @@ def taken(
         except Exception as exc:
             problem = f"the host's answer cannot be read: {clean(hidden, _why(exc))}"
             kind = Outcome.FAILED.value
-    return unseen(host, Outcome(kind), problem, due, requests, checks, now, carried.seconds)
+    observed = unseen(host, Outcome(kind), problem, due, requests, checks, now)
+    return replace(observed, seconds=round(carried.seconds, 3))
 
 
 def clean(hidden: Sequence[str], text: str) -> str:
@@ -243,10 +242,16 @@ def spelled_out(text: str) -> str:
     return UNSEEN.sub(lambda found: found[0] if len(found[0]) == 2 else "\\" + found[0], text)
 
 
-def resolve(
-    entries: Sequence[Any], only: Sequence[str] | None
-) -> tuple[list[Due], list[Request], list[dict[str, Any]]]:
-    """Return what is due, the requests behind it without secrets, and their parameters with them.
+class Resolved(NamedTuple):
+    """What is due, the requests behind it without secrets, and in private their parameters with them."""
+
+    due: list[Due]
+    requests: list[Request]
+    private: list[dict[str, Any]]
+
+
+def resolve(entries: Sequence[Any], only: Sequence[str] | None) -> Resolved:
+    """Return what is due, and the requests behind it.
 
     only: the check ids that the procedure asks for; None for all that the host's groups ask for. Checks that want
     the same of the same gather share its request. Raise AnsibleActionFail with the place of a wrong entry.
@@ -271,7 +276,7 @@ def resolve(
             requests.append(Request(check.gather, public))
             private.append(valid)
         due.append(Due(check.id, places[key], limits))
-    return due, requests, private
+    return Resolved(due, requests, private)
 
 
 def _why(exc: Exception) -> str:

@@ -37,6 +37,7 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.answers import add_judgement, begin_judgement, observed_in
+from upkeep.store.silences import NewSilence
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
 SITE = "/srv/site"
@@ -722,10 +723,7 @@ def test_a_silence_ends_and_then_what_still_fails_is_sent_once(
         silences.add(
             db,
             SITE,
-            at=MONDAY,
-            begins=MONDAY,
-            ends=MONDAY + minutes(60),
-            **values,  # type: ignore[arg-type]
+            NewSilence(at=MONDAY, begins=MONDAY, ends=MONDAY + minutes(60), **values),  # type: ignore[arg-type]
         )
     fails(store, MONDAY + minutes(1))
     fails(store, MONDAY + minutes(1), MEDIUM, host="web2", subject="/data")
@@ -743,9 +741,9 @@ def test_a_silence_ends_and_then_what_still_fails_is_sent_once(
 def test_a_silence_has_an_end_and_a_reason(store: Store) -> None:
     values = {"check": "*", "host": "*", "severity": 2, "by": "ada", "at": MONDAY, "begins": MONDAY}
     with store.begin() as db, pytest.raises(UsageError, match="has to end later"):
-        silences.add(db, SITE, reason="x", ends=MONDAY, **values)  # type: ignore[arg-type]
+        silences.add(db, SITE, NewSilence(reason="x", ends=MONDAY, **values))  # type: ignore[arg-type]
     with store.begin() as db, pytest.raises(UsageError, match="needs a reason"):
-        silences.add(db, SITE, reason=" ", ends=MONDAY + minutes(1), **values)  # type: ignore[arg-type]
+        silences.add(db, SITE, NewSilence(reason=" ", ends=MONDAY + minutes(1), **values))  # type: ignore[arg-type]
 
 
 @on_postgresql
@@ -765,7 +763,9 @@ def test_severity_one_of_security_is_silenced_by_its_name_only(
     values = {"severity": 1, "reason": "a test", "by": "ada", "at": MONDAY, "begins": MONDAY}
     with store.begin() as db:
         for check, host in (("*", "*"), ("login_*", "web1"), ("login_after_failures", "web*")):
-            silences.add(db, SITE, check=check, host=host, ends=MONDAY + minutes(9), **values)  # type: ignore[arg-type]
+            silences.add(
+                db, SITE, NewSilence(check=check, host=host, ends=MONDAY + minutes(9), **values)
+            )  # type: ignore[arg-type]
     at = MONDAY + minutes(1)
     broken = seen(
         full(LOW, "auth", check="login_after_failures"),
@@ -783,10 +783,9 @@ def test_severity_one_of_security_is_silenced_by_its_name_only(
         silences.add(
             db,
             SITE,
-            check="login_after_failures",
-            host="web1",
-            ends=MONDAY + minutes(9),
-            **values,  # type: ignore[arg-type]
+            NewSilence(
+                check="login_after_failures", host="web1", ends=MONDAY + minutes(9), **values
+            ),  # type: ignore[arg-type]
         )
     alerter.step(MONDAY + minutes(2))
     (alert,) = now_open(store)

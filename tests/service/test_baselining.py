@@ -21,6 +21,7 @@ from upkeep.model.verdicts import Measure
 from upkeep.rules.baselines import Better, Proposal, compared
 from upkeep.services import baselines as baselining
 from upkeep.services.acts import Proved
+from upkeep.services.baselines import Acceptance
 from upkeep.services.signing_key import Installation, load_installation, trusted_keys
 from upkeep.services.verification import problems_of
 from upkeep.site.settings import Settings
@@ -74,7 +75,7 @@ def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
     measured(store, *[80.0] * 20)
     first = proposal(store)
     made = baselining.accept(
-        store, installation, SERIES, None, first, "as it is", by(store, "bob"), NOW
+        store, installation, Acceptance(SERIES, None, first, "as it is"), by(store, "bob"), NOW
     )
     assert (made.level.median, made.better, made.number) == (80.0, Better.LOWER, 1)
 
@@ -89,7 +90,7 @@ def test_a_better_one_is_proposed_accepted_signed_and_moves_nothing_by_itself(
     second = proposal(store, 21)
     assert (second.refused, second.before, second.change) == ("", made, -0.25)
     better = baselining.accept(
-        store, installation, SERIES, None, second, "new disk", by(store, "bob"), later
+        store, installation, Acceptance(SERIES, None, second, "new disk"), by(store, "bob"), later
     )
     with store.read() as db:
         assert baselines.of_site(db, SITE) == [better]
@@ -115,7 +116,9 @@ def test_who_may_not(
     seen = proposal(store)
 
     with pytest.raises(UsageError, match=said):
-        baselining.accept(store, installation, SERIES, None, seen, reason, by(store, user), NOW)
+        baselining.accept(
+            store, installation, Acceptance(SERIES, None, seen, reason), by(store, user), NOW
+        )
 
     with store.read() as db:
         assert baselines.of_site(db, SITE) == []
@@ -130,7 +133,9 @@ def test_only_what_was_shown_is_accepted(store: Store, installation: Installatio
 
     later = NOW + timedelta(days=0.5)
     with pytest.raises(UsageError, match="propose something else by now"):
-        baselining.accept(store, installation, SERIES, None, seen, "so", by(store, "bob"), later)
+        baselining.accept(
+            store, installation, Acceptance(SERIES, None, seen, "so"), by(store, "bob"), later
+        )
 
 
 def test_of_two_who_accept_the_same_at_once_one_does(
@@ -141,7 +146,7 @@ def test_of_two_who_accept_the_same_at_once_one_does(
 
     def accept(_number: int) -> str:
         try:
-            baselining.accept(store, installation, SERIES, None, seen, "so", bob, NOW)
+            baselining.accept(store, installation, Acceptance(SERIES, None, seen, "so"), bob, NOW)
         except UsageError as exc:
             return str(exc)
         return "accepted"
@@ -162,7 +167,7 @@ def test_a_record_is_never_changed(
 ) -> None:
     measured(store, *[80.0] * 20)
     baselining.accept(
-        store, installation, SERIES, None, proposal(store), "so", by(store, "bob"), NOW
+        store, installation, Acceptance(SERIES, None, proposal(store), "so"), by(store, "bob"), NOW
     )
 
     with pytest.raises(StoreError, match="signature"), store.begin() as db:

@@ -31,6 +31,7 @@ from upkeep.store import (
     waivers,
 )
 from upkeep.store.answers import add_host
+from upkeep.store.silences import NewSilence
 
 MINUTE = timedelta(minutes=1)
 
@@ -184,7 +185,9 @@ def test_silences_of_each_blinded_check_keep_the_blindness_quiet(
         for check in silenced:
             more: dict[str, Any] = {"reason": "x", "by": "ann", "at": NOW, "begins": NOW}
             silences.add(
-                db, SITE, check=check, host="web1", severity=1, ends=NOW + 600 * MINUTE, **more
+                db,
+                SITE,
+                NewSilence(check=check, host="web1", severity=1, ends=NOW + 600 * MINUTE, **more),
             )
     alerter = Alerter(store, site())
     alerter.step(NOW)

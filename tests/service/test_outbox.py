@@ -29,7 +29,7 @@ from upkeep.services.alerts.channels import Parcel
 from upkeep.services.alerts.sender import Sender
 from upkeep.site.schedule_file import Channel
 from upkeep.store import Store, alerts, findings, outbox, tables
-from upkeep.store.outbox import Letter
+from upkeep.store.outbox import Letter, Posting
 
 SITE = "/srv/site"
 
@@ -66,7 +66,7 @@ def put(store: Store, *chain: str, message: str = "alert 1.1.0", **other: Any) -
     now = clock.now()
     values = {"kind": "alert", "severity": 1, "dedupe": "abc-1", "due_at": now} | other
     with store.begin() as db:
-        outbox.put(db, SITE, message, letters, alert_id=None, now=now, **values)
+        outbox.put(db, SITE, message, letters, Posting(alert_id=None, now=now, **values))
 
 
 def states(store: Store) -> dict[str, str]:

@@ -36,6 +36,7 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.engine import backup, engines, layout
+from upkeep.store.silences import NewSilence
 
 OLD = Recorded("0008")
 HASH, OTHER_HASH = "$argon2id$one", "$argon2id$other"
@@ -356,7 +357,7 @@ def test_what_went_back_is_listed(url: str, file: Path) -> None:
                 users.add(db, name, role, HASH, NOW)
             db.execute(insert(tables.waiver), [waived, waived])
             for _ in range(2):
-                silences.add(db, SITE, **quiet)
+                silences.add(db, SITE, NewSilence(**quiet))
         back_up(url, file)
         with store.begin() as db:
             users.set_role(db, "bob", Role.VIEWER)

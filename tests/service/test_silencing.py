@@ -20,6 +20,7 @@ from upkeep.services import silences as silencing
 from upkeep.services.acts import By
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, acts, alerts, silences, users
+from upkeep.store.silences import NewSilence
 from upkeep.web.routing import Setting
 from upkeep.web.schedule import Coming
 
@@ -141,8 +142,8 @@ def test_one_of_before_holds_for_as_long_as_one_may_now(store: Store, watching: 
     """It was made by one person, for everything, without an end."""
     with store.begin() as db:
         silences.add(
-            db, SITE, check="*", host="*", severity=1, reason="x", by="ada", at=MONDAY, begins=MONDAY,
-            ends=datetime(9999, 1, 1, tzinfo=UTC),
+            db, SITE, NewSilence(check="*", host="*", severity=1, reason="x", by="ada", at=MONDAY, begins=MONDAY,
+            ends=datetime(9999, 1, 1, tzinfo=UTC)),
         )  # fmt: skip
 
     assert not told(store, watching, "disk_space", "web1", MONDAY + DAY)
@@ -158,8 +159,8 @@ def test_one_of_before_holds_for_as_long_as_one_may_now(store: Store, watching: 
 def test_the_site_s_own_limit_holds_for_one_of_before(store: Store, watching: Alerter) -> None:
     with store.begin() as db:
         silences.add(
-            db, SITE, check="disk_space", host="web1", severity=1, reason="x", by="ada", at=MONDAY,
-            begins=MONDAY, ends=MONDAY + 300 * DAY,
+            db, SITE, NewSilence(check="disk_space", host="web1", severity=1, reason="x", by="ada", at=MONDAY,
+            begins=MONDAY, ends=MONDAY + 300 * DAY),
         )  # fmt: skip
     longer = Alerter(store, site(alerts={"team": "ops", "longest_silence": "30 d"}))
 

@@ -23,6 +23,7 @@ from upkeep.site.init import write_site
 from upkeep.site.inventory import read_inventory, read_static
 from upkeep.site.site import definitions, load_site
 from upkeep.store import open_store, silences, waivers
+from upkeep.store.silences import NewSilence
 
 SITES = Path(__file__).parents[2] / "inventory"
 SAMPLE = re.compile(r"^( *)#(?! \S)", re.MULTILINE)
@@ -210,8 +211,8 @@ def test_doctor_says_which_silences_and_waivers_cover_no_host(tmp_path: Path) ->
     with store.begin() as db:
         for host in ("wbe*", "web*", "controller"):
             silences.add(
-                db, loaded.key, check="disk_space", host=host, severity=2, reason="known", by="ann",
-                at=now, begins=now, ends=ends,
+                db, loaded.key, NewSilence(check="disk_space", host=host, severity=2, reason="known", by="ann",
+                at=now, begins=now, ends=ends),
             )  # fmt: skip
         for host in ("web1", "web2"):
             scope = WaiverScope("disk_space", host, "/", Severity.HIGH)

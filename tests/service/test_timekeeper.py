@@ -34,6 +34,7 @@ from upkeep.store import (
     users,
 )
 from upkeep.store.engine import retention
+from upkeep.store.outbox import Posting
 
 BEGIN = "2030-06-10T02:00:30"
 EACH_MINUTE = {
@@ -462,7 +463,7 @@ def test_a_message_that_failed_is_sent_again_soon(store: Store, ahead: timedelta
     letter = outbox.Letter("team:ops", "mail", 0, "t", "b")
     keys: dict[str, Any] = {"kind": "alert", "severity": 1, "dedupe": "", "alert_id": None}
     with store.begin() as db:
-        outbox.put(db, "s", "m", [letter], due_at=NOW, now=NOW, **keys)
+        outbox.put(db, "s", "m", [letter], Posting(due_at=NOW, now=NOW, **keys))
         [due] = outbox.claim(db, "s", NOW, 60, 9)
         outbox.failed(db, due, "no", NOW)
         db.execute(update(tables.outbox).values(due_at=NOW + ahead))

@@ -15,7 +15,7 @@ import os
 import re
 import zlib
 from dataclasses import dataclass, replace
-from typing import IO, Any, Callable, Generator, Iterator, Sequence
+from typing import IO, Any, Callable, Generator, Iterator, NamedTuple, Sequence
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import (
     MISSING,
@@ -95,6 +95,21 @@ def named_fields(
     return {**known, **{name: (str(key),) for name, key in (given or {}).items() if key}}
 
 
+class Bounds(NamedTuple):
+    """How much is read of a log.
+
+    words: one of them is in each line that matters, where there is more than limit_bytes; ends: when reading has to
+    end, by the host's monotonic clock: what was found until then stays.
+    """
+
+    limit_bytes: int = WINDOW_LIMIT_BYTES
+    words: Sequence[bytes] = ()
+    ends: float | None = None
+
+
+ALL = Bounds()
+
+
 class LogWindow:
     """An iterable of the lines between two times as (time, text), oldest first.
 
@@ -118,16 +133,12 @@ class LogWindow:
         stamp: Stamp,
         since: float,
         until: float,
-        limit_bytes: int = WINDOW_LIMIT_BYTES,
-        words: Sequence[bytes] = (),
+        bounds: Bounds = ALL,
         newest_in: Callable[[bytes], float | None] | None = None,
-        ends: float | None = None,
     ) -> None:
         """Find where the window starts; raise HostError if the log cannot be read.
 
-        words: one of them is in each line that matters, where there is more than limit_bytes; newest_in: returns the
-        newest time in a block of a log whose lines may be stamped long before they were written; ends: when reading has
-        to end, by the host's monotonic clock: what was found until then stays.
+        newest_in: returns the newest time in a block of a log whose lines may be stamped long before they were written.
         """
         self.stamp = stamp
         self.since = since
@@ -142,14 +153,14 @@ class LogWindow:
         self.read_bytes = 0
         self.files = 0
         self._host = host
-        self._words = tuple(words)
+        self._words = tuple(bounds.words)
         self._newest_in = newest_in
-        self._ends = ends
+        self._ends = bounds.ends
         self._late = False
         self._begun = False
-        self._search_left = SEARCH_LIMIT_BYTES if words else 0
-        self._kept_left = limit_bytes
-        self._pieces = self._plan(path, limit_bytes)
+        self._search_left = SEARCH_LIMIT_BYTES if bounds.words else 0
+        self._kept_left = bounds.limit_bytes
+        self._pieces = self._plan(path, bounds.limit_bytes)
 
     def __iter__(self) -> Iterator[tuple[float | None, str]]:
         since, until = self.since, self.until + SLACK_SECONDS

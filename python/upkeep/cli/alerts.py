@@ -31,6 +31,7 @@ from upkeep.services.alerts.channels import Parcel
 from upkeep.site.fields import seconds_of
 from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
+from upkeep.store.silences import NewOverride
 from upkeep.view import alerts as view
 from upkeep.view.json import alert_document, dumps, plain
 from upkeep.view.left_out import say_older
@@ -193,12 +194,9 @@ def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) 
             number = silences.add_override(
                 db,
                 name(site.key),
-                team=team,
-                person=person,
-                begins=since,
-                ends=until,
-                by=who.name,
-                at=now,
+                NewOverride(
+                    team=team, person=person, begins=since, ends=until, by=who.name, at=now
+                ),
             )
     _say(f"override {number}: {person} takes the calls of {team}")
 

@@ -20,6 +20,7 @@ from upkeep.model.nearest import nearest
 from upkeep.rules.actions import Action
 from upkeep.rules.baselines import Better, Proposal, Series, compared
 from upkeep.services import baselines as baselining
+from upkeep.services.baselines import Acceptance
 from upkeep.services.signing_key import load_installation
 from upkeep.store import baselines
 from upkeep.view import baselines as view
@@ -74,7 +75,9 @@ def accept(inventory: str, names: Names, better: str, reason: str) -> None:
         installation = load_installation(site.settings)
         what = f"accept {seen.level.median:.4g} as the baseline"
         by = by_password(site, store, Action.ACCEPT_BASELINE, what)
-        made = baselining.accept(store, installation, series, way, seen, reason, by, now)
+        made = baselining.accept(
+            store, installation, Acceptance(series, way, seen, reason), by, now
+        )
     _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
 
 

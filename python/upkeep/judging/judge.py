@@ -182,7 +182,6 @@ def unseen(
     requests: Sequence[Request],
     checks: Mapping[str, Check],
     now: datetime,
-    seconds: float,
 ) -> Observed:
     """Return that a host was not seen: one unknown for each check that is due, and what is wrong with the way there."""
     results: dict[tuple[str, str], list[Result]] = {}
@@ -202,7 +201,6 @@ def unseen(
         outcome=outcome,
         observed_at=now,
         message=message,
-        seconds=round(seconds, 3),
         requests=tuple(requests),
         due=tuple(due),
         results=tuple(_settled(given) for given in results.values()),

@@ -5,6 +5,7 @@ What is decided is in rules/baselines.py; what is kept, in store/baselines.py.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from upkeep.model.reason import says
@@ -16,31 +17,35 @@ from upkeep.services.signing_key import Installation
 from upkeep.store import Connection, Store, baselines, records
 
 
+@dataclass(frozen=True)
+class Acceptance:
+    """What somebody accepts: the proposal that they were shown, as the baseline of a series, for a reason."""
+
+    series: Series
+    better: Better | None
+    shown: Proposal
+    reason: str
+
+
 def accept(
-    store: Store,
-    installation: Installation,
-    series: Series,
-    better: Better | None,
-    shown: Proposal,
-    reason: str,
-    by: Proved,
-    now: datetime,
+    store: Store, installation: Installation, wanted: Acceptance, by: Proved, now: datetime
 ) -> Baseline:
     """Accept what was shown as the series' baseline.
 
     Raises UsageError, and writes that down, if they may not, or the values propose something else by now.
     """
+    series = wanted.series
     target = f"{series.measure} of {series.check} of {series.subject} on {series.host}"
 
     def do(db: Connection) -> tuple[Baseline, str]:
         records.hold(db)
-        proposal = baselines.proposal_for(db, series, better, now)
-        refuse(_refusal(proposal, shown, reason, by))
+        proposal = baselines.proposal_for(db, series, wanted.better, now)
+        refuse(_refusal(proposal, wanted, by))
         made = baselines.accept(
             db,
             installation.key,
             proposal,
-            reason.strip(),
+            wanted.reason.strip(),
             by=by.user.name,
             authenticated=by.authenticated,
             now=now,
@@ -53,7 +58,7 @@ def accept(
     return made
 
 
-def _refusal(proposal: Proposal, shown: Proposal, reason: str, by: Proved) -> str:
+def _refusal(proposal: Proposal, wanted: Acceptance, by: Proved) -> str:
     """Return why it cannot be accepted, or nothing."""
     user = by.user
     if user.shared:
@@ -61,10 +66,10 @@ def _refusal(proposal: Proposal, shown: Proposal, reason: str, by: Proved) -> st
     said = refusal(Action.ACCEPT_BASELINE, user.name, user.role)
     if said:
         return said
-    if not says(reason):
+    if not says(wanted.reason):
         return "a baseline is accepted for a reason"
     if proposal.refused:
         return f"nothing can be accepted: {proposal.refused}"
-    if proposal.level != shown.level or proposal.before != shown.before:
+    if (proposal.level, proposal.before) != (wanted.shown.level, wanted.shown.before):
         return "the values propose something else by now; look at it again"
     return ""

@@ -19,6 +19,7 @@ from upkeep.services.acts import By, HasSchedule, act, known_as, refuse
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
+from upkeep.store.silences import NewSilence
 
 WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"
 
@@ -56,8 +57,8 @@ def add(
                 message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
             )
         number = stored.add(
-            db, key, check=scope.check_pattern, host=scope.host_pattern, severity=scope.severity,
-            reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide,
+            db, key, NewSilence(check=scope.check_pattern, host=scope.host_pattern, severity=scope.severity,
+            reason=reason.strip(), by=by.name, at=now, begins=now, ends=ends_at, needs_approval=wide),
         )  # fmt: skip
         waits = ", waits for a second person" if wide else ""
         detail = f"silence {number}, until {ends_at.isoformat()}{waits}: {reason}"

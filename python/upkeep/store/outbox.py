@@ -100,18 +100,20 @@ def withdraw_recoveries(db: Connection, alert_id: int, group_key: str, now: date
     db.execute(update(table).where(table.c.alert_id.in_(earlier), *waits).values(state=WITHDRAWN))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """How a message goes out. due_at: not before; dedupe: by what it is the same message; alert_id: if it is of one."""
+
+    kind: str
+    severity: int
+    dedupe: str
+    alert_id: int | None
+    due_at: datetime
+    now: datetime
+
+
 def put(
-    db: Connection,
-    site: str,
-    message: str,
-    letters: Sequence[Letter],
-    *,
-    kind: str,
-    severity: int,
-    dedupe: str,
-    alert_id: int | None,
-    due_at: datetime,
-    now: datetime,
+    db: Connection, site: str, message: str, letters: Sequence[Letter], posting: Posting
 ) -> int:
     """Put a message in, unless it is in already; return how many recipients have got it newly."""
     table = tables.outbox
@@ -123,15 +125,15 @@ def put(
             "recipient": one.recipient,
             "channel": one.channel,
             "position": one.position,
-            "alert_id": alert_id,
-            "dedupe": dedupe,
-            "kind": kind,
-            "severity": severity,
+            "alert_id": posting.alert_id,
+            "dedupe": posting.dedupe,
+            "kind": posting.kind,
+            "severity": posting.severity,
             "title": shown(one.title),
             "body": shown(one.body, 20_000),
             "state": WAITING if one.position == 0 else SPARE,
-            "made_at": now,
-            "due_at": due_at,
+            "made_at": posting.now,
+            "due_at": posting.due_at,
             "lease": "",
             "tries": 0,
             "error": "",

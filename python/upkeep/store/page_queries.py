@@ -127,38 +127,39 @@ def host_in_run(db: Connection, run_id: int, host: str) -> RunHost | None:
 
 
 # --- findings --------------------------------------------------------------------------------------------------------
-def findings(
-    db: Connection,
-    site: str,
-    count: int,
-    *,
-    status: str = OPEN,
-    severity: Severity | None = None,
-    host: str = "",
-    check: str = "",
-    waived: bool | None = None,
-    after: tuple[int, datetime, int] | None = None,
-) -> list[Finding]:
-    """Return findings of a status, worst first, the oldest of a severity first.
+@dataclass(frozen=True, kw_only=True)
+class WantedFindings:
+    """Which findings are wanted.
 
     waived: only those that a waiver covers, or only the others.
     after: severity's rank, opened_at and number of the last one of the page before.
     """
+
+    status: str = OPEN
+    severity: Severity | None = None
+    host: str = ""
+    check: str = ""
+    waived: bool | None = None
+    after: tuple[int, datetime, int] | None = None
+
+
+def findings(db: Connection, site: str, count: int, wanted: WantedFindings) -> list[Finding]:
+    """Return findings of a status, worst first, the oldest of a severity first."""
     table = tables.finding
     keys = (table.c.severity_rank, table.c.opened_at, table.c.id)
-    where = (table.c.status == status, *_of(table, site))
+    where = (table.c.status == wanted.status, *_of(table, site))
     query = select(table).where(*where).order_by(*keys).limit(count)
-    if severity:
-        query = query.where(table.c.severity_rank == severity.rank)
-    if host:
-        query = query.where(table.c.host == host)
-    if check:
-        query = query.where(table.c.check_id == check)
-    if waived is not None:
+    if wanted.severity:
+        query = query.where(table.c.severity_rank == wanted.severity.rank)
+    if wanted.host:
+        query = query.where(table.c.host == wanted.host)
+    if wanted.check:
+        query = query.where(table.c.check_id == wanted.check)
+    if wanted.waived is not None:
         covered = table.c.waiver_id.is_not(None)
-        query = query.where(covered if waived else ~covered)
-    if after:
-        last = [literal(one, key.type) for one, key in zip(after, keys, strict=True)]
+        query = query.where(covered if wanted.waived else ~covered)
+    if wanted.after:
+        last = [literal(one, key.type) for one, key in zip(wanted.after, keys, strict=True)]
         query = query.where(tuple_(*keys) > tuple_(*last))
     return [finding_of(row) for row in db.execute(query)]
 

@@ -31,37 +31,51 @@ class KeptOverride:
     made_by: str
 
 
-def add(
-    db: Connection,
-    site: str,
-    *,
-    check: str,
-    host: str,
-    severity: int,
-    reason: str,
-    by: str,
-    at: datetime,
-    begins: datetime,
-    ends: datetime,
-    needs_approval: bool = False,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class NewSilence:
+    """A silence to be made. check, host: patterns; severity: the worst that it keeps quiet; at: when it is made."""
+
+    check: str
+    host: str
+    severity: int
+    reason: str
+    by: str
+    at: datetime
+    begins: datetime
+    ends: datetime
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOverride:
+    """Who is to be on call of a team instead of who the rota says. at: when that is said."""
+
+    team: str
+    person: str
+    begins: datetime
+    ends: datetime
+    by: str
+    at: datetime
+
+
+def add(db: Connection, site: str, new: NewSilence) -> int:
     """Write down a silence; return its number; raise UsageError if it does not end later, or has no reason."""
-    if ends <= max(begins, at):
+    if new.ends <= max(new.begins, new.at):
         raise UsageError("a silence has to end later than it begins, and later than now")
-    if not says(reason):
+    if not says(new.reason):
         raise UsageError("a silence needs a reason, for those who wonder why it is quiet")
     values = {
         "site": site,
-        "check_pattern": shown(check, 200),
-        "host_pattern": shown(host, 255),
-        "severity": severity,
-        "reason": shown(reason),
-        "made_by": shown(by, 200),
-        "made_at": at,
-        "begins_at": begins,
-        "ends_at": ends,
+        "check_pattern": shown(new.check, 200),
+        "host_pattern": shown(new.host, 255),
+        "severity": new.severity,
+        "reason": shown(new.reason),
+        "made_by": shown(new.by, 200),
+        "made_at": new.at,
+        "begins_at": new.begins,
+        "ends_at": new.ends,
         "ended_by": "",
-        "needs_approval": needs_approval,
+        "needs_approval": new.needs_approval,
     }
     made = db.execute(insert(tables.silence).values(values).returning(tables.silence.c.id))
     return int(made.scalar_one())
@@ -128,31 +142,23 @@ def _of_row(row: Row[tuple[object, ...]]) -> Silence:
     return Silence(**row._mapping)
 
 
-def add_override(
-    db: Connection,
-    site: str,
-    *,
-    team: str,
-    person: str,
-    begins: datetime,
-    ends: datetime,
-    by: str,
-    at: datetime,
-) -> int:
+def add_override(db: Connection, site: str, new: NewOverride) -> int:
     """Write down that another person is on call from … to …; return its number.
 
     Raises UsageError if it would have ended, or would last longer than a change of the rota should wait for.
     """
-    if ends <= max(begins, at):
+    begins = max(new.begins, new.at)
+    if new.ends <= begins:
         raise UsageError("an override has to end later than it begins, and later than now")
-    if ends > max(begins, at) + LONGEST_OVERRIDE:
+    if new.ends > begins + LONGEST_OVERRIDE:
         raise UsageError(
-            f"the override would end on {ends:%Y-%m-%d}; it may last {LONGEST_OVERRIDE.days} days",
-            remedy=f"for longer than that, change the rota of {team} in the site's schedule.yml",
+            f"the override would end on {new.ends:%Y-%m-%d}; it may last {LONGEST_OVERRIDE.days} days",
+            remedy=f"for longer than that, change the rota of {new.team} in the site's schedule.yml",
         )
     table = tables.rota_override
-    values: Values = {"site": site, "team": team, "person": person, "made_by": shown(by, 200)}
-    values |= {"begins_at": begins, "ends_at": ends, "made_at": at, "ended_by": ""}
+    values: Values = {"site": site, "team": new.team, "person": new.person, "ended_by": ""}
+    values |= {"begins_at": new.begins, "ends_at": new.ends}
+    values |= {"made_by": shown(new.by, 200), "made_at": new.at}
     made = db.execute(insert(table).values(values).returning(table.c.id))
     return int(made.scalar_one())
 

@@ -23,6 +23,7 @@ from upkeep.services.alerts.messages import headline, title_of
 from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
+from upkeep.store.silences import NewOverride
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -180,8 +181,8 @@ def set_on_call(ask: Ask) -> Response:
     with ask.store.begin() as db:
         _try(
             lambda: silences.add_override(
-                db, _site(ask), team=team, person=person, begins=begins, ends=ends, by=ask.user,
-                at=ask.now,
+                db, _site(ask), NewOverride(team=team, person=person, begins=begins, ends=ends, by=ask.user,
+                at=ask.now),
             )
         )  # fmt: skip
         acts.record(db, ask.act("override rota", f"{team}: {person}"))

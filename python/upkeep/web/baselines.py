@@ -13,6 +13,7 @@ from upkeep.rules.baselines import Better, Proposal, Series, compared
 from upkeep.services import actors
 from upkeep.services import baselines as baselining
 from upkeep.services.acts import Proved
+from upkeep.services.baselines import Acceptance
 from upkeep.store import acts, baselines
 from upkeep.view.baselines import BaselineRow, proposed
 from upkeep.web.html import go_to, link, page
@@ -68,7 +69,11 @@ def accept(ask: Ask) -> Response:
         seen = _shown(ask, series, way)
         reason = ask.form.get("reason", "")
         baselining.accept(
-            ask.store, ask.setting.installation(), series, way, seen, reason, by, ask.now
+            ask.store,
+            ask.setting.installation(),
+            Acceptance(series, way, seen, reason),
+            by,
+            ask.now,
         )
     except UsageError as exc:
         return show_series(ask, message=f"Nothing was accepted: {exc}.", status=422)

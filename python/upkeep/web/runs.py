@@ -20,6 +20,7 @@ from upkeep.site.host_limit import why_not_again
 from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
+from upkeep.store.page_queries import WantedFindings
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
@@ -83,7 +84,7 @@ def today(ask: Ask) -> Today:
     schedule, site = ask.setting.schedule(), ask.setting.site
     with ask.store.read() as db:
         stand = queries.stand(db, site)
-        worst = queries.findings(db, site, WORST_ON_TODAY, waived=False)
+        worst = queries.findings(db, site, WORST_ON_TODAY, WantedFindings(waived=False))
         blind = queries.blind_checks(db, site, WORST_ON_TODAY)
         under_way = runs.unfinished(db, site=site)[:RUNNING_ON_TODAY]
         running = [of_run(db, one) for one in under_way]
@@ -388,9 +389,12 @@ def list_findings(ask: Ask) -> tuple[list[tuple[findings.Finding, Waiver | None]
     status = asked["status"] or findings.OPEN
     with ask.store.read() as db:
         found = queries.findings(
-            db, ask.setting.site, ROWS + 1, status=status, severity=known.get(asked["severity"]), host=asked["host"],
-            check=asked["check"], waived={"yes": True, "no": False}.get(asked["waived"]),
-            after=_after(ask.query.get("after", "")),
+            db, ask.setting.site, ROWS + 1,
+            WantedFindings(
+                status=status, severity=known.get(asked["severity"]), host=asked["host"],
+                check=asked["check"], waived={"yes": True, "no": False}.get(asked["waived"]),
+                after=_after(ask.query.get("after", "")),
+            ),
         )  # fmt: skip
         rows = findings.with_waivers(db, found, ask.now)
     if len(rows) <= ROWS:

@@ -19,6 +19,7 @@ from upkeep.site.fields import seconds_of, within
 from upkeep.store import acts, findings
 from upkeep.store import page_queries as queries
 from upkeep.store import waivers as stored
+from upkeep.store.page_queries import WantedFindings
 from upkeep.view.json import waiver_document
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -57,8 +58,9 @@ def show_waiver(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     """Show a waiver: what it covers now, who asked, who approved, and what can be done."""
     with ask.store.read() as db:
         found = _the_waiver(ask, db)
+        wanted = WantedFindings(waived=True, check=found.scope.check_id)
         covered = [
-            one for one in queries.findings(db, ask.setting.site, COVERED, waived=True, check=found.scope.check_id)
+            one for one in queries.findings(db, ask.setting.site, COVERED, wanted)
             if one.waiver_id == found.id
         ]  # fmt: skip
         number = findings.waived_by(db, name(found.site)).get(found.id, 0)

@@ -155,7 +155,7 @@ def test_two_limits_for_one_subject_that_disagree_are_unknown() -> None:
 
 def test_a_host_that_was_not_seen_is_unknown_for_every_check() -> None:
     due = (*DUE, Due("gone", 0, {}))
-    observed = unseen("web1", Outcome.UNREACHABLE, "no route", due, REQUESTS, CHECKS, NOW, 10.0)
+    observed = unseen("web1", Outcome.UNREACHABLE, "no route", due, REQUESTS, CHECKS, NOW)
 
     assert [(one.check, one.status, one.message) for one in observed.results] == [
         ("number", Status.UNKNOWN, "no route"),
@@ -572,9 +572,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
     }
 
     for message, results in (("refused", 2), ("", 1)):
-        observed = unseen(
-            "web1", Outcome.UNREACHABLE, message, DUE, REQUESTS, checks, NOW, 10.00049
-        )
+        observed = unseen("web1", Outcome.UNREACHABLE, message, DUE, REQUESTS, checks, NOW)
         expected = (
             Result("web1", "number", "*", Status.UNKNOWN, None, message,
                    "", (), ("45 CFR 164.312(b)",), NOW, unknown=Unknown.CANNOT_SEE),
@@ -585,7 +583,6 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
             outcome=Outcome.UNREACHABLE,
             observed_at=NOW,
             message=message,
-            seconds=10.0,
             requests=REQUESTS,
             due=DUE,
             results=expected[:results],

@@ -22,6 +22,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log.times import sys
 from ansible_collections.astral.upkeep.plugins.module_utils.log.window import (
     LINE_LIMIT_BYTES,
     TEXT_END_BYTES,
+    Bounds,
     LogWindow,
 )
 
@@ -38,7 +39,7 @@ def line(at: float, text: str = "x") -> str:
 
 
 def window(path: Path, seconds: float = 300, host: Host | None = None, **kwargs: int) -> LogWindow:
-    return LogWindow(host or Host(), str(path), stamp, NOW - seconds, NOW, **kwargs)
+    return LogWindow(host or Host(), str(path), stamp, NOW - seconds, NOW, Bounds(**kwargs))
 
 
 def texts(seen: LogWindow) -> list[str]:

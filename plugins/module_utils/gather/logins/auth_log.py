@@ -42,6 +42,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log.times import (
     time_value,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.log.window import (
+    Bounds,
     LogWindow,
     Shares,
     logs_of,
@@ -386,9 +387,7 @@ def observe_file(path: str, params: dict[str, Any], host: Host, ends: float) -> 
             reader.stamp,
             since,
             now,
-            params["limit_bytes"],
-            words=reader.search_words(is_json),
-            ends=ends,
+            Bounds(params["limit_bytes"], reader.search_words(is_json), ends),
         )
         for _at, text in window:
             reader.take(text)

@@ -29,6 +29,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.log.times import (
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.log.window import (
     SLACK_SECONDS,
+    Bounds,
     LogWindow,
     Shares,
     logs_of,
@@ -710,10 +711,8 @@ def observe_log(
             parser.stamp,
             since,
             now,
-            params["limit_bytes"],
-            words=parser.error_words(),
-            newest_in=newest_in,
-            ends=ends,
+            Bounds(params["limit_bytes"], parser.error_words(), ends),
+            newest_in,
         )
         summary = Summary()
         for _at, text in window:

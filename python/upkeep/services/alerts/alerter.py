@@ -29,7 +29,7 @@ from upkeep.site.inventory import Place, read_places
 from upkeep.site.schedule_file import Schedule, Step
 from upkeep.site.site import Site
 from upkeep.store import Store, alerts, blind, blind_spots, findings, outbox, silences
-from upkeep.store.outbox import Letter
+from upkeep.store.outbox import Letter, Posting
 from upkeep.system import child
 
 STEP_SECONDS = 5.0
@@ -363,9 +363,9 @@ class _Desk:
             self.key,
             message,
             letters,
-            alert_id=alert.id if alert is not None else None,
-            now=self.now,
-            **(values | other),
+            Posting(
+                alert_id=alert.id if alert is not None else None, now=self.now, **(values | other)
+            ),
         )
 
     def _told(self, alert: Alert, *, reached: bool) -> None:

@@ -45,7 +45,7 @@ def test_why_a_host_is_away(problem: str, verdict: object) -> None:
 def test_it_stands_beside_the_unknown_verdicts_of_a_host_that_was_not_seen() -> None:
     due, requests = [Due("disk_space", 0, {})], [Request("file_systems", {})]
 
-    observed = unseen("web1", Outcome.UNREACHABLE, CHANGED, due, requests, load(), NOW, 0.1)
+    observed = unseen("web1", Outcome.UNREACHABLE, CHANGED, due, requests, load(), NOW)
 
     found = [(one.check, one.subject, one.status) for one in observed.results]
     assert found == [("disk_space", "*", Status.UNKNOWN), ("host_key", CONNECTION, Status.FAIL)]
