@@ -52,7 +52,7 @@ RESTORE = textwrap.dedent(
             os.kill(os.getpid(), signal.SIGKILL)
 
     backup._copy_pages = copy
-    trust = backup.Trust([sys.argv[4]])
+    trust = backup.KeyTrust([sys.argv[4]])
     backup.restore(sys.argv[1], Path(sys.argv[2]), trust, ACT, replace=True)
     """
 )

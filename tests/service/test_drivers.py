@@ -22,7 +22,7 @@ from sqlalchemy import func, select
 
 from upkeep.store import findings, open_store, tables
 
-DRIVER = Path(__file__).parents[1] / "scheduler_driver.py"
+DRIVER = Path(__file__).parents[1] / "helpers" / "scheduler_driver.py"
 SCHEDULES = int(os.environ.get("LONG_OCCURRENCES", "400"))
 DRIVERS = 4
 ENDED_PER_KILL = 25

@@ -17,8 +17,8 @@ HERE = textwrap.dedent(
     """
     import json, socket, subprocess, sys, threading
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-    from ansible_collections.astral.upkeep.plugins.module_utils.gather import http_health
-    from ansible_collections.astral.upkeep.plugins.module_utils.host import Host
+    from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import http_health
+    from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
 
     PLACES = ["10.1.2.3", "10.9.9.9", "1.2.3.4", "169.254.169.254", "169.254.7.7", "100.100.100.200", "168.63.129.16",
               "fd00:ec2::254", "fd12::1", "64:ff9b::a9fe:a9fe", "64:ff9b::102:304", "2002:a9fe:a9fe::1", "2a00::1"]

@@ -25,7 +25,7 @@ from upkeep.serve.scheduler import Child, Scheduler
 from upkeep.site.site import Site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, tables
 
-CHILD = Path(__file__).parents[1] / "scheduled_run.py"
+CHILD = Path(__file__).parents[1] / "helpers" / "scheduled_run.py"
 Make = Callable[..., "Driven"]
 
 
