@@ -7,7 +7,9 @@ only if it comes from our own page: by where the browser says it comes from, and
 from __future__ import annotations
 
 import hmac
+import importlib
 import logging
+import pkgutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
@@ -20,25 +22,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Way
 
+from upkeep import web
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UpkeepError
 from upkeep.rules.actions import Action, needed
 from upkeep.store import acts, sessions
-from upkeep.web import (
-    alerts,
-    api,
-    baselines,
-    completion,
-    forms,
-    html,
-    people,
-    reviews,
-    runs,
-    schedule,
-    sign_in,
-    status,
-    waivers,
-)
+from upkeep.web import forms, html, sign_in
 from upkeep.web.forms import Body
 from upkeep.web.html import page
 from upkeep.web.probe import Probe
@@ -70,19 +59,19 @@ HEADERS = {
 }
 SECURE_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 
-ROUTES: tuple[Route, ...] = (
-    *status.ROUTES,
-    *sign_in.ROUTES,
-    *runs.ROUTES,
-    *schedule.ROUTES,
-    *alerts.ROUTES,
-    *reviews.ROUTES,
-    *completion.ROUTES,
-    *waivers.ROUTES,
-    *baselines.ROUTES,
-    *people.ROUTES,
-    *api.ROUTES,
-)
+
+def found_routes() -> tuple[Route, ...]:
+    """Return the routes of all files in this folder; each has those of its noun in ROUTES."""
+    found: dict[tuple[str, str], Route] = {}
+    for one in pkgutil.iter_modules(web.__path__):
+        module = importlib.import_module(f"{web.__name__}.{one.name}")
+        for route in () if module.__name__ == __name__ else getattr(module, "ROUTES", ()):
+            if found.setdefault((route.method, route.path), route) is not route:
+                raise ImportError(f"{module.__name__}: {route.method} {route.path} is there twice")
+    return tuple(found.values())
+
+
+ROUTES = found_routes()
 
 
 def make_app(setting: Setting) -> Starlette:
