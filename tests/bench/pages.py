@@ -43,9 +43,9 @@ from upkeep.store import (
     users,
     waivers,
 )
+from upkeep.view.upcoming import Coming
 from upkeep.web.app import make_app
 from upkeep.web.routing import Setting
-from upkeep.web.schedule import Coming
 
 CHECKS = (
     "disk_space", "disk_inodes", "file_system_errors", "memory_available", "swap_used", "load_per_core",

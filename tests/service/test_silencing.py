@@ -21,8 +21,8 @@ from upkeep.services.acts import By
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, acts, alerts, silences, users
 from upkeep.store.silences import NewSilence
+from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
-from upkeep.web.schedule import Coming
 
 HOSTS = [f"web{n}" for n in range(1, 11)]
 CHECKS = ("disk_space", "brute_force", "swap_used", "host_key")

@@ -46,9 +46,9 @@ from upkeep.store import (
 )
 from upkeep.store.answers import add_host
 from upkeep.view.json import schema
+from upkeep.view.upcoming import Coming
 from upkeep.web.app import HEADERS, ROUTES
 from upkeep.web.routing import Route, Setting
-from upkeep.web.schedule import Coming
 
 NOW = datetime.now(UTC)
 SITE = "/srv/site"

@@ -13,8 +13,8 @@ from service.page import PASSWORD, Visitor, add_users, served
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, acts, alerts, open_store, silences
+from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
-from upkeep.web.schedule import Coming
 
 NOW = datetime.now(UTC)
 SITE = "/srv/site"

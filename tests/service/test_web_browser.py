@@ -22,8 +22,8 @@ from service.page import PASSWORD, add_users, served
 
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.store import Store, runs
+from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
-from upkeep.web.schedule import Coming
 
 NOW = datetime.now(UTC)
 SCHEDULE = alert_schedule(procedures={

@@ -29,9 +29,9 @@ from upkeep.rules.reviews import ReviewVerdict
 from upkeep.services.reviews import renew
 from upkeep.store import Store, acts, records, reviews
 from upkeep.view.json import schema
+from upkeep.view.upcoming import Coming
 from upkeep.web.reviews import FORM_BYTES
 from upkeep.web.routing import Setting
-from upkeep.web.schedule import Coming
 
 HOSTILE = "</h1><script>alert(1)</script>{{ 7 * 7 }}\x1b[31m"
 

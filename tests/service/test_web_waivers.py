@@ -22,8 +22,8 @@ from upkeep.model.verdicts import Measure, Severity
 from upkeep.rules.waivers import WaiverState
 from upkeep.store import Store, acts, baselines, findings, records, waivers
 from upkeep.view.json import schema
+from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
-from upkeep.web.schedule import Coming
 
 SCHEDULE: dict[str, Any] = {
     "procedures": {"plain": {"title": "Plain", "rule": "daily 03:00", "owner": "ops"}},

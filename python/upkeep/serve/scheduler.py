@@ -19,6 +19,9 @@ from typing import Any
 
 import psutil
 
+from upkeep.checks.upkeep.occurrence_missed import ID as MISSED
+from upkeep.checks.upkeep.schedule_entry import ID as ENTRY
+from upkeep.checks.upkeep.site_revision import ID as REVISION
 from upkeep.model import clock, occurrence, stored_text
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.occurrence import Debt, NewOccurrence, Occurrence
@@ -45,7 +48,6 @@ DEBT_RETRY = timedelta(minutes=10)
 SPREADS_WITHIN = timedelta(minutes=1)
 """So long an edited site may take to be on the machines of all drivers."""
 EVER = datetime.min.replace(tzinfo=UTC)
-ENTRY, REVISION, MISSED = "schedule_entry", "site_revision", "occurrence_missed"
 LINE = re.compile(r":\d+(?=: )")
 LAST_WORDS = 500
 TERMINATE_SECONDS = 15.0

@@ -528,8 +528,8 @@ def _setting(
     listen: Listen,
 ) -> Any:
     """Return what the page's routes know."""
+    from upkeep.view.upcoming import Coming
     from upkeep.web.routing import Setting
-    from upkeep.web.schedule import Coming
 
     return Setting(
         store=store,

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from upkeep.checks.upkeep.record_chain import ID as CHECK
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
@@ -20,7 +21,6 @@ from upkeep.services.signing_key import SIGNING, trusted_keys
 from upkeep.site.settings import Settings
 from upkeep.store import Store, findings, own_troubles
 
-CHECK = "record_chain"
 EACH = timedelta(days=1)
 EACH_BROKEN = timedelta(hours=1)
 """How long it is believed to stay as it was found; what is repaired is noticed sooner."""

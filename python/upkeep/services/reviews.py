@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from upkeep.checks.upkeep.review_overdue import ID as CHECK
 from upkeep.model import occurrence
 from upkeep.model.errors import UsageError
 from upkeep.model.occurrence import Occurrence
@@ -51,7 +52,6 @@ MOST_TEXT = 20_000
 MOST_FOLLOW_UPS = 20
 FOLLOW_UP_WITHIN = timedelta(days=3660)
 FIRST_PERIOD = timedelta(days=31)
-CHECK = "review_overdue"
 UNSAFE = re.compile(r"[^\w.() +=@,-]+")
 
 

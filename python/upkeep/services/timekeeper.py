@@ -12,6 +12,8 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from upkeep.checks.upkeep.clock_step import ID as CHECK
+from upkeep.checks.upkeep.retention_waits import ID as RETENTION
 from upkeep.model import clock
 from upkeep.model.clock import (
     STEP_SECONDS,
@@ -31,7 +33,6 @@ from upkeep.system import machine
 
 LOOK_SECONDS, LOOK_STEPPED_SECONDS = 10.0, 1.0
 """How long a clock that goes on as it did is not written down, and what others have found is not read."""
-CHECK, RETENTION = "clock_step", "retention_waits"
 LOW_SECONDS, MEDIUM_SECONDS = 600.0, 86400.0
 TIME_ERROR, UNSYNCHRONIZED = 5, 0x40
 

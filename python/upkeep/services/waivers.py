@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from upkeep.checks.upkeep.waiver_unused import ID as CHECK
 from upkeep.judging import check
 from upkeep.model.errors import UsageError
 from upkeep.model.nearest import nearest
@@ -22,7 +23,6 @@ from upkeep.store import Connection, Store, findings, own_troubles
 from upkeep.store import waivers as stored
 
 STEP_SECONDS = 15.0
-CHECK = "waiver_unused"
 
 
 def request(

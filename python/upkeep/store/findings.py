@@ -24,6 +24,8 @@ from sqlalchemy import (
 
 from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
+from upkeep.checks.upkeep.occurrence_missed import ID as OCCURRENCE_MISSED
+from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
 from upkeep.judging.check import CONNECTION, DECLARED, load
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import OWN_HOST as OWN_HOST
@@ -323,7 +325,7 @@ def retire_hosts(db: Connection, run_id: int, hosts: Iterable[str], at: datetime
             latest.c.run_id.in_(before),
             run_id=run_id,
         )
-        missed = table.c.check_id == "occurrence_missed"
+        missed = table.c.check_id == OCCURRENCE_MISSED
         subjects = [on_host(now.procedure, one) for one in some]
         gone += _open_own(db, table.c.site == now.site, missed, table.c.subject.in_(subjects))
         why = "the host is not in the inventory"
@@ -354,7 +356,7 @@ def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: da
 def retire_procedures(db: Connection, site: str, there: Collection[str], at: datetime) -> int:
     """Retire what the product has said of procedures that are not there any more; return how many findings."""
     table = tables.finding
-    of_procedures = table.c.check_id.in_(("run_failed", "occurrence_missed"))
+    of_procedures = table.c.check_id.in_((RUN_FAILED, OCCURRENCE_MISSED))
     told = _open_own(db, table.c.site == name(site), of_procedures)
     gone = [one for one in told if one.procedure not in there]
     return _retire(db, 0, at, [(one, "the procedure was removed") for one in gone])

@@ -9,6 +9,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from upkeep.checks.upkeep.forged_event import ID as FORGED_EVENT
+from upkeep.checks.upkeep.hosts_absent import ID as HOSTS_ABSENT
+from upkeep.checks.upkeep.inventory_source import ID as INVENTORY_SOURCE
+from upkeep.checks.upkeep.occurrence_missed import ID as OCCURRENCE_MISSED
+from upkeep.checks.upkeep.one_machine import ID as ONE_MACHINE
+from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
 from upkeep.model import occurrence
 from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command, first
@@ -77,10 +83,10 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
         begun = ("show", str(one.run_id)) if one.run_id else ("run", one.schedule)
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
         remedy = first(command(*begun, site=one.site), "see why")
-        tell(db, one.site, of("run_failed", one.schedule), now, Severity.HIGH, message, remedy)
+        tell(db, one.site, of(RUN_FAILED, one.schedule), now, Severity.HIGH, message, remedy)
     elif one.state in (occurrence.DONE, occurrence.PARTIAL):
-        tell(db, one.site, of("run_failed", one.schedule), now)
-        tell(db, one.site, of("occurrence_missed", one.schedule), now)
+        tell(db, one.site, of(RUN_FAILED, one.schedule), now)
+        tell(db, one.site, of(OCCURRENCE_MISSED, one.schedule), now)
 
 
 def tell_behind(
@@ -95,7 +101,7 @@ def tell_behind(
     run = first(command("run", oldest.schedule, site=site_name), "catch up")
 
     def say(host: str, who: str, remedy: str) -> None:
-        behind = of("occurrence_missed", oldest.schedule, host)
+        behind = of(OCCURRENCE_MISSED, oldest.schedule, host)
         message = f"{due}: {who} had not caught up when the next one was due"
         tell(db, oldest.site, behind, now, Severity.MEDIUM, message, remedy)
 
@@ -113,16 +119,16 @@ def _counted(hosts: Sequence[str]) -> str:
 
 def tell_caught_up(db: Connection, run: Run, now: datetime) -> None:
     """Take back what is said of hosts that are behind with the run's procedure, where it has been executed."""
-    behind = findings.own_subjects(db, run.site, "occurrence_missed")
+    behind = findings.own_subjects(db, run.site, OCCURRENCE_MISSED)
     if behind:
         for host in sorted(occurrences.executed_on(db, run.id)):
-            caught_up = of("occurrence_missed", run.procedure, host)
+            caught_up = of(OCCURRENCE_MISSED, run.procedure, host)
             if caught_up.subject in behind:
                 tell(db, run.site, caught_up, now)
         if findings.on_host(run.procedure, MANY_HOSTS) in behind:
             # Who is not in a run for all hosts, and not waited for, is not in the inventory any more.
             whole = not run.limit and run.status in ("done", "partial")
-            whole = whole and not findings.own_subjects(db, run.site, "inventory_source")
+            whole = whole and not findings.own_subjects(db, run.site, INVENTORY_SOURCE)
             there = {one.host for one in runs.hosts(db, run.id)} | _waited_for(db, run)
             tell_no_more_behind(db, run.site, run.procedure, now, there if whole else None)
 
@@ -139,7 +145,7 @@ def tell_no_more_behind(
     """Take back that many hosts are behind, if none of them is any more. there: the only ones that count."""
     behind = occurrences.behind(db, site, procedure)
     if not (behind if there is None else behind.intersection(there)):
-        tell(db, site, of("occurrence_missed", procedure, MANY_HOSTS), now)
+        tell(db, site, of(OCCURRENCE_MISSED, procedure, MANY_HOSTS), now)
 
 
 def tell_forged(
@@ -149,9 +155,9 @@ def tell_forged(
     if why:
         message = f"run {run_id}: {why}"
         remedy = f"{command('show', str(run_id), site=site)}  # look at what its hosts print, one by one: --limit"
-        tell(db, site, of("forged_event", procedure), now, Severity.HIGH, message, remedy)
-    elif name(procedure) in findings.own_subjects(db, site, "forged_event"):
-        tell(db, site, of("forged_event", procedure), now)
+        tell(db, site, of(FORGED_EVENT, procedure), now, Severity.HIGH, message, remedy)
+    elif name(procedure) in findings.own_subjects(db, site, FORGED_EVENT):
+        tell(db, site, of(FORGED_EVENT, procedure), now)
 
 
 def tell_unread(
@@ -161,10 +167,10 @@ def tell_unread(
     for source in sources:
         message = f"run {run_id} went on without its hosts: Ansible cannot read {source}"
         remedy = f"ansible-inventory -i {shlex.quote(source)} --list"
-        tell(db, site, OwnTrouble("inventory_source", source), now, Severity.HIGH, message, remedy)
+        tell(db, site, OwnTrouble(INVENTORY_SOURCE, source), now, Severity.HIGH, message, remedy)
     unread = {name(one) for one in sources}
-    for subject in findings.own_subjects(db, site, "inventory_source") - unread:
-        tell(db, site, OwnTrouble("inventory_source", subject), now)
+    for subject in findings.own_subjects(db, site, INVENTORY_SOURCE) - unread:
+        tell(db, site, OwnTrouble(INVENTORY_SOURCE, subject), now)
 
 
 def tell_absent(
@@ -180,9 +186,9 @@ def tell_absent(
             f" what was found on {'it' if single else 'them'} stays open"
         )
         remedy = f"{command('hosts', 'accept', site=site)}  # if they have left; else look at the inventory"
-        tell(db, site, of("hosts_absent", procedure), now, Severity.HIGH, message, remedy)
-    elif name(procedure) in findings.own_subjects(db, site, "hosts_absent"):
-        tell(db, site, of("hosts_absent", procedure), now)
+        tell(db, site, of(HOSTS_ABSENT, procedure), now, Severity.HIGH, message, remedy)
+    elif name(procedure) in findings.own_subjects(db, site, HOSTS_ABSENT):
+        tell(db, site, of(HOSTS_ABSENT, procedure), now)
 
 
 def tell_twins(
@@ -195,6 +201,6 @@ def tell_twins(
         count = f"{len(twins)} hosts of {procedure}"
         message = f"{count} lead to a machine of another name, and wait for each other: {some}"
         remedy = f"{command('doctor', site=site)}  # lists them; let each machine have one name in the inventory"
-        tell(db, site, of("one_machine", procedure), now, Severity.MEDIUM, message, remedy)
-    elif name(procedure) in findings.own_subjects(db, site, "one_machine"):
-        tell(db, site, of("one_machine", procedure), now)
+        tell(db, site, of(ONE_MACHINE, procedure), now, Severity.MEDIUM, message, remedy)
+    elif name(procedure) in findings.own_subjects(db, site, ONE_MACHINE):
+        tell(db, site, of(ONE_MACHINE, procedure), now)

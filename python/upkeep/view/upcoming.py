@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
 
-from upkeep.schedule.calendars import Calendars
+from upkeep.model.errors import ConfigurationError
+from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import begins_at, due_times, next_due, timing_of
 from upkeep.site import rule_words
 from upkeep.site.schedule_file import Schedule
@@ -81,3 +84,45 @@ def _occurrence(calendars: Calendars, name: str, due: datetime, times: int) -> v
         duration_seconds=procedure.duration,
         blackout=held.title if held else None,
     )
+
+
+@dataclass
+class Coming:
+    """What is due next, reckoned again when the schedule was edited or the first of it has come."""
+
+    schedule: Callable[[], Schedule | None]
+    folder: Path | None
+    _of: Schedule | None = None
+    _calendars: Calendars | None = None
+    _until: datetime | None = None
+    _rows: list[view.Scheduled] = field(default_factory=list)
+    _next: list[view.Upcoming] = field(default_factory=list)
+
+    def next(self, now: datetime) -> list[view.Upcoming]:
+        """Return each procedure's next occurrence, the soonest first."""
+        self._look(now)
+        return self._next
+
+    def rows(self, now: datetime) -> list[view.Scheduled]:
+        """Return the procedures in the order of the file."""
+        self._look(now)
+        return self._rows
+
+    def calendars(self, now: datetime) -> Calendars | None:
+        """Return the site's calendars."""
+        self._look(now)
+        return self._calendars
+
+    def _look(self, now: datetime) -> None:
+        schedule = self.schedule()
+        if schedule is None or (schedule is self._of and self._until and now < self._until):
+            return
+        try:
+            calendars = calendars_of(schedule, self.folder or Path())
+        except ConfigurationError:
+            return  # the scheduler tells of it; what was right last is shown
+        upcoming = list(next_of_each(calendars, now))
+        self._calendars, self._next = calendars, upcoming
+        self._rows = scheduled(schedule, now)
+        self._until = upcoming[0].due if upcoming else now + timedelta(days=1)
+        self._of = schedule

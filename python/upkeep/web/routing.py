@@ -18,8 +18,8 @@ from upkeep.store.sessions import PageSession
 
 if TYPE_CHECKING:
     from upkeep.services.signing_key import Installation
+    from upkeep.view.upcoming import Coming
     from upkeep.web.forms import Upload
-    from upkeep.web.schedule import Coming
 
 GET, POST = "GET", "POST"
 

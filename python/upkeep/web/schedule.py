@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 from starlette.responses import Response
 
 from upkeep.model import occurrence
-from upkeep.model.errors import ConfigurationError
 from upkeep.rules.actions import Action
-from upkeep.schedule.calendars import Calendars, calendars_of
-from upkeep.site.schedule_file import Schedule
 from upkeep.store import occurrences
 from upkeep.store import page_queries as queries
-from upkeep.view.schedule import Scheduled, Upcoming
-from upkeep.view.upcoming import next_of_each, scheduled
+from upkeep.view.upcoming import Coming
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route
 
@@ -32,48 +25,6 @@ NOT_DONE = (
     occurrence.MISSED,
     occurrence.SKIPPED,
 )
-
-
-@dataclass
-class Coming:
-    """What is due next, reckoned again when the schedule was edited or the first of it has come."""
-
-    schedule: Callable[[], Schedule | None]
-    folder: Path | None
-    _of: Schedule | None = None
-    _calendars: Calendars | None = None
-    _until: datetime | None = None
-    _rows: list[Scheduled] = field(default_factory=list)
-    _next: list[Upcoming] = field(default_factory=list)
-
-    def next(self, now: datetime) -> list[Upcoming]:
-        """Return each procedure's next occurrence, the soonest first."""
-        self._look(now)
-        return self._next
-
-    def rows(self, now: datetime) -> list[Scheduled]:
-        """Return the procedures in the order of the file."""
-        self._look(now)
-        return self._rows
-
-    def calendars(self, now: datetime) -> Calendars | None:
-        """Return the site's calendars."""
-        self._look(now)
-        return self._calendars
-
-    def _look(self, now: datetime) -> None:
-        schedule = self.schedule()
-        if schedule is None or (schedule is self._of and self._until and now < self._until):
-            return
-        try:
-            calendars = calendars_of(schedule, self.folder or Path())
-        except ConfigurationError:
-            return  # the scheduler tells of it; what was right last is shown
-        upcoming = list(next_of_each(calendars, now))
-        self._calendars, self._next = calendars, upcoming
-        self._rows = scheduled(schedule, now)
-        self._until = upcoming[0].due if upcoming else now + timedelta(days=1)
-        self._of = schedule
 
 
 def show_schedule(ask: Ask) -> Response:

@@ -26,7 +26,7 @@ MODULES = TESTS.parent / "plugins" / "modules"
 CHECKS = sorted(load().items())
 GATHERS = sorted(payload.gathers())
 TOLD = [one for one in every().values() if isinstance(one, Told)]
-FAMILY = {"host_unreachable": "connection"}
+CHECK_FILES = TESTS.parent / "python" / "upkeep" / "checks"
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
@@ -50,21 +50,21 @@ def test_what_upkeep_tells_itself_is_documented_as_a_check_is(rule: Told) -> Non
     assert rule.description
     assert (TESTS.parent / rule.source).is_file()
     assert rule.id not in load()
-    told = importlib.import_module(f"upkeep.checks.{FAMILY.get(rule.id, 'upkeep')}.{rule.id}")
-    assert getattr(told, "ID", rule.id) == rule.id
+    (path,) = CHECK_FILES.glob(f"*/{rule.id}.py")
+    told = importlib.import_module(f"upkeep.checks.{path.parent.name}.{rule.id}")
+    assert rule.id == told.ID, "ID is the file's name"
 
 
 def test_what_upkeep_tells_itself_and_what_is_told_in_the_code_are_the_same() -> None:
-    """A name that no file has is never told; and a file that nothing tells of is dead."""
-    sources = "\n".join(
-        path.read_text(encoding="utf-8")
-        for path in (TESTS.parent / "python" / "upkeep").rglob("*.py")
-        if "migrations" not in path.parts
-    )
+    """A name is imported from its file; and a file of which nothing tells is dead."""
+    told = set()
+    for path in (TESTS.parent / "python" / "upkeep").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and any(one.name == "ID" for one in node.names):
+                told.add((node.module or "").rpartition(".")[2])
 
-    for rule in TOLD:
-        named = f'"{rule.id}"' in sources
-        assert named or f".{rule.id} import ID" in sources, f"{rule.id} is told nowhere"
+    missing = sorted({rule.id for rule in TOLD} - told)
+    assert missing == [], "whoever tells of it imports ID from its file"
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
@@ -131,3 +131,16 @@ def test_a_gather_is_a_module_too_with_the_same_parameters(name: str) -> None:
     documentation = yaml.safe_load(source.split('DOCUMENTATION = r"""')[1].split('"""')[0])
 
     assert set(documentation.get("options", {})) == set(payload.gathers()[name].ARGUMENTS)
+
+
+def test_each_check_has_its_canary_in_its_family_and_no_canary_is_of_none() -> None:
+    canaries = {
+        path.relative_to(TESTS / "canaries") for path in (TESTS / "canaries").rglob("*.json")
+    }
+    checks = {
+        Path(*check.judge.__module__.split(".")[2:]).with_suffix(".json")
+        for check in load().values()
+    }
+
+    assert sorted(canaries - checks) == [], "canaries of no check, or of another family"
+    assert sorted(checks - canaries) == [], "each check has a bad input that it must fail"

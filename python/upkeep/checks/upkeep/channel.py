@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "channel"
 CHECK = Told(
     title="Every channel delivers",
     source="docs/alerts.md",

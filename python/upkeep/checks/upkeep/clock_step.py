@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "clock_step"
 CHECK = Told(
     title="The controller's clock makes no steps",
     source="docs/serve.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "forged_event"
 CHECK = Told(
     title="Every event of a run is Ansible's own",
     source="docs/security.md",

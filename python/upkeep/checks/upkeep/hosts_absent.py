@@ -5,6 +5,7 @@ What was found on them stays open until a person says that they are meant to be 
 
 from upkeep.judging.check import Told
 
+ID = "hosts_absent"
 CHECK = Told(
     title="Hosts that were observed stay in the inventory",
     source="docs/operate.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "inventory_source"
 CHECK = Told(
     title="Every source of the inventory can be read",
     source="docs/site.md",

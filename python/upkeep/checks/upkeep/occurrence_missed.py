@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "occurrence_missed"
 CHECK = Told(
     title="Every occurrence is run in its time",
     source="docs/serve.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "one_machine"
 CHECK = Told(
     title="Each host of a job is a machine of its own",
     source="docs/site.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "record_chain"
 CHECK = Told(
     title="Every record of a review is there as it was signed",
     source="docs/reviews.md",

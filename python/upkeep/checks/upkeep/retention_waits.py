@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "retention_waits"
 CHECK = Told(
     title="What is older than its days is removed",
     source="docs/operate.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "review_overdue"
 CHECK = Told(
     title="Every review is signed in its time",
     source="docs/reviews.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "run_failed"
 CHECK = Told(
     title="Every run comes to its end",
     source="docs/operate.md",

@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "schedule_entry"
 CHECK = Told(
     title="Every entry of the schedule can be used",
     source="docs/schedule.md",

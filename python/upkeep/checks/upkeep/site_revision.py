@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "site_revision"
 CHECK = Told(
     title="Every driver has read the same site",
     source="docs/serve.md",

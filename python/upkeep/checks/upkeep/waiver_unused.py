@@ -2,6 +2,7 @@
 
 from upkeep.judging.check import Told
 
+ID = "waiver_unused"
 CHECK = Told(
     title="Every waiver covers something",
     source="docs/waivers.md",

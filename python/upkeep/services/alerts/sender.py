@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from upkeep.checks.upkeep.channel import ID as CHANNEL
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
@@ -115,11 +116,11 @@ class Sender:
                 own_troubles.tell(
                     db,
                     self.key,
-                    own_troubles.OwnTrouble("channel", channel),
+                    own_troubles.OwnTrouble(CHANNEL, channel),
                     now,
                     Severity.HIGH,
                     message,
                     remedy,
                 )
             elif channel in failing:
-                own_troubles.tell(db, self.key, own_troubles.OwnTrouble("channel", channel), now)
+                own_troubles.tell(db, self.key, own_troubles.OwnTrouble(CHANNEL, channel), now)
