@@ -267,8 +267,13 @@ def survivors(path: Path, tests: list[list[str]]) -> tuple[int, list[str]]:
 
 def default_tests(path: Path) -> list[list[str]]:
     """Return what tests a file: its own unit test; for a check, what holds for all of them too."""
+    if not path.is_relative_to(ROOT / "python" / "upkeep"):
+        sys.exit(f"{path}: which tests are its own? Name them behind the file.")
     folder = path.relative_to(ROOT / "python" / "upkeep").parent
-    tests = [[str(Path("tests/unit") / folder / f"test_{path.stem}.py")]]
+    own = Path("tests/unit") / folder / f"test_{path.stem}.py"
+    if not (ROOT / own).is_file():
+        sys.exit(f"there is no {own}: name the tests behind the file")
+    tests = [[str(own)]]
     if folder.parts[:1] == ("checks",):
         tests.append(["tests/unit/checks/test_every_check.py", "-k", f"[{path.stem}"])
     return tests

@@ -59,7 +59,9 @@ def problems(remedy: str) -> list[str]:
             [f"{first} looks like a command, and no comment follows"] if first in PROGRAMS else []
         )
     if command.split()[0].strip(";") not in PROGRAMS:
-        found.append(f"{command.split()[0]} is no program that is known")
+        found.append(
+            f"{command.split()[0]} is no program that is known: add it to PROGRAMS in pasted.py, if hosts have it"
+        )
     if PLACEHOLDER.search(re.sub(r"'[^']*'|VmSwap|PGSQL|SHA256SUMS", "", command)):
         found.append("a word stands for another")
     done = subprocess.run(["bash", "-n"], input=remedy, text=True, capture_output=True, check=False)

@@ -9,25 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import struct
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
-    load_ssh_private_key,
 )
-
-from upkeep.model.errors import ConfigurationError, StoreError
 
 NAMESPACE = "record@upkeep"
 BACKUP = "backup@upkeep"
@@ -59,28 +52,6 @@ def canonical(record: Mapping[str, Any]) -> str:
 def digest(text: str) -> str:
     """Return the SHA-256 by which the next record names this one."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def load_key(path: Path) -> Ed25519PrivateKey:
-    """Return the installation's key, made at first use for this account alone.
-
-    Raises StoreError if it cannot be made or read, ConfigurationError if it is another kind of key, or others can
-    read it.
-    """
-    try:
-        if not path.exists():
-            _make_key(path)
-        if path.stat().st_mode & 0o077:
-            message = f"{path}: others can read the key that signs"
-            raise ConfigurationError(message, remedy=f"chmod 600 {path}")
-        key = load_ssh_private_key(path.read_bytes(), password=None)
-    except OSError as exc:
-        raise StoreError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise ConfigurationError(f"{path}: no private key in OpenSSH's format: {exc}") from exc
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigurationError(f"{path}: found another kind of key; expected Ed25519")
-    return key
 
 
 def public_text(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
@@ -174,26 +145,6 @@ def _problems(one: Signed, previous: str, known: set[str]) -> Iterator[str]:
         yield f"it was signed as record {record.get('number')}"
     if record.get("previous") != previous:
         yield "the record before it is not the one that it was signed after"
-
-
-def _make_key(path: Path) -> None:
-    """Make a key, whole or not at all."""
-    text = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
-    )
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    try:
-        os.link(new, path)  # whoever comes second takes the first one's
-    except FileExistsError:
-        pass
-    finally:
-        new.unlink()
 
 
 def _signature_in(armoured: str, purpose: str) -> bytes:

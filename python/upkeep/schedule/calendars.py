@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from upkeep.model.errors import ConfigurationError
-from upkeep.schedule import due_times as rules
+from upkeep.schedule import due_times
 from upkeep.site import rule_words
 from upkeep.site.fields import DAYS
 from upkeep.site.schedule_file import BusinessHours as Hours
@@ -122,7 +122,9 @@ class Calendars:
         found = []
         for span in self.schedule.calendar.maintenance_windows:
             timing = span_timing(self.schedule, span)
-            begins = rules.next_due(timing, after) if timing else _once(self.schedule, span).begins
+            begins = (
+                due_times.next_due(timing, after) if timing else _once(self.schedule, span).begins
+            )
             if begins and begins > after:
                 found.append(_period(self.schedule, span, begins))
         return min(found, key=_begin, default=None)
@@ -161,15 +163,15 @@ def _touching(
                 yield once
             continue
         before = after - timedelta(seconds=span.duration or 0)
-        for begins in rules.due_times(timing, before, until):
+        for begins in due_times.due_times(timing, before, until):
             yield _period(schedule, span, begins)
 
 
-def span_timing(schedule: Schedule, span: Span) -> rules.Timing | None:
+def span_timing(schedule: Schedule, span: Span) -> due_times.Timing | None:
     """Return when a blackout or a window begins that comes again; None for one that comes once."""
     if span.rule is None:
         return None
-    return rules.Timing(span.title, rule_words.parse(span.rule), schedule.zone_of(span))
+    return due_times.Timing(span.title, rule_words.parse(span.rule), schedule.zone_of(span))
 
 
 def _once(schedule: Schedule, span: Span) -> Period:
@@ -214,9 +216,13 @@ def _days_of(event: object) -> Iterator[date]:
     starts = [first]
     rule = event.get("RRULE")  # type: ignore[attr-defined]
     if rule:
-        timing = rules.Timing("", rule.to_ical().decode(), starts=datetime.combine(first, time()))
+        timing = due_times.Timing(
+            "", rule.to_ical().decode(), starts=datetime.combine(first, time())
+        )
         begin_at = datetime.combine(first, time(), UTC) - ONE_DAY
-        times = rules.due_times(timing, begin_at, begin_at + timedelta(days=366 * HOLIDAY_YEARS))
+        times = due_times.due_times(
+            timing, begin_at, begin_at + timedelta(days=366 * HOLIDAY_YEARS)
+        )
         starts = [due.date() for due in times]
     for start in starts:
         for number in range(max(0, (last - first).days) + 1):

@@ -1,4 +1,4 @@
-"""What a schedule and its inventory say that cannot both be meant: patterns without hosts, groups that disagree; pure.
+"""What a schedule and its inventory say that cannot both be meant: patterns without hosts, groups that disagree.
 
 The inventory is given as it was listed, without running anything of the site's or as a run lists it.
 """

@@ -1,4 +1,4 @@
-"""What is valid in a schedule and yet cannot be meant: never due, always in a blackout, told to nobody; pure."""
+"""What is valid in a schedule and yet cannot be meant: never due, always in a blackout, told to nobody."""
 
 from __future__ import annotations
 

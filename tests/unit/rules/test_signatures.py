@@ -11,11 +11,12 @@ import pytest
 from upkeep.model.errors import ConfigurationError
 from upkeep.rules import signatures
 from upkeep.rules.signatures import Signed
+from upkeep.services.signing_key import load_key
 
 
 @pytest.fixture
 def chain(tmp_path: Path) -> list[Signed]:
-    key = signatures.load_key(tmp_path / "key")
+    key = load_key(tmp_path / "key")
     records: list[Signed] = []
     for verdict in ("pass", "fail", "not applicable"):
         before = records[-1] if records else None
@@ -85,9 +86,7 @@ def test_what_is_removed_or_moved_is_named(
 
 
 def test_a_record_of_another_key_was_not_signed_here(chain: list[Signed], tmp_path: Path) -> None:
-    other = signatures.append(
-        signatures.load_key(tmp_path / "other"), chain[1], {"verdict": "pass"}
-    )
+    other = signatures.append(load_key(tmp_path / "other"), chain[1], {"verdict": "pass"})
 
     assert broken([*chain[:2], other]) == [
         "record 3: signed with a key that is not this installation's"
@@ -103,16 +102,16 @@ def test_a_signature_that_is_none_is_named(chain: list[Signed]) -> None:
 
 def test_the_key_is_made_once_for_this_account_alone(tmp_path: Path) -> None:
     path = tmp_path / "state" / "key"
-    first = signatures.public_text(signatures.load_key(path))
+    first = signatures.public_text(load_key(path))
 
-    assert signatures.public_text(signatures.load_key(path)) == first
+    assert signatures.public_text(load_key(path)) == first
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in path.parent.iterdir()] == ["key"]
 
     path.chmod(0o644)
     with pytest.raises(ConfigurationError, match="others can read"):
-        signatures.load_key(path)
+        load_key(path)
     path.chmod(0o600)
     path.write_text("no key")
     with pytest.raises(ConfigurationError, match="no private key in OpenSSH's format"):
-        signatures.load_key(path)
+        load_key(path)
