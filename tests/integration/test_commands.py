@@ -60,7 +60,7 @@ def test_each_document_has_its_shape(
 
 
 def test_judging_again_uses_todays_limits_and_keeps_the_verdicts_of_then(upkeep: Upkeep) -> None:
-    group = upkeep.site.site / "inventory" / "group_vars" / "only_web1.yml"
+    group = upkeep.site / "inventory" / "group_vars" / "only_web1.yml"
     group.write_text(
         group.read_text().replace(
             "- disk_space\n", "- {check: disk_space, medium_percent: 0, medium_gib: 99999}\n"
@@ -79,7 +79,7 @@ def test_judging_again_uses_todays_limits_and_keeps_the_verdicts_of_then(upkeep:
 
 def test_a_finding_is_resolved_when_what_was_wrong_is_right(upkeep: Upkeep) -> None:
     opened = upkeep.json("findings")["findings"]
-    group = upkeep.site.site / "inventory" / "group_vars" / "only_web1.yml"
+    group = upkeep.site / "inventory" / "group_vars" / "only_web1.yml"
     group.write_text(group.read_text().replace("/nowhere/*.gz", "/etc/hostname"))
 
     upkeep("run", "daily")

@@ -80,7 +80,7 @@ def test_become_interpreter_and_a_wrong_password_each_as_a_name_of_one_host(
     entry = {"check": "failed_logins", "paths": ["/var/log/auth.log"]}
     given = {name: variables for name, (variables, _status) in WAYS.items()} | {"wrong": WRONG}
     upkeep = site({name: [entry] for name in given})
-    folder = upkeep.site.site / "inventory" / "host_vars"
+    folder = upkeep.site / "inventory" / "host_vars"
     folder.mkdir()
     address = {"ansible_host": fleet.hosts[only_root_reads].address}
     for name, variables in given.items():
@@ -104,7 +104,7 @@ def test_through_a_jump_host(site: Sites, fleet: Fleet, only_root_reads: str) ->
         f"ssh -i {fleet.key} -o UserKnownHostsFile={fleet.known_hosts} -o BatchMode=yes"
         f" -W %h:%p root@{fleet.hosts['web1'].address}"
     )
-    hosts_file = upkeep.site.site / "inventory" / "hosts.yml"
+    hosts_file = upkeep.site / "inventory" / "hosts.yml"
     inventory = yaml.safe_load(hosts_file.read_text())
     inventory["all"]["vars"]["ansible_ssh_common_args"] += f' -o ProxyCommand="{jump}"'
     hosts_file.write_text(yaml.safe_dump(inventory))
@@ -144,7 +144,7 @@ def play(upkeep: Upkeep, *arguments: str) -> subprocess.CompletedProcess[str]:
         [
             Path(sys.executable).parent / "ansible-playbook",
             "-i",
-            upkeep.site.site / "inventory",
+            upkeep.site / "inventory",
             *arguments,
         ],
         env=upkeep.environ,

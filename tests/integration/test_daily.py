@@ -53,7 +53,7 @@ def plain_verdicts(upkeep: Upkeep) -> set[str]:
             Path(sys.executable).parent / "ansible-playbook",
             "astral.upkeep.daily",
             "-i",
-            str(upkeep.site.site / "inventory"),
+            str(upkeep.site / "inventory"),
         ],
         env={**upkeep.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,

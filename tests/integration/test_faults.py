@@ -57,7 +57,7 @@ def children(command: str) -> list[psutil.Process]:
 
 def nothing_left(upkeep: Upkeep, fleet: Fleet) -> None:
     """Assert that neither here nor on the host anything of the run is at work."""
-    eventually(lambda: not children(str(upkeep.site.site / "inventory")))
+    eventually(lambda: not children(str(upkeep.site / "inventory")))
     eventually(lambda: not hangs(fleet, "plain1"))
 
 
@@ -92,7 +92,7 @@ def test_2_what_ansible_had_handed_over_before_the_kill_is_taken_in_once(
 
     def works() -> bool:
         """Return whether Ansible works: its folder is made, and its hosts are listed, a moment earlier."""
-        found = children(str(upkeep.site.site / "inventory"))
+        found = children(str(upkeep.site / "inventory"))
         return any("env/extravars" in part for one in found for part in words_of(one))
 
     eventually(works)
@@ -154,7 +154,7 @@ def test_9_ansible_killed_is_a_failed_run_not_a_failed_check(
     started = begin_slow_run(upkeep, fleet)
 
     for process in children("ansible-playbook"):
-        if str(upkeep.site.site) in " ".join(words_of(process)):
+        if str(upkeep.site) in " ".join(words_of(process)):
             process.kill()
     started.communicate(timeout=PATIENCE_SECONDS)
 
@@ -244,7 +244,7 @@ def test_21_a_changed_host_key_is_refused_and_a_finding_until_it_is_right(
     key = " ".join(other.with_suffix(".pub").read_text().split()[:2])
     known = tmp_path / "known_hosts"
     known.write_text(f"{fleet.hosts['web1'].address} {key}\n")
-    hosts_file = upkeep.site.site / "inventory" / "hosts.yml"
+    hosts_file = upkeep.site / "inventory" / "hosts.yml"
     right = hosts_file.read_text()
     hosts_file.write_text(right.replace(str(fleet.known_hosts), str(known)))
 
@@ -277,7 +277,7 @@ def test_23_a_limit_that_matches_nothing_is_an_error(site: Sites) -> None:
 
 def test_13_unreachable_is_neither_failed_nor_ok(site: Sites, fleet: Fleet) -> None:
     upkeep = site({"web1": ["failed_logins"], "gone": ["failed_logins"], "dead": ["failed_logins"]})
-    hosts_file = upkeep.site.site / "inventory" / "hosts.yml"
+    hosts_file = upkeep.site / "inventory" / "hosts.yml"
     dead = fleet.hosts["web1"].address.rpartition(".")[0] + ".250"
     text = hosts_file.read_text().replace(
         "gone: {}", "gone: {ansible_host: 127.0.0.1, ansible_port: 9}"
@@ -313,11 +313,11 @@ def test_45_to_49_what_hosts_say_is_only_text(site: Sites, fleet: Fleet) -> None
         done.stdout + done.stderr + upkeep("show", "1", "--all").stdout + upkeep("findings").stdout
     )
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
-    report = (upkeep.site.site / "state" / "reports" / "run-1.html").read_text()
+    report = (upkeep.site / "state" / "reports" / "run-1.html").read_text()
     assert "<script" not in report
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", report)
     assert not Path("/tmp/pwned").exists()
-    store = open_store(f"sqlite:///{upkeep.site.site}/state/upkeep.db")
+    store = open_store(f"sqlite:///{upkeep.site}/state/upkeep.db")
     with store.read() as db:
         (observed, *_rest) = observed_in(db, 1)
     store.close()
@@ -327,7 +327,7 @@ def test_45_to_49_what_hosts_say_is_only_text(site: Sites, fleet: Fleet) -> None
 def test_61_a_password_is_nowhere_but_where_it_is_needed(site: Sites, fleet: Fleet) -> None:
     secret = "lab-secret-opspw"
     upkeep = site({"plain2": ["failed_logins"]})
-    variables = upkeep.site.site / "inventory" / "host_vars"
+    variables = upkeep.site / "inventory" / "host_vars"
     variables.mkdir()
     (variables / "plain2.yml").write_text(
         "ansible_user: opspw\nansible_become: true\n"
@@ -350,14 +350,14 @@ def test_61_a_password_is_nowhere_but_where_it_is_needed(site: Sites, fleet: Fle
     assert [host["message"] for host in upkeep.json("show", "1")["hosts"]] == [""]
     assert not any(secret in line for line in seen)
     assert secret not in out + err
-    for path in upkeep.site.site.rglob("*"):
+    for path in upkeep.site.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
 
 
 def test_63_a_site_that_everybody_can_write_is_not_read(site: Sites) -> None:
     upkeep = site({"web1": ["failed_logins"]})
-    schedule = upkeep.site.site / "schedule.yml"
+    schedule = upkeep.site / "schedule.yml"
     schedule.chmod(0o666)
 
     done = upkeep("run", "daily", status=78)
@@ -378,7 +378,7 @@ def test_63_a_workspace_that_others_can_read_is_refused(site: Sites, tmp_path: P
 
 def test_two_looks_at_once_do_not_disturb_each_other(site: Sites) -> None:
     upkeep = site({"web1": ["failed_logins"], "plain1": ["failed_logins"]})
-    schedule = upkeep.site.site / "schedule.yml"
+    schedule = upkeep.site / "schedule.yml"
     schedule.write_text("procedures: {look: {title: Look, playbook: astral.upkeep.observe}}\n")
 
     both = [upkeep.start("run", "look") for _ in range(2)]
@@ -443,7 +443,7 @@ def test_a_dead_port_is_not_waited_for_longer_than_ssh_does(site: Sites) -> None
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)  # accepts, and never says a word
         upkeep = site({"mute": ["failed_logins"]})
-        hosts_file = upkeep.site.site / "inventory" / "hosts.yml"
+        hosts_file = upkeep.site / "inventory" / "hosts.yml"
         port = listening.getsockname()[1]
         text = hosts_file.read_text()
         hosts_file.write_text(
@@ -475,8 +475,8 @@ def test_11_a_playbook_that_ansible_cannot_read_fails_the_run_with_ansibles_word
     site: Sites,
 ) -> None:
     upkeep = site({"web1": ["failed_logins"]})
-    (upkeep.site.site / "broken.yml").write_text("- hosts: all\n  tasks: [{no.such.module: {}}]\n")
-    schedule = upkeep.site.site / "schedule.yml"
+    (upkeep.site / "broken.yml").write_text("- hosts: all\n  tasks: [{no.such.module: {}}]\n")
+    schedule = upkeep.site / "schedule.yml"
     schedule.write_text("procedures: {daily: {title: Broken, playbook: broken.yml}}\n")
 
     done = upkeep("run", "daily", status=3)
@@ -488,14 +488,14 @@ def test_11_a_playbook_that_ansible_cannot_read_fails_the_run_with_ansibles_word
 
 def test_22_an_alias_of_a_host_is_rotated_once(site: Sites, fleet: Fleet) -> None:
     upkeep = site({"backup1": ["disk_space"], "alias": ["disk_space"]})
-    hosts_file = upkeep.site.site / "inventory" / "hosts.yml"
+    hosts_file = upkeep.site / "inventory" / "hosts.yml"
     address = fleet.hosts["backup1"].address
     text = hosts_file.read_text().replace("alias: {}", f"alias: {{ansible_host: {address}}}")
     hosts_file.write_text(text)
     job = "upkeep_jobs: [log_rotation]\nlog_rotation_config: [/srv/log/alias.conf]\n"
     job += "log_rotation_state: /srv/log/alias.state\n"
     for name in ("backup1", "alias"):
-        group = upkeep.site.site / "inventory" / "group_vars" / f"only_{name}.yml"
+        group = upkeep.site / "inventory" / "group_vars" / f"only_{name}.yml"
         group.write_text(group.read_text() + job)
     stanza = "/srv/log/alias.log {\\n size 1k\\n rotate 5\\n create\\n}\\n"
     script = f"printf '{stanza}' > /srv/log/alias.conf; seq 1000 > /srv/log/alias.log"

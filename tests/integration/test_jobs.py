@@ -56,7 +56,7 @@ def test_the_job_is_done_and_proved_and_not_done_again(upkeep: Upkeep, fleet: Fl
 
 
 def test_a_job_to_which_no_host_has_opted_in_was_not_done(upkeep: Upkeep) -> None:
-    schedule = upkeep.site.site / "schedule.yml"
+    schedule = upkeep.site / "schedule.yml"
     job = "{title: Rotate, playbook: astral.upkeep.log_rotation, hosts: web1}"
     schedule.write_text(f"{schedule.read_text()}  tidy: {job}\n")
 

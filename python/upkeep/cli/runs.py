@@ -1,4 +1,4 @@
-"""What each command does: load the site, open the store, call, print."""
+"""Runs, checks and findings on the command line: load the site, open the store, call, print."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people see: the terminal, the printed report."""
+"""What people and programs read: the terminal, the printed report, JSON, CSV, a calendar."""

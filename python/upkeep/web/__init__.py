@@ -1,1 +1,1 @@
-"""The page and its JSON API. Every route stands in a table with the least role that may use it."""
+"""The page and its JSON API. Each file has the routes of its noun in ROUTES, with the action that each is."""
