@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from called import called
 from service.conftest import on_postgresql
 from sqlalchemy import text
 from store_samples import NOW, SITE, answer, begun, result
@@ -192,24 +193,24 @@ def test_from_the_command_line(
     names = ("disk_space", "web1", "/", "used")
     monkeypatch.setattr(clock, "now", lambda: NOW)
 
-    assert baseline_commands.propose(site, names, "", as_json=False) == 1
+    assert called(baseline_commands.propose, *names, inventory=site) == 1
     assert capsys.readouterr().out.startswith("Nothing to propose: nothing was measured")
     measured(store, *[80.0] * 20, site=key)
-    assert baseline_commands.propose(site, names, "", as_json=False) == 0
+    assert called(baseline_commands.propose, *names, inventory=site) == 0
     shown = capsys.readouterr().out
     assert "median 80, spread 0 of 20 values from 2030-05-13 06:00:00 UTC" in shown
     assert f"Next: upkeep baseline accept disk_space web1 / used -i {site} --reason TEXT" in shown
 
     # Without a terminal nobody shows who they are.
     with pytest.raises(UsageError):
-        baseline_commands.accept(site, names, "", "as it is")
+        called(baseline_commands.accept, *names, "as it is", inventory=site)
     monkeypatch.setattr(baseline_commands, "by_password", lambda *_asked: by(store, "bob"))
-    baseline_commands.accept(site, names, "", "as it is")
+    called(baseline_commands.accept, *names, "as it is", inventory=site)
     assert capsys.readouterr().err.endswith("baseline 80, spread 0; record 1\n")
 
-    baseline_commands.list_baselines(site, as_json=False)
+    called(baseline_commands.list_baselines, site)
     row = capsys.readouterr().out.rstrip("\n").split("\t")
     assert row[4:8] == ["80", "80: as the baseline of 80", "2030-06-01 06:00:00 UTC", "bob"]
-    baseline_commands.list_baselines(site, as_json=True)
+    called(baseline_commands.list_baselines, site, as_json=True)
     (one,) = json.loads(capsys.readouterr().out)["baselines"]
     assert (one["level"]["median"], one["record"], one["proposal"]["replaces"]) == (80.0, 1, 1)

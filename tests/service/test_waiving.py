@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 import warm
+from called import called
 from service.conftest import on_postgresql
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
@@ -428,19 +429,19 @@ def test_from_the_command_line_by_two_people(
     asked.looks(Severity.MEDIUM, -1)
     scope = ("disk_space", "web1", "/", "medium")
     with pytest.raises(UsageError, match=f"the account {person} is no user"):
-        waiver_commands.request(site, scope, "moves in July", "10 d", "")
+        called(waiver_commands.request, *scope, "moves in July", site, "10 d")
 
     accounts(asked, ann=[person])
-    waiver_commands.request(site, scope, "moves in July", "10 d", "")
+    called(waiver_commands.request, *scope, "moves in July", site, "10 d")
     assert "upkeep waive approve 1" in capsys.readouterr().err
     with pytest.raises(UsageError, match="needs the role approver"):
-        waiver_commands.approve(site, 1)
+        called(waiver_commands.approve, 1, site)
     accounts(asked, bob=[person])
-    waiver_commands.approve(site, 1)
+    called(waiver_commands.approve, 1, site)
     said = "waiver 1 holds until 2030-06-11 06:00:00 UTC; it covers 1 open finding\n"
     assert capsys.readouterr().err == said
 
-    waiver_commands.list_waivers(site, everything=False, unused=False, as_json=True)
+    called(waiver_commands.list_waivers, site, everything=False, unused=False, as_json=True)
     document = json.loads(capsys.readouterr().out)
     jsonschema.validate(document, schema("waivers"))
     one = document["waivers"][0]
@@ -450,7 +451,7 @@ def test_from_the_command_line_by_two_people(
         "ann",
         "bob",
     )
-    waiver_commands.list_waivers(site, everything=False, unused=False, as_json=False)
+    called(waiver_commands.list_waivers, site, everything=False, unused=False, as_json=False)
     row = capsys.readouterr().out.rstrip("\n").split("\t")
     assert row == [
         "1", "holds", "disk_space", "web1", "/", "medium", "1", "2030-06-11 06:00:00 UTC", "ann, bob",
@@ -458,11 +459,11 @@ def test_from_the_command_line_by_two_people(
     ]  # fmt: skip
 
     # It still fails, is shown and counted apart, and the exit status says what it said without the waiver.
-    assert commands.list_findings(site, everything=False, as_json=True) == 1
+    assert called(commands.list_findings, site, everything=False, as_json=True) == 1
     document = json.loads(capsys.readouterr().out)
     jsonschema.validate(document, schema("findings"))
     assert [one["waiver_id"] for one in document["findings"]] == [1]
-    assert commands.list_findings(site, everything=False, as_json=False) == 1
+    assert called(commands.list_findings, site, everything=False, as_json=False) == 1
     shown = capsys.readouterr().out
     assert "waived" in shown
     assert "waiver 1 until 2030-06-11" in shown
@@ -470,20 +471,20 @@ def test_from_the_command_line_by_two_people(
     # A run shows it as it was when it was observed: the first one not, the next one so.
     asked.looks(Severity.MEDIUM, 1)
     for run_id, waived in ((2, None), (3, 1)):
-        assert commands.show_run(run_id, site, "", everything=False, as_json=True) == 1
+        assert called(commands.show_run, run_id, site, everything=False, as_json=True) == 1
         document = json.loads(capsys.readouterr().out)
         jsonschema.validate(document, schema())
         assert [one["waiver"] for one in document["results"]] == [waived]
         results = document["counts"]["results"]
         assert (results["fail"]["medium"], results["waived"]) == (1, waived or 0)
-    assert commands.show_run(3, site, "", everything=False, as_json=False) == 1
+    assert called(commands.show_run, 3, site, everything=False, as_json=False) == 1
     assert "waived" in capsys.readouterr().out
-    commands.list_runs(site, 2, as_json=True)
+    called(commands.list_runs, site, 2, as_json=True)
     jsonschema.validate(json.loads(capsys.readouterr().out), schema("runs"))
 
-    waiver_commands.revoke(site, 1, "the disk is here")
+    called(waiver_commands.revoke, 1, "the disk is here", site)
     assert capsys.readouterr().err == "waiver 1 is revoked; it covered 1 open finding\n"
-    waiver_commands.list_waivers(site, everything=True, unused=False, as_json=False)
+    called(waiver_commands.list_waivers, site, everything=True, unused=False, as_json=False)
     assert "\trevoked\t" in capsys.readouterr().out
 
 
@@ -493,4 +494,4 @@ def test_a_waiver_always_ends(asked: Asked, person: str, lasts: str, ends: str) 
     accounts(asked, ann=[person])
     scope = ("disk_space", "web1", "/", "medium")
     with pytest.raises(UsageError):
-        waiver_commands.request(str(asked.folder), scope, "moves in July", lasts, ends)
+        called(waiver_commands.request, *scope, "moves in July", str(asked.folder), lasts, ends)

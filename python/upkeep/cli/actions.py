@@ -26,10 +26,12 @@ Command = Callable[..., Any]
 
 
 def does(*actions: Action) -> Callable[[Command], Command]:
-    """Return a decorator for a command that does these."""
+    """Return a decorator for a command that does these. What the command returns is the exit status; None is 0."""
 
     def named(command: Command) -> Command:
-        made = _with_as(command) if any(RULES[one].needs in MATTERS for one in actions) else command
+        made = _ending(command)
+        if any(RULES[one].needs in MATTERS for one in actions):
+            made = _with_as(made)
         made.actions = actions  # type: ignore[attr-defined]
         return made
 
@@ -40,6 +42,18 @@ def actions_of(command: Command) -> tuple[Action, ...]:
     """Return what a command does; nothing, if it does not say."""
     found: tuple[Action, ...] = getattr(command, "actions", ())
     return found
+
+
+def _ending(command: Command) -> Command:
+    """Return the command as one that ends the program with its status."""
+
+    @functools.wraps(command)
+    def made(**given: Any) -> None:
+        status = command(**given)
+        if status:
+            raise typer.Exit(status)
+
+    return made
 
 
 def _with_as(command: Command) -> Command:

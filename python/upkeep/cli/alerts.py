@@ -37,177 +37,13 @@ from upkeep.view.json import alert_document, dumps, plain
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
 
-
 # --- alerts ----------------------------------------------------------------------------------------------------------
-def list_alerts(inventory: str, count: int, *, everything: bool, as_json: bool) -> int:
-    """Print the open alerts, worst first, or the newest ones; return 2, 1 or 0 as the worst open one is bad."""
-    with opened(inventory) as (site, store), store.read() as db:
-        key = name(site.key)
-        found = alerts.recent(db, count + 1, key) if everything else alerts.open_alerts(db, key)
-        more = everything and len(found) > count
-        found = found[:count] if more else found
-        members = alerts.members(db, [one.id for one in found], everything=everything)
-        health = outbox.channels(db, key)
-    rows = [(one, [member for member in members if member.alert_id == one.id]) for one in found]
-    if as_json:
-        documents = [alert_document(one, mine) for one, mine in rows]
-        failing = [asdict(one) for one in health if one.failing_since]
-        _print_json({"alerts": documents, "failing_channels": failing, "more": more})
-    else:
-        zone = ZoneInfo(site.schedule.time_zone)
-        view.print_alerts(_out(), rows, health, zone, clock.now(), inventory)
-    if more:
-        say_older()
-    worst = min((one.severity for one in found if one.closed_at is None), default=None)
-    return 0 if worst is None else 2 if worst <= 2 else 1
-
-
-def show_alert(inventory: str, number: int, *, as_json: bool) -> None:
-    """Print one alert: what it is about, what happened to it, who was told and what became of that."""
-    with opened(inventory) as (site, store), store.read() as db:
-        found = _alert(alerts.get(db, number), site, number)
-        members = alerts.members(db, [number], everything=found.closed_at is not None)
-        history, sent = alerts.history(db, number), outbox.of_alert(db, number)
-    if as_json:
-        document = alert_document(found, members)
-        document["history"] = [asdict(one) for one in history]
-        document["messages"] = [asdict(one) for one in sent]
-        _print_json({"alert": document})
-        return
-    zone = ZoneInfo(site.schedule.time_zone)
-    view.print_alert(_out(), found, members, history, sent, zone, clock.now())
-
-
-def acknowledge(inventory: str, numbers: list[int], note: str, lasts: str) -> None:
-    """Write down that whoever calls this has the alerts, for a time."""
-    with opened(inventory) as (site, store):
-        for number in numbers:
-            with store.read() as db:
-                _alert(alerts.get(db, number), site, number)
-        now = clock.now()
-        usual = timedelta(seconds=site.schedule.alerts.acknowledged_for)
-        until = _later(now, lasts, "--for") if lasts else now + usual
-        by = _by(site, store, Action.ACKNOWLEDGE, " ".join(map(str, numbers)))
-        for number in numbers:
-            silencing.acknowledge(store, site, number, until, note, by, now)
-            view.say_acknowledged(_err(), number, by.name, until, site.schedule.time_zone)
-
-
-def test_channel(inventory: str, channel: str) -> None:
-    """Send a message over a channel now, and say what became of it; raise UpkeepError if it was not taken."""
-    with opened(inventory) as (site, store):
-        known = site.schedule.channels.get(channel)
-        if known is None:
-            near = nearest(channel, site.schedule.channels)
-            there = ", ".join(site.schedule.channels) or "none"
-            raise UsageError(
-                f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
-            )
-        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel)
-        title = Path(site.name).resolve().name if site.name else "this machine"
-        probe = messages.probe_message(channel, title, who.name)
-        (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
-    if error:
-        remedy = f"the address is in the variable {known.url_from}; it is an apprise URL"
-        raise UpkeepError(f"channel {channel}: {error}", remedy=remedy)
-    _say(f"channel {channel} has taken the message; see if it has come")
 
 
 # --- silences --------------------------------------------------------------------------------------------------------
-def add_silence(
-    inventory: str, check: str, host: str, lasts: str, ends: str, reason: str, severity: int
-) -> None:
-    """Keep findings quiet for a time."""
-    if bool(lasts) == bool(ends):
-        raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
-    with opened(inventory) as (site, store):
-        now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
-        until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
-        scope = SilenceScope(check.strip(), host.strip(), severity)
-        by = _by(site, store, Action.SILENCE, f"{scope.check_pattern} on {scope.host_pattern}")
-        made, width = silencing.add(store, site, scope, reason, until, by, now)
-    view.say_silenced(_err(), made, width, zone, inventory)
-
-
-def list_silences(inventory: str, *, as_json: bool) -> None:
-    """Print the silences that last, and those that are planned."""
-    with opened(inventory) as (site, store), store.read() as db:
-        now = clock.now()
-        longest = silencing.longest(site.schedule)
-        found = silences.lasting(db, name(site.key), now, planned=True, longest=longest)
-    if as_json:
-        _print_json({"silences": [_without_site(asdict(one)) for one in found]})
-        return
-    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now, inventory)
-
-
-def approve_silence(inventory: str, number: int) -> None:
-    """Say yes to a wide silence that somebody else has made."""
-    with opened(inventory) as (site, store):
-        by = _by(site, store, Action.APPROVE_SILENCE, f"silence {number}")
-        made = silencing.approve(store, site, number, by, clock.now())
-    view.say_silenced(_err(), made, None, ZoneInfo(site.schedule.time_zone), inventory)
-
-
-def end_silence(inventory: str, number: int) -> None:
-    """End a silence before its time."""
-    with opened(inventory) as (site, store):
-        by = _by(site, store, Action.END_SILENCE, str(number))
-        silencing.end(store, site, number, by, clock.now())
-    _say(f"silence {number} has ended; what still fails is told once")
 
 
 # --- who is on call --------------------------------------------------------------------------------------------------
-def list_on_call(inventory: str, at: str, *, as_json: bool) -> None:
-    """Print who of each team is called, then who is next."""
-    with opened(inventory) as (site, store), store.read() as db:
-        zone = ZoneInfo(site.schedule.time_zone)
-        when = _time(at, zone, "--at") if at else clock.now()
-        overrides = silences.overrides(db, name(site.key), clock.now() - timedelta(days=1))
-    calendar = SiteCalendar(site.schedule, site.folder)
-    rows = [
-        view.OnCallShown(
-            team=team,
-            title=known.title,
-            people=tuple(calendar.times(team, overrides).on_call(when)),
-            overrides=tuple(one for one in overrides if one.team == team and one.ends > when),
-        )
-        for team, known in site.schedule.teams.items()
-    ]
-    if as_json:
-        _print_json({"at": when, "teams": [_without_site(asdict(one)) for one in rows]})
-        return
-    view.print_on_call(_out(), rows, zone, when)
-
-
-def set_on_call(inventory: str, team: str, person: str, begins: str, ends: str) -> None:
-    """Let somebody take a team's calls for a time, instead of who the rota says."""
-    with opened(inventory) as (site, store):
-        schedule = site.schedule
-        _known(team, schedule.teams, "team")
-        _known(person, schedule.people, "person")
-        now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
-        since = _time(begins, zone, "--from") if begins else now
-        until = _time(ends, zone, "--to")
-        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
-        with store.begin() as db:
-            number = silences.add_override(
-                db,
-                name(site.key),
-                NewOverride(
-                    team=team, person=person, begins=since, ends=until, by=who.name, at=now
-                ),
-            )
-    _say(f"override {number}: {person} takes the calls of {team}")
-
-
-def end_on_call(inventory: str, number: int) -> None:
-    """End such an override before its time."""
-    with opened(inventory) as (site, store):
-        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number))
-        with store.begin() as db:
-            silences.end_override(db, number, who.name, clock.now())
-    _say(f"override {number} has ended; the rota holds")
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
@@ -294,7 +130,7 @@ cli.add_typer(oncall_group, name="oncall")
 
 @alerts_group.callback()
 @does(Action.LOOK)
-def alerts_command(
+def list_alerts(
     context: typer.Context,
     inventory: SiteOption = "",
     everything: Annotated[
@@ -304,12 +140,29 @@ def alerts_command(
         int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
     ] = 50,
     as_json: Json = False,
-) -> None:
+) -> int:
     """List the open alerts, worst first; exit status 2 if one is of severity 1 or 2, 1 if of 3 or 4."""
     if context.invoked_subcommand:
-        return
-
-    raise typer.Exit(list_alerts(inventory, count, everything=everything, as_json=as_json))
+        return 0
+    with opened(inventory) as (site, store), store.read() as db:
+        key = name(site.key)
+        found = alerts.recent(db, count + 1, key) if everything else alerts.open_alerts(db, key)
+        more = everything and len(found) > count
+        found = found[:count] if more else found
+        members = alerts.members(db, [one.id for one in found], everything=everything)
+        health = outbox.channels(db, key)
+    rows = [(one, [member for member in members if member.alert_id == one.id]) for one in found]
+    if as_json:
+        documents = [alert_document(one, mine) for one, mine in rows]
+        failing = [asdict(one) for one in health if one.failing_since]
+        _print_json({"alerts": documents, "failing_channels": failing, "more": more})
+    else:
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_alerts(_out(), rows, health, zone, clock.now(), inventory)
+    if more:
+        say_older()
+    worst = min((one.severity for one in found if one.closed_at is None), default=None)
+    return 0 if worst is None else 2 if worst <= 2 else 1
 
 
 AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")]
@@ -317,26 +170,50 @@ AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")
 
 @alerts_group.command("show")
 @does(Action.LOOK)
-def alerts_show_command(
-    alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False
-) -> None:
+def show_alert(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
     """Show an alert: its findings, what happened to it, who was told over which channel."""
-    show_alert(inventory, alert, as_json=as_json)
+    with opened(inventory) as (site, store), store.read() as db:
+        found = _alert(alerts.get(db, alert), site, alert)
+        members = alerts.members(db, [alert], everything=found.closed_at is not None)
+        history, sent = alerts.history(db, alert), outbox.of_alert(db, alert)
+    if as_json:
+        document = alert_document(found, members)
+        document["history"] = [asdict(one) for one in history]
+        document["messages"] = [asdict(one) for one in sent]
+        _print_json({"alert": document})
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    view.print_alert(_out(), found, members, history, sent, zone, clock.now())
 
 
 @alerts_group.command("test")
 @does(Action.TEST_CHANNEL)
-def alerts_test_command(
+def send_test(
     channel: Annotated[str, typer.Argument(help="Id of a channel of the schedule.")],
     inventory: SiteOption = "",
 ) -> None:
     """Send a message over a channel now, and say what became of it."""
-    test_channel(inventory, channel)
+    with opened(inventory) as (site, store):
+        known = site.schedule.channels.get(channel)
+        if known is None:
+            near = nearest(channel, site.schedule.channels)
+            there = ", ".join(site.schedule.channels) or "none"
+            raise UsageError(
+                f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
+            )
+        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel)
+        title = Path(site.name).resolve().name if site.name else "this machine"
+        probe = messages.probe_message(channel, title, who.name)
+        (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
+    if error:
+        remedy = f"the address is in the variable {known.url_from}; it is an apprise URL"
+        raise UpkeepError(f"channel {channel}: {error}", remedy=remedy)
+    _say(f"channel {channel} has taken the message; see if it has come")
 
 
 @cli.command("ack")
 @does(Action.ACKNOWLEDGE)
-def ack_command(
+def acknowledge(
     alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
     inventory: SiteOption = "",
     note: Annotated[str, typer.Option("--note", help="What others should know.")] = "",
@@ -348,12 +225,22 @@ def ack_command(
     ] = "",
 ) -> None:
     """Say that you have an alert: nobody is told again, unless it gets worse or you do not come back to it."""
-    acknowledge(inventory, alert, note, lasts)
+    with opened(inventory) as (site, store):
+        for number in alert:
+            with store.read() as db:
+                _alert(alerts.get(db, number), site, number)
+        now = clock.now()
+        usual = timedelta(seconds=site.schedule.alerts.acknowledged_for)
+        until = _later(now, lasts, "--for") if lasts else now + usual
+        by = _by(site, store, Action.ACKNOWLEDGE, " ".join(map(str, alert)))
+        for number in alert:
+            silencing.acknowledge(store, site, number, until, note, by, now)
+            view.say_acknowledged(_err(), number, by.name, until, site.schedule.time_zone)
 
 
 @silence_group.command("add")
 @does(Action.SILENCE)
-def silence_add_command(
+def add_silence(
     check: Annotated[str, typer.Argument(help="A check's id, or a pattern such as 'log_*'.")],
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
     reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
@@ -369,39 +256,60 @@ def silence_add_command(
     It ends within 7 days, unless the site allows more. What detects intruders takes its exact name and host. A silence
     of more than a fifth of what is watched waits until somebody else approves it.
     """
-    add_silence(inventory, check, host, lasts, ends, reason, severity)
+    if bool(lasts) == bool(ends):
+        raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
+    with opened(inventory) as (site, store):
+        now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
+        until = _later(now, lasts, "--for") if lasts else _time(ends, zone, "--until")
+        scope = SilenceScope(check.strip(), host.strip(), severity)
+        by = _by(site, store, Action.SILENCE, f"{scope.check_pattern} on {scope.host_pattern}")
+        made, width = silencing.add(store, site, scope, reason, until, by, now)
+    view.say_silenced(_err(), made, width, zone, inventory)
 
 
 @silence_group.command("list")
 @does(Action.LOOK)
-def silence_list_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+def list_silences(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List what is quiet, until when and why."""
-    list_silences(inventory, as_json=as_json)
+    with opened(inventory) as (site, store), store.read() as db:
+        now = clock.now()
+        longest = silencing.longest(site.schedule)
+        found = silences.lasting(db, name(site.key), now, planned=True, longest=longest)
+    if as_json:
+        _print_json({"silences": [_without_site(asdict(one)) for one in found]})
+        return
+    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now, inventory)
 
 
 @silence_group.command("approve")
 @does(Action.APPROVE_SILENCE)
-def silence_approve_command(
+def approve_silence(
     number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
     inventory: SiteOption = "",
 ) -> None:
     """Say yes to a silence of much that somebody else has made."""
-    approve_silence(inventory, number)
+    with opened(inventory) as (site, store):
+        by = _by(site, store, Action.APPROVE_SILENCE, f"silence {number}")
+        made = silencing.approve(store, site, number, by, clock.now())
+    view.say_silenced(_err(), made, None, ZoneInfo(site.schedule.time_zone), inventory)
 
 
 @silence_group.command("end")
 @does(Action.END_SILENCE)
-def silence_end_command(
+def end_silence(
     number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
     inventory: SiteOption = "",
 ) -> None:
     """End a silence before its time."""
-    end_silence(inventory, number)
+    with opened(inventory) as (site, store):
+        by = _by(site, store, Action.END_SILENCE, str(number))
+        silencing.end(store, site, number, by, clock.now())
+    _say(f"silence {number} has ended; what still fails is told once")
 
 
 @oncall_group.callback()
 @does(Action.LOOK)
-def oncall_command(
+def list_on_call(
     context: typer.Context,
     inventory: SiteOption = "",
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="Now, if not given.")] = "",
@@ -410,13 +318,29 @@ def oncall_command(
     """List who is called for each team, then who is next."""
     if context.invoked_subcommand:
         return
-
-    list_on_call(inventory, at, as_json=as_json)
+    with opened(inventory) as (site, store), store.read() as db:
+        zone = ZoneInfo(site.schedule.time_zone)
+        when = _time(at, zone, "--at") if at else clock.now()
+        overrides = silences.overrides(db, name(site.key), clock.now() - timedelta(days=1))
+    calendar = SiteCalendar(site.schedule, site.folder)
+    rows = [
+        view.OnCallShown(
+            team=team,
+            title=known.title,
+            people=tuple(calendar.times(team, overrides).on_call(when)),
+            overrides=tuple(one for one in overrides if one.team == team and one.ends > when),
+        )
+        for team, known in site.schedule.teams.items()
+    ]
+    if as_json:
+        _print_json({"at": when, "teams": [_without_site(asdict(one)) for one in rows]})
+        return
+    view.print_on_call(_out(), rows, zone, when)
 
 
 @oncall_group.command("set")
 @does(Action.OVERRIDE_ROTA)
-def oncall_set_command(
+def set_on_call(
     team: Annotated[str, typer.Argument(help="Id of a team.")],
     person: Annotated[str, typer.Argument(help="Id of who takes its calls.")],
     ends: Annotated[str, typer.Option("--to", metavar="TIME", help="The team's local time.")],
@@ -424,14 +348,34 @@ def oncall_set_command(
     begins: Annotated[str, typer.Option("--from", metavar="TIME", help="Now, if not given.")] = "",
 ) -> None:
     """Let somebody take a team's calls for a time, instead of who the rota says."""
-    set_on_call(inventory, team, person, begins, ends)
+    with opened(inventory) as (site, store):
+        schedule = site.schedule
+        _known(team, schedule.teams, "team")
+        _known(person, schedule.people, "person")
+        now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
+        since = _time(begins, zone, "--from") if begins else now
+        until = _time(ends, zone, "--to")
+        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
+        with store.begin() as db:
+            number = silences.add_override(
+                db,
+                name(site.key),
+                NewOverride(
+                    team=team, person=person, begins=since, ends=until, by=who.name, at=now
+                ),
+            )
+    _say(f"override {number}: {person} takes the calls of {team}")
 
 
 @oncall_group.command("end")
 @does(Action.END_OVERRIDE)
-def oncall_end_command(
+def end_on_call(
     number: Annotated[int, typer.Argument(metavar="OVERRIDE", help="Its number.")],
     inventory: SiteOption = "",
 ) -> None:
     """End such an override before its time."""
-    end_on_call(inventory, number)
+    with opened(inventory) as (site, store):
+        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number))
+        with store.begin() as db:
+            silences.end_override(db, number, who.name, clock.now())
+    _say(f"override {number} has ended; the rota holds")

@@ -27,8 +27,29 @@ from upkeep.view.screen import Screen
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
-def back_up(file: Path, inventory: str) -> None:
-    """Write a backup and say what is in it, and with which key it is signed."""
+def _signing(inventory: str) -> Path:
+    return settings_of(inventory).state.absolute() / "signing" / "key"
+
+
+def _say(verb: str, file: Path, made: backup.Backup) -> None:
+    screen = Screen(sys.stdout)
+    rows = sum(made.tables.values())
+    what = f"{rows} rows of {len(made.tables)} tables, {size(made.bytes)}, as of {made.made_at}"
+    screen.line(verb, " ", screen.text(str(file)), f": {what}, signed by {made.fingerprint}")
+    screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("backup")
+@does(Action.MAINTAIN)
+def back_up(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Write a signed copy of the database of runs and results, while others go on writing to it."""
     settings = settings_of(inventory)
     key = load_installation(settings).key
     made, odd = backup.back_up(settings.database_url, file, clock.now(), key)
@@ -41,8 +62,24 @@ def back_up(file: Path, inventory: str) -> None:
     screen.flush()
 
 
-def restore(file: Path, inventory: str, *, trust_key: str, replace: bool) -> None:
-    """Put a backup's content into the database; say what is in it now, and what went back with it."""
+@cli.command("restore")
+@does(Action.MAINTAIN)
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
+    inventory: SiteOption = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Lose what is in the database now.")
+    ] = False,
+    trust_key: Annotated[
+        str,
+        typer.Option(
+            "--trust-key",
+            metavar="FINGERPRINT",
+            help="Take a backup that another installation's key has signed; `upkeep backup` says which.",
+        ),
+    ] = "",
+) -> None:
+    """Put a backup's content into the database; stop `upkeep serve` first."""
     if trust_key and not FINGERPRINT.fullmatch(trust_key):
         message = f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep backup` said"
         raise UsageError(message, remedy=f"ssh-keygen -lf {_signing(inventory)}")
@@ -65,50 +102,3 @@ def restore(file: Path, inventory: str, *, trust_key: str, replace: bool) -> Non
         screen.line("No user is other than before.")
     screen.line("All sessions have ended: everybody signs in again.")
     screen.flush()
-
-
-def _signing(inventory: str) -> Path:
-    return settings_of(inventory).state.absolute() / "signing" / "key"
-
-
-def _say(verb: str, file: Path, made: backup.Backup) -> None:
-    screen = Screen(sys.stdout)
-    rows = sum(made.tables.values())
-    what = f"{rows} rows of {len(made.tables)} tables, {size(made.bytes)}, as of {made.made_at}"
-    screen.line(verb, " ", screen.text(str(file)), f": {what}, signed by {made.fingerprint}")
-    screen.flush()
-
-
-# --- the commands -----------------------------------------------------------------------------------------------------
-cli = typer.Typer(rich_markup_mode=None)
-
-
-@cli.command("backup")
-@does(Action.MAINTAIN)
-def backup_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
-    inventory: SiteOption = "",
-) -> None:
-    """Write a signed copy of the database of runs and results, while others go on writing to it."""
-    back_up(file, inventory)
-
-
-@cli.command("restore")
-@does(Action.MAINTAIN)
-def restore_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
-    inventory: SiteOption = "",
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Lose what is in the database now.")
-    ] = False,
-    trust_key: Annotated[
-        str,
-        typer.Option(
-            "--trust-key",
-            metavar="FINGERPRINT",
-            help="Take a backup that another installation's key has signed; `upkeep backup` says which.",
-        ),
-    ] = "",
-) -> None:
-    """Put a backup's content into the database; stop `upkeep serve` first."""
-    restore(file, inventory, trust_key=trust_key, replace=replace)

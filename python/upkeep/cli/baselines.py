@@ -31,56 +31,6 @@ Names = tuple[str, str, str, str]
 """Check, host, subject and measure."""
 
 
-def list_baselines(inventory: str, *, as_json: bool) -> None:
-    """Print the accepted baselines, each with its newest value and whether a better one could be accepted."""
-    with opened(inventory) as (site, store), store.read() as db:
-        now = clock.now()
-        rows = [
-            view.BaselineRow(
-                one,
-                baselines.newest_value(db, one.series, now),
-                baselines.proposal_for(db, one.series, None, now),
-            )
-            for one in baselines.of_site(db, site.key)
-        ]
-    if as_json:
-        _print_json({"baselines": [_row_document(one) for one in rows]})
-        return
-    view.print_baselines(Screen(sys.stdout), rows, ZoneInfo(site.schedule.time_zone), inventory)
-
-
-def propose(inventory: str, names: Names, better: str, *, as_json: bool) -> int:
-    """Print what the series' values propose, with the evidence; return 1 if they propose nothing."""
-    with opened(inventory) as (site, store), store.read() as db:
-        series = baselines.series_of(site.key, *names)
-        proposal = baselines.proposal_for(db, series, _better(better), clock.now())
-    if as_json:
-        _print_json({"proposal": _proposal_document(proposal)})
-    else:
-        zone = ZoneInfo(site.schedule.time_zone)
-        view.print_proposal(Screen(sys.stdout), proposal, zone, site.name)
-    return 1 if proposal.refused else 0
-
-
-def accept(inventory: str, names: Names, better: str, reason: str) -> None:
-    """Accept what is proposed, after asking for the password."""
-    with opened(inventory) as (site, store):
-        series = baselines.series_of(site.key, *names)
-        now, way = clock.now(), _better(better)
-        with store.read() as db:
-            seen = baselines.proposal_for(db, series, way, now)
-        if seen.refused or seen.level is None:
-            raise UsageError(f"nothing can be accepted: {seen.refused}")
-        _say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
-        installation = load_installation(site.settings)
-        what = f"accept {seen.level.median:.4g} as the baseline"
-        by = by_password(site, store, Action.ACCEPT_BASELINE, what)
-        made = baselining.accept(
-            store, installation, Acceptance(series, way, seen, reason), by, now
-        )
-    _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
-
-
 def _better(text: str) -> Better | None:
     known = {one.value: one for one in Better}
     if text and text not in known:
@@ -152,14 +102,27 @@ BetterWay = Annotated[
 
 @cli.command("baselines")
 @does(Action.LOOK)
-def baselines_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+def list_baselines(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the accepted baselines, each with its newest value and whether a better one is proposed."""
-    list_baselines(inventory, as_json=as_json)
+    with opened(inventory) as (site, store), store.read() as db:
+        now = clock.now()
+        rows = [
+            view.BaselineRow(
+                one,
+                baselines.newest_value(db, one.series, now),
+                baselines.proposal_for(db, one.series, None, now),
+            )
+            for one in baselines.of_site(db, site.key)
+        ]
+    if as_json:
+        _print_json({"baselines": [_row_document(one) for one in rows]})
+        return
+    view.print_baselines(Screen(sys.stdout), rows, ZoneInfo(site.schedule.time_zone), inventory)
 
 
 @baseline_group.command("propose")
 @does(Action.LOOK)
-def baseline_propose_command(
+def propose(
     check: MeasuredCheck,
     host: MeasuredHost,
     subject: MeasuredSubject,
@@ -167,15 +130,23 @@ def baseline_propose_command(
     better: BetterWay = "",
     inventory: SiteOption = "",
     as_json: Json = False,
-) -> None:
+) -> int:
     """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
     names = (check, host, subject, measure)
-    raise typer.Exit(propose(inventory, names, better, as_json=as_json))
+    with opened(inventory) as (site, store), store.read() as db:
+        series = baselines.series_of(site.key, *names)
+        proposal = baselines.proposal_for(db, series, _better(better), clock.now())
+    if as_json:
+        _print_json({"proposal": _proposal_document(proposal)})
+    else:
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_proposal(Screen(sys.stdout), proposal, zone, site.name)
+    return 1 if proposal.refused else 0
 
 
 @baseline_group.command("accept")
 @does(Action.ACCEPT_BASELINE)
-def baseline_accept_command(
+def accept(
     check: MeasuredCheck,
     host: MeasuredHost,
     subject: MeasuredSubject,
@@ -185,4 +156,19 @@ def baseline_accept_command(
     inventory: SiteOption = "",
 ) -> None:
     """Accept what is proposed. Asks for your password on the terminal, and is signed."""
-    accept(inventory, (check, host, subject, measure), better, reason)
+    names = (check, host, subject, measure)
+    with opened(inventory) as (site, store):
+        series = baselines.series_of(site.key, *names)
+        now, way = clock.now(), _better(better)
+        with store.read() as db:
+            seen = baselines.proposal_for(db, series, way, now)
+        if seen.refused or seen.level is None:
+            raise UsageError(f"nothing can be accepted: {seen.refused}")
+        _say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
+        installation = load_installation(site.settings)
+        what = f"accept {seen.level.median:.4g} as the baseline"
+        by = by_password(site, store, Action.ACCEPT_BASELINE, what)
+        made = baselining.accept(
+            store, installation, Acceptance(series, way, seen, reason), by, now
+        )
+    _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")

@@ -20,9 +20,24 @@ from upkeep.view.completion import print_completion, write_csv
 from upkeep.view.json import completion_document, dumps
 from upkeep.view.screen import Screen
 
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
 
-def show_completion(inventory: str, month: str, *, as_json: bool, as_csv: bool) -> None:
-    """Print a month's completion; the last one that has ended, if none is named."""
+
+@cli.command("completion")
+@does(Action.LOOK)
+def show_completion(
+    inventory: SiteOption = "",
+    month: Annotated[
+        str,
+        typer.Option(
+            "--month", metavar="MONTH", help="Such as 2027-01; the last one, if not given."
+        ),
+    ] = "",
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
+) -> None:
+    """Say how much of what was due in a month was done in its time: per procedure and team."""
     if as_json and as_csv:
         raise UsageError("--json or --csv, not both")
     # Without the procedures it is not known what was due to be signed: the rate would be too good.
@@ -38,24 +53,3 @@ def show_completion(inventory: str, month: str, *, as_json: bool, as_csv: bool) 
         titles = {name: team.title for name, team in site.schedule.teams.items()}
         zone = ZoneInfo(site.schedule.time_zone)
         print_completion(Screen(sys.stdout), found, titles, zone, inventory)
-
-
-# --- the commands -----------------------------------------------------------------------------------------------------
-cli = typer.Typer(rich_markup_mode=None)
-
-
-@cli.command("completion")
-@does(Action.LOOK)
-def completion_command(
-    inventory: SiteOption = "",
-    month: Annotated[
-        str,
-        typer.Option(
-            "--month", metavar="MONTH", help="Such as 2027-01; the last one, if not given."
-        ),
-    ] = "",
-    as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
-) -> None:
-    """Say how much of what was due in a month was done in its time: per procedure and team."""
-    show_completion(inventory, month, as_json=as_json, as_csv=as_csv)

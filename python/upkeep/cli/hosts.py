@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -25,9 +24,22 @@ from upkeep.view.absent import print_absent
 from upkeep.view.json import dumps, plain
 from upkeep.view.screen import Screen
 
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+hosts_group = typer.Typer(
+    help="Hosts that have left the inventory; lists them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(hosts_group, name="hosts")
 
-def list_absent(inventory: str, *, as_json: bool) -> None:
-    """Print the hosts that have left the inventory and of which nothing is retired yet."""
+
+@hosts_group.callback()
+@does(Action.LOOK)
+def list_absent(context: typer.Context, inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List hosts that have left the inventory, too many at once for what was found on them to end."""
+    if context.invoked_subcommand:
+        return
     with opened(inventory) as (site, store), store.read() as db:
         found = absent.waiting(db, site.key)
     if as_json:
@@ -38,8 +50,17 @@ def list_absent(inventory: str, *, as_json: bool) -> None:
     print_absent(Screen(sys.stdout), found, zone, clock.now(), inventory)
 
 
-def accept(inventory: str, hosts: Sequence[str]) -> None:
-    """Retire what was found on absent hosts, on all or on these; raise UsageError if one is not absent."""
+@hosts_group.command("accept")
+@does(Action.ACCEPT_HOSTS)
+def accept(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[HOST]…", help="All that are absent, if not given."),
+    ] = None,
+    inventory: SiteOption = "",
+) -> None:
+    """Say that absent hosts have left for good: what was found on them is retired."""
+    hosts = names or []
     with opened(inventory) as (site, store):
         with store.read() as db:
             there = {one.host for one in absent.waiting(db, site.key)}
@@ -60,38 +81,3 @@ def accept(inventory: str, hosts: Sequence[str]) -> None:
         )
     )
     screen.flush()
-
-
-# --- the commands -----------------------------------------------------------------------------------------------------
-cli = typer.Typer(rich_markup_mode=None)
-hosts_group = typer.Typer(
-    help="Hosts that have left the inventory; lists them.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
-cli.add_typer(hosts_group, name="hosts")
-
-
-@hosts_group.callback()
-@does(Action.LOOK)
-def hosts_command(
-    context: typer.Context, inventory: SiteOption = "", as_json: Json = False
-) -> None:
-    """List hosts that have left the inventory, too many at once for what was found on them to end."""
-    if context.invoked_subcommand:
-        return
-
-    list_absent(inventory, as_json=as_json)
-
-
-@hosts_group.command("accept")
-@does(Action.ACCEPT_HOSTS)
-def hosts_accept_command(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[HOST]…", help="All that are absent, if not given."),
-    ] = None,
-    inventory: SiteOption = "",
-) -> None:
-    """Say that absent hosts have left for good: what was found on them is retired."""
-    accept(inventory, names or [])

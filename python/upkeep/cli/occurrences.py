@@ -26,8 +26,28 @@ from upkeep.view.screen import Screen
 AHEAD = timedelta(days=1)
 
 
-def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) -> None:
-    """Print what was due in the last days, newest first, and what hosts owe."""
+def _document(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON says it; what the driver keeps for itself is left out."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if name not in ("site", "driver_id", "claimed_at", "tried_at")
+    }
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("occurrences")
+@does(Action.LOOK)
+def list_occurrences(
+    inventory: SiteOption = "",
+    days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List what was due, what became of it and why, and what hosts still owe."""
     now = clock.now()
     with opened(inventory) as (site, store), store.read() as db:
         key = site.key
@@ -84,28 +104,3 @@ def list_occurrences(inventory: str, days: int, count: int, *, as_json: bool) ->
     screen.flush()
     if more:
         say_older()
-
-
-def _document(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as JSON says it; what the driver keeps for itself is left out."""
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in values.items()
-        if name not in ("site", "driver_id", "claimed_at", "tried_at")
-    }
-
-
-# --- the commands -----------------------------------------------------------------------------------------------------
-cli = typer.Typer(rich_markup_mode=None)
-
-
-@cli.command("occurrences")
-@does(Action.LOOK)
-def occurrences_command(
-    inventory: SiteOption = "",
-    days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """List what was due, what became of it and why, and what hosts still owe."""
-    list_occurrences(inventory, days, count, as_json=as_json)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,189 +43,10 @@ EVERY = 1_000_000
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
-def list_reviews(
-    inventory: str, team: str, count: int, *, due: bool, everything: bool, as_json: bool
-) -> int:
-    """Print what must be signed, the soonest due first; return 1 if anything is overdue."""
-    with opened(inventory) as (site, store):
-        _known_team(site, team)
-        now = clock.now()
-        with store.read() as db:
-            found = (
-                stored.newest(db, site.key, count + 1 if not team else EVERY)
-                if everything
-                else stored.open_ones(db, site.key, now + SOON if due else None)
-            )
-            found = [one for one in found if not team or team in (one.owner, *one.parties)]
-            more = everything and len(found) > count
-            found = found[:count] if more else found
-            signed = stored.signatures(db, (one.id for one in found))
-    rows = [(one, reviews.standing(one.asked, signed[one.id], now)) for one in found]
-    if as_json:
-        documents = [review_document(one, standing) for one, standing in rows]
-        _print_json({"reviews": documents, "more": more})
-    else:
-        zone = ZoneInfo(site.schedule.time_zone)
-        titles = {one: reviews.title_of(site.schedule, one) for one in site.schedule.teams}
-        view.print_reviews(Screen(sys.stdout), rows, titles, zone, now, site.name)
-    if more:
-        say_older()
-    return 1 if any(standing.overdue for _one, standing in rows) else 0
-
-
-def show_review(inventory: str, number: int, *, as_json: bool) -> None:
-    """Print a review: what it asks, what was collected for it, how it stands, who has signed."""
-    with opened(inventory) as (site, store), store.read() as db:
-        found = _review(stored.get(db, site.key, number), number)
-        now = clock.now()
-        shown = review_evidence.look(db, found, now)
-    if as_json:
-        _print_json({"review": whole_review_document(shown)})
-        return
-    zone = ZoneInfo(site.schedule.time_zone)
-    owner = reviews.title_of(site.schedule, found.owner)
-    view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
-
-
-def save_attachment(inventory: str, number: int, sha256: str, out: Path) -> None:
-    """Write a file that was attached to a signature of a review to a new file."""
-    with opened(inventory) as (site, store), store.read() as db:
-        _review(stored.get(db, site.key, number), number)
-        names = {
-            file.sha256: file.name
-            for one in stored.signatures_of(db, number)
-            for file in one.attachments
-        }
-        whole = [one for one in names if sha256 and one.startswith(sha256)]
-        if len(whole) != 1:
-            there = ", ".join(f"{one[:12]} ({name})" for one, name in names.items()) or "none"
-            raise UsageError(
-                f"no one file of review {number} begins with {sha256!r}",
-                remedy=f"there is: {there}",
-            )
-        content = files.content_of(db, whole[0])
-    if content is None:
-        raise UpkeepError(f"{whole[0]} is not kept", remedy="upkeep review verify")
-    _write_new(out, content)
-    _say(f"wrote {out}: {names[whole[0]]}")
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """What stands on the command line of `upkeep sign`."""
-
-    verdict: str
-    note: str = ""
-    reason: str = ""
-    alone: str = ""
-    on_behalf_of: str = ""
-    attach: Sequence[Path] = ()
-    follow_ups: Sequence[str] = ()
-    corrects: int | None = None
-    evidence: str = ""
-    user: str = ""
-
-
-def sign(inventory: str, number: int, words: Words) -> None:
-    """Sign a review, after asking for the password."""
-    form = Form(
-        verdict=_verdict(words.verdict),
-        note=words.note,
-        reason=words.reason,
-        alone=words.alone,
-        on_behalf_of=words.on_behalf_of,
-        follow_ups=tuple(_follow_up(text) for text in words.follow_ups),
-        corrects=words.corrects,
-    )
-    given = [_file(path) for path in words.attach]
-    with opened(inventory) as (site, store):
-        with store.read() as db:
-            found = _review(stored.get(db, site.key, number), number)
-            shown = review_evidence.look(db, found, clock.now())
-        evidence = words.evidence or found.evidence_sha256
-        if not found.evidence_sha256.startswith(evidence):
-            raise UsageError(
-                "the evidence has changed since it was shown", remedy=f"upkeep review show {number}"
-            )
-        installation = load_installation(site.settings)
-        screen = Screen(sys.stderr)
-        zone = ZoneInfo(site.schedule.time_zone)
-        view.print_before_signing(screen, shown, zone, clock.now())
-        screen.flush()
-        what = f"sign review {number}, {found.title}"
-        by = by_password(site, store, Action.SIGN_REVIEW, what, user=words.user)
-        desk = reviewing.Desk(store, site.key, installation)
-        handed = reviewing.Handed(form, given, found.evidence_sha256)
-        calendars = calendars_of(site.schedule, site.folder)
-        made = reviewing.sign(desk, calendars, number, handed, by, clock.now())
-        with store.read() as db:
-            follow_ups = stored.follow_ups_of(db, [made.number])
-            standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
-    waits = f"; it waits for {', '.join(standing.waits_for)}" if standing.waits_for else ""
-    _say(
-        f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}"
-    )
-    for one in follow_ups:
-        _say(f"review {one.id} follows, of {one.owner}: {one.title}")
-
-
-def hand_over(inventory: str, number: int, owner: str, reason: str) -> None:
-    """Give a review to another team or person."""
-    with opened(inventory) as (site, store):
-        by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
-        installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
-        desk = reviewing.Desk(store, site.key, installation)
-        reviewing.hand_over(desk, site.schedule, number, to, by, clock.now())
-    _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
-
-
-def renew(inventory: str, number: int) -> None:
-    """Collect what there is now for a review that is not signed."""
-    with opened(inventory) as (site, store):
-        with store.read() as db:
-            found = _review(stored.get(db, site.key, number), number)
-        actors.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
-        sha256 = reviewing.renew(
-            store, load_installation(site.settings), found, clock.now(), site.schedule
-        )
-    _say(f"review {number} shows what there is now; its hash is {sha256}")
-
-
 # --- verifying -------------------------------------------------------------------------------------------------------
-def verify(inventory: str, export: Path | None) -> int:
-    """Verify every signature and their chain; return 2 and name each record that does not hold.
-
-    export: a new folder for the records, their signatures and all that they name; see record_export.py.
-    """
-    with opened(inventory) as (site, store):
-        trusted = trusted_keys(site.settings)
-        with store.read() as db:
-            end = chain_end.noted(site.settings.state.absolute() / SIGNING, store)
-            problems = list(verification.problems_of(db, trusted, end))
-            remarks = list(verification.remarks_of(db))
-            signed = [one.signed for one in records.chain(db)]
-            if export is not None:
-                _say_written(export, record_export.export(db, export, signed, trusted))
-    screen = Screen(sys.stdout)
-    for problem in problems:
-        screen.line((f"{screen.signs['fail']} ", "bold red"), screen.text(problem, 300))
-    if not problems and signed:
-        last = signed[-1]
-        what = "1 record holds" if len(signed) == 1 else f"{len(signed)} records hold"
-        screen.line(
-            f"{what}; the last is number {last.number}, hash {signatures.digest(last.text)}"
-        )
-        if end is None:
-            screen.line(
-                "This installation has noted no end of them: what may be missing at the end is not known here."
-            )
-    elif not problems:
-        screen.line("Nothing has been signed yet.")
-    for remark in remarks:
-        screen.line(screen.text(remark, 600))
-    screen.flush()
-    return 2 if problems else 0
 
 
 def _say_written(folder: Path, done: record_export.Written) -> None:
@@ -334,7 +154,7 @@ ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its 
 
 @cli.command("reviews")
 @does(Action.LOOK)
-def reviews_command(
+def list_reviews(
     inventory: SiteOption = "",
     team: Annotated[
         str, typer.Option("--team", metavar="TEAM", help="Only what this team signs.")
@@ -345,56 +165,114 @@ def reviews_command(
         int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
     ] = 50,
     as_json: Json = False,
-) -> None:
+) -> int:
     """List what people must sign, the soonest due first; exit status 1 if anything is overdue."""
-    raise typer.Exit(
-        list_reviews(inventory, team, count, due=due, everything=everything, as_json=as_json)
-    )
+    with opened(inventory) as (site, store):
+        _known_team(site, team)
+        now = clock.now()
+        with store.read() as db:
+            found = (
+                stored.newest(db, site.key, count + 1 if not team else EVERY)
+                if everything
+                else stored.open_ones(db, site.key, now + SOON if due else None)
+            )
+            found = [one for one in found if not team or team in (one.owner, *one.parties)]
+            more = everything and len(found) > count
+            found = found[:count] if more else found
+            signed = stored.signatures(db, (one.id for one in found))
+    rows = [(one, reviews.standing(one.asked, signed[one.id], now)) for one in found]
+    if as_json:
+        documents = [review_document(one, standing) for one, standing in rows]
+        _print_json({"reviews": documents, "more": more})
+    else:
+        zone = ZoneInfo(site.schedule.time_zone)
+        titles = {one: reviews.title_of(site.schedule, one) for one in site.schedule.teams}
+        view.print_reviews(Screen(sys.stdout), rows, titles, zone, now, site.name)
+    if more:
+        say_older()
+    return 1 if any(standing.overdue for _one, standing in rows) else 0
 
 
 @review_group.command("show")
 @does(Action.LOOK)
-def review_show_command(
-    number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False
-) -> None:
+def show_review(number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
     """Show a review: what it asks, what was collected for it, how it stands, who has signed."""
-    show_review(inventory, number, as_json=as_json)
+    with opened(inventory) as (site, store), store.read() as db:
+        found = _review(stored.get(db, site.key, number), number)
+        now = clock.now()
+        shown = review_evidence.look(db, found, now)
+    if as_json:
+        _print_json({"review": whole_review_document(shown)})
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    owner = reviews.title_of(site.schedule, found.owner)
+    view.print_review(Screen(sys.stdout), shown, owner, zone, now, site.name)
 
 
 @review_group.command("renew")
 @does(Action.RENEW_REVIEW)
-def review_renew_command(number: ReviewNumber, inventory: SiteOption = "") -> None:
+def renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
     """Collect what there is now for a review that is not signed."""
-    renew(inventory, number)
+    with opened(inventory) as (site, store):
+        with store.read() as db:
+            found = _review(stored.get(db, site.key, number), number)
+        actors.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
+        sha256 = reviewing.renew(
+            store, load_installation(site.settings), found, clock.now(), site.schedule
+        )
+    _say(f"review {number} shows what there is now; its hash is {sha256}")
 
 
 @review_group.command("hand-over")
 @does(Action.HAND_OVER)
-def review_hand_over_command(
+def hand_over(
     number: ReviewNumber,
     owner: Annotated[str, typer.Argument(help="Id of a team or a person.")],
     reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
     inventory: SiteOption = "",
 ) -> None:
     """Give a review to another team or person; until when it is due stays. Asks for your password."""
-    hand_over(inventory, number, owner, reason)
+    with opened(inventory) as (site, store):
+        by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
+        installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
+        desk = reviewing.Desk(store, site.key, installation)
+        reviewing.hand_over(desk, site.schedule, number, to, by, clock.now())
+    _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
 
 @review_group.command("attachment")
 @does(Action.LOOK)
-def review_attachment_command(
+def save_attachment(
     number: ReviewNumber,
     sha256: Annotated[str, typer.Argument(help="Its hash, or how that begins.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file.")],
     inventory: SiteOption = "",
 ) -> None:
     """Write a file that was attached to a signature to a new file."""
-    save_attachment(inventory, number, sha256, out)
+    with opened(inventory) as (site, store), store.read() as db:
+        _review(stored.get(db, site.key, number), number)
+        names = {
+            file.sha256: file.name
+            for one in stored.signatures_of(db, number)
+            for file in one.attachments
+        }
+        whole = [one for one in names if sha256 and one.startswith(sha256)]
+        if len(whole) != 1:
+            there = ", ".join(f"{one[:12]} ({name})" for one, name in names.items()) or "none"
+            raise UsageError(
+                f"no one file of review {number} begins with {sha256!r}",
+                remedy=f"there is: {there}",
+            )
+        content = files.content_of(db, whole[0])
+    if content is None:
+        raise UpkeepError(f"{whole[0]} is not kept", remedy="upkeep review verify")
+    _write_new(out, content)
+    _say(f"wrote {out}: {names[whole[0]]}")
 
 
 @review_group.command("verify")
 @does(Action.LOOK)
-def review_verify_command(
+def verify(
     inventory: SiteOption = "",
     export: Annotated[
         Path | None,
@@ -404,14 +282,41 @@ def review_verify_command(
             help="Write the records, and what they name, to a new folder.",
         ),
     ] = None,
-) -> None:
+) -> int:
     """Verify all signatures and their chain; exit status 2, and the records, if any does not hold."""
-    raise typer.Exit(verify(inventory, export))
+    with opened(inventory) as (site, store):
+        trusted = trusted_keys(site.settings)
+        with store.read() as db:
+            end = chain_end.noted(site.settings.state.absolute() / SIGNING, store)
+            problems = list(verification.problems_of(db, trusted, end))
+            remarks = list(verification.remarks_of(db))
+            signed = [one.signed for one in records.chain(db)]
+            if export is not None:
+                _say_written(export, record_export.export(db, export, signed, trusted))
+    screen = Screen(sys.stdout)
+    for problem in problems:
+        screen.line((f"{screen.signs['fail']} ", "bold red"), screen.text(problem, 300))
+    if not problems and signed:
+        last = signed[-1]
+        what = "1 record holds" if len(signed) == 1 else f"{len(signed)} records hold"
+        screen.line(
+            f"{what}; the last is number {last.number}, hash {signatures.digest(last.text)}"
+        )
+        if end is None:
+            screen.line(
+                "This installation has noted no end of them: what may be missing at the end is not known here."
+            )
+    elif not problems:
+        screen.line("Nothing has been signed yet.")
+    for remark in remarks:
+        screen.line(screen.text(remark, 600))
+    screen.flush()
+    return 2 if problems else 0
 
 
 @cli.command("sign")
 @does(Action.SIGN_REVIEW)
-def sign_command(
+def sign(
     number: ReviewNumber,
     verdict: Annotated[str, typer.Option("--verdict", help="pass, fail or not-applicable.")],
     inventory: SiteOption = "",
@@ -447,7 +352,41 @@ def sign_command(
     ] = "",
 ) -> None:
     """Say with your name what a review has found. Asks for your password."""
-    words = Words(
-        verdict, note, reason, alone, on_behalf_of, attach or [], follow_up or [], corrects, evidence, name
-    )  # fmt: skip
-    sign(inventory, number, words)
+    form = Form(
+        verdict=_verdict(verdict),
+        note=note,
+        reason=reason,
+        alone=alone,
+        on_behalf_of=on_behalf_of,
+        follow_ups=tuple(_follow_up(text) for text in follow_up or []),
+        corrects=corrects,
+    )
+    given = [_file(path) for path in attach or []]
+    with opened(inventory) as (site, store):
+        with store.read() as db:
+            found = _review(stored.get(db, site.key, number), number)
+            shown = review_evidence.look(db, found, clock.now())
+        if not found.evidence_sha256.startswith(evidence or found.evidence_sha256):
+            raise UsageError(
+                "the evidence has changed since it was shown", remedy=f"upkeep review show {number}"
+            )
+        installation = load_installation(site.settings)
+        screen = Screen(sys.stderr)
+        zone = ZoneInfo(site.schedule.time_zone)
+        view.print_before_signing(screen, shown, zone, clock.now())
+        screen.flush()
+        what = f"sign review {number}, {found.title}"
+        by = by_password(site, store, Action.SIGN_REVIEW, what, user=name)
+        desk = reviewing.Desk(store, site.key, installation)
+        handed = reviewing.Handed(form, given, found.evidence_sha256)
+        calendars = calendars_of(site.schedule, site.folder)
+        made = reviewing.sign(desk, calendars, number, handed, by, clock.now())
+        with store.read() as db:
+            follow_ups = stored.follow_ups_of(db, [made.number])
+            standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
+    waits = f"; it waits for {', '.join(standing.waits_for)}" if standing.waits_for else ""
+    _say(
+        f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}"
+    )
+    for one in follow_ups:
+        _say(f"review {one.id} follows, of {one.owner}: {one.title}")

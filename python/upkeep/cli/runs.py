@@ -62,218 +62,6 @@ from upkeep.view.troubles import Troubles
 EVIDENCE_CHARACTERS = 20_000
 
 
-@dataclasses.dataclass(frozen=True)
-class StandsFor:
-    """What a run stands for, if not only for itself.
-
-    occurrence: `id:driver` of the one that a driver has claimed for it; the driver's schedule is then on standard
-    input, for the file may have been broken since. fulfils: when the one was due that a run by hand stands for.
-    request: the number under which somebody asked for it on the page.
-    """
-
-    occurrence: str = ""
-    fulfils: str = ""
-    request: int | None = None
-
-
-def run_procedure(
-    name: str,
-    inventory: str,
-    limit: str,
-    *,
-    check: bool,
-    diff: bool,
-    as_json: bool,
-    stands_for: StandsFor,
-) -> int:
-    """Run a procedure of the site and show how it stands; return the exit status."""
-    occurrence, fulfils = stands_for.occurrence, stands_for.fulfils
-    site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
-    procedure = site.procedure(name)
-    task = _task(site, name, procedure, limit)
-    task = dataclasses.replace(task, check_mode=check, diff=diff, checks=procedure.checks)
-    store = _store(site.settings)
-    if occurrence:
-        number, _colon, driver = occurrence.partition(":")
-        task = dataclasses.replace(task, occurrence=(int(number), driver))
-    elif stands_for.request is not None:
-        task = dataclasses.replace(task, request=stands_for.request)
-    else:
-        task = _asked(store, site, task)
-    if fulfils:
-        if check or limit:
-            raise UsageError("--for stands for the whole occurrence: without --check and --limit")
-        task = dataclasses.replace(task, occurrence=_claim_by_hand(store, site, task, fulfils))
-    return _run(site, task, store, as_json=as_json)
-
-
-def run_check(name: str, inventory: str, limit: str, given: Sequence[str], *, as_json: bool) -> int:
-    """Run one check now: as hosts ask for it or, if parameters are given, with those; return the exit status."""
-    site = load_site(inventory)
-    check = _check(name)
-    entry = _entry(check, given)
-    procedure = Procedure(title=check.title)
-    task = _task(site, f"check {name}", procedure, limit)
-    if given or not site.name:
-        task = dataclasses.replace(task, entries=(entry,))
-    store = _store(site.settings)
-    task = _asked(store, site, dataclasses.replace(task, checks=(name,)))
-    return _run(site, task, store, as_json=as_json)
-
-
-def list_checks(name: str, *, as_json: bool) -> None:
-    """Print the checks there are, or all about one."""
-    told = every().get(name)
-    if isinstance(told, Told) and not as_json:
-        lists.print_told(_out(), told)
-        return
-    chosen = {name: _check(name)} if name else dict(load())
-    if as_json:
-        _print_json({"checks": [_check_document(check) for check in chosen.values()]})
-    elif name:
-        lists.print_check(_out(), chosen[name], options_of(chosen[name].gather))
-    else:
-        lists.print_checks(_out(), chosen)
-
-
-def list_procedures(inventory: str, *, as_json: bool) -> None:
-    """Print the site's procedures."""
-    site = load_site(inventory)
-    procedures = site.schedule.procedures
-    if as_json:
-        _print_json(
-            {
-                "procedures": [
-                    {"id": name} | one.model_dump(mode="json") for name, one in procedures.items()
-                ]
-            }
-        )
-        return
-    rows = [
-        shown.ProcedureShown(name, one.title, one.hosts, one.owner)
-        for name, one in procedures.items()
-    ]
-    lists.print_procedures(_out(), rows, clock.now())
-
-
-def list_runs(inventory: str, count: int, *, as_json: bool) -> None:
-    """Print the newest runs."""
-    store = _store(settings_of(inventory))
-    with closing(store), store.read() as db:
-        found = runs.recent(db, count + 1, site=key_of(inventory))
-        more = len(found) > count
-        summaries = [of_run(db, one) for one in found[:count]]
-    if as_json:
-        documents = [run_document(one, (), ()) for one in summaries]
-        listed = [one["run"] | {"counts": one["counts"]} for one in documents]
-        _print_json({"runs": listed, "more": more})
-    else:
-        lists.print_runs(_out(), summaries, clock.now(), inventory)
-    if more:
-        say_older()
-
-
-def show_run(run_id: int, inventory: str, host: str, *, everything: bool, as_json: bool) -> int:
-    """Print a stored run; return the exit status that it had."""
-    settings = settings_of(inventory)
-    store = _store(settings)
-    with closing(store), store.read() as db:
-        summary = of_run(db, _stored_run(db, run_id))
-        hosts = [one for one in hosts_of(db, run_id) if host in ("", one.name)]
-        if host and not hosts:
-            raise UsageError(f"run {run_id} has no host {host!r}", remedy=f"upkeep show {run_id}")
-        if as_json:
-            results = stored.results_of(db, run_id, host)
-            _print_json(run_document(summary, hosts, results, _changes(db, run_id, host)))
-        else:
-            shown_results = [
-                one
-                for one in stored.results_of(db, run_id, host)
-                if everything or one.status is not Status.PASS
-            ]
-            report = report_path(settings.state, run_id)
-            where = str(report) if report.exists() else ""
-            out = _out()
-            for change in _changes(db, run_id, host):
-                out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
-            lists.print_run(out, summary, hosts, shown_results, clock.now(), report=where)
-    return exit_status.of_run(summary)
-
-
-def list_findings(inventory: str, *, everything: bool, as_json: bool) -> int:
-    """Print what is wrong now; return the exit status that the open ones have."""
-    store = _store(settings_of(inventory))
-    with closing(store), store.read() as db:
-        site = key_of(inventory)
-        rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
-        last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
-    found = [one for one, _waiver in rows]
-    if as_json:
-        _print_json({"findings": [finding_document(one) for one in found], "more": False})
-    else:
-        shown_findings = [finding_of(*row) for row in rows]
-        lists.print_findings(_out(), shown_findings, clock.now(), last=last, site=inventory)
-    # What is waived fails all the same, and counts.
-    failed: dict[Any, int] = {}
-    for one in found:
-        if one.status == findings.OPEN:
-            failed[one.severity] = failed.get(one.severity, 0) + 1
-    return exit_status.of_counts(shown.Counts(failed=failed))
-
-
-def judge_run(run_id: int, inventory: str, *, as_json: bool) -> int:
-    """Judge a run's stored observations with today's checks, and the site's limits of today if it is given."""
-    store = _store(settings_of(inventory))
-    again: list[Observed] = []
-    with store.begin() as db:
-        run = _stored_run(db, run_id)
-        wanted = _wanted_now(load_site(inventory)) if inventory else None
-        number = stored.begin_judgement(db, run_id, clock.now())
-        for observed in stored.observed_in(db, run_id):
-            due = observed.due
-            if wanted is not None:
-                due, kept = limits_now(observed, wanted.get(observed.host, ()))
-                if kept:
-                    _note(
-                        f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}"
-                    )
-            judged = with_next_steps(judge_again(observed, load(), due), run.site)
-            stored.add_judgement(db, run_id, number, judged)
-            again.append(judged)
-        summary = of_run(db, run)
-    return _show_judgement(summary, again, as_json=as_json)
-
-
-def run_doctor(inventory: str, limit: str, *, as_json: bool) -> int:
-    """Examine the controller and all hosts; return 0 if nothing stands in the way, 1 or 2 otherwise."""
-    from upkeep.doctor.doctor import examine
-
-    lines = examine(load_site(inventory), absolute_limit(limit))
-    if as_json:
-        _print_json({"lines": [dataclasses.asdict(line) for line in lines]})
-    else:
-        lists.print_doctor(_out(), lines)
-    found = {line.status for line in lines}
-    return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0
-
-
-def init_site(folder: Path) -> None:
-    """Write a site to start from."""
-    from upkeep.site.init import write_site
-
-    written = write_site(folder)
-    screen = _out()
-    for path in written:
-        screen.line(screen.text(str(path)))
-    screen.line()
-    place = screen.text(str(folder))
-    screen.line(
-        f"Next: name your hosts in {place}/inventory/hosts.yml, and who is told in {place}/schedule.yml, then"
-    )
-    screen.line(f"  {screen.text(command('schedule', 'lint', site=str(folder)))}")
-    screen.line(f"  {screen.text(command('doctor', site=str(folder)))}")
-
-
 def prune_database(inventory: str) -> None:
     """Remove what the settings no longer ask for."""
     settings = settings_of(inventory)
@@ -560,7 +348,7 @@ cli = typer.Typer(rich_markup_mode=None)
 
 @cli.command("run")
 @does(Action.OBSERVE, Action.CHANGE_HOSTS)
-def run_command(
+def run_procedure(
     procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
     inventory: SiteOption = "",
     limit: Limit = "",
@@ -579,25 +367,31 @@ def run_command(
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",
     request: Annotated[int | None, typer.Option(hidden=True)] = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Run a procedure on its hosts now."""
-    stands_for = StandsFor(occurrence, fulfils, request)
-    raise typer.Exit(
-        run_procedure(
-            procedure,
-            inventory,
-            limit,
-            check=check,
-            diff=diff,
-            as_json=as_json,
-            stands_for=stands_for,
-        )
-    )
+    # A driver that has claimed an occurrence gives its schedule: the file may have been broken since.
+    site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
+    asked = site.procedure(procedure)
+    task = _task(site, procedure, asked, limit)
+    task = dataclasses.replace(task, check_mode=check, diff=diff, checks=asked.checks)
+    store = _store(site.settings)
+    if occurrence:
+        number, _colon, driver = occurrence.partition(":")
+        task = dataclasses.replace(task, occurrence=(int(number), driver))
+    elif request is not None:
+        task = dataclasses.replace(task, request=request)
+    else:
+        task = _asked(store, site, task)
+    if fulfils:
+        if check or limit:
+            raise UsageError("--for stands for the whole occurrence: without --check and --limit")
+        task = dataclasses.replace(task, occurrence=_claim_by_hand(store, site, task, fulfils))
+    return _run(site, task, store, as_json=as_json)
 
 
 @cli.command("check")
 @does(Action.OBSERVE)
-def check_now_command(
+def run_check(
     check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
     inventory: SiteOption = "",
     limit: Limit = "",
@@ -608,42 +402,87 @@ def check_now_command(
         ),
     ] = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
-    raise typer.Exit(run_check(check, inventory, limit, parameter or [], as_json=as_json))
+    site, given = load_site(inventory), parameter or []
+    entry = _entry(_check(check), given)
+    procedure = Procedure(title=_check(check).title)
+    task = _task(site, f"check {check}", procedure, limit)
+    if given or not site.name:
+        task = dataclasses.replace(task, entries=(entry,))
+    store = _store(site.settings)
+    task = _asked(store, site, dataclasses.replace(task, checks=(check,)))
+    return _run(site, task, store, as_json=as_json)
 
 
 @cli.command("checks")
 @does(Action.LOOK)
-def checks_command(
+def list_checks(
     check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
     as_json: Json = False,
 ) -> None:
     """List the checks there are, or one with its parameters, limits and source."""
-    list_checks(check, as_json=as_json)
+    told = every().get(check)
+    if isinstance(told, Told) and not as_json:
+        lists.print_told(_out(), told)
+        return
+    chosen = {check: _check(check)} if check else dict(load())
+    if as_json:
+        _print_json({"checks": [_check_document(one) for one in chosen.values()]})
+    elif check:
+        lists.print_check(_out(), chosen[check], options_of(chosen[check].gather))
+    else:
+        lists.print_checks(_out(), chosen)
 
 
 @cli.command("procedures")
 @does(Action.LOOK)
-def procedures_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+def list_procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures of the site's schedule."""
-    list_procedures(inventory, as_json=as_json)
+    site = load_site(inventory)
+    procedures = site.schedule.procedures
+    if as_json:
+        _print_json(
+            {
+                "procedures": [
+                    {"id": name} | one.model_dump(mode="json") for name, one in procedures.items()
+                ]
+            }
+        )
+        return
+    rows = [
+        shown.ProcedureShown(name, one.title, one.hosts, one.owner)
+        for name, one in procedures.items()
+    ]
+    lists.print_procedures(_out(), rows, clock.now())
 
 
 @cli.command("runs")
 @does(Action.LOOK)
-def runs_command(
+def list_runs(
     inventory: SiteOption = "",
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    list_runs(inventory, count, as_json=as_json)
+    store = _store(settings_of(inventory))
+    with closing(store), store.read() as db:
+        found = runs.recent(db, count + 1, site=key_of(inventory))
+        more = len(found) > count
+        summaries = [of_run(db, one) for one in found[:count]]
+    if as_json:
+        documents = [run_document(one, (), ()) for one in summaries]
+        listed = [one["run"] | {"counts": one["counts"]} for one in documents]
+        _print_json({"runs": listed, "more": more})
+    else:
+        lists.print_runs(_out(), summaries, clock.now(), inventory)
+    if more:
+        say_older()
 
 
 @cli.command("show")
 @does(Action.LOOK)
-def show_command(
+def show_run(
     run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
     inventory: SiteOption = "",
     limit: Annotated[
@@ -651,36 +490,92 @@ def show_command(
     ] = "",
     everything: Annotated[bool, typer.Option("--all", help="What passed, too.")] = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Show a run: what did not pass, worst first."""
-    raise typer.Exit(show_run(run_id, inventory, limit, everything=everything, as_json=as_json))
+    settings = settings_of(inventory)
+    store = _store(settings)
+    with closing(store), store.read() as db:
+        summary = of_run(db, _stored_run(db, run_id))
+        hosts = [one for one in hosts_of(db, run_id) if limit in ("", one.name)]
+        if limit and not hosts:
+            raise UsageError(f"run {run_id} has no host {limit!r}", remedy=f"upkeep show {run_id}")
+        if as_json:
+            results = stored.results_of(db, run_id, limit)
+            _print_json(run_document(summary, hosts, results, _changes(db, run_id, limit)))
+        else:
+            shown_results = [
+                one
+                for one in stored.results_of(db, run_id, limit)
+                if everything or one.status is not Status.PASS
+            ]
+            report = report_path(settings.state, run_id)
+            where = str(report) if report.exists() else ""
+            out = _out()
+            for change in _changes(db, run_id, limit):
+                out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
+            lists.print_run(out, summary, hosts, shown_results, clock.now(), report=where)
+    return exit_status.of_run(summary)
 
 
 @cli.command("findings")
 @does(Action.LOOK)
-def findings_command(
+def list_findings(
     inventory: SiteOption = "",
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """List what is wrong now, worst first, and since when."""
-    raise typer.Exit(list_findings(inventory, everything=everything, as_json=as_json))
+    store = _store(settings_of(inventory))
+    with closing(store), store.read() as db:
+        site = key_of(inventory)
+        rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
+        last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
+    found = [one for one, _waiver in rows]
+    if as_json:
+        _print_json({"findings": [finding_document(one) for one in found], "more": False})
+    else:
+        shown_findings = [finding_of(*row) for row in rows]
+        lists.print_findings(_out(), shown_findings, clock.now(), last=last, site=inventory)
+    # What is waived fails all the same, and counts.
+    failed: dict[Any, int] = {}
+    for one in found:
+        if one.status == findings.OPEN:
+            failed[one.severity] = failed.get(one.severity, 0) + 1
+    return exit_status.of_counts(shown.Counts(failed=failed))
 
 
 @cli.command("judge")
 @does(Action.LOOK)
-def judge_command(
+def judge_run(
     run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")],
     inventory: SiteOption = "",
     as_json: Json = False,
-) -> None:
+) -> int:
     """Judge a run's stored observations again, with today's checks and limits."""
-    raise typer.Exit(judge_run(run_id, inventory, as_json=as_json))
+    store = _store(settings_of(inventory))
+    again: list[Observed] = []
+    with store.begin() as db:
+        run = _stored_run(db, run_id)
+        wanted = _wanted_now(load_site(inventory)) if inventory else None
+        number = stored.begin_judgement(db, run_id, clock.now())
+        for observed in stored.observed_in(db, run_id):
+            due = observed.due
+            if wanted is not None:
+                due, kept = limits_now(observed, wanted.get(observed.host, ()))
+                if kept:
+                    _note(
+                        f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}"
+                    )
+            judged = with_next_steps(judge_again(observed, load(), due), run.site)
+            stored.add_judgement(db, run_id, number, judged)
+            again.append(judged)
+        summary = of_run(db, run)
+    return _show_judgement(summary, again, as_json=as_json)
 
 
 @cli.command("doctor")
 @does(Action.LOOK, Action.ACCEPT_CLOCK)
-def doctor_command(
+def run_doctor(
     inventory: SiteOption = "",
     limit: Limit = "",
     as_json: Json = False,
@@ -691,24 +586,43 @@ def doctor_command(
             help="Only say that this machine's clock is right, after a step that is held; look at timedatectl first.",
         ),
     ] = False,
-) -> None:
+) -> int:
     """Find out, for all hosts side by side, what stands in the way; say what to do.
 
     With --accept-clock nothing is examined: the time of day of this machine is believed from now on, also by the
     driver that runs here, and things become due, are missed and removed by it again.
     """
     from upkeep.cli.clock import accept_clock
+    from upkeep.doctor.doctor import examine
 
     if accept:
         accept_clock(inventory)
-        return
-    raise typer.Exit(run_doctor(inventory, limit, as_json=as_json))
+        return 0
+    lines = examine(load_site(inventory), absolute_limit(limit))
+    if as_json:
+        _print_json({"lines": [dataclasses.asdict(line) for line in lines]})
+    else:
+        lists.print_doctor(_out(), lines)
+    found = {line.status for line in lines}
+    return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0
 
 
 @cli.command("init")
 @does(Action.MAINTAIN)
-def init_command(
+def init_site(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
 ) -> None:
     """Write a small, commented site to start from."""
-    init_site(folder)
+    from upkeep.site.init import write_site
+
+    written = write_site(folder)
+    screen = _out()
+    for path in written:
+        screen.line(screen.text(str(path)))
+    screen.line()
+    place = screen.text(str(folder))
+    screen.line(
+        f"Next: name your hosts in {place}/inventory/hosts.yml, and who is told in {place}/schedule.yml, then"
+    )
+    screen.line(f"  {screen.text(command('schedule', 'lint', site=str(folder)))}")
+    screen.line(f"  {screen.text(command('doctor', site=str(folder)))}")

@@ -35,71 +35,6 @@ from upkeep.view.upcoming import between, next_of_each, scheduled
 MOST_COUNTED = 10_000
 
 
-def list_schedule(inventory: str, *, as_json: bool) -> None:
-    """Print each procedure with when it is due, in plain words, and when next."""
-    site = load_site(inventory)
-    now = clock.now()
-    rows = scheduled(site.schedule, now)
-    if as_json:
-        _print_json({"time_zone": site.schedule.time_zone, "procedures": _documents(rows)})
-    else:
-        view.print_schedule(_out(), rows, site.schedule.time_zone, now)
-
-
-def list_next(inventory: str, begins: str, ends: str, count: int, *, as_json: bool) -> None:
-    """Print when each procedure is due next or, between two times, all that is due."""
-    site = load_site(inventory)
-    calendars = calendars_of(site.schedule, site.folder)
-    zone = ZoneInfo(site.schedule.time_zone)
-    now = clock.now()
-    after = time_of(begins, zone, "--from") if begins else now
-    until = time_of(ends, zone, "--to") if ends else None
-    if until is not None and until <= after:
-        raise UsageError("--to is not after --from", remedy="upkeep schedule next --help")
-    if begins:
-        after -= timedelta(microseconds=1)  # what is due at that very time, too
-    every = between(calendars, after, until) if until else next_of_each(calendars, after)
-    rows = list(islice(every, count))
-    left = sum(1 for _one in islice(every, MOST_COUNTED))
-    if as_json:
-        document = {"time_zone": site.schedule.time_zone, "more": left > 0}
-        _print_json({**document, "occurrences": _documents(rows)})
-    else:
-        view.print_next(_out(), rows, zone, now, inventory)
-    say_left_out(left, len(rows) + left, most=MOST_COUNTED)
-
-
-def simulate_year(inventory: str, year: int, *, as_json: bool) -> None:
-    """Print what a year of the schedule brings."""
-    site = load_site(inventory)
-    found = simulate(calendars_of(site.schedule, site.folder), year)
-    if as_json:
-        _print_json(_plain(dataclasses.asdict(found)))
-    else:
-        view.print_simulation(_out(), found, ZoneInfo(site.schedule.time_zone))
-
-
-def lint_schedule(inventory: str, *, as_json: bool) -> int:
-    """Print what cannot be meant; return 2 if any of it is an error, else 1 if there is anything."""
-    site = load_site(inventory)
-    own = (
-        site.name and site.text
-    )  # else the embedded procedures serve, whose file is nobody's to change
-    file = parse(site.folder / SCHEDULE, site.text) if own else None
-    remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
-    remarks += _of_inventory(site, file)
-    if as_json:
-        documents = _documents(remarks)
-        for one in documents:
-            del one["key"]  # of which `place` is the line
-        _print_json({"remarks": documents})
-    else:
-        view.print_remarks(_out(), remarks, len(site.schedule.procedures))
-    if any(one.level == "error" for one in remarks):
-        return 2
-    return 1 if remarks else 0
-
-
 def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
     """Return the remarks on the inventory, of what its files say; nothing of the site's is run."""
     path = Path(site.inventory)
@@ -116,32 +51,6 @@ def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
         return found
     inventory = inventory_lint.inventory_of(path, listing, said)
     return [*found, *inventory_lint.lint(site.schedule, inventory, file)]
-
-
-def write_feed(inventory: str, out: Path | None) -> None:
-    """Write the calendar feed to a file, or to standard output."""
-    from upkeep.view.calendar_feed import feed, is_in_feed
-
-    site = load_site(inventory)
-    made = feed(site.schedule, _name(site), clock.now())
-    if out is None:
-        sys.stdout.buffer.write(made)
-        sys.stdout.flush()
-        return
-    try:
-        out.write_bytes(made)
-    except OSError as exc:
-        raise UpkeepError(f"{out}: cannot be written: {exc.strerror}") from exc
-    screen = _out()
-    screen.line("wrote ", screen.text(str(out)))
-    left_out = [
-        name
-        for name, one in site.schedule.procedures.items()
-        if one.rule is not None and not is_in_feed(one)
-    ]
-    if left_out:
-        names = ", ".join(left_out)
-        screen.line("left out what comes too often for a calendar: ", screen.text(names))
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
@@ -195,14 +104,20 @@ cli.add_typer(schedule_group, name="schedule")
 
 @schedule_group.command("list")
 @does(Action.LOOK)
-def schedule_list_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+def list_schedule(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the procedures: when each is due, in plain words, and when next."""
-    list_schedule(inventory, as_json=as_json)
+    site = load_site(inventory)
+    now = clock.now()
+    rows = scheduled(site.schedule, now)
+    if as_json:
+        _print_json({"time_zone": site.schedule.time_zone, "procedures": _documents(rows)})
+    else:
+        view.print_schedule(_out(), rows, site.schedule.time_zone, now)
 
 
 @schedule_group.command("next")
 @does(Action.LOOK)
-def schedule_next_command(
+def list_next(
     inventory: SiteOption = "",
     begins: Annotated[
         str, typer.Option("--from", metavar="TIME", help="From then on; now, if not given.")
@@ -214,34 +129,94 @@ def schedule_next_command(
     as_json: Json = False,
 ) -> None:
     """List when each procedure is due next or, with --to, all that is due between two times."""
-    list_next(inventory, begins, ends, count, as_json=as_json)
+    site = load_site(inventory)
+    calendars = calendars_of(site.schedule, site.folder)
+    zone = ZoneInfo(site.schedule.time_zone)
+    now = clock.now()
+    after = time_of(begins, zone, "--from") if begins else now
+    until = time_of(ends, zone, "--to") if ends else None
+    if until is not None and until <= after:
+        raise UsageError("--to is not after --from", remedy="upkeep schedule next --help")
+    if begins:
+        after -= timedelta(microseconds=1)  # what is due at that very time, too
+    every = between(calendars, after, until) if until else next_of_each(calendars, after)
+    rows = list(islice(every, count))
+    left = sum(1 for _one in islice(every, MOST_COUNTED))
+    if as_json:
+        document = {"time_zone": site.schedule.time_zone, "more": left > 0}
+        _print_json({**document, "occurrences": _documents(rows)})
+    else:
+        view.print_next(_out(), rows, zone, now, inventory)
+    say_left_out(left, len(rows) + left, most=MOST_COUNTED)
 
 
 @schedule_group.command("simulate")
 @does(Action.LOOK)
-def schedule_simulate_command(
+def simulate_year(
     year: Annotated[int, typer.Argument(min=1970, max=9000, help="A year, such as 2027.")],
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
     """Go through a year: what overlaps, what a blackout stops, when nobody is on call, the load of its weeks."""
-    simulate_year(inventory, year, as_json=as_json)
+    site = load_site(inventory)
+    found = simulate(calendars_of(site.schedule, site.folder), year)
+    if as_json:
+        _print_json(_plain(dataclasses.asdict(found)))
+    else:
+        view.print_simulation(_out(), found, ZoneInfo(site.schedule.time_zone))
 
 
 @schedule_group.command("lint")
 @does(Action.LOOK)
-def schedule_lint_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
     """Find what is valid and cannot be meant; exit status 2 for an error, 1 for anything else."""
-    raise typer.Exit(lint_schedule(inventory, as_json=as_json))
+    site = load_site(inventory)
+    own = (
+        site.name and site.text
+    )  # else the embedded procedures serve, whose file is nobody's to change
+    file = parse(site.folder / SCHEDULE, site.text) if own else None
+    remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
+    remarks += _of_inventory(site, file)
+    if as_json:
+        documents = _documents(remarks)
+        for one in documents:
+            del one["key"]  # of which `place` is the line
+        _print_json({"remarks": documents})
+    else:
+        view.print_remarks(_out(), remarks, len(site.schedule.procedures))
+    if any(one.level == "error" for one in remarks):
+        return 2
+    return 1 if remarks else 0
 
 
 @schedule_group.command("ics")
 @does(Action.LOOK)
-def schedule_ics_command(
+def write_feed(
     inventory: SiteOption = "",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Standard output, if not given.")
     ] = None,
 ) -> None:
     """Write the schedule as an iCalendar feed."""
-    write_feed(inventory, out)
+    from upkeep.view.calendar_feed import feed, is_in_feed
+
+    site = load_site(inventory)
+    made = feed(site.schedule, _name(site), clock.now())
+    if out is None:
+        sys.stdout.buffer.write(made)
+        sys.stdout.flush()
+        return
+    try:
+        out.write_bytes(made)
+    except OSError as exc:
+        raise UpkeepError(f"{out}: cannot be written: {exc.strerror}") from exc
+    screen = _out()
+    screen.line("wrote ", screen.text(str(out)))
+    left_out = [
+        name
+        for name, one in site.schedule.procedures.items()
+        if one.rule is not None and not is_in_feed(one)
+    ]
+    if left_out:
+        names = ", ".join(left_out)
+        screen.line("left out what comes too often for a calendar: ", screen.text(names))

@@ -51,52 +51,6 @@ def add(
     _say(f"{name} may sign in, as {level.value}")
 
 
-def show(inventory: str, *, as_json: bool) -> None:
-    """List the users."""
-    from upkeep.view.json import dumps
-
-    store, _schedule = _open(inventory)
-    with store.read() as db:
-        everyone, sessions = users.everyone(db), users.sessions_of(db)
-    if as_json:
-        documents = [
-            {
-                "name": one.name,
-                "role": one.role.value,
-                "person": one.person,
-                "shared": one.shared,
-                "created_at": one.created_at.isoformat(),
-                "disabled_at": one.disabled_at.isoformat() if one.disabled_at else None,
-                "sessions": sessions.get(one.id, 0),
-            }
-            for one in everyone
-        ]
-        sys.stdout.write(dumps({"version": 1, "users": documents}) + "\n")
-        return
-    screen, now = Screen(sys.stdout), clock.now()
-    if not everyone:
-        add = command("user", "add", "NAME", "--role", "admin", site=inventory)
-        screen.line(f"There is no user yet. First: {add}")
-        screen.flush()
-        return
-    rows = [
-        (
-            one.name,
-            one.role.value,
-            screen.text(one.person, 60) + (" shared" if one.shared else ""),
-            f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
-            str(sessions.get(one.id, 0)),
-        )
-        for one in everyone
-    ]
-    titles = ("NAME", "ROLE", "PERSON", "STAND", "SESSIONS")
-    widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
-    for row in (titles, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        screen.line("  ".join(cells).rstrip())
-    screen.flush()
-
-
 def turn(inventory: str, name: str, *, on: bool) -> None:
     """Let a user sign in no more and end all their sessions, or let them sign in again."""
     store, schedule = _open(inventory)
@@ -110,42 +64,6 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
         else:
             users.turn_off(db, user.name, clock.now())
     _say(f"{user.name} {'may sign in again' if on else 'is off; their sessions have ended'}")
-
-
-def set_role(inventory: str, name: str, role: str) -> None:
-    """Give a user another role."""
-    store, schedule = _open(inventory)
-    user, level = _user(store, name), _role(role)
-    detail = f"{user.role.value} to {level.value}"
-    free = actors.makes_the_first_admin(store, level)
-    actors.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
-    with store.begin() as db:
-        users.set_role(db, user.name, level)
-    _say(f"{user.name} is {level.value}")
-
-
-def set_person(inventory: str, name: str, person: str) -> None:
-    """Return which person of the schedule a user is."""
-    store, schedule = _open(inventory)
-    user = _user(store, name)
-    _known_person(schedule, person)
-    detail = f"{user.person or 'nobody'} to {person}"
-    actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
-    with store.begin() as db:
-        users.set_person(db, user.name, person)
-    _say(f"{user.name} is {person}")
-
-
-def set_password(inventory: str, name: str, *, password_stdin: bool) -> None:
-    """Give a user another password; all their sessions end."""
-    store, schedule = _open(inventory)
-    user = _user(store, name)
-    who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name)
-    kept = _new_password(user.name, password_stdin=password_stdin)
-    actors.note(store, who, Action.SET_PASSWORD, user.name)
-    with store.begin() as db:
-        users.set_password(db, user.name, kept)
-    _say(f"{user.name} has another password; their sessions have ended")
 
 
 def _open(inventory: str) -> tuple[Store, Schedule | None]:
@@ -245,9 +163,50 @@ def user_add_command(
 
 @user_group.command("list")
 @does(Action.LOOK)
-def user_list_command(inventory: SiteOption = "", as_json: Json = False) -> None:
+def show(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the users."""
-    show(inventory, as_json=as_json)
+    from upkeep.view.json import dumps
+
+    store, _schedule = _open(inventory)
+    with store.read() as db:
+        everyone, sessions = users.everyone(db), users.sessions_of(db)
+    if as_json:
+        documents = [
+            {
+                "name": one.name,
+                "role": one.role.value,
+                "person": one.person,
+                "shared": one.shared,
+                "created_at": one.created_at.isoformat(),
+                "disabled_at": one.disabled_at.isoformat() if one.disabled_at else None,
+                "sessions": sessions.get(one.id, 0),
+            }
+            for one in everyone
+        ]
+        sys.stdout.write(dumps({"version": 1, "users": documents}) + "\n")
+        return
+    screen, now = Screen(sys.stdout), clock.now()
+    if not everyone:
+        add = command("user", "add", "NAME", "--role", "admin", site=inventory)
+        screen.line(f"There is no user yet. First: {add}")
+        screen.flush()
+        return
+    rows = [
+        (
+            one.name,
+            one.role.value,
+            screen.text(one.person, 60) + (" shared" if one.shared else ""),
+            f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
+            str(sessions.get(one.id, 0)),
+        )
+        for one in everyone
+    ]
+    titles = ("NAME", "ROLE", "PERSON", "STAND", "SESSIONS")
+    widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
+    for row in (titles, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        screen.line("  ".join(cells).rstrip())
+    screen.flush()
 
 
 @user_group.command("off")
@@ -266,30 +225,51 @@ def user_on_command(name: UserName, inventory: SiteOption = "") -> None:
 
 @user_group.command("role")
 @does(Action.SET_ROLE)
-def user_role_command(
+def set_role(
     name: UserName,
     role: Annotated[str, typer.Argument(help="viewer, operator, approver, admin or auditor.")],
     inventory: SiteOption = "",
 ) -> None:
     """Give a user another role."""
-    set_role(inventory, name, role)
+    store, schedule = _open(inventory)
+    user, level = _user(store, name), _role(role)
+    detail = f"{user.role.value} to {level.value}"
+    free = actors.makes_the_first_admin(store, level)
+    actors.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
+    with store.begin() as db:
+        users.set_role(db, user.name, level)
+    _say(f"{user.name} is {level.value}")
 
 
 @user_group.command("person")
 @does(Action.SET_PERSON)
-def user_person_command(
+def set_person(
     name: UserName,
     person: Annotated[str, typer.Argument(help="Id of a person in schedule.yml.")],
     inventory: SiteOption = "",
 ) -> None:
     """Say which person of the schedule a user is; two users of one person are one."""
-    set_person(inventory, name, person)
+    store, schedule = _open(inventory)
+    user = _user(store, name)
+    _known_person(schedule, person)
+    detail = f"{user.person or 'nobody'} to {person}"
+    actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
+    with store.begin() as db:
+        users.set_person(db, user.name, person)
+    _say(f"{user.name} is {person}")
 
 
 @user_group.command("password")
 @does(Action.SET_PASSWORD)
-def user_password_command(
+def set_password(
     name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
 ) -> None:
     """Give a user another password; their sessions end at once."""
-    set_password(inventory, name, password_stdin=password_stdin)
+    store, schedule = _open(inventory)
+    user = _user(store, name)
+    who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name)
+    kept = _new_password(user.name, password_stdin=password_stdin)
+    actors.note(store, who, Action.SET_PASSWORD, user.name)
+    with store.begin() as db:
+        users.set_password(db, user.name, kept)
+    _say(f"{user.name} has another password; their sessions have ended")

@@ -32,59 +32,6 @@ from upkeep.view.json import dumps, waiver_document
 from upkeep.view.screen import Screen
 
 
-def list_waivers(inventory: str, *, everything: bool, unused: bool, as_json: bool) -> None:
-    """Print the waivers that hold or wait for approval, with what each covers now."""
-    with opened(inventory) as (site, store), store.read() as db:
-        now = clock.now()
-        found = stored.of_site(db, site.key, now, everything=everything)
-        covered = findings.waived_by(db, name(site.key))
-    if unused:
-        found = [one for one in found if one.unused(now)]
-    if as_json:
-        documents = [waiver_document(one, covered.get(one.id, 0), now) for one in found]
-        _print_json({"waivers": documents})
-        return
-    zone = ZoneInfo(site.schedule.time_zone)
-    view.print_waivers(Screen(sys.stdout), found, covered, zone, now, inventory, unused=unused)
-
-
-def request(
-    inventory: str,
-    scope: tuple[str, str, str, str],
-    reason: str,
-    lasts: str,
-    ends: str,
-) -> None:
-    """Ask for a waiver. scope: check, host pattern, subject glob, the worst severity that it accepts."""
-    check, host, subject, severity = scope
-    with opened(inventory) as (site, store):
-        now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
-        until = _end(lasts, ends, now, zone)
-        asked = WaiverScope(check.strip(), host.strip(), subject.strip(), _severity(severity))
-        target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
-        by = _by(site, store, Action.REQUEST_WAIVER, target)
-        made = waivers.request(store, site, asked, reason, until, by, now)
-    _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
-    _say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
-
-
-def approve(inventory: str, number: int) -> None:
-    """Approve a waiver that somebody else has asked for."""
-    with opened(inventory) as (site, store):
-        by = _by(site, store, Action.APPROVE_WAIVER, f"waiver {number}")
-        made, changed = waivers.approve(store, site, number, by, clock.now())
-        until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
-    _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
-
-
-def revoke(inventory: str, number: int, why: str) -> None:
-    """End a waiver, or withdraw its request."""
-    with opened(inventory) as (site, store):
-        by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")
-        changed = waivers.revoke(store, site, number, why, by, clock.now())
-    _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
-
-
 def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something: it must be known that the second is not the first."""
     known = actors.someone(store, site.schedule, action, target)
@@ -137,7 +84,7 @@ WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its 
 
 @cli.command("waivers")
 @does(Action.LOOK)
-def waivers_command(
+def list_waivers(
     inventory: SiteOption = "",
     everything: Annotated[bool, typer.Option("--all", help="Those that have ended too.")] = False,
     unused: Annotated[
@@ -146,12 +93,23 @@ def waivers_command(
     as_json: Json = False,
 ) -> None:
     """List the waivers that hold or wait for approval, and how many findings each covers."""
-    list_waivers(inventory, everything=everything, unused=unused, as_json=as_json)
+    with opened(inventory) as (site, store), store.read() as db:
+        now = clock.now()
+        found = stored.of_site(db, site.key, now, everything=everything)
+        covered = findings.waived_by(db, name(site.key))
+    if unused:
+        found = [one for one in found if one.unused(now)]
+    if as_json:
+        documents = [waiver_document(one, covered.get(one.id, 0), now) for one in found]
+        _print_json({"waivers": documents})
+        return
+    zone = ZoneInfo(site.schedule.time_zone)
+    view.print_waivers(Screen(sys.stdout), found, covered, zone, now, inventory, unused=unused)
 
 
 @waive_group.command("request")
 @does(Action.REQUEST_WAIVER)
-def waive_request_command(
+def request(
     check: Annotated[str, typer.Argument(help="Id of the check that fails.")],
     host: Annotated[str, typer.Argument(help="A host, or a pattern such as 'web*'.")],
     subject: Annotated[str, typer.Argument(help="A subject, or a glob such as '/var/log/*'.")],
@@ -166,22 +124,37 @@ def waive_request_command(
     ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
 ) -> None:
     """Ask for a waiver; it holds when somebody else approves it."""
-    request(inventory, (check, host, subject, severity), reason, lasts, ends)
+    with opened(inventory) as (site, store):
+        now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
+        until = _end(lasts, ends, now, zone)
+        asked = WaiverScope(check.strip(), host.strip(), subject.strip(), _severity(severity))
+        target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
+        by = _by(site, store, Action.REQUEST_WAIVER, target)
+        made = waivers.request(store, site, asked, reason, until, by, now)
+    _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
+    _say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
 
 
 @waive_group.command("approve")
 @does(Action.APPROVE_WAIVER)
-def waive_approve_command(number: WaiverNumber, inventory: SiteOption = "") -> None:
+def approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
     """Approve a waiver that somebody else has asked for."""
-    approve(inventory, number)
+    with opened(inventory) as (site, store):
+        by = _by(site, store, Action.APPROVE_WAIVER, f"waiver {number}")
+        made, changed = waivers.approve(store, site, number, by, clock.now())
+        until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
+    _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
 
 
 @waive_group.command("revoke")
 @does(Action.REVOKE_WAIVER)
-def waive_revoke_command(
+def revoke(
     number: WaiverNumber,
     reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
     inventory: SiteOption = "",
 ) -> None:
     """End a waiver before its time, or withdraw its request; what it covered alerts as new."""
-    revoke(inventory, number, reason)
+    with opened(inventory) as (site, store):
+        by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")
+        changed = waivers.revoke(store, site, number, reason, by, clock.now())
+    _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
