@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from called import called
 from reviewed_site import Reviewed, write_site
 from sqlalchemy import delete, select, text
 from store_samples import answer, begun, result
@@ -221,7 +222,7 @@ def test_the_command_says_what_it_has_written(
     url = site.store.engine.url.render_as_string(hide_password=False)
     monkeypatch.setenv("UPKEEP_DATABASE", url)
 
-    assert verify(site.site.name, tmp_path / "out") == 0
+    assert called(verify, site.site.name, tmp_path / "out") == 0
 
     said = capsys.readouterr().err
     assert "wrote 2 records and all that they name" in said

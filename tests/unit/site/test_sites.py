@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from called import called
 
 from upkeep.cli.runs import list_procedures
 from upkeep.site.schedule_file import Schedule
@@ -25,7 +26,7 @@ def schedule(name: str) -> Schedule:
 def test_a_site_loads_and_its_procedures_are_listed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    list_procedures(str(SITES / name), as_json=True)
+    assert called(list_procedures, str(SITES / name), as_json=True) == 0
 
     shown = json.loads(capsys.readouterr().out)
     assert [one["id"] for one in shown["procedures"]] == list(schedule(name).procedures)
