@@ -32,8 +32,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import 
     client_context,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import HttpAsk, fetch
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.web import HttpAsk, fetch
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.services.signing_key import load_installation

@@ -17,14 +17,14 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import 
     side_by_side,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked
+from ansible_collections.astral.upkeep.plugins.module_utils.host.web import (
     HttpAnswer,
     HttpAsk,
     fetch,
     split_url,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "urls": {"type": "list", "elements": "str", "default": []},

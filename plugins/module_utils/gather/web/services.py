@@ -24,13 +24,13 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import 
     start_tls,
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import (
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked_value
+from ansible_collections.astral.upkeep.plugins.module_utils.host.web import (
     HttpAsk,
     fetch,
     split_url,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked_value
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "services": {"type": "list", "elements": "str", "default": []},

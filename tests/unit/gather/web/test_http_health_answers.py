@@ -14,8 +14,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.web.http_heal
     find,
     parse_json,
 )
-from ansible_collections.astral.upkeep.plugins.module_utils.host.http import HttpAnswer, split_url
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import labels, masked_value
+from ansible_collections.astral.upkeep.plugins.module_utils.host.web import HttpAnswer, split_url
 
 
 @pytest.mark.parametrize(
