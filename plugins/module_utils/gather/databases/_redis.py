@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, Upkeep's founders
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks Redis in its own protocol."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._engine import (
+    AccessRefusedError,
+    Engine,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
+
+PORT = 6379
+
+
+def found(host: Host) -> tuple[list[dict[str, Any]], bool]:
+    """Return the server that listens on this host, and whether it could be told that none does."""
+    try:
+        host.connect("127.0.0.1", PORT, 1.0).close()
+    except HostError as exc:
+        return [], isinstance(exc.__cause__, ConnectionRefusedError)
+    return [{"kind": "redis", "address": "127.0.0.1"}], True
+
+
+def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
+    """Ask in Redis' own protocol: AUTH where declared, PING, INFO."""
+    started = time.monotonic()
+    address = database.get("address") or "127.0.0.1"
+    try:
+        connection = host.connect(address, database.get("port") or PORT, seconds)
+    except HostError as exc:
+        raise AccessRefusedError(str(exc)) from exc
+    try:
+        with connection:
+            if database.get("tls"):
+                context = ssl.create_default_context()
+                connection = context.wrap_socket(connection, server_hostname=address)
+            connected = time.monotonic()
+            with connection.makefile("rwb") as stream:
+                if database.get("password"):
+                    user = [database["user"]] if database.get("user") else []
+                    _command(stream, "AUTH", *user, database["password"])
+                answer = _command(stream, "PING")
+                asked = time.monotonic()
+                information = _command(stream, "INFO")
+    except (OSError, ValueError) as exc:
+        late = "timed out" in str(exc)
+        raise AccessRefusedError(f"no answer within {seconds} s" if late else str(exc)) from exc
+    return {
+        "answer": answer,
+        **parse_redis(information),
+        "connect_seconds": connected - started,
+        "query_seconds": asked - connected,
+        "raw": information,
+    }
+
+
+def _command(stream: Any, *words: str) -> str:
+    """Send a command, return its simple or bulk reply.
+
+    Raise AccessRefusedError with an error, ValueError at anything else.
+
+    Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
+    """
+    parts = [word.encode("utf-8", "surrogateescape") for word in words]
+    stream.write(b"*%d\r\n" % len(parts))
+    for part in parts:
+        stream.write(b"$%d\r\n%s\r\n" % (len(part), part))
+    stream.flush()
+    line: bytes = stream.readline(65_536)
+    kind, rest = line[:1], line[1:].strip().decode("utf-8", "replace")
+    if kind == b"-":
+        raise AccessRefusedError(rest)
+    if kind == b"+":
+        return rest
+    if kind == b"$" and rest.isdigit() and int(rest) <= 1_000_000:
+        bulk: bytes = stream.read(int(rest) + 2)
+        return bulk[:-2].decode("utf-8", "replace")
+    if not line:
+        raise ValueError("the server closed the connection")
+    raise ValueError(f"not an answer of Redis: {line[:60]!r}")
+
+
+def parse_redis(text: str) -> dict[str, Any]:
+    """Return version, role, clients and memory from INFO. Source: redis.io, commands/info."""
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    def number(name: str) -> int | None:
+        value = fields.get(name, "")
+        return int(value) if value.isdigit() else None
+
+    return {
+        "version": fields.get("redis_version", ""),
+        "in_recovery": fields.get("role") == "slave",
+        "loading": fields.get("loading") == "1",
+        "connections": number("connected_clients"),
+        "max_connections": number("maxclients"),
+        "reserved_connections": 0,
+        "rejected": number("rejected_connections"),
+        "used_memory_bytes": number("used_memory"),
+        "max_memory_bytes": number("maxmemory") or None,
+        "last_save": fields.get("rdb_last_bgsave_status", ""),
+    }
+
+
+ENGINE = Engine("redis", PORT, found, ask)
