@@ -23,7 +23,7 @@ from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.decide import occurrences_of
 from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.services.acts import Proved
-from upkeep.services.reviews import Desk, Given, Handed, Reviews, sign
+from upkeep.services.reviews import Given, Reviews, SigningContext, Submission, sign
 from upkeep.services.signing_key import load_installation
 from upkeep.site.site import Site, load_site
 from upkeep.store import Store, drivers, occurrences, reviews, runs, users
@@ -154,13 +154,13 @@ class Reviewed:
             "note", "" if verdict is ReviewVerdict.NOT_APPLICABLE else "all of it looked at"
         )
         by = Proved(self.users[user], authenticated="password of a test")
-        handed = Handed(Form(verdict, **form), given, evidence)
-        return sign(self.desk, self.calendars, review, handed, by, self.now)
+        handed = Submission(Form(verdict, **form), given, evidence)
+        return sign(self.signing, self.calendars, review, handed, by, self.now)
 
     @property
-    def desk(self) -> Desk:
+    def signing(self) -> SigningContext:
         """Where its reviews are signed."""
-        return Desk(self.store, self.site.key, self.installation)
+        return SigningContext(self.store, self.site.key, self.installation)
 
     def all(self) -> list[tuple[reviews.KeptReview, ReviewStanding]]:
         """Every review with how it stands now, in the order in which they were due."""

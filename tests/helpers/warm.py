@@ -39,6 +39,7 @@ LOADED = (
     "upkeep.run.agent",
     "upkeep.cli.alerts",
     "upkeep.cli.main",
+    "upkeep.cli.run",
     "upkeep.cli.runs",
     "upkeep.cli.occurrences",
     "upkeep.cli.reviews",

@@ -18,9 +18,6 @@ from upkeep.site.init import write_site
 from upkeep.store import open_store, runs
 from upkeep.store.answers import add_host
 
-# Commands end with their process, and their store with it; here they end in ours.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 READS = {
     "runs": ["runs"],
     "show": ["show", "1"],

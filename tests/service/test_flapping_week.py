@@ -25,7 +25,7 @@ from service.receivers import Posts, http_server
 from service.turned_clock import TurnedClock
 from sqlalchemy import select
 
-from upkeep.judging.check import Told, every
+from upkeep.judging.check import SelfCheck, every
 from upkeep.model.verdicts import Severity
 from upkeep.serve.scheduler import Scheduler
 from upkeep.serve.serve import make_steps
@@ -204,7 +204,7 @@ def short(post: dict[str, Any]) -> str:
         (
             name
             for name, one in every().items()
-            if f": {one.title} (" in title and isinstance(one, Told)
+            if f": {one.title} (" in title and isinstance(one, SelfCheck)
         ),
         "",
     )

@@ -15,7 +15,6 @@ from upkeep.cli.main import cli
 from upkeep.model import clock, occurrence
 from upkeep.store import occurrences, open_store, runs
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 DAYS = 60
 
 

@@ -31,8 +31,8 @@ from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.serve.requests import Requested
 from upkeep.serve.scheduler import Scheduler
 from upkeep.serve.serve import (
+    HeartbeatSender,
     Listen,
-    Pulse,
     Worker,
     _Schedules,
     bind,
@@ -676,7 +676,7 @@ def test_the_heart_beats_only_when_all_have_got_on_since(listener: Any, tmp_path
     store = open_store(f"sqlite:///{tmp_path}/x.db")
     workers = [Worker(Counted(), threading.Event()) for _ in range(2)]
     workers[0].name, workers[1].name = "scheduler", "sender"
-    beat = Pulse(url, 0, workers, store)
+    beat = HeartbeatSender(url, 0, workers, store)
 
     told = []
     for steps in ((0, 0), (1, 0), (1, 1), (2, 1), (2, 2)):

@@ -703,7 +703,7 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
     by, other = (Proved(opened.users[name], authenticated="password") for name in ("ann", "cat"))
     with pytest.raises(UsageError, match="Cat is not of Operations"):
         hand_over(
-            opened.desk,
+            opened.signing,
             opened.site.schedule,
             review.id,
             Handing("cat", "mine"),
@@ -711,7 +711,7 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
             opened.now,
         )
     hand_over(
-        opened.desk,
+        opened.signing,
         opened.site.schedule,
         review.id,
         Handing("legal", "we rent"),
@@ -727,7 +727,7 @@ def test_a_review_is_handed_over_with_its_end(opened: Reviewed) -> None:
         assert "from ops to legal: we rent" in [one.detail for one in acts.recent(db, 5)]
     with pytest.raises(UsageError, match="is signed"):
         hand_over(
-            opened.desk,
+            opened.signing,
             opened.site.schedule,
             review.id,
             Handing("ops", "back"),

@@ -44,7 +44,7 @@ def fill(site: Reviewed) -> None:
     fires, keys, till, deeds = (site.one(item).id for item in ("fires", "keys", "till", "deeds"))
     site.sign(fires, "ann", given=[Given("gauges.txt", b"all full")])  # 5
     by = Proved(site.users["ann"], authenticated="password of a test")
-    hand_over(site.desk, site.site.schedule, till,
+    hand_over(site.signing, site.site.schedule, till,
               Handing("legal", "they count it"), by, site.now)  # 6  # fmt: skip
     site.now += timedelta(minutes=5)
     renew(site.store, site.installation, site.one("till"), site.now, site.site.schedule)  # 7
@@ -288,7 +288,7 @@ def test_nobody_signs_hands_over_or_renews_what_was_changed(site: Reviewed) -> N
     by = Proved(site.users["ann"], authenticated="password of a test")
     to = Handing("bob", "his")
     with pytest.raises(UsageError, match="review 5 was changed in the database: its title is 'x'"):
-        hand_over(site.desk, site.site.schedule, 5, to, by, site.now)  # fmt: skip
+        hand_over(site.signing, site.site.schedule, 5, to, by, site.now)  # fmt: skip
     with pytest.raises(UsageError, match="review 5 was changed"):
         renew(site.store, site.installation, review_of(site, 5), site.now, site.site.schedule)
 

@@ -18,6 +18,7 @@ from service.conftest import on_postgresql
 from sqlalchemy import select, text
 from store_samples import NOW, answer, begun, result
 
+from upkeep.cli import findings as finding_commands
 from upkeep.cli import runs as commands
 from upkeep.cli import waivers as waiver_commands
 from upkeep.model import clock
@@ -412,7 +413,6 @@ def test_what_held_at_a_time_can_be_told_afterwards(asked: Asked) -> None:
 def person(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Who this account is said to be is written into the site, one after the other."""
     monkeypatch.setattr(clock, "now", lambda: NOW)
-    monkeypatch.setattr(commands, "_store", lambda _settings: asked.store)
     return account()
 
 
@@ -459,11 +459,11 @@ def test_from_the_command_line_by_two_people(
     ]  # fmt: skip
 
     # It still fails, is shown and counted apart, and the exit status says what it said without the waiver.
-    assert called(commands.list_findings, site, everything=False, as_json=True) == 1
+    assert called(finding_commands.list_findings, site, everything=False, as_json=True) == 1
     document = json.loads(capsys.readouterr().out)
     jsonschema.validate(document, schema("findings"))
     assert [one["waiver_id"] for one in document["findings"]] == [1]
-    assert called(commands.list_findings, site, everything=False, as_json=False) == 1
+    assert called(finding_commands.list_findings, site, everything=False, as_json=False) == 1
     shown = capsys.readouterr().out
     assert "waived" in shown
     assert "waiver 1 until 2030-06-11" in shown

@@ -28,7 +28,7 @@ from service.postgres import Postgres
 from sqlalchemy import func, select
 
 from upkeep.model.errors import StoreError
-from upkeep.serve.serve import Pulse, Worker
+from upkeep.serve.serve import HeartbeatSender, Worker
 from upkeep.services import passwords
 from upkeep.store import Store, acts, migrate, open_store, sessions, tables
 from upkeep.store.engine.probe import prove_writable
@@ -552,7 +552,7 @@ def test_the_heart_does_not_beat_when_nothing_can_be_kept(disk: Path) -> None:
         socket.create_server(("127.0.0.1", 0)) as there,
     ):
         there.settimeout(0.2)
-        beat = Pulse(f"http://127.0.0.1:{there.getsockname()[1]}/", 0, [worker], store)
+        beat = HeartbeatSender(f"http://127.0.0.1:{there.getsockname()[1]}/", 0, [worker], store)
         worker.steps = 1
         with full(disk), pytest.raises(StoreError):
             beat.step(NOW)

@@ -15,6 +15,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
@@ -33,17 +34,9 @@ from upkeep.site.site import Site
 from upkeep.store import Store, acts, alerts, outbox, silences
 from upkeep.store.silences import NewOverride
 from upkeep.view import alerts as view
-from upkeep.view.json import alert_document, dumps, plain
+from upkeep.view.json import alert_document
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
-
-# --- alerts ----------------------------------------------------------------------------------------------------------
-
-
-# --- silences --------------------------------------------------------------------------------------------------------
-
-
-# --- who is on call --------------------------------------------------------------------------------------------------
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
@@ -90,22 +83,8 @@ def _without_site(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(dumps({"version": 1, **plain(document)}) + "\n")
-
-
-def _out() -> Screen:
-    return Screen(sys.stdout)
-
-
 def _err() -> Screen:
     return Screen(sys.stderr)
-
-
-def _say(text: str) -> None:
-    screen = _err()
-    screen.line(screen.text(text))
-    screen.flush()
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -155,10 +134,10 @@ def list_alerts(
     if as_json:
         documents = [alert_document(one, mine) for one, mine in rows]
         failing = [asdict(one) for one in health if one.failing_since]
-        _print_json({"alerts": documents, "failing_channels": failing, "more": more})
+        print_json({"alerts": documents, "failing_channels": failing, "more": more})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
-        view.print_alerts(_out(), rows, health, zone, clock.now(), inventory)
+        view.print_alerts(Screen(sys.stdout), rows, health, zone, clock.now(), inventory)
     if more:
         say_older()
     worst = min((one.severity for one in found if one.closed_at is None), default=None)
@@ -180,10 +159,10 @@ def show_alert(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = F
         document = alert_document(found, members)
         document["history"] = [asdict(one) for one in history]
         document["messages"] = [asdict(one) for one in sent]
-        _print_json({"alert": document})
+        print_json({"alert": document})
         return
     zone = ZoneInfo(site.schedule.time_zone)
-    view.print_alert(_out(), found, members, history, sent, zone, clock.now())
+    view.print_alert(Screen(sys.stdout), found, members, history, sent, zone, clock.now())
 
 
 @alerts_group.command("test")
@@ -208,7 +187,7 @@ def send_test(
     if error:
         remedy = f"the address is in the variable {known.url_from}; it is an apprise URL"
         raise UpkeepError(f"channel {channel}: {error}", remedy=remedy)
-    _say(f"channel {channel} has taken the message; see if it has come")
+    say(f"channel {channel} has taken the message; see if it has come")
 
 
 @cli.command("ack")
@@ -276,9 +255,11 @@ def list_silences(inventory: SiteOption = "", as_json: Json = False) -> None:
         longest = silencing.longest(site.schedule)
         found = silences.lasting(db, name(site.key), now, planned=True, longest=longest)
     if as_json:
-        _print_json({"silences": [_without_site(asdict(one)) for one in found]})
+        print_json({"silences": [_without_site(asdict(one)) for one in found]})
         return
-    view.print_silences(_out(), found, ZoneInfo(site.schedule.time_zone), now, inventory)
+    view.print_silences(
+        Screen(sys.stdout), found, ZoneInfo(site.schedule.time_zone), now, inventory
+    )
 
 
 @silence_group.command("approve")
@@ -304,7 +285,7 @@ def end_silence(
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.END_SILENCE, str(number))
         silencing.end(store, site, number, by, clock.now())
-    _say(f"silence {number} has ended; what still fails is told once")
+    say(f"silence {number} has ended; what still fails is told once")
 
 
 @oncall_group.callback()
@@ -333,9 +314,9 @@ def list_on_call(
         for team, known in site.schedule.teams.items()
     ]
     if as_json:
-        _print_json({"at": when, "teams": [_without_site(asdict(one)) for one in rows]})
+        print_json({"at": when, "teams": [_without_site(asdict(one)) for one in rows]})
         return
-    view.print_on_call(_out(), rows, zone, when)
+    view.print_on_call(Screen(sys.stdout), rows, zone, when)
 
 
 @oncall_group.command("set")
@@ -364,7 +345,7 @@ def set_on_call(
                     team=team, person=person, begins=since, ends=until, by=who.name, at=now
                 ),
             )
-    _say(f"override {number}: {person} takes the calls of {team}")
+    say(f"override {number}: {person} takes the calls of {team}")
 
 
 @oncall_group.command("end")
@@ -378,4 +359,4 @@ def end_on_call(
         who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number))
         with store.begin() as db:
             silences.end_override(db, number, who.name, clock.now())
-    _say(f"override {number} has ended; the rota holds")
+    say(f"override {number} has ended; the rota holds")

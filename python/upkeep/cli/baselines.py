@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json, say
 from upkeep.cli.reviews import by_password
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -24,7 +24,6 @@ from upkeep.services.baselines import Acceptance
 from upkeep.services.signing_key import load_installation
 from upkeep.store import baselines
 from upkeep.view import baselines as view
-from upkeep.view.json import dumps, plain
 from upkeep.view.screen import Screen
 
 Names = tuple[str, str, str, str]
@@ -72,16 +71,6 @@ def _series_document(one: Series) -> dict[str, str]:
     return values
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(dumps({"version": 1, **plain(document)}) + "\n")
-
-
-def _say(text: str) -> None:
-    screen = Screen(sys.stderr)
-    screen.line(screen.text(text, 500))
-    screen.flush()
-
-
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 baseline_group = typer.Typer(
@@ -115,7 +104,7 @@ def list_baselines(inventory: SiteOption = "", as_json: Json = False) -> None:
             for one in baselines.of_site(db, site.key)
         ]
     if as_json:
-        _print_json({"baselines": [_row_document(one) for one in rows]})
+        print_json({"baselines": [_row_document(one) for one in rows]})
         return
     view.print_baselines(Screen(sys.stdout), rows, ZoneInfo(site.schedule.time_zone), inventory)
 
@@ -137,7 +126,7 @@ def propose(
         series = baselines.series_of(site.key, *names)
         proposal = baselines.proposal_for(db, series, _better(better), clock.now())
     if as_json:
-        _print_json({"proposal": _proposal_document(proposal)})
+        print_json({"proposal": _proposal_document(proposal)})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
         view.print_proposal(Screen(sys.stdout), proposal, zone, site.name)
@@ -164,11 +153,11 @@ def accept(
             seen = baselines.proposal_for(db, series, way, now)
         if seen.refused or seen.level is None:
             raise UsageError(f"nothing can be accepted: {seen.refused}")
-        _say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
+        say(view.proposed(seen, ZoneInfo(site.schedule.time_zone)))
         installation = load_installation(site.settings)
         what = f"accept {seen.level.median:.4g} as the baseline"
         by = by_password(site, store, Action.ACCEPT_BASELINE, what)
         made = baselining.accept(
             store, installation, Acceptance(series, way, seen, reason), by, now
         )
-    _say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")
+    say(f"baseline {made.level.median:.4g}, spread {made.level.spread:.4g}; record {made.number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +13,20 @@ import typer
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.cli.actions import does
 from upkeep.cli.options import SiteOption
+from upkeep.cli.stored import run_store
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.model import clock
-from upkeep.model.errors import StoreError
+from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
 from upkeep.rules.findings import FindingState
+from upkeep.services.pruning import prune
 from upkeep.services.signing_key import load_installation
+from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.settings import Settings
-from upkeep.site.site import settings_of
+from upkeep.site.site import key_of, settings_of
 from upkeep.store import Store, answers, migrate, revisions, versions
 from upkeep.store import (
     upgrade as upgrade_schema,
@@ -165,6 +169,21 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
         screen.line("  move no finding")
 
 
+def prune_database(inventory: str) -> None:
+    """Remove what the settings no longer ask for."""
+    settings = settings_of(inventory)
+    with run_store(settings) as store:
+        now = Timekeeper(store, key_of(inventory), inventory).look().prune_at
+        if now is None:
+            remedy = f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=inventory)}"
+            raise UsageError("the clock has stepped, and nothing confirms it yet", remedy=remedy)
+        gone, reports = prune(store, settings, now)
+    counts = dataclasses.asdict(gone) | {"reports": reports}
+    Screen(sys.stdout).line(
+        "removed " + ", ".join(f"{count} {name}" for name, count in counts.items())
+    )
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 database_group = typer.Typer(
@@ -196,6 +215,4 @@ def upgrade_command(
 @does(Action.MAINTAIN)
 def prune_command(inventory: SiteOption = "") -> None:
     """Remove what the site's retention no longer asks for."""
-    from upkeep.cli.runs import prune_database
-
     prune_database(inventory)

@@ -10,22 +10,25 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("runs", "Run a procedure on its hosts now."),
+    "run": ("run", "Run a procedure on its hosts now."),
     "check": (
-        "runs",
+        "run",
         "Run one check now: as the hosts ask for it or, with -p, with these parameters.",
     ),
-    "checks": ("runs", "List the checks there are, or one with its parameters, limits and source."),
-    "procedures": ("runs", "List the procedures of the site's schedule."),
+    "checks": (
+        "checks",
+        "List the checks there are, or one with its parameters, limits and source.",
+    ),
+    "procedures": ("schedule", "List the procedures of the site's schedule."),
     "runs": ("runs", "List the newest runs."),
     "show": ("runs", "Show a run: what did not pass, worst first."),
-    "findings": ("runs", "List what is wrong now, worst first, and since when."),
+    "findings": ("findings", "List what is wrong now, worst first, and since when."),
     "judge": ("runs", "Judge a run's stored observations again, with today's checks and limits."),
     "doctor": (
-        "runs",
+        "doctor",
         "Find out, for all hosts side by side, what stands in the way; say what to do.",
     ),
-    "init": ("runs", "Write a small, commented site to start from."),
+    "init": ("init", "Write a small, commented site to start from."),
     "backup": (
         "backup",
         "Write a signed copy of the database of runs and results, while others go on writing to it.",
@@ -60,7 +63,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "baselines",
         "List the accepted baselines, each with its newest value and whether a better one is proposed.",
     ),
-    "db": ("upgrade", "The database of runs and results."),
+    "db": ("db", "The database of runs and results."),
     "schedule": ("schedule", "What is due when, and what a year of it brings."),
     "user": ("users", "Who may sign in to the page."),
     "alerts": ("alerts", "What people are told of; lists the open alerts."),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
@@ -33,7 +33,7 @@ from upkeep.store import Store, acts, files, records, review_evidence
 from upkeep.store import reviews as stored
 from upkeep.store.reviews import KeptReview
 from upkeep.view import reviews as view
-from upkeep.view.json import dumps, review_document, whole_review_document
+from upkeep.view.json import review_document, whole_review_document
 from upkeep.view.left_out import say_older
 from upkeep.view.screen import Screen
 
@@ -53,9 +53,9 @@ def _say_written(folder: Path, done: record_export.Written) -> None:
     what = (
         f"{counted(done.records, 'record')} and all that they name, {counted(done.files, 'file')}"
     )
-    _say(f"wrote {what}, to {folder}; to check them: cd {folder} && sha256sum -c MANIFEST.sha256")
+    say(f"wrote {what}, to {folder}; to check them: cd {folder} && sha256sum -c MANIFEST.sha256")
     if done.pruned or done.lost:
-        _say(
+        say(
             f"not there: {done.pruned} pruned, {done.lost} lost; {folder / 'pruned.txt'} names them"
         )
 
@@ -135,16 +135,6 @@ def _write_new(path: Path, content: bytes) -> None:
         raise UsageError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
-
-
-def _say(text: str) -> None:
-    screen = Screen(sys.stderr)
-    screen.line(screen.text(text, 500))
-    screen.flush()
-
-
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 review_group = typer.Typer(help="One review.", no_args_is_help=True, rich_markup_mode=None)
@@ -183,7 +173,7 @@ def list_reviews(
     rows = [(one, reviews.standing(one.asked, signed[one.id], now)) for one in found]
     if as_json:
         documents = [review_document(one, standing) for one, standing in rows]
-        _print_json({"reviews": documents, "more": more})
+        print_json({"reviews": documents, "more": more})
     else:
         zone = ZoneInfo(site.schedule.time_zone)
         titles = {one: reviews.title_of(site.schedule, one) for one in site.schedule.teams}
@@ -202,7 +192,7 @@ def show_review(number: ReviewNumber, inventory: SiteOption = "", as_json: Json 
         now = clock.now()
         shown = review_evidence.look(db, found, now)
     if as_json:
-        _print_json({"review": whole_review_document(shown)})
+        print_json({"review": whole_review_document(shown)})
         return
     zone = ZoneInfo(site.schedule.time_zone)
     owner = reviews.title_of(site.schedule, found.owner)
@@ -220,7 +210,7 @@ def renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
         sha256 = reviewing.renew(
             store, load_installation(site.settings), found, clock.now(), site.schedule
         )
-    _say(f"review {number} shows what there is now; its hash is {sha256}")
+    say(f"review {number} shows what there is now; its hash is {sha256}")
 
 
 @review_group.command("hand-over")
@@ -235,9 +225,9 @@ def hand_over(
     with opened(inventory) as (site, store):
         by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
-        desk = reviewing.Desk(store, site.key, installation)
-        reviewing.hand_over(desk, site.schedule, number, to, by, clock.now())
-    _say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
+        signing = reviewing.SigningContext(store, site.key, installation)
+        reviewing.hand_over(signing, site.schedule, number, to, by, clock.now())
+    say(f"review {number} is {reviews.title_of(site.schedule, owner)}'s")
 
 
 @review_group.command("attachment")
@@ -267,7 +257,7 @@ def save_attachment(
     if content is None:
         raise UpkeepError(f"{whole[0]} is not kept", remedy="upkeep review verify")
     _write_new(out, content)
-    _say(f"wrote {out}: {names[whole[0]]}")
+    say(f"wrote {out}: {names[whole[0]]}")
 
 
 @review_group.command("verify")
@@ -377,16 +367,14 @@ def sign(
         screen.flush()
         what = f"sign review {number}, {found.title}"
         by = by_password(site, store, Action.SIGN_REVIEW, what, user=name)
-        desk = reviewing.Desk(store, site.key, installation)
-        handed = reviewing.Handed(form, given, found.evidence_sha256)
+        signing = reviewing.SigningContext(store, site.key, installation)
+        handed = reviewing.Submission(form, given, found.evidence_sha256)
         calendars = calendars_of(site.schedule, site.folder)
-        made = reviewing.sign(desk, calendars, number, handed, by, clock.now())
+        made = reviewing.sign(signing, calendars, number, handed, by, clock.now())
         with store.read() as db:
             follow_ups = stored.follow_ups_of(db, [made.number])
             standing = reviews.standing(found.asked, stored.signatures_of(db, number), clock.now())
     waits = f"; it waits for {', '.join(standing.waits_for)}" if standing.waits_for else ""
-    _say(
-        f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}"
-    )
+    say(f"signature {made.number}: {made.user} says {made.verdict.value} of review {number}{waits}")
     for one in follow_ups:
-        _say(f"review {one.id} follows, of {one.owner}: {one.title}")
+        say(f"review {one.id} follows, of {one.owner}: {one.title}")

@@ -15,6 +15,7 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
@@ -26,8 +27,9 @@ from upkeep.services.schedule_lint import Remark, lint
 from upkeep.site.inventory import read_static
 from upkeep.site.site import SCHEDULE, Site, definitions, load_site
 from upkeep.site.yaml_file import YamlFile, parse
+from upkeep.view import lists
+from upkeep.view import model as shown
 from upkeep.view import schedule as view
-from upkeep.view.json import dumps
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
 from upkeep.view.upcoming import between, next_of_each, scheduled
@@ -83,15 +85,6 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
-    """Print one document; each has the version of its shape in it."""
-    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
-
-
-def _out() -> Screen:
-    return Screen(sys.stdout)
-
-
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 schedule_group = typer.Typer(
@@ -102,6 +95,28 @@ schedule_group = typer.Typer(
 cli.add_typer(schedule_group, name="schedule")
 
 
+@cli.command("procedures")
+@does(Action.LOOK)
+def list_procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the procedures of the site's schedule."""
+    site = load_site(inventory)
+    procedures = site.schedule.procedures
+    if as_json:
+        print_json(
+            {
+                "procedures": [
+                    {"id": name} | one.model_dump(mode="json") for name, one in procedures.items()
+                ]
+            }
+        )
+        return
+    rows = [
+        shown.ProcedureShown(name, one.title, one.hosts, one.owner)
+        for name, one in procedures.items()
+    ]
+    lists.print_procedures(Screen(sys.stdout), rows, clock.now())
+
+
 @schedule_group.command("list")
 @does(Action.LOOK)
 def list_schedule(inventory: SiteOption = "", as_json: Json = False) -> None:
@@ -110,9 +125,9 @@ def list_schedule(inventory: SiteOption = "", as_json: Json = False) -> None:
     now = clock.now()
     rows = scheduled(site.schedule, now)
     if as_json:
-        _print_json({"time_zone": site.schedule.time_zone, "procedures": _documents(rows)})
+        print_json({"time_zone": site.schedule.time_zone, "procedures": _documents(rows)})
     else:
-        view.print_schedule(_out(), rows, site.schedule.time_zone, now)
+        view.print_schedule(Screen(sys.stdout), rows, site.schedule.time_zone, now)
 
 
 @schedule_group.command("next")
@@ -144,9 +159,9 @@ def list_next(
     left = sum(1 for _one in islice(every, MOST_COUNTED))
     if as_json:
         document = {"time_zone": site.schedule.time_zone, "more": left > 0}
-        _print_json({**document, "occurrences": _documents(rows)})
+        print_json({**document, "occurrences": _documents(rows)})
     else:
-        view.print_next(_out(), rows, zone, now, inventory)
+        view.print_next(Screen(sys.stdout), rows, zone, now, inventory)
     say_left_out(left, len(rows) + left, most=MOST_COUNTED)
 
 
@@ -161,9 +176,9 @@ def simulate_year(
     site = load_site(inventory)
     found = simulate(calendars_of(site.schedule, site.folder), year)
     if as_json:
-        _print_json(_plain(dataclasses.asdict(found)))
+        print_json(_plain(dataclasses.asdict(found)))
     else:
-        view.print_simulation(_out(), found, ZoneInfo(site.schedule.time_zone))
+        view.print_simulation(Screen(sys.stdout), found, ZoneInfo(site.schedule.time_zone))
 
 
 @schedule_group.command("lint")
@@ -181,9 +196,9 @@ def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
         documents = _documents(remarks)
         for one in documents:
             del one["key"]  # of which `place` is the line
-        _print_json({"remarks": documents})
+        print_json({"remarks": documents})
     else:
-        view.print_remarks(_out(), remarks, len(site.schedule.procedures))
+        view.print_remarks(Screen(sys.stdout), remarks, len(site.schedule.procedures))
     if any(one.level == "error" for one in remarks):
         return 2
     return 1 if remarks else 0
@@ -210,7 +225,7 @@ def write_feed(
         out.write_bytes(made)
     except OSError as exc:
         raise UpkeepError(f"{out}: cannot be written: {exc.strerror}") from exc
-    screen = _out()
+    screen = Screen(sys.stdout)
     screen.line("wrote ", screen.text(str(out)))
     left_out = [
         name

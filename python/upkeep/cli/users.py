@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import say
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.model.nearest import nearest
@@ -31,44 +34,44 @@ def add(
     inventory: str, name: str, role: str, person: str, *, shared: bool, password_stdin: bool
 ) -> None:
     """Add a user."""
-    store, schedule = _open(inventory)
-    name, level = name.strip().lower(), _role(role)
-    if not users.NAME.fullmatch(name):
-        raise UsageError(f"{name!r}; a name is letters, digits and . _ @ -")
-    _known_person(schedule, person)
-    with store.read() as db:
-        if users.get(db, name):
-            raise UsageError(
-                f"there is a user {name}",
-                remedy=f"upkeep user password {name}  # or: user role, user on",
-            )
-    free = actors.makes_the_first_admin(store, level)
-    who = actors.someone(store, schedule, Action.ADD_USER, name, free=free)
-    kept = _new_password(name, password_stdin=password_stdin)
-    actors.note(store, who, Action.ADD_USER, name, f"role {level.value}")
-    with store.begin() as db:
-        users.add(db, name, level, kept, clock.now(), person=person, shared=shared)
-    _say(f"{name} may sign in, as {level.value}")
+    with _opened(inventory) as (store, schedule):
+        name, level = name.strip().lower(), _role(role)
+        if not users.NAME.fullmatch(name):
+            raise UsageError(f"{name!r}; a name is letters, digits and . _ @ -")
+        _known_person(schedule, person)
+        with store.read() as db:
+            if users.get(db, name):
+                raise UsageError(
+                    f"there is a user {name}",
+                    remedy=f"upkeep user password {name}  # or: user role, user on",
+                )
+        free = actors.makes_the_first_admin(store, level)
+        who = actors.someone(store, schedule, Action.ADD_USER, name, free=free)
+        kept = _new_password(name, password_stdin=password_stdin)
+        actors.note(store, who, Action.ADD_USER, name, f"role {level.value}")
+        with store.begin() as db:
+            users.add(db, name, level, kept, clock.now(), person=person, shared=shared)
+        say(f"{name} may sign in, as {level.value}")
 
 
 def turn(inventory: str, name: str, *, on: bool) -> None:
     """Let a user sign in no more and end all their sessions, or let them sign in again."""
-    store, schedule = _open(inventory)
-    user = _user(store, name)
-    what = Action.TURN_USER_ON if on else Action.TURN_USER_OFF
-    free = on and actors.makes_the_first_admin(store, user.role)
-    actors.record(store, schedule, what, user.name, free=free)
-    with store.begin() as db:
-        if on:
-            users.turn_on(db, user.name)
-        else:
-            users.turn_off(db, user.name, clock.now())
-    _say(f"{user.name} {'may sign in again' if on else 'is off; their sessions have ended'}")
+    with _opened(inventory) as (store, schedule):
+        user = _user(store, name)
+        what = Action.TURN_USER_ON if on else Action.TURN_USER_OFF
+        free = on and actors.makes_the_first_admin(store, user.role)
+        actors.record(store, schedule, what, user.name, free=free)
+        with store.begin() as db:
+            if on:
+                users.turn_on(db, user.name)
+            else:
+                users.turn_off(db, user.name, clock.now())
+        say(f"{user.name} {'may sign in again' if on else 'is off; their sessions have ended'}")
 
 
-def _open(inventory: str) -> tuple[Store, Schedule | None]:
-    """Return the store, and the schedule if the site has one that can be read."""
-    store = open_store(settings_of(inventory).database_url)
+@contextmanager
+def _opened(inventory: str) -> Iterator[tuple[Store, Schedule | None]]:
+    """Yield the open store, and the schedule if the site has one that can be read."""
     path = Path(inventory)
     folder = (path if path.is_dir() else path.parent) if inventory else None
     schedule = None
@@ -77,8 +80,9 @@ def _open(inventory: str) -> tuple[Store, Schedule | None]:
             schedule = load_schedule(folder / "schedule.yml")
         except ConfigurationError as exc:
             # A user must be turned off also while the schedule is broken.
-            _say(f"the schedule is not used: {str(exc).splitlines()[0]}")
-    return store, schedule
+            say(f"the schedule is not used: {str(exc).splitlines()[0]}")
+    with closing(open_store(settings_of(inventory).database_url)) as store:
+        yield store, schedule
 
 
 def _known_person(schedule: Schedule | None, person: str) -> None:
@@ -127,12 +131,6 @@ def _new_password(name: str, *, password_stdin: bool) -> str:
     return passwords.hashed(password)
 
 
-def _say(text: str) -> None:
-    screen = Screen(sys.stderr)
-    screen.line(screen.text(text))
-    screen.flush()
-
-
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 user_group = typer.Typer(
@@ -167,46 +165,46 @@ def show(inventory: SiteOption = "", as_json: Json = False) -> None:
     """List the users."""
     from upkeep.view.json import dumps
 
-    store, _schedule = _open(inventory)
-    with store.read() as db:
-        everyone, sessions = users.everyone(db), users.sessions_of(db)
-    if as_json:
-        documents = [
-            {
-                "name": one.name,
-                "role": one.role.value,
-                "person": one.person,
-                "shared": one.shared,
-                "created_at": one.created_at.isoformat(),
-                "disabled_at": one.disabled_at.isoformat() if one.disabled_at else None,
-                "sessions": sessions.get(one.id, 0),
-            }
+    with _opened(inventory) as (store, _schedule):
+        with store.read() as db:
+            everyone, sessions = users.everyone(db), users.sessions_of(db)
+        if as_json:
+            documents = [
+                {
+                    "name": one.name,
+                    "role": one.role.value,
+                    "person": one.person,
+                    "shared": one.shared,
+                    "created_at": one.created_at.isoformat(),
+                    "disabled_at": one.disabled_at.isoformat() if one.disabled_at else None,
+                    "sessions": sessions.get(one.id, 0),
+                }
+                for one in everyone
+            ]
+            sys.stdout.write(dumps({"version": 1, "users": documents}) + "\n")
+            return
+        screen, now = Screen(sys.stdout), clock.now()
+        if not everyone:
+            add = command("user", "add", "NAME", "--role", "admin", site=inventory)
+            screen.line(f"There is no user yet. First: {add}")
+            screen.flush()
+            return
+        rows = [
+            (
+                one.name,
+                one.role.value,
+                screen.text(one.person, 60) + (" shared" if one.shared else ""),
+                f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
+                str(sessions.get(one.id, 0)),
+            )
             for one in everyone
         ]
-        sys.stdout.write(dumps({"version": 1, "users": documents}) + "\n")
-        return
-    screen, now = Screen(sys.stdout), clock.now()
-    if not everyone:
-        add = command("user", "add", "NAME", "--role", "admin", site=inventory)
-        screen.line(f"There is no user yet. First: {add}")
+        titles = ("NAME", "ROLE", "PERSON", "STAND", "SESSIONS")
+        widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
+        for row in (titles, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            screen.line("  ".join(cells).rstrip())
         screen.flush()
-        return
-    rows = [
-        (
-            one.name,
-            one.role.value,
-            screen.text(one.person, 60) + (" shared" if one.shared else ""),
-            f"off {ago(one.disabled_at, now)}" if one.disabled_at else "may sign in",
-            str(sessions.get(one.id, 0)),
-        )
-        for one in everyone
-    ]
-    titles = ("NAME", "ROLE", "PERSON", "STAND", "SESSIONS")
-    widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
-    for row in (titles, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        screen.line("  ".join(cells).rstrip())
-    screen.flush()
 
 
 @user_group.command("off")
@@ -231,14 +229,14 @@ def set_role(
     inventory: SiteOption = "",
 ) -> None:
     """Give a user another role."""
-    store, schedule = _open(inventory)
-    user, level = _user(store, name), _role(role)
-    detail = f"{user.role.value} to {level.value}"
-    free = actors.makes_the_first_admin(store, level)
-    actors.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
-    with store.begin() as db:
-        users.set_role(db, user.name, level)
-    _say(f"{user.name} is {level.value}")
+    with _opened(inventory) as (store, schedule):
+        user, level = _user(store, name), _role(role)
+        detail = f"{user.role.value} to {level.value}"
+        free = actors.makes_the_first_admin(store, level)
+        actors.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
+        with store.begin() as db:
+            users.set_role(db, user.name, level)
+        say(f"{user.name} is {level.value}")
 
 
 @user_group.command("person")
@@ -249,14 +247,14 @@ def set_person(
     inventory: SiteOption = "",
 ) -> None:
     """Say which person of the schedule a user is; two users of one person are one."""
-    store, schedule = _open(inventory)
-    user = _user(store, name)
-    _known_person(schedule, person)
-    detail = f"{user.person or 'nobody'} to {person}"
-    actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
-    with store.begin() as db:
-        users.set_person(db, user.name, person)
-    _say(f"{user.name} is {person}")
+    with _opened(inventory) as (store, schedule):
+        user = _user(store, name)
+        _known_person(schedule, person)
+        detail = f"{user.person or 'nobody'} to {person}"
+        actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
+        with store.begin() as db:
+            users.set_person(db, user.name, person)
+        say(f"{user.name} is {person}")
 
 
 @user_group.command("password")
@@ -265,11 +263,11 @@ def set_password(
     name: UserName, inventory: SiteOption = "", password_stdin: PasswordStdin = False
 ) -> None:
     """Give a user another password; their sessions end at once."""
-    store, schedule = _open(inventory)
-    user = _user(store, name)
-    who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name)
-    kept = _new_password(user.name, password_stdin=password_stdin)
-    actors.note(store, who, Action.SET_PASSWORD, user.name)
-    with store.begin() as db:
-        users.set_password(db, user.name, kept)
-    _say(f"{user.name} has another password; their sessions have ended")
+    with _opened(inventory) as (store, schedule):
+        user = _user(store, name)
+        who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name)
+        kept = _new_password(user.name, password_stdin=password_stdin)
+        actors.note(store, who, Action.SET_PASSWORD, user.name)
+        with store.begin() as db:
+            users.set_password(db, user.name, kept)
+        say(f"{user.name} has another password; their sessions have ended")

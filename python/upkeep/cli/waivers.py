@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
 from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.nearest import nearest
@@ -28,7 +29,7 @@ from upkeep.site.site import Site
 from upkeep.store import Store, acts, findings
 from upkeep.store import waivers as stored
 from upkeep.view import waivers as view
-from upkeep.view.json import dumps, waiver_document
+from upkeep.view.json import waiver_document
 from upkeep.view.screen import Screen
 
 
@@ -61,16 +62,6 @@ def _severity(text: str) -> Severity:
     return known[text.lower()]
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(dumps({"version": 1, **document}) + "\n")
-
-
-def _say(text: str) -> None:
-    screen = Screen(sys.stderr)
-    screen.line(screen.text(text, 500))
-    screen.flush()
-
-
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 waive_group = typer.Typer(
@@ -101,7 +92,7 @@ def list_waivers(
         found = [one for one in found if one.unused(now)]
     if as_json:
         documents = [waiver_document(one, covered.get(one.id, 0), now) for one in found]
-        _print_json({"waivers": documents})
+        print_json({"waivers": documents})
         return
     zone = ZoneInfo(site.schedule.time_zone)
     view.print_waivers(Screen(sys.stdout), found, covered, zone, now, inventory, unused=unused)
@@ -131,8 +122,8 @@ def request(
         target = f"{asked.check_id} of {asked.subject_glob} on {asked.host_pattern}"
         by = _by(site, store, Action.REQUEST_WAIVER, target)
         made = waivers.request(store, site, asked, reason, until, by, now)
-    _say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
-    _say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
+    say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
+    say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
 
 
 @waive_group.command("approve")
@@ -143,7 +134,7 @@ def approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
         by = _by(site, store, Action.APPROVE_WAIVER, f"waiver {number}")
         made, changed = waivers.approve(store, site, number, by, clock.now())
         until = exact(made.ends_at, ZoneInfo(site.schedule.time_zone))
-    _say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
+    say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
 
 
 @waive_group.command("revoke")
@@ -157,4 +148,4 @@ def revoke(
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")
         changed = waivers.revoke(store, site, number, reason, by, clock.now())
-    _say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")
+    say(f"waiver {number} is revoked; it covered {counted(changed, 'open finding')}")

@@ -75,7 +75,7 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told(Rule):
+class SelfCheck(Rule):
     """A rule of which Upkeep itself tells whether it holds: no site asks for it, and nothing judges it again.
 
     harmless: a pattern may silence it. All others mean that we may be blind or mute.

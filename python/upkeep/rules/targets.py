@@ -33,7 +33,7 @@ RULES: Mapping[MeasureKind, TargetRule] = {
 
 
 @dataclass(frozen=True)
-class Aim:
+class Objective:
     """What a measure should be. share: how many percent of the time, with the rule `within`."""
 
     rule: TargetRule
@@ -103,10 +103,10 @@ class JudgedSeries:
         return self.unseen_seconds / self.seconds if self.seconds else 0.0
 
 
-def target_of(wanted: Mapping[str, Any], kind: MeasureKind | None) -> Aim:
+def target_of(wanted: Mapping[str, Any], kind: MeasureKind | None) -> Objective:
     """Return the target that a schedule asks for. kind: of its measure; one that nobody knows counts as a state."""
     share = wanted.get("share")
-    return Aim(
+    return Objective(
         wanted.get("rule") or ("within" if share is not None else RULES[kind or MeasureKind.STATE]),
         wanted.get("at_most"),
         wanted.get("at_least"),
@@ -166,7 +166,10 @@ def spans(
 
 # --- the target ------------------------------------------------------------------------------------------------------
 def judge(
-    target: Aim, slots: Sequence[Slot], looks: Sequence[SeriesLook], before: float | None = None
+    target: Objective,
+    slots: Sequence[Slot],
+    looks: Sequence[SeriesLook],
+    before: float | None = None,
 ) -> JudgedSeries:
     """Return how a series stands to its target. before: its last value before the period; a counter goes on from it.
 
@@ -237,7 +240,7 @@ def summary(evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
         states = [state_of(one, each) for each in one["series"]]
         if is_by_mean(one) or not _has_target(one):
             continue
-        target = Aim(one["rule"], one["at_most"], one["at_least"])
+        target = Objective(one["rule"], one["at_most"], one["at_least"])
         figures = [each["figure"] for each in one["series"] if each["figure"] is not None]
         worst = min if target.rule == "within" else _farthest(target)
         found.append(
@@ -256,5 +259,5 @@ def _has_target(measure: Mapping[str, Any]) -> bool:
     return measure["at_most"] is not None or measure["at_least"] is not None
 
 
-def _farthest(target: Aim) -> Callable[[list[float]], float]:
+def _farthest(target: Objective) -> Callable[[list[float]], float]:
     return lambda figures: max(figures, key=target.excess)

@@ -57,7 +57,7 @@ BACKLOG = 2048
 MISSING = "pip install 'upkeep[web]'"
 
 
-class Steps(Protocol):
+class Steppable(Protocol):
     """A worker. One with `stop(seconds)` is asked to end what it has begun within that time."""
 
     name: str
@@ -70,7 +70,10 @@ class Worker:
     """Calls a step again and again, in a thread of its own. time_of: what gives the time by which it decides."""
 
     def __init__(
-        self, step: Steps, stopping: threading.Event, time_of: Callable[[], datetime] = clock.now
+        self,
+        step: Steppable,
+        stopping: threading.Event,
+        time_of: Callable[[], datetime] = clock.now,
     ) -> None:
         self.step = step
         self.name = step.name
@@ -126,7 +129,7 @@ class Watch:
 
     name = "watch"
 
-    def __init__(self, workers: Sequence[Worker], beat: Pulse | None) -> None:
+    def __init__(self, workers: Sequence[Worker], beat: HeartbeatSender | None) -> None:
         self.workers = workers
         self.beat = beat
         self._seconds = watchdog_seconds()
@@ -140,7 +143,7 @@ class Watch:
         return self._seconds / 3 if self._seconds else LONGEST_WAIT_SECONDS
 
 
-class Pulse:
+class HeartbeatSender:
     """Calls a URL outside each time that all workers have progressed since the last call."""
 
     def __init__(
@@ -382,7 +385,7 @@ def _stop(workers: Sequence[Worker]) -> None:
         one.wait(until - time.monotonic())
 
 
-def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Steps]:
+def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Steppable]:
     """Return the workers of a driver. Without a site of its own nothing is scheduled.
 
     hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
@@ -405,7 +408,7 @@ def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) ->
         Sender(store, scheduler.site),
     ]
     following = [Following(one, scheduler) for one in telling]
-    led: list[Steps] = [Reviews(store, scheduler), WaiverWorker(store, scheduler)]
+    led: list[Steppable] = [Reviews(store, scheduler), WaiverWorker(store, scheduler)]
     return [requested, scheduler, *led, ChainWatch(store, scheduler), *following]
 
 
@@ -415,7 +418,7 @@ class _Sited(Protocol):
     site: Site
 
 
-class _Teller(Steps, _Sited, Protocol):
+class _Teller(Steppable, _Sited, Protocol):
     """A worker that goes by a site's schedule."""
 
     def use(self, site: Site) -> None:
@@ -437,7 +440,7 @@ class Following:
         return self.inner.step(now)
 
 
-def _server(config: Any, stopping: threading.Event, steps: Sequence[Steps]) -> Any:
+def _server(config: Any, stopping: threading.Event, steps: Sequence[Steppable]) -> Any:
     """Return uvicorn's server; it tells systemd when it listens, and the workers when it is asked to end."""
     import uvicorn
 
@@ -556,7 +559,9 @@ def _metrics(store: Store) -> Any:
     return lambda now: render(store, now)
 
 
-def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) -> Pulse | None:
+def _beat(
+    schedule: Schedule | None, workers: Sequence[Worker], store: Store
+) -> HeartbeatSender | None:
     asked = schedule.alerts.heartbeat if schedule else None
     if asked is None or not workers:
         return None
@@ -564,7 +569,7 @@ def _beat(schedule: Schedule | None, workers: Sequence[Worker], store: Store) ->
     if not url:
         note(f"no heartbeat: the variable {asked.url_from} is not set")
         return None
-    return Pulse(url, asked.every, workers, store)
+    return HeartbeatSender(url, asked.every, workers, store)
 
 
 def note(text: str, *, plain: bool = False) -> None:

@@ -310,7 +310,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Handed:
+class Submission:
     """What somebody hands in to sign a review: the form, and files.
 
     evidence_sha256: of what they were shown; empty for what the review shows now.
@@ -322,7 +322,7 @@ class Handed:
 
 
 @dataclass(frozen=True)
-class Desk:
+class SigningContext:
     """Where a site's reviews are signed. site: its key."""
 
     store: Store
@@ -331,7 +331,12 @@ class Desk:
 
 
 def sign(
-    desk: Desk, calendars: Calendars, review_id: int, handed: Handed, by: Proved, now: datetime
+    signing: SigningContext,
+    calendars: Calendars,
+    review_id: int,
+    handed: Submission,
+    by: Proved,
+    now: datetime,
 ) -> Signature:
     """Sign a review, open its follow-ups, and write down who did it.
 
@@ -341,13 +346,13 @@ def sign(
     handed = replace(handed, form=_bounded(handed.form))
 
     def do(db: Connection) -> tuple[Signature, str]:
-        review = _locked(db, desk.installation, desk.site, review_id, now)
+        review = _locked(db, signing.installation, signing.site, review_id, now)
         _refuse(db, calendars, review, handed, by, now)
-        made = _append(db, desk.installation, calendars, review, handed, by, now)
+        made = _append(db, signing.installation, calendars, review, handed, by, now)
         return made, f"{handed.form.verdict.value}; signature {made.number}"
 
-    made = act(desk.store, by, now, "sign review", f"review {review_id}", do)
-    chain_end.note(desk.installation.folder, desk.store)
+    made = act(signing.store, by, now, "sign review", f"review {review_id}", do)
+    chain_end.note(signing.installation.folder, signing.store)
     return made
 
 
@@ -373,7 +378,7 @@ def _refuse(
     db: Connection,
     calendars: Calendars,
     review: KeptReview,
-    handed: Handed,
+    handed: Submission,
     by: Proved,
     now: datetime,
 ) -> None:
@@ -413,7 +418,7 @@ def _append(
     installation: Installation,
     calendars: Calendars,
     review: KeptReview,
-    handed: Handed,
+    handed: Submission,
     by: Proved,
     now: datetime,
 ) -> Signature:
@@ -484,7 +489,12 @@ class Handing:
 
 
 def hand_over(
-    desk: Desk, schedule: Schedule, review_id: int, to: Handing, by: Proved, now: datetime
+    signing: SigningContext,
+    schedule: Schedule,
+    review_id: int,
+    to: Handing,
+    by: Proved,
+    now: datetime,
 ) -> None:
     """Give a review to another team or person; until when it is due stays.
 
@@ -492,17 +502,17 @@ def hand_over(
     """
 
     def do(db: Connection) -> tuple[None, str]:
-        review = _locked(db, desk.installation, desk.site, review_id, now)
+        review = _locked(db, signing.installation, signing.site, review_id, now)
         reason = to.reason.strip()
         _refuse_hand_over(schedule, review, to, by.signer)
         stored.hand_over(db, review_id, to.owner)
-        new = stored.get(db, desk.site, review_id)
+        new = stored.get(db, signing.site, review_id)
         who = {"user": by.user.name, "reason": shown(reason)}
-        review_records.record(db, desk.installation.key, What.HANDED_OVER, new, now, **who)
+        review_records.record(db, signing.installation.key, What.HANDED_OVER, new, now, **who)
         return None, f"from {review.owner} to {to.owner}: {reason}"
 
-    act(desk.store, by, now, "hand review over", f"review {review_id}", do)
-    chain_end.note(desk.installation.folder, desk.store)
+    act(signing.store, by, now, "hand review over", f"review {review_id}", do)
+    chain_end.note(signing.installation.folder, signing.store)
 
 
 def _refuse_hand_over(schedule: Schedule, review: KeptReview, to: Handing, by: Signer) -> None:

@@ -32,7 +32,7 @@ MANY_HOSTS = "many hosts"
 
 
 class OwnTrouble(NamedTuple):
-    """What is said: which rule (judging.check.Told), of what, and the procedure that it is about.
+    """What is said: which rule (judging.check.SelfCheck), of what, and the procedure that it is about.
 
     The procedure's owner hears of it.
     """

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, case, exists, false, func, or_, select
 from upkeep.judging.check import load
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Status, Unknown
-from upkeep.rules.targets import Aim, Rhythm, SeriesLook, Slot, judge, slots_of, target_of
+from upkeep.rules.targets import Objective, Rhythm, SeriesLook, Slot, judge, slots_of, target_of
 from upkeep.schedule.due_times import timing_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.store import tables
@@ -157,7 +157,7 @@ def _never_seen(db: Connection, site: str, check: str, known: set[str]) -> list[
 
 
 def _most_telling(
-    db: Connection, found: list[_Series], measure: str, target: Aim, period: Period
+    db: Connection, found: list[_Series], measure: str, target: Objective, period: Period
 ) -> list[_Series]:
     """Return as many series as are shown, in their order: those that have been outside most, and then seen least.
 

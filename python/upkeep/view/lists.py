@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rich.cells import cell_len
 
-from upkeep.judging.check import Check, Rule, Told
+from upkeep.judging.check import Check, Rule, SelfCheck
 from upkeep.judging.documentation import Option
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
@@ -305,7 +305,7 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     screen.flush()
 
 
-def print_told(screen: Screen, rule: Told) -> None:
+def print_self_check(screen: Screen, rule: SelfCheck) -> None:
     """Print the documentation of what Upkeep tells of itself: the rule, its source, the first step."""
     _print_rule(screen, rule, min(screen.width, PROSE_COLUMNS))
     screen.line()

@@ -218,8 +218,8 @@ def sign(ask: Ask) -> Response:
     try:
         form = _form_of(ask)
         given = [Given(one.name, one.content) for one in ask.files]
-        handed = reviews.Handed(form, given, _shown(ask))
-        reviews.sign(_desk(ask), calendars, number, handed, _proved(ask), ask.now)
+        handed = reviews.Submission(form, given, _shown(ask))
+        reviews.sign(_signing(ask), calendars, number, handed, _proved(ask), ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"Nothing was signed: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -234,7 +234,7 @@ def hand_over(ask: Ask) -> Response:
     try:
         by = _proved(ask)
         to = reviews.Handing(owner, reason)
-        reviews.hand_over(_desk(ask), schedule, number, to, by, ask.now)
+        reviews.hand_over(_signing(ask), schedule, number, to, by, ask.now)
     except UsageError as exc:
         return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
@@ -260,9 +260,9 @@ def _installation(ask: Ask) -> Installation:
     return ask.setting.installation()
 
 
-def _desk(ask: Ask) -> reviews.Desk:
+def _signing(ask: Ask) -> reviews.SigningContext:
     """Return where the site's reviews are signed."""
-    return reviews.Desk(ask.store, _site(ask), _installation(ask))
+    return reviews.SigningContext(ask.store, _site(ask), _installation(ask))
 
 
 def _proved(ask: Ask) -> Proved:

@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.judging.check import CONNECTION, Check, Told, every, load
+from upkeep.judging.check import CONNECTION, Check, SelfCheck, every, load
 from upkeep.judging.entries import make_limits
 from upkeep.model.verdicts import Severity, Status
 
@@ -25,7 +25,7 @@ TESTS = Path(__file__).parents[2]
 MODULES = TESTS.parent / "plugins" / "modules"
 CHECKS = sorted(load().items())
 GATHERS = sorted(payload.gathers())
-TOLD = [one for one in every().values() if isinstance(one, Told)]
+TOLD = [one for one in every().values() if isinstance(one, SelfCheck)]
 CHECK_FILES = TESTS.parent / "python" / "upkeep" / "checks"
 
 
@@ -44,7 +44,7 @@ def test_a_check_has_what_every_check_must_have(name: str, check: Check) -> None
 
 
 @pytest.mark.parametrize("rule", TOLD, ids=[one.id for one in TOLD])
-def test_what_upkeep_tells_itself_is_documented_as_a_check_is(rule: Told) -> None:
+def test_what_upkeep_tells_itself_is_documented_as_a_check_is(rule: SelfCheck) -> None:
     assert rule.title
     assert rule.remedy
     assert rule.description

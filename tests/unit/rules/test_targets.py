@@ -12,8 +12,8 @@ from upkeep.judging.check import load
 from upkeep.model.verdicts import MeasureKind
 from upkeep.rules.targets import (
     RULES,
-    Aim,
     JudgedSeries,
+    Objective,
     Rhythm,
     SeriesLook,
     counted,
@@ -34,7 +34,7 @@ DAILY = Timing("daily", "FREQ=DAILY;BYHOUR=6;BYMINUTE=0")
 EACH_2_MIN = Timing("often", "FREQ=MINUTELY;INTERVAL=2")
 WEEKLY = Timing("weekly", "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0")
 WORKDAYS = Timing("hours", "FREQ=HOURLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8,9,10,11,12,13,14,15,16,17")
-AT_MOST_4 = Aim("within", at_most=4.0)
+AT_MOST_4 = Objective("within", at_most=4.0)
 
 
 def daily(*values: float | None) -> list[SeriesLook]:
@@ -52,7 +52,7 @@ def often(value_of: Any, *, without: Any = lambda _at: False) -> Iterator[Series
         at += timedelta(minutes=2)
 
 
-def of_days(*values: float | None, target: Aim = AT_MOST_4) -> JudgedSeries:
+def of_days(*values: float | None, target: Objective = AT_MOST_4) -> JudgedSeries:
     return judge(target, slots_of([Rhythm(DAILY)], SINCE, UNTIL), daily(*values))
 
 
@@ -62,7 +62,7 @@ def of_days(*values: float | None, target: Aim = AT_MOST_4) -> JudgedSeries:
 def test_what_was_seen_on_one_day_of_thirty_is_not_met(rule: TargetRule, seen_on: int) -> None:
     looks = [daily(*[1.0] * 30)[seen_on]]
 
-    found = judge(Aim(rule, at_most=4.0), slots_of([Rhythm(DAILY)], SINCE, UNTIL), looks)
+    found = judge(Objective(rule, at_most=4.0), slots_of([Rhythm(DAILY)], SINCE, UNTIL), looks)
 
     assert found.meets is None
     assert found.unseen == pytest.approx(29 / 30)
@@ -83,20 +83,20 @@ def test_nine_hours_of_each_day_outside_are_not_hidden_by_a_mean() -> None:
 @pytest.mark.parametrize(
     ("target", "values", "meets", "figure"),
     [
-        (Aim("within", at_most=4), [1.0] * 30, True, 100),
-        (Aim("within", at_most=4), [4.0] * 30, True, 100),
-        (Aim("within", at_most=4), [1.0] * 29 + [4.1], False, 100 * 29 / 30),
-        (Aim("within", at_most=4, share=96), [1.0] * 29 + [4.1], True, 100 * 29 / 30),
-        (Aim("within", at_least=99.9), [100.0] * 29 + [99.8], False, 100 * 29 / 30),
-        (Aim("within", at_most=9, at_least=1), [0.0] * 15 + [10.0] * 15, False, 0),
-        (Aim("worst", at_most=4), [1.0] * 29 + [4.0], True, 4),
-        (Aim("worst", at_most=4), [1.0] * 29 + [4.1], False, 4.1),
-        (Aim("worst", at_least=4), [9.0] * 29 + [3.0], False, 3),
-        (Aim("worst", at_most=9, at_least=4), [5.0] * 29 + [3.0], False, 3),
-        (Aim("total", at_most=4), [2.0, *[5.0] * 29], True, 3),
-        (Aim("total", at_most=4), [0.0, *[5.0] * 29], False, 5),
-        (Aim("total", at_most=4), [3.0, *[2.0] * 14, *[4.0] * 15], True, 4),
-        (Aim("total", at_least=4), [1.0] * 30, False, 0),
+        (Objective("within", at_most=4), [1.0] * 30, True, 100),
+        (Objective("within", at_most=4), [4.0] * 30, True, 100),
+        (Objective("within", at_most=4), [1.0] * 29 + [4.1], False, 100 * 29 / 30),
+        (Objective("within", at_most=4, share=96), [1.0] * 29 + [4.1], True, 100 * 29 / 30),
+        (Objective("within", at_least=99.9), [100.0] * 29 + [99.8], False, 100 * 29 / 30),
+        (Objective("within", at_most=9, at_least=1), [0.0] * 15 + [10.0] * 15, False, 0),
+        (Objective("worst", at_most=4), [1.0] * 29 + [4.0], True, 4),
+        (Objective("worst", at_most=4), [1.0] * 29 + [4.1], False, 4.1),
+        (Objective("worst", at_least=4), [9.0] * 29 + [3.0], False, 3),
+        (Objective("worst", at_most=9, at_least=4), [5.0] * 29 + [3.0], False, 3),
+        (Objective("total", at_most=4), [2.0, *[5.0] * 29], True, 3),
+        (Objective("total", at_most=4), [0.0, *[5.0] * 29], False, 5),
+        (Objective("total", at_most=4), [3.0, *[2.0] * 14, *[4.0] * 15], True, 4),
+        (Objective("total", at_least=4), [1.0] * 30, False, 0),
     ],
     ids=[
         "within: always",
@@ -116,7 +116,7 @@ def test_nine_hours_of_each_day_outside_are_not_hidden_by_a_mean() -> None:
     ],
 )
 def test_a_target_is_held_by_its_rule(
-    target: Aim, values: list[float | None], meets: bool, figure: float
+    target: Objective, values: list[float | None], meets: bool, figure: float
 ) -> None:
     found = of_days(*values, target=target)
 
@@ -213,11 +213,11 @@ def test_of_a_month(values: list[float | None], meets: bool | None, unseen: int)
 def test_what_is_plainly_missed_is_told_and_never_what_is_met(
     rule: TargetRule, values: list[float | None], meets: bool | None
 ) -> None:
-    assert of_days(*values, target=Aim(rule, at_most=4)).meets is meets
+    assert of_days(*values, target=Objective(rule, at_most=4)).meets is meets
 
 
 def test_what_a_counter_lacks_may_have_been_counted_while_nobody_looked() -> None:
-    target = Aim("total", at_least=4)
+    target = Objective("total", at_least=4)
 
     assert of_days(*[0.0] * 20, target=target).meets is None
     assert of_days(*[0.0] * 30, target=target).meets is False
@@ -317,19 +317,19 @@ def test_values_of_one_time_share_it() -> None:
 @pytest.mark.parametrize(
     ("wanted", "kind", "target"),
     [
-        ({"at_most": 4}, MeasureKind.LATENCY, Aim("within", 4)),
-        ({"at_most": 4}, MeasureKind.SHARE, Aim("within", 4)),
-        ({"at_most": 4}, MeasureKind.COUNTER, Aim("total", 4)),
-        ({"at_most": 4}, MeasureKind.STATE, Aim("worst", 4)),
-        ({"at_most": 4}, None, Aim("worst", 4)),
-        ({"at_most": 4, "rule": None, "share": None}, MeasureKind.SHARE, Aim("within", 4)),
-        ({"at_most": 4, "rule": "worst"}, MeasureKind.SHARE, Aim("worst", 4)),
-        ({"at_least": 4, "share": 95}, MeasureKind.STATE, Aim("within", None, 4, 95)),
-        ({"at_least": 4, "rule": "within"}, MeasureKind.STATE, Aim("within", None, 4, 99)),
+        ({"at_most": 4}, MeasureKind.LATENCY, Objective("within", 4)),
+        ({"at_most": 4}, MeasureKind.SHARE, Objective("within", 4)),
+        ({"at_most": 4}, MeasureKind.COUNTER, Objective("total", 4)),
+        ({"at_most": 4}, MeasureKind.STATE, Objective("worst", 4)),
+        ({"at_most": 4}, None, Objective("worst", 4)),
+        ({"at_most": 4, "rule": None, "share": None}, MeasureKind.SHARE, Objective("within", 4)),
+        ({"at_most": 4, "rule": "worst"}, MeasureKind.SHARE, Objective("worst", 4)),
+        ({"at_least": 4, "share": 95}, MeasureKind.STATE, Objective("within", None, 4, 95)),
+        ({"at_least": 4, "rule": "within"}, MeasureKind.STATE, Objective("within", None, 4, 99)),
     ],
 )
 def test_the_rule_is_what_the_schedule_says_or_what_the_measure_is_like(
-    wanted: dict[str, Any], kind: MeasureKind | None, target: Aim
+    wanted: dict[str, Any], kind: MeasureKind | None, target: Objective
 ) -> None:
     assert target_of(wanted, kind) == target
 
@@ -341,7 +341,7 @@ def test_there_is_a_rule_for_each_kind() -> None:
 
 def test_a_trend_has_no_target() -> None:
     assert judge(
-        Aim("within"), slots_of([Rhythm(DAILY)], SINCE, UNTIL), daily(1.0)
+        Objective("within"), slots_of([Rhythm(DAILY)], SINCE, UNTIL), daily(1.0)
     ) == JudgedSeries(None, None, 29 * 86400, 30 * 86400)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from called import called
 
-from upkeep.cli.runs import list_procedures
+from upkeep.cli.schedule import list_procedures
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import load_site
 

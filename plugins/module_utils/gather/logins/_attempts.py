@@ -30,7 +30,7 @@ ADDRESS = re.compile(r"[\d.]+$|[\da-fA-F.]*:[\da-fA-F.:]*:[\da-fA-F.:]*(?:%\S+)?
 
 
 @dataclass
-class Attempter:
+class AttemptCounts:
     """What a source or an account did. others: the accounts tried by a source, the sources that tried an account."""
 
     failures: int = 0
@@ -99,8 +99,8 @@ class Attempts:
 
     def __init__(self, burst_seconds: float) -> None:
         self.burst_seconds = burst_seconds
-        self.sources: dict[str, Attempter] = {}
-        self.accounts: dict[str, Attempter] = {}
+        self.sources: dict[str, AttemptCounts] = {}
+        self.accounts: dict[str, AttemptCounts] = {}
         self.minutes: Counter[int] = Counter()
         self.possible_minutes: Counter[int] = Counter()
         self.methods: Counter[str] = Counter()
@@ -242,7 +242,7 @@ class Attempts:
                 (self.sources, source, account),
                 (self.accounts, account, source),
             ):
-                actor = actors.setdefault(name, Attempter())
+                actor = actors.setdefault(name, AttemptCounts())
                 actor.add(at, attempts, other, self.burst_seconds)
                 actor.invalid += attempts if session.invalid else 0
                 if len(actors) > 2 * KEPT_KEYS:
@@ -250,7 +250,7 @@ class Attempts:
             self.invalid += attempts if session.invalid else 0
         session.pending = []
 
-    def _forget(self, actors: dict[str, Attempter]) -> None:
+    def _forget(self, actors: dict[str, AttemptCounts]) -> None:
         self.forgotten = True
         ranked = sorted(actors, key=lambda name: actors[name].failures, reverse=True)
         for name in ranked[KEPT_KEYS:]:
@@ -339,7 +339,7 @@ def _hand_over(session: LoginSession, follower: LoginSession) -> None:
         follower.pending, session.pending = session.pending, []
 
 
-def described(actor: Attempter, others: str, short: bool) -> dict[str, Any]:
+def described(actor: AttemptCounts, others: str, short: bool) -> dict[str, Any]:
     """Return what is told of a source or account. short: the whole window is at most an hour."""
     ranked = sorted((name for name in actor.others if name), key=lambda name: -actor.others[name])
     return {
@@ -355,7 +355,7 @@ def described(actor: Attempter, others: str, short: bool) -> dict[str, Any]:
     }
 
 
-def worst(actors: dict[str, Attempter]) -> list[tuple[str, Attempter]]:
+def worst(actors: dict[str, AttemptCounts]) -> list[tuple[str, AttemptCounts]]:
     """Return those with most failures, most others tried, most in a burst; worst first."""
     names: set[str] = set()
     for key in (

@@ -4,10 +4,10 @@ It follows from how it went with the host, and is resolved when the host was see
 that is wrong with the way to a host.
 """
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "host_unreachable"
-CHECK = Told(
+CHECK = SelfCheck(
     title="The host can be looked at",
     source="docs/operate.md",
     remedy="upkeep doctor  # see why",

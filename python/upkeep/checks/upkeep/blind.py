@@ -3,10 +3,10 @@
 It follows from no list of what is due on a host; see store/blind.py.
 """
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "blind"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every check sees what it judges",
     source="docs/operate.md",
     remedy="upkeep check NAME  # one of those that it names; see what it cannot see",

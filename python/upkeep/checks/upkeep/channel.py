@@ -1,9 +1,9 @@
 """A channel of alerts does not take what it is given. Those whom it reaches hear of nothing through it."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "channel"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every channel delivers",
     source="docs/alerts.md",
     remedy="upkeep alerts test CHANNEL",

@@ -1,9 +1,9 @@
 """The clock of a machine that runs the schedule was set. What hangs on the time waits until it is believed."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "clock_step"
-CHECK = Told(
+CHECK = SelfCheck(
     title="The controller's clock makes no steps",
     source="docs/serve.md",
     remedy="upkeep doctor --accept-clock  # if it is right now",

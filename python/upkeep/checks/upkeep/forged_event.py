@@ -1,9 +1,9 @@
 """A run gave events that Ansible's own callback did not write. They were not believed."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "forged_event"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every event of a run is Ansible's own",
     source="docs/security.md",
     remedy="upkeep runs  # see which; then look at who can write what Ansible reads",

@@ -3,10 +3,10 @@
 It is resolved by a run without any, and follows from no list of what is due on a host; so it is not retired with one.
 """
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "forged_result"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every result of the host is Upkeep's own",
     source="docs/security.md",
     remedy="look at the tasks of the playbook, and at who can write on the host",

@@ -3,10 +3,10 @@
 What was found on them stays open until a person says that they are meant to be gone.
 """
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "hosts_absent"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Hosts that were observed stay in the inventory",
     source="docs/operate.md",
     remedy="upkeep hosts  # see which; then upkeep hosts accept",

@@ -1,9 +1,9 @@
 """A source of the inventory could not be read. Hosts that only it names are not looked at, and are not let go."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "inventory_source"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every source of the inventory can be read",
     source="docs/site.md",
     remedy="ansible-inventory --list  # it says what is wrong",

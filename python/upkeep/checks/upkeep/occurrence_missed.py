@@ -1,9 +1,9 @@
 """An occurrence was not run in its time: no driver ran, it waited too long, or hosts had not caught up with it."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "occurrence_missed"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every occurrence is run in its time",
     source="docs/serve.md",
     remedy="upkeep occurrences  # see which, and why",

@@ -1,9 +1,9 @@
 """Several names of the inventory lead to one machine. A job works on them one after the other."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "one_machine"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Each host of a job is a machine of its own",
     source="docs/site.md",
     remedy="keep one of the names in the inventory",

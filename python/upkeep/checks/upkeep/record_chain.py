@@ -1,9 +1,9 @@
 """The chain of signed records does not hold: something was changed, or is missing."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "record_chain"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every record of a review is there as it was signed",
     source="docs/reviews.md",
     remedy="upkeep review verify",

@@ -1,9 +1,9 @@
 """A review was not signed in its time."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "review_overdue"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every review is signed in its time",
     source="docs/reviews.md",
     remedy="upkeep reviews  # see which",

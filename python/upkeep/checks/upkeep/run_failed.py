@@ -1,9 +1,9 @@
 """A run failed, was stopped, or lost its driver; so nobody can say that its procedure was executed."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "run_failed"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every run comes to its end",
     source="docs/operate.md",
     remedy="upkeep runs  # see which; then upkeep show NUMBER",

@@ -1,9 +1,9 @@
 """An entry of the schedule cannot be used, such as a rule that is never due. The rest of the schedule runs."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "schedule_entry"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every entry of the schedule can be used",
     source="docs/schedule.md",
     remedy="upkeep schedule lint",

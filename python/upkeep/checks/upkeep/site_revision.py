@@ -1,9 +1,9 @@
 """Several drivers run one site, and have read different texts of it."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "site_revision"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every driver has read the same site",
     source="docs/serve.md",
     remedy="restart the drivers that have read the older one",

@@ -1,9 +1,9 @@
 """A waiver has covered nothing for a while. Nobody needs it any more, or it names the wrong thing."""
 
-from upkeep.judging.check import Told
+from upkeep.judging.check import SelfCheck
 
 ID = "waiver_unused"
-CHECK = Told(
+CHECK = SelfCheck(
     title="Every waiver covers something",
     source="docs/waivers.md",
     remedy="upkeep waivers  # see which; then upkeep waive revoke",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from upkeep.judging.check import Told, every
+from upkeep.judging.check import SelfCheck, every
 from upkeep.model.verdicts import Severity
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Schedule, SeverityRule
@@ -46,7 +46,7 @@ def by_name_only(check: str) -> bool:
     So it is with all that is not known to be harmless: hosts that cannot be reached, our own troubles, what is new.
     """
     found = every().get(check)
-    if isinstance(found, Told):
+    if isinstance(found, SelfCheck):
         return not found.harmless
     return found is None or found.detects_intruders
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upkeep.judging.check import CONNECTION, Told, every, load
+from upkeep.judging.check import CONNECTION, SelfCheck, every, load
 from upkeep.model.verdicts import Severity
 from upkeep.rules.alerts.severities import (
     by_name_only,
@@ -111,7 +111,7 @@ def test_each_check_that_looks_for_intruders_says_so(name: str) -> None:
 
 
 def test_what_a_pattern_may_silence_of_our_own_says_nothing_of_being_blind_or_mute() -> None:
-    told = [one for one in every().values() if isinstance(one, Told)]
+    told = [one for one in every().values() if isinstance(one, SelfCheck)]
 
     assert {one.id for one in told if one.harmless} == {
         "retention_waits",

@@ -1,0 +1,67 @@
+"""`upkeep checks`: the checks there are."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.options import Json
+from upkeep.cli.output import print_json
+from upkeep.judging.check import Check, SelfCheck, every, load
+from upkeep.judging.documentation import options_of
+from upkeep.model.errors import UsageError
+from upkeep.model.nearest import nearest
+from upkeep.model.remedies import command
+from upkeep.rules.actions import Action
+from upkeep.view import lists
+from upkeep.view.screen import Screen
+
+
+def _check_document(check: Check) -> dict[str, Any]:
+    values = {
+        field.name: getattr(check, field.name)
+        for field in dataclasses.fields(check)
+        if field.name not in ("judge", "limits", "parts", "measures", "absence", "rating")
+    }
+    options = [dataclasses.asdict(one) for one in options_of(check.gather)]
+    return values | {"limits": dataclasses.asdict(check.limits), "parameters": options}
+
+
+def check_of(name: str) -> Check:
+    """Return the check; raise UsageError with the nearest."""
+    found = load().get(name)
+    if found is None and name in every():
+        message = f"{name} is told by Upkeep itself: it looks at no host"
+        raise UsageError(message, remedy=command("checks", name))
+    if found is None:
+        message = f"there is no check {name!r}{nearest(name, load())}"
+        raise UsageError(message, remedy="upkeep checks  # lists them")
+    return found
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("checks")
+@does(Action.LOOK)
+def list_checks(
+    check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the checks there are, or one with its parameters, limits and source."""
+    told = every().get(check)
+    if isinstance(told, SelfCheck) and not as_json:
+        lists.print_self_check(Screen(sys.stdout), told)
+        return
+    chosen = {check: check_of(check)} if check else dict(load())
+    if as_json:
+        print_json({"checks": [_check_document(one) for one in chosen.values()]})
+    elif check:
+        lists.print_check(Screen(sys.stdout), chosen[check], options_of(chosen[check].gather))
+    else:
+        lists.print_checks(Screen(sys.stdout), chosen)

@@ -1,0 +1,74 @@
+"""`upkeep doctor`: what stands in the way; and a person's word that this machine's clock is right."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import sys
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.options import Json, Limit, SiteOption
+from upkeep.cli.output import print_json
+from upkeep.model import clock
+from upkeep.rules.actions import Action
+from upkeep.services import actors
+from upkeep.services.timekeeper import Timekeeper
+from upkeep.site.host_limit import absolute_limit
+from upkeep.site.site import load_site
+from upkeep.store import open_store
+from upkeep.view import lists
+from upkeep.view.screen import Screen
+
+
+def _accept_clock(inventory: str) -> None:
+    """Believe this machine's clock as it stands, and write down who says so."""
+    site = load_site(inventory)
+    host = socket.gethostname()
+    with closing(open_store(site.settings.database_url)) as store:
+        actors.record(store, site.schedule, Action.ACCEPT_CLOCK, host)
+        step = Timekeeper(store, site.key, site.name).accept()
+    said = f"its step of {step:+,.0f} s is believed" if step else "it had made no step"
+    screen = Screen(sys.stdout)
+    screen.line(screen.text(f"{host}: the clock says {clock.now():%Y-%m-%d %H:%M:%S} UTC; {said}"))
+    screen.flush()
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("doctor")
+@does(Action.LOOK, Action.ACCEPT_CLOCK)
+def run_doctor(
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    as_json: Json = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept-clock",
+            help="Only say that this machine's clock is right, after a step that is held; look at timedatectl first.",
+        ),
+    ] = False,
+) -> int:
+    """Find out, for all hosts side by side, what stands in the way; say what to do.
+
+    With --accept-clock nothing is examined: the time of day of this machine is believed from now on, also by the
+    driver that runs here, and things become due, are missed and removed by it again.
+    """
+    from upkeep.doctor.doctor import examine
+
+    if accept:
+        _accept_clock(inventory)
+        return 0
+    lines = examine(load_site(inventory), absolute_limit(limit))
+    if as_json:
+        print_json({"lines": [dataclasses.asdict(line) for line in lines]})
+    else:
+        lists.print_doctor(Screen(sys.stdout), lines)
+    found = {line.status for line in lines}
+    return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0

@@ -1,0 +1,38 @@
+"""`upkeep init`: a site to start from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.model.remedies import command
+from upkeep.rules.actions import Action
+from upkeep.view.screen import Screen
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("init")
+@does(Action.MAINTAIN)
+def init_site(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
+) -> None:
+    """Write a small, commented site to start from."""
+    from upkeep.site.init import write_site
+
+    written = write_site(folder)
+    screen = Screen(sys.stdout)
+    for path in written:
+        screen.line(screen.text(str(path)))
+    screen.line()
+    place = screen.text(str(folder))
+    screen.line(
+        f"Next: name your hosts in {place}/inventory/hosts.yml, and who is told in {place}/schedule.yml, then"
+    )
+    screen.line(f"  {screen.text(command('schedule', 'lint', site=str(folder)))}")
+    screen.line(f"  {screen.text(command('doctor', site=str(folder)))}")

@@ -1,0 +1,278 @@
+"""`upkeep run` and `check`: look at hosts now, or do a job on them; print how it stands, and write the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+import yaml
+
+from upkeep.cli.actions import does
+from upkeep.cli.checks import check_of
+from upkeep.cli.options import Json, Limit, SiteOption
+from upkeep.cli.output import note, print_json
+from upkeep.cli.stored import changes_of, run_store, stored_run
+from upkeep.judging import entries
+from upkeep.judging.check import Check, load
+from upkeep.judging.entries import ParameterError
+from upkeep.model import clock
+from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
+from upkeep.model.remedies import command
+from upkeep.rules.actions import Action
+from upkeep.run import agent
+from upkeep.services import actors
+from upkeep.services.kept_files import (
+    report_path,
+)
+from upkeep.services.pruning import prune
+from upkeep.services.timekeeper import Timekeeper
+from upkeep.site.host_limit import absolute_limit
+from upkeep.site.schedule_file import Procedure
+from upkeep.site.settings import Settings, passed_over
+from upkeep.site.site import Site, load_site
+from upkeep.store import Store, occurrences
+from upkeep.store import answers as stored
+from upkeep.view import exit_status
+from upkeep.view import model as shown
+from upkeep.view.json import run_document
+from upkeep.view.report import write_report
+from upkeep.view.result import print_result
+from upkeep.view.screen import Lasting, Screen
+from upkeep.view.stored import hosts_of, of_run
+from upkeep.view.terminal import RunView
+from upkeep.view.troubles import Troubles
+
+EVIDENCE_CHARACTERS = 20_000
+
+
+def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
+    """Return a task that somebody wants who calls this, with their name; raise UsageError if they may not."""
+    changes = task.changes_hosts and not task.check_mode
+    action = Action.CHANGE_HOSTS if changes else Action.OBSERVE
+    who = actors.someone(store, site.schedule, action, task.procedure)
+    return dataclasses.replace(task, asked_by=who.name)
+
+
+def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
+    """Run the task, print how it stands, write the report; return the exit status."""
+    keeper = Timekeeper(store, site.key, site.name)
+    keeper.look()  # before the run's own time is the newest
+    printed = Lasting(sys.stdout)
+    out, errors = Screen(printed), Screen(Lasting(sys.stderr))
+    for why in passed_over(site.settings.workspace):
+        errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
+    errors.flush()
+    with RunView(out, errors, site=site.name, quiet=as_json) as view:
+        view.started(task.title, 0)
+        run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
+    with store.read() as db:
+        summary = of_run(db, stored_run(db, run_id))
+        report = _write_report(db, site.settings, summary)
+        if as_json:
+            hosts = list(hosts_of(db, run_id))
+            results = stored.results_of(db, run_id)
+            print_json(run_document(summary, hosts, results, changes_of(db, run_id)), printed)
+        else:
+            _print_run(db, out, summary, report)
+    out.flush()
+    if printed.lost is not None and not isinstance(printed.lost, BrokenPipeError):
+        see = command("show", str(run_id), site=site.name)
+        errors.line(f"upkeep: what was found could not be printed: {printed.lost.strerror}")
+        errors.line(f"→ {see}")
+        errors.flush()
+    until = keeper.look().prune_at
+    if until is not None:
+        prune(store, site.settings, until)
+    return exit_status.of_run(summary)
+
+
+def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:
+    """Return what the procedure asks to be run."""
+    settings = site.settings
+    environment = site.environment
+    own_arguments = "ANSIBLE_SSH_ARGS" in os.environ
+    if site.config:
+        own_arguments = own_arguments or "ssh_args" in site.config.read_text(encoding="utf-8")
+    if not own_arguments:
+        # A connection that is kept open outlives the run, and knows a host whose key has changed since.
+        arguments = "-o ControlMaster=no -o ControlPath=none"
+        if settings.fast_key_exchange:
+            arguments += " -o KexAlgorithms=curve25519-sha256"
+        environment["ANSIBLE_SSH_ARGS"] = arguments
+    return agent.Task(
+        procedure=name,
+        title=procedure.title,
+        playbook=site.playbook(procedure),
+        inventory=str(site.inventory),
+        site=site.key,
+        hosts=procedure.hosts,
+        limit=absolute_limit(limit),
+        forks=settings.forks,
+        host_timeout_seconds=settings.host_timeout_seconds,
+        run_timeout_seconds=min(settings.run_timeout_seconds, procedure.duration),
+        changes_hosts=procedure.changes,
+        absent_percent=settings.absent_hosts_percent,
+        blind_after=site.schedule.alerts.blind_after,
+        environment=environment,
+    )
+
+
+def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tuple[int, str]:
+    """Claim the occurrence that was due then for a run by hand; raise UsageError with what there is."""
+    try:
+        at = datetime.fromisoformat(due)
+    except ValueError:
+        raise UsageError(f"--for {due!r}; expected a time such as 2026-11-23T03:00") from None
+    if at.tzinfo is None:
+        procedure = site.schedule.procedures[task.procedure]
+        at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
+    with store.begin() as db:
+        found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
+        remedy = command("occurrences", site=site.name)
+        if found is None:
+            raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
+        by = f"by hand {os.getpid()}"
+        states = (DUE, MISSED, SKIPPED, FAILED)
+        if not occurrences.claim(db, found.id, by, clock.now(), states):
+            raise UsageError(f"the occurrence of {due} is {found.state}", remedy=remedy)
+        return found.id, by
+
+
+def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:
+    """Write the run's report; a report that cannot be written costs a line, not the run."""
+    path = report_path(settings.state, summary.id or 0)
+    checks = load()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_report(
+            path,
+            summary,
+            hosts_of(db, summary.id or 0),
+            stored.results_of(db, summary.id or 0),
+            titles=lambda name: checks[name].title if name in checks else name,
+            evidence=lambda sha256: _evidence_text(db, sha256),
+        )
+    except (OSError, UpkeepError) as exc:
+        note(f"no report: {exc}")
+        return None
+    return path
+
+
+def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | None) -> None:
+    """Print how the run stands, from what was written down."""
+    troubles = Troubles(summary.site)
+    names = []
+    for host in hosts_of(db, summary.id or 0):
+        troubles.add_host(host)
+        names.append(host.name)
+    troubles.add_results(stored.results_of(db, summary.id or 0))
+    only_host = names[0] if len(names) == 1 else ""
+    where = str(report) if report else ""
+    print_result(out, summary, troubles, report=where, only_host=only_host)
+
+
+def _evidence_text(db: Any, sha256: str) -> str:
+    raw = stored.evidence_of(db, sha256)
+    return raw[:EVIDENCE_CHARACTERS].decode("utf-8", "backslashreplace") if raw else ""
+
+
+def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
+    """Return an entry as a site would write it, out of NAME=VALUE; values are read as YAML."""
+    entry: dict[str, Any] = {"check": check.id}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"-p {text!r}; expected NAME=VALUE")
+        try:
+            entry[name] = yaml.safe_load(value)
+        except yaml.YAMLError as exc:
+            raise UsageError(f"-p {name}: {value!r} is no YAML value") from exc
+    try:
+        params, _limits = entries.split(check, entry)
+        entries.validate(check, params)
+    except ParameterError as exc:
+        raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
+    return entry
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("run")
+@does(Action.OBSERVE, Action.CHANGE_HOSTS)
+def run_procedure(
+    procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; show what would be.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what changes, or would.")] = False,
+    fulfils: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="DUE",
+            help="The due time of the occurrence that this run stands for; a run by hand stands for none otherwise.",
+        ),
+    ] = "",
+    occurrence: Annotated[str, typer.Option(hidden=True)] = "",
+    request: Annotated[int | None, typer.Option(hidden=True)] = None,
+    as_json: Json = False,
+) -> int:
+    """Run a procedure on its hosts now."""
+    # A driver that has claimed an occurrence gives its schedule: the file may have been broken since.
+    site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
+    asked = site.procedure(procedure)
+    task = _task(site, procedure, asked, limit)
+    task = dataclasses.replace(task, check_mode=check, diff=diff, checks=asked.checks)
+    with run_store(site.settings) as store:
+        if occurrence:
+            number, _colon, driver = occurrence.partition(":")
+            task = dataclasses.replace(task, occurrence=(int(number), driver))
+        elif request is not None:
+            task = dataclasses.replace(task, request=request)
+        else:
+            task = _asked(store, site, task)
+        if fulfils:
+            if check or limit:
+                raise UsageError(
+                    "--for stands for the whole occurrence: without --check and --limit"
+                )
+            task = dataclasses.replace(task, occurrence=_claim_by_hand(store, site, task, fulfils))
+        return _run(site, task, store, as_json=as_json)
+
+
+@cli.command("check")
+@does(Action.OBSERVE)
+def run_check(
+    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
+    inventory: SiteOption = "",
+    limit: Limit = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--parameter", metavar="NAME=VALUE", help="A parameter, as in the site."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
+    site, given = load_site(inventory), parameter or []
+    entry = _entry(check_of(check), given)
+    procedure = Procedure(title=check_of(check).title)
+    task = _task(site, f"check {check}", procedure, limit)
+    if given or not site.name:
+        task = dataclasses.replace(task, entries=(entry,))
+    with run_store(site.settings) as store:
+        task = _asked(store, site, dataclasses.replace(task, checks=(check,)))
+        return _run(site, task, store, as_json=as_json)
