@@ -128,7 +128,7 @@ def _read(
     clean: Callable[[str], str],
     started: float,
 ) -> Carried:
-    """Tell an answer from the ways in which there is none. Only what the nonce marks decides."""
+    """Return the answer, or why there is none. Only what the nonce marks decides."""
     try:
         answer = unframed(given.get("stdout") or "", nonce)
     except NoPythonError:

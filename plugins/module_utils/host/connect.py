@@ -170,7 +170,7 @@ class TimedConnection(io.RawIOBase):
         self.first_byte_at = None
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -238,7 +238,7 @@ def own_roots_context(certificates: str) -> ssl.SSLContext:
 
 
 def limit_key(context: ssl.SSLContext, kind: str) -> None:
-    """Let the context ask for a certificate with this kind of key: RSA or ECDSA; up to TLS 1.2 ciphers say so."""
+    """Make the context ask for a certificate with this kind of key: RSA or ECDSA; up to TLS 1.2 ciphers say so."""
     context.set_ciphers({"RSA": "aRSA", "ECDSA": "aECDSA"}[kind] + ":@SECLEVEL=0")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
 

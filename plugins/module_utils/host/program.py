@@ -223,7 +223,7 @@ def _reason(exc: Exception) -> str:
 
 
 def _be_modest() -> None:
-    """Let the kernel end this program before a service when memory is short; leave no core files."""
+    """Tell the kernel to end this program before a service when memory is short, and to leave no core files."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
         stream.write("1000")
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)):

@@ -180,7 +180,7 @@ class Rotation:
         return Shape(file, size, archives)
 
     def _proof(self, path: str, before: Shape, errors: list[str]) -> dict[str, Any]:
-        """Return if the rotation of a log is proved, and by what."""
+        """Return whether the rotation of a log is proved, and by what."""
         now = self._shape(path)
         policy = self.policies.get(path, {})
         fresh = [one for one, file in now.archives.items() if file not in before.archives.values()]

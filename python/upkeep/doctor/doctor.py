@@ -168,7 +168,7 @@ def examine_controller(site: Site) -> Iterator[Diagnosis]:
 
 
 def _unread_lines(site: Site) -> list[Diagnosis]:
-    """Return of each log how much of it was not understood when it was last looked at; nothing without a database."""
+    """Return, for each log, how much of it was not understood at the last look; nothing without a database."""
     try:
         store = open_store(site.settings.database_url)
         with contextlib.closing(store), store.read() as db:

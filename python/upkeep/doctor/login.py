@@ -171,7 +171,7 @@ def _exchange_keys(transport: paramiko.Transport) -> None:
 def _compare_key(
     way: Way, transport: paramiko.Transport, keys: Sequence[tuple[str, str, str]]
 ) -> bool:
-    """Return if the host's key is known; raise LoginError if it is another, or revoked, or must be known."""
+    """Return whether the host's key is known; raise LoginError if it has changed, is revoked, or must be known."""
     blob = transport.get_remote_server_key().asbytes()
     kind = transport.get_remote_server_key().get_name()
     known = [(marker, b64decode(key + "==")) for marker, _kind, key in keys]

@@ -40,12 +40,12 @@ class Absence:
 
 
 def resolves(words: str = Absence.words) -> Absence:
-    """Return that the trouble was the thing itself, and ends with it."""
+    """Return an absence that ends the trouble: the trouble was the thing itself."""
     return Absence(Meaning.RESOLVES, words)
 
 
 def gone(words: str = Absence.words) -> Absence:
-    """Return that what had the trouble is gone, which is no recovery."""
+    """Return an absence that is no recovery: what had the trouble is gone."""
     return Absence(Meaning.GONE, words)
 
 

@@ -24,7 +24,7 @@ VARIABLES = "upkeep_checks_"
 
 
 class ParameterError(ValueError):
-    """An entry that says something it cannot mean.
+    """An entry that is not valid.
 
     key: the part of it that is wrong; empty for all of it. path: the way to what is wrong in it, if that lies deeper.
     entry: the whole; it knows its place in Ansible's files.
@@ -105,7 +105,7 @@ def is_opaque(entry: Any) -> bool:
 
 
 def examine(entry: Any, checks: Mapping[str, Check]) -> None:
-    """Raise ParameterError if an entry cannot be meant, whatever its templates give.
+    """Raise ParameterError if an entry is not valid, whatever its templates give.
 
     Where a template stands, something that fits is taken; the keys around it and all else are looked at.
     """

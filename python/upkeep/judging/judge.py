@@ -183,7 +183,7 @@ def unseen(
     checks: Mapping[str, Check],
     now: datetime,
 ) -> Observed:
-    """Return that a host was not seen: one unknown for each check that is due, and what is wrong with the way there."""
+    """Return the answer of an unseen host: an unknown for each due check, and what is wrong with the connection."""
     results: dict[tuple[str, str], list[Result]] = {}
     for item in due:
         verdict = unknown(message)

@@ -147,7 +147,7 @@ def nothing_wrong(
 
 
 def searched(data: Mapping[str, Any]) -> str:
-    """Say that there was too much to be read, but not too much to be searched."""
+    """Return a sentence for a log that was too large to read and was only searched."""
     return (
         "; of its older part only lines with words of a login were read"
         if data.get("searched_bytes")

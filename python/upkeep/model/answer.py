@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class Outcome(Enum):
-    """How it went with a host in a run; says nothing about verdicts."""
+    """The outcome of a host in a run; it says nothing about verdicts."""
 
     OK = "ok"
     UNREACHABLE = "unreachable"

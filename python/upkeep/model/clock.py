@@ -147,7 +147,7 @@ def _carried(known: KnownClock, sample: Sample) -> KnownClock:
 
 
 def _on_line(sample: Sample, sure: float) -> KnownClock:
-    """Return that the sample is believed."""
+    """Return that the sample is trusted."""
     return KnownClock(sample.boot_id, sample.boottime, sample.line, sure)
 
 

@@ -28,7 +28,7 @@ class UsageError(UpkeepError):
 
 
 class ConfigurationError(UpkeepError):
-    """A site file that says something it cannot mean (sysexits.h: EX_CONFIG)."""
+    """A site file that is not valid (sysexits.h: EX_CONFIG)."""
 
     exit_status = 78
 

@@ -50,7 +50,7 @@ class NewOccurrence:
 
     @property
     def why(self) -> frozenset[Reason]:
-        """Why it ended as it did."""
+        """Why the occurrence ended as it did, in words."""
         return read(self.reasons)
 
     @property

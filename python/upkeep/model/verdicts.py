@@ -95,12 +95,12 @@ def failed(
 
 
 def unknown(message: str, *measures: Measure, remedy: str = "") -> Verdict:
-    """Return that it could not be seen, or not understood, and why."""
+    """Return an unknown: it could not be seen, or not understood; message says why."""
     return Verdict(Status.UNKNOWN, message, None, measures, remedy, Unknown.CANNOT_SEE)
 
 
 def nothing_to_judge(message: str, *measures: Measure, remedy: str = "") -> Verdict:
-    """Return that it was seen, and is nothing that could pass or fail: no traffic, no history yet, left out."""
+    """Return an unknown for what was seen and can neither pass nor fail: no traffic, no history yet, left out."""
     return Verdict(Status.UNKNOWN, message, None, measures, remedy, Unknown.NOTHING_TO_JUDGE)
 
 
@@ -138,5 +138,5 @@ class Result:
 
     @property
     def has_nothing_to_judge(self) -> bool:
-        """Whether it was seen, and there was nothing that could pass or fail."""
+        """Whether it was seen, and could neither pass nor fail."""
         return self.unknown is Unknown.NOTHING_TO_JUDGE

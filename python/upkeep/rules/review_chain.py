@@ -62,7 +62,7 @@ class KnownReviews:
     whole: bool = True
 
     def take(self, about: str, terms: Mapping[str, Any], number: int) -> None:
-        """Let these terms hold from that record on."""
+        """Apply these terms from that record on."""
         self.terms[about] = terms
         self.at[about] = number
 

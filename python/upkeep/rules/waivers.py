@@ -29,7 +29,7 @@ MOST_REASON = 4_000
 
 
 class WaiverState(Enum):
-    """How it stands with a waiver. lapsed: its end came before anybody approved it."""
+    """The state of a waiver. lapsed: its end came before anybody approved it."""
 
     REQUESTED = "requested"
     HOLDS = "holds"
@@ -82,7 +82,7 @@ class Waiver:
     used_at: datetime | None = None
 
     def state(self, now: datetime) -> WaiverState:
-        """Return how it stands at a time."""
+        """Return its state at a time."""
         if self.revoked_at is not None and self.revoked_at <= now:
             return WaiverState.REVOKED
         if self.approved_at is None or self.approved_at > now:

@@ -147,7 +147,7 @@ def run(
 
 
 def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) -> None:
-    """Let Ansible work, and write down the end and whoever gave nothing."""
+    """Run Ansible, and record the end and each host that gave nothing."""
     ended = NOTHING
     does_jobs = task.changes_hosts and not task.check_mode
     try:
@@ -174,7 +174,7 @@ def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) ->
 def _do_jobs(
     task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop
 ) -> ansible.AnsibleEnd:
-    """Let Ansible work on hosts that the run has taken and on no others, on each machine once at a time.
+    """Run Ansible on the hosts that the run has taken and on no others, on each machine once at a time.
 
     Nothing is begun with half an inventory: without a source, hosts lack what it says of them, and a pattern that
     leaves its groups out would reach those.
@@ -206,7 +206,7 @@ def _do_jobs(
 
 
 def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
-    """Write down that the run begins, and that it is what was asked for or due; return its number."""
+    """Record that the run begins, and that it is what was asked for or due; return its number."""
     with store.begin() as db:
         start = begun(task, workspace, at)
         if task.request is not None:
@@ -236,7 +236,7 @@ def _work(
     intake: _Intake,
     stop: child.Stop,
 ) -> ansible.AnsibleEnd:
-    """Let Ansible work until every host had its turn, and return how it ended.
+    """Run Ansible until every host had its turn, and return how it ended.
 
     Ansible ends at once when one of its workers is dead, and does not say whose. The hosts that had not had their turn
     are then asked again, one at a time if more than one was in work: so the next death has a name. A host on which a
@@ -315,7 +315,7 @@ def recover(store: Store) -> list[str]:
 def end_run(
     db: Any, run_id: int, status: str, cause: str, at: datetime, reason: Reason | None = None
 ) -> None:
-    """Write down a run's end, what it means for its occurrence, and give back the hosts that it held.
+    """Record a run's end, what it means for its occurrence, and give back the hosts that it held.
 
     Whoever writes it down tells of it too: the driver that began the run may be dead.
     """
@@ -413,7 +413,7 @@ class _Intake:
         self.progress.host_began(host)
 
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
-        """Write down what the host gave."""
+        """Record what the host gave."""
         try:
             observed = from_json(upkeep, host)
         except ValueError as exc:
@@ -424,7 +424,7 @@ class _Intake:
         self._take(_at_a_time_of(observed, clock.now()))
 
     def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
-        """Write down that the host gave nothing, unless it has already given something."""
+        """Record that the host gave nothing, unless it has already given something."""
         if self.outcomes.get(host) is not Outcome.OK:
             self._take(Observed(host, outcome, clock.now(), masked(" ".join(message.split()))))
 
@@ -439,7 +439,7 @@ class _Intake:
             self.lost(host, text, Outcome.FAILED)
 
     def changed(self, host: str, task: str, diff: str) -> None:
-        """Write down what a job changed, or would have, and show it."""
+        """Record what a job changed, or would have, and show it."""
         self._note(runs.Change(host, masked(task), "changed", masked(diff)))
 
     def refused(self, host: str, why: str) -> None:
@@ -462,7 +462,7 @@ class _Intake:
 
     # What the run makes of it.
     def account_for_begun(self, ended: ansible.AnsibleEnd) -> None:
-        """Write down the hosts on which work began and did not end, and those of which Ansible told nothing."""
+        """Record the hosts on which work began and did not end, and those of which Ansible told nothing."""
         early = ended.stopped or ("" if ended.complete else ENDED_EARLY)
         for host, task in sorted(ended.open.items()):
             self._gave_no_answer(host, task, early or f"Ansible told no end of the task {task!r}")
@@ -470,7 +470,7 @@ class _Intake:
             self._gave_no_answer(host, "", "Ansible counts it and told nothing of it")
 
     def hold_back(self, sources: Sequence[str], answered: Collection[str]) -> None:
-        """Take note that no job is begun, for these sources of the inventory cannot be read.
+        """Record that no job is begun, for these sources of the inventory cannot be read.
 
         Of the listed hosts, those owe it that have answered the procedure before: of a job that never looks nobody
         could tell that it has been done, and it would be tried again and again.
@@ -480,17 +480,17 @@ class _Intake:
         self.held_back = "; ".join(["no job is begun", *self._unread()])
 
     def add_unread(self, sources: Sequence[str] | None) -> None:
-        """Take note of sources that could not be read; None: Ansible has not said."""
+        """Record sources that could not be read; None: Ansible has not said."""
         if sources is not None:
             self.unread = list(dict.fromkeys([*(self.unread or ()), *sources]))
 
     def leave_out(self, hosts: Sequence[str], why: str) -> None:
-        """Write down hosts of the procedure that the job did not work on."""
+        """Record hosts of the procedure that the job did not work on."""
         self.left_out |= dict.fromkeys(hosts, why)
         self.account_for(hosts, why)
 
     def account_for(self, hosts: Sequence[str], reason: str) -> None:
-        """Write down the hosts that have given nothing."""
+        """Record the hosts that have given nothing."""
         for host in hosts:
             if host == OWN_HOST or host in self.outcomes:
                 continue
@@ -566,7 +566,7 @@ class _Intake:
         *,
         task: Task | None = None,
     ) -> None:
-        """Write down the run's end, and remove its workspace if nothing waits in it.
+        """Record the run's end, and remove its workspace if nothing waits in it.
 
         task: what was run, if it came so far that something follows from who was there and what was seen.
         """
@@ -617,7 +617,7 @@ class _Intake:
             own_troubles.tell_forged(db, run.site, run.procedure, run.id, why, at)
 
     def _note(self, change: runs.Change) -> None:
-        """Write down what a job did, then show it; a store that cannot be written costs the record, not the run."""
+        """Record what a job did, then show it; a store that cannot be written costs the record, not the run."""
         self._write()  # what was seen of the host comes before what was done there
         try:
             with self.store.begin() as db:
@@ -627,7 +627,7 @@ class _Intake:
         self.progress.job_did(change.host, change.task, change.kind, change.text)
 
     def _take(self, observed: Observed) -> None:
-        """Take note of an answer; answers that come together are written down together, at a commit's cost."""
+        """Record an answer; answers that come together are written down together, at a commit's cost."""
         observed = with_next_steps(observed, self.site)
         self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
@@ -641,7 +641,10 @@ class _Intake:
             self._write()
 
     def _write(self) -> None:
-        """Write down, then show. A store that failed is not waited for again by each host: the end tries once more."""
+        """Record the answers, then show them.
+
+        A store that failed is not waited for again by each host: the end tries once more.
+        """
         answers, self.waiting = self.waiting, []
         if not answers:
             return

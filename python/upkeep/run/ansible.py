@@ -150,7 +150,7 @@ def run(order: Order, listener: RunListener) -> AnsibleEnd:
 
 @contextlib.contextmanager
 def _heard_by(ears: Ears) -> Iterator[None]:
-    """Let Ansible's output be read by these ears: ansible-runner's own reader takes a host's text for events."""
+    """Read Ansible's output in place of ansible-runner, whose own reader takes a host's text for events."""
     import ansible_runner.runner
 
     module = ansible_runner.runner
@@ -258,7 +258,7 @@ def _artifacts(workspace: Path, *names: str) -> Path:
 
 
 def leftovers(workspace: Path, listener: events.EventListener) -> None:
-    """Tell of the events that a killed driver had not taken in, oldest first; raise what the listener raises."""
+    """Report the events that a killed driver had not taken in, oldest first; raise what the listener raises."""
     ears = Ears(listener, _artifacts(workspace, "job_events"))
     ears.sweep()
     if ears.error is not None:

@@ -55,25 +55,25 @@ class EventListener(Protocol):
     """Who is told. A StoreError or OSError of its methods ends the run; any other costs one host its answer."""
 
     def began(self, host: str) -> None:
-        """Take note that work on the host begins."""
+        """Record that work on the host begins."""
 
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
         """Take in observations and verdicts, in the shape of `observed.to_json`, as this host's."""
 
     def lost(self, host: str, message: str) -> None:
-        """Take note that a task that observes nothing could not reach the host."""
+        """Record that a task that observes nothing could not reach the host."""
 
     def failed(self, host: str, task: str, message: str) -> None:
-        """Take note that a task failed."""
+        """Record that a task failed."""
 
     def changed(self, host: str, task: str, diff: str) -> None:
-        """Take note that a task changed something, or would have in check mode."""
+        """Record that a task changed something, or would have in check mode."""
 
     def refused(self, host: str, why: str) -> None:
-        """Take note that something was not believed. host: that was being worked on; empty if that is not known."""
+        """Record that something was not believed. host: that was being worked on; empty if that is not known."""
 
     def misnamed(self) -> None:
-        """Take note that the inventory has a host with the name OWN_HOST, of which nothing is taken."""
+        """Record that the inventory has a host with the name OWN_HOST, of which nothing is taken."""
 
     def written(self) -> bool:
         """Return whether all that was given is written down: until then its events stay on disk."""
@@ -407,7 +407,7 @@ class Ears:
             self.listener.changed(event.host, event.task, diff_text(event.result.get("diff")))
 
     def _refuse(self, why: str) -> None:
-        """Tell what was refused, and of which host: that whose event is being told, or the only one in work."""
+        """Report what was refused, and of which host: that whose event is being told, or the only one in work."""
         current = self._current.host if self._current else ""
         host = current or (next(iter(self.open)) if len(self.open) == 1 else "")
         self.listener.refused("" if host == OWN_HOST else host, why)

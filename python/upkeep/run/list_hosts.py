@@ -26,7 +26,7 @@ ANSWER = Path(sys.argv[1])
 
 
 def answer(**known: Any) -> None:
-    """Write down what is known, whole."""
+    """Record what is known, whole."""
     draft = ANSWER.with_suffix(".new")
     draft.write_text(json.dumps(known), encoding="utf-8")
     draft.rename(ANSWER)

@@ -42,13 +42,13 @@ class OpenHours:
     holidays: frozenset[date] = field(default_factory=frozenset)
 
     def is_open(self, at: datetime) -> bool:
-        """Return whether somebody works."""
+        """Return whether the team works at a time."""
         day = at.astimezone(self.zone).date()
         begins, ends = self._of(day)
         return self._works(day) and begins <= at < ends
 
     def opens(self, at: datetime) -> datetime:
-        """Return when somebody works next: now, if somebody does.
+        """Return when the team works next: now, if it does.
 
         Raises ConfigurationError if nobody works within two years.
         """

@@ -35,7 +35,7 @@ class Requested:
         self._children: list[_AskedRun] = []
 
     def step(self, now: datetime) -> float:
-        """Look after the children; take what is asked for while there is room."""
+        """Collect the children that have ended; start what was requested while there is room."""
         for begun in list(self._children):
             self._look_after(begun)
         if len(self._children) < AT_ONCE:
@@ -46,7 +46,7 @@ class Requested:
         return EVERY_SECONDS
 
     def stop(self, seconds: float) -> None:
-        """Let the children end within that time; then interrupt them, which they write down."""
+        """Wait for the children for so many seconds; then interrupt them, which they record."""
         until = time.monotonic() + seconds * 2 / 3
         for one in self._children:
             one.run.wait(max(until - time.monotonic(), 0.1))

@@ -230,7 +230,7 @@ class Scheduler:
         return f"{account.own_name()} on {self.driver.host}"
 
     def _tell_problems(self, problems: list[str], now: datetime) -> None:
-        """Tell of each entry that cannot be used, or is read in two ways; and when it is right, whoever told of it."""
+        """Report each entry that cannot be used, or is read in two ways; and when it is right, whoever told of it."""
         remedy = f"{command('schedule', 'lint', site=self.site_name)}  # and fix what it says"
         wrong = {
             stored_text.name(one.about): (Severity.LOW, f"{one.about} {one.text}", one.remedy)
@@ -251,7 +251,7 @@ class Scheduler:
 
     # Drivers.
     def _be_seen(self, now: datetime) -> None:
-        """Say that we live, and clear up after those that do not."""
+        """Record that this driver is alive, and clear up after drivers that are not."""
         self.seen_until = time.monotonic() + SEEN_SECONDS
         with self.store.begin() as db:
             drivers.seen(db, self.driver_now(), now)
@@ -290,7 +290,7 @@ class Scheduler:
 
     # Occurrences.
     def _reopen(self, now: datetime) -> None:
-        """Let wait again what a clock that was ahead has made missed, and take back what was said of it."""
+        """Make occurrences wait again that were missed because of a clock that was ahead, and withdraw what was reported of them."""
         with self.store.begin() as db:
             for name, host in sorted(occurrences.reopen(db, self.key, now)):
                 missed = own_troubles.of(MISSED, name, host)
@@ -341,7 +341,7 @@ class Scheduler:
         )
 
     def _collect_debts(self, now: datetime) -> None:
-        """Let hosts that owe something catch up, now and then, until the next one is due."""
+        """Start catch-up runs for hosts that owe something, at intervals, until the next occurrence is due."""
         with self.store.read() as db:
             owed = occurrences.debts(db, self.key)
             trying = occurrences.being_tried(db, self.key) if owed else set()
@@ -373,7 +373,7 @@ class Scheduler:
         return may_still_run(procedure, one.due_at, now)
 
     def _strike_out(self, those: list[Debt], procedure: Procedure, now: datetime) -> None:
-        """Let debts of a procedure go that the next occurrence replaces, and tell of it."""
+        """Remove the debts of a procedure that the next occurrence replaces, and report it."""
         with self.store.begin() as db:
             struck = [one for one in those if occurrences.strike_out(db, one)]
             if struck:
@@ -442,7 +442,7 @@ class Scheduler:
             del self.children[occurrence_id]
 
     def _tell_failed(self, db: Any, occurrence_id: int, now: datetime) -> None:
-        """Tell of an occurrence whose process ended before its run began."""
+        """Report an occurrence whose process ended before its run began."""
         one = occurrences.get(db, occurrence_id)
         procedure = self.site.schedule.procedures.get(one.schedule) if one else None
         if one and procedure:
@@ -451,7 +451,7 @@ class Scheduler:
     def _tell_late(
         self, db: Any, one: Occurrence, procedure: Procedure, why: str, now: datetime
     ) -> None:
-        """Tell of an occurrence that waited too long."""
+        """Report an occurrence that waited too long."""
         remedy = first(command("run", one.schedule, site=self.site_name), "catch up")
         message = f"{procedure.title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {why}"
         own_troubles.tell(
@@ -466,7 +466,7 @@ class Scheduler:
 
 
 def _entry_of(problem: str) -> str:
-    """Return of what a problem tells, without the line on which it stands: that moves with every edit."""
+    """Return what a problem is about, without its line number, which moves with every edit."""
     return LINE.sub("", problem.split(": found")[0], count=1)[:200]
 
 

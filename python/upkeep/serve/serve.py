@@ -67,7 +67,7 @@ class Steppable(Protocol):
 
 
 class Worker:
-    """Calls a step again and again, in a thread of its own. time_of: what gives the time by which it decides."""
+    """Calls a step repeatedly, in a thread of its own. time_of: what gives the time by which it decides."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Worker:
 
     @property
     def gets_on(self) -> bool:
-        """Whether it has done a step not long ago."""
+        """Whether it has finished a step recently."""
         return time.monotonic() - self.progressed < STANDS_STILL_SECONDS
 
     def wait(self, seconds: float) -> None:
@@ -125,7 +125,7 @@ class Worker:
 
 
 class Watch:
-    """Tells systemd and the one who listens to the heartbeat that all get on; says nothing otherwise."""
+    """Notifies systemd and the heartbeat's receiver that all workers progress; sends nothing otherwise."""
 
     name = "watch"
 
@@ -135,7 +135,7 @@ class Watch:
         self._seconds = watchdog_seconds()
 
     def step(self, now: datetime) -> float:
-        """Tell what is true."""
+        """Report the state of the workers."""
         if all(worker.gets_on for worker in self.workers):
             notify("WATCHDOG=1")
         if self.beat:
@@ -173,7 +173,7 @@ class HeartbeatSender:
 
 
 def call_heartbeat(url: str) -> None:
-    """Ask the URL; raise UpkeepError if it leads to this link's services or a cloud's metadata, or is answered badly.
+    """Request the URL; raise UpkeepError if it leads to a link-local service such as a cloud's metadata, or the answer is an error.
 
     Its name is looked up once; what it stands for then is looked at, and connected to. No redirect is followed, and no
     proxy asked. The URL may hold a secret, so no message repeats it.
@@ -198,7 +198,7 @@ def _inward(address: str) -> str:
 
 # --- systemd ---------------------------------------------------------------------------------------------------------
 def notify(state: str) -> None:
-    """Tell systemd; nobody, if it is not there. Source: sd_notify(3)."""
+    """Notify systemd; do nothing where there is none. Source: sd_notify(3)."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
@@ -211,7 +211,7 @@ def notify(state: str) -> None:
 
 
 def watchdog_seconds() -> float:
-    """Return in which time systemd wants to hear of us; 0 if it does not."""
+    """Return the interval in seconds in which systemd expects to be notified; 0 if it does not."""
     ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     with contextlib.suppress(ValueError):
         return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if ours else 0.0
@@ -422,7 +422,7 @@ class _Teller(Steppable, _Sited, Protocol):
     """A worker that goes by a site's schedule."""
 
     def use(self, site: Site) -> None:
-        """Go on with another revision of the site."""
+        """Use another revision of the site from now on."""
 
 
 class Following:
@@ -464,7 +464,7 @@ def _server(config: Any, stopping: threading.Event, steps: Sequence[Steppable]) 
 
 @contextlib.contextmanager
 def _until_asked(stopping: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT only be heard: uvicorn raises them once more when it has ended."""
+    """Record SIGTERM and SIGINT without acting on them: uvicorn raises them once more when it has ended."""
 
     def heard(_number: int, _frame: object) -> None:
         stopping.set()

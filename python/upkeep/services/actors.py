@@ -73,7 +73,7 @@ def actor(store: Store, schedule: Schedule | None, doing: str) -> Actor:
 
 
 def note_as(store: Store, user: users.User, own: str, doing: str) -> None:
-    """Write down that an account acts as a user whose password was given."""
+    """Record that an account acts as a user whose password was given."""
     with store.begin() as db:
         act = acts.Act(clock.now(), user.name, "act as", doing, way=acts.CLI, account=own)
         acts.record(db, act)
@@ -122,14 +122,14 @@ def record(
     detail: str = "",
     free: bool = False,
 ) -> Actor:
-    """Write down what is about to be done on the command line; return who does it. Raises as `someone` does."""
+    """Record what is about to be done on the command line; return who does it. Raises as `someone` does."""
     who = someone(store, schedule, action, target, free=free)
     note(store, who, action, target, detail)
     return who
 
 
 def note(store: Store, who: Actor, action: Action, target: str, detail: str = "") -> None:
-    """Write down what is about to be done by somebody who may."""
+    """Record what is about to be done by somebody who may."""
     with store.begin() as db:
         acts.record(db, _act(who, action, target, acts.DONE, detail))
 

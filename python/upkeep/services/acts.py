@@ -124,7 +124,7 @@ def act(
     target: str,
     do: Callable[[Connection], tuple[T, str]],
 ) -> T:
-    """Do it and write down who did, in one transaction; or write down that it was refused, and raise that.
+    """Do it and record who did, in one transaction; if it is refused, record that and raise the refusal.
 
     do: is given the transaction, asks the rules, and returns what it made and a detail for the record. Raises
     UsageError, as `do` does.

@@ -15,7 +15,7 @@ _NAME: ContextVar[str] = ContextVar("as_whom", default="")
 
 @contextlib.contextmanager
 def acting_as(name: str) -> Iterator[None]:
-    """Let that user act, as long as the command goes on."""
+    """Act as that user until the command ends."""
     token = _NAME.set(name.strip().lower())
     try:
         yield

@@ -107,7 +107,7 @@ def _read(path: Path) -> End | None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let nobody else write there meanwhile."""
+    """Hold the folder's lock, so that nobody else writes there meanwhile."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -68,7 +68,7 @@ class ChainWatch:
         return before is None or not before <= now < before + (EACH if self._holds else EACH_BROKEN)
 
     def _tell(self, problems: Sequence[str], now: datetime) -> None:
-        """Tell what does not hold, or that all does again."""
+        """Report what does not hold, or that everything holds again."""
         site, trouble = self.leader.site, own_troubles.OwnTrouble(CHECK, self.host)
         with self.store.begin() as db:
             if problems:

@@ -23,7 +23,7 @@ class LeftOver:
         self.unreadable = 0
 
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
-        """Write down what the host gave."""
+        """Record what the host gave."""
         try:
             observed = from_json(upkeep, host)
         except ValueError:
@@ -38,7 +38,7 @@ class LeftOver:
         self.refusals.add(host, why)
 
     def finish(self) -> set[str]:
-        """Write down what was refused; return the hosts whose answers were taken in."""
+        """Record what was refused; return the hosts whose answers were taken in."""
         with self.store.begin() as db:
             known = {one.host: Observed(**vars(one)) for one in runs.hosts(db, self.run_id)}
             for host in self.refusals.hosts():

@@ -255,7 +255,7 @@ def _open(
 
 
 def _period_before(schedule: Schedule, procedure: str, due: datetime) -> datetime:
-    """Return as long before a due time as the next one is after it: since then is looked at for the first time."""
+    """Return the start of a first review's period: as long before its due time as the next one is after it."""
     timing = timing_of(schedule, procedure)
     following = next_due(timing, due) if timing else None
     return due - (following - due if following else FIRST_PERIOD)
@@ -496,7 +496,7 @@ def hand_over(
     by: Proved,
     now: datetime,
 ) -> None:
-    """Give a review to another team or person; until when it is due stays.
+    """Hand a review over to another team or person; its due time stays.
 
     Raises UsageError, and writes that down, if it cannot be, or not by them.
     """

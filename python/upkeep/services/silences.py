@@ -68,7 +68,7 @@ def add(
 
 
 def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> Silence:
-    """Say yes to a wide silence that somebody else has made. Raises UsageError if that cannot be."""
+    """Approve a wide silence that somebody else has made. Raises UsageError if that cannot be."""
     key = name(site.key)
 
     def do(db: Connection) -> tuple[Silence, str]:
@@ -111,7 +111,7 @@ def acknowledge(
     by: By,
     now: datetime,
 ) -> None:
-    """Write down that somebody has an alert, for no longer than a silence may last.
+    """Record that somebody has an alert, for no longer than a silence may last.
 
     Raises UsageError, and writes that down, if that cannot be.
     """

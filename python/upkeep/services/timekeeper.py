@@ -114,7 +114,7 @@ class Timekeeper:
     def _write_down(
         self, db: Connection, known: KnownClock | None, trust: ClockTrust, sample: Sample
     ) -> None:
-        """Write down that a step began or ended, and tell of it."""
+        """Record that a step began or ended, and tell of it."""
         was, is_now = _stepped_to(known), _stepped_to(trust.known)
         moved = is_now is not None and (was is None or abs(was - is_now) > STEP_SECONDS)
         if known is not None and was is not None and (moved or is_now is None):

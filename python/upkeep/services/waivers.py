@@ -97,7 +97,7 @@ def revoke(store: Store, site: HasSchedule, number: int, why: str, by: By, now: 
 
 
 def settle(store: Store, site: str, now: datetime) -> int:
-    """Let open findings be covered by what holds now; return how many that changed."""
+    """Apply the waivers that hold now to the open findings; return how many changed."""
     with store.begin() as db:
         return findings.settle_waivers(db, name(site), now)
 
@@ -134,7 +134,7 @@ class WaiverWorker:
         return STEP_SECONDS
 
     def _tell(self, site: str, number: str, now: datetime, unused: Waiver | None = None) -> None:
-        """Tell of a waiver that it covers nothing, or that this is over."""
+        """Report a waiver that it covers nothing, or that this is over."""
         severity = Severity.LOW if unused else None
         text = remedy = ""
         if unused:

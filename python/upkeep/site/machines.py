@@ -104,7 +104,7 @@ def resolve(names: Collection[str], stop: child.Stop | None = None) -> dict[str,
 
 
 def twins(hosts: Iterable[str], known: Mapping[str, Machine]) -> dict[str, str]:
-    """Return of each host that leads where an earlier one of them leads, which that is."""
+    """Return the hosts that lead to the machine of an earlier host, each with that host."""
     first: dict[Machine, str] = {}
     found = {}
     for host in hosts:

@@ -35,7 +35,7 @@ class Act:
 
 
 def record(db: Connection, act: Act) -> None:
-    """Write down an act, in the transaction that does it."""
+    """Record an act, in the transaction that does it."""
     db.execute(
         insert(tables.act).values(
             at=act.at,

@@ -75,7 +75,7 @@ def begin(db: Connection, site: str, now: datetime) -> None:
 
 
 def _bring_back(db: Connection, site: str, now: datetime) -> None:
-    """Let begin soon what a clock that was ahead has begun, or it would wait until that time comes.
+    """Move times forward that a clock that was ahead has set, or they would wait until that time comes.
 
     A round may be up to TELLS_EVERY ahead by itself: then it is what a group that flaps tells next.
     """
@@ -164,7 +164,7 @@ def load_board(db: Connection, site: str, now: datetime) -> Board:
 
 
 def save(db: Connection, board: Board) -> dict[int, Alert]:
-    """Write down what has changed; return the alerts that did, by the numbers that the board knows them by."""
+    """Record what has changed; return the alerts that did, by the numbers that the board knows them by."""
     saved: dict[int, Alert] = {}
     # Those that closed first: a group that opens again in the same moment may be open only once.
     for number in sorted(board.changed, key=lambda one: board.alerts[one].status != CLOSED):
@@ -207,7 +207,7 @@ def save(db: Connection, board: Board) -> dict[int, Alert]:
 
 
 def _save_members(db: Connection, board: Board, saved: Mapping[int, Alert]) -> None:
-    """Write down who is in which alert now: those that left first, for a finding is in one at a time."""
+    """Record who is in which alert now: those that left first, for a finding is in one at a time."""
     table = tables.alert_finding
     joined = {(one.alert_id, one.finding_id): one for one in board.joined}
     now_in = {key for key in joined if board.where.get(key[1]) == key[0]}
@@ -236,7 +236,7 @@ def _save_members(db: Connection, board: Board, saved: Mapping[int, Alert]) -> N
 
 
 def told(db: Connection, alert: Alert, now: datetime) -> None:
-    """Write down that somebody was told of the alert's present round."""
+    """Record that somebody was told of the alert's present round."""
     table = tables.alert
     values: dict[str, Any] = {"told_round": alert.round}
     if alert.told_at is None:
@@ -245,7 +245,7 @@ def told(db: Connection, alert: Alert, now: datetime) -> None:
 
 
 def news(db: Connection, site: str) -> dict[int, dict[str, datetime]]:
-    """Return of each open alert the causes that nobody has heard of yet, and since when each is there."""
+    """Return, for each open alert, the causes that nobody was told of yet, and since when each is there."""
     cause, table = tables.alert_cause, tables.alert
     query = select(cause.c.alert_id, cause.c.key, cause.c.since).join(
         table, table.c.id == cause.c.alert_id
@@ -260,7 +260,7 @@ def news(db: Connection, site: str) -> dict[int, dict[str, datetime]]:
 def told_news(
     db: Connection, alert: Alert, keys: Collection[str], now: datetime, *, counts: bool
 ) -> None:
-    """Write down that people have heard of an alert's new causes. counts: by a message that told nothing else."""
+    """Record that people have heard of an alert's new causes. counts: by a message that told nothing else."""
     cause, table = tables.alert_cause, tables.alert
     for some in batched(sorted(keys)):
         mine = (cause.c.alert_id == alert.id, cause.c.key.in_(some))
@@ -274,7 +274,7 @@ def told_news(
 def note(
     db: Connection, alert_id: int, at: datetime, kind: str, text: str = "", by: str = ""
 ) -> None:
-    """Write down what happened to an alert."""
+    """Record what happened to an alert."""
     values = {"alert_id": alert_id, "at": at, "kind": kind, "actor": shown(by, 200)}
     db.execute(new_row(tables.alert_event).values(values | {"text": shown(text)}))
 
@@ -282,7 +282,7 @@ def note(
 def acknowledge(
     db: Connection, alert_id: int, by: str, at: datetime, until: datetime, note_text: str = ""
 ) -> Alert:
-    """Write down that somebody has it until then; nobody is told again before that, unless it gets worse.
+    """Record that somebody has it until then; nobody is told again before that, unless it gets worse.
 
     Raises UsageError if there is no such alert, or it is closed.
     """

@@ -192,7 +192,7 @@ def _retire(db: sa.Connection, now: Mapping[str, Names]) -> None:
 
 
 def _move_causes(db: sa.Connection, names: Mapping[Names, Names]) -> None:
-    """Let alerts go on knowing a cause that is called by its subject, or people would hear of it as a new one."""
+    """Rename causes in alerts too, or people would be told of them as new ones."""
     table = _table("alert_cause", "alert_id", "key")
     keys = {}
     for old, new in names.items():
@@ -212,7 +212,7 @@ def _move_causes(db: sa.Connection, names: Mapping[Names, Names]) -> None:
 
 
 def _keep(db: sa.Connection, revision: str, names: Mapping[Names, Names]) -> None:
-    """Write down the old names; what was called otherwise even before has the newest name now."""
+    """Record the old names; what was called otherwise even before has the newest name now."""
     table = _table(
         "alias", "fingerprint", "site", "host", "check_id", "subject", "now_check", "now_subject", "revision"
     )  # fmt: skip
@@ -247,7 +247,7 @@ def _move_check(db: sa.Connection, old: str, new: str) -> None:
 
 
 def _move_silences(db: sa.Connection, old: str, new: str) -> None:
-    """Let silences keep quiet what they did: one whose pattern does not fit the new name gets a second row for it."""
+    """Keep silences in force: one whose pattern does not fit the new name gets a second row for it."""
     columns = (
         "site", "check_pattern", "host_pattern", "severity", "reason", "made_by", "made_at", "begins_at", "ends_at",
         "ended_by", "needs_approval", "approved_by", "approved_at",
@@ -266,7 +266,7 @@ def _move_silences(db: sa.Connection, old: str, new: str) -> None:
 
 
 def _move_waivers(db: sa.Connection, renamed: Sequence[Renamed]) -> None:
-    """Let waivers of a check or of one subject go on. Those with a pattern of subjects keep it: it might cover more.
+    """Keep waivers of a check or of one subject in force. Those with a pattern of subjects keep it: it might cover more.
 
     Nobody may change what a waiver was asked for; this one change is the name of the thing, not the thing.
     """

@@ -54,7 +54,7 @@ RESULT_KEYS = ["run_id", "judgement", "fingerprint"]
 
 
 def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
-    """Write down what a host gave in a run; False if this very answer is already there.
+    """Record what a host gave in a run; False if this very answer is already there.
 
     A host may answer more than once in a run: of one subject, the verdict of its latest answer stands. Findings and
     latest results move with it, unless they know a later run, or a later answer in this one. (Runs are numbered as
@@ -76,7 +76,7 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
 
 
 def add_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
-    """Write down what several hosts gave, as `add_host` does, in few statements."""
+    """Record what several hosts gave, as `add_host` does, in few statements."""
     while answers:
         # One statement cannot move the same row twice: a host's second answer waits for its first.
         first = {one.host: one for one in reversed(answers)}
@@ -111,7 +111,7 @@ def settle_forged(db: Connection, run_id: int, hosts: Collection[str], at: datet
 
 
 def begin_judgement(db: Connection, run_id: int, judged_at: datetime) -> int:
-    """Write down that a run's observations are judged again; return the judgement's number, 1 for the first."""
+    """Record that a run's observations are judged again; return the judgement's number, 1 for the first."""
     table = tables.judgement
     # Two that judge the same run at once get a number each: the second waits here for the first.
     db.execute(select(tables.run.c.id).where(tables.run.c.id == run_id).with_for_update())
@@ -280,7 +280,7 @@ def newest_values(
 
 
 def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> int:
-    """Write down answers, one a host; return how many were not there yet."""
+    """Record answers, one a host; return how many were not there yet."""
     site = _site(db, run_id)
     ids = _add_reports(db, run_id, answers)
     new = [(ids[one.host], one) for one in answers if one.host in ids]

@@ -126,14 +126,14 @@ def _other_machines(db: Connection, host: str, wall: float) -> list[Witness]:
 
 # --- steps -----------------------------------------------------------------------------------------------------------
 def began(db: Connection, host: str, seconds: float, at: datetime) -> None:
-    """Write down a step, and what there was before it. at: the time of day after it."""
+    """Record a step, and what there was before it. at: the time of day after it."""
     values = {"host": host, "seconds": seconds, "state": OPEN, "from_at": at, "why": ""}
     values |= {"before": _numbers(db), "after": "{}"}
     db.execute(insert(db, tables.clock_step).values(values))
 
 
 def ended(db: Connection, host: str, why: str, *, wrong: bool, until: datetime | None) -> None:
-    """Write down what became of the machine's open step. until: what the clock said when it was seen to be wrong."""
+    """Record what became of the machine's open step. until: what the clock said when it was seen to be wrong."""
     table = tables.clock_step
     values: dict[str, Any] = {"state": BELIEVED, "why": shown(why, 200)}
     if wrong:
@@ -142,7 +142,7 @@ def ended(db: Connection, host: str, why: str, *, wrong: bool, until: datetime |
 
 
 def take_back(db: Connection, host: str, seconds: float, *, until: datetime) -> None:
-    """Write down that the last step forward, which had been believed, was wrong: one backwards has undone it.
+    """Record that the last step forward, which had been believed, was wrong: one backwards has undone it.
 
     until: what the clock said when it went back.
     """

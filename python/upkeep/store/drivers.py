@@ -30,7 +30,7 @@ class Driver:
 
 
 def seen(db: Connection, one: Driver, now: datetime) -> None:
-    """Write down that the driver is alive; by the database's clock, if it has one of its own."""
+    """Record that the driver is alive; by the database's clock, if it has one of its own."""
     at = database_time(db, now)
     values = asdict(one) | {"site": name(one.site), "started_at": at, "seen_at": at}
     statement = insert(db, tables.driver).values(values)
@@ -73,7 +73,7 @@ def active_revision(db: Connection, site: str) -> str:
 
 
 def activate(db: Connection, site: str, revision: str, by: str, now: datetime) -> None:
-    """Let a text of the site hold, unless it does."""
+    """Make a text of the site the active one, unless it is already."""
     if active_revision(db, site) == revision:
         return
     values = {
@@ -100,7 +100,7 @@ def orphans(db: Connection, site: str) -> list[tuple[int, int | None]]:
 
 
 def wake(db: Connection, occurrence_id: int) -> bool:
-    """Let an occurrence wait again whose driver died before it began its run."""
+    """Make an occurrence wait again whose driver died before it began its run."""
     table = tables.occurrence
     where = (table.c.id == occurrence_id, table.c.state == "claimed", table.c.run_id.is_(None))
     values = {"state": "due", "driver_id": "", "claimed_at": None}

@@ -194,7 +194,7 @@ def _event(finding_id: int, run_id: int, one: Transition) -> Values:
 
 # --- waivers ---------------------------------------------------------------------------------------------------------
 def settle_waivers(db: Connection, site: str, now: datetime) -> int:
-    """Let the open findings be covered by what holds now, and by nothing else; return how many that changed.
+    """Apply the waivers that hold now, and no others, to the open findings; return how many changed.
 
     For when a waiver begins or ends; what hosts say anew is covered as it comes.
     """
@@ -379,7 +379,7 @@ def open_of_check(db: Connection, site: str, hosts: Collection[str], check: str)
 
 
 def own_subjects(db: Connection, site: str, check: str) -> set[str]:
-    """Return of what the product says itself that the check fails."""
+    """Return the subjects for which one of Upkeep's own checks fails."""
     table = tables.finding
     found = _open_own(db, table.c.site == name(site), table.c.check_id == check)
     return {one.subject for one in found}

@@ -99,7 +99,7 @@ def is_any_early(db: Connection, site: str, now: datetime) -> bool:
 
 
 def reopen(db: Connection, site: str, now: datetime) -> set[tuple[str, str]]:
-    """Let wait again what was missed or skipped too early; return the schedules, each with the host of a debt.
+    """Make occurrences wait again that were missed or skipped too early; return the schedules, each with the host of a debt.
 
     What was made for it besides, and has not begun, is removed: catch-ups, and tries to pay a debt. What was struck
     out is owed again.
@@ -239,7 +239,7 @@ def claim(
 
 
 def give_back(db: Connection, occurrence_id: int, driver_id: str) -> bool:
-    """Let an occurrence wait again that its driver has claimed and not begun."""
+    """Make an occurrence wait again that its driver has claimed and not begun."""
     table = tables.occurrence
     where = (table.c.id == occurrence_id, table.c.state == CLAIMED, table.c.driver_id == driver_id)
     values = {"state": DUE, "driver_id": "", "claimed_at": None}

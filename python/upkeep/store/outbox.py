@@ -216,7 +216,7 @@ def failed(db: Connection, due: DueMessage, error: str, now: datetime) -> str:
 
 
 def passed_over(db: Connection, due: DueMessage, now: datetime) -> str:
-    """Let the next channel take it at once, for this one is known to be dead; return the next.
+    """Pass the message to the next channel at once, as this one is known to be dead; return that channel.
 
     What has no other way stays here, and is tried.
     """
@@ -231,7 +231,7 @@ def passed_over(db: Connection, due: DueMessage, now: datetime) -> str:
 
 
 def channel_failed(db: Connection, site: str, channel: str, error: str, now: datetime) -> Health:
-    """Write down that a channel failed; return how it does."""
+    """Record that a channel failed; return how it does."""
     table = tables.channel_health
     where = (table.c.site == site, table.c.channel == channel)
     known = db.execute(select(table).where(*where).with_for_update()).first()
@@ -289,7 +289,7 @@ def of_alert(db: Connection, alert_id: int) -> list[Sent]:
 
 
 def _next(db: Connection, due: DueMessage, now: datetime) -> str:
-    """Let the next channel wait: at once, or after the last the first again, later; return it, empty if given up."""
+    """Queue the message for the next channel, after the last one for the first again, later; return it, empty if given up."""
     table = tables.outbox
     chain = db.execute(
         select(table.c.id, table.c.channel, table.c.position)

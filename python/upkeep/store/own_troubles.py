@@ -56,7 +56,7 @@ def tell(
     message: str = "",
     remedy: str = "",
 ) -> None:
-    """Write down how it stands with one of our own checks: with a severity it fails, without it holds again."""
+    """Record how it stands with one of our own checks: with a severity it fails, without it holds again."""
     key = fingerprint(name(site), trouble.check, HOST, name(trouble.subject))
     status = Status.FAIL if severity else Status.PASS
     row = {
@@ -78,7 +78,7 @@ def tell(
 
 
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
-    """Tell how an occurrence ended; a good end resolves what was missed and failed before."""
+    """Report how an occurrence ended; a good end resolves what was missed and failed before."""
     if one.state == occurrence.FAILED:
         begun = ("show", str(one.run_id)) if one.run_id else ("run", one.schedule)
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
@@ -92,7 +92,7 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
 def tell_behind(
     db: Connection, those: Sequence[Debt], title: str, site_name: str, now: datetime
 ) -> None:
-    """Tell that hosts have not caught up with what they owed of a procedure: they were away, or had no turn.
+    """Report that hosts have not caught up with what they owed of a procedure: they were away, or had no turn.
 
     Each of a few is a finding; many are one, or a network that is down would be thousands.
     """
@@ -151,7 +151,7 @@ def tell_no_more_behind(
 def tell_forged(
     db: Connection, site: str, procedure: str, run_id: int, why: str, now: datetime
 ) -> None:
-    """Tell that a run refused events of which nobody knows the host; an empty text: that it refused none."""
+    """Report that a run refused events of which nobody knows the host; an empty text: that it refused none."""
     if why:
         message = f"run {run_id}: {why}"
         remedy = f"{command('show', str(run_id), site=site)}  # look at what its hosts print, one by one: --limit"
@@ -163,7 +163,7 @@ def tell_forged(
 def tell_unread(
     db: Connection, site: str, sources: Sequence[str], run_id: int, now: datetime
 ) -> None:
-    """Tell which sources of the inventory a run could not read; of all others, that they can be read again."""
+    """Report which sources of the inventory a run could not read; of all others, that they can be read again."""
     for source in sources:
         message = f"run {run_id} went on without its hosts: Ansible cannot read {source}"
         remedy = f"ansible-inventory -i {shlex.quote(source)} --list"
@@ -176,7 +176,7 @@ def tell_unread(
 def tell_absent(
     db: Connection, site: str, procedure: str, hosts: Sequence[str], known: int, now: datetime
 ) -> None:
-    """Tell of hosts that have left the inventory and are too many to be let go; an empty list: of none."""
+    """Report hosts that have left the inventory and are too many to be let go; an empty list: of none."""
     if hosts:
         some = ", ".join(hosts[:NAMED_HOSTS]) + (", …" if len(hosts) > NAMED_HOSTS else "")
         single = len(hosts) == 1
@@ -194,7 +194,7 @@ def tell_absent(
 def tell_twins(
     db: Connection, site: str, procedure: str, twins: Mapping[str, str], now: datetime
 ) -> None:
-    """Tell of hosts that lead to the machine of another one, and so wait in a job; none: that there are none."""
+    """Report hosts that lead to the machine of another one, and so wait in a job; none: that there are none."""
     if twins:
         some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
         some += ", …" if len(twins) > NAMED_HOSTS else ""

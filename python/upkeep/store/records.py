@@ -28,7 +28,7 @@ class KeptRecord:
 
 
 def hold(db: Connection) -> None:
-    """Let nobody else append until the transaction ends; whoever comes at the same time waits."""
+    """Lock the chain until the transaction ends; others that append at the same time wait."""
     if db.dialect.name == "postgresql":  # SQLite has one writer at a time anyhow
         db.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
 

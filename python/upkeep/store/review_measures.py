@@ -159,7 +159,7 @@ def _never_seen(db: Connection, site: str, check: str, known: set[str]) -> list[
 def _most_telling(
     db: Connection, found: list[_Series], measure: str, target: Objective, period: Period
 ) -> list[_Series]:
-    """Return as many series as are shown, in their order: those that have been outside most, and then seen least.
+    """Return the series that are shown, in their order: first those that were outside most, then those seen least.
 
     The database adds up, however many there are: a target that is missed is not left out for others that are met.
     """

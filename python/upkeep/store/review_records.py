@@ -75,7 +75,7 @@ def begun(db: Connection) -> bool:
 
 
 def moved(db: Connection, review: KeptReview) -> str:
-    """Say in what a review is not kept as it was recorded last; empty if it is, or nothing was recorded."""
+    """Return in what a review differs from its last record; empty if it does not, or nothing was recorded."""
     last = _last_terms(db, review.id)
     return next(differences(review.terms, last), "") if last else ""
 

@@ -165,19 +165,19 @@ def open_one(db: Connection, new: NewReview) -> int | None:
 
 
 def set_evidence(db: Connection, review_id: int, sha256: str, gap: str, run_id: int | None) -> None:
-    """Let a review show other evidence."""
+    """Replace the evidence that a review shows."""
     values = {"evidence_sha256": sha256, "gap": shown(gap), "run_id": run_id}
     db.execute(update(tables.review).where(tables.review.c.id == review_id).values(values))
 
 
 def hand_over(db: Connection, review_id: int, owner: str) -> None:
-    """Give a review to another team or person; until when it is due stays."""
+    """Hand a review over to another team or person; its due time stays."""
     values = {"owner": shown(owner, 100)}
     db.execute(update(tables.review).where(tables.review.c.id == review_id).values(values))
 
 
 def set_closed(db: Connection, review_id: int, closed_at: datetime | None) -> None:
-    """Write down since when all have signed, or that somebody must again."""
+    """Record since when all have signed, or that somebody must again."""
     changed = update(tables.review).where(tables.review.c.id == review_id)
     db.execute(changed.values(closed_at=closed_at))
 

@@ -41,7 +41,7 @@ def ask(
     limit: str = "",
     restart_of: int | None = None,
 ) -> int:
-    """Write down that somebody asks for a run; return the request's number."""
+    """Record that somebody asks for a run; return the request's number."""
     table = tables.run_request
     values = {"site": name(site), "procedure": procedure, "host_limit": shown(limit)}
     values |= {"asked_by": by, "message": ""}
@@ -73,7 +73,7 @@ def take(db: Connection, request_id: int, at: datetime) -> bool:
 
 
 def became(db: Connection, request_id: int, run_id: int | None, message: str = "") -> None:
-    """Write down which run it became, or why none."""
+    """Record which run it became, or why none."""
     table = tables.run_request
     values = {"run_id": run_id, "message": told(message, 1_000)}
     db.execute(update(table).where(table.c.id == request_id).values(values))

@@ -75,7 +75,7 @@ class RunHost:
 
 
 def start(db: Connection, begun: RunStart) -> int:
-    """Write down that a run begins; return its number."""
+    """Record that a run begins; return its number."""
     values = asdict(begun)
     values["host_limit"] = values.pop("limit")
     values |= {"status": RUNNING, "cause": "", "version": version(), "observations_kept": True}
@@ -107,7 +107,7 @@ def turns(db: Connection, site: str, procedure: str) -> tuple[list[str], list[st
 
 
 def finish(db: Connection, run_id: int, status: str, cause: str, ended_at: datetime) -> bool:
-    """Write down how a run ended; False if its end was already written, which then stays."""
+    """Record how a run ended; False if its end was already written, which then stays."""
     ended = db.execute(
         update(tables.run)
         .where(tables.run.c.id == run_id, tables.run.c.status == RUNNING)
@@ -190,7 +190,7 @@ class Change:
 
 
 def add_change(db: Connection, run_id: int, change: Change, at: datetime) -> None:
-    """Write down what a job changed, would have changed, or failed at."""
+    """Record what a job changed, would have changed, or failed at."""
     values = {"run_id": run_id, "kind": change.kind, "at": at, "host": shown(change.host, 255)}
     values |= {"task": told(change.task), "text": told(change.text, CHANGE_CHARACTERS)}
     db.execute(insert(tables.change).values(values))

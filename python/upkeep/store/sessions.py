@@ -93,7 +93,7 @@ def find(db: Connection, token: str, now: datetime) -> PageSession | None:
 
 
 def touch(db: Connection, token: str, now: datetime) -> None:
-    """Write down that somebody is still there."""
+    """Record that somebody is still there."""
     table = tables.session
     db.execute(update(table).where(table.c.id_hash == _hash(token)).values(seen_at=now))
 
@@ -169,7 +169,7 @@ def password_was_right(db: Connection, account: str, address: str, now: datetime
 
 
 def record_refusal(db: Connection, act: acts.Act) -> None:
-    """Write down a refused sign-in; after many of an account within a day, one act an hour stands for all.
+    """Record a refused sign-in; after many of an account within a day, one act an hour stands for all.
 
     Acts are never removed, so what a stranger can make of them is bounded.
     """
@@ -189,7 +189,7 @@ def record_refusal(db: Connection, act: acts.Act) -> None:
 
 
 def _tell_unwritten(db: Connection, act: acts.Act) -> None:
-    """Write down how many refusals were not, an hour after the first of them."""
+    """Record how many refusals were not, an hour after the first of them."""
     table = tables.sign_in_attempt
     due = or_(table.c.next_at <= act.at, table.c.last_at > act.at)
     is_one = table.c.key.startswith(UNWRITTEN, autoescape=True)
@@ -221,7 +221,7 @@ def _known_at(db: Connection, account: str, network: str, now: datetime) -> bool
 
 
 def _remember(db: Connection, account: str, network: str, now: datetime) -> None:
-    """Write down that the user has signed in from there, and forget what is old or too much."""
+    """Record that the user has signed in from there, and forget what is old or too much."""
     known = tables.known_address
     row = {"account": account, "network": network, "last_at": now}
     upsert(db, known, [row], ["account", "network"])

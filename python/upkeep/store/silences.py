@@ -59,7 +59,7 @@ class NewOverride:
 
 
 def add(db: Connection, site: str, new: NewSilence) -> int:
-    """Write down a silence; return its number; raise UsageError if it does not end later, or has no reason."""
+    """Record a silence; return its number; raise UsageError if it does not end later, or has no reason."""
     if new.ends <= max(new.begins, new.at):
         raise UsageError("a silence has to end later than it begins, and later than now")
     if not says(new.reason):
@@ -82,7 +82,7 @@ def add(db: Connection, site: str, new: NewSilence) -> int:
 
 
 def approve(db: Connection, silence_id: int, by: str, at: datetime) -> None:
-    """Write down that somebody else says yes to a silence."""
+    """Record that somebody else says yes to a silence."""
     table = tables.silence
     changed = update(table).where(table.c.id == silence_id, table.c.approved_at.is_(None))
     db.execute(changed.values(approved_by=shown(by, 200), approved_at=at))
@@ -143,7 +143,7 @@ def _of_row(row: Row[tuple[object, ...]]) -> Silence:
 
 
 def add_override(db: Connection, site: str, new: NewOverride) -> int:
-    """Write down that another person is on call from … to …; return its number.
+    """Record that another person is on call from … to …; return its number.
 
     Raises UsageError if it would have ended, or would last longer than a change of the rota should wait for.
     """

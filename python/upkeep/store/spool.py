@@ -59,7 +59,7 @@ class Spool:
             os.close(folder)
 
     def load(self, store: Store, run_id: int | None = None) -> list[str]:
-        """Write down all that waits, oldest first; return whose answers were new. Raises StoreError, keeps the rest.
+        """Record all that waits, oldest first; return whose answers were new. Raises StoreError, keeps the rest.
 
         run_id: whose spool it is, whatever its files say. The store knows an answer that it has already: a crash
         between writing and removing doubles nothing. What cannot be read is counted as `unreadable` and left.

@@ -31,7 +31,7 @@ def request(
     by: str,
     now: datetime,
 ) -> int:
-    """Write down that somebody asks for a waiver; return its number."""
+    """Record that somebody asks for a waiver; return its number."""
     values = {
         "site": name(site),
         "check_id": scope.check_id,
@@ -51,7 +51,7 @@ def request(
 
 
 def approve(db: Connection, waiver_id: int, by: str, now: datetime) -> bool:
-    """Write down that somebody approves it; False if it was approved or revoked meanwhile."""
+    """Record that somebody approves it; False if it was approved or revoked meanwhile."""
     table = tables.waiver
     where = (
         table.c.id == waiver_id,
@@ -63,7 +63,7 @@ def approve(db: Connection, waiver_id: int, by: str, now: datetime) -> bool:
 
 
 def revoke(db: Connection, waiver_id: int, by: str, why: str, now: datetime) -> bool:
-    """Write down that it does not hold any more; False if it was revoked meanwhile."""
+    """Record that it does not hold any more; False if it was revoked meanwhile."""
     table = tables.waiver
     where = (table.c.id == waiver_id, table.c.revoked_at.is_(None))
     values = {"revoked_by": by, "revoked_at": now, "revoked_why": shown(why, MOST_REASON)}
@@ -144,7 +144,7 @@ def by_number(db: Connection, numbers: Iterable[int]) -> dict[int, Waiver]:
 
 
 def used(db: Connection, numbers: Iterable[int], at: datetime) -> None:
-    """Write down that waivers have covered something."""
+    """Record that waivers have covered something."""
     table = tables.waiver
     long_ago = or_(table.c.used_at.is_(None), table.c.used_at < at - USED_EACH)
     for some in batched(sorted(set(numbers))):

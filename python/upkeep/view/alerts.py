@@ -37,7 +37,7 @@ def kind_of(severity: int) -> str:
 
 
 def state_of(alert: Alert, now: datetime) -> str:
-    """Return in a few words how it stands with the alert."""
+    """Return the alert's state in a few words."""
     if alert.status == CLOSED:
         return f"{alert.closed_how} {ago(alert.closed_at or now, now)}"
     if alert.status == ACKNOWLEDGED and alert.acknowledged_until:

@@ -51,7 +51,7 @@ def kind_of(standing: ReviewStanding) -> str:
 
 
 def words_of(standing: ReviewStanding) -> str:
-    """Return in a few words how a review stands."""
+    """Return the review's state in a few words."""
     words = standing.state.value
     if standing.overdue and standing.state is not ReviewState.OVERDUE:
         words = f"overdue, {words}"

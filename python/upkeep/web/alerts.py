@@ -117,7 +117,7 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
 
 
 def acknowledge(ask: Ask) -> Response:
-    """Write down that who asks has the alert, for a time."""
+    """Record that who asks has the alert, for a time."""
     number = int(ask.path["id"])
     until = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
     with ask.store.read() as db:
@@ -146,7 +146,7 @@ def silence(ask: Ask) -> Response:
 
 
 def approve_silence(ask: Ask) -> Response:
-    """Say yes to a wide silence that somebody else has made."""
+    """Approve a wide silence that somebody else has made."""
     number = _number(ask)
     _try(lambda: silencing.approve(ask.store, _place(ask), number, _by(ask), ask.now))
     return go_to("/alerts")

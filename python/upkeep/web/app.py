@@ -264,7 +264,7 @@ class Gate:
             raise PageError(403, message, remedy="Go back, load the page again, and send it again.")
 
     def _record(self, route: Route, ask: Ask, why: str) -> None:
-        """Write down a refusal of somebody who is known; the others are many, and told by the sign-in's rows."""
+        """Record a refusal of somebody who is known; the others are many, and told by the sign-in's rows."""
         if ask.session is None:
             return
         with self.setting.store.begin() as db:

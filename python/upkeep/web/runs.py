@@ -415,7 +415,7 @@ def _after(text: str) -> tuple[int, datetime, int] | None:
 
 
 def show_finding(ask: Ask) -> Response:
-    """Tell a finding's story: what, where, since when, the evidence, what fixes it, what happened."""
+    """Show a finding: what, where, since when, the evidence, what fixes it, what happened."""
     number = int(ask.path["id"])
     with ask.store.read() as db:
         found = the_finding(ask, db, number)

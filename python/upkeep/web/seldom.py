@@ -41,7 +41,7 @@ class Seldom(logging.Filter):
 
 
 def write_seldom() -> None:
-    """Let what the page and its server log be written seldom, from now on."""
+    """Limit how often the page and its server write the same line to the log."""
     for name in LOGGERS:
         logger = logging.getLogger(name)
         for one in [one for one in logger.filters if isinstance(one, Seldom)]:

@@ -303,7 +303,7 @@ def _public_hash(host: Host, path: str, passphrase: str) -> str:
 def _matched(
     certificate_path: str, key_path: str, passphrase: str, told: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return if Python's own TLS takes certificate and key together: all that can be told without openssl."""
+    """Return whether Python's own TLS takes certificate and key together: all that can be told without openssl."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("ALL:@SECLEVEL=0")
     try:
@@ -324,7 +324,7 @@ def _matched(
 def trust_of(
     host: Host, certificates: list[bytes], ca_file: str, for_servers: bool = False
 ) -> dict[str, Any]:
-    """Return if openssl finds a way from the first certificate, over the others, to a root that the host trusts.
+    """Return whether openssl finds a way from the first certificate, over the others, to a root that the host trusts.
 
     Apart from the time, which is another question. private: the same with the roots that came with it trusted, for a
     root that is not known hides what else is wrong. any_purpose: the same if it need not be for servers.

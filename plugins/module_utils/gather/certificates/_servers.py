@@ -188,7 +188,7 @@ class TlsServer:
         return served_chain(self.host, place, sni, self.protocol, self.seconds, kind)
 
     def _trust(self, kind: str) -> dict[str, Any]:
-        """Return if the host would trust what is presented, apart from name and time; raise NoAnswerError."""
+        """Return whether the host would trust what is presented, apart from name and time; raise NoAnswerError."""
         store = self.ca_file or "the host's store"
         try:
             context = trust_context(self.ca_file)
@@ -209,7 +209,7 @@ class TlsServer:
         return told
 
     def _accepted(self, context: ssl.SSLContext, kind: str) -> dict[str, Any]:
-        """Return if a client with this context would go on; raise NoAnswerError if that is not about trust."""
+        """Return whether a client with this context would go on; raise NoAnswerError if that is not about trust."""
         if kind:
             limit_key(context, kind)
         try:

@@ -273,7 +273,7 @@ class Reader:
         self.attempts.doubt(line)
 
     def search_words(self, is_json: bool) -> list[bytes]:
-        """Return of what there is one in each line that may tell of a login."""
+        """Return the words of which each line about a login has at least one."""
         if not is_json:
             return list(WORDS)
         values = sorted(self.failure | self.success)

@@ -207,7 +207,7 @@ class Parser:
         return self._last[2]
 
     def error_words(self) -> list[bytes]:
-        """Return of what there is one in each line that may tell of a server error."""
+        """Return the words of which each line about a server error has at least one."""
         names = {key.strip('"')[-6:] for key in self.status_keys.values()}
         forms = ('":5', '": 5', '":"5', '": "5')
         return [b'" 5', *sorted(f"{name}{form}".encode() for name in names for form in forms)]

@@ -242,7 +242,7 @@ class Board:
             self._weigh(number)
 
     def _tell_again(self, number: int, why: str, member: Member) -> None:
-        """Let people hear of it an hour after they did last, if it is bad and still there then.
+        """Schedule the next message an hour after the last one, if the cause is bad and still there then.
 
         Until then they know it as failing, for no recovery was told. Who has acknowledged it still has it.
         """
@@ -252,7 +252,7 @@ class Board:
             self._change(number, round_at=max(self.now, alert.round_at + TELLS_EVERY))
 
     def _hear(self, member: Member) -> None:
-        """Take note of a cause that is new in its alert, if it is bad.
+        """Record a cause that is new in its alert, if it is bad.
 
         It is news, unless it is told anyway with a round that begins. A cause is new once, on however many hosts and
         after whatever restart. Of first looks, and of what was judged again, there is one message each.
@@ -302,7 +302,7 @@ class Board:
         return self.judged.setdefault(key, JudgedAgain(*key))
 
     def _weigh(self, number: int) -> None:
-        """Let the alert have the severity of its worst finding; a new worst begins a round."""
+        """Give the alert the severity of its worst finding; a new worst begins a round."""
         alert = self.alerts[number]
         severity = min(one.severity for one in self.members[number].values())
         if severity == alert.severity and severity >= alert.worst:
@@ -316,7 +316,10 @@ class Board:
 
     # --- what time does ----------------------------------------------------------------------------------------------
     def pass_time(self, quiet: Callable[[Alert, Member], bool]) -> None:
-        """Let acknowledgements lapse, recoveries settle, silences begin and end. quiet: if a finding is silenced."""
+        """Apply the passing of time: acknowledgements lapse, recoveries settle, silences begin and end.
+
+        quiet: whether a finding is silenced.
+        """
         for number, alert in list(self.alerts.items()):
             if alert.status == CLOSED:
                 continue

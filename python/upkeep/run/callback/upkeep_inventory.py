@@ -37,7 +37,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NAME = "upkeep_inventory"
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Leave no other hosts than the run's, before any play has counted its own; end where that cannot be.
+        """Limit all plays to the run's hosts, before any play has counted its own; end Ansible where that is not possible.
 
         Ansible would go on after any other exception of a callback.
         """
@@ -87,13 +87,13 @@ def read_turns(folder: str) -> dict[str, Any]:
 
 
 def tell(folder: str, told: dict[str, Any]) -> None:
-    """Tell the driver."""
+    """Report to the driver."""
     with open(os.path.join(folder, "inventory"), "a", encoding="utf-8") as stream:  # noqa: PTH118, PTH123
         stream.write(json.dumps(told) + "\n")
 
 
 def keep_to(manager: Any, only: Collection[str]) -> None:
-    """Let an InventoryManager give these hosts and no others, by their names, wherever a limit of Ansible's holds.
+    """Limit an InventoryManager to these hosts, by their names, wherever a limit of Ansible's holds.
 
     In such a limit a name is a pattern: where the host has left the inventory, a group may be called so.
     """
@@ -117,7 +117,7 @@ def connect_seconds(hosts: int, forks: int, seconds: float) -> int:
 
 
 def take_turns(manager: Any, turns: dict[str, Any]) -> None:
-    """Let an InventoryManager give hosts in another order: first who answered last time, last who did not.
+    """Reorder the hosts of an InventoryManager: first who answered last time, last who did not.
 
     Ansible knows orders by name only. A live host behind a thousand dead ones would never have its turn.
     """

@@ -54,7 +54,7 @@ class Alerter:
         self.use(site, calendar)
 
     def use(self, site: Site, calendar: OnCallCalendar | None = None) -> None:
-        """Go on with this site, or with another revision of its schedule. calendar: for tests."""
+        """Use this site, or another revision of its schedule, from now on. calendar: for tests."""
         self.site = site
         self.key = name(site.key)
         self.calendar = calendar or SiteCalendar(site.schedule, site.folder)
@@ -369,7 +369,7 @@ class _Desk:
         )
 
     def _told(self, alert: Alert, *, reached: bool) -> None:
-        """Write down that people were told of the round, or that there is nobody to tell."""
+        """Record that people were told of the round, or that there is nobody to tell."""
         if alert.told_round == alert.round:
             return
         alerts.told(self.db, alert, self.now)

@@ -163,7 +163,7 @@ def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -
 
 
 def _some_away(away: int, everything: int) -> str:
-    """Return that some of what failed is gone, which is no recovery of those."""
+    """Return a sentence that some of what failed is gone, which is no recovery."""
     is_are = "is" if away == 1 else "are"
     was_were = "was" if away == 1 else "were"
     return f"{away} of {everything} {is_are} not there any more, and {was_were} not seen to pass."
@@ -213,7 +213,7 @@ def harmless(text: str, limit: int = TEXT_CHARACTERS) -> str:
 
 
 def headline(alert: Alert, members: Sequence[Member]) -> str:
-    """Return what it is about, in one line that any channel may carry."""
+    """Return what the alert is about, in one line that any channel may carry."""
     hosts = _hosts(members)
     if alert.kind == FIRST:
         return f"first look at {hosts}: {_counts(members)}"

@@ -46,7 +46,7 @@ class Sender:
         self.use(site)
 
     def use(self, site: Site) -> None:
-        """Go on with this site, or with another revision of its schedule."""
+        """Use this site, or another revision of its schedule, from now on."""
         self.site = site
         self.key = name(site.key)
 
@@ -97,7 +97,7 @@ class Sender:
         return channels.send(known, parcels, self.environ, seconds=self.seconds)
 
     def _mark(self, channel: str, some: list[DueMessage], errors: list[str]) -> None:
-        """Write down what became of the messages: sent, or on to the next channel."""
+        """Record what became of the messages: sent, or on to the next channel."""
         # By the time of the step, which stands still while a clock is not believed.
         now = self._now + timedelta(seconds=time.monotonic() - self._began)
         with self.store.begin() as db:

@@ -64,7 +64,7 @@ class Hashed(io.RawIOBase):
         self.file, self.hash = file, hashlib.sha256()
 
     def readable(self) -> bool:
-        """Return that it is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -259,7 +259,7 @@ def last_number(db: Connection, table: Table) -> int:
 
 
 def continue_after(db: Connection, table: Table, last: int) -> None:
-    """Let the table's next number be one that it has never given."""
+    """Set the table's next number to one that it has never given."""
     if db.dialect.name == "sqlite":
         counts = text(
             "SELECT count(*) FROM sqlite_master WHERE name = :name AND sql LIKE '%AUTOINCREMENT%'"

@@ -52,7 +52,7 @@ def readable(place: str, exc: SQLAlchemyError) -> StoreError:
 
 
 def of_sqlite(cause: sqlite3.Error) -> tuple[str, str]:
-    """Return what it means, and what to do; two empty texts if nothing is known."""
+    """Return what an error of SQLite means, and what to do; two empty texts if nothing is known."""
     code = getattr(cause, "sqlite_errorcode", 0)
     # Shared memory that does not fit on the disk is an I/O error to SQLite.
     if code in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE):

@@ -172,7 +172,7 @@ def _shown(key: tuple[Any, ...]) -> str:
 
 
 def newest_runs(db: Connection) -> list[runs.Run]:
-    """Return of each site and procedure the newest run that has ended."""
+    """Return, for each site and procedure, the newest run that has ended."""
     run = tables.run
     newest = (
         select(func.max(run.c.id))

@@ -11,7 +11,9 @@ from ansible_collections.astral.upkeep.plugins.modules import databases_info
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 
 FOLDER = Path(databases.__file__).parent
-FILES = sorted(path.stem for path in FOLDER.glob("_*.py") if path.stem not in ("__init__", "_engine"))
+FILES = sorted(
+    path.stem for path in FOLDER.glob("_*.py") if path.stem not in ("__init__", "_engine")
+)
 
 
 def test_each_file_is_a_kind_of_its_name() -> None:

@@ -58,7 +58,7 @@ def upgrade() -> None:
 
 
 def _fill() -> None:
-    """Write down the causes that open incidents have had, as told."""
+    """Record the causes that open incidents have had, as told."""
     connection = op.get_bind()
     moment = sa.DateTime(timezone=True)
     names = ("check_id", "subject", "host")
