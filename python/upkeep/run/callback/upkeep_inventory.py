@@ -37,7 +37,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NAME = "upkeep_inventory"
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Limit all plays to the run's hosts, before any play has counted its own; end Ansible where that is not possible.
+        """Limit all plays to the run's hosts, before any play has counted its own; end Ansible where that fails.
 
         Ansible would go on after any other exception of a callback.
         """
