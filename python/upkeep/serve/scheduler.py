@@ -290,7 +290,7 @@ class Scheduler:
 
     # Occurrences.
     def _reopen(self, now: datetime) -> None:
-        """Make occurrences wait again that were missed because of a clock that was ahead, and withdraw what was reported of them."""
+        """Make occurrences wait again that a clock that was ahead has made missed; withdraw their reports."""
         with self.store.begin() as db:
             for name, host in sorted(occurrences.reopen(db, self.key, now)):
                 missed = own_troubles.of(MISSED, name, host)

@@ -173,7 +173,7 @@ class HeartbeatSender:
 
 
 def call_heartbeat(url: str) -> None:
-    """Request the URL; raise UpkeepError if it leads to a link-local service such as a cloud's metadata, or the answer is an error.
+    """Request the URL; raise UpkeepError if it leads to a link-local service, or the answer is an error.
 
     Its name is looked up once; what it stands for then is looked at, and connected to. No redirect is followed, and no
     proxy asked. The URL may hold a secret, so no message repeats it.

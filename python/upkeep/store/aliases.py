@@ -266,7 +266,7 @@ def _move_silences(db: sa.Connection, old: str, new: str) -> None:
 
 
 def _move_waivers(db: sa.Connection, renamed: Sequence[Renamed]) -> None:
-    """Keep waivers of a check or of one subject in force. Those with a pattern of subjects keep it: it might cover more.
+    """Keep waivers of a check or a subject in force. Those with a pattern of subjects keep it: it might cover more.
 
     Nobody may change what a waiver was asked for; this one change is the name of the thing, not the thing.
     """

@@ -99,7 +99,7 @@ def is_any_early(db: Connection, site: str, now: datetime) -> bool:
 
 
 def reopen(db: Connection, site: str, now: datetime) -> set[tuple[str, str]]:
-    """Make occurrences wait again that were missed or skipped too early; return the schedules, each with the host of a debt.
+    """Make occurrences wait that were missed or skipped too early; return the schedules, each with the host of a debt.
 
     What was made for it besides, and has not begun, is removed: catch-ups, and tries to pay a debt. What was struck
     out is owed again.

@@ -289,7 +289,7 @@ def of_alert(db: Connection, alert_id: int) -> list[Sent]:
 
 
 def _next(db: Connection, due: DueMessage, now: datetime) -> str:
-    """Queue the message for the next channel, after the last one for the first again, later; return it, empty if given up."""
+    """Queue the message for the next channel, or later for the first again; return it, empty if given up."""
     table = tables.outbox
     chain = db.execute(
         select(table.c.id, table.c.channel, table.c.position)

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 import yaml
+
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import databases
 from ansible_collections.astral.upkeep.plugins.modules import databases_info
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
