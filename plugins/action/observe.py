@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleActionFail
@@ -27,13 +28,18 @@ try:
     from upkeep.judging.entries import ParameterError, find, merge_entries, split, validate
     from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
     from upkeep.model.answer import Due, Observed, Outcome, Request, to_json
+    from upkeep.model.errors import ConfigurationError
     from upkeep.model.text import safe, status_sign
     from upkeep.model.verdicts import Severity, Status
+    from upkeep.site.own_checks import ENVIRONMENT, FOLDER, use_own_checks
 except ImportError as exc:
     MISSING: str | None = str(exc)
 else:
     MISSING = None
     # Before Ansible forks: a worker that had to do this would do it once per host.
+    OWN_CHECKS = os.environ.get(ENVIRONMENT, "")
+    if OWN_CHECKS:
+        use_own_checks(Path(OWN_CHECKS).parent)
     load()
     payload.prepare()
 
@@ -66,6 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             message = f"the Python package `upkeep` is not beside ansible-core: {MISSING}"
             raise AnsibleActionFail(f"{message}; pip install upkeep")
         variables = task_vars or {}
+        _use_checks_of(variables)
         _validation, arguments = self.validate_argument_spec(
             argument_spec={
                 "procedure": {"type": "str", "default": ""},
@@ -282,6 +289,18 @@ def resolve(entries: Sequence[Any], only: Sequence[str] | None) -> Resolved:
 def _why(exc: Exception) -> str:
     """Return the text that was written for readers, else with the exception's type."""
     return str(exc) if isinstance(exc, BoundsError) else f"{type(exc).__name__}: {exc}"
+
+
+def _use_checks_of(variables: Mapping[str, Any]) -> None:
+    """Make the checks of the site known that the inventory belongs to, in a run that no driver has begun."""
+    folder = Path(variables.get("inventory_dir") or "").parent
+    if OWN_CHECKS or not variables.get("inventory_dir") or not (folder / "schedule.yml").is_file():
+        return
+    if (folder / FOLDER).is_dir():
+        try:
+            use_own_checks(folder)
+        except ConfigurationError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
 
 
 def _place(value: Any) -> str:

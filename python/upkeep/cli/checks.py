@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json
+from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import print_json
 from upkeep.judging.check import Check, SelfCheck, every, load
 from upkeep.judging.documentation import options_of
@@ -51,9 +51,14 @@ cli = typer.Typer(rich_markup_mode=None)
 @does(Action.LOOK)
 def list_checks(
     check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
+    inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """List the checks there are, or one with its parameters, limits and source."""
+    """List the checks there are, or one with its parameters, limits and source; with a site, its own too."""
+    if inventory:
+        from upkeep.site.site import load_site
+
+        load_site(inventory)
     told = every().get(check)
     if isinstance(told, SelfCheck) and not as_json:
         lists.print_self_check(Screen(sys.stdout), told)

@@ -17,7 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "checks": (
         "checks",
-        "List the checks there are, or one with its parameters, limits and source.",
+        "List the checks there are, or one with its parameters, limits and source; with a site, its own too.",
     ),
     "procedures": ("schedule", "List the procedures of the site's schedule."),
     "runs": ("runs", "List the newest runs."),

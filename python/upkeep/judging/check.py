@@ -113,9 +113,26 @@ class Check(Rule):
             return [seen.subject]
 
 
+_of_site: Mapping[str, Check] = {}
+
+
+def use(own: Mapping[str, Check]) -> None:
+    """Make a site's own checks known beside the program's, in this process; they replace those of another site."""
+    global _of_site
+    _of_site = dict(own)
+    every.cache_clear()
+    load.cache_clear()
+
+
 @cache
 def every() -> Mapping[str, Rule]:
-    """Return all that has a check's id: the files in the families' folders; what begins with _ is no check."""
+    """Return all that has a check's id: the program's own, and those of the site in use."""
+    return dict(sorted({**own_of_program(), **_of_site}.items()))
+
+
+@cache
+def own_of_program() -> Mapping[str, Rule]:
+    """Return what the program itself has: the files in the families' folders; what begins with _ is no check."""
     package = importlib.import_module("upkeep.checks")
     checks: dict[str, Rule] = {}
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -126,7 +143,7 @@ def every() -> Mapping[str, Rule]:
         if name in checks:
             raise ImportError(f"two checks are called {name}; one of them is {module.__file__}")
         checks[name] = replace(module.CHECK, id=name, description=(module.__doc__ or "").strip())
-    return dict(sorted(checks.items()))
+    return checks
 
 
 @cache

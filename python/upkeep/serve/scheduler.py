@@ -34,6 +34,7 @@ from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_o
 from upkeep.schedule.due_times import Timing, next_due, timing_of
 from upkeep.services.schedule_lint import Remark, readings
 from upkeep.site import settings
+from upkeep.site.own_checks import FOLDER
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
@@ -471,14 +472,15 @@ def _entry_of(problem: str) -> str:
 
 
 def revision_of(site: Site) -> str:
-    """Return what stands for the text of a site: its schedule, inventory, holidays and own playbooks, by content."""
+    """Return what stands for the text of a site: its schedule, inventory, holidays, own playbooks and checks."""
     total = hashlib.sha256()
     inventory = Path(site.inventory)
-    schedule, playbooks = site.folder / SCHEDULE, site.folder / "playbooks"
+    schedule = site.folder / SCHEDULE
     # By their place within the site: two drivers may have it in different folders.
     places = [(schedule, schedule.parent), (inventory, inventory.parent)]
     places += [(path, inventory.parent) for path in inventory.rglob("*")]
-    places += [(path, site.folder) for path in playbooks.rglob("*")]
+    places += [(path, site.folder) for path in (site.folder / "playbooks").rglob("*")]
+    places += [(path, site.folder) for path in (site.folder / FOLDER).rglob("*.py")]
     holidays = [one for one in site.schedule.calendar.holidays if not isinstance(one, date)]
     places += [(site.folder / one, site.folder) for one in holidays]
     for path, base in sorted(places):

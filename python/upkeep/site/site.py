@@ -16,6 +16,7 @@ from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.site.fields import ROLES, is_inside
+from upkeep.site.own_checks import ENVIRONMENT, FOLDER, use_own_checks
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.site.settings import Settings, load_settings
 from upkeep.site.trust import trusted_code, trusted_inventory, trusted_tree
@@ -83,6 +84,8 @@ class Site:
         told = {}
         if self.settings.vault_password_file:
             told["ANSIBLE_VAULT_PASSWORD_FILE"] = str(self.settings.vault_password_file)
+        if self.name and (self.folder / FOLDER).is_dir():
+            told[ENVIRONMENT] = str((self.folder / FOLDER).absolute())
         if self.config:
             told["ANSIBLE_CONFIG"] = str(self.config)
         return told
@@ -99,12 +102,14 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
         if "," in name:  # Ansible's list of hosts
             if OWN_HOST in name.split(","):
                 raise ConfigurationError(f"{name}: {OWN_NAME}")
+            use_own_checks(None)
             settings = load_settings(None)
             trusted_code(None, settings.vault_password_file)
             return Site(name, EMBEDDED, name, load_schedule(EMBEDDED / SCHEDULE), settings)
         raise _no_such(name)
     if not text and not (folder / SCHEDULE).is_file():
         # An inventory without a schedule: the embedded procedures serve.
+        use_own_checks(None)
         settings = load_settings(folder if folder.is_dir() else folder.parent)
         schedule = load_schedule(EMBEDDED / SCHEDULE)
         site = Site(name, EMBEDDED, folder.absolute(), schedule, settings)
@@ -155,6 +160,7 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
     settings = load_settings(folder if name else None)
     if name:  # the embedded one is as much to be trusted as this program
         trusted_tree(folder, besides=[settings.state, settings.workspace])
+    use_own_checks(folder if name else None)
     text = text or read(folder / SCHEDULE)
     schedule = parse_schedule(folder / SCHEDULE, text, dropped)
     site = Site(name, folder, inventory.absolute(), schedule, settings, text)

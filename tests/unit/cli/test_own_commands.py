@@ -81,13 +81,13 @@ def test_the_test_itself_sees_what_is_none() -> None:
         ("upkeep runs  # lists them", "s", "upkeep runs -i s  # lists them"),
         ("upkeep runs  # lists them", "", "upkeep runs  # lists them"),
         ("upkeep runs -i other", "s", "upkeep runs -i other"),
-        ("upkeep checks  # lists them", "s", "upkeep checks  # lists them"),
+        ("upkeep checks  # lists them", "s", "upkeep checks -i s  # lists them"),
         ("upkeep init DIR  # writes one", "s", "upkeep init DIR  # writes one"),
         ("free space there; nothing is lost", "s", "free space there; nothing is lost"),
         ("look at the host's clock", "s", "look at the host's clock"),
         ("", "s", ""),
     ],
-    ids=["quoted", "comment", "no site", "said already", "no option", "init", "words", "apostrophe", "empty"],
+    ids=["quoted", "comment", "no site", "said already", "lists", "no option", "words", "apostrophe", "empty"],
 )  # fmt: skip
 def test_a_command_is_completed(remedy: str, site: str, expected: str) -> None:
     assert remedies.completed(remedy, site, main.takes_site) == expected

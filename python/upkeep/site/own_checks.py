@@ -1,0 +1,115 @@
+"""A site's own checks: files in its folder `checks/`, in the shape of the program's own; docs/write-a-check.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from upkeep.judging import check as checks
+from upkeep.judging.check import CONNECTION, Check
+from upkeep.model.errors import ConfigurationError
+from upkeep.model.nearest import nearest
+from upkeep.site.trust import trusted_tree
+
+FOLDER = "checks"
+ENVIRONMENT = "UPKEEP_SITE_CHECKS"
+"""The variable that names the folder to Ansible, which reads it before it knows of any inventory."""
+NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
+MODULE = "upkeep.checks.site"
+GUIDE = "docs/write-a-check.md"
+
+
+def use_own_checks(site: Path | None) -> None:
+    """Make the checks of a site's folder known in this process, and forget those of another site; None: of no site.
+
+    Raises ConfigurationError with each file that is no check, and why; or if others can write one of them.
+    """
+    checks.use(own_checks(site / FOLDER) if site else {})
+
+
+def own_checks(folder: Path) -> dict[str, Check]:
+    """Return the checks in a folder, by id; none if there is no such folder. Raises as `use_own_checks`."""
+    if not folder.is_dir():
+        return {}
+    trusted_tree(folder)
+    found: dict[str, Check] = {}
+    problems: list[str] = []
+    for path in sorted(folder.rglob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        try:
+            _refuse_name(path, found)
+            found[path.stem] = _read(path)
+        except ConfigurationError as exc:
+            problems.append(str(exc))
+    if problems:
+        raise ConfigurationError("\n".join(problems), remedy=f"see {GUIDE}")
+    return found
+
+
+def _refuse_name(path: Path, others: Mapping[str, Check]) -> None:
+    if not NAME.fullmatch(path.stem):
+        expected = "expected small letters, digits and _"
+        raise ConfigurationError(f"{path}: its name is the check's id; {expected}")
+    if path.stem in others:
+        raise ConfigurationError(f"{path}: there is another file of this name in the folder")
+    if path.stem in checks.own_of_program():
+        raise ConfigurationError(f"{path}: Upkeep has a check {path.stem}; give it another name")
+
+
+def _read(path: Path) -> Check:
+    """Return the file's check; raise ConfigurationError. Only the text is read, never what Python compiled before."""
+    module = ModuleType(f"{MODULE}.{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look for their module there
+    try:
+        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # noqa: S102 - trusted, as a playbook is
+    except SyntaxError as exc:
+        raise ConfigurationError(f"{path}:{exc.lineno}: {exc.msg}") from exc
+    except (Exception, SystemExit) as exc:
+        raise ConfigurationError(f"{_place(path, exc)}: {type(exc).__name__}: {exc}") from exc
+    made = getattr(module, "CHECK", None)
+    if not isinstance(made, Check):
+        given = "none" if made is None else f"a {type(made).__name__}"
+        raise ConfigurationError(f"{path}: CHECK: found {given}; expected CHECK = Check(…)")
+    description = (module.__doc__ or "").strip()
+    if not description:
+        raise ConfigurationError(f"{path}: no docstring; it says what the check looks for")
+    _refuse(path, made)
+    return dataclasses.replace(made, id=path.stem, description=description)
+
+
+def _refuse(path: Path, made: Check) -> None:
+    """Raise ConfigurationError if the check asks for what there is not."""
+    gathers = payload.gathers()
+    if made.gather == CONNECTION or made.gather not in gathers:
+        near = nearest(str(made.gather), gathers)
+        raise ConfigurationError(f"{path}: gather: there is no gather {made.gather!r}{near}")
+    if not dataclasses.is_dataclass(made.limits) or isinstance(made.limits, type):
+        kind = type(made.limits).__name__
+        raise ConfigurationError(
+            f"{path}: limits: found {kind}; expected a dataclass, such as Limits()"
+        )
+    both = {one.name for one in dataclasses.fields(made.limits)} & set(
+        gathers[made.gather].ARGUMENTS
+    )
+    if both:
+        raise ConfigurationError(
+            f"{path}: limits: the gather {made.gather} has a parameter {min(both)!r}; expected another name"
+        )
+    if not callable(made.judge):
+        raise ConfigurationError(f"{path}: judge: found no function")
+
+
+def _place(path: Path, exc: BaseException) -> str:
+    """Return the file, and the line of it in which it went wrong."""
+    lines = [
+        one.lineno for one in traceback.extract_tb(exc.__traceback__) if one.filename == str(path)
+    ]
+    return f"{path}:{lines[-1]}" if lines else str(path)
