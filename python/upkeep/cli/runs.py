@@ -23,9 +23,10 @@ from upkeep.judging.documentation import options_of
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
+from upkeep.judging.wanted import Wanted
 from upkeep.model import clock
 from upkeep.model.answer import Observed
-from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
 from upkeep.model.remedies import command
@@ -40,6 +41,7 @@ from upkeep.services.kept_files import (
     sweep_workspaces,
 )
 from upkeep.services.timekeeper import Timekeeper
+from upkeep.site.asked import asked_by
 from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over
@@ -210,19 +212,15 @@ def _evidence_text(db: Any, sha256: str) -> str:
 
 
 # --- judging again ---------------------------------------------------------------------------------------------------
-def _wanted_now(site: Site) -> dict[str, list[Any]]:
-    """Return what each host's groups ask for today; values with a template in them stay as they are."""
+def _wanted_now(site: Site) -> dict[str, Sequence[Wanted]]:
+    """Return what each host's groups ask for today; values that only a run can resolve stay as they are."""
     from upkeep.site.inventory import read_inventory
 
-    wanted = {}
-    for host, variables in read_inventory(
-        str(site.inventory), environment=site.environment
-    ).items():
-        asked = {
-            name: value for name, value in variables.items() if name.startswith(entries.VARIABLES)
-        }
-        wanted[host] = entries.merge_entries(asked, load())
-    return wanted
+    hosts = read_inventory(str(site.inventory), environment=site.environment)
+    try:
+        return {host: asked_by(variables).wanted for host, variables in hosts.items()}
+    except ParameterError as exc:
+        raise ConfigurationError(str(exc), remedy=command("doctor", site=site.name)) from exc
 
 
 def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool) -> int:
