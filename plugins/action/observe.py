@@ -25,13 +25,16 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import Bounds
 
 try:
     from upkeep.judging.check import load
-    from upkeep.judging.entries import ParameterError, find, merge_entries, split, validate
+    from upkeep.judging.entries import VARIABLES, ParameterError, validate
+    from upkeep.judging.families import VARIABLE, version_of
     from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
+    from upkeep.judging.wanted import WantedCheck, merge, of_list
     from upkeep.model.answer import Due, Observed, Outcome, Request, to_json
     from upkeep.model.errors import ConfigurationError
     from upkeep.model.text import safe, status_sign
     from upkeep.model.verdicts import Severity, Status
     from upkeep.site.own_checks import ENVIRONMENT, FOLDER, use_own_checks
+    from upkeep.system.release import version
 except ImportError as exc:
     MISSING: str | None = str(exc)
 else:
@@ -42,12 +45,12 @@ else:
         use_own_checks(Path(OWN_CHECKS).parent)
     load()
     payload.prepare()
+    PROGRAM = version()
 
 TIMEOUT_SECONDS = 120
 CONNECTION_SECONDS = 15
 """What the controller grants beyond the host's own time, for connecting and for the way back."""
 
-VARIABLES = "upkeep_checks_"
 MESSAGE_LIMIT_CHARACTERS = 4_000
 # In ASCII JSON, where a backslash is two: control characters, and those that change the direction of a text or take no
 # room. Ansible shows a failed task's whole result, and escapes only some of them.
@@ -89,43 +92,62 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             or variables.get("upkeep_default_timeout_seconds")
             or TIMEOUT_SECONDS
         )
-        entries = arguments["entries"]
         asked: Sequence[str] = ()
-        if entries is None:
+        by_hand = arguments["entries"] is not None
+        if by_hand:
+            entries = self._given(arguments["entries"], variables)
+        else:
             entries = self._entries(variables)
             asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
         wanted = resolve(entries, arguments["checks"])
-        by_hand = arguments["entries"] is not None
         declared = self._declared(entries, variables if by_hand else {})
         hidden = self._hidden(wanted, variables)
         observed = self._observe(host, wanted, declared, timeout, variables, hidden)
         observed = replace(observed, asked=tuple(asked))
         return self._result(observed, hidden, arguments["fail_on"], variables)
 
-    def _entries(self, variables: dict[str, Any]) -> list[Any]:
+    def _entries(self, variables: dict[str, Any]) -> list[WantedCheck]:
         """Return what the host's groups ask for, merged."""
-        wanted = {name: value for name, value in variables.items() if name.startswith(VARIABLES)}
+        asked = {name: value for name, value in variables.items() if name.startswith(VARIABLES)}
         try:
-            return merge_entries(
-                {name: self._templar.template(wanted[name]) for name in wanted}, load()
+            return merge(
+                {name: self._templar.template(asked[name]) for name in asked},
+                load(),
+                self._family_version(variables),
             )
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
 
-    def _declared(self, entries: Sequence[Any], variables: dict[str, Any]) -> dict[str, list[str]]:
+    def _given(self, entries: Sequence[Any], variables: dict[str, Any]) -> list[WantedCheck]:
+        """Return what the task's own entries ask for."""
+        try:
+            return of_list(entries, load(), self._family_version(variables))
+        except ParameterError as exc:
+            raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
+
+    def _family_version(self, variables: dict[str, Any]) -> str:
+        """Return the release whose families the host's variables mean; raise ParameterError."""
+        said = variables.get(VARIABLE)
+        value = self._templar.template(said)
+        try:
+            return version_of(value, PROGRAM)
+        except ParameterError as exc:
+            raise ParameterError(str(exc), exc.key, said) from exc
+
+    def _declared(
+        self, entries: Sequence[WantedCheck], variables: dict[str, Any]
+    ) -> dict[str, list[str]]:
         """Return by gather all places that the host's groups declare, whatever is due now.
 
         variables: the host's if the entries are another's, of a check by hand; the groups' come first then too.
         """
-        if not any(sign in str(entries) for sign in ("//", "?", "@")):
+        if not any(sign in str(one.params) for one in entries for sign in ("//", "?", "@")):
             return {}
         with contextlib.suppress(AnsibleActionFail):  # nobody asked for them
             entries = [*self._entries(variables), *entries]
         declared: dict[str, list[str]] = {}
-        for entry in entries:
-            with contextlib.suppress(ParameterError):
-                check = find(entry, load())
-                declared.setdefault(check.gather, []).extend(secrets.places(split(check, entry)[0]))
+        for one in entries:
+            declared.setdefault(one.check.gather, []).extend(secrets.places(one.params))
         return declared
 
     def _hidden(
@@ -257,7 +279,7 @@ class Resolved(NamedTuple):
     private: list[dict[str, Any]]
 
 
-def resolve(entries: Sequence[Any], only: Sequence[str] | None) -> Resolved:
+def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resolved:
     """Return what is due, and the requests behind it.
 
     only: the check ids that the procedure asks for; None for all that the host's groups ask for. Checks that want
@@ -267,22 +289,21 @@ def resolve(entries: Sequence[Any], only: Sequence[str] | None) -> Resolved:
     requests: list[Request] = []
     private: list[dict[str, Any]] = []
     places: dict[tuple[str, str], int] = {}
-    for entry in entries:
+    for one in entries:
+        check = one.check
+        if only is not None and check.id not in only:
+            continue
         try:
-            check = find(entry, load())
-            if only is not None and check.id not in only:
-                continue
-            params, limits = split(check, entry)
-            valid = validate(check, params)
+            valid = validate(check, one.params)
         except ParameterError as exc:
-            raise AnsibleActionFail(f"{exc}{_place(entry)}") from exc
+            raise AnsibleActionFail(f"{exc}{_place(one.source)}") from exc
         key = (check.gather, json.dumps(valid, sort_keys=True))
         if key not in places:
             places[key] = len(requests)
             public = secrets.without(payload.gathers()[check.gather].ARGUMENTS, valid)
             requests.append(Request(check.gather, public))
             private.append(valid)
-        due.append(Due(check.id, places[key], limits))
+        due.append(Due(check.id, places[key], one.limits))
     return Resolved(due, requests, private)
 
 

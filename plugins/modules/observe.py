@@ -17,6 +17,8 @@ description:
   - What is due on a host stands in its variables C(upkeep_checks_<name>), each a list of check ids, or of mappings with
     C(check), the gather's parameters and the check's limits. The lists of all groups are put together in the order of
     their names.
+  - An entry with C(checks) instead of C(check) names a family, a pattern or a list of checks. A family means the checks
+    that it had in the release that the variable C(upkeep_family_version) says, 0.1.0 if it is not there.
   - A host needs Python 3.8 or later and nothing else. It is never changed; check mode observes too.
   - A failing check does not fail the task. See O(fail_on).
   - A host that cannot be reached, or does not answer in time, is unreachable, with one verdict C(unknown) for each

@@ -133,7 +133,7 @@ def takes_site(words: Sequence[str]) -> bool:
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from upkeep.store.runs import version
+        from upkeep.system.release import version
 
         sys.stdout.write(f"upkeep {version()}\n")
         raise typer.Exit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,18 +12,21 @@ from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
-from upkeep.judging import entries
 from upkeep.judging.check import load
+from upkeep.judging.entries import ParameterError
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
+from upkeep.judging.wanted import WantedCheck
 from upkeep.model import clock
 from upkeep.model.answer import Observed
-from upkeep.model.errors import UsageError
+from upkeep.model.errors import ConfigurationError, UsageError
+from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
 from upkeep.rules.actions import Action
 from upkeep.services.kept_files import (
     report_path,
 )
+from upkeep.site.asked import asked_by
 from upkeep.site.site import Site, key_of, load_site, settings_of
 from upkeep.store import answers as stored
 from upkeep.store import runs
@@ -35,19 +38,15 @@ from upkeep.view.screen import Screen
 from upkeep.view.stored import hosts_of, of_run
 
 
-def _wanted_now(site: Site) -> dict[str, list[Any]]:
-    """Return what each host's groups ask for today; values with a template in them stay as they are."""
+def _wanted_now(site: Site) -> dict[str, Sequence[WantedCheck]]:
+    """Return what each host's groups ask for today; values that only a run can resolve stay as they are."""
     from upkeep.site.inventory import read_inventory
 
-    wanted = {}
-    for host, variables in read_inventory(
-        str(site.inventory), environment=site.environment
-    ).items():
-        asked = {
-            name: value for name, value in variables.items() if name.startswith(entries.VARIABLES)
-        }
-        wanted[host] = entries.merge_entries(asked, load())
-    return wanted
+    hosts = read_inventory(str(site.inventory), environment=site.environment)
+    try:
+        return {host: asked_by(variables).wanted for host, variables in hosts.items()}
+    except ParameterError as exc:
+        raise ConfigurationError(str(exc), remedy=command("doctor", site=site.name)) from exc
 
 
 def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool) -> int:

@@ -16,6 +16,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import print_json
+from upkeep.judging.check import load
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
@@ -43,7 +44,7 @@ def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
     if not path.exists():  # a list of hosts
         return []
     said = tuple(definitions(path))
-    found = list(inventory_lint.wrong_values(said))
+    found = [*inventory_lint.wrong_values(said), *inventory_lint.new_checks(said, load())]
     listing = read_static(path)
     if listing is None:
         sys.stderr.write(

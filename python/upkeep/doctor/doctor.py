@@ -27,16 +27,15 @@ import paramiko
 from ansible_collections.astral.upkeep.plugins.module_utils.host.program import mark
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 from upkeep.doctor.login import LoginError, SshSession, login, reason
-from upkeep.judging import entries as parameters
-from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.log_verdicts import UNREAD_SHARE
+from upkeep.judging.wanted import examine_wanted
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
 from upkeep.services import site_lint
 from upkeep.services.timekeeper import Timekeeper
-from upkeep.site import templates
+from upkeep.site.asked import asked_by
 from upkeep.site.connections import Way, WayError, read_defaults, read_way
 from upkeep.site.inventory import hosts_of, read_listing
 from upkeep.site.machines import machines, twins
@@ -244,31 +243,18 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
 
     Of `a|b|python:c`, one is enough: a program, or a library of Python.
     """
-    known = templates.listed(variables)
-    asked = {
-        one: templates.resolved(value, known)
-        for one, value in known.items()
-        if one.startswith(parameters.VARIABLES)
-    }
-    plain = {
-        one: [each for each in value if not parameters.is_opaque(each)]
-        if isinstance(value, list)
-        else value
-        for one, value in asked.items()
-        if not parameters.is_template(value)
-    }
     try:
-        entries = parameters.merge_entries(plain, load())
-        for entry in entries:
-            parameters.examine(entry, load())
+        asked = asked_by(variables)
+        for one in asked.wanted:
+            examine_wanted(one)
     except ParameterError as exc:
         return Diagnosis(name, "checks", "fail", str(exc), "fix it in the inventory")
-    if not entries and len(plain) == len(asked):
+    if not asked.wanted and asked.is_all:
         remedy = (
             f"{command('checks')}  # shows them; list some in group_vars as upkeep_checks_<name>"
         )
         return Diagnosis(name, "checks", "warn", "no check is asked for here", remedy)
-    gathers = [payload.gathers()[parameters.find(one, load()).gather] for one in entries]
+    gathers = [payload.gathers()[one.check.gather] for one in asked.wanted]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})
 
 

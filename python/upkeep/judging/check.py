@@ -62,6 +62,7 @@ class Rule:
     controls: such as `45 CFR 164.312(b)`.
     detects_intruders: whoever broke in would want it quiet; so no pattern silences it, nor does a maintenance window.
     rating: 1 to 4, how urgent it is for people where the site says nothing; None as severe as the finding is.
+    family: the folder that its file stands in.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Rule:
     detects_intruders: bool = False
     rating: int | None = None
     id: str = ""
+    family: str = ""
     description: str = ""
 
 
@@ -90,6 +92,8 @@ class Check(Rule):
 
     gather: the file in plugins/module_utils/gather/ whose observations it judges; or CONNECTION, of which it is given
     `problem`, why a host could not be reached.
+    since: the release that it came with, such as `0.1.0`: a family has it from then on. Empty for a site's own.
+    needs: the gather's parameters without which it has nothing to look at.
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
@@ -100,6 +104,8 @@ class Check(Rule):
     gather: str
     limits: Any
     judge: Judge
+    since: str = ""
+    needs: tuple[str, ...] = ()
     absence: Mapping[str, Absence] | None = None
     parts: Parts | None = None
     measures: Mapping[str, MeasureKind] = field(default_factory=dict)
@@ -142,7 +148,9 @@ def own_of_program() -> Mapping[str, Rule]:
         module = importlib.import_module(found.name)
         if name in checks:
             raise ImportError(f"two checks are called {name}; one of them is {module.__file__}")
-        checks[name] = replace(module.CHECK, id=name, description=(module.__doc__ or "").strip())
+        family = found.name.split(".")[-2]
+        description = (module.__doc__ or "").strip()
+        checks[name] = replace(module.CHECK, id=name, family=family, description=description)
     return checks
 
 

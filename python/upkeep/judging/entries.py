@@ -9,7 +9,7 @@ import json
 import math
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -57,7 +57,9 @@ def find(entry: Any, checks: Mapping[str, Check]) -> Check:
             f"{kind} {entry!r:.80}; expected a check's id, or a mapping with `check`"
         )
     if not isinstance(name, str) or name not in checks:
-        raise ParameterError(f"there is no check {name!r}{nearest(str(name), checks)}", "check")
+        families = {one.family for one in checks.values()} if isinstance(entry, str) else ()
+        there = nearest(str(name), [*checks, *families])
+        raise ParameterError(f"there is no check {name!r}{there}", "check")
     if checks[name].gather == CONNECTION:
         message = f"check {name} is due wherever a host is connected to; no site asks for it"
         raise ParameterError(message, "check")
@@ -99,38 +101,23 @@ def has_template(value: Any) -> bool:
     return is_template(value)
 
 
-def is_opaque(entry: Any) -> bool:
-    """Return whether a template says which check an entry asks for."""
-    return is_template(entry.get("check") if isinstance(entry, Mapping) else entry)
+def fitting(option: Mapping[str, Any], value: Any) -> Any:
+    """Return a value with something that the option takes in place of each template.
 
-
-def examine(entry: Any, checks: Mapping[str, Check]) -> None:
-    """Raise ParameterError if an entry is not valid, whatever its templates give.
-
-    Where a template stands, something that fits is taken; the keys around it and all else are looked at.
+    option: of an argument spec, such as that of a gather's parameter.
     """
-    if is_opaque(entry):
-        return
-    check = find(entry, checks)
-    params, _limits = split(check, entry)
-    arguments = payload.gathers()[check.gather].ARGUMENTS
-    validate(check, {name: _fitting(arguments[name], value) for name, value in params.items()})
-
-
-def _fitting(option: Mapping[str, Any], value: Any) -> Any:
-    """Return a value with something that the option takes in place of each template."""
     if is_template(value):
         return _stand_in(option)
     inner = option.get("options") or {}
     if isinstance(value, Mapping):
         return {
-            name: _fitting(inner.get(name, {}), one)
+            name: fitting(inner.get(name, {}), one)
             for name, one in value.items()
             if not (inner and is_template(name))
         }
     if isinstance(value, list):
         element = {**option, "type": option.get("elements", "raw")}
-        return [_fitting(element, one) for one in value]
+        return [fitting(element, one) for one in value]
     return value
 
 
@@ -201,37 +188,6 @@ def make_limits(check: Check, limits: Mapping[str, Any]) -> Any:
 def limit_names(check: Check) -> tuple[str, ...]:
     """Return the names of the check's limits."""
     return tuple(field.name for field in fields(check.limits))
-
-
-def merge_entries(variables: Mapping[str, Any], checks: Mapping[str, Check]) -> list[Any]:
-    """Return what a host's variables `upkeep_checks_<name>` ask for, in the order of their names.
-
-    The same entry twice counts once. Two that ask for the same check of the same things with other limits are an
-    error: one of them would silently lose.
-    """
-    merged: list[Any] = []
-    places: dict[str, tuple[str, dict[str, Any]]] = {}
-    for variable in sorted(variables):
-        entries = variables[variable]
-        if not isinstance(entries, Sequence) or isinstance(entries, str):
-            kind = type(entries).__name__
-            raise ParameterError(f"{variable}: {kind} found; expected a list of checks", variable)
-        for entry in entries:
-            try:
-                check = find(entry, checks)
-                params, limits = split(check, entry)
-            except ParameterError as exc:
-                raise ParameterError(f"{variable}: {exc}", exc.key, entry) from exc
-            key = check.id + json.dumps(params, sort_keys=True, default=str)
-            if key in places:
-                other, other_limits = places[key]
-                if other_limits != limits:
-                    message = f"check {check.id} of the same things with other limits in {other} and {variable}"
-                    raise ParameterError(message, entry=entry)
-                continue
-            places[key] = (variable, limits)
-            merged.append(entry)
-    return merged
 
 
 def _kinds(params: type) -> dict[str, Any]:

@@ -8,23 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets
-from upkeep.judging import entries as parameters
-from upkeep.judging.check import load
-from upkeep.judging.entries import ParameterError
+from upkeep.judging.entries import ParameterError, has_template, validate
+from upkeep.judging.wanted import WantedCheck
 from upkeep.model.answer import Due, Observed
 
 Asked = tuple[str, str]
 """A check, and what its gather is asked for, in the form in which requests are stored: without secrets."""
 
 
-def limits_now(observed: Observed, entries: Iterable[Any]) -> tuple[tuple[Due, ...], list[str]]:
+def limits_now(
+    observed: Observed, wanted: Iterable[WantedCheck]
+) -> tuple[tuple[Due, ...], list[str]]:
     """Return what was due with the limits of today's entries, and the checks whose limits stay as they were.
 
     Requests are compared without their secrets, as they are stored. Those that differ only in a secret are told apart
     by their order. Limits stay where today's entries do not ask for the same any more, or for another number of them,
     and where a template stands in an entry, which only a run can resolve.
     """
-    today = _today(entries, {due.check for due in observed.due})
+    today = _today(wanted, {due.check for due in observed.due})
     then: dict[Asked, list[int]] = {}
     for index, one in enumerate(observed.due):
         then.setdefault(_asked_then(observed, one), []).append(index)
@@ -53,17 +54,16 @@ def _asked_then(observed: Observed, due: Due) -> Asked:
     return due.check, json.dumps(params, sort_keys=True)
 
 
-def _today(entries: Iterable[Any], checks: set[str]) -> dict[Asked, list[dict[str, Any]]]:
+def _today(wanted: Iterable[WantedCheck], checks: set[str]) -> dict[Asked, list[dict[str, Any]]]:
     """Return the limits that entries set, by what they ask for; each request once, as a run asks for it."""
     found: dict[Asked, dict[str, dict[str, Any]]] = {}
-    for entry in entries:
+    for one in wanted:
+        if one.check.id not in checks or has_template(one.limits):
+            continue  # of a template, only a run knows the limit: those of then stay
         try:
-            check = parameters.find(entry, load())
-            params, limits = parameters.split(check, entry)
-            valid = parameters.validate(check, params)
+            valid = validate(one.check, one.params)
         except ParameterError:
-            continue  # a template: the limits of then stay
-        if check.id in checks:
-            asked = check.id, json.dumps(public(check.gather, valid), sort_keys=True)
-            found.setdefault(asked, {})[json.dumps(valid, sort_keys=True)] = limits
+            continue  # a template
+        asked = one.check.id, json.dumps(public(one.check.gather, valid), sort_keys=True)
+        found.setdefault(asked, {})[json.dumps(valid, sort_keys=True)] = one.limits
     return {asked: list(same.values()) for asked, same in found.items()}

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from upkeep.model.errors import ConfigurationError
-from upkeep.store import Store, runs
+from upkeep.store import Store
 from upkeep.store.figures import Figures, figures
+from upkeep.system.release import version
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -42,7 +43,7 @@ def _families(seen: Figures, now: datetime) -> Iterator[Metric]:
     from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
     from prometheus_client.metrics_core import InfoMetricFamily
 
-    yield InfoMetricFamily("upkeep_build", "This program.", value={"version": runs.version()})
+    yield InfoMetricFamily("upkeep_build", "This program.", value={"version": version()})
 
     results = Gauge(
         "upkeep_results",

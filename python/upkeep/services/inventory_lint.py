@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from upkeep.judging import entries as parameters
-from upkeep.judging.check import load
+from upkeep.judging.check import Check, load
 from upkeep.judging.entries import ParameterError, has_template, is_template
+from upkeep.judging.families import VARIABLE as FAMILY_VERSION
+from upkeep.judging.families import newer, newest_first
+from upkeep.judging.wanted import CHECKS, WITHOUT, is_opaque, words_of
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.services.schedule_lint import Remark
-from upkeep.site.host_groups import Groups, groups_of, is_opaque, matching, split, unmatched
+from upkeep.site.host_groups import Groups, groups_of, matching, split, unmatched
+from upkeep.site.host_groups import is_opaque as is_opaque_pattern
 from upkeep.site.inventory import ENVIRONMENT, PROGRAM, hosts_of
 from upkeep.site.schedule_file import Schedule
-from upkeep.site.site import READ, Definition
+from upkeep.site.site import READ, Definition, releases_of, wrong_in
 from upkeep.site.templates import DEPTH, resolved
 from upkeep.site.yaml_file import Key, YamlFile
 
@@ -95,7 +99,7 @@ def _of_patterns(schedule: Schedule, inventory: KnownInventory) -> Iterator[Rema
         return
     for name, procedure in schedule.procedures.items():
         key: Key = ("procedures", name, "hosts")
-        if is_opaque(procedure.hosts):
+        if is_opaque_pattern(procedure.hosts):
             continue
         about, parts = f"procedure {name}", unmatched(procedure.hosts, groups)
         nothing = not matching(procedure.hosts, groups)
@@ -280,18 +284,47 @@ def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
         by_name.setdefault(one.variable, []).append(one)
     once = {name: ones[0] for name, ones in by_name.items() if len(ones) == 1}
     known = {name: one.value for name, one in once.items()}
+    releases = releases_of(one.value for one in said if one.variable == FAMILY_VERSION)
     for one in said:
         if not one.variable.startswith(parameters.VARIABLES) or not has_template(one.value):
             continue
         entries = resolved(one.value, known)
-        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        for exc in wrong_in(entries if isinstance(entries, list) else (), load(), releases):
+            place = _origin(one, exc.path, once)
+            text = (
+                f"{exc} (as the template at {one.file.place((*one.key, *exc.path[:1]))} gives it)"
+            )
+            remedy = f"{command('checks')}  # lists the checks; with an id, all that one takes"
+            yield Remark(one.variable, "wrong value", text, remedy, "error", place=place)
+
+
+def new_checks(said: Sequence[Definition], checks: Mapping[str, Check]) -> Iterator[Remark]:
+    """Yield where a family has checks that came after the release whose families the site means."""
+    releases = releases_of(one.value for one in said if one.variable == FAMILY_VERSION)
+    release = releases[-1]
+    for one in said:
+        if not one.variable.startswith(parameters.VARIABLES) or not isinstance(one.value, list):
+            continue
+        for index, entry in enumerate(one.value):
+            entry = {CHECKS: entry} if isinstance(entry, str) else entry
+            if not isinstance(entry, Mapping) or CHECKS not in entry or is_opaque(entry):
+                continue
             try:
-                parameters.examine(entry, load())
-            except ParameterError as exc:
-                place = _origin(one, (index, *exc.path), once)
-                text = f"{exc} (as the template at {one.file.place((*one.key, index))} gives it)"
-                remedy = f"{command('checks')}  # lists the checks; with an id, all that one takes"
-                yield Remark(one.variable, "wrong value", text, remedy, "error", place=place)
+                found = list(
+                    newer(words_of(entry, CHECKS), words_of(entry, WITHOUT), checks, release)
+                )
+            except ParameterError:
+                continue  # of which others tell
+            if found:
+                names = ", ".join(f"{each.id} (since {each.since})" for each in found)
+                text = f"{', '.join(words_of(entry, CHECKS))}: not asked for, as {FAMILY_VERSION} is {release}: {names}"
+                newest = newest_first(each.since for each in found)[0]
+                remedy = (
+                    f"`{FAMILY_VERSION}: {newest}` in group_vars/all.yml asks for all of them;"
+                    f" `{WITHOUT}: [{', '.join(each.id for each in found)}]` for none"
+                )
+                place = one.file.place((*one.key, index))
+                yield Remark(one.variable, "new check", text, remedy, place=place)
 
 
 def _origin(one: Definition, path: Key, once: Mapping[str, Definition]) -> str:

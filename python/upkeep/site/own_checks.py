@@ -21,7 +21,8 @@ FOLDER = "checks"
 ENVIRONMENT = "UPKEEP_SITE_CHECKS"
 """The variable that names the folder to Ansible, which reads it before it knows of any inventory."""
 NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
-MODULE = "upkeep.checks.site"
+FAMILY = "site"
+MODULE = f"upkeep.checks.{FAMILY}"
 GUIDE = "docs/write-a-check.md"
 
 
@@ -59,6 +60,9 @@ def _refuse_name(path: Path, others: Mapping[str, Check]) -> None:
         raise ConfigurationError(f"{path}: its name is the check's id; {expected}")
     if path.stem in others:
         raise ConfigurationError(f"{path}: there is another file of this name in the folder")
+    families = {one.family for one in checks.own_of_program().values()} | {FAMILY}
+    if path.stem in families:
+        raise ConfigurationError(f"{path}: {path.stem} is a family of checks; give it another name")
     if path.stem in checks.own_of_program():
         raise ConfigurationError(f"{path}: Upkeep has a check {path.stem}; give it another name")
 
@@ -82,7 +86,7 @@ def _read(path: Path) -> Check:
     if not description:
         raise ConfigurationError(f"{path}: no docstring; it says what the check looks for")
     _refuse(path, made)
-    return dataclasses.replace(made, id=path.stem, description=description)
+    return dataclasses.replace(made, id=path.stem, family=FAMILY, description=description)
 
 
 def _refuse(path: Path, made: Check) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from upkeep.judging import entries as parameters
+from upkeep.judging.check import Check
 from upkeep.judging.check import load as load_checks
 from upkeep.judging.entries import ParameterError
+from upkeep.judging.families import FIRST, newest_first, version_of
+from upkeep.judging.families import VARIABLE as FAMILY_VERSION
+from upkeep.judging.wanted import examine_list
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
@@ -22,10 +27,17 @@ from upkeep.site.settings import Settings, load_settings
 from upkeep.site.trust import trusted_code, trusted_inventory, trusted_tree
 from upkeep.site.yaml_file import Key, YamlFile, read
 from upkeep.site.yaml_file import load as load_yaml
+from upkeep.system.release import version
 
 # The other variables of an inventory that this program reads, and how much a name is like one that it is taken for.
 JOBS = "upkeep_jobs"
-READ = (JOBS, "upkeep_environment", "upkeep_host_timeout_seconds", "upkeep_at_once")
+READ = (
+    JOBS,
+    "upkeep_environment",
+    "upkeep_host_timeout_seconds",
+    "upkeep_at_once",
+    FAMILY_VERSION,
+)
 LIKENESS = 0.8
 EMBEDDED = Path(__file__).parents[1] / "data" / "local"
 SCHEDULE = "schedule.yml"
@@ -174,8 +186,14 @@ def lint_entries(inventory: Path) -> Iterator[str]:
 
     What a template gives is only known when Ansible runs; `observe` looks at it again then.
     """
-    for path in _yaml_files(inventory):
-        file = load_yaml(path)
+    files = [load_yaml(path) for path in _yaml_files(inventory)]
+    releases = releases_of(
+        value
+        for file in [*files, *_other_files(inventory)]
+        for key, value in _variables(file.value, ())
+        if key[-1] == FAMILY_VERSION
+    )
+    for file in files:
         for place in _own_names(file.value, ()):
             yield f"{file.place(place)}: {OWN_NAME}"
         for key, value in _variables(file.value, ()):
@@ -184,9 +202,35 @@ def lint_entries(inventory: Path) -> Iterator[str]:
             if meant:
                 yield f"{file.place(key)}: nothing reads {name!r}; did you mean {meant!r}?"
             elif name.startswith(parameters.VARIABLES):
-                yield from _lint_variable(file, key, value)
+                yield from _lint_variable(file, key, value, releases)
             elif name == JOBS:
                 yield from _lint_jobs(file, key, value)
+            elif name == FAMILY_VERSION and not parameters.is_template(value):
+                try:
+                    version_of(value, version())
+                except ParameterError as exc:
+                    yield f"{file.place(key)}: {exc}"
+
+
+def releases_of(said: Iterable[Any]) -> list[str]:
+    """Return the releases whose families hosts may mean, the newest first, by all values of upkeep_family_version."""
+    found = set()
+    for value in said:
+        with contextlib.suppress(ParameterError):  # told where it stands
+            found.add(version_of(version() if parameters.is_template(value) else value, ""))
+    return newest_first(found or {FIRST})
+
+
+def wrong_in(
+    entries: Sequence[Any], checks: Mapping[str, Check], releases: Sequence[str]
+) -> list[ParameterError]:
+    """Return what is wrong in a list of checks, in whichever of these releases its families are meant.
+
+    Which host means which, and which none, only a run knows.
+    """
+    meant = dict.fromkeys((*releases, FIRST))
+    found = [list(examine_list(entries, checks, release)) for release in meant]
+    return found[0] if all(found) else []
 
 
 @dataclass(frozen=True)
@@ -279,26 +323,26 @@ def misspelt(name: str) -> str:
     return next(iter(difflib.get_close_matches(name, READ, n=1, cutoff=LIKENESS)), "")
 
 
-def _lint_variable(file: YamlFile, key: Key, entries: Any) -> Iterator[str]:
+def _lint_variable(
+    file: YamlFile, key: Key, entries: Any, releases: Sequence[str]
+) -> Iterator[str]:
     if parameters.is_template(entries):
         return
     if not isinstance(entries, list):
         found = f"found {type(entries).__name__}; expected a list of checks"
         yield f"{file.place(key)}: {key[-1]}: {found}"
         return
-    for index, entry in enumerate(entries):
-        place = (*key, index)
-        try:
-            parameters.examine(entry, load_checks())
-        except ParameterError as exc:
-            yield f"{file.place((*place, *exc.path))}: {key[-1]}: {exc}"
+    for exc in wrong_in(entries, load_checks(), releases):
+        yield f"{file.place((*key, *exc.path))}: {key[-1]}: {exc}"
 
 
 def _variables(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
     """Yield the variables that are ours, or look so, with the path to them, wherever in the file they stand."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if str(name).startswith((parameters.VARIABLES, JOBS)) or misspelt(str(name)):
+            if str(name).startswith((parameters.VARIABLES, JOBS, FAMILY_VERSION)) or misspelt(
+                str(name)
+            ):
                 yield (*key, str(name)), inner
             else:
                 yield from _variables(inner, (*key, str(name)))
@@ -332,6 +376,13 @@ def _other_variable_files(inventory: Path) -> list[Path]:
         and path.is_file()
         and not _vaulted(path)
     )
+
+
+def _other_files(inventory: Path) -> Iterator[YamlFile]:
+    """Yield those of them that are YAML; another one may be anything."""
+    for path in _other_variable_files(inventory):
+        with contextlib.suppress(ConfigurationError):
+            yield load_yaml(path)
 
 
 def _vaulted(path: Path) -> bool:

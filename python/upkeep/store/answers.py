@@ -37,7 +37,7 @@ from upkeep.store.engine.statements import (
     lock_evidence,
     upsert,
 )
-from upkeep.store.runs import version
+from upkeep.system.release import version
 
 ROWS_AT_ONCE = 1000
 REFUSED = (

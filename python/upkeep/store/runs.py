@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib import metadata
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
@@ -17,6 +16,7 @@ from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.rules.waivers import covering
 from upkeep.store import tables, waivers
 from upkeep.store.engine.statements import batched
+from upkeep.system.release import version
 
 LOOKED_BACK = 20
 RUNNING = "running"
@@ -314,14 +314,6 @@ def _from_json(values: dict[str, Any]) -> RunCounts:
     hosts = {Outcome(outcome): number for outcome, number in values.pop("hosts").items()}
     failed = {Severity(severity): number for severity, number in values.pop("failed").items()}
     return RunCounts(hosts=hosts, failed=failed, **values)
-
-
-def version() -> str:
-    """Return the program's version; a checkout on PYTHONPATH has none."""
-    try:
-        return metadata.version("upkeep")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def of_row(row: Row[tuple[object, ...]]) -> Run:

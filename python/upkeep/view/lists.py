@@ -273,8 +273,9 @@ def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
     if not checks:
         print_empty(screen, "No check is installed", "install the package again")
         return
-    columns = [Column("check"), Column("what it holds", gives=True)]
-    print_columns(screen, columns, [[check.id, check.title] for check in checks.values()])
+    columns = [Column("check"), Column("what it holds", gives=True), Column("family")]
+    rows = [[check.id, check.title, check.family] for check in checks.values()]
+    print_columns(screen, columns, rows)
     if screen.live:
         screen.line()
         screen.line(f"One with its limits: {command('checks', next(iter(checks)))}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import pytest
@@ -13,10 +12,8 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import Check, load
 from upkeep.judging.entries import (
     ParameterError,
-    examine,
     find,
     make_limits,
-    merge_entries,
     split,
     validate,
 )
@@ -38,6 +35,7 @@ class Limits:
 CHECK = Check(
     title="t",
     gather="access_log",
+    since="0.1.0",
     limits=Limits(),
     judge=lambda *_: passed(""),
     source="source",
@@ -172,69 +170,6 @@ def test_gathers_parameters_follow_ansibles_rules() -> None:
     assert caught.value.key == "window_seconds"
 
 
-def test_the_lists_of_all_groups_are_merged_in_the_order_of_their_names() -> None:
-    merged = merge_entries(
-        {"upkeep_checks_web": ["disk_space", "swap_used"], "upkeep_checks_base": ["swap_used"]},
-        load(),
-    )
-
-    assert merged == ["swap_used", "disk_space"]
-
-
-def test_groups_that_disagree_are_an_error_not_a_choice() -> None:
-    first = next(iter(load()["disk_space"].limits.__dataclass_fields__))
-    variables = {
-        "upkeep_checks_a": [{"check": "disk_space", first: 1}],
-        "upkeep_checks_b": [{"check": "disk_space", first: 2}],
-    }
-
-    with pytest.raises(ParameterError) as caught:
-        merge_entries(variables, load())
-
-    expected = "check disk_space of the same things with other limits in"
-    assert str(caught.value) == f"{expected} upkeep_checks_a and upkeep_checks_b"
-    assert caught.value.entry == variables["upkeep_checks_b"][0]
-
-
-def test_the_order_in_which_parameters_are_written_makes_no_other_things_of_them() -> None:
-    limit = next(iter(load()["site_errors"].limits.__dataclass_fields__))
-    variables = {
-        "upkeep_checks_a": [
-            {"check": "site_errors", "paths": ["/a"], "window_seconds": 60, limit: 5}
-        ],
-        "upkeep_checks_b": [
-            {"check": "site_errors", "window_seconds": 60, "paths": ["/a"], limit: 6}
-        ],
-    }
-
-    with pytest.raises(ParameterError, match="of the same things with other limits"):
-        merge_entries(variables, load())
-
-
-def test_a_date_as_yaml_reads_it_is_compared_as_well() -> None:
-    entries = [{"check": "site_errors", "paths": [day]} for day in (date(2026, 1, 2), date.max)]
-
-    assert merge_entries({"upkeep_checks_a": [*entries, entries[0]]}, load()) == entries
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        ("disk_space", "str"),
-        ({"disk_space": {"medium_percent": 5}}, "dict"),
-        (None, "NoneType"),
-        (7, "int"),
-    ],
-)
-def test_a_variable_that_is_no_list_is_named(value: Any, kind: str) -> None:
-    with pytest.raises(
-        ParameterError, match=f"^upkeep_checks_a: {kind} found; expected a list of checks$"
-    ) as caught:
-        merge_entries({"upkeep_checks_a": value}, load())
-
-    assert caught.value.key == "upkeep_checks_a"
-
-
 def test_a_gathers_number_is_finite() -> None:
     # No age is over an RPO that is no number: it would always pass.
     with pytest.raises(ParameterError) as caught:
@@ -242,92 +177,6 @@ def test_a_gathers_number_is_finite() -> None:
 
     assert str(caught.value) == "check backup_fresh: sets has a number that is not finite"
     assert caught.value.key == "sets"
-
-
-@pytest.mark.parametrize(
-    ("entries", "merged"),
-    [
-        ([["disk_space"], ["disk_space"]], ["disk_space"]),
-        ([["disk_space"], [{"check": "disk_space"}]], ["disk_space"]),
-        (
-            [
-                [{"check": "site_errors", "paths": ["/a"]}],
-                [{"check": "site_errors", "paths": ["/b"]}],
-            ],
-            [{"check": "site_errors", "paths": ["/a"]}, {"check": "site_errors", "paths": ["/b"]}],
-        ),
-        ([[], ["disk_space"]], ["disk_space"]),
-    ],
-    ids=["twice", "in another form", "of other things", "an empty list"],
-)
-def test_what_is_asked_for_twice_counts_once(entries: list[Any], merged: list[Any]) -> None:
-    variables = {f"upkeep_checks_{number}": asked for number, asked in enumerate(entries)}
-
-    assert merge_entries(variables, load()) == merged
-
-
-def test_an_entry_that_is_wrong_is_told_with_its_variable_its_key_and_itself() -> None:
-    entry = {"check": "site_errors", "pahts": ["/a"]}
-
-    with pytest.raises(
-        ParameterError, match=r"^upkeep_checks_a: check site_errors has no "
-    ) as caught:
-        merge_entries({"upkeep_checks_a": ["disk_space", entry]}, load())
-
-    assert (caught.value.key, caught.value.entry) == ("pahts", entry)
-
-
-X = "{{ x }}"
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        X,
-        {"check": X, "pahts": 1},
-        {"check": "http_health", "urls": X, "tries": X},
-        {"check": "http_health", "urls": [X, "https://a.example"], "json": {"status": X, X: X}},
-        {"check": "backup_fresh", "sets": X},
-        {"check": "backup_fresh", "sets": [X, {"name": X, "paths": X, "kind": X, "rpo_hours": X}]},
-        {"check": "backup_fresh", "sets": [{"name": "x", "paths": [X], X: 1}]},
-        {"check": "backup_fresh", "sets": "{% if a %}{{ b }}{% endif %}"},
-        {"check": "certificate_expiry", "renew_days": X},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_a_template_is_taken_for_something_that_fits(entry: Any) -> None:
-    examine(entry, load())
-
-
-@pytest.mark.parametrize(
-    ("entry", "path", "said"),
-    [
-        ({"check": "http_health", "ulrs": X}, ("ulrs",),
-         "check http_health has no parameter 'ulrs'; did you mean 'urls'?"),
-        ({"check": "backup_fresh", "sets": [X, {"name": X, "pahts": X}]}, ("sets", 1, "pahts"),
-         "check backup_fresh: sets has no key 'pahts'; did you mean 'paths'?"),
-        ({"check": "backup_fresh", "sets": [{"name": "x", "paths": [X], "rpo_hour": 1}]}, ("sets", 0, "rpo_hour"),
-         "check backup_fresh: sets has no key 'rpo_hour'; did you mean 'rpo_hours'?"),
-        ({"check": "backup_fresh", "sets": [{"paths": X}]}, ("sets",),
-         "check backup_fresh: missing required arguments: name found in sets"),
-        ({"check": "backup_fresh", "sets": [{"name": X, "rpo_hours": "soon"}]}, ("sets",),
-         "check backup_fresh: argument 'rpo_hours' is of type str found in 'sets'"),
-        ({"check": "http_health", "urls": X, "tries": "few"}, ("tries",),
-         "check http_health: argument 'tries' is of type str"),
-        ({"check": "certificate_expiry", "files": X, "renew_days": "soon"}, ("renew_days",),
-         "renew_days: found 'soon'; expected a number of days"),
-    ],
-    ids=["a parameter", "in a list with a template", "beside a list with one", "one that is missing",
-         "another type within", "another type beside", "a limit beside"],
-)  # fmt: skip
-def test_what_is_wrong_around_a_template_is_found(
-    entry: Any, path: tuple[str | int, ...], said: str
-) -> None:
-    with pytest.raises(ParameterError) as caught:
-        examine(entry, load())
-
-    assert caught.value.path == path
-    assert said in str(caught.value)
 
 
 def test_a_gathers_parameters_have_their_defaults() -> None:

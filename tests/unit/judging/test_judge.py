@@ -54,6 +54,7 @@ CHECKS = {
     "number": Check(
         title="A number",
         gather="numbers",
+        since="0.1.0",
         limits=Limits(),
         judge=judge_number,
         source="test",
@@ -563,6 +564,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
         "way": Check(
             title="The way",
             gather=CONNECTION,
+            since="0.1.0",
             limits=Limits(),
             judge=way,
             source="s",

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from store_samples import NOW
 
+from upkeep.judging.check import load
+from upkeep.judging.entries import validate
 from upkeep.judging.limits import limits_now, public
+from upkeep.judging.wanted import of_list
 from upkeep.model.answer import Due, Observed, Outcome, Request
 
 A, B = "http://h/?token=aaaa", "http://h/?token=bbbb"
@@ -25,9 +28,6 @@ def asked(*urls: str, masked: bool = True) -> Observed:
 
 
 def params(url: str, *, masked: bool) -> dict[str, Any]:
-    from upkeep.judging.check import load
-    from upkeep.judging.entries import validate
-
     valid = validate(load()["http_health"], {"urls": [url]})
     return public("http_health", valid) if masked else valid
 
@@ -53,7 +53,7 @@ def entry(url: str, seconds: float, **other: Any) -> dict[str, Any]:
 def test_limits_of_today(
     observed: Observed, entries: list[Any], limits: list[float], kept: list[str]
 ) -> None:
-    due, said = limits_now(observed, entries)
+    due, said = limits_now(observed, of_list(entries, load()))
 
     assert [one.limits["mean_seconds"] for one in due] == limits
     assert said == kept
@@ -70,9 +70,6 @@ def test_limits_of_today(
     ids=["a password", "a header", "a user in the URL", "a service"],
 )
 def test_a_secret_parameter_does_not_keep_old_limits(check: str, given: dict[str, Any]) -> None:
-    from upkeep.judging.check import load
-    from upkeep.judging.entries import validate
-
     gather = load()[check].gather
     valid = validate(load()[check], given)
     stored = Request(gather, public(gather, valid))
@@ -80,7 +77,7 @@ def test_a_secret_parameter_does_not_keep_old_limits(check: str, given: dict[str
         "web1", Outcome.OK, NOW, requests=(stored,), due=(Due(check, 0, {"old": 1}),)
     )
 
-    due, kept = limits_now(observed, [{"check": check, **given}])
+    due, kept = limits_now(observed, of_list([{"check": check, **given}], load()))
 
     assert (due[0].limits, kept) == ({}, [])
     assert "pw" not in str(stored)

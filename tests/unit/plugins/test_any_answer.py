@@ -52,6 +52,7 @@ CHECKS = {
     name: Check(
         title=name,
         gather=gather,
+        since="0.1.0",
         limits=Limits(),
         judge=trusting,
         source="test",

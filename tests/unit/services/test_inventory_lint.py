@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from upkeep.judging.check import load
 from upkeep.services.inventory_lint import (
     KnownInventory,
     disagreements,
@@ -18,6 +19,7 @@ from upkeep.services.inventory_lint import (
     host_globs,
     inventory_of,
     lint,
+    new_checks,
     wrong_values,
 )
 from upkeep.site.host_groups import groups_of
@@ -319,3 +321,66 @@ def test_a_name_that_two_places_say_is_left_to_the_host(tmp_path: Path) -> None:
     }
 
     assert not list(wrong_values(inventory(tmp_path, files).said))
+
+
+def test_what_a_template_gives_a_family_is_told_where_it_stands(tmp_path: Path) -> None:
+    files = {
+        "group_vars/all.yml": "backup_sets:\n  - name: shop\n    pahts: [/a]\n",
+        "group_vars/web.yml": "upkeep_checks_a:\n  - checks: backups\n    sets: '{{ backup_sets }}'\n",
+    }
+
+    (found,) = wrong_values(inventory(tmp_path, files).said)
+
+    assert found.place == f"{tmp_path}/group_vars/all.yml:3"
+    assert found.text.startswith("check backup_fresh: sets has no key 'pahts'")
+
+
+LATER = {
+    **load(),
+    "backup_size": replace(load()["backup_size"], since="0.2.0"),
+    "swap_used": replace(load()["swap_used"], since="0.3.0"),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "entry", "found"),
+    [
+        ("", "hosts", ["hosts: not asked for, as upkeep_family_version is 0.1.0: swap_used (since 0.3.0)"]),
+        ("0.1.0", "hosts", ["hosts: not asked for, as upkeep_family_version is 0.1.0: swap_used (since 0.3.0)"]),
+        ("0.2.0", "{checks: [hosts, backups]}",
+         ["hosts, backups: not asked for, as upkeep_family_version is 0.2.0: swap_used (since 0.3.0)"]),
+        ("0.1.0", "{checks: [hosts, backups], without: swap_used}",
+         ["hosts, backups: not asked for, as upkeep_family_version is 0.1.0: backup_size (since 0.2.0)"]),
+        ("0.3.0", "hosts", []),
+        ("", "{checks: hosts, without: [swap_used]}", []),
+        ("", "swap_used", []),
+        ("", "{check: swap_used}", []),
+        ("", "'{{ some }}'", []),
+        ("", "{checks: hosst}", []),
+    ],
+)  # fmt: skip
+def test_checks_that_came_after_the_chosen_release_are_named(
+    tmp_path: Path, said: str, entry: str, found: list[str]
+) -> None:
+    files = {"group_vars/web.yml": f"upkeep_checks_a:\n  - disk_space\n  - {entry}\n"}
+    if said:
+        files["group_vars/all.yml"] = f"upkeep_family_version: {said}\n"
+
+    remarks = list(new_checks(inventory(tmp_path, files).said, LATER))
+
+    assert [one.text for one in remarks] == found
+    assert all(one.place == f"{tmp_path}/group_vars/web.yml:3" for one in remarks)
+
+
+def test_the_oldest_release_that_some_group_has_chosen_counts(tmp_path: Path) -> None:
+    files = {
+        "group_vars/all.yml": "upkeep_family_version: 0.1.0\nupkeep_checks_a: [hosts]\n",
+        "group_vars/edge.yml": "upkeep_family_version: 0.3.0\n",
+    }
+
+    (found,) = new_checks(inventory(tmp_path, files).said, LATER)
+
+    assert found.remedy == (
+        "`upkeep_family_version: 0.3.0` in group_vars/all.yml asks for all of them;"
+        " `without: [swap_used]` for none"
+    )

@@ -138,6 +138,8 @@ def test_what_is_no_check_is_refused(tmp_path: Path, text: str, said: str) -> No
         ("Unwanted.py", "its name is the check's id; expected small letters, digits and _"),
         ("no-hyphens.py", "its name is the check's id; expected small letters, digits and _"),
         ("disk_space.py", "Upkeep has a check disk_space; give it another name"),
+        ("hosts.py", "hosts is a family of checks; give it another name"),
+        ("site.py", "site is a family of checks; give it another name"),
         ("blind.py", "Upkeep has a check blind; give it another name"),
     ],
 )

@@ -15,6 +15,7 @@ from upkeep.site.schedule_file import load_schedule
 from upkeep.site.settings import Settings, load_settings
 from upkeep.site.site import EMBEDDED, load_site, misspelt, settings_of
 from upkeep.site.yaml_file import load as load_yaml
+from upkeep.system.release import version
 
 
 def problems_of_schedule(folder: Path, text: str) -> list[str]:
@@ -89,6 +90,14 @@ def site(folder: Path, group: str) -> Path:
         ("---\nupkeep_checks_web:\n  - check: site_errors\n    pahts: [/a]\n", "web.yml:4: upkeep_checks_web: check site_errors has no parameter 'pahts'; did you mean 'paths'?"),
         ("upkeep_checks_web:\n  - check: site_errors\n    pahts: '{{ logs }}'\n", "web.yml:3: upkeep_checks_web: check site_errors has no parameter 'pahts'; did you mean 'paths'?"),
         ("upkeep_checks_web:\n  - check: backup_fresh\n    sets:\n      - name: '{{ shop }}'\n        pahts: '{{ there }}'\n", "web.yml:5: upkeep_checks_web: check backup_fresh: sets has no key 'pahts'; did you mean 'paths'?"),
+        ("upkeep_checks_web:\n  - checks: backups\n    stes: []\n", "web.yml:3: upkeep_checks_web: no check of backups has a parameter 'stes'; did you mean 'sets'?"),
+        ("upkeep_checks_web:\n  - checks:\n      - hosts\n      - backpus\n", "web.yml:4: upkeep_checks_web: there is no check and no family 'backpus'; did you mean 'backups'?"),
+        ("upkeep_checks_web:\n  - checks: hosts\n    limits:\n      disk_space:\n        hihg_percent: 5\n", "web.yml:5: upkeep_checks_web: check disk_space has no limit 'hihg_percent'; did you mean 'high_percent'?"),
+        ("upkeep_checks_web:\n  - hosts\n  - backups\n", "web.yml:3: upkeep_checks_web: check backup_fresh needs sets; say it, or leave the check out: without: [backup_fresh]"),
+        ("upkeep_checks_web:\n  - hosts\n  - {check: disk_space, high_percent: 80}\n  - {check: disk_space, high_percent: 85}\n", "web.yml:4: upkeep_checks_web: check disk_space: two entries of this list refine high_percent: 80 and 85"),
+        ("upkeep_family_version: 0.1\n", "web.yml:1: upkeep_family_version: found 0.1; expected a release in quotes, such as '0.1.0'"),
+        ("upkeep_family_version: 99.0.0\n", f"web.yml:1: upkeep_family_version: found '99.0.0'; this program is {version()}, and has not what came later"),
+        ("upkeep_famly_version: 0.1.0\n", "web.yml:1: nothing reads 'upkeep_famly_version'; did you mean 'upkeep_family_version'?"),
         ("upkeep_checks_web: disk_space\n", "web.yml:1: upkeep_checks_web: found str; expected a list of checks"),
     ],
 )  # fmt: skip

@@ -54,6 +54,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 CHECK = Check(
     title="Newest backup is within its RPO",
     gather="backups",
+    since="0.1.0",
+    needs=("sets",),
     limits=Limits(),
     judge=judge,
     measures={"age": MeasureKind.STATE, "backups": MeasureKind.STATE},

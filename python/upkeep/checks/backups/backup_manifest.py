@@ -75,6 +75,8 @@ def _compare(manifest: Mapping[str, Any]) -> str:
 CHECK = Check(
     title="Newest backup matches its checksum",
     gather="backups",
+    since="0.1.0",
+    needs=("sets",),
     limits=Limits(),
     judge=judge,
     source="sha256sum(1); pg_verifybackup(1)",

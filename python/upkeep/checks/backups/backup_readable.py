@@ -68,6 +68,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Newest backup can be read to its end",
     gather="backups",
+    since="0.1.0",
+    needs=("sets",),
     limits=Limits(),
     judge=judge,
     measures={"reading": MeasureKind.LATENCY, "members": MeasureKind.STATE},

@@ -68,6 +68,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Newest backup has its usual size",
     gather="backups",
+    since="0.1.0",
+    needs=("sets",),
     limits=Limits(),
     judge=judge,
     measures={"size": MeasureKind.STATE},

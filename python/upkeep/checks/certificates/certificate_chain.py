@@ -262,6 +262,7 @@ TRUST = "get a certificate of an authority that clients trust, or name its root 
 CHECK = Check(
     title="Certificate comes with its whole chain",
     gather="certificates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -97,6 +97,7 @@ BUNDLED = "apt-get install --only-upgrade ca-certificates  # or take it out of t
 CHECK = Check(
     title="Certificate is renewed in time",
     gather="certificates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"left": MeasureKind.STATE},

@@ -63,6 +63,7 @@ FIRST = "write the certificate of the key first, then its authorities"
 CHECK = Check(
     title="Certificate and key match",
     gather="certificates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     parts=leaves,

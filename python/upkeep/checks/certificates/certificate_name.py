@@ -49,6 +49,7 @@ def _judge(seen: Observation) -> Verdict | None:
 CHECK = Check(
     title="Certificate is for the name that is asked for",
     gather="certificates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -56,6 +56,7 @@ def _judge(seen: Observation, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Server serves the certificate on disk",
     gather="certificates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     parts=leaves,

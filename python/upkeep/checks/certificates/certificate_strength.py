@@ -218,6 +218,7 @@ def _signature_text(certificate: x509.Certificate) -> str:
 CHECK = Check(
     title="Certificate and TLS are strong enough",
     gather="certificates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -35,6 +35,7 @@ def judge(seen: Observation, _params: Limits, _now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Host key is the known one",
     gather=CONNECTION,
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",

@@ -85,6 +85,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 CHECK = Check(
     title="Databases answer",
     gather="databases",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={

@@ -70,6 +70,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Database connections are left",
     gather="databases",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={

@@ -102,6 +102,7 @@ def span(seconds: float) -> str:
 CHECK = Check(
     title="Clock is synchronized",
     gather="clock",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"offset": MeasureKind.STATE},

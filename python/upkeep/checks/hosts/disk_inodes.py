@@ -61,6 +61,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="File systems have inodes left",
     gather="file_systems",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"inodes used": MeasureKind.SHARE},

@@ -88,6 +88,7 @@ def _missing(seen: Observation) -> Verdict:
 CHECK = Check(
     title="File systems have space left",
     gather="file_systems",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE, "available": MeasureKind.STATE},

@@ -96,6 +96,7 @@ def _describe(unit: dict[str, Any]) -> str:
 CHECK = Check(
     title="No unit has failed",
     gather="systemd_units",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"failed units": MeasureKind.STATE},

@@ -49,6 +49,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="File handles are left",
     gather="host_resources",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE, "open": MeasureKind.STATE},

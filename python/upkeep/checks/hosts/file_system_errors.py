@@ -53,6 +53,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="File systems are writable and free of errors",
     gather="file_systems",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"errors": MeasureKind.COUNTER},

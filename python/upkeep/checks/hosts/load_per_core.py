@@ -67,6 +67,7 @@ def _stalls(seen: Observation) -> tuple[Measure, ...]:
 CHECK = Check(
     title="Load fits the processors",
     gather="host_resources",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={

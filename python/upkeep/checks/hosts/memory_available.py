@@ -59,6 +59,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Memory is available",
     gather="host_resources",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"available": MeasureKind.SHARE, "stalled": MeasureKind.SHARE},

@@ -65,6 +65,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 CHECK = Check(
     title="Nothing was killed for want of memory",
     gather="oom_kills",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"kills": MeasureKind.STATE},

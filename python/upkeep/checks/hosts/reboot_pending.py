@@ -97,6 +97,7 @@ def _moment(text: object) -> datetime | None:
 CHECK = Check(
     title="No reboot is pending",
     gather="reboot",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},

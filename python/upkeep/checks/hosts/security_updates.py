@@ -107,6 +107,7 @@ def _told(stale: list[dict[str, Any]], max_days: float) -> str:
 CHECK = Check(
     title="No security update is pending",
     gather="package_updates",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},

@@ -50,6 +50,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Swap is not full",
     gather="host_resources",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE},

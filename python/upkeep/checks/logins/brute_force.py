@@ -62,6 +62,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 CHECK = Check(
     title="No source guesses passwords",
     gather="auth_log",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"failed_logins_in_burst": MeasureKind.STATE},

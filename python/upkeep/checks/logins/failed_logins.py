@@ -55,6 +55,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 CHECK = Check(
     title="Few logins fail",
     gather="auth_log",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"failed_logins_per_hour": MeasureKind.STATE},

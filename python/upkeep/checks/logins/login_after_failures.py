@@ -66,6 +66,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 CHECK = Check(
     title="No login after a row of failures",
     gather="auth_log",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"failures_before_login": MeasureKind.STATE},

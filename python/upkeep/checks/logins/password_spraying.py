@@ -77,6 +77,7 @@ def _let_in(source: object) -> str:
 CHECK = Check(
     title="No source tries one account after another",
     gather="auth_log",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"accounts_tried_by_one_source": MeasureKind.STATE},

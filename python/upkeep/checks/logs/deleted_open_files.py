@@ -49,6 +49,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Deleted files do not fill the disk",
     gather="log_rotation",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"held": MeasureKind.STATE, "files": MeasureKind.STATE},

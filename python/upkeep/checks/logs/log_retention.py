@@ -58,6 +58,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Archives of logs go when their days are over",
     gather="log_rotation",
+    since="0.1.0",
+    needs=("retention",),
     limits=Limits(),
     judge=judge,
     measures={

@@ -180,6 +180,7 @@ def _days(span: timedelta) -> str:
 CHECK = Check(
     title="Log is rotated in time",
     gather="log_rotation",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={

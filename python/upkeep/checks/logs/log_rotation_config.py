@@ -78,6 +78,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 CHECK = Check(
     title="Configuration of logrotate is valid",
     gather="log_rotation",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={"logs": MeasureKind.STATE, "stanzas": MeasureKind.STATE},

@@ -88,6 +88,8 @@ def _try(subject: str) -> str:
 CHECK = Check(
     title="Services that the host depends on answer",
     gather="services",
+    since="0.1.0",
+    needs=("services",),
     limits=Limits(),
     judge=judge,
     measures={"answered": MeasureKind.SHARE, "mean": MeasureKind.LATENCY},

@@ -192,6 +192,8 @@ def _list(value: Any) -> list[Any]:
 CHECK = Check(
     title="Health endpoints answer as they should",
     gather="http_health",
+    since="0.1.0",
+    needs=("urls",),
     limits=Limits(),
     judge=judge,
     measures={

@@ -179,6 +179,7 @@ def judge_times(
 CHECK = Check(
     title="Site answers fast",
     gather="access_log",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={

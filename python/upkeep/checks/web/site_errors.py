@@ -116,6 +116,7 @@ def blamed(seen: Observation) -> str:
 CHECK = Check(
     title="Site answers without server errors",
     gather="access_log",
+    since="0.1.0",
     limits=Limits(),
     judge=judge,
     measures={

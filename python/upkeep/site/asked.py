@@ -1,0 +1,33 @@
+"""What a host asks for, as far as its variables alone say it; nothing of the site's is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from upkeep.judging.check import load
+from upkeep.judging.entries import VARIABLES, is_template
+from upkeep.judging.families import VARIABLE, version_of
+from upkeep.judging.wanted import WantedCheck, is_opaque, merge
+from upkeep.site.templates import listed, resolved
+from upkeep.system.release import version
+
+
+@dataclass(frozen=True)
+class AskedOfHost:
+    """What a host asks for. is_all: no template that only Ansible can resolve asks for more."""
+
+    wanted: tuple[WantedCheck, ...]
+    is_all: bool
+
+
+def asked_by(variables: Mapping[str, Any]) -> AskedOfHost:
+    """Return what a host's variables ask for, as `ansible-inventory --list` gives them; raise ParameterError."""
+    known = listed(variables)
+    said = {name: resolved(one, known) for name, one in known.items() if name.startswith(VARIABLES)}
+    plain = {name: one for name, one in said.items() if not is_template(one)}
+    lists = [one for one in plain.values() if isinstance(one, list)]
+    is_all = len(plain) == len(said) and not any(is_opaque(each) for one in lists for each in one)
+    release = version_of(resolved(known.get(VARIABLE), known), version())
+    return AskedOfHost(tuple(merge(plain, load(), release, skip_opaque=True)), is_all)
