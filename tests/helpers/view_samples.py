@@ -153,7 +153,7 @@ def report(path: Path, run: RunSummary, made: list[Observed]) -> None:
     write_report(
         path, run, [HostInRun.of(observed) for observed in made],
         (result for observed in made for result in observed.results),
-        titles=lambda check: check.replace("_", " ").capitalize(), evidence=lambda sha256: evidence.get(sha256, ""),
+        evidence=lambda sha256: evidence.get(sha256, ""),
     )  # fmt: skip
 
 

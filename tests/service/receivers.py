@@ -18,10 +18,11 @@ from patience import PATIENCE_SECONDS
 
 
 class Mails:
-    """What the mail server got. refuses: what it answers instead of taking it."""
+    """What the mail server got, and its bytes. refuses: what it answers instead of taking it."""
 
     def __init__(self) -> None:
         self.got: list[EmailMessage] = []
+        self.raw: list[bytes] = []
         self.refuses = ""
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
@@ -30,6 +31,7 @@ class Mails:
         parsed = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(parsed, EmailMessage)
         self.got.append(parsed)
+        self.raw.append(envelope.content)
         return "250 OK"
 
 
@@ -49,10 +51,11 @@ def mail_server() -> Iterator[tuple[str, Mails]]:
 
 
 class Posts:
-    """What the HTTP server got. status: what it answers; hangs: it says nothing; drips: a byte now and then."""
+    """What the HTTP server got, and its bytes with the headers. status: what it answers; hangs: it says nothing; drips: a byte now and then."""
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
         self.asked = 0
         self.status = 200
         self.hangs = False
@@ -81,7 +84,9 @@ def http_server() -> Iterator[tuple[str, Posts]]:
                     time.sleep(0.2)
                 return
             if posts.status == 200:
-                posts.got.append(json.loads(content))
+                posts.raw.append(f"{self.requestline}\n{self.headers}\n".encode() + content)
+                if "json" in self.headers["Content-Type"]:
+                    posts.got.append(json.loads(content))
             self.send_response(posts.status)
             if posts.to:
                 self.send_header("Location", posts.to)

@@ -173,7 +173,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
     shown = upkeep(site, "alerts", "show", str(one.id)).stdout
 
     assert shown.startswith(f"Alert {one.id}, severity 2: first look at here: ")
-    assert "here: severity 2: File systems have space left /: " in shown
+    assert "here: severity 2: Low disk space /: " in shown
     assert "team:ops\thook\twaiting" in shown
 
 

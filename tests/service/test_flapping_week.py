@@ -204,14 +204,18 @@ def short(post: dict[str, Any]) -> str:
         (
             name
             for name, one in every().items()
-            if f": {one.title} (" in title and isinstance(one, SelfCheck)
+            if f"] {one.trouble} on " in title and isinstance(one, SelfCheck)
         ),
         "",
     )
     if not check:
         return str(title)
     of = next(
-        (f"({name})" for name in CHECK_OF if f"] {every()[check].title}: {name}: " in body),
+        (
+            f"({name})"
+            for name in CHECK_OF
+            if f"] {every()[check].trouble} on controller, {name}: " in body
+        ),
         "",
     )
     return f"{sign}{check}{of}"

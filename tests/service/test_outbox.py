@@ -99,7 +99,7 @@ def test_a_failure_reaches_the_mail_and_the_hook(
     Sender(store, one, environ).step(clock.now())
 
     (mail,), (post,) = mails[1].got, posts[1].got
-    assert mail["Subject"] == "[1] FAILS: File systems have space left (web1)"
+    assert mail["Subject"].startswith("[1] Low disk space on web1, since 20")
     text = mail.get_content() if not mail.is_multipart() else mail.get_body().get_content()  # type: ignore[union-attr]
     for said in (
         "/home/mrs-doe: 91 % used, at most 90 %",

@@ -66,7 +66,7 @@ def test_what_nobody_has_comes_first(operator: Visitor) -> None:
 
     assert today.index("Waits for somebody") < today.index("What needs you")
     assert "1 alert waits for somebody" in listed
-    assert "FAILS: File systems have space left (db1, web1, 2 findings)" in listed
+    assert "Low disk space on db1, web1, 2 findings" in listed
     assert "On call: Operations <b>Ada</b>" in listed
 
 
@@ -162,7 +162,7 @@ def test_an_alert_is_acknowledged_by_keyboard_alone(browser: Any, where: str, st
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector("nav")
-    _tab_to(page, "FAILS: File systems have space left (db1, web1, 2 findings)")
+    _tab_to(page, "Low disk space on db1, web1, 2 findings")
     page.keyboard.press("Enter")
     page.wait_for_url("**/alerts/1")
     while page.evaluate("document.activeElement.name") != "note":

@@ -20,7 +20,7 @@ from upkeep.cli.options import Json, Limit, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
 from upkeep.judging import entries
-from upkeep.judging.check import Check, load
+from upkeep.judging.check import Check
 from upkeep.judging.entries import ParameterError
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -149,7 +149,6 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
 def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Path | None:
     """Write the run's report; a report that cannot be written costs a line, not the run."""
     path = report_path(settings.state, summary.id or 0)
-    checks = load()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_report(
@@ -157,7 +156,6 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
             summary,
             hosts_of(db, summary.id or 0),
             stored.results_of(db, summary.id or 0),
-            titles=lambda name: checks[name].title if name in checks else name,
             evidence=lambda sha256: _evidence_text(db, sha256),
         )
     except (OSError, UpkeepError) as exc:

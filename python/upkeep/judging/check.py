@@ -57,6 +57,7 @@ DECLARED: Mapping[str, Absence] = {}
 class Rule:
     """What has a check's id: findings, alerts, silences, waivers and ratings go by it.
 
+    title: the healthy case, as a sentence. trouble: a noun for what is wrong when it fails, such as `Low disk space`.
     source: what the rule rests on (RFC, manual page, peer tool; a page of our own documentation).
     remedy: the first step when it fails, a command where there is one.
     controls: such as `45 CFR 164.312(b)`.
@@ -66,6 +67,7 @@ class Rule:
     """
 
     title: str
+    trouble: str
     source: str
     remedy: str
     controls: tuple[str, ...] = ()

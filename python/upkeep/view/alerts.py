@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from upkeep.model.remedies import command
 from upkeep.model.text import ago, counted, exact
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
+from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
 from upkeep.rules.width import Width
-from upkeep.services.alerts.messages import headline, title_of
+from upkeep.services.alerts.messages import headline
 from upkeep.store.alerts import AlertEvent
 from upkeep.store.outbox import Health, Sent
 from upkeep.store.silences import KeptOverride
@@ -121,7 +122,7 @@ def print_alert(
                     kind_of(one.severity),
                     f"severity {one.severity}",
                     one.host,
-                    title_of(one.check),
+                    trouble_of(one.check),
                     one.subject,
                     one.message,
                     one.remedy,

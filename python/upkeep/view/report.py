@@ -36,6 +36,7 @@ from upkeep.model.text import (
     thousands,
 )
 from upkeep.model.verdicts import Result, Status
+from upkeep.rules.sentences import title_of, what_of
 from upkeep.view import html
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
@@ -96,16 +97,15 @@ def write_report(
     hosts: Iterable[HostInRun],
     results: Iterable[Result],
     *,
-    titles: Callable[[str], str] = str,
     evidence: EvidenceText | None = None,
     zone: tzinfo | None = None,
 ) -> None:
     """Write the report of a run to path, whole or not at all, readable by its owner only.
 
-    titles: a check's title, by its id. evidence: the text behind a result, by its SHA-256; empty if there is none.
+    evidence: the text behind a result, by its SHA-256; empty if there is none.
     zone: of the times shown; without it they stand in the zone that they have. Raises UpkeepError.
     """
-    pieces = render(summary, hosts, results, titles=titles, evidence=evidence, zone=zone)
+    pieces = render(summary, hosts, results, evidence=evidence, zone=zone)
     try:
         _write_whole(path, pieces)
     except OSError as exc:
@@ -135,7 +135,6 @@ def render(
     hosts: Iterable[HostInRun],
     results: Iterable[Result],
     *,
-    titles: Callable[[str], str] = str,
     evidence: EvidenceText | None = None,
     zone: tzinfo | None = None,
 ) -> Iterator[str]:
@@ -146,7 +145,7 @@ def render(
     for host in hosts:
         troubles.add_host(host)
         by_name[host.name] = _host(host, zone)
-    passes_left_out = _take_in(results, by_name, troubles, titles)
+    passes_left_out = _take_in(results, by_name, troubles)
     worst = troubles.worst()
     only_host = next(iter(by_name)) if len(by_name) == 1 else ""
     style = _resource("report.css")
@@ -164,7 +163,7 @@ def render(
         "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
-        "groups": _groups(worst, summary, titles),
+        "groups": _groups(worst, summary),
         "empty": _empty(summary),
         "evidence": _Evidence(evidence),
         "signs": SIGNS,
@@ -214,7 +213,6 @@ def _take_in(
     results: Iterable[Result],
     by_name: dict[str, _Host],
     troubles: Troubles,
-    titles: Callable[[str], str],
 ) -> int:
     """Sort results into troubles and others by host; return how many of the others there was no room for."""
     room = PASSES_SHOWN
@@ -225,7 +223,7 @@ def _take_in(
         if result.has_nothing_to_judge:
             room -= 1
             if room >= 0:
-                host.nothing.append(_line(result, titles))
+                host.nothing.append(_line(result))
             continue
         if result.status is not Status.PASS:
             host.need += 1
@@ -236,18 +234,16 @@ def _take_in(
         host.passed += 1
         room -= 1
         if room >= 0:
-            host.passes.append(_line(result, titles))
+            host.passes.append(_line(result))
     return max(0, -room)
 
 
-def _line(result: Result, titles: Callable[[str], str]) -> tuple[str, str, str]:
+def _line(result: Result) -> tuple[str, str, str]:
     subject, message = (safe(one, PASS_CHARACTERS) for one in (result.subject, result.message))
-    return titles(result.check), subject, message
+    return title_of(result.check), subject, message
 
 
-def _groups(
-    worst: Iterable[Trouble], summary: RunSummary, titles: Callable[[str], str]
-) -> list[_Group]:
+def _groups(worst: Iterable[Trouble], summary: RunSummary) -> list[_Group]:
     """Return what did not pass, worst first, like to like."""
     groups: list[_Group] = []
     for _, same in itertools.groupby(worst, lambda trouble: trouble.order[:2]):
@@ -260,7 +256,7 @@ def _groups(
                 group = by_remedy[remedy] = _Group(
                     status_kind(trouble.status, trouble.severity),
                     status_sign(trouble.status, trouble.severity),
-                    titles(trouble.check) if seen else "Host was not seen",
+                    what_of(trouble.check, trouble.status) if seen else "Host was not seen",
                     trouble.check,
                     remedy,
                     trouble.controls,

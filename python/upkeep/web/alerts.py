@@ -19,7 +19,7 @@ from upkeep.rules.silences import SilenceScope
 from upkeep.services import silences as silencing
 from upkeep.services.acts import By, SiteAsRead
 from upkeep.services.alerts.calendar import SiteCalendar
-from upkeep.services.alerts.messages import headline, title_of
+from upkeep.services.alerts.messages import headline
 from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
@@ -111,7 +111,7 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
         alert=found, members=members[:MEMBERS], hidden=max(len(members) - MEMBERS, 0), history=history,
-        sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form, titles=title_of,
+        sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form,
         pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
     )  # fmt: skip
 

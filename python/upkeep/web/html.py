@@ -18,7 +18,7 @@ from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
-from upkeep.services.alerts.messages import title_of
+from upkeep.rules.sentences import title_of, trouble_of, what_of
 from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
@@ -112,6 +112,8 @@ def _environment() -> Environment:
         "counted": text.counted,
         "thousands": text.thousands,
         "title_of": title_of,
+        "trouble_of": trouble_of,
+        "what_of": what_of,
         "path": lambda part: quote(str(part), safe=""),
         "age": text.age,
         "without": without,

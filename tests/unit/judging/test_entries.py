@@ -34,6 +34,7 @@ class Limits:
 
 CHECK = Check(
     title="t",
+    trouble="T",
     gather="access_log",
     since="0.1.0",
     limits=Limits(),

@@ -53,6 +53,7 @@ def judge_number(seen: Observation, params: Limits, now: datetime) -> Verdict | 
 CHECKS = {
     "number": Check(
         title="A number",
+        trouble="Wrong number",
         gather="numbers",
         since="0.1.0",
         limits=Limits(),
@@ -563,6 +564,7 @@ def test_what_is_wrong_with_the_way_to_a_host_is_judged_beside_its_checks() -> N
         **CHECKS,
         "way": Check(
             title="The way",
+            trouble="No way",
             gather=CONNECTION,
             since="0.1.0",
             limits=Limits(),

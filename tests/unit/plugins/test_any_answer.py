@@ -51,6 +51,7 @@ def trusting(seen: Observation, _params: Limits, _now: datetime) -> Verdict | No
 CHECKS = {
     name: Check(
         title=name,
+        trouble=name,
         gather=gather,
         since="0.1.0",
         limits=Limits(),

@@ -92,7 +92,7 @@ WRONG = {
         "x.py: CHECK: found a int; expected CHECK = Check(…)",
     ),
     "one of Upkeep's own": (
-        '"""Text."""\nfrom upkeep.judging.check import SelfCheck\nCHECK = SelfCheck(title="", source="", remedy="")\n',
+        '"""Text."""\nfrom upkeep.judging.check import SelfCheck\nCHECK = SelfCheck(title="", trouble="", source="", remedy="")\n',
         "x.py: CHECK: found a SelfCheck; expected CHECK = Check(…)",
     ),
     "no docstring": (

@@ -155,7 +155,7 @@ class Limits:
 
 
 CHECK = Check(
-    title="Certificate is renewed in time", gather="certificates", since="0.1.0", limits=Limits(),
+    title="Certificate is renewed in time", trouble="Expiring certificate", gather="certificates", since="0.1.0", limits=Limits(),
     judge=lambda *_: passed(""), source="RFC 5280, section 4.1.2.5", remedy="`certbot renew`",
     controls=("45 CFR 164.312(e)(1)",), id="certificate_expiry",
     description="Certificates are renewed well before they expire.\n\nIt looks at\nwhat is left.",

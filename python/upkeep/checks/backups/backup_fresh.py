@@ -53,6 +53,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="Newest backup is within its RPO",
+    trouble="Overdue backup",
     gather="backups",
     since="0.1.0",
     needs=("sets",),

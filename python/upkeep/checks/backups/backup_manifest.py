@@ -74,6 +74,7 @@ def _compare(manifest: Mapping[str, Any]) -> str:
 
 CHECK = Check(
     title="Newest backup matches its checksum",
+    trouble="Backup checksum mismatch",
     gather="backups",
     since="0.1.0",
     needs=("sets",),

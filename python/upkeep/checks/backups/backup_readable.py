@@ -67,6 +67,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Newest backup can be read to its end",
+    trouble="Unreadable backup",
     gather="backups",
     since="0.1.0",
     needs=("sets",),

@@ -67,6 +67,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Newest backup has its usual size",
+    trouble="Unusual backup size",
     gather="backups",
     since="0.1.0",
     needs=("sets",),

@@ -261,6 +261,7 @@ TRUST = "get a certificate of an authority that clients trust, or name its root 
 
 CHECK = Check(
     title="Certificate comes with its whole chain",
+    trouble="Incomplete certificate chain",
     gather="certificates",
     since="0.1.0",
     limits=Limits(),

@@ -96,6 +96,7 @@ BUNDLED = "apt-get install --only-upgrade ca-certificates  # or take it out of t
 
 CHECK = Check(
     title="Certificate is renewed in time",
+    trouble="Expiring certificate",
     gather="certificates",
     since="0.1.0",
     limits=Limits(),

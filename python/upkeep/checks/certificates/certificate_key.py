@@ -62,6 +62,7 @@ FIRST = "write the certificate of the key first, then its authorities"
 
 CHECK = Check(
     title="Certificate and key match",
+    trouble="Certificate and key mismatch",
     gather="certificates",
     since="0.1.0",
     limits=Limits(),

@@ -48,6 +48,7 @@ def _judge(seen: Observation) -> Verdict | None:
 
 CHECK = Check(
     title="Certificate is for the name that is asked for",
+    trouble="Certificate name mismatch",
     gather="certificates",
     since="0.1.0",
     limits=Limits(),

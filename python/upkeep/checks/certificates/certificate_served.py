@@ -55,6 +55,7 @@ def _judge(seen: Observation, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Server serves the certificate on disk",
+    trouble="Outdated certificate served",
     gather="certificates",
     since="0.1.0",
     limits=Limits(),

@@ -217,6 +217,7 @@ def _signature_text(certificate: x509.Certificate) -> str:
 
 CHECK = Check(
     title="Certificate and TLS are strong enough",
+    trouble="Weak certificate or TLS",
     gather="certificates",
     since="0.1.0",
     limits=Limits(),

@@ -34,6 +34,7 @@ def judge(seen: Observation, _params: Limits, _now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Host key is the known one",
+    trouble="Changed host key",
     gather=CONNECTION,
     since="0.1.0",
     limits=Limits(),

@@ -84,6 +84,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="Databases answer",
+    trouble="Database outage",
     gather="databases",
     since="0.1.0",
     limits=Limits(),

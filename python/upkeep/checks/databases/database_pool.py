@@ -69,6 +69,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Database connections are left",
+    trouble="Shortage of database connections",
     gather="databases",
     since="0.1.0",
     limits=Limits(),

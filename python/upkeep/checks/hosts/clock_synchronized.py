@@ -101,6 +101,7 @@ def span(seconds: float) -> str:
 
 CHECK = Check(
     title="Clock is synchronized",
+    trouble="Unsynchronized clock",
     gather="clock",
     since="0.1.0",
     limits=Limits(),

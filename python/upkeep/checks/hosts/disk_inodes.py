@@ -60,6 +60,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="File systems have inodes left",
+    trouble="Shortage of inodes",
     gather="file_systems",
     since="0.1.0",
     limits=Limits(),

@@ -87,6 +87,7 @@ def _missing(seen: Observation) -> Verdict:
 
 CHECK = Check(
     title="File systems have space left",
+    trouble="Low disk space",
     gather="file_systems",
     since="0.1.0",
     limits=Limits(),

@@ -95,6 +95,7 @@ def _describe(unit: dict[str, Any]) -> str:
 
 CHECK = Check(
     title="No unit has failed",
+    trouble="Failed unit",
     gather="systemd_units",
     since="0.1.0",
     limits=Limits(),

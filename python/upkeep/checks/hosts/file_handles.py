@@ -48,6 +48,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="File handles are left",
+    trouble="Shortage of file handles",
     gather="host_resources",
     since="0.1.0",
     limits=Limits(),

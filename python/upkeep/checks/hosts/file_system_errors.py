@@ -52,6 +52,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="File systems are writable and free of errors",
+    trouble="Faulty file system",
     gather="file_systems",
     since="0.1.0",
     limits=Limits(),

@@ -66,6 +66,7 @@ def _stalls(seen: Observation) -> tuple[Measure, ...]:
 
 CHECK = Check(
     title="Load fits the processors",
+    trouble="High load",
     gather="host_resources",
     since="0.1.0",
     limits=Limits(),

@@ -58,6 +58,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Memory is available",
+    trouble="Low memory",
     gather="host_resources",
     since="0.1.0",
     limits=Limits(),

@@ -64,6 +64,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="Nothing was killed for want of memory",
+    trouble="Out-of-memory kill",
     gather="oom_kills",
     since="0.1.0",
     limits=Limits(),

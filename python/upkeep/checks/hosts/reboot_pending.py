@@ -96,6 +96,7 @@ def _moment(text: object) -> datetime | None:
 
 CHECK = Check(
     title="No reboot is pending",
+    trouble="Pending reboot",
     gather="reboot",
     since="0.1.0",
     limits=Limits(),

@@ -106,6 +106,7 @@ def _told(stale: list[dict[str, Any]], max_days: float) -> str:
 
 CHECK = Check(
     title="No security update is pending",
+    trouble="Pending security update",
     gather="package_updates",
     since="0.1.0",
     limits=Limits(),

@@ -49,6 +49,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Swap is not full",
+    trouble="High swap usage",
     gather="host_resources",
     since="0.1.0",
     limits=Limits(),

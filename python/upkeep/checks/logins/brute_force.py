@@ -61,6 +61,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="No source guesses passwords",
+    trouble="Password guessing",
     gather="auth_log",
     since="0.1.0",
     limits=Limits(),

@@ -54,6 +54,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="Few logins fail",
+    trouble="Failed logins",
     gather="auth_log",
     since="0.1.0",
     limits=Limits(),

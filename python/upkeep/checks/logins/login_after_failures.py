@@ -65,6 +65,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 
 CHECK = Check(
     title="No login after a row of failures",
+    trouble="Login after failures",
     gather="auth_log",
     since="0.1.0",
     limits=Limits(),

@@ -76,6 +76,7 @@ def _let_in(source: object) -> str:
 
 CHECK = Check(
     title="No source tries one account after another",
+    trouble="Password spraying",
     gather="auth_log",
     since="0.1.0",
     limits=Limits(),

@@ -48,6 +48,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Deleted files do not fill the disk",
+    trouble="Disk space held by deleted files",
     gather="log_rotation",
     since="0.1.0",
     limits=Limits(),

@@ -57,6 +57,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Archives of logs go when their days are over",
+    trouble="Overdue removal of archived logs",
     gather="log_rotation",
     since="0.1.0",
     needs=("retention",),

@@ -179,6 +179,7 @@ def _days(span: timedelta) -> str:
 
 CHECK = Check(
     title="Log is rotated in time",
+    trouble="Overdue log rotation",
     gather="log_rotation",
     since="0.1.0",
     limits=Limits(),

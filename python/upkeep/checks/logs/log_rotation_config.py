@@ -77,6 +77,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 CHECK = Check(
     title="Configuration of logrotate is valid",
+    trouble="Invalid logrotate configuration",
     gather="log_rotation",
     since="0.1.0",
     limits=Limits(),

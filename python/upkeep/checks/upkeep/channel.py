@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "channel"
 CHECK = SelfCheck(
     title="Every channel delivers",
+    trouble="Channel failure",
     source="docs/alerts.md",
     remedy="upkeep alerts test CHANNEL",
     controls=("45 CFR 164.308(a)(6)(ii)",),

@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "clock_step"
 CHECK = SelfCheck(
     title="The controller's clock makes no steps",
+    trouble="Clock step",
     source="docs/serve.md",
     remedy="upkeep doctor --accept-clock  # if it is right now",
     controls=("45 CFR 164.312(b)",),

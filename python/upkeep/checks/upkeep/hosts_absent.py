@@ -8,6 +8,7 @@ from upkeep.judging.check import SelfCheck
 ID = "hosts_absent"
 CHECK = SelfCheck(
     title="Hosts that were observed stay in the inventory",
+    trouble="Absent hosts",
     source="docs/operate.md",
     remedy="upkeep hosts  # see which; then upkeep hosts accept",
 )

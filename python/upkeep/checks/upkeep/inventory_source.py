@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "inventory_source"
 CHECK = SelfCheck(
     title="Every source of the inventory can be read",
+    trouble="Unreadable inventory source",
     source="docs/site.md",
     remedy="ansible-inventory --list  # it says what is wrong",
 )

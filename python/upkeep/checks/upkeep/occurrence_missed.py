@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "occurrence_missed"
 CHECK = SelfCheck(
     title="Every occurrence is run in its time",
+    trouble="Missed occurrence",
     source="docs/serve.md",
     remedy="upkeep occurrences  # see which, and why",
 )

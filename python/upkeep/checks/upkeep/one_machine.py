@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "one_machine"
 CHECK = SelfCheck(
     title="Each host of a job is a machine of its own",
+    trouble="Hosts on one machine",
     source="docs/site.md",
     remedy="keep one of the names in the inventory",
 )

@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "record_chain"
 CHECK = SelfCheck(
     title="Every record of a review is there as it was signed",
+    trouble="Broken chain of records",
     source="docs/reviews.md",
     remedy="upkeep review verify",
     controls=("45 CFR 164.312(c)(1)",),

@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "review_overdue"
 CHECK = SelfCheck(
     title="Every review is signed in its time",
+    trouble="Overdue review",
     source="docs/reviews.md",
     remedy="upkeep reviews  # see which",
     controls=("45 CFR 164.308(a)(1)(ii)(D)",),

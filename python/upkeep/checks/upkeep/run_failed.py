@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "run_failed"
 CHECK = SelfCheck(
     title="Every run comes to its end",
+    trouble="Failed run",
     source="docs/operate.md",
     remedy="upkeep runs  # see which; then upkeep show NUMBER",
 )

@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "schedule_entry"
 CHECK = SelfCheck(
     title="Every entry of the schedule can be used",
+    trouble="Unusable schedule entry",
     source="docs/schedule.md",
     remedy="upkeep schedule lint",
 )

@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "site_revision"
 CHECK = SelfCheck(
     title="Every driver has read the same site",
+    trouble="Diverging site revisions",
     source="docs/serve.md",
     remedy="restart the drivers that have read the older one",
 )

@@ -5,6 +5,7 @@ from upkeep.judging.check import SelfCheck
 ID = "waiver_unused"
 CHECK = SelfCheck(
     title="Every waiver covers something",
+    trouble="Unused waiver",
     source="docs/waivers.md",
     remedy="upkeep waivers  # see which; then upkeep waive revoke",
     harmless=True,

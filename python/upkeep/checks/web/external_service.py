@@ -87,6 +87,7 @@ def _try(subject: str) -> str:
 
 CHECK = Check(
     title="Services that the host depends on answer",
+    trouble="Dependency outage",
     gather="services",
     since="0.1.0",
     needs=("services",),

@@ -191,6 +191,7 @@ def _list(value: Any) -> list[Any]:
 
 CHECK = Check(
     title="Health endpoints answer as they should",
+    trouble="Health endpoint failure",
     gather="http_health",
     since="0.1.0",
     needs=("urls",),

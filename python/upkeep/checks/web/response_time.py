@@ -178,6 +178,7 @@ def judge_times(
 
 CHECK = Check(
     title="Site answers fast",
+    trouble="Slow responses",
     gather="access_log",
     since="0.1.0",
     limits=Limits(),

@@ -115,6 +115,7 @@ def blamed(seen: Observation) -> str:
 
 CHECK = Check(
     title="Site answers without server errors",
+    trouble="Server errors",
     gather="access_log",
     since="0.1.0",
     limits=Limits(),

@@ -1,8 +1,8 @@
 """Pure: what a message says: what, since when, how bad, the first remedy, the link.
 
-Subjects, accounts, values and evidence stand only in messages for channels that may carry them (`phi: true`); on the
-others a message is made of the check's title, hosts, severity and counts. What a host has said is hostile: one line,
-without control characters, bounded, and calling nobody by accident.
+Subjects, accounts, values and evidence stand only in messages for channels that may carry them (`phi: true`). On the
+others, and in each title, a message is made of the check's noun, hosts, severity, time and counts. What a host has said
+is hostile: one line, without control characters, bounded, and calling nobody by accident.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
-from upkeep.judging.check import every, load
+from upkeep.judging.check import load
 from upkeep.model.remedies import SUBJECT, command, words_of
 from upkeep.model.text import ago, counted, exact, safe
+from upkeep.model.verdicts import Status
 from upkeep.rules.alerts.model import (
     ACCEPTED,
     ACKNOWLEDGED,
@@ -30,12 +31,13 @@ from upkeep.rules.alerts.model import (
     Alert,
     Member,
 )
+from upkeep.rules.sentences import full, hosts_in_words, open_, trouble_of
 
 SHOWN_FINDINGS = 8
-SHOWN_HOSTS = 5
 SHOWN_CAUSES = 5
 SHOWN_ALERTS = 20
 TEXT_CHARACTERS = 300
+LINE_CHARACTERS = 4 * TEXT_CHARACTERS
 WHY = {
     "opened": "",
     "raised": "It got worse. ",
@@ -84,7 +86,7 @@ def alert_message(
 ) -> Message:
     """Return what is said while something is wrong. again: it was due to be told before, and nobody has it yet."""
     alert = about.alert
-    head = f"[{alert.severity}] {headline(about.alert, about.members)}"
+    head = f"[{alert.severity}] {_headline_since(about, about.members)}"
     why = AGAIN if again else WHY.get(alert.round_why, "")
     lines = [why + _since(about), ""]
     lines += _findings(about.members, phi=phi)
@@ -107,7 +109,7 @@ def news_message(about: About, *, phi: bool) -> Message:
     """Return what is said of new causes that have joined an alert which people know."""
     alert = about.alert
     severity = min(one.severity for one in about.fresh)
-    what = f"{title_of(alert.check_id)} ({_hosts(about.fresh)})"
+    what = f"{_trouble(alert.check_id)} on {_hosts(about.fresh)}"
     head = f"[{severity}] {_new_causes(about)} in alert {alert.id}: {what}"
     lines = [f"They have joined an alert that is open already. {_since(about)}"]
     if alert.status == ACKNOWLEDGED:
@@ -158,7 +160,7 @@ def recovery_message(about: About, everything: Sequence[Member], *, phi: bool) -
         lines += ["", NOT_PASSED[alert.closed_how]]
     lines += ["", *_links(told)]
     return Message(
-        f"{word}: [{alert.worst}] {headline(alert, everything)}", _body(lines, alert.dedupe)
+        f"{word}: [{alert.worst}] {_headline_since(told, everything)}", _body(lines, alert.dedupe)
     )
 
 
@@ -201,10 +203,14 @@ def probe_message(channel: str, site: str, by: str) -> Message:
     return Message(f"test of channel {channel}", text)
 
 
-def title_of(check: str) -> str:
-    """Return what a check is about, for people; of one that is not known here, its harmless name."""
-    found = every().get(check)
-    return found.title if found else _name(check.replace("_", " "))
+def _trouble(check: str) -> str:
+    return _name(trouble_of(check))
+
+
+def _sentence(one: Member) -> str:
+    """Return what a finding says, for a channel that may carry it."""
+    texts = (_name(one.host), harmless(one.subject), harmless(one.message))
+    return harmless(full(one.check, Status.FAIL, *texts), LINE_CHARACTERS)
 
 
 def harmless(text: str, limit: int = TEXT_CHARACTERS) -> str:
@@ -221,17 +227,23 @@ def headline(alert: Alert, members: Sequence[Member]) -> str:
         return f"found since the upgrade of Upkeep on {hosts}: {_counts(members)}"
     if alert.kind == JUDGED:
         return f"{alert.cause.split(',')[0]}: {_counts(members)}"
-    findings = f", {len(members)} findings" if len(members) > 1 else ""
-    return f"FAILS: {title_of(alert.check_id)} ({hosts}{findings})"
+    return harmless(open_(alert.check_id, _host_names(members), len(members)), LINE_CHARACTERS)
+
+
+def _headline_since(about: About, members: Sequence[Member]) -> str:
+    """Return the headline and, where it is about one check, since when, to the minute."""
+    if not about.alert.check_id:
+        return headline(about.alert, members)
+    opened = about.alert.opened_at.astimezone(ZoneInfo(about.zone))
+    return f"{headline(about.alert, members)}, since {opened:%Y-%m-%d %H:%M}"
 
 
 def _hosts(members: Sequence[Member]) -> str:
-    names = sorted({one.host for one in members})
-    if not names:
-        return "no host"
-    shown = ", ".join(_name(one) for one in names[:SHOWN_HOSTS])
-    more = len(names) - SHOWN_HOSTS
-    return f"{shown} and {more} more" if more > 0 else shown
+    return hosts_in_words(_host_names(members))
+
+
+def _host_names(members: Sequence[Member]) -> list[str]:
+    return [_name(one) for one in sorted({one.host for one in members})]
 
 
 def _counts(members: Sequence[Member]) -> str:
@@ -252,13 +264,12 @@ def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     if not phi:
         counts = Counter((one.severity, one.check, one.host) for one in members)
         lines = [
-            f"{_name(host)}: [{severity}] {title_of(check)}" + (f" ({count} times)" * (count > 1))
+            f"[{severity}] {_trouble(check)} on {_name(host)}" + (f" ({count} times)" * (count > 1))
             for (severity, check, host), count in sorted(counts.items())
         ]
     else:
         lines = [
-            f"{_name(one.host)}: [{one.severity}] {title_of(one.check)}:"
-            f" {harmless(one.subject)}: {harmless(one.message)}"
+            f"[{one.severity}] {_sentence(one)}"
             for one in sorted(members, key=lambda one: (one.severity, one.check, one.host))
         ]
     more = len(lines) - SHOWN_FINDINGS

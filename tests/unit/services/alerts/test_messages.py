@@ -22,10 +22,10 @@ from upkeep.rules.alerts.model import (
     Alert,
     Member,
 )
+from upkeep.rules.sentences import HOSTS_SHOWN
 from upkeep.services.alerts.messages import (
     SHOWN_ALERTS,
     SHOWN_FINDINGS,
-    SHOWN_HOSTS,
     TEXT_CHARACTERS,
     About,
     Message,
@@ -36,7 +36,6 @@ from upkeep.services.alerts.messages import (
     judged_message,
     probe_message,
     recovery_message,
-    title_of,
 )
 
 NOW = datetime(2030, 6, 3, 12, tzinfo=UTC)
@@ -91,10 +90,10 @@ def test_a_message_over_a_channel_that_may_carry_everything() -> None:
     found = alert_message(about(), phi=True, answer_by=NOW)
 
     assert found == Message(
-        "[2] FAILS: File systems have space left (web1)",
+        "[2] Low disk space on web1, since 2030-06-03 12:00",
         "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
-        "web1: [2] File systems have space left: /srv/patients/doe: 98 % used by doe\n"
+        "[2] Low disk space on web1, /srv/patients/doe: 98 % used by doe\n"
         "\n"
         f"First: {REMEDY}\n"
         "\n"
@@ -109,10 +108,10 @@ def test_a_message_over_any_other_channel() -> None:
     found = alert_message(about(page=""), phi=False)
 
     assert found == Message(
-        "[2] FAILS: File systems have space left (web1)",
+        "[2] Low disk space on web1, since 2030-06-03 12:00",
         "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
-        "web1: [2] File systems have space left\n"
+        "[2] Low disk space on web1\n"
         "\n"
         f"First: {REMEDY}\n"
         "\n"
@@ -206,17 +205,22 @@ def test_a_message_begins_with_why_it_is_told(why: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("how", "title", "first", "more"),
     [
-        (RECOVERED, "recovered: [1] FAILS: File systems have space left (web1)", "Recovered.", ""),
-        ("", "recovered: [1] FAILS: File systems have space left (web1)", "Recovered.", ""),
+        (
+            RECOVERED,
+            "recovered: [1] Low disk space on web1, since 2030-06-03 12:00",
+            "Recovered.",
+            "",
+        ),
+        ("", "recovered: [1] Low disk space on web1, since 2030-06-03 12:00", "Recovered.", ""),
         (
             UNWATCHED,
-            "no longer watched: [1] FAILS: File systems have space left (web1)",
+            "no longer watched: [1] Low disk space on web1, since 2030-06-03 12:00",
             "No longer watched.",
             "It was not seen to pass: what was watched is not there any more.",
         ),
         (
             ACCEPTED,
-            "waived: [1] FAILS: File systems have space left (web1)",
+            "waived: [1] Low disk space on web1, since 2030-06-03 12:00",
             "Waived.",
             "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
         ),
@@ -230,9 +234,7 @@ def test_an_end_says_what_it_was_about_and_whether_it_was_seen_to_pass(
 
     found = recovery_message(ended, [member()], phi=phi)
 
-    line = "web1: [2] File systems have space left" + (
-        f": {SECRET}: 98 % used by doe" if phi else ""
-    )
+    line = "[2] Low disk space on web1" + (f", {SECRET}: 98 % used by doe" if phi else "")
     body = [
         f"{first} Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.",
         "",
@@ -287,7 +289,7 @@ def test_an_alert_that_nothing_is_left_in_can_be_told_too(phi: bool) -> None:
     found = alert_message(replace(about(), members=()), phi=phi)
 
     assert found == Message(
-        "[2] FAILS: File systems have space left (no host)",
+        "[2] Low disk space on no host, since 2030-06-03 12:00",
         "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
         "\n"
@@ -344,8 +346,8 @@ def test_a_message_is_bounded_whatever_hosts_say() -> None:
 
     for phi in (False, True):
         for found in (*every_message(phi=phi, of=many[0]), digest_message(many, phi=phi)):
-            assert len(found.title) < 1.2 * SHOWN_HOSTS * 10 * 150
-            most = SHOWN_ALERTS * (SHOWN_HOSTS + 2 * 6)
+            assert len(found.title) < 1.2 * HOSTS_SHOWN * 10 * 150
+            most = SHOWN_ALERTS * (HOSTS_SHOWN + 2 * 6)
             assert len(found.body) < most * 10 * (TEXT_CHARACTERS + 50)
 
 
@@ -359,9 +361,9 @@ def test_so_many_findings_are_named_the_worst_first(count: int, more: list[str],
 
     lines = alert_message(about(*members, worst), phi=phi).body.splitlines()
 
-    assert lines[2].startswith("web0: [1] ")
+    assert lines[2].startswith("[1] Low disk space on web0")
     assert [line for line in lines if line.startswith("and ")] == more
-    assert sum(line.startswith("web") for line in lines) == SHOWN_FINDINGS
+    assert sum(" on web" in line for line in lines[2:]) == SHOWN_FINDINGS
 
 
 def test_where_no_more_may_be_said_findings_of_a_check_on_a_host_are_counted() -> None:
@@ -376,42 +378,42 @@ def test_where_no_more_may_be_said_findings_of_a_check_on_a_host_are_counted() -
     lines = alert_message(about(*members), phi=False).body.splitlines()
 
     assert lines[2:6] == [
-        "a: [1] File systems have space left",
-        "a: [2] File systems have space left (2 times)",
-        "b: [2] File systems have space left",
-        "a: [2] Swap is not full",
+        "[1] Low disk space on a",
+        "[2] Low disk space on a (2 times)",
+        "[2] Low disk space on b",
+        "[2] High swap usage on a",
     ]
 
 
 @pytest.mark.parametrize(
     ("members", "values", "expected"),
     [
-        ([], {}, "FAILS: File systems have space left (no host)"),
-        ([member()], {}, "FAILS: File systems have space left (web1)"),
+        ([], {}, "Low disk space on no host"),
+        ([member()], {}, "Low disk space on web1"),
         (
             [member(2), member(1)],
             {},
-            "FAILS: File systems have space left (web1, web2, 2 findings)",
+            "Low disk space on web1, web2, 2 findings",
         ),
         (
             [member(1), member(2, host="web1")],
             {},
-            "FAILS: File systems have space left (web1, 2 findings)",
+            "Low disk space on web1, 2 findings",
         ),
         (
             [member(number) for number in range(1, 6)],
             {},
-            "FAILS: File systems have space left (web1, web2, web3, web4, web5, 5 findings)",
+            "Low disk space on web1, web2, web3, web4, web5, 5 findings",
         ),
         (
             [member(number) for number in range(1, 7)],
             {},
-            "FAILS: File systems have space left (web1, web2, web3, web4, web5 and 1 more, 6 findings)",
+            "Low disk space on web1, web2, web3, web4, web5 and 1 more, 6 findings",
         ),
         (
             [member(number) for number in range(1, 8)],
             {},
-            "FAILS: File systems have space left (web1, web2, web3, web4, web5 and 2 more, 7 findings)",
+            "Low disk space on web1, web2, web3, web4, web5 and 2 more, 7 findings",
         ),
         (
             [member(1, severity=4), member(2, severity=2), member(3, severity=4)],
@@ -430,19 +432,6 @@ def test_the_headline(members: list[Member], values: dict[str, Any], expected: s
     assert headline(alert(**values), members) == expected
 
 
-@pytest.mark.parametrize(
-    ("check", "title"),
-    [
-        ("disk_space", "File systems have space left"),
-        ("host_unreachable", "The host can be looked at"),
-        ("run_failed", "Every run comes to its end"),
-        ("a_check_of_an_older_release", "a check of an older release"),
-    ],
-)
-def test_what_a_check_is_called(check: str, title: str) -> None:
-    assert title_of(check) == title
-
-
 def test_a_digest_is_as_bad_as_the_worst_in_it_and_names_hosts_once() -> None:
     abouts = [
         about(member(1), member(2), id=1, severity=4),
@@ -451,15 +440,15 @@ def test_a_digest_is_as_bad_as_the_worst_in_it_and_names_hosts_once() -> None:
 
     assert digest_message(abouts, phi=False) == Message(
         "[3] 2 alerts on 2 hosts",
-        "1: FAILS: File systems have space left (web1, web2, 2 findings)\n"
-        "2: FAILS: File systems have space left (web2)\n"
+        "1: Low disk space on web1, web2, 2 findings\n"
+        "2: Low disk space on web2\n"
         "\n"
         "https://upkeep.example.org/alerts",
     )
     assert digest_message(abouts[1:], phi=True) == Message(
         "[3] 1 alert on 1 host",
-        "2: FAILS: File systems have space left (web2)\n"
-        "  web2: [2] File systems have space left: /srv/patients/doe: 98 % used by doe\n"
+        "2: Low disk space on web2\n"
+        "  [2] Low disk space on web2, /srv/patients/doe: 98 % used by doe\n"
         "\n"
         "https://upkeep.example.org/alerts",
     )

@@ -1,0 +1,59 @@
+"""Pure: what a result says of a host, as one sentence in two lengths.
+
+full: for people who may read what the host said: terminal, page, report, channels with `phi: true`.
+open: for all others, and for the subject of a mail: nothing in it comes from the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from upkeep.judging.check import CONNECTION, every
+from upkeep.judging.judge import EVERYTHING
+from upkeep.model.verdicts import Status
+
+HOSTS_SHOWN = 5
+UNNAMED = frozenset({"", EVERYTHING, CONNECTION})
+"""Subjects that are no name of anything on the host."""
+
+
+def trouble_of(check: str) -> str:
+    """Return the noun for what a check finds, such as `Password guessing`; its id in words if it is not known."""
+    known = every().get(check)
+    return known.trouble if known else check.replace("_", " ")
+
+
+def title_of(check: str) -> str:
+    """Return the healthy case, such as `Few logins fail`; the id in words of a check that is not known."""
+    known = every().get(check)
+    return known.title if known else check.replace("_", " ")
+
+
+def what_of(check: str, status: Status | str) -> str:
+    """Return the noun for a result: `Low disk space`; of one that was not seen, `Low disk space not checked`."""
+    unseen = status in (Status.UNKNOWN, Status.UNKNOWN.value)
+    return f"{trouble_of(check)} not checked" if unseen else trouble_of(check)
+
+
+def full(check: str, status: Status | str, host: str, subject: str, message: str) -> str:
+    """Return `Low disk space on web1, /var: 93 % used, at most 90 %`."""
+    named = "" if subject in UNNAMED or subject in (check, host) else f", {subject}"
+    return f"{what_of(check, status)} on {host}{named}: {message}"
+
+
+def open_(check: str, hosts: Sequence[str], findings: int = 1) -> str:
+    """Return `Low disk space on web1, web2, 3 findings`: all that may be said anywhere.
+
+    hosts: their names, in the order in which they are shown. findings: told if there are several.
+    """
+    several = f", {findings} findings" if findings > 1 else ""
+    return f"{trouble_of(check)} on {hosts_in_words(hosts)}{several}"
+
+
+def hosts_in_words(hosts: Sequence[str]) -> str:
+    """Return `web1, web2 and 38 more`."""
+    if not hosts:
+        return "no host"
+    more = len(hosts) - HOSTS_SHOWN
+    shown = ", ".join(hosts[:HOSTS_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
