@@ -27,7 +27,7 @@ try:
     from upkeep.judging.entries import VARIABLES, ParameterError, validate
     from upkeep.judging.families import VARIABLE, version_of
     from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
-    from upkeep.judging.wanted import Wanted, merge, of_list
+    from upkeep.judging.wanted import WantedCheck, merge, of_list
     from upkeep.model.answer import Due, Observed, Outcome, Request, to_json
     from upkeep.model.text import safe, status_sign
     from upkeep.model.verdicts import Severity, Status
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         observed = replace(observed, asked=tuple(asked))
         return self._result(observed, hidden, arguments["fail_on"], variables)
 
-    def _entries(self, variables: dict[str, Any]) -> list[Wanted]:
+    def _entries(self, variables: dict[str, Any]) -> list[WantedCheck]:
         """Return what the host's groups ask for, merged."""
         asked = {name: value for name, value in variables.items() if name.startswith(VARIABLES)}
         try:
@@ -111,7 +111,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
 
-    def _given(self, entries: Sequence[Any], variables: dict[str, Any]) -> list[Wanted]:
+    def _given(self, entries: Sequence[Any], variables: dict[str, Any]) -> list[WantedCheck]:
         """Return what the task's own entries ask for."""
         try:
             return of_list(entries, load(), self._family_version(variables))
@@ -128,7 +128,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             raise ParameterError(str(exc), exc.key, said) from exc
 
     def _declared(
-        self, entries: Sequence[Wanted], variables: dict[str, Any]
+        self, entries: Sequence[WantedCheck], variables: dict[str, Any]
     ) -> dict[str, list[str]]:
         """Return by gather all places that the host's groups declare, whatever is due now.
 
@@ -272,7 +272,7 @@ class Resolved(NamedTuple):
     private: list[dict[str, Any]]
 
 
-def resolve(entries: Sequence[Wanted], only: Sequence[str] | None) -> Resolved:
+def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resolved:
     """Return what is due, and the requests behind it.
 
     only: the check ids that the procedure asks for; None for all that the host's groups ask for. Checks that want

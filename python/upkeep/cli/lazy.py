@@ -16,6 +16,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Run one check now: as the hosts ask for it or, with -p, with these parameters.",
     ),
     "checks": ("runs", "List the checks there are, or one with its parameters, limits and source."),
+    "explain": (
+        "explain",
+        "Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.",
+    ),
     "procedures": ("runs", "List the procedures of the site's schedule."),
     "runs": ("runs", "List the newest runs."),
     "show": ("runs", "Show a run: what did not pass, worst first."),

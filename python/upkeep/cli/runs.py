@@ -23,7 +23,7 @@ from upkeep.judging.documentation import options_of
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
-from upkeep.judging.wanted import Wanted
+from upkeep.judging.wanted import WantedCheck
 from upkeep.model import clock
 from upkeep.model.answer import Observed
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
@@ -52,7 +52,7 @@ from upkeep.store.engine import retention
 from upkeep.system import machine
 from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
-from upkeep.view.json import dumps, finding_document, run_document
+from upkeep.view.json import check_document, dumps, finding_document, run_document
 from upkeep.view.left_out import say_older
 from upkeep.view.report import write_report
 from upkeep.view.result import print_result
@@ -212,13 +212,13 @@ def _evidence_text(db: Any, sha256: str) -> str:
 
 
 # --- judging again ---------------------------------------------------------------------------------------------------
-def _wanted_now(site: Site) -> dict[str, Sequence[Wanted]]:
+def _wanted_now(site: Site) -> dict[str, Sequence[WantedCheck]]:
     """Return what each host's groups ask for today; values that only a run can resolve stay as they are."""
     from upkeep.site.inventory import read_inventory
 
     hosts = read_inventory(str(site.inventory), environment=site.environment)
     try:
-        return {host: asked_by(variables).wanted for host, variables in hosts.items()}
+        return {host: asked_by(host, one).wanted for host, one in hosts.items()}
     except ParameterError as exc:
         raise ConfigurationError(str(exc), remedy=command("doctor", site=site.name)) from exc
 
@@ -312,16 +312,6 @@ def _changes(db: Any, run_id: int, host: str = "") -> list[dict[str, str]]:
     """Return what the run's jobs did, on all hosts or on one."""
     done = [dataclasses.asdict(one) for one in runs.changes(db, run_id)]
     return [one for one in done if host in ("", one["host"])]
-
-
-def _check_document(check: Check) -> dict[str, Any]:
-    values = {
-        field.name: getattr(check, field.name)
-        for field in dataclasses.fields(check)
-        if field.name not in ("judge", "limits", "parts", "measures", "absence", "rating")
-    }
-    options = [dataclasses.asdict(one) for one in options_of(check.gather)]
-    return values | {"limits": dataclasses.asdict(check.limits), "parameters": options}
 
 
 def _print_json(document: Mapping[str, Any], out: Lasting | TextIO | None = None) -> None:
@@ -426,7 +416,7 @@ def list_checks(
         return
     chosen = {check: _check(check)} if check else dict(load())
     if as_json:
-        _print_json({"checks": [_check_document(one) for one in chosen.values()]})
+        _print_json({"checks": [check_document(one) for one in chosen.values()]})
     elif check:
         lists.print_check(_out(), chosen[check], options_of(chosen[check].gather))
     else:

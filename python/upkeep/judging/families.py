@@ -22,7 +22,7 @@ NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedChecks:
     """The checks that are meant. later: those that the same words mean in a newer release than the site has chosen."""
 
     checks: tuple[str, ...]
@@ -43,7 +43,7 @@ def is_several(word: str, checks: Mapping[str, Check]) -> bool:
     return word not in checks and (_is_pattern(word) or word in families(checks))
 
 
-def named(words: Iterable[str], checks: Mapping[str, Check], version: str) -> Named:
+def named(words: Iterable[str], checks: Mapping[str, Check], version: str) -> NamedChecks:
     """Return the checks that ids, families and patterns mean; raise ParameterError with the index of a wrong word.
 
     version: the release whose families are meant. A check that is named by its id is meant in any release.
@@ -56,7 +56,7 @@ def named(words: Iterable[str], checks: Mapping[str, Check], version: str) -> Na
         for name in _of_word(word, index, checks):
             found[name] = found.get(name, False) or not is_newer(checks[name].since, version)
     now = tuple(name for name, there in found.items() if there)
-    return Named(now, tuple(name for name, there in found.items() if not there))
+    return NamedChecks(now, tuple(name for name, there in found.items() if not there))
 
 
 def _of_word(word: str, index: int, checks: Mapping[str, Check]) -> Sequence[str]:

@@ -9,14 +9,16 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets
 from upkeep.judging.entries import ParameterError, has_template, validate
-from upkeep.judging.wanted import Wanted
+from upkeep.judging.wanted import WantedCheck
 from upkeep.model.answer import Due, Observed
 
 Asked = tuple[str, str]
 """A check, and what its gather is asked for, in the form in which requests are stored: without secrets."""
 
 
-def limits_now(observed: Observed, wanted: Iterable[Wanted]) -> tuple[tuple[Due, ...], list[str]]:
+def limits_now(
+    observed: Observed, wanted: Iterable[WantedCheck]
+) -> tuple[tuple[Due, ...], list[str]]:
     """Return what was due with the limits of today's entries, and the checks whose limits stay as they were.
 
     Requests are compared without their secrets, as they are stored. Those that differ only in a secret are told apart
@@ -52,7 +54,7 @@ def _asked_then(observed: Observed, due: Due) -> Asked:
     return due.check, json.dumps(params, sort_keys=True)
 
 
-def _today(wanted: Iterable[Wanted], checks: set[str]) -> dict[Asked, list[dict[str, Any]]]:
+def _today(wanted: Iterable[WantedCheck], checks: set[str]) -> dict[Asked, list[dict[str, Any]]]:
     """Return the limits that entries set, by what they ask for; each request once, as a run asks for it."""
     found: dict[Asked, dict[str, dict[str, Any]]] = {}
     for one in wanted:

@@ -31,7 +31,7 @@ Way = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedCheck:
     """One check that a site asks for.
 
     params: its gather's parameters, as the site says them. limits: those that it sets. source: the entry that was
@@ -65,15 +65,15 @@ def merge(
     version: str = FIRST,
     *,
     skip_opaque: bool = False,
-) -> list[Wanted]:
+) -> list[WantedCheck]:
     """Return what a host's variables `upkeep_checks_<name>` ask for, in the order of their names.
 
     version: the release whose families are meant. skip_opaque: see `of_list`. The same thing twice counts once. Two
     that ask for the same check of the same things with other limits are an error: one of them would silently lose.
     Raises ParameterError.
     """
-    merged: list[Wanted] = []
-    places: dict[tuple[str, str], Wanted] = {}
+    merged: list[WantedCheck] = []
+    places: dict[tuple[str, str], WantedCheck] = {}
     for variable in sorted(variables):
         entries = variables[variable]
         if not isinstance(entries, Sequence) or isinstance(entries, str):
@@ -100,15 +100,15 @@ def of_list(
     variable: str = "",
     *,
     skip_opaque: bool = False,
-) -> list[Wanted]:
+) -> list[WantedCheck]:
     """Return what one list asks for; raise ParameterError with the entry, and the way to what is wrong in it.
 
     skip_opaque: leave out the entries of which only Ansible can say what they ask for, where it has not been asked.
     An entry with `check` refines what a family's entry in the same list asks for: it sets limits where it names the
     same things, or none.
     """
-    alone: list[Wanted] = []
-    together: list[Wanted] = []
+    alone: list[WantedCheck] = []
+    together: list[WantedCheck] = []
     for index, entry in enumerate(entries):
         if skip_opaque and is_opaque(entry):
             continue
@@ -125,20 +125,20 @@ def of_list(
     return sorted([*refined, *left], key=lambda one: one.ways[""])
 
 
-def _placed(one: Wanted, index: int, variable: str) -> Wanted:
+def _placed(one: WantedCheck, index: int, variable: str) -> WantedCheck:
     """Return what an entry asks for with its place in the list."""
     ways = {name: (index, *way) for name, way in one.ways.items()}
     return replace(one, variable=variable, ways=ways)
 
 
-def _refines(alone: Wanted, other: Wanted) -> bool:
+def _refines(alone: WantedCheck, other: WantedCheck) -> bool:
     """Return whether an entry says more of what a family's entry asks for, and asks for nothing else."""
     if alone.check.id != other.check.id:
         return False
     return alone.things == other.things or bool(alone.limits and not alone.params)
 
 
-def _refined(one: Wanted, alone: Sequence[Wanted]) -> Wanted:
+def _refined(one: WantedCheck, alone: Sequence[WantedCheck]) -> WantedCheck:
     """Return what a family's entry asks for, with the limits that entries of this check alone set for it."""
     said: dict[str, Any] = {}
     ways = dict(one.ways)
@@ -154,7 +154,7 @@ def _refined(one: Wanted, alone: Sequence[Wanted]) -> Wanted:
     return replace(one, limits=one.limits | said, ways=ways)
 
 
-def _disagreement(variable: str, one: Wanted) -> ParameterError:
+def _disagreement(variable: str, one: WantedCheck) -> ParameterError:
     where = f"{variable} and {one.variable}"
     message = f"check {one.check.id} of the same things with other limits in {where}"
     return ParameterError(message, entry=one.source, path=one.ways[""])
@@ -166,7 +166,7 @@ def _names_several(entry: Any, checks: Mapping[str, Check]) -> bool:
     return isinstance(entry, str) and is_several(entry, checks)
 
 
-def of_entry(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> list[Wanted]:
+def of_entry(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> list[WantedCheck]:
     """Return what an entry asks for; raise ParameterError with the way to what is wrong in it."""
     if _names_several(entry, checks):
         said = entry if isinstance(entry, Mapping) else {CHECKS: entry}
@@ -177,7 +177,7 @@ def of_entry(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> l
     check = find(entry, checks)
     params, limits = split(check, entry)
     return [
-        Wanted(
+        WantedCheck(
             check,
             params,
             limits,
@@ -189,7 +189,7 @@ def of_entry(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> l
 
 def _of_family(
     entry: Any, said: Mapping[str, Any], checks: Mapping[str, Check], version: str
-) -> Iterator[Wanted]:
+) -> Iterator[WantedCheck]:
     """Yield what an entry with `checks` asks for."""
     chosen = _chosen(said, checks, version)
     own_limits = _own_limits(said, chosen)
@@ -211,7 +211,7 @@ def _of_family(
             raise ParameterError(
                 f"check {name} needs {' and '.join(missing)}; say it, or leave the check out: {WITHOUT}: [{name}]"
             )
-        yield Wanted(check, params, set_limits, entry, ways=ways)
+        yield WantedCheck(check, params, set_limits, entry, ways=ways)
 
 
 def _chosen(said: Mapping[str, Any], checks: Mapping[str, Check], version: str) -> dict[str, Check]:
@@ -303,7 +303,7 @@ def examine(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> No
         examine_wanted(one)
 
 
-def examine_wanted(one: Wanted) -> None:
+def examine_wanted(one: WantedCheck) -> None:
     """Raise ParameterError if a check's parameters cannot be meant, with the way to the wrong one."""
     arguments = _arguments(one.check)
     try:

@@ -11,18 +11,18 @@ import pytest
 
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
-from upkeep.judging.wanted import Wanted, examine, examine_list, merge, of_entry, of_list
+from upkeep.judging.wanted import WantedCheck, examine, examine_list, merge, of_entry, of_list
 
 SETS = [{"name": "shop", "paths": ["/a"]}]
 LATER = {**load(), "backup_size": replace(load()["backup_size"], since="0.2.0")}
 """As if backup_size had come with a later release."""
 
 
-def sources(wanted: Iterable[Wanted]) -> list[Any]:
+def sources(wanted: Iterable[WantedCheck]) -> list[Any]:
     return [one.source for one in wanted]
 
 
-def asked(wanted: Iterable[Wanted]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+def asked(wanted: Iterable[WantedCheck]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     return {one.check.id: (one.params, one.limits) for one in wanted}
 
 

@@ -79,7 +79,7 @@ def expanded(inventory: Path) -> dict[str, list[Any]]:
     """What each host asks for: check, its gather's parameters, limits that are set."""
     found = {}
     for host, variables in read_inventory(str(inventory)).items():
-        asked = asked_by(variables)
+        asked = asked_by(host, variables)
         assert asked.is_all
         rows = [[one.check.id, one.params, one.limits] for one in asked.wanted]
         found[host] = sorted(rows, key=json.dumps)

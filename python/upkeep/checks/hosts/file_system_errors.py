@@ -54,6 +54,11 @@ CHECK = Check(
     title="File systems are writable and free of errors",
     gather="file_systems",
     since="0.1.0",
+    why="A disk that begins to fail shows here before data is lost.",
+    cannot_see=(
+        "Errors in what nobody has read or written. Counts of other file systems than ext4, and "
+        "what disks say of themselves (SMART)."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"errors": MeasureKind.COUNTER},

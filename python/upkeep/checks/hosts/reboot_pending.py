@@ -98,6 +98,14 @@ CHECK = Check(
     title="No reboot is pending",
     gather="reboot",
     since="0.1.0",
+    why=(
+        "Until the reboot a host runs the kernel and the libraries whose holes an update has "
+        "closed."
+    ),
+    cannot_see=(
+        "Services that need only a restart of their own. What another boot loader than GRUB "
+        "would start."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},

@@ -181,6 +181,11 @@ CHECK = Check(
     title="Log is rotated in time",
     gather="log_rotation",
     since="0.1.0",
+    why="A log that is not rotated fills the disk, or loses what should have been kept.",
+    cannot_see=(
+        "Logs outside of logrotate's configuration and of the log folders. Whether all that was "
+        "written is in the archives."
+    ),
     limits=Limits(),
     judge=judge,
     measures={
