@@ -101,7 +101,8 @@ def test_a_new_site_names_nothing_that_is_not_there(tmp_path: Path) -> None:
 
     assert read_inventory(str(site.inventory)) == {}
     said = {one.variable for one in definitions(Path(site.inventory))}
-    assert said == {"ansible_user", "ansible_become", "upkeep_checks_base"}
+    of_ansible = {"ansible_user", "ansible_become"}
+    assert said == of_ansible | {"upkeep_checks_base", "upkeep_family_version"}
     for path in (tmp_path / "site").rglob("*.yml"):
         plain = "\n".join(one.partition("#")[0] for one in path.read_text().splitlines())
         assert "example.org" not in plain

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,17 +17,8 @@ from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.rules.actions import Action
 from upkeep.view import lists
+from upkeep.view.json import check_document
 from upkeep.view.screen import Screen
-
-
-def _check_document(check: Check) -> dict[str, Any]:
-    values = {
-        field.name: getattr(check, field.name)
-        for field in dataclasses.fields(check)
-        if field.name not in ("judge", "limits", "parts", "measures", "absence", "rating")
-    }
-    options = [dataclasses.asdict(one) for one in options_of(check.gather)]
-    return values | {"limits": dataclasses.asdict(check.limits), "parameters": options}
 
 
 def check_of(name: str) -> Check:
@@ -65,7 +55,7 @@ def list_checks(
         return
     chosen = {check: check_of(check)} if check else dict(load())
     if as_json:
-        print_json({"checks": [_check_document(one) for one in chosen.values()]})
+        print_json({"checks": [check_document(one) for one in chosen.values()]})
     elif check:
         lists.print_check(Screen(sys.stdout), chosen[check], options_of(chosen[check].gather))
     else:

@@ -19,6 +19,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "checks",
         "List the checks there are, or one with its parameters, limits and source; with a site, its own too.",
     ),
+    "explain": (
+        "explain",
+        "Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.",
+    ),
     "procedures": ("schedule", "List the procedures of the site's schedule."),
     "runs": ("runs", "List the newest runs."),
     "show": ("runs", "Show a run: what did not pass, worst first."),

@@ -44,7 +44,7 @@ def _wanted_now(site: Site) -> dict[str, Sequence[WantedCheck]]:
 
     hosts = read_inventory(str(site.inventory), environment=site.environment)
     try:
-        return {host: asked_by(variables).wanted for host, variables in hosts.items()}
+        return {host: asked_by(host, one).wanted for host, one in hosts.items()}
     except ParameterError as exc:
         raise ConfigurationError(str(exc), remedy=command("doctor", site=site.name)) from exc
 

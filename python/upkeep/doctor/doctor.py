@@ -244,7 +244,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
     Of `a|b|python:c`, one is enough: a program, or a library of Python.
     """
     try:
-        asked = asked_by(variables)
+        asked = asked_by(name, variables)
         for one in asked.wanted:
             examine_wanted(one)
     except ParameterError as exc:

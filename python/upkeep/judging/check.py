@@ -95,7 +95,8 @@ class Check(Rule):
     gather: the file in plugins/module_utils/gather/ whose observations it judges; or CONNECTION, of which it is given
     `problem`, why a host could not be reached.
     since: the release that it came with, such as `0.1.0`: a family has it from then on. Empty for a site's own.
-    needs: the gather's parameters without which it has nothing to look at.
+    needs: the gather's parameters without which it has nothing to look at, each with an example.
+    why: what becomes of it where nobody looks. cannot_see: what may be wrong all the same when it passes.
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
@@ -107,7 +108,9 @@ class Check(Rule):
     limits: Any
     judge: Judge
     since: str = ""
-    needs: tuple[str, ...] = ()
+    needs: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+    cannot_see: str = ""
     absence: Mapping[str, Absence] | None = None
     parts: Parts | None = None
     measures: Mapping[str, MeasureKind] = field(default_factory=dict)

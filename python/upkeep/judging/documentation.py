@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.judging.check import CONNECTION
+from upkeep.judging.check import CONNECTION, Check
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,30 @@ def options_of(gather: str) -> list[Option]:
             documented = yaml.safe_load(ast.literal_eval(node.value)).get("options") or {}
             return [_option(name, said) for name, said in documented.items()]
     return []
+
+
+def example(check: Check) -> str:
+    """Return an entry for the check as a site writes it, in YAML: with what it needs, and its limits as they are.
+
+    Of a check that no site asks for, a sentence.
+    """
+    if check.gather == CONNECTION:
+        return "no site asks for it: it is due wherever a host is connected to"
+    limits = {
+        name: int(one) if isinstance(one, float) and one.is_integer() else one
+        for name, one in dataclasses.asdict(check.limits).items()
+        if isinstance(one, bool | int | float | str)
+    }
+    said = {**check.needs, **limits}
+    first = f"check: {check.id}" if said else check.id
+    lines = [f"  - {first}", *(f"    {name}: {_flow(one)}" for name, one in said.items())]
+    return "\n".join([f"upkeep_checks_{check.family}:", *lines])
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML in one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    return text.removesuffix("...\n").strip()
 
 
 def _option(name: str, said: dict[str, Any]) -> Option:

@@ -198,6 +198,15 @@ def disagreements(inventory: KnownInventory) -> Iterator[Remark]:
             yield _disagreement(variable, other, holds, hosts)
 
 
+def holding(variable: str, host: str, inventory: KnownInventory) -> Definition | None:
+    """Return which definition of a variable holds for a host; None if it is none that can be read."""
+    said = [one for one in inventory.said if one.variable == variable]
+    own = [one for one in said if one.host == host]
+    members = inventory.groups.members
+    of_groups = [one for one in said if one.group and host in members.get(one.group, ())]
+    return _holding(own or sorted(of_groups, key=_ranks(inventory)), variable, host, inventory)
+
+
 def _holding(
     of_host: Sequence[Definition], variable: str, host: str, inventory: KnownInventory
 ) -> Definition | None:
@@ -277,12 +286,17 @@ def _word(group: str) -> str:
     return "".join(one if one.isalnum() else "_" for one in group)
 
 
-def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
-    """Yield what is wrong in the values that templates of upkeep_checks_<name> give, where one place says them."""
+def said_once(said: Sequence[Definition]) -> dict[str, Definition]:
+    """Return the variables that just one place says, by name."""
     by_name: dict[str, list[Definition]] = {}
     for one in said:
         by_name.setdefault(one.variable, []).append(one)
-    once = {name: ones[0] for name, ones in by_name.items() if len(ones) == 1}
+    return {name: ones[0] for name, ones in by_name.items() if len(ones) == 1}
+
+
+def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
+    """Yield what is wrong in the values that templates of upkeep_checks_<name> give, where one place says them."""
+    once = said_once(said)
     known = {name: one.value for name, one in once.items()}
     releases = releases_of(one.value for one in said if one.variable == FAMILY_VERSION)
     for one in said:
@@ -290,7 +304,7 @@ def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
             continue
         entries = resolved(one.value, known)
         for exc in wrong_in(entries if isinstance(entries, list) else (), load(), releases):
-            place = _origin(one, exc.path, once)
+            place = origin(one, exc.path, once)
             text = (
                 f"{exc} (as the template at {one.file.place((*one.key, *exc.path[:1]))} gives it)"
             )
@@ -327,7 +341,7 @@ def new_checks(said: Sequence[Definition], checks: Mapping[str, Check]) -> Itera
                 yield Remark(one.variable, "new check", text, remedy, place=place)
 
 
-def _origin(one: Definition, path: Key, once: Mapping[str, Definition]) -> str:
+def origin(one: Definition, path: Key, once: Mapping[str, Definition]) -> str:
     """Return the place of a part of a value, also where a template that is just a name leads elsewhere."""
     file, key, value = one.file, one.key, one.value
     steps = list(path)

@@ -12,6 +12,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import readable
+from upkeep.judging.check import Check, Rule
+from upkeep.judging.documentation import example, options_of
 from upkeep.model.answer import Outcome, result_to_json
 from upkeep.model.verdicts import Result, Severity
 from upkeep.view import exit_status
@@ -27,6 +29,23 @@ if TYPE_CHECKING:
     from upkeep.store.reviews import KeptReview
 
 VERSION = 1
+OF_THE_PROGRAM = ("judge", "limits", "parts", "measures", "absence", "rating")
+"""What a rule has for the program alone."""
+
+
+def check_document(check: Check) -> dict[str, Any]:
+    """Return a check as JSON types: all that is documented of it."""
+    return told_document(check) | {
+        "limits": dataclasses.asdict(check.limits),
+        "parameters": [dataclasses.asdict(one) for one in options_of(check.gather)],
+        "example": example(check),
+    }
+
+
+def told_document(rule: Rule) -> dict[str, Any]:
+    """Return a rule as JSON types, without what only a check has."""
+    names = [one.name for one in dataclasses.fields(rule) if one.name not in OF_THE_PROGRAM]
+    return {name: getattr(rule, name) for name in names}
 
 
 def run_document(

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from rich.cells import cell_len
 
-from upkeep.judging.check import Check, Rule, SelfCheck
-from upkeep.judging.documentation import Option
+from upkeep.judging.check import CONNECTION, Check, Rule, SelfCheck
+from upkeep.judging.documentation import Option, example
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
 from upkeep.model.text import (
@@ -289,18 +289,28 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     """
     width = min(screen.width, PROSE_COLUMNS)
     _print_rule(screen, check, width)
+    for title, text in (("Why", check.why), ("What it cannot see", check.cannot_see)):
+        _print_prose(screen, title, text, width)
     _print_names(screen, "Limits", _limits(check.limits), width)
     parameters = [
         (
             one.name,
-            "required" if one.required else repr(one.default),
+            "required" if one.required or one.name in check.needs else repr(one.default),
             _without_marks(one.description),
         )
         for one in options
     ]
     _print_names(screen, "Where to look", parameters, width)
     screen.line()
+    screen.line(("Example", "bold"))
+    for line in example(check).splitlines():
+        screen.line(GAP, line)
+    screen.line()
     _print_facts(screen, check, ("Looks at", check.gather))
+    family = f"{check.family}, since {check.since}"
+    if check.gather != CONNECTION:
+        family += f"; all of them: `checks: {check.family}`"
+    screen.line((pad("Family", 12), "bold"), family)
     screen.line()
     screen.line(f"Now: {command('check', check.id)}")
     screen.flush()
@@ -321,6 +331,15 @@ def _print_rule(screen: Screen, rule: Rule, width: int) -> None:
         screen.line()
         for line in wrap(" ".join(paragraph.split()), width):
             screen.line(line)
+
+
+def _print_prose(screen: Screen, title: str, text: str, width: int) -> None:
+    """Print a title and sentences below it; nothing if there are none."""
+    if text:
+        screen.line()
+        screen.line((title, "bold"))
+        for line in wrap(text, width - len(GAP)):
+            screen.line(GAP, line)
 
 
 def _print_facts(screen: Screen, rule: Rule, first: tuple[str, str]) -> None:

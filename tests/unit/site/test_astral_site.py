@@ -13,6 +13,7 @@ import yaml
 from dateutil.rrule import rrulestr
 
 from upkeep.judging.check import load as load_checks
+from upkeep.judging.wanted import of_list
 from upkeep.site.fields import UNITS
 from upkeep.site.site import Site, load_site
 
@@ -54,7 +55,7 @@ def asked_for() -> set[str]:
     for path in (FOLDER / "inventory" / "group_vars").glob("*.yml"):
         for name, entries in yaml.safe_load(path.read_text()).items():
             if name.startswith("upkeep_checks_"):
-                ids |= {one if isinstance(one, str) else one["check"] for one in entries}
+                ids |= {one.check.id for one in of_list(entries, load_checks())}
     return ids
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from called import called
 
 from upkeep.cli.schedule import list_procedures
+from upkeep.judging.check import CONNECTION, load
+from upkeep.site.asked import asked_by
+from upkeep.site.init import EXAMPLE
+from upkeep.site.inventory import read_inventory
 from upkeep.site.schedule_file import Schedule
-from upkeep.site.site import load_site
+from upkeep.site.site import EMBEDDED, load_site
 
-SITES = Path(__file__).parents[3] / "inventory"
+ROOT = Path(__file__).parents[3]
+SITES = ROOT / "inventory"
+RECORDED = Path(__file__).parents[1] / "recorded" / "sites"
 NAMES = ("astral", "bakery")
 
 
@@ -65,3 +73,40 @@ def test_each_procedure_has_a_rule_and_a_team_and_says_its_lacks_in_words(name: 
         assert procedure.rule
         assert procedure.owner in schedule(name).teams
         assert all(one.strip() for one in procedure.lacking)
+
+
+def expanded(inventory: Path) -> dict[str, list[Any]]:
+    """What each host asks for: check, its gather's parameters, limits that are set."""
+    found = {}
+    for host, variables in read_inventory(str(inventory)).items():
+        asked = asked_by(host, variables)
+        assert asked.is_all
+        rows = [[one.check.id, one.params, one.limits] for one in asked.wanted]
+        found[host] = sorted(rows, key=json.dumps)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_families_ask_each_host_for_what_single_entries_asked_for(name: str) -> None:
+    """Recorded when each check had an entry of its own."""
+    recorded = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+
+    assert recorded
+    assert expanded(SITES / name / "inventory") == recorded
+
+
+def test_this_machine_is_looked_at_with_all_checks_that_need_not_be_told_where() -> None:
+    """A new check must be chosen here, by the release of the families, or be left out with a reason."""
+    (asked,) = expanded(EMBEDDED / "inventory").values()
+    by_itself = {name for name, one in load().items() if one.gather != CONNECTION and not one.needs}
+
+    # What this machine serves has never been asked for here.
+    assert {one[0] for one in asked} == by_itself - {"certificate_served"}
+    assert all(one[1:] == [{}, {}] for one in asked)
+
+
+def test_what_init_writes_means_the_families_of_this_release() -> None:
+    release = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    written = yaml.safe_load((EXAMPLE / "inventory" / "group_vars" / "all.yml").read_text())
+
+    assert written["upkeep_family_version"] == release

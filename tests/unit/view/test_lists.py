@@ -157,7 +157,8 @@ class Limits:
 CHECK = Check(
     title="Certificate is renewed in time", trouble="Expiring certificate", gather="certificates", since="0.1.0", limits=Limits(),
     judge=lambda *_: passed(""), source="RFC 5280, section 4.1.2.5", remedy="`certbot renew`",
-    controls=("45 CFR 164.312(e)(1)",), id="certificate_expiry",
+    controls=("45 CFR 164.312(e)(1)",), id="certificate_expiry", family="certificates",
+    why="An expired one stops every client.", cannot_see="What nobody names.",
     description="Certificates are renewed well before they expire.\n\nIt looks at\nwhat is left.",
 )  # fmt: skip
 
@@ -170,20 +171,32 @@ def test_a_check_prints_its_documentation_with_its_limits():
         "",
         "It looks at what is left.",
         "",
+        "Why",
+        "  An expired one stops every client.",
+        "",
+        "What it cannot see",
+        "  What nobody names.",
+        "",
         "Limits",
         "  renew_days = 30  days of validity left at which renewal is due; a third of a",
         "                   short lifetime, if that is less.",
         "  names = ()       host names.",
         "",
+        "Example",
+        "  upkeep_checks_certificates:",
+        "    - check: certificate_expiry",
+        "      renew_days: 30",
+        "",
         "Looks at    certificates",
         "Source      RFC 5280, section 4.1.2.5",
         "First step  `certbot renew`",
         "Controls    45 CFR 164.312(e)(1)",
+        "Family      certificates, since 0.1.0; all of them: `checks: certificates`",
         "",
         "Now: upkeep check certificate_expiry",
     ]
     assert printed(lists.print_checks, {CHECK.id: CHECK}) == (
-        "certificate_expiry\tCertificate is renewed in time\n"
+        "certificate_expiry\tCertificate is renewed in time\tcertificates\n"
     )
 
 

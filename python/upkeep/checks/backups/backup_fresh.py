@@ -56,7 +56,15 @@ CHECK = Check(
     trouble="Overdue backup",
     gather="backups",
     since="0.1.0",
-    needs=("sets",),
+    needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
+    why=(
+        "When a disk is lost, so is all that was written since the newest backup; the RPO says "
+        "how much of that can be borne."
+    ),
+    cannot_see=(
+        "What is in the backup: an empty or damaged one is as fresh as a good one (backup_size, "
+        "backup_readable). Whether there is a copy on another host."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"age": MeasureKind.STATE, "backups": MeasureKind.STATE},

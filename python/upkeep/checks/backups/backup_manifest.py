@@ -77,7 +77,15 @@ CHECK = Check(
     trouble="Backup checksum mismatch",
     gather="backups",
     since="0.1.0",
-    needs=("sets",),
+    needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
+    why=(
+        "A backup that has changed since it was written, by a bad disk or by somebody, is found "
+        "before it is needed."
+    ),
+    cannot_see=(
+        "A checksum that was made of a backup already damaged, or made anew by whoever has "
+        "changed it: it lies beside the backup."
+    ),
     limits=Limits(),
     judge=judge,
     source="sha256sum(1); pg_verifybackup(1)",

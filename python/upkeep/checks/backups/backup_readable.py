@@ -70,7 +70,15 @@ CHECK = Check(
     trouble="Unreadable backup",
     gather="backups",
     since="0.1.0",
-    needs=("sets",),
+    needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
+    why=(
+        "A backup that cannot be read to its end is none, and nobody notices until the day on "
+        "which it is needed."
+    ),
+    cannot_see=(
+        "Whether what was read can be put back, and is right: this is no restore. Of encrypted "
+        "files, all but the first bytes."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"reading": MeasureKind.LATENCY, "members": MeasureKind.STATE},

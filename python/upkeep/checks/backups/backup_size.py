@@ -70,7 +70,15 @@ CHECK = Check(
     trouble="Unusual backup size",
     gather="backups",
     since="0.1.0",
-    needs=("sets",),
+    needs={"sets": [{"name": "shop database", "paths": ["/backup/shop-*.dump"], "rpo_hours": 24}]},
+    why=(
+        "A dump that suddenly shrinks has lost something, and its program may have ended "
+        "without an error."
+    ),
+    cannot_see=(
+        "Whether the content is right. A slow change, where each backup is about as big as "
+        "those before it. The snapshots of a repository, which have no size of their own."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"size": MeasureKind.STATE},

@@ -264,6 +264,14 @@ CHECK = Check(
     trouble="Incomplete certificate chain",
     gather="certificates",
     since="0.1.0",
+    why=(
+        "Browsers fetch a certificate that is missing, other clients do not: programs fail "
+        "where people find nothing."
+    ),
+    cannot_see=(
+        "Whether a certificate was revoked. What clients say that trust other roots than this "
+        "host or the site's ca_file."
+    ),
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -99,6 +99,11 @@ CHECK = Check(
     trouble="Expiring certificate",
     gather="certificates",
     since="0.1.0",
+    why="An expired certificate stops every client at once, on a day that was known.",
+    cannot_see=(
+        "Certificates that neither the site names nor a web server's configuration or certbot's "
+        "folder leads to. Whether the next renewal will work."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"left": MeasureKind.STATE},

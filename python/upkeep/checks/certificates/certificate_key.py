@@ -65,6 +65,14 @@ CHECK = Check(
     trouble="Certificate and key mismatch",
     gather="certificates",
     since="0.1.0",
+    why=(
+        "A server whose certificate and key do not match does not start again: the fault waits "
+        "for the next reload."
+    ),
+    cannot_see=(
+        "Files without a known key. What a running server has loaded, which certificate_served "
+        "compares."
+    ),
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -51,6 +51,11 @@ CHECK = Check(
     trouble="Certificate name mismatch",
     gather="certificates",
     since="0.1.0",
+    why="A client that asked for another name than the certificate's goes no further.",
+    cannot_see=(
+        "Names that clients use and that neither the site nor the web server's configuration "
+        "says. Files without declared names."
+    ),
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -58,6 +58,14 @@ CHECK = Check(
     trouble="Outdated certificate served",
     gather="certificates",
     since="0.1.0",
+    why=(
+        "A renewed file that the server never reloaded looks well on disk, and expires before "
+        "the clients' eyes."
+    ),
+    cannot_see=(
+        "Endpoints without a known file. Other machines behind the same address: one of them "
+        "answers."
+    ),
     limits=Limits(),
     judge=judge,
     parts=leaves,

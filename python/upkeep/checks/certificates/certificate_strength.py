@@ -220,6 +220,14 @@ CHECK = Check(
     trouble="Weak certificate or TLS",
     gather="certificates",
     since="0.1.0",
+    why=(
+        "Clients refuse weak keys, signatures and protocols; and what is weak can be forged, or "
+        "read by others."
+    ),
+    cannot_see=(
+        "Which ciphers a server accepts, and faults of its TLS library. Whether a key was "
+        "copied, or a certificate revoked."
+    ),
     limits=Limits(),
     judge=judge,
     parts=leaves,

@@ -37,6 +37,13 @@ CHECK = Check(
     trouble="Changed host key",
     gather=CONNECTION,
     since="0.1.0",
+    why=(
+        "Behind another key stands somebody in between, or a host that was made anew: until "
+        "that is known, nothing that it says can be believed."
+    ),
+    cannot_see=(
+        "A host whose key was never known, and one that is reached in another way than by ssh."
+    ),
     limits=Limits(),
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",

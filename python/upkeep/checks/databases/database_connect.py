@@ -87,6 +87,11 @@ CHECK = Check(
     trouble="Database outage",
     gather="databases",
     since="0.1.0",
+    why="A database that lets nobody in stops all that needs it.",
+    cannot_see=(
+        "What other accounts than the one it asks as may do. Whether the application's own "
+        "queries are right, or fast: it asks one small question."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

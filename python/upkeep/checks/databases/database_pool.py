@@ -72,6 +72,14 @@ CHECK = Check(
     trouble="Shortage of database connections",
     gather="databases",
     since="0.1.0",
+    why=(
+        "When the last connection is taken the next client is refused, however well the "
+        "database is."
+    ),
+    cannot_see=(
+        "Peaks between two looks. Pools in front of the database, such as PgBouncer's or the "
+        "application's own."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

@@ -104,6 +104,14 @@ CHECK = Check(
     trouble="Unsynchronized clock",
     gather="clock",
     since="0.1.0",
+    why=(
+        "Times of logs and of evidence hold only where clocks agree; certificates, tokens and "
+        "clusters break where they do not."
+    ),
+    cannot_see=(
+        "Whether the time source itself is right: a server in the network that has nothing but "
+        "its own clock looks to its clients like any other."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"offset": MeasureKind.STATE},

@@ -63,6 +63,11 @@ CHECK = Check(
     trouble="Shortage of inodes",
     gather="file_systems",
     since="0.1.0",
+    why="A file system without inodes refuses every new file, while df shows space.",
+    cannot_see=(
+        "Peaks between two looks, and quotas. File systems that have no fixed number of inodes "
+        "(btrfs, vfat) or are mounted read-only."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"inodes used": MeasureKind.SHARE},

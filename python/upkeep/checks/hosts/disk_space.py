@@ -90,6 +90,11 @@ CHECK = Check(
     trouble="Low disk space",
     gather="file_systems",
     since="0.1.0",
+    why="Where the last block is taken databases stop, logs are lost and logins fail.",
+    cannot_see=(
+        "Peaks between two looks, and quotas. How full a pool below the file system is, such as "
+        "one of thin volumes. What is mounted read-only."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE, "available": MeasureKind.STATE},

@@ -98,6 +98,11 @@ CHECK = Check(
     trouble="Failed unit",
     gather="systemd_units",
     since="0.1.0",
+    why="A service that failed at night is found before its users find it.",
+    cannot_see=(
+        "A service that runs and does nothing right. What systemd does not start, and the units "
+        "of users' own managers."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"failed units": MeasureKind.STATE},

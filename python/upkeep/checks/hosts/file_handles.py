@@ -51,6 +51,11 @@ CHECK = Check(
     trouble="Shortage of file handles",
     gather="host_resources",
     since="0.1.0",
+    why="At the kernel's limit no program can open a file or a connection any more.",
+    cannot_see=(
+        "The limits of single processes (LimitNOFILE, ulimit -n), which are often reached "
+        "sooner. Peaks between two looks."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE, "open": MeasureKind.STATE},

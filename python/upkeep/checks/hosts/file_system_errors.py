@@ -55,6 +55,11 @@ CHECK = Check(
     trouble="Faulty file system",
     gather="file_systems",
     since="0.1.0",
+    why="A disk that begins to fail shows here before data is lost.",
+    cannot_see=(
+        "Errors in what nobody has read or written. Counts of other file systems than ext4, and "
+        "what disks say of themselves (SMART)."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"errors": MeasureKind.COUNTER},

@@ -69,6 +69,11 @@ CHECK = Check(
     trouble="High load",
     gather="host_resources",
     since="0.1.0",
+    why="Work that waits for a processor or a disk makes all of the host slow.",
+    cannot_see=(
+        "Short peaks: it is a mean over 15 minutes. Which process it is. How much of a virtual "
+        "machine's processors its neighbours take."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

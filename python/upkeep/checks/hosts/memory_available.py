@@ -61,6 +61,11 @@ CHECK = Check(
     trouble="Low memory",
     gather="host_resources",
     since="0.1.0",
+    why="When memory ends the kernel kills a process, and chooses which.",
+    cannot_see=(
+        "Peaks between two looks. The limits of single services, which may be reached while the "
+        "host has plenty."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"available": MeasureKind.SHARE, "stalled": MeasureKind.SHARE},

@@ -67,6 +67,14 @@ CHECK = Check(
     trouble="Out-of-memory kill",
     gather="oom_kills",
     since="0.1.0",
+    why=(
+        "A process that was killed left its work half done, and its service may have come back "
+        "without a word."
+    ),
+    cannot_see=(
+        "Programs that ended by themselves when they got no memory. When a kill happened that "
+        "the kernel's log has lost: that is unknown."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"kills": MeasureKind.STATE},

@@ -99,6 +99,14 @@ CHECK = Check(
     trouble="Pending reboot",
     gather="reboot",
     since="0.1.0",
+    why=(
+        "Until the reboot a host runs the kernel and the libraries whose holes an update has "
+        "closed."
+    ),
+    cannot_see=(
+        "Services that need only a restart of their own. What another boot loader than GRUB "
+        "would start."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},

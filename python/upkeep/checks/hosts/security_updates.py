@@ -109,6 +109,11 @@ CHECK = Check(
     trouble="Pending security update",
     gather="package_updates",
     since="0.1.0",
+    why="Known holes are used soon after the update that closes them is out.",
+    cannot_see=(
+        "What no package manager of the system installed: containers, packages of npm or pip, "
+        "programs in /opt. Holes without an update."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"pending": MeasureKind.STATE},

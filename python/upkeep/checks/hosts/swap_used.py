@@ -52,6 +52,11 @@ CHECK = Check(
     trouble="High swap usage",
     gather="host_resources",
     since="0.1.0",
+    why="Full swap is the step before processes are killed.",
+    cannot_see=(
+        "Whether swapping slows the host now: pages may lie there for long and do no harm. Swap "
+        "in memory (zram)."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"used": MeasureKind.SHARE},

@@ -64,6 +64,11 @@ CHECK = Check(
     trouble="Password guessing",
     gather="auth_log",
     since="0.1.0",
+    why="Passwords are guessed by trying, and a weak one falls if nobody stops the source.",
+    cannot_see=(
+        "Guessing from many sources, with few attempts each, or more slowly than the limit: "
+        "failed_logins counts them all. Logins of which this host keeps no log."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"failed_logins_in_burst": MeasureKind.STATE},

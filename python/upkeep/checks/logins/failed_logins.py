@@ -57,6 +57,11 @@ CHECK = Check(
     trouble="Failed logins",
     gather="auth_log",
     since="0.1.0",
+    why="Somebody who guesses, and a program with an old password, show as failed logins first.",
+    cannot_see=(
+        "Logins elsewhere, such as at an identity provider. What a program does not log. "
+        "Whoever comes with a stolen password that is right."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"failed_logins_per_hour": MeasureKind.STATE},

@@ -68,6 +68,11 @@ CHECK = Check(
     trouble="Login after failures",
     gather="auth_log",
     since="0.1.0",
+    why="This is how a guessed password looks: the next thing is somebody else on the host.",
+    cannot_see=(
+        "A password that was guessed from one source and used from another, or later than the "
+        "window. Whether it was just somebody who mistyped: both look alike."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"failures_before_login": MeasureKind.STATE},

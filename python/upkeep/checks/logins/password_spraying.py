@@ -79,6 +79,11 @@ CHECK = Check(
     trouble="Password spraying",
     gather="auth_log",
     since="0.1.0",
+    why="Few attempts at each of many accounts stay below every limit per account.",
+    cannot_see=(
+        "Spraying from many sources, or more slowly than the window: failed_logins counts them "
+        "all. Logins of which this host keeps no log."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"accounts_tried_by_one_source": MeasureKind.STATE},

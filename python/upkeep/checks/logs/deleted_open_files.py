@@ -51,6 +51,11 @@ CHECK = Check(
     trouble="Disk space held by deleted files",
     gather="log_rotation",
     since="0.1.0",
+    why="The disk fills up, and no listing shows the file that takes the space.",
+    cannot_see=(
+        "Processes of other users, unless the host is looked at as root: they are unknown. "
+        "Deleted files that only the kernel holds, such as behind a loop device."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"held": MeasureKind.STATE, "files": MeasureKind.STATE},

@@ -60,7 +60,12 @@ CHECK = Check(
     trouble="Overdue removal of archived logs",
     gather="log_rotation",
     since="0.1.0",
-    needs=("retention",),
+    needs={"retention": [{"path": "/var/log/app", "keep_days": 90}]},
+    why="Old archives fill disks, and personal data must not be kept longer than was promised.",
+    cannot_see=(
+        "Folders that the site does not declare. Copies elsewhere, such as on a log server or "
+        "in backups."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

@@ -182,6 +182,11 @@ CHECK = Check(
     trouble="Overdue log rotation",
     gather="log_rotation",
     since="0.1.0",
+    why="A log that is not rotated fills the disk, or loses what should have been kept.",
+    cannot_see=(
+        "Logs outside of logrotate's configuration and of the log folders. Whether all that was "
+        "written is in the archives."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

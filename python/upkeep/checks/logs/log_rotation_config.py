@@ -80,6 +80,14 @@ CHECK = Check(
     trouble="Invalid logrotate configuration",
     gather="log_rotation",
     since="0.1.0",
+    why=(
+        "logrotate passes over what it does not understand, and old versions end with status 0: "
+        "nobody hears of it."
+    ),
+    cannot_see=(
+        "Whether logrotate is started at all: log_rotation sees what came of it. What the "
+        "scripts in a stanza do."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"logs": MeasureKind.STATE, "stanzas": MeasureKind.STATE},

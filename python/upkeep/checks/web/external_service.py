@@ -90,7 +90,12 @@ CHECK = Check(
     trouble="Dependency outage",
     gather="services",
     since="0.1.0",
-    needs=("services",),
+    needs={"services": ["tls://mail.example.org:465", "dns:portal.example.org"]},
+    why="What a host depends on fails first, and looks like the host's own fault.",
+    cannot_see=(
+        "Whether an answer is right beyond its status. Accounts and quotas at the service. The "
+        "way there from other hosts."
+    ),
     limits=Limits(),
     judge=judge,
     measures={"answered": MeasureKind.SHARE, "mean": MeasureKind.LATENCY},

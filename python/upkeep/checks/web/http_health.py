@@ -194,7 +194,12 @@ CHECK = Check(
     trouble="Health endpoint failure",
     gather="http_health",
     since="0.1.0",
-    needs=("urls",),
+    needs={"urls": ["https://portal.example.org/api/health"]},
+    why="The endpoint says how the application sees itself and its parts, before users have to.",
+    cannot_see=(
+        "What the endpoint does not tell: an application that calls itself well and is not. The "
+        "way of users: it is asked from the host, with its resolver and network."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

@@ -181,6 +181,11 @@ CHECK = Check(
     trouble="Slow responses",
     gather="access_log",
     since="0.1.0",
+    why="People leave a site that is slow long before it fails.",
+    cannot_see=(
+        "Time in the browser. Requests that did not reach this server, such as those that a CDN "
+        "answered or lost."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

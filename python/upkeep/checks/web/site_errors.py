@@ -118,6 +118,11 @@ CHECK = Check(
     trouble="Server errors",
     gather="access_log",
     since="0.1.0",
+    why="Each of them is somebody who did not get what they asked for.",
+    cannot_see=(
+        "Errors that are told with another status, such as 200. Requests that did not reach "
+        "this server. Errors in the browser."
+    ),
     limits=Limits(),
     judge=judge,
     measures={

@@ -1,0 +1,84 @@
+"""Explain on the command line: what a host is looked at for, and what a check is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json
+from upkeep.judging.check import SelfCheck, every, load
+from upkeep.judging.documentation import options_of
+from upkeep.model import clock
+from upkeep.model.errors import UsageError
+from upkeep.model.nearest import nearest
+from upkeep.model.remedies import command
+from upkeep.rules.actions import Action
+from upkeep.services.explain import KnownSite, explain_host
+from upkeep.site.site import load_site
+from upkeep.view import explain as view
+from upkeep.view import lists
+from upkeep.view.json import check_document, told_document
+from upkeep.view.screen import Screen
+
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("explain")
+@does(Action.LOOK)
+def explain(
+    name: Annotated[
+        str, typer.Argument(metavar="HOST|CHECK", help="A host, or the id of a check.")
+    ],
+    check: Annotated[str, typer.Argument(help="Only this check of the host, with all of it.")] = "",
+    inventory: SiteOption = "",
+    as_json: Json = False,
+) -> None:
+    """Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.
+
+    What the id of a check is, is a check; a host of the same name is meant where a check is named behind it.
+    """
+    if not check and name in every():
+        _explain_check(name, as_json=as_json)
+        return
+    site = load_site(inventory)
+    known = KnownSite(site)
+    if not check and name not in known.inventory.given:
+        there = [*known.inventory.given, *every()]
+        remedy = f"{command('checks')}  # lists the checks"
+        raise UsageError(
+            f"there is no host and no check {name!r}{nearest(name, there)}", remedy=remedy
+        )
+    now = clock.now()
+    found = explain_host(known, name, now)
+    asked = {one.check.id for one in found.checks}
+    if check and check not in asked:
+        remedy = command("explain", name, site=site.name)
+        if check not in load():
+            raise UsageError(f"there is no check {check!r}{nearest(check, asked)}", remedy=remedy)
+        raise UsageError(f"{name} does not ask for {check}", remedy=remedy)
+    folder = str(site.folder.absolute())
+    if as_json:
+        print_json(view.host_document(found, check))
+    elif check:
+        view.print_host_check(Screen(sys.stdout), found, check, folder, now)
+    else:
+        view.print_host(Screen(sys.stdout), found, site.name, folder, now)
+
+
+def _explain_check(name: str, *, as_json: bool) -> None:
+    """Print the page of a check, or of what Upkeep tells of itself."""
+    rule = every()[name]
+    if as_json:
+        document = (
+            told_document(rule) if isinstance(rule, SelfCheck) else check_document(load()[name])
+        )
+        print_json({"check": document})
+    elif isinstance(rule, SelfCheck):
+        lists.print_self_check(Screen(sys.stdout), rule)
+    else:
+        one = load()[name]
+        lists.print_check(Screen(sys.stdout), one, options_of(one.gather))
