@@ -49,13 +49,13 @@ class UsualLength:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProcedurePlan:
     """What a run of a procedure would do.
 
     observes: its playbook is known to look. checks: by the check's id, those on most hosts first. idle: hosts on which
-    no check is due. unasked: checks that the procedure names and no host asks for. unsure: hosts of which only a run knows
-    all that they ask for. changes: hosts may be changed; jobs: by which jobs of ours. due: when. limit_seconds: it is
-    stopped then. length: None if no run has ended yet.
+    no check is due. unasked: checks that the procedure names and no host asks for. unsure: hosts of which only a run
+    knows all that they ask for. changes: hosts may be changed; jobs: by which jobs of ours. due: when. limit_seconds: it
+    is stopped then. length: None if no run has ended yet.
     """
 
     procedure: str
@@ -79,7 +79,7 @@ class Plan:
         return sum(len(one.hosts) for one in self.checks)
 
 
-def plan_of(known: KnownSite, name: str, lengths: Sequence[float], now: datetime) -> Plan:
+def plan_of(known: KnownSite, name: str, lengths: Sequence[float], now: datetime) -> ProcedurePlan:
     """Return what a run of a procedure would do; raise UsageError if only a run knows its hosts.
 
     lengths: in seconds, of earlier runs, of which the plan tells what is usual.
@@ -99,7 +99,7 @@ def plan_of(known: KnownSite, name: str, lengths: Sequence[float], now: datetime
     checks = _checks(asked, only) if parts.observes else ()
     busy = {host for one in checks for host in one.hosts}
     due_checks = {one.check.id for one in checks}
-    return Plan(
+    return ProcedurePlan(
         procedure=name,
         title=procedure.title,
         playbook=procedure.playbook,

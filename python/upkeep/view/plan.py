@@ -8,7 +8,7 @@ from typing import Any
 
 from upkeep.model.remedies import command
 from upkeep.model.text import age, ago, counted, duration, thousands, wrap
-from upkeep.services.plan import Plan, PlannedJob
+from upkeep.services.plan import PlannedJob, ProcedurePlan
 from upkeep.view.explain import value_text
 from upkeep.view.lists import Column, print_columns
 from upkeep.view.screen import STYLES, Screen
@@ -17,7 +17,7 @@ NAMED = 5
 """So many hosts are named; of more, the first ones and how many there are."""
 
 
-def print_plan(screen: Screen, plan: Plan, site: str, now: datetime) -> None:
+def print_plan(screen: Screen, plan: ProcedurePlan, site: str, now: datetime) -> None:
     """Print what a run would do: in a sentence, then checks by hosts and limits, jobs, and how long."""
     for line in (
         wrap(screen.text(_sentence(plan)), screen.width) if screen.live else [_sentence(plan)]
@@ -49,7 +49,7 @@ def print_plan(screen: Screen, plan: Plan, site: str, now: datetime) -> None:
     screen.flush()
 
 
-def _sentence(plan: Plan) -> str:
+def _sentence(plan: ProcedurePlan) -> str:
     """Return what a run would do, in one sentence."""
     where = counted(len(plan.hosts), "host")
     if not plan.observes:
@@ -64,7 +64,7 @@ def _sentence(plan: Plan) -> str:
     return f"{plan.procedure} {looks}; it {does}."
 
 
-def _changed(plan: Plan) -> str:
+def _changed(plan: ProcedurePlan) -> str:
     """Return what a run may change."""
     hosts = {host for job in plan.jobs for host in (*job.hosts, *job.unsure)}
     if not plan.jobs:
@@ -72,7 +72,7 @@ def _changed(plan: Plan) -> str:
     return counted(len(hosts), "host")
 
 
-def _facts(plan: Plan, now: datetime) -> Iterator[tuple[str, str]]:
+def _facts(plan: ProcedurePlan, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield what else is to be known, each with its style."""
     warn = STYLES["warn"]
     if plan.idle:
@@ -111,7 +111,7 @@ def _job(job: PlannedJob, among: Sequence[str]) -> str:
     return f"{text}."
 
 
-def _length(plan: Plan) -> str:
+def _length(plan: ProcedurePlan) -> str:
     """Return how long it usually takes, and when it is stopped."""
     stopped = f"it is stopped after {age(plan.limit_seconds)}"
     if plan.length is None:
@@ -139,7 +139,7 @@ def _limits(limits: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value_text(value)}" for name, value in limits.items())
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
+def plan_document(plan: ProcedurePlan) -> dict[str, Any]:
     """Return a plan as JSON has it: all hosts by name."""
     length = plan.length
     return {
