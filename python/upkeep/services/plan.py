@@ -54,8 +54,8 @@ class ProcedurePlan:
 
     observes: its playbook is known to look. checks: by the check's id, those on most hosts first. idle: hosts on which
     no check is due. unasked: checks that the procedure names and no host asks for. unsure: hosts of which only a run
-    knows all that they ask for. changes: hosts may be changed; jobs: by which jobs of ours. due: when. limit_seconds: it
-    is stopped then. length: None if no run has ended yet.
+    knows all that they ask for. changes: hosts may be changed; jobs: by which jobs of ours. limit_seconds: it is
+    stopped then. length: None if no run has ended yet.
     """
 
     procedure: str
