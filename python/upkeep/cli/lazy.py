@@ -23,6 +23,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "explain",
         "Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.",
     ),
+    "plan": (
+        "plan",
+        "Say what a run of a procedure would do: which checks on which hosts, which jobs, for how long; run nothing.",
+    ),
     "procedures": ("schedule", "List the procedures of the site's schedule."),
     "runs": ("runs", "List the newest runs."),
     "show": ("runs", "Show a run: what did not pass, worst first."),

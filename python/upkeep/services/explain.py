@@ -140,12 +140,13 @@ def explain_host(known: KnownSite, host: str, now: datetime) -> ExplainedHost:
     """Return what a host is looked at for; raise UsageError for one that is not there."""
     asked = known.asked(host)
     meant, opaque = known.procedures(host)
-    due = {name: _due_by(known.site, name, now) for name in meant}
+    due = {name: due_by(known.site, name, now) for name in meant}
     checks = tuple(_explained(known, host, one, due) for one in asked.wanted)
     return ExplainedHost(host, checks, asked.is_all, asked.release, tuple(opaque))
 
 
-def _due_by(site: Site, name: str, now: datetime) -> DueBy:
+def due_by(site: Site, name: str, now: datetime) -> DueBy:
+    """Return when a procedure is due."""
     procedure = site.schedule.procedures[name]
     timing = timing_of(site.schedule, name)
     words = rule_words.describe(procedure.rule) if procedure.rule else ""

@@ -25,7 +25,7 @@ class PlaybookParts:
 
 
 def parts_of(playbook: str) -> PlaybookParts:
-    """Return what a playbook does, by the names of ours in it and in those that it imports.
+    """Return what a playbook does, by the names of ours in it and in the files beside it that it imports or includes.
 
     playbook: of the collection, or the path of a file; one that cannot be read does nothing that is known.
     """
@@ -41,11 +41,13 @@ def _names(playbook: str, above: frozenset[str]) -> frozenset[str]:
     own = NAMED.fullmatch(playbook)
     path = PLAYBOOKS / f"{own[1]}.yml" if own else Path(playbook)
     try:
-        named = {name for text in _texts(load(path).value) for name in NAMED.findall(text)}
+        texts = list(_texts(load(path).value))
     except ConfigurationError:
         return frozenset()
-    inner = (_names(f"{OWN}{name}", above | {playbook}) for name in named)
-    return frozenset(named).union(*inner)
+    named = {name for text in texts for name in NAMED.findall(text)}
+    beside = [path.parent / text for text in texts if text.endswith((".yml", ".yaml"))]
+    others = [*(f"{OWN}{name}" for name in named), *(str(one) for one in beside if one.is_file())]
+    return frozenset(named).union(*(_names(one, above | {playbook}) for one in others))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from upkeep.model.answer import UNSEEN, Outcome
+from upkeep.model.run_end import DONE, PARTIAL
 from upkeep.model.stored_text import name, packed, shown, told
 from upkeep.model.verdicts import Severity, Status, Unknown
 from upkeep.rules.waivers import covering
@@ -149,6 +150,20 @@ def recent(db: Connection, count: int, *, site: str = "") -> list[Run]:
     if site:
         query = query.where(tables.run.c.site == name(site))
     return [of_row(row) for row in db.execute(query)]
+
+
+def lengths(db: Connection, site: str, procedure: str, count: int) -> list[float]:
+    """Return how many seconds the newest runs took that went to their end on all hosts, newest first."""
+    table = tables.run
+    query = (
+        select(table.c.started_at, table.c.ended_at)
+        .where(table.c.site == name(site), table.c.procedure == name(procedure))
+        .where(table.c.host_limit == "", table.c.check_mode.is_(False))
+        .where(table.c.status.in_((DONE, PARTIAL)), table.c.ended_at.is_not(None))
+        .order_by(table.c.id.desc())
+        .limit(count)
+    )
+    return [(row.ended_at - row.started_at).total_seconds() for row in db.execute(query)]
 
 
 def unfinished(db: Connection, *, site: str = "") -> list[Run]:

@@ -27,7 +27,7 @@ def print_host(screen: Screen, found: ExplainedHost, site: str, folder: str, now
         return
     if not screen.live:
         for one in found.checks:
-            said = [(f"{each.name} = {_value(each.value)}", each.place) for each in _set(one)]
+            said = [(f"{each.name} = {value_text(each.value)}", each.place) for each in _set(one)]
             for text, place in said or [("", one.place)]:
                 cells = (one.check.id, text, _short(place, folder), _when(one.due, now))
                 screen.line("\t".join(screen.text(cell) for cell in cells))
@@ -83,7 +83,7 @@ def _print_check(screen: Screen, one: ExplainedCheck, folder: str, now: datetime
         file, _colon, line = said.place.rpartition(":")
         near = file == one.place.rpartition(":")[0]
         where = f"line {line}" if near and line else _short(said.place, folder)
-        value = f"{said.name} = {_value(said.value)}, default {_value(said.default)}"
+        value = f"{said.name} = {value_text(said.value)}, default {value_text(said.default)}"
         left = screen.width - cell_len(where) - 8
         screen.line(GAP * 2, screen.cut(value, max(left, 20)), GAP, (screen.text(where), "dim"))
 
@@ -130,9 +130,15 @@ def _print_said(screen: Screen, title: str, said: Sequence[SaidValue], folder: s
     width = max(cell_len(one.name) for one in said)
     for one in said:
         place = screen.text(_short(one.place, folder)) if one.is_set else "default"
-        more = f", default {_value(one.default)}" if one.is_set and one.default is not None else ""
+        more = (
+            f", default {value_text(one.default)}" if one.is_set and one.default is not None else ""
+        )
         several = isinstance(one.value, list | tuple) and len(one.value) > 1
-        values = [_value(each) for each in one.value] if several else [f"{_value(one.value)}{more}"]
+        values = (
+            [value_text(each) for each in one.value]
+            if several
+            else [f"{value_text(one.value)}{more}"]
+        )
         screen.line(GAP, pad(one.name, width), " = ", screen.text(values[0]), GAP, (place, "dim"))
         for value in values[1:]:
             screen.line(GAP, " " * width, "   ", screen.text(value))
@@ -156,7 +162,7 @@ def _when(due: Sequence[DueBy], now: datetime) -> str:
     return f"{when}, by {first.procedure}{more}"
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value as YAML has it in one line."""
     if isinstance(value, str):
         return value

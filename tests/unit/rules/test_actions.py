@@ -13,7 +13,7 @@ from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 
 LOOKS = {
-    "checks", "explain", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",
+    "checks", "explain", "plan", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",
     "schedule simulate", "schedule lint", "schedule ics", "user list", "alerts", "alerts show", "silence list", "hosts",
     "oncall", "reviews", "review show", "review attachment", "review verify", "completion", "waivers", "baselines",
     "baseline propose",
