@@ -10,14 +10,13 @@ from upkeep.model.answer import Outcome
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
+from upkeep.view.groups import TroubleGroup, grouped
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.troubles import TroubleRow, Troubles, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
-# So many hosts with the same trouble are one row on a screen.
-FOLDED_AT = 4
 
 
 def print_result(
@@ -36,10 +35,12 @@ def print_result(
         screen.line()
         # Also on the screen: blank lines, the line of what is left out, and the prompt.
         taken += sum(screen.rows(line) for line in after) + 5
-        groups = _alike(worst) if screen.live else [[trouble] for trouble in worst]
+        groups = grouped(worst) if screen.live else [TroubleGroup((trouble,)) for trouble in worst]
         rows = [_row(group, summary.site) for group in groups]
         shown = groups[: print_rows(screen, rows, max(screen.height - taken, 6))]
-        rest = _rest(screen, summary, troubles, [trouble for group in shown for trouble in group])
+        rest = _rest(
+            screen, summary, troubles, [trouble for group in shown for trouble in group.troubles]
+        )
         if rest:
             screen.line(*rest)
     screen.line()
@@ -177,26 +178,11 @@ def _clause(letters: Letters, trouble: Trouble, columns: int) -> str:
     return " ".join(word for word in (letters.cut(trouble.check, 34), subject, message) if word)
 
 
-def _alike(worst: Sequence[Trouble]) -> list[list[Trouble]]:
-    """Return what differs in nothing but the host together, where that saves lines."""
-    alike: dict[Trouble, list[Trouble]] = {}
-    for trouble in worst:
-        same = replace(trouble, host="", observed_at=None, evidence_sha256="")
-        if not trouble.check:  # the next step names the host that was not seen
-            same = replace(same, remedy="")
-        alike.setdefault(same, []).append(trouble)
-    groups: list[list[Trouble]] = []
-    for group in alike.values():
-        groups += [group] if len(group) >= FOLDED_AT else [[trouble] for trouble in group]
-    return sorted(groups, key=lambda group: group[0].order)
-
-
-def _row(group: Sequence[Trouble], site: str) -> TroubleRow:
-    row = TroubleRow.of(group[0])
-    if len(group) == 1:
-        return row
-    remedy = row.remedy if row.check else f"{command('doctor', site=site)}  # see why"
-    return replace(row, others=len(group) - 1, remedy=remedy)
+def _row(group: TroubleGroup, site: str) -> TroubleRow:
+    row = TroubleRow.of(group.first)
+    hosts, checks = len(group.hosts) - 1, len(group.checks) - 1
+    remedy = group.remedy or f"{command('doctor', site=site)}  # see why"
+    return replace(row, others=hosts, more_checks=checks, remedy=remedy if hosts else row.remedy)
 
 
 def _rest(

@@ -102,7 +102,7 @@ def _ends(text: str) -> str:
 class TroubleRow:
     """What is printed of one thing.
 
-    kind: its sign and colour; words: after the sign. others: how many more hosts it is true of.
+    kind: its sign and colour; words: after the sign. others: how many more hosts it is true of; more_checks: checks.
     """
 
     kind: str
@@ -113,6 +113,7 @@ class TroubleRow:
     message: str
     remedy: str = ""
     others: int = 0
+    more_checks: int = 0
 
     @classmethod
     def of(cls, trouble: Trouble) -> TroubleRow:
@@ -129,10 +130,11 @@ class TroubleRow:
 
     def hosts(self, screen: Screen, width: int) -> str:
         """Return the host, and how many others, in at most width columns."""
-        more = f" and {self.others} more" if self.others else ""
-        if cell_len(screen.text(self.host, 300)) + len(more) > width and more:
-            more = f" +{self.others}"
-        return screen.cut(self.host, width - len(more)) + more
+        return _and_more(screen, self.host, self.others, width)
+
+    def checks(self, screen: Screen, width: int) -> str:
+        """Return the check, and how many others, in at most width columns."""
+        return _and_more(screen, self.check, self.more_checks, width)
 
     def plain(self, screen: Screen) -> str:
         """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
@@ -140,6 +142,13 @@ class TroubleRow:
         parts = [screen.text(self.host, 300), self.words, about, screen.text(self.message, 1_000)]
         remedy = f"; next: {screen.text(self.remedy, 1_000)}" if self.remedy else ""
         return ": ".join(part for part in parts if part) + remedy
+
+
+def _and_more(screen: Screen, name: str, others: int, width: int) -> str:
+    more = f" and {others} more" if others else ""
+    if cell_len(screen.text(name, 300)) + len(more) > width and more:
+        more = f" +{others}"
+    return screen.cut(name, width - len(more)) + more
 
 
 def print_rows(screen: Screen, rows: Sequence[TroubleRow], room: int | None = None) -> int:
@@ -188,7 +197,8 @@ class _Layout:
         words = max((len(row.words) for row in rows), default=0) + 2
         most = max(16, width // (6 if wide else 3))
         host = max((cell_len(row.hosts(screen, most)) for row in rows), default=0)
-        check = _widest(screen, (row.check for row in rows), max(16, width // 8))
+        most = max(16, width // 8)
+        check = max((cell_len(row.checks(screen, most)) for row in rows), default=0)
         left = width - words - host - check - 6
         room = max(left // 3 if wide else left, 8)
         subject = _widest(screen, (row.subject for row in rows), room)
@@ -203,7 +213,7 @@ class _Layout:
         at = self.words
         for text, width, style in (
             (row.hosts(screen, self.host), self.host, "bold"),
-            (screen.cut(row.check, self.check), self.check, ""),
+            (row.checks(screen, self.check), self.check, ""),
             (screen.cut(row.subject, self.subject), self.subject, ""),
         ):
             # A host that was not seen has no check: its message takes the rest of the line.

@@ -21,6 +21,7 @@ from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
+from upkeep.view.groups import TroubleGroup, grouped
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
@@ -62,7 +63,7 @@ class Today:
     kind: str
     summary: RunSummary
     worst: list[findings.Finding]
-    blind: list[Spot]
+    blind: list[TroubleGroup]
     running: list[RunSummary]
     asked: list[run_requests.RunRequest]
     badly: list[RunSummary]
@@ -72,6 +73,11 @@ class Today:
     debts: list[Debt]
     alerts: list[AlertRow]
     owed: Owed
+
+    @property
+    def blind_shown(self) -> int:
+        """How many checks that see nothing are shown."""
+        return sum(len(one.troubles) for one in self.blind)
 
     @property
     def live(self) -> bool:
@@ -120,7 +126,8 @@ def today(ask: Ask) -> Today:
     elif not stand.hosts or badly:
         kind = "unknown"
     return Today(
-        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst, blind, running,
+        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst,
+        grouped(map(_trouble_of_blind, blind)), running,
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
         ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
         late_ones(ask), debts, waiting(ask, WORST_ON_TODAY), owed(ask),
@@ -195,9 +202,11 @@ def show_run(ask: Ask) -> Response:
     worst = troubles.worst()
     rows = sorted((_host_row(one, needs) for one in hosts), key=_by_need)
     start = ask.number("hosts") or 0
+    groups = grouped(worst)[:TROUBLES]
     shown = _shown(summary, worst, hosts)
     return page(
-        ask, "run.html", run=summary, worst=worst[:TROUBLES], rows=rows[start : start + HOSTS],
+        ask, "run.html", run=summary, worst=groups, rows=rows[start : start + HOSTS],
+        shown_troubles=sum(len(one.troubles) for one in groups),
         start=start, more_hosts=len(rows) > start + HOSTS, hosts=len(rows), changes=changes,
         limit=run.limit, report=_report(ask, run_id), occurrence=occurrence, check_mode=run.check_mode,
         not_passed=summary.counts.failing + summary.counts.unknown, **shown,
@@ -249,16 +258,13 @@ def show_host(ask: Ask) -> Response:
             raise PageError(404, f"Run {run_id} has no host of that name.")
         results = queries.results_of_host(db, run_id, name, RESULTS_OF_HOST)
         changes = [_safe(one) for one in runs.changes(db, run_id) if one.host == name]
+    bad = [one for one in results if one.status is not Status.PASS and not one.has_nothing_to_judge]
     host = HostInRun(
         found.host, found.outcome, found.message, found.observed_at, found.seconds, found.python
     )
     return page(
         ask, "host.html", run=summary, host=host, changes=changes,
-        bad=[
-            one
-            for one in results
-            if one.status is not Status.PASS and not one.has_nothing_to_judge
-        ],
+        bad=grouped(map(Trouble.of, bad)), not_passed=len(bad),
         nothing=[one for one in results if one.has_nothing_to_judge],
         passed=[one for one in results if one.status is Status.PASS],
         cut=len(results) == RESULTS_OF_HOST,
