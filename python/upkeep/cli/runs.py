@@ -17,13 +17,12 @@ import yaml
 
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, Limit, SiteOption
-from upkeep.judging import entries
 from upkeep.judging.check import Check, Told, every, load
 from upkeep.judging.documentation import options_of
-from upkeep.judging.entries import ParameterError
+from upkeep.judging.entries import ParameterError, validate
 from upkeep.judging.judge import judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
-from upkeep.judging.wanted import WantedCheck
+from upkeep.judging.wanted import WantedCheck, of_entry
 from upkeep.model import clock
 from upkeep.model.answer import Observed
 from upkeep.model.errors import ConfigurationError, UpkeepError, UsageError
@@ -264,8 +263,8 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as exc:
             raise UsageError(f"-p {name}: {value!r} is no YAML value") from exc
     try:
-        params, _limits = entries.split(check, entry)
-        entries.validate(check, params)
+        for one in of_entry(entry, load()):
+            validate(one.check, one.params)
     except ParameterError as exc:
         raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
     return entry
