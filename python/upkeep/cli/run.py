@@ -19,9 +19,9 @@ from upkeep.cli.checks import check_of
 from upkeep.cli.options import Json, Limit, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
-from upkeep.judging import entries
-from upkeep.judging.check import Check
-from upkeep.judging.entries import ParameterError
+from upkeep.judging.check import Check, load
+from upkeep.judging.entries import ParameterError, validate
+from upkeep.judging.wanted import of_entry
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
@@ -194,8 +194,8 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as exc:
             raise UsageError(f"-p {name}: {value!r} is no YAML value") from exc
     try:
-        params, _limits = entries.split(check, entry)
-        entries.validate(check, params)
+        for one in of_entry(entry, load()):
+            validate(one.check, one.params)
     except ParameterError as exc:
         raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
     return entry

@@ -28,8 +28,8 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.program import 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, transport
 from upkeep.doctor.login import LoginError, SshSession, login, reason
 from upkeep.judging.entries import ParameterError
+from upkeep.judging.examine import examine_wanted
 from upkeep.judging.log_verdicts import UNREAD_SHARE
-from upkeep.judging.wanted import examine_wanted
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program

@@ -15,12 +15,10 @@ from upkeep.judging.check import Check
 from upkeep.judging.entries import (
     ParameterError,
     find,
-    fitting,
     has_template,
     is_template,
     limit_names,
     split,
-    validate,
 )
 from upkeep.judging.families import FIRST, is_several, named
 from upkeep.model.nearest import nearest
@@ -194,7 +192,7 @@ def _of_family(
     chosen = _chosen(said, checks, version)
     own_limits = _own_limits(said, chosen)
     shared = {key: one for key, one in said.items() if key not in (CHECKS, LIMITS, WITHOUT)}
-    takes = {name: {*limit_names(one), *_arguments(one)} for name, one in chosen.items()}
+    takes = {name: {*limit_names(one), *arguments_of(one)} for name, one in chosen.items()}
     for key in shared:
         if not any(key in known for known in takes.values()):
             raise _unknown(key, said, takes)
@@ -286,49 +284,7 @@ def _text(words: Sequence[str]) -> str:
     return ", ".join(words)
 
 
-def _arguments(check: Check) -> Mapping[str, Any]:
+def arguments_of(check: Check) -> Mapping[str, Any]:
+    """Return the argument spec of a check's gather."""
     arguments: Mapping[str, Any] = payload.gathers()[check.gather].ARGUMENTS
     return arguments
-
-
-# --- before a run ----------------------------------------------------------------------------------------------------
-def examine(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> None:
-    """Raise ParameterError if an entry cannot be meant, whatever its templates give.
-
-    Where a template stands, something that fits is taken; the keys around it and all else are looked at.
-    """
-    if is_opaque(entry):
-        return
-    for one in of_entry(entry, checks, version):
-        examine_wanted(one)
-
-
-def examine_wanted(one: WantedCheck) -> None:
-    """Raise ParameterError if a check's parameters cannot be meant, with the way to the wrong one."""
-    arguments = _arguments(one.check)
-    try:
-        validate(
-            one.check, {key: fitting(arguments[key], value) for key, value in one.params.items()}
-        )
-    except ParameterError as exc:
-        way = exc.path and (*one.ways.get(str(exc.path[0]), ()), *exc.path[1:])
-        raise ParameterError(str(exc), exc.key, one.source, way) from exc
-
-
-def examine_list(
-    entries: Sequence[Any], checks: Mapping[str, Check], version: str = FIRST
-) -> Iterator[ParameterError]:
-    """Yield what is wrong in a list: each entry's first mistake, or what two of them cannot mean together."""
-    wrong = False
-    for index, entry in enumerate(entries):
-        try:
-            examine(entry, checks, version)
-        except ParameterError as exc:
-            wrong = True
-            yield ParameterError(str(exc), exc.key, entry, (index, *exc.path))
-    if wrong:
-        return
-    try:
-        of_list(entries, checks, version, skip_opaque=True)
-    except ParameterError as exc:
-        yield exc

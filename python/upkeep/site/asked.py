@@ -35,7 +35,10 @@ def asked_by(host: str, variables: Mapping[str, Any]) -> AskedByHost:
     plain = {name: one for name, one in said.items() if not is_template(one)}
     lists = [one for one in plain.values() if isinstance(one, list)]
     is_all = len(plain) == len(said) and not any(is_opaque(each) for one in lists for each in one)
-    release = version_of(resolved(known.get(VARIABLE), known), version())
+    chosen = resolved(known.get(VARIABLE), known)
+    if is_template(chosen):
+        chosen, is_all = None, False
+    release = version_of(chosen, version())
     jobs = resolved(known.get(JOBS, []), known)
     return AskedByHost(
         tuple(merge(plain, load(), release, skip_opaque=True)),

@@ -14,9 +14,9 @@ from upkeep.judging import entries as parameters
 from upkeep.judging.check import Check
 from upkeep.judging.check import load as load_checks
 from upkeep.judging.entries import ParameterError
+from upkeep.judging.examine import examine_list
 from upkeep.judging.families import FIRST, newest_first, version_of
 from upkeep.judging.families import VARIABLE as FAMILY_VERSION
-from upkeep.judging.wanted import examine_list
 from upkeep.model.answer import OWN_HOST, OWN_NAME
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest

@@ -10,9 +10,10 @@ from upkeep.model.answer import Outcome
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
-from upkeep.view.groups import TroubleGroup, grouped
+from upkeep.rules.sentences import UNNAMED
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
+from upkeep.view.trouble_groups import TroubleGroup, grouped
 from upkeep.view.troubles import TroubleRow, Troubles, print_rows
 
 NAMED_IN_SENTENCE = 3
@@ -174,7 +175,8 @@ def _clause(letters: Letters, trouble: Trouble, columns: int) -> str:
     message = part.rstrip(",;:") + letters.signs["more"] if cut else part
     if not trouble.check:
         return message
-    subject = "" if trouble.subject == trouble.check else letters.cut(trouble.subject, 34)
+    named = trouble.subject not in UNNAMED and trouble.subject != trouble.check
+    subject = letters.cut(trouble.subject, 34) if named else ""
     return " ".join(word for word in (letters.cut(trouble.check, 34), subject, message) if word)
 
 

@@ -21,13 +21,13 @@ from upkeep.store import acts, findings, occurrences, run_requests, runs
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
-from upkeep.view.groups import TroubleGroup, grouped
 from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
 from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
+from upkeep.view.trouble_groups import TroubleGroup, grouped
 from upkeep.view.troubles import Troubles
 from upkeep.web.alerts import AlertRow, waiting
 from upkeep.web.html import go_to, link, page

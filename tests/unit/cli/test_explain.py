@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from upkeep.cli.explain import explain
 from upkeep.judging.check import CONNECTION, every, load
 from upkeep.judging.documentation import example
-from upkeep.judging.wanted import examine
+from upkeep.judging.examine import examine
 from upkeep.model.errors import ConfigurationError, UsageError
 
 FILES = {

@@ -11,7 +11,8 @@ import pytest
 
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
-from upkeep.judging.wanted import WantedCheck, examine, examine_list, merge, of_entry, of_list
+from upkeep.judging.examine import examine, examine_list
+from upkeep.judging.wanted import WantedCheck, merge, of_entry, of_list
 
 SETS = [{"name": "shop", "paths": ["/a"]}]
 LATER = {**load(), "backup_size": replace(load()["backup_size"], since="0.2.0")}

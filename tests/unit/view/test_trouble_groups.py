@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from upkeep.model.verdicts import Severity, Status
-from upkeep.view.groups import grouped
 from upkeep.view.model import Trouble
+from upkeep.view.trouble_groups import grouped
 
 LOGINS = ("brute_force", "failed_logins", "login_after_failures", "password_spraying")
 EMPTY = "the journal is empty"
