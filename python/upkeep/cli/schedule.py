@@ -44,7 +44,11 @@ def _of_inventory(site: Site, file: YamlFile | None) -> list[Remark]:
     if not path.exists():  # a list of hosts
         return []
     said = tuple(definitions(path))
-    found = [*inventory_lint.wrong_values(said), *inventory_lint.new_checks(said, load())]
+    found = [
+        *inventory_lint.wrong_values(said),
+        *inventory_lint.blind_entries(said, load()),
+        *inventory_lint.new_checks(said, load()),
+    ]
     listing = read_static(path)
     if listing is None:
         sys.stderr.write(

@@ -341,6 +341,22 @@ def new_checks(said: Sequence[Definition], checks: Mapping[str, Check]) -> Itera
                 yield Remark(one.variable, "new check", text, remedy, place=place)
 
 
+def blind_entries(said: Sequence[Definition], checks: Mapping[str, Check]) -> Iterator[Remark]:
+    """Yield entries that ask for a check without what it needs: it is due, and looks at nothing."""
+    for one in said:
+        if not one.variable.startswith(parameters.VARIABLES) or not isinstance(one.value, list):
+            continue
+        for index, entry in enumerate(one.value):
+            given = {"check": entry} if isinstance(entry, str) else entry
+            known = checks.get(str(given.get("check"))) if isinstance(given, Mapping) else None
+            missing = [name for name in known.needs if name not in given] if known else []
+            if known and missing:
+                text = f"{known.id} without {' and '.join(missing)}: it looks at nothing"
+                remedy = f"{command('explain', known.id)}  # prints an entry to start from"
+                place = one.file.place((*one.key, index))
+                yield Remark(one.variable, "looks at nothing", text, remedy, place=place)
+
+
 def origin(one: Definition, path: Key, once: Mapping[str, Definition]) -> str:
     """Return the place of a part of a value, also where a template that is just a name leads elsewhere."""
     file, key, value = one.file, one.key, one.value

@@ -14,6 +14,7 @@ import yaml
 from upkeep.judging.check import load
 from upkeep.services.inventory_lint import (
     KnownInventory,
+    blind_entries,
     disagreements,
     environments_of,
     host_globs,
@@ -384,3 +385,32 @@ def test_the_oldest_release_that_some_group_has_chosen_counts(tmp_path: Path) ->
         "`upkeep_family_version: 0.3.0` in group_vars/all.yml asks for all of them;"
         " `without: [swap_used]` for none"
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("http_health", ["http_health without urls: it looks at nothing"]),
+        ("{check: http_health}", ["http_health without urls: it looks at nothing"]),
+        (
+            "{check: http_health, timeout_seconds: 5}",
+            ["http_health without urls: it looks at nothing"],
+        ),
+        ("{check: http_health, urls: ['http://web1/']}", []),
+        ("{check: http_health, urls: '{{ urls }}'}", []),
+        ("{check: backup_fresh}", ["backup_fresh without sets: it looks at nothing"]),
+        ("disk_space", []),
+        ("hosts", []),
+        ("no_such_check", []),
+        ("'{{ one }}'", []),
+        ("7", []),
+    ],
+)
+def test_an_entry_that_looks_at_nothing_is_told(
+    entry: str, found: list[str], tmp_path: Path
+) -> None:
+    files = {"group_vars/web.yml": f"upkeep_checks_web:\n  - disk_space\n  - {entry}\n"}
+    remarks = list(blind_entries(inventory(tmp_path, files).said, load()))
+
+    assert [one.text for one in remarks] == found
+    assert all(one.place == f"{tmp_path}/group_vars/web.yml:3" for one in remarks)
