@@ -13,6 +13,7 @@ CALLS = ("open", "now", "today", "utcnow", "read_text", "read_bytes", "write_tex
 READS = {
     "model/clock.py": "the one place that reads the time of day",
     "model/remedies.py": "how this program was called, for a command that can be pasted",
+    "judging/canaries.py": "the recorded bad inputs beside the checks, once",
     "judging/documentation.py": "the documentation of our own modules, once",
     "schedule/calendars.py": "a calendar file that the schedule names",
 }

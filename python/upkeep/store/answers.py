@@ -183,6 +183,21 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
         )
 
 
+def limits_in_run(db: Connection, run_id: int) -> dict[str, list[dict[str, Any]]]:
+    """Return the limits that a site set for each check that was due in a run, each once; empty ones too."""
+    # Hosts of one group are asked the same, to the letter.
+    said = db.scalars(
+        select(tables.report.c.due).where(tables.report.c.run_id == run_id).distinct()
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for text in said:
+        for one in json.loads(text):
+            limits = found.setdefault(one["check"], [])
+            if one["limits"] not in limits:
+                limits.append(one["limits"])
+    return found
+
+
 def results_of(
     db: Connection, run_id: int, host: str = "", *, judgement: int = 0
 ) -> Iterator[Result]:

@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import importlib
 import inspect
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +16,11 @@ import yaml
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
+from upkeep import checks
+from upkeep.judging.canaries import SUFFIX, canary_of, prove
 from upkeep.judging.check import CONNECTION, Check, SelfCheck, every, load
 from upkeep.judging.entries import make_limits
-from upkeep.model.verdicts import Severity, Status
+from upkeep.model.verdicts import Status
 
 TESTS = Path(__file__).parents[2]
 MODULES = TESTS.parent / "plugins" / "modules"
@@ -94,20 +95,16 @@ def test_a_check_says_what_each_of_its_measures_is_like(name: str, check: Check)
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
 def test_a_check_fails_its_canary(name: str, check: Check) -> None:
-    canary = json.loads(
-        next((TESTS / "canaries").glob(f"*/{name}.json")).read_text(encoding="utf-8")
-    )
-    assert canary["origin"]
-    observation = canary["observation"]
-    seen = Observation(observation["subject"], observation["data"], observation.get("raw", ""))
+    canary = canary_of(check)
+    assert canary is not None, "each check has a bad input that it must fail, beside it"
+    assert canary.origin
 
-    verdict = check.judge(
-        seen, make_limits(check, canary["limits"]), datetime.fromisoformat(canary["now"])
-    )
+    verdict = check.judge(canary.observation, make_limits(check, canary.limits), canary.now)
 
     assert verdict is not None
     assert {one.name for one in verdict.measures} <= set(check.measures)
-    assert (verdict.status, verdict.severity) == (Status.FAIL, Severity(canary["severity"]))
+    assert (verdict.status, verdict.severity) == (Status.FAIL, canary.severity)
+    assert prove(check, canary).fails
 
 
 ODD: list[Any] = [{}, {"unexpected": None}]
@@ -133,14 +130,8 @@ def test_a_gather_is_a_module_too_with_the_same_parameters(name: str) -> None:
     assert set(documentation.get("options", {})) == set(payload.gathers()[name].ARGUMENTS)
 
 
-def test_each_check_has_its_canary_in_its_family_and_no_canary_is_of_none() -> None:
-    canaries = {
-        path.relative_to(TESTS / "canaries") for path in (TESTS / "canaries").rglob("*.json")
-    }
-    checks = {
-        Path(*check.judge.__module__.split(".")[2:]).with_suffix(".json")
-        for check in load().values()
-    }
+def test_no_canary_is_of_no_check() -> None:
+    folder = Path(checks.__file__).parent
+    canaries = {path.name.removesuffix(SUFFIX) for path in folder.rglob(f"*{SUFFIX}")}
 
-    assert sorted(canaries - checks) == [], "canaries of no check, or of another family"
-    assert sorted(checks - canaries) == [], "each check has a bad input that it must fail"
+    assert canaries == set(load())

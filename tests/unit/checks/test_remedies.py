@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from pasted import problems
@@ -13,9 +11,9 @@ from pasted import problems
 from ansible_collections.astral.upkeep.plugins.module_utils.host import host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
-    Observation,
     not_seen,
 )
+from upkeep.judging.canaries import canary_of
 from upkeep.judging.check import Check, load
 from upkeep.judging.entries import make_limits
 from upkeep.judging.judge import judge
@@ -23,7 +21,6 @@ from upkeep.model import remedies
 from upkeep.model.answer import Due, Request, Seen
 from upkeep.model.verdicts import Status
 
-CANARIES = Path(__file__).parents[2] / "canaries"
 CHECKS = sorted(load().items())
 NOW = datetime.fromisoformat("2030-06-01T06:00:00+00:00")
 
@@ -52,15 +49,10 @@ def test_each_checks_first_step_can_be_pasted(name: str, check: Check, subject: 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
 def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None:
-    canary = json.loads(next(CANARIES.glob(f"*/{name}.json")).read_text(encoding="utf-8"))
-    seen = Observation(
-        canary["observation"]["subject"],
-        canary["observation"]["data"],
-        canary["observation"].get("raw", ""),
-    )
-    verdict = check.judge(
-        seen, make_limits(check, canary["limits"]), datetime.fromisoformat(canary["now"])
-    )
+    canary = canary_of(check)
+    assert canary is not None
+    seen = canary.observation
+    verdict = check.judge(seen, make_limits(check, canary.limits), canary.now)
 
     assert verdict is not None
     assert problems(remedies.about(verdict.remedy or check.remedy, seen.subject)) == []
@@ -79,10 +71,11 @@ NAMED = {
 
 @pytest.mark.parametrize(("name", "begins"), NAMED.items())
 def test_what_is_known_stands_in_the_command(name: str, begins: str) -> None:
-    canary = json.loads(next(CANARIES.glob(f"*/{name}.json")).read_text(encoding="utf-8"))
-    check, observation = load()[name], canary["observation"]
-    seen = Observation(observation["subject"], observation["data"])
-    verdict = check.judge(seen, make_limits(check, canary["limits"]), NOW)
+    check = load()[name]
+    canary = canary_of(check)
+    assert canary is not None
+    seen = canary.observation
+    verdict = check.judge(seen, make_limits(check, canary.limits), NOW)
 
     assert verdict is not None
     command = remedies.command_of(remedies.about(verdict.remedy or check.remedy, seen.subject))

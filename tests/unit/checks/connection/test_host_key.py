@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.checks.connection import host_key
 from upkeep.checks.connection.host_key import Limits, judge
+from upkeep.judging.canaries import SUFFIX
 from upkeep.judging.check import CONNECTION, load
 from upkeep.judging.entries import ParameterError, find
 from upkeep.judging.judge import unseen
@@ -17,9 +19,7 @@ from upkeep.model.answer import Due, Outcome, Request
 from upkeep.model.verdicts import Severity, Status, failed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-RECORDED = json.loads(
-    (Path(__file__).parents[3] / "canaries" / "connection" / "host_key.json").read_text()
-)
+RECORDED = json.loads((Path(host_key.__file__).with_suffix(SUFFIX)).read_text())
 CHANGED = RECORDED["observation"]["data"]["problem"]
 CHANGED_KEY = failed(
     Severity.HIGH, "its key is another than the one that is known; nothing was sent to it"

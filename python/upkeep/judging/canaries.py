@@ -1,0 +1,75 @@
+"""A check's canary: a recorded bad input that it must fail. Fed once a day, it proves that the check still sees."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.judging.check import Check
+from upkeep.judging.judge import judge
+from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.verdicts import Severity, Status
+
+SUFFIX = ".canary.json"
+HOST = "canary"
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A known-bad input.
+
+    origin: where it is from. limits: those that it is judged with. now: the time at which it is judged. severity: what
+    it must be.
+    """
+
+    origin: str
+    observation: Observation
+    limits: Mapping[str, Any]
+    now: datetime
+    severity: Severity
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a check says of its canary. fails: as it must; message: of its verdict."""
+
+    fails: bool
+    message: str
+
+
+def canary_of(check: Check) -> Canary | None:
+    """Return the canary beside the check's file; None if there is none, as a site's own check may have none."""
+    module = sys.modules[check.judge.__module__]
+    path = Path(str(module.__file__)).with_suffix(SUFFIX)
+    return _read(path) if path.is_file() else None
+
+
+@cache
+def _read(path: Path) -> Canary:
+    said = json.loads(path.read_text(encoding="utf-8"))
+    seen = said["observation"]
+    return Canary(
+        said["origin"],
+        Observation(seen["subject"], seen["data"], seen.get("raw", "")),
+        said["limits"],
+        datetime.fromisoformat(said["now"]),
+        Severity(said["severity"]),
+    )
+
+
+def prove(check: Check, canary: Canary, limits: Mapping[str, Any] | None = None) -> Proof:
+    """Return what the check says of its canary. limits: a site's, beside those of the canary itself."""
+    due = Due(check.id, 0, {**canary.limits, **(limits or {})})
+    seen = Seen(0, canary.observation)
+    request = Request(check.gather, {})
+    found = judge(HOST, [due], [request], [seen], {}, {check.id: check}, canary.now)
+    bad = [one for one in found if one.status is Status.FAIL]
+    said = (bad or found)[:1]
+    return Proof(bool(bad), said[0].message if said else "nothing")

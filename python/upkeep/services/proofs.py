@@ -1,0 +1,97 @@
+"""Proves, after a run, that checks still see: each is fed its canary, and what it passes is a trouble of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from upkeep.checks.upkeep.check_broken import ID as BROKEN
+from upkeep.checks.upkeep.limits_too_wide import ID as TOO_WIDE
+from upkeep.judging.canaries import Canary, Proof, canary_of, prove
+from upkeep.judging.check import Check, load
+from upkeep.model.text import exact
+from upkeep.model.verdicts import Severity
+from upkeep.store import Connection, Store, answers, findings, own_troubles
+from upkeep.store.own_troubles import OwnTrouble
+
+EVERY = timedelta(days=1)
+ALL = OwnTrouble(BROKEN, "all checks")
+"""Under which it is kept when all checks were fed last."""
+
+
+def prove_checks(store: Store, site: str, run_id: int, now: datetime) -> None:
+    """Feed each check its canary once a day, and those of the run with the limits that the site sets for them.
+
+    A check that does not fail it is a trouble of severity high; one that only the site's limits keep from failing it
+    is info. Both end when the check fails its canary again.
+    """
+    checks = {name: (one, canary) for name, one in load().items() if (canary := canary_of(one))}
+    with store.begin() as db:
+        last = own_troubles.last_told(db, site, ALL)
+        if last is None or not timedelta() <= now - last < EVERY:
+            _prove_all(db, site, checks, last, now)
+            own_troubles.tell(db, site, ALL, now)
+        _prove_limits(db, site, checks, answers.limits_in_run(db, run_id), now)
+
+
+def _prove_all(
+    db: Connection,
+    site: str,
+    checks: Mapping[str, tuple[Check, Canary]],
+    last: datetime | None,
+    now: datetime,
+) -> None:
+    """Tell which checks pass their canary, and which fail it again. last: when they were fed before."""
+    broken = findings.own_subjects(db, site, BROKEN)
+    for name, (check, canary) in checks.items():
+        proof = prove(check, canary)
+        if not proof.fails and name not in broken:
+            since = f"since {exact(last, last.tzinfo)}" if last else "ever"
+            text = f"it passes its known-bad input, so what it has passed {since} proves nothing"
+            said = f"{text}; it says of it: {proof.message}"
+            own_troubles.tell(db, site, OwnTrouble(BROKEN, name), now, Severity.HIGH, said)
+        elif proof.fails and name in broken:
+            said = f"it fails its known-bad input again: {proof.message}"
+            own_troubles.tell(db, site, OwnTrouble(BROKEN, name), now, message=said)
+    for name in broken - set(checks):
+        said = "the program has no such check any more"
+        own_troubles.tell(db, site, OwnTrouble(BROKEN, name), now, message=said)
+
+
+def _prove_limits(
+    db: Connection,
+    site: str,
+    checks: Mapping[str, tuple[Check, Canary]],
+    asked: Mapping[str, Sequence[Mapping[str, Any]]],
+    now: datetime,
+) -> None:
+    """Tell which limits of the site keep a check of the run from failing its canary. asked: the limits, by check."""
+    known = findings.own_subjects(db, site, TOO_WIDE)
+    for name, each in asked.items():
+        if name not in checks:
+            continue
+        check, canary = checks[name]
+        wide = _too_wide(check, canary, each)
+        if wide:
+            limits, proof = wide
+            with_these = ", ".join(f"{key} {value}" for key, value in limits.items())
+            said = f"with {with_these} a known-bad input is not told: {proof.message}"
+            own_troubles.tell(db, site, OwnTrouble(TOO_WIDE, name), now, Severity.INFO, said)
+        elif name in known:
+            said = "with the limits that are set now its known-bad input fails"
+            own_troubles.tell(db, site, OwnTrouble(TOO_WIDE, name), now, message=said)
+
+
+def _too_wide(
+    check: Check, canary: Canary, each: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], Proof] | None:
+    """Return the first limits with which the check passes its canary; None if there are none, or it is broken."""
+    some = [limits for limits in each if limits]
+    if not some or not prove(check, canary).fails:
+        return None
+    for limits in some:
+        proof = prove(check, canary, limits)
+        if not proof.fails:
+            return limits, proof
+    return None
