@@ -10,7 +10,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import print_json
-from upkeep.judging.check import SelfCheck, every, load
+from upkeep.judging.check import SelfCheck, every, load, own_of_program
 from upkeep.judging.documentation import options_of
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
@@ -41,10 +41,13 @@ def explain(
 
     What the id of a check is, is a check; a host of the same name is meant where a check is named behind it.
     """
-    if not check and name in every():
+    if not check and name in own_of_program():  # whatever the site, and whether it can be read
         _explain_check(name, as_json=as_json)
         return
     site = load_site(inventory)
+    if not check and name in every():
+        _explain_check(name, as_json=as_json)
+        return
     known = KnownSite(site)
     if not check and name not in known.inventory.given:
         there = [*known.inventory.given, *every()]
@@ -64,7 +67,7 @@ def explain(
     if as_json:
         print_json(view.host_document(found, check))
     elif check:
-        view.print_host_check(Screen(sys.stdout), found, check, folder, now)
+        view.print_host_check(Screen(sys.stdout), found, check, site.name, folder, now)
     else:
         view.print_host(Screen(sys.stdout), found, site.name, folder, now)
 

@@ -18,7 +18,7 @@ from upkeep.judging.check import CONNECTION, Check
 from upkeep.judging.entries import make_limits
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, step
-from upkeep.model.verdicts import Result, Status, Unknown, Verdict, unknown
+from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
 MEASURES_LIMIT = 50
@@ -265,9 +265,9 @@ def _judge_of(
         if seen.error:
             return _not_seen(seen)
         try:
-            verdict: Verdict | None = check.judge(seen, limits, now)
-            return None if verdict is None else _bounded(verdict)
-        except Exception as exc:
+            verdict = check.judge(seen, limits, now)
+            return None if verdict is None else _bounded(_typed(verdict))
+        except (Exception, SystemExit) as exc:
             return _not_judged(exc)
 
     return say
@@ -278,7 +278,27 @@ def _not_seen(seen: Observation) -> Verdict | None:
     return unknown(seen.error, remedy=step(seen.data.get("cannot"))) if seen.error else None
 
 
-def _not_judged(exc: Exception) -> Verdict:
+def _typed(verdict: Any) -> Verdict:
+    """Return the verdict; raise TypeError with what is not of its type: a site's own check may return anything."""
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"judge returned {type(verdict).__name__}; expected a verdict")
+    typed = {
+        "status": isinstance(verdict.status, Status),
+        "severity": verdict.severity is None or isinstance(verdict.severity, Severity),
+        "message": isinstance(verdict.message, str),
+        "remedy": isinstance(verdict.remedy, str),
+        "cause": isinstance(verdict.cause, str),
+        "measures": isinstance(verdict.measures, tuple)
+        and all(isinstance(one, Measure) and isinstance(one.name, str) for one in verdict.measures),
+    }
+    for name, is_so in typed.items():
+        if not is_so:
+            found = type(getattr(verdict, name)).__name__
+            raise TypeError(f"judge returned a verdict with {found} for its {name}")
+    return verdict
+
+
+def _not_judged(exc: BaseException) -> Verdict:
     return unknown(f"could not be judged: {type(exc).__name__}: {str(exc)[:200]}")
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging import check as checks
-from upkeep.judging.check import CONNECTION, Check
+from upkeep.judging.check import CONNECTION, Absence, Check
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.nearest import nearest
 from upkeep.site.trust import trusted_tree
@@ -90,8 +90,19 @@ def _read(path: Path) -> Check:
 
 
 def _refuse(path: Path, made: Check) -> None:
-    """Raise ConfigurationError if the check asks for what there is not."""
+    """Raise ConfigurationError if the check asks for what there is not, or has something of another kind."""
     gathers = payload.gathers()
+    for name in ("title", "trouble", "source", "remedy", "gather"):
+        value = getattr(made, name)
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            found = f"{value!r:.60}"
+            raise ConfigurationError(f"{path}: {name}: found {found}; expected one line of text")
+    if made.absence is not None and not (
+        isinstance(made.absence, Mapping)
+        and all(isinstance(one, Absence) for one in made.absence.values())
+    ):
+        expected = "expected a mapping of sets, such as {'file systems': gone()}, or DECLARED"
+        raise ConfigurationError(f"{path}: absence: found {made.absence!r:.60}; {expected}")
     if made.gather == CONNECTION or made.gather not in gathers:
         near = nearest(str(made.gather), gathers)
         raise ConfigurationError(f"{path}: gather: there is no gather {made.gather!r}{near}")

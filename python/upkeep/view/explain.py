@@ -94,7 +94,7 @@ def _set(one: ExplainedCheck) -> list[SaidValue]:
 
 
 def print_host_check(
-    screen: Screen, found: ExplainedHost, check: str, folder: str, now: datetime
+    screen: Screen, found: ExplainedHost, check: str, site: str, folder: str, now: datetime
 ) -> None:
     """Print all that is known of a check on a host: for each entry, limits and parameters with their places."""
     several = [one for one in found.checks if one.check.id == check]
@@ -117,7 +117,7 @@ def print_host_check(
         _print_said(screen, "Where to look", one.params, folder)
     screen.line()
     _say_rest(screen, found)
-    screen.line(f"What it is: {command('explain', check)}")
+    screen.line(f"What it is: {command('explain', check, site=site)}")
     screen.flush()
 
 

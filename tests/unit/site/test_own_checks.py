@@ -119,6 +119,34 @@ WRONG = {
         GOOD.replace("unwanted:", "ignore:").replace("limits.unwanted", "limits.ignore"),
         "x.py: limits: the gather file_systems has a parameter 'ignore'; expected another name",
     ),
+    "a title that is no text": (
+        GOOD.replace('title="No file system of an unwanted kind"', "title=3"),
+        "x.py: title: found 3; expected one line of text",
+    ),
+    "no trouble": (
+        GOOD.replace('trouble="Unwanted file system"', 'trouble=" "'),
+        "x.py: trouble: found ' '; expected one line of text",
+    ),
+    "a remedy of two lines": (
+        GOOD.replace('remedy="mount another one"', 'remedy="a\\n\\x1b[31m"'),
+        "x.py: remedy: found 'a\\n\\x1b[31m'; expected one line of text",
+    ),
+    "no remedy": (
+        GOOD.replace('remedy="mount another one"', "remedy=None"),
+        "x.py: remedy: found None; expected one line of text",
+    ),
+    "a list of gathers": (
+        GOOD.replace('gather="file_systems"', 'gather=["file_systems"]'),
+        "x.py: gather: found ['file_systems']; expected one line of text",
+    ),
+    "an absence that is none": (
+        GOOD.replace('absence={"file systems": gone()}', "absence=7"),
+        "x.py: absence: found 7; expected a mapping of sets",
+    ),
+    "an absence of words": (
+        GOOD.replace('{"file systems": gone()}', '{"file systems": "gone"}'),
+        "x.py: absence: found {'file systems': 'gone'}; expected a mapping of sets",
+    ),
     "no judge": (GOOD.replace("judge=judge", "judge=None"), "x.py: judge: found no function"),
 }
 
@@ -188,3 +216,47 @@ def test_a_site_asks_for_its_own_check(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="did you mean 'unwanted'"):
         load_site(str(tmp_path))
+
+
+RETURNED = {
+    "a text": ("'bad'", "TypeError: judge returned str; expected a verdict"),
+    "True": ("True", "TypeError: judge returned bool; expected a verdict"),
+    "a severity that is a word": (
+        "failed('high', 'x')",
+        "TypeError: judge returned a verdict with str for its severity",
+    ),
+    "a number for a message": (
+        "passed(3)",
+        "TypeError: judge returned a verdict with int for its message",
+    ),
+    "a list of measures": (
+        "dataclasses.replace(passed('x'), measures=[1])",
+        "TypeError: judge returned a verdict with list for its measures",
+    ),
+    "no remedy": (
+        "dataclasses.replace(failed(Severity.LOW, 'x'), remedy=None)",
+        "TypeError: judge returned a verdict with NoneType for its remedy",
+    ),
+    "an exit": ("exit(5)", "SystemExit: 5"),
+}
+
+
+@pytest.mark.parametrize(("returned", "said"), RETURNED.values(), ids=RETURNED)
+def test_a_judge_that_returns_no_verdict_is_unknown_and_takes_no_other_with_it(
+    tmp_path: Path, returned: str, said: str
+) -> None:
+    text = GOOD.replace("    kind = seen", f"    return {returned}\n    kind = seen")
+    write(
+        tmp_path,
+        text.replace(
+            "from dataclasses import dataclass",
+            "import dataclasses\nfrom dataclasses import dataclass",
+        ),
+    )
+    use_own_checks(tmp_path)
+    due = [Due("unwanted_file_system", 0, {}), Due("disk_inodes", 0, {})]
+    seen = [Seen(0, Observation("/", {"type": "ext4"}))]
+    first, other = judge("web1", due, [Request("file_systems", {})], seen, {}, check.load(), NOW)
+
+    assert (first.status, first.message) == (Status.UNKNOWN, f"could not be judged: {said}")
+    assert other.check == "disk_inodes"
