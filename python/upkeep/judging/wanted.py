@@ -225,7 +225,8 @@ def _chosen(said: Mapping[str, Any], checks: Mapping[str, Check], version: str) 
     there = [*meant.checks, *meant.later]
     for index, name in enumerate(without):
         if name not in there:
-            message = f"{WITHOUT}: {name!r} is no check of {_text(words)}{nearest(name, there)}"
+            near = "" if name in checks or name in words else nearest(name, there)
+            message = f"{WITHOUT}: {name!r} is no check of {_text(words)}{near}"
             raise ParameterError(message, WITHOUT, path=(WITHOUT, index))
     try:
         chosen = {name: find(name, checks) for name in meant.checks if name not in without}
@@ -262,7 +263,10 @@ def _own_limits(
         way = (LIMITS, str(name))
         if name not in chosen:
             message = f"{LIMITS}: {name!r} is no check of {_text(words_of(said, CHECKS))}"
-            raise ParameterError(f"{message}{nearest(str(name), chosen)}", LIMITS, path=way)
+            near = nearest(str(name), chosen)
+            if name in words_of(said, WITHOUT):
+                message, near = f"{LIMITS}: {WITHOUT} leaves {name!r} out", ""
+            raise ParameterError(f"{message}{near}", LIMITS, path=way)
         if not isinstance(own, Mapping):
             message = f"{LIMITS}: {name}: found {own!r:.80}; expected a mapping of its limits"
             raise ParameterError(message, LIMITS, path=way)

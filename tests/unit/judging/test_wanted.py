@@ -444,3 +444,26 @@ def test_what_is_wrong_around_a_template_is_found(
 
     assert caught.value.path == path
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {
+                "checks": "hosts",
+                "without": ["disk_space"],
+                "limits": {"disk_space": {"high_percent": 9}},
+            },
+            "limits: without leaves 'disk_space' out",
+        ),
+        (
+            {"checks": ["hosts", "logins"], "without": ["logins"]},
+            "without: 'logins' is no check of hosts, logins",
+        ),
+    ],
+)
+def test_what_is_a_word_of_its_own_is_taken_for_no_other(entry: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError) as found:
+        of_list([entry], load())
+    assert str(found.value) == said
