@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import own_check
 import pytest
 import warm
-from sqlalchemy import select, update
 from store_samples import NOW, answer, begun, result
 
 from upkeep.judging import check
 from upkeep.model.answer import Due
 from upkeep.model.verdicts import Severity, passed
 from upkeep.services import proofs
-from upkeep.store import Store, findings, open_store, runs, tables
+from upkeep.store import Store, findings, runs
 from upkeep.store.answers import add_host
 
 SITE = "/srv/site"
@@ -59,16 +58,16 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_check_that_passes_its_canary_is_found_within_the_day_and_resolved(
-    store: Store, broken: Any
+    store: Store, broken: Any, tmp_path: Path
 ) -> None:
     run_id = looked(store)
-    proofs.prove_checks(store, SITE, run_id, NOW)
+    proofs.prove_checks(store, SITE, run_id, NOW, tmp_path)
     assert told(store, "check_broken") == []
 
     broken(True)
-    proofs.prove_checks(store, SITE, run_id, NOW + 0.9 * DAY)
+    proofs.prove_checks(store, SITE, run_id, NOW + 0.9 * DAY, tmp_path)
     assert told(store, "check_broken") == []
-    proofs.prove_checks(store, SITE, run_id, NOW + 1.1 * DAY)
+    proofs.prove_checks(store, SITE, run_id, NOW + 1.1 * DAY, tmp_path)
     ((subject, status, message),) = told(store, "check_broken")
     assert (subject, status) == ("brute_force", "open")
     assert f"since {NOW:%Y-%m-%d %H:%M:%S} UTC proves nothing" in message
@@ -80,19 +79,21 @@ def test_a_check_that_passes_its_canary_is_found_within_the_day_and_resolved(
             if one.check_id == "check_broken"
         ] == [Severity.HIGH]
 
-    proofs.prove_checks(store, SITE, run_id, NOW + 2.2 * DAY)
+    proofs.prove_checks(store, SITE, run_id, NOW + 2.2 * DAY, tmp_path)
     assert told(store, "check_broken") == [(subject, status, message)]
     broken(False)
-    proofs.prove_checks(store, SITE, run_id, NOW + 3.3 * DAY)
+    proofs.prove_checks(store, SITE, run_id, NOW + 3.3 * DAY, tmp_path)
     ((subject, status, message),) = told(store, "check_broken")
     assert (subject, status) == ("brute_force", "resolved")
 
 
-def test_a_clock_that_went_back_proves_them_again(store: Store, broken: Any) -> None:
+def test_a_clock_that_went_back_proves_them_again(
+    store: Store, broken: Any, tmp_path: Path
+) -> None:
     run_id = looked(store)
-    proofs.prove_checks(store, SITE, run_id, NOW)
+    proofs.prove_checks(store, SITE, run_id, NOW, tmp_path)
     broken(True)
-    proofs.prove_checks(store, SITE, run_id, NOW - 0.5 * DAY)
+    proofs.prove_checks(store, SITE, run_id, NOW - 0.5 * DAY, tmp_path)
 
     assert [one[0] for one in told(store, "check_broken")] == ["brute_force"]
 
@@ -107,10 +108,10 @@ def test_a_clock_that_went_back_proves_them_again(store: Store, broken: Any) -> 
     ],
 )
 def test_limits_with_which_the_canary_passes_are_info(
-    store: Store, limits: dict[str, Any], wide: bool
+    store: Store, limits: dict[str, Any], wide: bool, tmp_path: Path
 ) -> None:
     run_id = looked(store, Due("brute_force", 0, limits), Due("no_such_check", 0, {"x": 1}))
-    proofs.prove_checks(store, SITE, run_id, NOW)
+    proofs.prove_checks(store, SITE, run_id, NOW, tmp_path)
 
     found = told(store, "limits_too_wide")
     assert [one[0] for one in found] == ["brute_force"] * wide
@@ -126,7 +127,7 @@ def test_limits_with_which_the_canary_passes_are_info(
                 if one.check_id == "limits_too_wide"
             } == {Severity.INFO}
         narrow = looked(store, Due("brute_force", 0, {"max_in_burst": 8}))
-        proofs.prove_checks(store, SITE, narrow, NOW + timedelta(hours=1))
+        proofs.prove_checks(store, SITE, narrow, NOW + timedelta(hours=1), tmp_path)
         assert [one[1] for one in told(store, "limits_too_wide")] == ["resolved"]
 
 
@@ -164,13 +165,9 @@ def test_a_file_that_was_changed_to_pass_is_found_by_the_next_days_run(tmp_path:
         ]
 
     def a_day_passes() -> None:
-        opened = open_store(f"sqlite:///{tmp_path}/state/upkeep.db")
-        table = tables.latest_result
-        with opened.begin() as db:
-            mine = table.c.subject == proofs.ALL.subject
-            (last,) = db.scalars(select(table.c.observed_at).where(mine))
-            db.execute(update(table).where(mine).values(observed_at=last - DAY))
-        opened.close()
+        mark = tmp_path / "state" / proofs.PROVED
+        last = datetime.fromisoformat(mark.read_text())
+        mark.write_text((last - DAY).isoformat())
 
     assert found() == []
     file.write_text(

@@ -196,7 +196,7 @@ def short(post: dict[str, Any]) -> str:
     if "first look at" in title:
         (of,) = (
             name
-            for name, words in (("often", "File handles"), ("daily", "backup"))
+            for name, words in (("often", "file handles"), ("daily", "backup"))
             if words in body
         )
         return f"{sign}first_look({of})"

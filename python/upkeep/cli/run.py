@@ -74,7 +74,7 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
-    prove_checks(store, site.key, run_id, keeper.now())
+    prove_checks(store, site.key, run_id, keeper.now(), site.settings.state)
     with store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
         report = _write_report(db, site.settings, summary)

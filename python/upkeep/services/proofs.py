@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from upkeep.checks.upkeep.check_broken import ID as BROKEN
@@ -16,23 +18,35 @@ from upkeep.store import Connection, Store, answers, findings, own_troubles
 from upkeep.store.own_troubles import OwnTrouble
 
 EVERY = timedelta(days=1)
-ALL = OwnTrouble(BROKEN, "all checks")
-"""Under which it is kept when all checks were fed last."""
+PROVED = ".proved"
+"""The file in the state folder that says when all checks were fed last."""
 
 
-def prove_checks(store: Store, site: str, run_id: int, now: datetime) -> None:
+def prove_checks(store: Store, site: str, run_id: int, now: datetime, state: Path) -> None:
     """Feed each check its canary once a day, and those of the run with the limits that the site sets for them.
 
     A check that does not fail it is a trouble of severity high; one that only the site's limits keep from failing it
-    is info. Both end when the check fails its canary again.
+    is info. Both end when the check fails its canary again. state: the folder in which it is kept when that was.
     """
+    mark = state / PROVED
     checks = {name: (one, canary) for name, one in load().items() if (canary := canary_of(one))}
     with store.begin() as db:
-        last = own_troubles.last_told(db, site, ALL)
+        last = _last(mark)
         if last is None or not timedelta() <= now - last < EVERY:
             _prove_all(db, site, checks, last, now)
-            own_troubles.tell(db, site, ALL, now)
         _prove_limits(db, site, checks, answers.limits_in_run(db, run_id), now)
+    if last is None or not timedelta() <= now - last < EVERY:
+        with contextlib.suppress(OSError):  # then they are fed again after the next run
+            mark.write_text(now.isoformat(), encoding="utf-8")
+
+
+def _last(mark: Path) -> datetime | None:
+    """Return when all checks were fed last; None if that is not known."""
+    try:
+        found = datetime.fromisoformat(mark.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return None
+    return found if found.tzinfo else None
 
 
 def _prove_all(

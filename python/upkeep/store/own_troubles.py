@@ -77,16 +77,6 @@ def tell(
     findings.move(db, NO_RUN, name(site), [row | more])
 
 
-def last_told(db: Connection, site: str, trouble: OwnTrouble) -> datetime | None:
-    """Return when it was last told how it stands with one of our own checks; None if it never was."""
-    key = fingerprint(name(site), trouble.check, HOST, name(trouble.subject))
-    table = tables.latest_result
-    found: datetime | None = db.execute(
-        select(table.c.observed_at).where(table.c.fingerprint == key)
-    ).scalar()
-    return found
-
-
 def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None:
     """Report how an occurrence ended; a good end resolves what was missed and failed before."""
     if one.state == occurrence.FAILED:
