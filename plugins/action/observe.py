@@ -126,7 +126,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             raise AnsibleActionFail(f"{exc}{_place(exc.entry)}") from exc
 
     def _family_version(self, variables: dict[str, Any]) -> str:
-        """Return the release whose families the host's variables mean; raise ParameterError."""
+        """Return the release whose families the host's variables mean.
+
+        Raises: ParameterError.
+        """
         said = variables.get(VARIABLE)
         value = self._templar.template(said)
         try:
@@ -283,7 +286,8 @@ def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resol
     """Return what is due, and the requests behind it.
 
     only: the check ids that the procedure asks for; None for all that the host's groups ask for. Checks that want
-    the same of the same gather share its request. Raise AnsibleActionFail with the place of a wrong entry.
+    the same of the same gather share its request.
+    Raises: AnsibleActionFail with the place of a wrong entry.
     """
     due: list[Due] = []
     requests: list[Request] = []

@@ -45,7 +45,10 @@ class BoundsError(ValueError):
 
 
 def head(line: str) -> dict[str, Any]:
-    """Return the host's `python`, `clock` and `uid`, each only if it is what it should be; raise BoundsError."""
+    """Return the host's `python`, `clock` and `uid`, each only if it is what it should be.
+
+    Raises: BoundsError.
+    """
     if len(line) > HEAD_LIMIT_BYTES:
         raise BoundsError(f"a head of {len(line)} characters, at most {HEAD_LIMIT_BYTES}")
     found = _mapping(_load(line), "the head")
@@ -65,9 +68,11 @@ def head(line: str) -> dict[str, Any]:
 
 
 def part(line: str, limit_bytes: int) -> dict[str, Any]:
-    """Return one gather's part; raise BoundsError.
+    """Return one gather's part.
 
     It has `error`, `observations` as `to_wire` makes them, and in `whole` the sets that were seen whole.
+
+    Raises: BoundsError.
     """
     if len(line) > limit_bytes:
         raise BoundsError(f"{len(line)} bytes of observations, at most {limit_bytes}")
@@ -87,7 +92,10 @@ def part(line: str, limit_bytes: int) -> dict[str, Any]:
 
 
 def _sets(value: Any) -> list[str]:
-    """Return the names of the sets that a gather has seen whole; raise BoundsError."""
+    """Return the names of the sets that a gather has seen whole.
+
+    Raises: BoundsError.
+    """
     if not isinstance(value, list) or len(value) > SETS_LIMIT:
         raise BoundsError(f"whole is {_kind(value)}; expected a list of at most {SETS_LIMIT} names")
     for one in value:

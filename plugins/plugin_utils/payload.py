@@ -176,7 +176,8 @@ def build(requests: list[tuple[str, dict[str, Any]]], deadline_seconds: float, n
 def parse(answer: str, gathers: Sequence[str]) -> dict[str, Any]:
     """Return what the host answered: `python`, `clock`, and under `answers` one part for each of the gathers.
 
-    A part that is too large or of another shape becomes one with an `error` that says so. Raise BoundsError if the
+    A part that is too large or of another shape becomes one with an `error` that says so.
+    Raises: BoundsError if the
     whole is.
     """
     head, *parts = answer.split("\n")

@@ -144,7 +144,7 @@ def _read(
 def unframed(output: str, nonce: str) -> str:
     """Return the answer that the nonce marks, its lines ended by a line feed each.
 
-    Raise NoPythonError if the shell found none, FrameError if there is not just one whole answer.
+    Raises: NoPythonError if the shell found none, FrameError if there is not just one whole answer.
     """
     found = list(islice(_marks(output, nonce), 3))
     words = [text.split(" ") for _begin, _end, text in found]

@@ -66,8 +66,9 @@ def messages(store: Store) -> list[tuple[str, str, str, str]]:
     table = tables.outbox
     with store.read() as db:
         rows = db.execute(select(table).where(table.c.state != "spare").order_by(table.c.id))
-        found = [(row.recipient, row.channel, row.kind, row.title) for row in rows]
-    return [(*one, title.split(", since ")[0]) for *one, title in found]  # type: ignore[misc]
+        return [
+            (row.recipient, row.channel, row.kind, row.title.split(", since ")[0]) for row in rows
+        ]
 
 
 def titles(store: Store) -> list[str]:

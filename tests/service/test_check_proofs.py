@@ -87,6 +87,27 @@ def test_a_check_that_passes_its_canary_is_found_within_the_day_and_resolved(
     assert (subject, status) == ("brute_force", "resolved")
 
 
+def test_a_site_that_shares_the_state_folder_is_fed_by_itself(
+    store: Store, broken: Any, tmp_path: Path
+) -> None:
+    proofs.prove_checks(store, "/srv/other", looked(store), NOW, tmp_path)
+    broken(True)
+    proofs.prove_checks(store, SITE, looked(store), NOW, tmp_path)
+
+    assert [one[0] for one in told(store, "check_broken")] == ["brute_force"]
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2030-06-01T06:00:00"])
+def test_a_mark_that_says_no_time_is_as_good_as_none(
+    text: str, store: Store, broken: Any, tmp_path: Path
+) -> None:
+    proofs.mark_of(tmp_path, SITE).write_text(text)
+    broken(True)
+    proofs.prove_checks(store, SITE, looked(store), NOW, tmp_path)
+
+    assert [one[0] for one in told(store, "check_broken")] == ["brute_force"]
+
+
 def test_a_clock_that_went_back_proves_them_again(
     store: Store, broken: Any, tmp_path: Path
 ) -> None:
@@ -165,7 +186,7 @@ def test_a_file_that_was_changed_to_pass_is_found_by_the_next_days_run(tmp_path:
         ]
 
     def a_day_passes() -> None:
-        mark = tmp_path / "state" / proofs.PROVED
+        mark = proofs.mark_of(tmp_path / "state", str(site))
         last = datetime.fromisoformat(mark.read_text())
         mark.write_text((last - DAY).isoformat())
 

@@ -9,7 +9,12 @@ import pytest
 
 ROOMS = Path(__file__).parents[2] / "python" / "upkeep"
 PURE = ("model", "judging", "checks", "schedule", "rules")
-CALLS = ("open", "now", "today", "utcnow", "read_text", "read_bytes", "write_text", "write_bytes")
+CALLS = (
+    "open", "now", "today", "utcnow", "read_text", "read_bytes", "write_text", "write_bytes", "getenv", "exists",
+    "is_file", "is_dir", "iterdir", "rglob", "glob", "listdir", "scandir", "stat", "system", "popen", "urlopen",
+    "connect", "getuser", "unlink", "mkdir",
+)  # fmt: skip
+IMPORTED = ("environ", "argv", "getenv")
 READS = {
     "model/clock.py": "the one place that reads the time of day",
     "model/remedies.py": "how this program was called, for a command that can be pasted",
@@ -30,6 +35,9 @@ def impure(path: Path) -> list[str]:
                 found.append(f"line {node.lineno}: {name}()")
         elif isinstance(node, ast.Attribute) and node.attr in ("environ", "argv"):
             found.append(f"line {node.lineno}: {node.attr}")
+        elif isinstance(node, ast.ImportFrom) and node.module in ("os", "sys"):
+            names = [one.name for one in node.names if one.name in IMPORTED]
+            found += [f"line {node.lineno}: {one}" for one in names]
     return found
 
 

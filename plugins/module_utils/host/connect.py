@@ -83,7 +83,10 @@ class TimedConnection(io.RawIOBase):
         self.seconds["tcp"] = time.monotonic() - started
 
     def _allowed(self, addresses: Sequence[str], refuse: Callable[[str], str]) -> list[str]:
-        """Return the addresses that may be connected to; raise NoAnswerError if there are none."""
+        """Return the addresses that may be connected to.
+
+        Raises: NoAnswerError if there are none.
+        """
         reasons = {address: refuse(address) for address in addresses}
         allowed = [address for address, reason in reasons.items() if not reason]
         if reasons and not allowed:
@@ -116,14 +119,20 @@ class TimedConnection(io.RawIOBase):
         raise NoAnswerError("connect", str(problem) if problem else "no address") from problem
 
     def left(self, stage: str = "answer") -> float:
-        """Return the seconds that are left; raise NoAnswerError if there are none."""
+        """Return the seconds that are left.
+
+        Raises: NoAnswerError if there are none.
+        """
         left = self.ends - time.monotonic()
         if left <= 0:
             raise NoAnswerError(stage, "no answer in time")
         return left
 
     def secure(self, context: ssl.SSLContext, server_name: str) -> ssl.SSLSocket:
-        """Go on in TLS, asking for server_name; raise NoAnswerError."""
+        """Go on in TLS, asking for server_name.
+
+        Raises: NoAnswerError.
+        """
         started = time.monotonic()
         try:
             self.socket.settimeout(self.left("tls"))
@@ -135,7 +144,10 @@ class TimedConnection(io.RawIOBase):
         return secured
 
     def send(self, data: bytes) -> None:
-        """Send all of it; raise NoAnswerError."""
+        """Send all of it.
+
+        Raises: NoAnswerError.
+        """
         try:
             self.socket.settimeout(self.left())
             self.socket.sendall(data)
@@ -143,7 +155,10 @@ class TimedConnection(io.RawIOBase):
             raise NoAnswerError("answer", _reason(exc)) from exc
 
     def receive(self, size: int, stage: str = "answer") -> bytes:
-        """Return exactly size bytes; raise NoAnswerError."""
+        """Return exactly size bytes.
+
+        Raises: NoAnswerError.
+        """
         taken = b""
         while len(taken) < size:
             try:
@@ -195,7 +210,7 @@ class TimedConnection(io.RawIOBase):
 def client_context(verify: bool = True, ca_file: str = "") -> ssl.SSLContext:
     """Return what a careful client uses: trust by ca_file or else by the host's store, the name checked.
 
-    Raise NoAnswerError if ca_file cannot be used.
+    Raises: NoAnswerError if ca_file cannot be used.
     """
     try:
         if ca_file:
@@ -215,7 +230,10 @@ def client_context(verify: bool = True, ca_file: str = "") -> ssl.SSLContext:
 
 
 def trust_context(ca_file: str = "") -> ssl.SSLContext:
-    """Return a context that asks about trust alone, not about the name and the time; raise NoAnswerError."""
+    """Return a context that asks about trust alone, not about the name and the time.
+
+    Raises: NoAnswerError.
+    """
     context = client_context(True, ca_file)
     context.check_hostname = False
     # Set by number: ssl.VerifyFlags does not know this one.
@@ -226,7 +244,10 @@ def trust_context(ca_file: str = "") -> ssl.SSLContext:
 
 
 def own_roots_context(certificates: str) -> ssl.SSLContext:
-    """Return a context that trusts the roots in these PEM texts too; raise NoAnswerError."""
+    """Return a context that trusts the roots in these PEM texts too.
+
+    Raises: NoAnswerError.
+    """
     context = trust_context()
     # What is no root is no end of the way either, on any Python.
     context.verify_flags = ssl.VerifyFlags(int(context.verify_flags) & ~PARTIAL_CHAIN)
@@ -292,7 +313,10 @@ def _reason(exc: BaseException) -> str:
 
 
 def start_tls(connection: TimedConnection, protocol: str) -> None:
-    """Ask the server to go on in TLS in the way of protocol, one of STARTTLS; raise NoAnswerError."""
+    """Ask the server to go on in TLS in the way of protocol, one of STARTTLS.
+
+    Raises: NoAnswerError.
+    """
     started = time.monotonic()
     STARTTLS[protocol](connection)
     connection.seconds["upgrade"] = time.monotonic() - started
@@ -425,7 +449,10 @@ def side_by_side(
 
 
 def split_place(place: str, default_port: int = 0) -> tuple[str, int]:
-    """Return host and port of `host:port`, `[address]:port` or, with a default, `host`; raise ValueError."""
+    """Return host and port of `host:port`, `[address]:port` or, with a default, `host`.
+
+    Raises: ValueError.
+    """
     match = re.fullmatch(r"(?:\[([^\]]*)\]|([^\[\]:]*))(?::([0-9]{1,5}))?", place, re.ASCII)
     if match is None and re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", place):
         name, port = place, default_port  # an IPv6 address without brackets

@@ -77,9 +77,11 @@ class Host:
     def read_bytes(
         self, path: str, limit_bytes: int = READ_LIMIT_BYTES, follow_links: bool = True
     ) -> bytes:
-        """Return the whole file; raise HostError if it is not a readable regular file, or has more than limit_bytes.
+        """Return the whole file.
 
         What is cut off without a word would count as looked at; who wants no more than the start asks `read_head`.
+
+        Raises: HostError if it is not a readable regular file, or has more than limit_bytes.
         """
         data = self.read_head(path, limit_bytes + 1, follow_links)
         if len(data) > limit_bytes:
@@ -87,7 +89,10 @@ class Host:
         return data
 
     def read_head(self, path: str, size: int, follow_links: bool = True) -> bytes:
-        """Return the file's first bytes, size at most; raise HostError if it is not a readable regular file."""
+        """Return the file's first bytes, size at most.
+
+        Raises: HostError if it is not a readable regular file.
+        """
         with self.open(path, follow_links) as stream:
             try:
                 return stream.read(size)
@@ -101,10 +106,12 @@ class Host:
         return text_of(self.read_bytes(path, limit_bytes, follow_links))
 
     def open(self, path: str, follow_links: bool = True) -> IO[bytes]:
-        """Return the regular file open for reading and seeking; raise HostError.
+        """Return the regular file open for reading and seeking.
 
         Never waits: a FIFO, a device or a folder is refused. With follow_links false the last part of the path may not
         be a symbolic link.
+
+        Raises: HostError.
         """
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         if not follow_links:
@@ -119,14 +126,20 @@ class Host:
         return os.fdopen(descriptor, "rb")
 
     def stat(self, path: str, follow_links: bool = True) -> os.stat_result:
-        """Return the path's stat; raise HostError."""
+        """Return the path's stat.
+
+        Raises: HostError.
+        """
         try:
             return os.stat(path, follow_symlinks=follow_links)
         except (OSError, ValueError) as exc:
             raise _error(path, exc) from exc
 
     def exists(self, path: str) -> bool:
-        """Return whether the path is there; raise HostError if that cannot be seen (such as: permission denied)."""
+        """Return whether the path is there.
+
+        Raises: HostError if that cannot be seen (such as: permission denied).
+        """
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -140,14 +153,20 @@ class Host:
         return os.path.realpath(path)
 
     def readlink(self, path: str) -> str:
-        """Return what the symbolic link names; raise HostError."""
+        """Return what the symbolic link names.
+
+        Raises: HostError.
+        """
         try:
             return os.readlink(path)
         except (OSError, ValueError) as exc:
             raise _error(path, exc) from exc
 
     def names(self, path: str) -> list[str]:
-        """Return the folder's names, sorted; raise HostError."""
+        """Return the folder's names, sorted.
+
+        Raises: HostError.
+        """
         try:
             return sorted(os.listdir(path))
         except (OSError, ValueError) as exc:
@@ -156,7 +175,7 @@ class Host:
     def glob(self, pattern: str, limit: int = GLOB_LIMIT) -> list[str]:
         """Return the paths that match, sorted; `**` is any number of folders.
 
-        Raise HostError if they are more than limit: what is left out without a word would count as looked at.
+        Raises: HostError if they are more than limit: what is left out without a word would count as looked at.
         """
         found = list(itertools.islice(glob.iglob(pattern, recursive=True), limit + 1))
         if len(found) > limit:
@@ -168,7 +187,10 @@ class Host:
         return os.geteuid() == 0
 
     def statvfs(self, path: str) -> os.statvfs_result:
-        """Return the file system's figures; raise HostError."""
+        """Return the file system's figures.
+
+        Raises: HostError.
+        """
         try:
             return os.statvfs(path)
         except (OSError, ValueError) as exc:
@@ -188,7 +210,7 @@ class Host:
     ) -> Ran:
         """Run the program with these arguments, in the C locale and UTC, and return what it gave back.
 
-        Raise HostError if it is not there, or still runs after timeout_seconds (then its process group is killed).
+        Raises: HostError if it is not there, or still runs after timeout_seconds (then its process group is killed).
         A program that prints more than limit_bytes on one stream is killed too and gives `truncated`.
         """
         process = self._start(command, environment, with_input=bool(input_text))
@@ -201,7 +223,7 @@ class Host:
     def output(self, command: list[str]) -> Iterator[IO[bytes]]:
         """Give the program's output as a stream, as long as the caller reads; it is killed if the caller stops before.
 
-        Raise HostError if it is not there, EndedError if it ends with a failure. For programs that complain briefly.
+        Raises: HostError if it is not there, EndedError if it ends with a failure. For programs that complain briefly.
         """
         process = self._start(command)
         try:
@@ -254,7 +276,7 @@ class Host:
     ) -> socket.socket:
         """Return a TCP connection whose operations time out too; an address with a slash is a Unix socket.
 
-        Raise HostError with the reason: refused, timed out, name not known.
+        Raises: HostError with the reason: refused, timed out, name not known.
         """
         place = address if address.startswith("/") else f"{address}:{port}"
         try:
@@ -270,7 +292,10 @@ class Host:
     def connect_udp(
         self, address: str, port: int, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
     ) -> socket.socket:
-        """Return a UDP socket that talks with this address alone, and whose operations time out; raise HostError."""
+        """Return a UDP socket that talks with this address alone, and whose operations time out.
+
+        Raises: HostError.
+        """
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -282,7 +307,10 @@ class Host:
         return connection
 
     def resolve(self, name: str, port: int = 0) -> list[str]:
-        """Return the name's addresses in the resolver's order; raise HostError, from the resolver's own error."""
+        """Return the name's addresses in the resolver's order.
+
+        Raises: HostError, from the resolver's own error.
+        """
         try:
             found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, ValueError, OverflowError) as exc:

@@ -72,7 +72,10 @@ def to_wire(seen: Observation) -> dict[str, Any]:
 
 
 def from_wire(wire: dict[str, Any]) -> Observation:
-    """Return the observation that `to_wire` made; raise ValueError, KeyError or TypeError if it did not."""
+    """Return the observation that `to_wire` made.
+
+    Raises: ValueError, KeyError or TypeError if it did not.
+    """
     if not isinstance(wire, dict):
         raise TypeError("an observation is a mapping")
     raw = wire.get("raw", "")

@@ -74,7 +74,10 @@ class HttpAnswer:
 
 
 def split_url(url: str) -> SplitResult:
-    """Return the URL's parts; raise ValueError if it is no http(s) URL that can be asked for."""
+    """Return the URL's parts.
+
+    Raises: ValueError if it is no http(s) URL that can be asked for.
+    """
     try:
         parts = urlsplit(url)
     except ValueError as exc:  # its text may quote the URL
@@ -91,7 +94,8 @@ def split_url(url: str) -> SplitResult:
 def fetch(host: Host, ask: HttpAsk) -> HttpAnswer:
     """Ask, follow at most `redirects` redirects (never from https to http), and return the last answer.
 
-    Times are summed over the redirects. Raise NoAnswerError; ValueError if the request cannot be made.
+    Times are summed over the redirects.
+    Raises: NoAnswerError; ValueError if the request cannot be made.
     """
     ends = time.monotonic() + ask.timeout_seconds
     seconds: dict[str, float] = {}
@@ -264,7 +268,10 @@ def _fetch_once(host: Host, ask: HttpAsk) -> HttpAnswer:
 
 
 def _request(ask: HttpAsk, parts: SplitResult) -> bytes:
-    """Return the request's bytes; raise ValueError for what could be read as more than one."""
+    """Return the request's bytes.
+
+    Raises: ValueError for what could be read as more than one.
+    """
     name = ask.server_name or parts.hostname or ""
     if not name.isascii():
         name = name.encode("idna").decode("ascii")

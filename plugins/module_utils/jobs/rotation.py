@@ -95,7 +95,10 @@ class Rotation:
         return ["logrotate", *options, *forced, "--state", state, *self.config]
 
     def _plan(self) -> list[str]:
-        """Return the logs that logrotate would rotate; raise RotationError if its configuration has errors."""
+        """Return the logs that logrotate would rotate.
+
+        Raises: RotationError if its configuration has errors.
+        """
         try:
             said = self.host.run(self._command(self.state, "--debug"), self.timeout_seconds)
         except HostError as exc:
@@ -137,7 +140,10 @@ class Rotation:
                 raise RotationError(f"{folder}: {text} before a rotation begins")
 
     def rotate(self) -> Rotated:
-        """Rotate what is planned, and return what is proved; raise RotationError if it cannot begin."""
+        """Rotate what is planned, and return what is proved.
+
+        Raises: RotationError if it cannot begin.
+        """
         before = {path: self._shape(path) for path in self.planned}
         done = Rotated()
         with self._locked() as old:

@@ -34,7 +34,10 @@ def iso_utc(at: float | None) -> str | None:
 
 
 def parse_offset(text: str) -> int | None:
-    """Return `+02:00`, `-0530` or `Z` in seconds; None (the host's own zone) for an empty text; or raise ValueError."""
+    """Return `+02:00`, `-0530` or `Z` in seconds; None (the host's own zone) for an empty text.
+
+    Raises: ValueError for anything else.
+    """
     if not text:
         return None
     if text in ("Z", "z", "UTC"):

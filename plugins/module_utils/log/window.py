@@ -88,7 +88,10 @@ class _Piece:
 def named_fields(
     known: dict[str, tuple[str, ...]], given: dict[str, Any] | None
 ) -> dict[str, tuple[str, ...]]:
-    """Return under which names to look for each field of a JSON line; raise ValueError for a field that is none."""
+    """Return under which names to look for each field of a JSON line.
+
+    Raises: ValueError for a field that is none.
+    """
     for name in given or {}:
         if name not in known:
             raise ValueError(f"fields: no {str(name)[:40]!r}; there are {', '.join(known)}")
@@ -136,9 +139,11 @@ class LogWindow:
         bounds: Bounds = ALL,
         newest_in: Callable[[bytes], float | None] | None = None,
     ) -> None:
-        """Find where the window starts; raise HostError if the log cannot be read.
+        """Find where the window starts.
 
         newest_in: returns the newest time in a block of a log whose lines may be stamped long before they were written.
+
+        Raises: HostError if the log cannot be read.
         """
         self.stamp = stamp
         self.since = since
@@ -526,7 +531,10 @@ def _changed_at(stream: IO[bytes]) -> float:
 
 
 def _unpack(stream: IO[bytes], packed: str) -> Iterator[bytes]:
-    """Yield the archive's content in chunks; raise OSError, EOFError, zlib.error or LZMAError if it is damaged."""
+    """Yield the archive's content in chunks.
+
+    Raises: OSError, EOFError, zlib.error or LZMAError if it is damaged.
+    """
     if packed in (".xz", ".lzma"):
         yield from _unpack_xz(stream)
         return

@@ -41,7 +41,10 @@ from upkeep.view.screen import Screen
 
 # --- small things ----------------------------------------------------------------------------------------------------
 def _alert(found: Alert | None, site: Site, number: int) -> Alert:
-    """Return the alert; raise UsageError if the site has none of that number."""
+    """Return the alert.
+
+    Raises: UsageError if the site has none of that number.
+    """
     if found is None or found.site != name(site.key):
         raise UsageError(f"there is no alert {number}", remedy="upkeep alerts --all")
     return found

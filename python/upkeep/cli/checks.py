@@ -22,7 +22,10 @@ from upkeep.view.screen import Screen
 
 
 def check_of(name: str) -> Check:
-    """Return the check; raise UsageError with the nearest."""
+    """Return the check.
+
+    Raises: UsageError with the nearest.
+    """
     found = load().get(name)
     if found is None and name in every():
         message = f"{name} is told by Upkeep itself: it looks at no host"

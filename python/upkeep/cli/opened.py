@@ -28,7 +28,10 @@ def opened(inventory: str, *, needs: str = "") -> Iterator[tuple[Site, Store]]:
 
 
 def site_to_read(inventory: str, *, needs: str = "") -> Site:
-    """Return the site, as far as it can be read; raise ConfigurationError if even its settings cannot be."""
+    """Return the site, as far as it can be read.
+
+    Raises: ConfigurationError if even its settings cannot be.
+    """
     problems: list[str] = []
     try:
         site = load_site(inventory, problems)

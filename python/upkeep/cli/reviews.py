@@ -64,7 +64,8 @@ def _say_written(folder: Path, done: record_export.Written) -> None:
 def by_password(site: Site, store: Store, action: Action, what: str, *, user: str = "") -> Proved:
     """Return who signs, after asking for their password: who was named, or the account's user.
 
-    Only who was named by `--as` may hand it in otherwise than on the terminal. Raises UsageError, and writes that
+    Only who was named by `--as` may hand it in otherwise than on the terminal.
+    Raises: UsageError, and writes that
     down, if the account is no user's, their role does not reach, or the password is another.
     """
     told = caller.told()

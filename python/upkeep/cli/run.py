@@ -23,7 +23,7 @@ from upkeep.judging.check import Check, load
 from upkeep.judging.entries import ParameterError, validate
 from upkeep.judging.wanted import of_entry
 from upkeep.model import clock
-from upkeep.model.errors import UpkeepError, UsageError
+from upkeep.model.errors import StoreError, UpkeepError, UsageError
 from upkeep.model.occurrence import DUE, FAILED, MISSED, SKIPPED
 from upkeep.model.remedies import command
 from upkeep.rules.actions import Action
@@ -55,7 +55,10 @@ EVIDENCE_CHARACTERS = 20_000
 
 
 def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
-    """Return a task that somebody wants who calls this, with their name; raise UsageError if they may not."""
+    """Return a task that somebody wants who calls this, with their name.
+
+    Raises: UsageError if they may not.
+    """
     changes = task.changes_hosts and not task.check_mode
     action = Action.CHANGE_HOSTS if changes else Action.OBSERVE
     who = actors.someone(store, site.schedule, action, task.procedure)
@@ -74,7 +77,10 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
-    prove_checks(store, site.key, run_id, keeper.now(), site.settings.state)
+    try:
+        prove_checks(store, site.key, run_id, keeper.now(), site.settings.state)
+    except StoreError as exc:  # what the run has found is shown all the same
+        note(f"the checks were not fed their known-bad inputs: {exc}")
     with store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
         report = _write_report(db, site.settings, summary)
@@ -128,7 +134,10 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
 
 
 def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tuple[int, str]:
-    """Claim the occurrence that was due then for a run by hand; raise UsageError with what there is."""
+    """Claim the occurrence that was due then for a run by hand.
+
+    Raises: UsageError with what there is.
+    """
     try:
         at = datetime.fromisoformat(due)
     except ValueError:

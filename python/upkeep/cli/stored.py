@@ -27,7 +27,10 @@ def run_store(settings: Settings) -> Iterator[Store]:
 
 
 def stored_run(db: Any, run_id: int) -> runs.Run:
-    """Return the run; raise UsageError if there is none of that number."""
+    """Return the run.
+
+    Raises: UsageError if there is none of that number.
+    """
     found = runs.get(db, run_id)
     if found is None:
         raise UsageError(f"there is no run {run_id}", remedy="upkeep runs  # lists them")

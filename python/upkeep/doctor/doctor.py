@@ -74,7 +74,8 @@ class Diagnosis:
 def examine(site: Site, limit: str = "") -> list[Diagnosis]:
     """Return what was found of the controller and of each host of the site, in this order.
 
-    Takes seconds: all hosts side by side, each step with a time limit. Raises ConfigurationError if Ansible cannot
+    Takes seconds: all hosts side by side, each step with a time limit.
+    Raises: ConfigurationError if Ansible cannot
     read the inventory.
     """
     with _side_by_side(2) as pool:  # each takes Ansible a second to start

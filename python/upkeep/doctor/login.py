@@ -44,7 +44,10 @@ class SshSession:
         self.key_known = key_known
 
     def run(self, command: str, timeout_seconds: float) -> str:
-        """Return what a command prints, in bounded time and size; raise OSError or SSHException."""
+        """Return what a command prints, in bounded time and size.
+
+        Raises: OSError or SSHException.
+        """
         with contextlib.closing(self.transport.open_session(timeout=CONNECT_SECONDS)) as channel:
             channel.settimeout(timeout_seconds)
             channel.exec_command(command)
@@ -56,9 +59,11 @@ class SshSession:
 
 @contextlib.contextmanager
 def login(way: Way) -> Iterator[SshSession]:
-    """Yield a session on the host; raise LoginError.
+    """Yield a session on the host.
 
     Whatever the other side does, it all ends after HOST_SECONDS: the connection is cut then.
+
+    Raises: LoginError.
     """
     with _connected(way) as (channel, complaint):
         transport = None
@@ -171,7 +176,10 @@ def _exchange_keys(transport: paramiko.Transport) -> None:
 def _compare_key(
     way: Way, transport: paramiko.Transport, keys: Sequence[tuple[str, str, str]]
 ) -> bool:
-    """Return whether the host's key is known; raise LoginError if it has changed, is revoked, or must be known."""
+    """Return whether the host's key is known.
+
+    Raises: LoginError if it has changed, is revoked, or must be known.
+    """
     blob = transport.get_remote_server_key().asbytes()
     kind = transport.get_remote_server_key().get_name()
     known = [(marker, b64decode(key + "==")) for marker, _kind, key in keys]
@@ -200,7 +208,10 @@ def _compare_key(
 
 
 def _authenticate(way: Way, transport: paramiko.Transport, *, key_known: bool) -> None:
-    """Log in with one key after the other, then with the password; raise LoginError with what was tried."""
+    """Log in with one key after the other, then with the password.
+
+    Raises: LoginError with what was tried.
+    """
     tried: list[str] = []
     try:
         for name, key in _keys(way, tried):

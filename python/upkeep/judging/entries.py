@@ -40,9 +40,11 @@ class ParameterError(ValueError):
 
 
 def find(entry: Any, checks: Mapping[str, Check]) -> Check:
-    """Return the check that the entry names; raise ParameterError.
+    """Return the check that the entry names.
 
     entry: a check's id, or a mapping with `check`, its gather's parameters and its limits.
+
+    Raises: ParameterError.
     """
     if isinstance(entry, str):
         name: Any = entry
@@ -67,7 +69,10 @@ def find(entry: Any, checks: Mapping[str, Check]) -> Check:
 
 
 def split(check: Check, entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the gather's parameters and the check's limits that the entry sets; raise ParameterError."""
+    """Return the gather's parameters and the check's limits that the entry sets.
+
+    Raises: ParameterError.
+    """
     limits = limit_names(check)
     arguments = payload.gathers()[check.gather].ARGUMENTS
     params: dict[str, Any] = {}
@@ -150,7 +155,10 @@ def _refuse_keys(
 
 
 def validate(check: Check, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the gather's parameters with types and defaults, by Ansible's own rules; raise ParameterError."""
+    """Return the gather's parameters with types and defaults, by Ansible's own rules.
+
+    Raises: ParameterError.
+    """
     arguments = payload.gathers()[check.gather].ARGUMENTS
     for name, value in params.items():
         if arguments.get(name, {}).get("options"):
@@ -172,7 +180,10 @@ def validate(check: Check, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_limits(check: Check, limits: Mapping[str, Any]) -> Any:
-    """Return the check's Limits with these limits; raise ParameterError with the key, found and expected."""
+    """Return the check's Limits with these limits.
+
+    Raises: ParameterError with the key, found and expected.
+    """
     if not limits:
         return check.limits
     kinds = _kinds(type(check.limits))

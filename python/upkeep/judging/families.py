@@ -44,9 +44,11 @@ def is_several(word: str, checks: Mapping[str, Check]) -> bool:
 
 
 def named(words: Iterable[str], checks: Mapping[str, Check], version: str) -> NamedChecks:
-    """Return the checks that ids, families and patterns mean; raise ParameterError with the index of a wrong word.
+    """Return the checks that ids, families and patterns mean.
 
     version: the release whose families are meant. A check that is named by its id is meant in any release.
+
+    Raises: ParameterError with the index of a wrong word.
     """
     found: dict[str, bool] = {}
     for index, word in enumerate(words):
@@ -94,9 +96,11 @@ def newest_first(versions: Iterable[str]) -> list[str]:
 
 
 def version_of(value: Any, program: str) -> str:
-    """Return the release whose families a site means, by its upkeep_family_version; raise ParameterError.
+    """Return the release whose families a site means, by its upkeep_family_version.
 
     value: None if it says none. program: this program's own release; one without numbers is not looked at.
+
+    Raises: ParameterError.
     """
     if value is None:
         return FIRST

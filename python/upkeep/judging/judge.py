@@ -279,7 +279,10 @@ def _not_seen(seen: Observation) -> Verdict | None:
 
 
 def _typed(verdict: Any) -> Verdict:
-    """Return the verdict; raise TypeError with what is not of its type: a site's own check may return anything."""
+    """Return the verdict.
+
+    Raises: TypeError with what is not of its type: a site's own check may return anything.
+    """
     if not isinstance(verdict, Verdict):
         raise TypeError(f"judge returned {type(verdict).__name__}; expected a verdict")
     typed = {

@@ -21,7 +21,10 @@ ACCESS_FORMAT = (
 
 
 def number(data: Mapping[str, Any], name: str) -> float:
-    """Return the figure; raise ValueError with its name if the host did not give one."""
+    """Return the figure.
+
+    Raises: ValueError with its name if the host did not give one.
+    """
     value = data.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"no figure {name!r} was observed")  # noqa: TRY004 - the host's value, not our caller's type
@@ -29,7 +32,10 @@ def number(data: Mapping[str, Any], name: str) -> float:
 
 
 def listed(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the list of mappings that a verdict rests on; raise ValueError if the host gave none."""
+    """Return the list of mappings that a verdict rests on.
+
+    Raises: ValueError if the host gave none.
+    """
     value = data.get(name)
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise ValueError(f"no list {name!r} was observed")

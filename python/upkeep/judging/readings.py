@@ -18,7 +18,10 @@ def numbers(data: Mapping[str, Any], *names: str) -> tuple[float, ...] | None:
 
 
 def figure(data: Mapping[str, Any], name: str) -> float | None:
-    """Return a number that need not be told; None if it was not. Raise ValueError if it was told and is none."""
+    """Return a number that need not be told; None if it was not.
+
+    Raises: ValueError if it was told and is none.
+    """
     if data.get(name) is None:
         return None
     read = numbers(data, name)

@@ -68,7 +68,7 @@ def merge(
 
     version: the release whose families are meant. skip_opaque: see `of_list`. The same thing twice counts once. Two
     that ask for the same check of the same things with other limits are an error: one of them would silently lose.
-    Raises ParameterError.
+    Raises: ParameterError.
     """
     merged: list[WantedCheck] = []
     places: dict[tuple[str, str], WantedCheck] = {}
@@ -99,11 +99,13 @@ def of_list(
     *,
     skip_opaque: bool = False,
 ) -> list[WantedCheck]:
-    """Return what one list asks for; raise ParameterError with the entry, and the way to what is wrong in it.
+    """Return what one list asks for.
 
     skip_opaque: leave out the entries of which only Ansible can say what they ask for, where it has not been asked.
     An entry with `check` refines what a family's entry in the same list asks for: it sets limits where it names the
     same things, or none.
+
+    Raises: ParameterError with the entry, and the way to what is wrong in it.
     """
     alone: list[WantedCheck] = []
     together: list[WantedCheck] = []
@@ -165,7 +167,10 @@ def _names_several(entry: Any, checks: Mapping[str, Check]) -> bool:
 
 
 def of_entry(entry: Any, checks: Mapping[str, Check], version: str = FIRST) -> list[WantedCheck]:
-    """Return what an entry asks for; raise ParameterError with the way to what is wrong in it."""
+    """Return what an entry asks for.
+
+    Raises: ParameterError with the way to what is wrong in it.
+    """
     if _names_several(entry, checks):
         said = entry if isinstance(entry, Mapping) else {CHECKS: entry}
         return list(_of_family(entry, said, checks, version))
@@ -239,7 +244,10 @@ def _chosen(said: Mapping[str, Any], checks: Mapping[str, Check], version: str) 
 
 
 def words_of(said: Mapping[str, Any], key: str) -> list[str]:
-    """Return the words of a key that takes one or a list of them; raise ParameterError."""
+    """Return the words of a key that takes one or a list of them.
+
+    Raises: ParameterError.
+    """
     value = said.get(key, [])
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(one, str) for one in words):
@@ -252,7 +260,10 @@ def words_of(said: Mapping[str, Any], key: str) -> list[str]:
 def _own_limits(
     said: Mapping[str, Any], chosen: Mapping[str, Check]
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Return the limits of each check by itself; raise ParameterError for what no chosen check has."""
+    """Return the limits of each check by itself.
+
+    Raises: ParameterError for what no chosen check has.
+    """
     limits = said.get(LIMITS, {})
     if is_template(limits):
         return {}  # looked at again when it is resolved

@@ -134,9 +134,11 @@ def to_json(observed: Observed) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any], host: str) -> Observed:
-    """Return what `to_json` made, as this host's, whatever stands in it; raise ValueError if it did not.
+    """Return what `to_json` made, as this host's, whatever stands in it.
 
     What a reader or the database could not take is refused or bounded. Lone surrogates cost their text, not the host.
+
+    Raises: ValueError if it did not.
     """
     try:
         _must_be_flat(data)

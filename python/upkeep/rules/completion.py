@@ -143,7 +143,10 @@ class Completion:
 
 
 def month_of(text: str, zone: str) -> tuple[datetime, datetime]:
-    """Return when a month such as 2027-01 begins and ends, in UTC; raise UsageError for what is no month."""
+    """Return when a month such as 2027-01 begins and ends, in UTC.
+
+    Raises: UsageError for what is no month.
+    """
     found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text.strip())
     if not found or not 1970 <= int(found[1]) <= 9000:
         raise UsageError(f"{text!r:.40} is no month; expected one such as 2027-01")

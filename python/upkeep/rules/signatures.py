@@ -45,7 +45,10 @@ class Signed:
 
 
 def canonical(record: Mapping[str, Any]) -> str:
-    """Return the one way to write a record; raise ValueError for what JSON has no word for."""
+    """Return the one way to write a record.
+
+    Raises: ValueError for what JSON has no word for.
+    """
     return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -66,7 +69,10 @@ def allowed_signers(keys: Iterable[str]) -> str:
 
 
 def fingerprint(key: str) -> str:
-    """Return a public key's fingerprint as `ssh-keygen -l` writes it; raise ValueError if it is no key."""
+    """Return a public key's fingerprint as `ssh-keygen -l` writes it.
+
+    Raises: ValueError if it is no key.
+    """
     try:
         hashed = hashlib.sha256(_wire(key)).digest()
     except IndexError as exc:
@@ -148,7 +154,10 @@ def _problems(one: Signed, previous: str, known: set[str]) -> Iterator[str]:
 
 
 def _signature_in(armoured: str, purpose: str) -> bytes:
-    """Return the raw signature; raise ValueError or struct.error if it is none of ours."""
+    """Return the raw signature.
+
+    Raises: ValueError or struct.error if it is none of ours.
+    """
     lines = armoured.strip().splitlines()
     if len(lines) < 3 or (lines[0], lines[-1]) != (_BEGIN, _END):
         raise ValueError("no SSH signature")

@@ -124,7 +124,8 @@ def run(
 ) -> int:
     """Run the task, write down all that comes, and return the run's number.
 
-    time_of: the time by which things are decided, which is not that of a clock that has stepped. Raises StoreError
+    time_of: the time by which things are decided, which is not that of a clock that has stepped.
+    Raises: StoreError
     before anything has run if the store or the workspace cannot be written; later, what cannot be written waits in the
     workspace for the next start.
     """
@@ -220,7 +221,10 @@ def _begin(task: Task, store: Store, workspace: Path, at: datetime) -> int:
 
 
 def _asked_for(db: Any, task: Task) -> str:
-    """Return who asked for the run on the page; raise UsageError if nobody waits for it under that number."""
+    """Return who asked for the run on the page.
+
+    Raises: UsageError if nobody waits for it under that number.
+    """
     found = run_requests.get(db, task.request or 0)
     wanted = (name(task.site), task.procedure, True, None)
     if found is None or wanted != (
@@ -389,7 +393,10 @@ class _Intake:
         self.stopping.ask(f"interrupted by {signal.Signals(number).name}")
 
     def take_hosts(self, site: str, hosts: list[str], *, wait: bool) -> None:
-        """Take the hosts, so that no other run changes them meanwhile; wait for those that do, or raise RunError."""
+        """Take the hosts, so that no other run changes them meanwhile; wait for those that do.
+
+        Raises: RunError if they are not free in time.
+        """
         while True:
             with self.store.begin() as db:
                 held = leases.take(db, site, hosts, self.run_id, clock.now())
@@ -712,7 +719,8 @@ def _limit(task: Task) -> str:
     """Return the pattern of all hosts that the run may reach: those of the limit that are the procedure's.
 
     Our own playbooks ask for the procedure's hosts themselves; a site's own may say `hosts: all`, and reach no more for
-    that. Raises UsageError if the two cannot be put together: Ansible's patterns have no brackets.
+    that.
+    Raises: UsageError if the two cannot be put together: Ansible's patterns have no brackets.
     """
     if _asks_itself(task.playbook, task.hosts):
         return task.limit
@@ -778,7 +786,10 @@ def _private(folder: Path) -> Path:
 
 
 def _new_workspace(folder: Path, store: Store) -> Path:
-    """Return a new folder there with our name on it; raise StoreError if there can be none."""
+    """Return a new folder there with our name on it.
+
+    Raises: StoreError if there can be none.
+    """
     private, made = _private(folder), None
     try:
         made = Path(tempfile.mkdtemp(prefix="run-", dir=private))

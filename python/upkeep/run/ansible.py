@@ -88,7 +88,10 @@ class AnsibleEnd:
 
 
 def run(order: Order, listener: RunListener) -> AnsibleEnd:
-    """Run the order's playbook and return how it ended; raise RunError if it could not be started."""
+    """Run the order's playbook and return how it ended.
+
+    Raises: RunError if it could not be started.
+    """
     import ansible_runner  # half a second, and only runs need it
     import pexpect
 
@@ -178,7 +181,8 @@ class Listing:
 def list_hosts(order: Order, stop: child.Stop) -> Listing:
     """Return the hosts that the order's playbook would work on.
 
-    Only Ansible knows what its patterns match. Raises RunError if it cannot say, or is stopped meanwhile.
+    Only Ansible knows what its patterns match.
+    Raises: RunError if it cannot say, or is stopped meanwhile.
     """
     answer, variables = order.workspace / "hosts.json", order.workspace / "variables.json"
     variables.write_text(json.dumps(dict(order.variables)), encoding="utf-8")

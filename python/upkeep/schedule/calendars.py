@@ -50,7 +50,7 @@ class OpenHours:
     def opens(self, at: datetime) -> datetime:
         """Return when the team works next: now, if it does.
 
-        Raises ConfigurationError if nobody works within two years.
+        Raises: ConfigurationError if nobody works within two years.
         """
         return max(at, next(self._spans(at))[0])
 
@@ -139,7 +139,10 @@ class Calendars:
 
 
 def calendars_of(schedule: Schedule, folder: Path) -> Calendars:
-    """Return the site's calendars; raise ConfigurationError if a file of holidays cannot be read."""
+    """Return the site's calendars.
+
+    Raises: ConfigurationError if a file of holidays cannot be read.
+    """
     holidays: set[date] = set()
     for one in schedule.calendar.holidays:
         holidays |= {one} if isinstance(one, date) else set(_holidays_in(folder / one))

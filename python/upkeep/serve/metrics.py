@@ -18,7 +18,10 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def render(store: Store, now: datetime) -> bytes:
-    """Return the figures as of now; raise ConfigurationError without the package for it."""
+    """Return the figures as of now.
+
+    Raises: ConfigurationError without the package for it.
+    """
     try:
         from prometheus_client import CollectorRegistry
         from prometheus_client.openmetrics.exposition import generate_latest

@@ -173,10 +173,12 @@ class HeartbeatSender:
 
 
 def call_heartbeat(url: str) -> None:
-    """Request the URL; raise UpkeepError if it leads to a link-local service, or the answer is an error.
+    """Request the URL.
 
     Its name is looked up once; what it stands for then is looked at, and connected to. No redirect is followed, and no
     proxy asked. The URL may hold a secret, so no message repeats it.
+
+    Raises: UpkeepError if it leads to a link-local service, or the answer is an error.
     """
     try:
         ask = HttpAsk(url, client_context(), timeout_seconds=HEARTBEAT_SECONDS, refuse=_inward)
@@ -238,7 +240,10 @@ class Listen:
 def listening(
     listen: str, certificate: Path | None, key: Path | None, proxies: Sequence[str]
 ) -> Listen:
-    """Return where to listen; raise ConfigurationError where passwords would travel in the clear."""
+    """Return where to listen.
+
+    Raises: ConfigurationError where passwords would travel in the clear.
+    """
     host, colon, port = listen.rpartition(":")
     host = host.strip("[]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
@@ -287,7 +292,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def bind(listen: Listen) -> list[socket.socket]:
-    """Return sockets that listen there; raise UpkeepError if that cannot be, before anything else has begun."""
+    """Return sockets that listen there.
+
+    Raises: UpkeepError if that cannot be, before anything else has begun.
+    """
     sockets: list[socket.socket] = []
     missing: OSError | None = None
     try:

@@ -60,7 +60,8 @@ def actor(store: Store, schedule: Schedule | None, doing: str) -> Actor:
     """Return who acts here, and write it down if the command was told as whom.
 
     Without that it is the user of the account: by people.<id>.accounts of the schedule, or who is called like it.
-    doing: what, for who is asked for a password. Raises UsageError if that is not right.
+    doing: what, for who is asked for a password.
+    Raises: UsageError if that is not right.
     """
     own, name = account(), caller.told()
     if name:
@@ -84,7 +85,8 @@ def someone(
 ) -> Actor:
     """Return who is about to do something.
 
-    free: nobody is refused. Raises UsageError, and writes that down, if the account is that of a user whose role does
+    free: nobody is refused.
+    Raises: UsageError, and writes that down, if the account is that of a user whose role does
     not reach or who is turned off, is of several people, or is nobody's where it takes a user: who signs or says yes
     must be known; all else is anybody's as long as there are no users.
     """
@@ -189,7 +191,7 @@ def prove(
 ) -> users.User:
     """Return the user whose password it is, for what needs to be sure of it again.
 
-    Raises UsageError, and writes that down, if it is not; also where it was tried too often.
+    Raises: UsageError, and writes that down, if it is not; also where it was tried too often.
     """
     try:
         from upkeep.services import passwords

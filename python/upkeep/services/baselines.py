@@ -32,7 +32,7 @@ def accept(
 ) -> Baseline:
     """Accept what was shown as the series' baseline.
 
-    Raises UsageError, and writes that down, if they may not, or the values propose something else by now.
+    Raises: UsageError, and writes that down, if they may not, or the values propose something else by now.
     """
     series = wanted.series
     target = f"{series.measure} of {series.check} of {series.subject} on {series.host}"

@@ -31,7 +31,7 @@ def told() -> str:
 def password_of(name: str, what: str, *, terminal_only: bool = False) -> tuple[str, str]:
     """Return the password of a user, and where it came from: the terminal or, if there is none, standard input.
 
-    Raises UsageError if there is none.
+    Raises: UsageError if there is none.
     """
     if sys.stdin is not None and sys.stdin.isatty():
         return getpass.getpass(f"Password of {name}, to {what}: "), "terminal"

@@ -105,7 +105,7 @@ class KnownSite:
     def asked(self, host: str) -> AskedByHost:
         """Return what a host asks for.
 
-        Raises UsageError for a host that is not there, ConfigurationError for an entry that cannot be meant.
+        Raises: UsageError for a host that is not there, ConfigurationError for an entry that cannot be meant.
         """
         known = self.inventory.given
         if host not in known:
@@ -137,7 +137,10 @@ class KnownSite:
 
 
 def explain_host(known: KnownSite, host: str, now: datetime) -> ExplainedHost:
-    """Return what a host is looked at for; raise UsageError for one that is not there."""
+    """Return what a host is looked at for.
+
+    Raises: UsageError for one that is not there.
+    """
     asked = known.asked(host)
     meant, opaque = known.procedures(host)
     due = {name: due_by(known.site, name, now) for name in meant}

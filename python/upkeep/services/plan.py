@@ -80,9 +80,11 @@ class ProcedurePlan:
 
 
 def plan_of(known: KnownSite, name: str, lengths: Sequence[float], now: datetime) -> ProcedurePlan:
-    """Return what a run of a procedure would do; raise UsageError if only a run knows its hosts.
+    """Return what a run of a procedure would do.
 
     lengths: in seconds, of earlier runs, of which the plan tells what is usual.
+
+    Raises: UsageError if only a run knows its hosts.
     """
     site = known.site
     procedure = site.procedure(name)

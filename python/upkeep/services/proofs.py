@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,8 @@ from upkeep.store import Connection, Store, answers, findings, own_troubles
 from upkeep.store.own_troubles import OwnTrouble
 
 EVERY = timedelta(days=1)
-PROVED = ".proved"
-"""The file in the state folder that says when all checks were fed last."""
+PROVED = ".proved-"
+"""How the file in the state folder begins that says when all checks were fed last: one for each site."""
 
 
 def prove_checks(store: Store, site: str, run_id: int, now: datetime, state: Path) -> None:
@@ -28,7 +29,7 @@ def prove_checks(store: Store, site: str, run_id: int, now: datetime, state: Pat
     A check that does not fail it is a trouble of severity high; one that only the site's limits keep from failing it
     is info. Both end when the check fails its canary again. state: the folder in which it is kept when that was.
     """
-    mark = state / PROVED
+    mark = mark_of(state, site)
     checks = {name: (one, canary) for name, one in load().items() if (canary := canary_of(one))}
     with store.begin() as db:
         last = _last(mark)
@@ -38,6 +39,11 @@ def prove_checks(store: Store, site: str, run_id: int, now: datetime, state: Pat
     if last is None or not timedelta() <= now - last < EVERY:
         with contextlib.suppress(OSError):  # then they are fed again after the next run
             mark.write_text(now.isoformat(), encoding="utf-8")
+
+
+def mark_of(state: Path, site: str) -> Path:
+    """Return the file that says when a site's checks were fed last."""
+    return state / f"{PROVED}{hashlib.sha256(site.encode()).hexdigest()[:16]}"
 
 
 def _last(mark: Path) -> datetime | None:

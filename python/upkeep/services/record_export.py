@@ -68,7 +68,10 @@ class Written:
 def export(
     db: Connection, folder: Path, chain: Sequence[Signed], trusted: Iterable[str]
 ) -> Written:
-    """Write all of it to a new folder. Raises UsageError if that cannot be."""
+    """Write all of it to a new folder.
+
+    Raises: UsageError if that cannot be.
+    """
     try:
         return _export(db, folder, chain, trusted)
     except OSError as exc:

@@ -284,7 +284,7 @@ def renew(
 ) -> str:
     """Collect what there is now for a review, which shows it from now on; return its hash.
 
-    Raises UsageError if somebody has signed: what they were shown stays.
+    Raises: UsageError if somebody has signed: what they were shown stays.
     """
     with store.read() as db:
         document = review_evidence.collect(db, review, schedule, now)
@@ -340,7 +340,7 @@ def sign(
 ) -> Signature:
     """Sign a review, open its follow-ups, and write down who did it.
 
-    Raises UsageError, and writes that down, if they may not, or what they were shown is not what the review shows by
+    Raises: UsageError, and writes that down, if they may not, or what they were shown is not what the review shows by
     now.
     """
     handed = replace(handed, form=_bounded(handed.form))
@@ -361,7 +361,7 @@ def _locked(
 ) -> KeptReview:
     """Return the site's review, which nobody else signs or moves until the transaction ends.
 
-    Raises UsageError if there is none, or it is not what was recorded: what somebody has changed is not signed.
+    Raises: UsageError if there is none, or it is not what was recorded: what somebody has changed is not signed.
     """
     review = stored.get(db, site, review_id, lock=True)
     if review is None:
@@ -498,7 +498,7 @@ def hand_over(
 ) -> None:
     """Hand a review over to another team or person; its due time stays.
 
-    Raises UsageError, and writes that down, if it cannot be, or not by them.
+    Raises: UsageError, and writes that down, if it cannot be, or not by them.
     """
 
     def do(db: Connection) -> tuple[None, str]:

@@ -59,7 +59,7 @@ def load_installation(settings: Settings) -> Installation:
 def load_key(path: Path) -> Ed25519PrivateKey:
     """Return the installation's key, made at first use for this account alone.
 
-    Raises StoreError if it cannot be made or read, ConfigurationError if it is another kind of key, or others can
+    Raises: StoreError if it cannot be made or read, ConfigurationError if it is another kind of key, or others can
     read it.
     """
     try:

@@ -35,7 +35,8 @@ def add(
 ) -> tuple[Silence, Width]:
     """Make a silence; return it, and how wide it is with what the same person keeps quiet already.
 
-    One that is too wide for one person waits until another says yes. Raises UsageError, and writes that down, if it
+    One that is too wide for one person waits until another says yes.
+    Raises: UsageError, and writes that down, if it
     cannot be made.
     """
     key = name(site.key)
@@ -68,7 +69,10 @@ def add(
 
 
 def approve(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> Silence:
-    """Approve a wide silence that somebody else has made. Raises UsageError if that cannot be."""
+    """Approve a wide silence that somebody else has made.
+
+    Raises: UsageError if that cannot be.
+    """
     key = name(site.key)
 
     def do(db: Connection) -> tuple[Silence, str]:
@@ -90,7 +94,10 @@ def why_not_approved(
 
 
 def end(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> None:
-    """End a silence before its time. Raises UsageError if that cannot be."""
+    """End a silence before its time.
+
+    Raises: UsageError if that cannot be.
+    """
 
     def do(db: Connection) -> tuple[None, str]:
         who = by.who(site.schedule)
@@ -113,7 +120,7 @@ def acknowledge(
 ) -> None:
     """Record that somebody has an alert, for no longer than a silence may last.
 
-    Raises UsageError, and writes that down, if that cannot be.
+    Raises: UsageError, and writes that down, if that cannot be.
     """
 
     def do(db: Connection) -> tuple[None, str]:

@@ -34,7 +34,10 @@ def request(
     by: By,
     now: datetime,
 ) -> Waiver:
-    """Ask for a waiver. Raises UsageError, and writes that down, if it cannot be asked for."""
+    """Ask for a waiver.
+
+    Raises: UsageError, and writes that down, if it cannot be asked for.
+    """
 
     def do(db: Connection) -> tuple[Waiver, str]:
         who, limit = by.who(site.schedule), longest(site.schedule)
@@ -51,7 +54,10 @@ def request(
 def approve(
     store: Store, site: HasSchedule, number: int, by: By, now: datetime
 ) -> tuple[Waiver, int]:
-    """Approve a waiver; return it, and how many open findings it changed. Raises UsageError if that cannot be."""
+    """Approve a waiver; return it, and how many open findings it changed.
+
+    Raises: UsageError if that cannot be.
+    """
 
     def do(db: Connection) -> tuple[tuple[Waiver, int], str]:
         waiver = _waiver(db, site, number, lock=True)
@@ -82,7 +88,7 @@ def refuse_width(db: Connection, site: HasSchedule, scope: WaiverScope) -> str:
 def revoke(store: Store, site: HasSchedule, number: int, why: str, by: By, now: datetime) -> int:
     """End a waiver, or withdraw its request; return how many open findings that changed.
 
-    Raises UsageError if that cannot be.
+    Raises: UsageError if that cannot be.
     """
 
     def do(db: Connection) -> tuple[None, str]:

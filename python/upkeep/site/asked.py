@@ -29,7 +29,10 @@ class AskedByHost:
 
 
 def asked_by(host: str, variables: Mapping[str, Any]) -> AskedByHost:
-    """Return what a host's variables ask for, as `ansible-inventory --list` gives them; raise ParameterError."""
+    """Return what a host's variables ask for, as `ansible-inventory --list` gives them.
+
+    Raises: ParameterError.
+    """
     known = {"inventory_hostname": host, **listed(variables)}
     said = {name: resolved(one, known) for name, one in known.items() if name.startswith(VARIABLES)}
     plain = {name: one for name, one in said.items() if not is_template(one)}

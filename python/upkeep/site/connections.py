@@ -84,9 +84,11 @@ class Way:
 
 
 def read_way(host: str, variables: Mapping[str, Any], defaults: Mapping[str, Any]) -> Way:
-    """Return how the host is reached; raise WayError with what is in the way of knowing.
+    """Return how the host is reached.
 
     defaults: what ansible.cfg and ANSIBLE_* say, by the names of the inventory's variables.
+
+    Raises: WayError with what is in the way of knowing.
     """
     said = HostVariables(host, variables, defaults)
     kind = said.text("ansible_connection") or "ssh"
@@ -172,7 +174,10 @@ class HostVariables:
         self.address = self.text(*ADDRESS) or host
 
     def text(self, *names: str) -> str:
-        """Return the first of these variables that is said; raise WayError if only Ansible can resolve it."""
+        """Return the first of these variables that is said.
+
+        Raises: WayError if only Ansible can resolve it.
+        """
         for name in names:
             value = self.variables.get(name)
             if value is None or value == "":

@@ -30,7 +30,10 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def seconds_of(value: Any) -> float:
-    """Return seconds; a duration is a number with a unit, such as `45 min`. Raises ValueError with what is expected."""
+    """Return seconds; a duration is a number with a unit, such as `45 min`.
+
+    Raises: ValueError with what is expected.
+    """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", str(value).strip())
     if not found:
         raise ValueError("a number with a unit, such as '45 min' or '2 h'")

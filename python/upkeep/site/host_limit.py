@@ -15,7 +15,7 @@ _FILE = re.compile(r"(?P<before>(?:^|[,:])\s*@)(?P<file>[^,:]*)")
 def absolute_limit(limit: str) -> str:
     """Return a pattern with its files' paths from the working folder.
 
-    Raises UsageError if one cannot be read, or if the pattern cannot be kept as it is: cut or changed, it would name
+    Raises: UsageError if one cannot be read, or if the pattern cannot be kept as it is: cut or changed, it would name
     other hosts when the run is made again.
     """
     found = _FILE.sub(_absolute, limit)

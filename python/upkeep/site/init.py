@@ -15,7 +15,10 @@ SCHEMA = "schedule.schema.json"
 
 
 def write_site(folder: Path) -> list[Path]:
-    """Write the example site into a new or empty folder; return its files. Raise UsageError if it is not empty."""
+    """Write the example site into a new or empty folder; return its files.
+
+    Raises: UsageError if it is not empty.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         remedy = "name a new or an empty folder; nothing was written"
         raise UsageError(f"{folder}: there is something already", remedy=remedy)

@@ -34,7 +34,7 @@ def read_inventory(
 ) -> dict[str, dict[str, Any]]:
     """Return the variables of each host, by name; templates in them are not resolved.
 
-    Raises ConfigurationError with what Ansible says of an inventory that it cannot read; whole: also if it cannot read
+    Raises: ConfigurationError with what Ansible says of an inventory that it cannot read; whole: also if it cannot read
     one of several sources.
     """
     return hosts_of(read_listing(inventory, limit, environment, whole=whole, stop=stop))
@@ -105,7 +105,10 @@ def read_places(
     environment: Mapping[str, str] | None = None,
     stop: child.Stop | None = None,
 ) -> dict[str, Place]:
-    """Return where each host stands; raise ConfigurationError as read_inventory does, or if it is stopped."""
+    """Return where each host stands.
+
+    Raises: ConfigurationError as read_inventory does, or if it is stopped.
+    """
     listed = _list(inventory, "", environment, stop)
     variables = listed.pop("_meta", {}).get("hostvars", {})
     found: dict[str, set[str]] = {}

@@ -29,7 +29,7 @@ GUIDE = "docs/write-a-check.md"
 def use_own_checks(site: Path | None) -> None:
     """Make the checks of a site's folder known in this process, and forget those of another site; None: of no site.
 
-    Raises ConfigurationError with each file that is no check, and why; or if others can write one of them.
+    Raises: ConfigurationError with each file that is no check, and why; or if others can write one of them.
     """
     checks.use(own_checks(site / FOLDER) if site else {})
 
@@ -68,7 +68,12 @@ def _refuse_name(path: Path, others: Mapping[str, Check]) -> None:
 
 
 def _read(path: Path) -> Check:
-    """Return the file's check; raise ConfigurationError. Only the text is read, never what Python compiled before."""
+    """Return the file's check.
+
+    Only the text is read, never what Python compiled before.
+
+    Raises: ConfigurationError.
+    """
     module = ModuleType(f"{MODULE}.{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look for their module there

@@ -48,7 +48,10 @@ EXAMPLES = "words such as 'daily 03:00', 'first monday 09:00' or 'every 2 weeks 
 
 
 def parse(text: str) -> str:
-    """Return the rule of words, or a rule as it is; raise ValueError with what was expected."""
+    """Return the rule of words, or a rule as it is.
+
+    Raises: ValueError with what was expected.
+    """
     if "=" in text:
         return _checked(text.strip())
     plain = re.sub(r"\b(second|last) (to|but) (last|one)\b", "second-to-last", _plain(text))

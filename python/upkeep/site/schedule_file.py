@@ -442,10 +442,12 @@ class Schedule(Part):
 
 
 def load_schedule(path: Path, dropped: list[str] | None = None) -> Schedule:
-    """Return the schedule; raise ConfigurationError with every problem in it.
+    """Return the schedule.
 
     dropped: a list makes procedures that are wrong be left out, their problems be added to it, and the others hold;
     what else is wrong is still an error.
+
+    Raises: ConfigurationError with every problem in it.
     """
     return parse_schedule(path, read(path), dropped)
 

@@ -138,10 +138,12 @@ class Settings(BaseModel):
 
 
 def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings for a site's folder; raise ConfigurationError with the place of what is wrong.
+    """Return the settings for a site's folder.
 
     A relative path in the file is taken from the site's folder, one in the environment from the working folder; so is
     a SQLite file's.
+
+    Raises: ConfigurationError with the place of what is wrong.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}

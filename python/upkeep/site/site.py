@@ -59,7 +59,10 @@ class Site:
     text: str = field(default="", repr=False)
 
     def procedure(self, name: str) -> Procedure:
-        """Return the procedure; raise UsageError with what there is."""
+        """Return the procedure.
+
+        Raises: UsageError with what there is.
+        """
         found = self.schedule.procedures.get(name)
         if found is None:
             there = ", ".join(self.schedule.procedures)
@@ -68,7 +71,10 @@ class Site:
         return found
 
     def playbook(self, procedure: Procedure) -> str:
-        """Return the procedure's playbook as Ansible takes it; raise ConfigurationError if it is not there."""
+        """Return the procedure's playbook as Ansible takes it.
+
+        Raises: ConfigurationError if it is not there.
+        """
         name = procedure.playbook
         if not name.endswith((".yml", ".yaml")):
             return name

@@ -50,7 +50,10 @@ for _loader in (_Loader, _FastLoader):
 
 
 def read(path: Path) -> str:
-    """Return the file's text; raise ConfigurationError if it cannot be read."""
+    """Return the file's text.
+
+    Raises: ConfigurationError if it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except OSError as exc:
@@ -60,7 +63,10 @@ def read(path: Path) -> str:
 
 
 def load(path: Path) -> YamlFile:
-    """Return the file; raise ConfigurationError with file and line if it is no YAML or says a key twice."""
+    """Return the file.
+
+    Raises: ConfigurationError with file and line if it is no YAML or says a key twice.
+    """
     return parse(path, read(path))
 
 

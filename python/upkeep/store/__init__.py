@@ -29,7 +29,10 @@ class Store:
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction that is committed at the end; raise StoreError in one line."""
+        """Yield a connection in a transaction that is committed at the end.
+
+        Raises: StoreError in one line.
+        """
         try:
             with self.engine.begin() as db:
                 yield db
@@ -53,7 +56,7 @@ class Store:
 def open_store(url: str) -> Store:
     """Return the open database; a SQLite file is made and kept up to date by itself.
 
-    Raises StoreError if it cannot be opened, is newer than this program, is another program's, or is an older
+    Raises: StoreError if it cannot be opened, is newer than this program, is another program's, or is an older
     PostgreSQL database; ConfigurationError if the URL says nothing.
     """
     store = Store(*engines.connect(url))
@@ -128,7 +131,7 @@ def revisions() -> list[str]:
 def versions(db: Connection, place: str) -> tuple[str, str]:
     """Return the database's version, empty for an empty one, and this program's.
 
-    Raises StoreError if the database is of no use to this program.
+    Raises: StoreError if the database is of no use to this program.
     """
     newest = revisions()[-1]
     refuse_server(db, place)

@@ -284,7 +284,7 @@ def acknowledge(
 ) -> Alert:
     """Record that somebody has it until then; nobody is told again before that, unless it gets worse.
 
-    Raises UsageError if there is no such alert, or it is closed.
+    Raises: UsageError if there is no such alert, or it is closed.
     """
     table = tables.alert
     values = {

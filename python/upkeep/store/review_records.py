@@ -81,7 +81,10 @@ def moved(db: Connection, review: KeptReview) -> str:
 
 
 def listed(db: Connection, record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what the record of older reviews lists; raise ValueError if that is not kept as it was."""
+    """Return what the record of older reviews lists.
+
+    Raises: ValueError if that is not kept as it was.
+    """
     try:
         content = files.content_of(db, record["listed_sha256"])
     except zlib.error as exc:

@@ -271,7 +271,10 @@ def follow_ups_of(db: Connection, numbers: Sequence[int]) -> list[KeptReview]:
 
 
 def of_row(row: Row[Any]) -> KeptReview:
-    """Return the review of a row of the table; raise StoreError if it is none that this program has written."""
+    """Return the review of a row of the table.
+
+    Raises: StoreError if it is none that this program has written.
+    """
     values = dict(row._mapping)
     try:
         parties, definition = json.loads(values["parties"]), json.loads(values["definition"])

@@ -59,7 +59,10 @@ class NewOverride:
 
 
 def add(db: Connection, site: str, new: NewSilence) -> int:
-    """Record a silence; return its number; raise UsageError if it does not end later, or has no reason."""
+    """Record a silence; return its number.
+
+    Raises: UsageError if it does not end later, or has no reason.
+    """
     if new.ends <= max(new.begins, new.at):
         raise UsageError("a silence has to end later than it begins, and later than now")
     if not says(new.reason):
@@ -89,7 +92,10 @@ def approve(db: Connection, silence_id: int, by: str, at: datetime) -> None:
 
 
 def end(db: Connection, silence_id: int, by: str, at: datetime) -> None:
-    """End a silence before its time; raise UsageError if there is no such one that still lasts."""
+    """End a silence before its time.
+
+    Raises: UsageError if there is no such one that still lasts.
+    """
     table = tables.silence
     mine = (table.c.id == silence_id, table.c.ends_at > at)
     ended = db.execute(update(table).where(*mine).values(ends_at=at, ended_by=shown(by, 200)))
@@ -145,7 +151,7 @@ def _of_row(row: Row[tuple[object, ...]]) -> Silence:
 def add_override(db: Connection, site: str, new: NewOverride) -> int:
     """Record that another person is on call from … to …; return its number.
 
-    Raises UsageError if it would have ended, or would last longer than a change of the rota should wait for.
+    Raises: UsageError if it would have ended, or would last longer than a change of the rota should wait for.
     """
     begins = max(new.begins, new.at)
     if new.ends <= begins:
@@ -164,7 +170,10 @@ def add_override(db: Connection, site: str, new: NewOverride) -> int:
 
 
 def end_override(db: Connection, override_id: int, by: str, at: datetime) -> None:
-    """End an override before its time; raise UsageError if there is no such one."""
+    """End an override before its time.
+
+    Raises: UsageError if there is no such one.
+    """
     table = tables.rota_override
     mine = (table.c.id == override_id, table.c.ends_at > at)
     if not db.execute(update(table).where(*mine).values(ends_at=at, ended_by=by[:200])).rowcount:

@@ -22,14 +22,20 @@ class Spool:
         self.unreadable = 0
 
     def put(self, run_id: int, observed: Observed) -> None:
-        """Keep the answer; raise OSError if not even that can be written."""
+        """Keep the answer.
+
+        Raises: OSError if not even that can be written.
+        """
         last = max((path.stem for path in self.folder.glob("0*.json")), default="0")
         self._write(f"{int(last) + 1:08}", {"run_id": run_id, "observed": to_json(observed)})
 
     def put_end(
         self, status: str, cause: str, ended_at: datetime, reason: Reason | None = None
     ) -> None:
-        """Keep how the run ended; raise OSError if not even that can be written."""
+        """Keep how the run ended.
+
+        Raises: OSError if not even that can be written.
+        """
         end = {"status": status, "cause": cause, "ended_at": ended_at.isoformat()}
         self._write("end", end | ({"reason": reason.value} if reason else {}))
 
@@ -59,10 +65,12 @@ class Spool:
             os.close(folder)
 
     def load(self, store: Store, run_id: int | None = None) -> list[str]:
-        """Record all that waits, oldest first; return whose answers were new. Raises StoreError, keeps the rest.
+        """Record all that waits, oldest first; return whose answers were new.
 
         run_id: whose spool it is, whatever its files say. The store knows an answer that it has already: a crash
         between writing and removing doubles nothing. What cannot be read is counted as `unreadable` and left.
+
+        Raises: StoreError, keeps the rest.
         """
         taken = []
         for path in sorted(self.folder.glob("0*.json")):

@@ -105,7 +105,8 @@ class Done:
 class Child:
     """A program that runs. grace: how long it may take to end in order before all that it has started is ended too.
 
-    given: what it reads. output, complaint: descriptors or subprocess.PIPE; kept in memory, if not said. Raises OSError
+    given: what it reads. output, complaint: descriptors or subprocess.PIPE; kept in memory, if not said.
+    Raises: OSError
     if it cannot be started.
     """
 
@@ -255,7 +256,10 @@ def run(
     environment: Mapping[str, str] | None = None,
     stop: Stop | None = None,
 ) -> Done:
-    """Run a program to its end, or until its time is up or `stop` says so; raise OSError if it cannot be started."""
+    """Run a program to its end, or until its time is up or `stop` says so.
+
+    Raises: OSError if it cannot be started.
+    """
     with Child(command, given=given, environment=environment) as one:
         stopped = one.wait(seconds, stop, OUTPUT_BYTES)
         if stopped:

@@ -28,7 +28,7 @@ def feed(schedule: Schedule, name: str, now: datetime) -> bytes:
     """Return the calendar: procedures, blackouts and maintenance windows.
 
     name: the site's, for the calendar's title and its UIDs, which stay the same from feed to feed.
-    Raises ConfigurationError where the library is not installed.
+    Raises: ConfigurationError where the library is not installed.
     """
     try:
         from icalendar import Calendar

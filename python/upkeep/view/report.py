@@ -103,7 +103,8 @@ def write_report(
     """Write the report of a run to path, whole or not at all, readable by its owner only.
 
     evidence: the text behind a result, by its SHA-256; empty if there is none.
-    zone: of the times shown; without it they stand in the zone that they have. Raises UpkeepError.
+    zone: of the times shown; without it they stand in the zone that they have.
+    Raises: UpkeepError.
     """
     pieces = render(summary, hosts, results, evidence=evidence, zone=zone)
     try:

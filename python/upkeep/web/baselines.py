@@ -81,7 +81,10 @@ def accept(ask: Ask) -> Response:
 
 
 def _shown(ask: Ask, series: Series, way: Better | None) -> Proposal:
-    """Return the proposal, if it is the one that the form showed; raise UsageError if it is another by now."""
+    """Return the proposal, if it is the one that the form showed.
+
+    Raises: UsageError if it is another by now.
+    """
     with ask.store.read() as db:
         seen = baselines.proposal_for(db, series, way, ask.now)
     if _stamp(seen) != ask.form.get("shown", ""):

@@ -97,7 +97,10 @@ def warm_up() -> None:
 
 @cache
 def static(name: str) -> tuple[bytes, str]:
-    """Return a file of the page with its type; raise KeyError if there is none of that name."""
+    """Return a file of the page with its type.
+
+    Raises: KeyError if there is none of that name.
+    """
     package, path, kind = STATIC[name]
     return resources.files(package).joinpath(path).read_bytes(), kind
 

@@ -48,7 +48,12 @@ class Queue:
         self._asked: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     async def run(self, call: Callable[[], T], network: str, rank: int = 0) -> T:
-        """Return what the function returns; raise BusyError. rank: how much there is against who asks."""
+        """Return what the function returns.
+
+        rank: how much there is against who asks.
+
+        Raises: BusyError.
+        """
         await self._turn(network, rank + self._times_asked(network))
         try:
             return await to_thread.run_sync(call, limiter=self._threads)

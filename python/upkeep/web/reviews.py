@@ -266,7 +266,10 @@ def _signing(ask: Ask) -> reviews.SigningContext:
 
 
 def _proved(ask: Ask) -> Proved:
-    """Return who asks, once their password was right; raise UsageError if it was not."""
+    """Return who asks, once their password was right.
+
+    Raises: UsageError if it was not.
+    """
     password = ask.form.get("password", "")
     if not password:
         raise UsageError("your password is missing")
@@ -280,7 +283,10 @@ def _proved(ask: Ask) -> Proved:
 
 
 def _form_of(ask: Ask) -> Form:
-    """Return what was filled in; raise UsageError for what cannot be read."""
+    """Return what was filled in.
+
+    Raises: UsageError for what cannot be read.
+    """
     said = ask.form.get("verdict", "")
     try:
         verdict = ReviewVerdict(said)

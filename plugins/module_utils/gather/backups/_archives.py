@@ -92,7 +92,10 @@ class Budget:
         return max(0.1, self.ends - time.monotonic())
 
     def take(self, count: int) -> None:
-        """Take count bytes out of it; raise OutOfBudgetError."""
+        """Take count bytes out of it.
+
+        Raises: OutOfBudgetError.
+        """
         self.left_bytes -= count
         if self.left_bytes < 0:
             raise OutOfBudgetError("it is longer than may be read")
@@ -137,7 +140,8 @@ def read_to_end(path: str, kind: str, budget: Budget, host: Host) -> dict[str, A
     """Return how the file reads: state, why, what, and of an archive its members and those that would escape.
 
     state: complete; broken; partial (out of budget); unread (not readable here); header (encrypted: no more can be
-    seen without its key). Raise HostError if it cannot be opened.
+    seen without its key).
+    Raises: HostError if it cannot be opened.
     """
     with host.open(path, follow_links=False) as stream:
         head = stream.read(512)
@@ -223,7 +227,10 @@ def _dump_end(head: bytes) -> bytes:
 
 
 def _dump(counted: CountedStream) -> dict[str, Any]:
-    """Return how a dump of SQL ends; raise BrokenError if its program's last line is not there."""
+    """Return how a dump of SQL ends.
+
+    Raises: BrokenError if its program's last line is not there.
+    """
     end = _dump_end(counted.head)
     if not end:
         return {"state": "unread", "why": "a dump of an unknown program: nothing shows its end"}
@@ -233,7 +240,10 @@ def _dump(counted: CountedStream) -> dict[str, Any]:
 
 
 def _tar(counted: CountedStream) -> dict[str, Any]:
-    """Return a tar's members; raise BrokenError if it ends before its end mark."""
+    """Return a tar's members.
+
+    Raises: BrokenError if it ends before its end mark.
+    """
     members, end = 0, 0
     hostile: list[str] = []
     with tarfile.open(fileobj=counted, mode="r|", bufsize=CHUNK_BYTES) as archive:  # type: ignore[call-overload]
@@ -257,7 +267,10 @@ def escapes(name: str) -> bool:
 
 
 def _zip(stream: IO[bytes], budget: Budget) -> dict[str, Any]:
-    """Return a zip's members, each read to its end; raise BadZipFile and others."""
+    """Return a zip's members, each read to its end.
+
+    Raises: BadZipFile and others.
+    """
     with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
         hostile = [one.filename[:200] for one in members if escapes(one.filename)]
@@ -274,7 +287,10 @@ def _zip(stream: IO[bytes], budget: Budget) -> dict[str, Any]:
 
 
 def _sqlite(path: str, budget: Budget) -> dict[str, Any]:
-    """Return nothing more if SQLite itself finds the file in order; raise BrokenError, NotImplementedError."""
+    """Return nothing more if SQLite itself finds the file in order.
+
+    Raises: BrokenError, NotImplementedError.
+    """
     try:
         import sqlite3
     except ImportError as exc:
@@ -299,7 +315,10 @@ def _sqlite(path: str, budget: Budget) -> dict[str, Any]:
 
 
 def _postgresql(path: str, budget: Budget, host: Host) -> dict[str, Any]:
-    """Return how many entries a custom dump lists, all of them read; raise BrokenError, HostError."""
+    """Return how many entries a custom dump lists, all of them read.
+
+    Raises: BrokenError, HostError.
+    """
     listed = host.run(["pg_restore", "--list", path], budget.seconds_left())
     if "unsupported version" in listed.err:
         raise NotImplementedError(listed.err.strip()[:300])

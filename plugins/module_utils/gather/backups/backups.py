@@ -129,9 +129,11 @@ def _files(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observa
 def find_backups(
     patterns: list[str], host: Host
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Return the finished files, newest first, the links, and the unfinished files; raise HostError if one cannot see.
+    """Return the finished files, newest first, the links, and the unfinished files.
 
     A link is no backup: it says nothing of what it leads to, and hides what it lost.
+
+    Raises: HostError if one cannot see.
     """
     found: dict[str, dict[str, Any]] = {}
     links, unfinished = set(), set()

@@ -75,7 +75,10 @@ class CertificateFile:
 
 
 def read_certificates(host: Host, path: str, passphrase: str = "") -> CertificateFile:
-    """Return the file's certificates in its order; raise HostError if it has none that can be read."""
+    """Return the file's certificates in its order.
+
+    Raises: HostError if it has none that can be read.
+    """
     data = host.read_head(path, FILE_LIMIT_BYTES + 1)
     blocks, faults = pem_blocks(data)
     found = _certificates(blocks, faults)
@@ -235,7 +238,10 @@ def _printed(ran: Ran) -> list[bytes]:
 
 
 def _open_pkcs12(host: Host, path: str, passphrase: str, options: list[str]) -> Ran:
-    """Run openssl on the file, if need be with the old ciphers that OpenSSL 3 keeps apart; raise HostError."""
+    """Run openssl on the file, if need be with the old ciphers that OpenSSL 3 keeps apart.
+
+    Raises: HostError.
+    """
     ran = Ran(1, "")
     for legacy in ([], ["-legacy"]):
         ran = _openssl(
@@ -270,7 +276,10 @@ def key_of(
 
 
 def _public_hash(host: Host, path: str, passphrase: str) -> str:
-    """Return the SHA-256 of the key's SubjectPublicKeyInfo; raise KeyUnseenError or HostError."""
+    """Return the SHA-256 of the key's SubjectPublicKeyInfo.
+
+    Raises: KeyUnseenError or HostError.
+    """
     data = host.read_bytes(path, FILE_LIMIT_BYTES)
     text = ""
     options = ["-in", path]
@@ -419,7 +428,8 @@ def served_chain(
 ) -> list[bytes]:
     """Return the chain as openssl sees it presented, for what Python does not show or cannot ask for.
 
-    kind: of the key that is asked for, or empty for any. Empty if the server refused; raise HostError.
+    kind: of the key that is asked for, or empty for any. Empty if the server refused.
+    Raises: HostError.
     """
     command = ["s_client", "-connect", place, "-showcerts"]
     command += ["-servername", server_name] if server_name else ["-noservername"]

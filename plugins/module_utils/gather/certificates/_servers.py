@@ -77,7 +77,10 @@ class TlsServer:
     ca_file: str
 
     def shake(self, context: ssl.SSLContext, read: Callable[[ssl.SSLSocket], Any]) -> Any:
-        """Return what read makes of a connection that is secured by the context; raise NoAnswerError."""
+        """Return what read makes of a connection that is secured by the context.
+
+        Raises: NoAnswerError.
+        """
         connection = TimedConnection(self.host, self.address, self.port, self.seconds)
         try:
             if self.protocol:
@@ -87,7 +90,10 @@ class TlsServer:
             connection.close()
 
     def present(self) -> Presented:
-        """Return what a client is shown that takes anything; raise NoAnswerError."""
+        """Return what a client is shown that takes anything.
+
+        Raises: NoAnswerError.
+        """
         trust = self._trust("")
         version, (certificates, whole) = self.shake(
             looking_context(), lambda secured: (secured.version() or "", peer_chain(secured))
@@ -116,7 +122,8 @@ class TlsServer:
     def _of_kind(self, kind: str, version: str) -> Presented | None:
         """Return what is shown to a client that takes this kind of key only; None if there is no such.
 
-        version: what the server chose before. Raise KindUnseenError.
+        version: what the server chose before.
+        Raises: KindUnseenError.
         """
         context = looking_context()
         limit_key(context, kind)
@@ -139,7 +146,10 @@ class TlsServer:
         return Presented(certificates, whole, "", trust) if certificates else None
 
     def _of_kind_in_newest(self, kind: str, newest_only: bool) -> Presented | None:
-        """Return what is shown with TLS 1.3, None if there is no such; raise KindUnseenError."""
+        """Return what is shown with TLS 1.3, None if there is no such.
+
+        Raises: KindUnseenError.
+        """
         if self.host.which("openssl") is None:
             if not newest_only:
                 return None
@@ -155,7 +165,7 @@ class TlsServer:
     def accepts_old(self) -> str:
         """Return the version agreed to where a client has nothing newer than TLS 1.1; empty if refused.
 
-        Raise NoAnswerError if it could not be tried.
+        Raises: NoAnswerError if it could not be tried.
         """
         try:
             return str(self.shake(looking_context(old_only=True), ssl.SSLSocket.version) or "")
@@ -181,14 +191,20 @@ class TlsServer:
             return []
 
     def _served(self, kind: str) -> list[bytes]:
-        """Return the chain as openssl shows it, empty if the server refused; raise HostError."""
+        """Return the chain as openssl shows it, empty if the server refused.
+
+        Raises: HostError.
+        """
         where = f"[{self.address}]" if ":" in self.address else self.address
         sni = "" if _is_address(self.name) else self.name
         place = f"{where}:{self.port}"
         return served_chain(self.host, place, sni, self.protocol, self.seconds, kind)
 
     def _trust(self, kind: str) -> dict[str, Any]:
-        """Return whether the host would trust what is presented, apart from name and time; raise NoAnswerError."""
+        """Return whether the host would trust what is presented, apart from name and time.
+
+        Raises: NoAnswerError.
+        """
         store = self.ca_file or "the host's store"
         try:
             context = trust_context(self.ca_file)
@@ -197,7 +213,10 @@ class TlsServer:
         return {"store": store, **self._accepted(context, kind)}
 
     def _rest(self, trust: dict[str, Any], kind: str, certificates: list[bytes]) -> dict[str, Any]:
-        """Return the trust with what else could be wrong, as `trust_of` tells it; raise NoAnswerError."""
+        """Return the trust with what else could be wrong, as `trust_of` tells it.
+
+        Raises: NoAnswerError.
+        """
         told = dict(trust)
         if told.get("code") in ROOT_UNKNOWN:
             try:
@@ -209,7 +228,10 @@ class TlsServer:
         return told
 
     def _accepted(self, context: ssl.SSLContext, kind: str) -> dict[str, Any]:
-        """Return whether a client with this context would go on; raise NoAnswerError if that is not about trust."""
+        """Return whether a client with this context would go on.
+
+        Raises: NoAnswerError if that is not about trust.
+        """
         if kind:
             limit_key(context, kind)
         try:

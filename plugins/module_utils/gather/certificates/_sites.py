@@ -131,7 +131,10 @@ class _Includer:
         self.unread: dict[str, str] = {}
 
     def load(self) -> Block:
-        """Return the configuration; raise HostError if its first file cannot be read."""
+        """Return the configuration.
+
+        Raises: HostError if its first file cannot be read.
+        """
         root = Block([], unread=self.unread)
         self._read(self.open[0], root)
         return root

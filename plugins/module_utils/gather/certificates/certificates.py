@@ -183,7 +183,10 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _look(one: Wanted, params: dict[str, Any], host: Host) -> Observation:
-    """Return the observation; raise HostError, NoAnswerError or ValueError where nothing can be seen."""
+    """Return the observation.
+
+    Raises: HostError, NoAnswerError or ValueError where nothing can be seen.
+    """
     if one.unread:
         raise HostError(one.unread)
     return _file(one, params, host) if one.is_file else _endpoint(one, params, host)
@@ -226,7 +229,10 @@ def _chain(certificates: list[bytes]) -> dict[str, Any]:
 
 
 def parse_endpoint(place: str) -> tuple[str, str, str, int]:
-    """Return protocol, name to ask for, host and port of `[protocol://][name@]host[:port]`; raise ValueError."""
+    """Return protocol, name to ask for, host and port of `[protocol://][name@]host[:port]`.
+
+    Raises: ValueError.
+    """
     protocol, separator, rest = place.rpartition("://")
     protocol = protocol.lower()
     if separator and protocol not in (*STARTTLS, "tls", "https"):

@@ -34,7 +34,10 @@ class Engine:
 
 
 def run_client(host: Host, command: list[str], seconds: int, **how: Any) -> tuple[str, float]:
-    """Return what the client printed and how long it took; raise AccessRefusedError with its reason."""
+    """Return what the client printed and how long it took.
+
+    Raises: AccessRefusedError with its reason.
+    """
     started = time.monotonic()
     try:
         ran = host.run(command, timeout_seconds=seconds, **how)

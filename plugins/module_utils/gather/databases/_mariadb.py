@@ -73,7 +73,10 @@ def option_value(text: str) -> str:
 
 
 def parse_mariadb(text: str) -> dict[str, Any]:
-    """Return the answer from lines of name and value; raise AccessRefusedError if it is not whole."""
+    """Return the answer from lines of name and value.
+
+    Raises: AccessRefusedError if it is not whole.
+    """
     pairs = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)
     fields = {name.lower(): value for name, value in pairs}
     try:

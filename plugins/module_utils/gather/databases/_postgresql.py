@@ -105,7 +105,7 @@ def _psql(host: Host, settings: dict[str, str], seconds: int) -> dict[str, Any]:
 def parse_psql(text: str, wall_seconds: float) -> dict[str, Any]:
     """Return the answer and its times from psql's output with timing on.
 
-    Raise AccessRefusedError if there is none.
+    Raises: AccessRefusedError if there is none.
     """
     answer = next((line for line in text.splitlines() if line.startswith("{")), "")
     timed = re.search(r"^Time: ([\d.]+) ms", text, re.MULTILINE)

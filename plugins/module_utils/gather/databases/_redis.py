@@ -63,7 +63,7 @@ def ask(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
 def _command(stream: Any, *words: str) -> str:
     """Send a command, return its simple or bulk reply.
 
-    Raise AccessRefusedError with an error, ValueError at anything else.
+    Raises: AccessRefusedError with an error, ValueError at anything else.
 
     Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
     """

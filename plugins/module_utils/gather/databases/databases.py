@@ -139,7 +139,10 @@ def discovered(host: Host) -> tuple[list[dict[str, Any]], bool]:
 
 
 def probe(host: Host, database: dict[str, Any], seconds: int) -> dict[str, Any]:
-    """Return what the database says, or why it says nothing; raise HostError without a program to ask with."""
+    """Return what the database says, or why it says nothing.
+
+    Raises: HostError without a program to ask with.
+    """
     try:
         return {
             "connected": True,

@@ -113,7 +113,10 @@ def release_key(release: str) -> list[tuple[int, int, str]]:
 
 
 def _saved(host: Host, folder: str) -> dict[str, str]:
-    """Return what GRUB's environment block holds; raise HostError if it is there and cannot be read."""
+    """Return what GRUB's environment block holds.
+
+    Raises: HostError if it is there and cannot be read.
+    """
     path = f"{folder}/grubenv"
     lines = host.read(path, 64_000).splitlines() if host.exists(path) else []
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
@@ -123,7 +126,7 @@ def _saved(host: Host, folder: str) -> dict[str, str]:
 def _entries(host: Host) -> list[Entry]:
     """Return the entries that have a file each, newest first, as GRUB's blscfg sorts them by their names.
 
-    Raise HostError if one cannot be read.
+    Raises: HostError if one cannot be read.
     """
     found = []
     for path in host.glob(ENTRIES):

@@ -90,7 +90,10 @@ def _timedatectl(host: Host) -> Observation:
 
 
 def _ask(host: Host, command: list[str]) -> str:
-    """Return what the program prints; raise HostError if it has nothing to say."""
+    """Return what the program prints.
+
+    Raises: HostError if it has nothing to say.
+    """
     ran = host.run(command, timeout_seconds=QUERY_SECONDS)
     if ran.status != 0 or not ran.out.strip():
         reason = (ran.err or ran.out).strip().splitlines()
@@ -160,7 +163,10 @@ def parse_timex(timex: bytes) -> dict[str, Any]:
 
 
 def host_timex() -> bytes:
-    """Return the kernel's struct timex, asked without changing anything; raise HostError if it is not told."""
+    """Return the kernel's struct timex, asked without changing anything.
+
+    Raises: HostError if it is not told.
+    """
     if ctypes.sizeof(ctypes.c_long) != 8:
         raise HostError("adjtimex: its layout is known for 64 bits only")
     buffer = ctypes.create_string_buffer(TIMEX_BYTES)

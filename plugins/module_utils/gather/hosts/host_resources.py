@@ -168,7 +168,7 @@ def _pressure(host: Host, name: str) -> dict[str, float]:
 def parse_meminfo(text: str) -> dict[str, int]:
     """Return /proc/meminfo's fields in bytes, by name.
 
-    Raises ValueError, with the line, if one has no number. Source: proc_meminfo(5).
+    Raises: ValueError, with the line, if one has no number. Source: proc_meminfo(5).
     """
     sizes = {}
     for line in text.splitlines():

@@ -71,7 +71,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
 def _journal(
     host: Host, since: float, uptime: float, since_boot: int | None
 ) -> list[tuple[str, str]]:
-    """Read the journal, which reaches over boots; raise HostError where it is not shown to us."""
+    """Read the journal, which reaches over boots.
+
+    Raises: HostError where it is not shown to us.
+    """
     # --grep came late (237) and is not always compiled in; systemd-oomd and kernel lines of a day are bearable without.
     command = [
         *("journalctl", "--no-pager", "--output=short-unix", f"--since=@{int(since)}"),
@@ -125,7 +128,10 @@ def parse_journal(text: str) -> list[tuple[str, str]]:
 def _ring_buffer(
     host: Host, since: float, uptime: float, since_boot: int | None
 ) -> list[tuple[str, str]]:
-    """Read the kernel's ring buffer; raise HostError if that is not allowed, or kills may be lost."""
+    """Read the kernel's ring buffer.
+
+    Raises: HostError if that is not allowed, or kills may be lost.
+    """
     ran = host.run(["dmesg"], timeout_seconds=LOG_SECONDS)
     if ran.status != 0:
         raise HostError(ran.err.strip()[:200] or f"dmesg: ended with {ran.status}")

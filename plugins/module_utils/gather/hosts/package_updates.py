@@ -120,7 +120,10 @@ def _apt(host: Host) -> Observation:
 
 
 def _ask(host: Host, command: list[str], seconds: float) -> str:
-    """Return what the program prints; raise HostError with its own reason if it fails, or prints too much."""
+    """Return what the program prints.
+
+    Raises: HostError with its own reason if it fails, or prints too much.
+    """
     ran = host.run(command, timeout_seconds=seconds)
     if ran.status != 0 or ran.truncated:
         reason = (ran.err or ran.out).strip()[-400:] or f"ended with {ran.status}"

@@ -125,7 +125,10 @@ def flavour(release: str) -> str:
 
 
 def _dpkg_packages(host: Host, releases: list[str]) -> dict[str, tuple[str, str]]:
-    """Return flavour and package version by release, of the kernels that dpkg has installed; raise HostError."""
+    """Return flavour and package version by release, of the kernels that dpkg has installed.
+
+    Raises: HostError.
+    """
     paths = [one.format(release) for release in releases for one in IMAGES]
     said = host.run(["dpkg-query", "--search", *paths]).out
     found = {path: package for package, path in re.findall(r"^(\S+): (/\S+)$", said, re.MULTILINE)}
@@ -149,7 +152,10 @@ def _dpkg_newer(host: Host, one: str, other: str) -> bool:
 
 
 def _rpm_packages(host: Host, releases: list[str]) -> dict[str, tuple[str, str]]:
-    """Return package name and version-release by kernel release, of those that rpm has installed; raise HostError."""
+    """Return package name and version-release by kernel release, of those that rpm has installed.
+
+    Raises: HostError.
+    """
     found: dict[str, tuple[str, str]] = {}
     for release in releases:
         for path in (one.format(release) for one in IMAGES):

@@ -76,7 +76,8 @@ def plan(root: dict[str, Any], now: float) -> Plan:
     """Return which files below the root are past their days; nothing is changed.
 
     root: of the shape of ARGUMENTS. The newest `keep_newest` archives of each log stay whatever their age, so that a
-    host whose clock is wrong loses no more than the old ones. Raise RefusedError or OSError if it cannot be looked at.
+    host whose clock is wrong loses no more than the old ones.
+    Raises: RefusedError or OSError if it cannot be looked at.
     """
     if root["keep_days"] < 1 or root["keep_newest"] < 0:
         message = f"keep_days {root['keep_days']}, keep_newest {root['keep_newest']}"
@@ -136,7 +137,10 @@ def carry_out(made: Plan) -> tuple[list[Archive], list[tuple[str, str]]]:
 
 
 def open_root(path: str) -> int:
-    """Return a descriptor of the folder, reached without any symbolic link; raise RefusedError or OSError."""
+    """Return a descriptor of the folder, reached without any symbolic link.
+
+    Raises: RefusedError or OSError.
+    """
     if not path.startswith("/") or os.path.normpath(path) != path or path in TOO_WIDE:
         raise RemovalRefusedError(
             f"{path}: expected an absolute, plain path of a folder that holds only logs"
@@ -205,7 +209,10 @@ def log_name(name: str) -> str:
 
 
 def _unlink(root: int, place: str, archive: Archive) -> None:
-    """Unlink the file at place below the root; raise RefusedError if it is not the planned one."""
+    """Unlink the file at place below the root.
+
+    Raises: RefusedError if it is not the planned one.
+    """
     *folders, name = place.split("/")
     opened = os.dup(root)
     try:

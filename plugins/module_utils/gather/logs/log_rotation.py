@@ -233,9 +233,11 @@ def identity(info: os.stat_result) -> str:
 
 
 def archives_of(path: str, policy: dict[str, Any], host: Host) -> list[dict[str, Any]]:
-    """Return the archives of a log, newest first; raise HostError if their folder cannot be read.
+    """Return the archives of a log, newest first.
 
     at: the time in its name, else when its last line was written (compression keeps that).
+
+    Raises: HostError if their folder cannot be read.
     """
     folder = os.path.dirname(path)
     olddir = policy.get("olddir")
@@ -540,7 +542,10 @@ class OpenFiles:
                 self.unseen += isinstance(exc.__cause__, PermissionError)
 
     def _process(self, pid: str, host: Host) -> None:
-        """Take in one process; raise HostError if it may not be seen or has ended."""
+        """Take in one process.
+
+        Raises: HostError if it may not be seen or has ended.
+        """
         name = ""
         for number in host.names(f"/proc/{pid}/fd"):
             link = f"/proc/{pid}/fd/{number}"

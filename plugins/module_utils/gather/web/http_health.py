@@ -99,7 +99,10 @@ def _hosts(urls: list[str]) -> Iterator[str]:
 def _observe(
     url: str, params: dict[str, Any], hosts: tuple[str, ...], host: Host
 ) -> dict[str, Any]:
-    """Return data, raw and error of one endpoint; raise NoAnswerError or ValueError if it cannot be asked at all."""
+    """Return data, raw and error of one endpoint.
+
+    Raises: NoAnswerError or ValueError if it cannot be asked at all.
+    """
     split_url(url)
     ask = HttpAsk(
         url,
@@ -203,10 +206,12 @@ def _compared(found: dict[str, Any], wanted: Any) -> dict[str, Any]:
 
 
 def parse_json(body: bytes, truncated: bool = False) -> Any:
-    """Return the document; raise ValueError if it is no JSON, UnreadableError if no two readers would agree on it.
+    """Return the document.
 
     NaN and infinity are no JSON (RFC 8259, section 6); of a doubled name readers take the first, the last or neither
     (section 4).
+
+    Raises: ValueError if it is no JSON, UnreadableError if no two readers would agree on it.
     """
     if truncated:
         raise UnreadableError(f"JSON of more than {len(body)} bytes")

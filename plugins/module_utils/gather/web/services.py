@@ -74,7 +74,10 @@ def gather(params: dict[str, Any], host: Host) -> list[Observation]:
 
 
 def _observe(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
-    """Return the tries at one service; raise ValueError if it is none that can be tried."""
+    """Return the tries at one service.
+
+    Raises: ValueError if it is none that can be tried.
+    """
     scheme = place.partition(":")[0].lower()
     if scheme in ("http", "https"):
         split_url(place)
@@ -147,9 +150,11 @@ def _dns(place: str, params: dict[str, Any], host: Host) -> dict[str, Any]:
 
 
 def parse_dns(place: str) -> tuple[str, int, str, str]:
-    """Return server, port, name and type of `dns:name` or `dns://server/name?type=MX`; raise ValueError.
+    """Return server, port, name and type of `dns:name` or `dns://server/name?type=MX`.
 
     Source: RFC 4501. Without a server the type is what the host's resolver gives: addresses.
+
+    Raises: ValueError.
     """
     parts = urlsplit(place)
     name = parts.path.strip("/")
@@ -170,9 +175,11 @@ def parse_dns(place: str) -> tuple[str, int, str, str]:
 def _ask_server(
     host: Host, server: str, port: int, name: str, kind: str, timeout_seconds: float
 ) -> dict[str, Any]:
-    """Ask the server over UDP and return what the answer says of itself; raise NoAnswerError.
+    """Ask the server over UDP and return what the answer says of itself.
 
     Of a server with several addresses each is asked in turn, for its share of the time, until one answers.
+
+    Raises: NoAnswerError.
     """
     try:
         addresses = [server] if is_address(server) else host.resolve(server, port)
@@ -198,7 +205,10 @@ def _ask_server(
 
 
 def _exchange(host: Host, place: tuple[str, int], question: bytes, seconds: float) -> bytes:
-    """Send the question and return its answer; raise NoAnswerError."""
+    """Send the question and return its answer.
+
+    Raises: NoAnswerError.
+    """
     address, port = place
     try:
         with host.connect_udp(address, port, seconds) as connection:
@@ -219,7 +229,12 @@ def _exchange(host: Host, place: tuple[str, int], question: bytes, seconds: floa
 
 
 def encode_question(number: int, name: str, kind: int) -> bytes:
-    """Return a query for name, recursion desired; raise NoAnswerError if the name cannot be. RFC 1035, 4.1."""
+    """Return a query for name, recursion desired.
+
+    RFC 1035, 4.1.
+
+    Raises: NoAnswerError if the name cannot be.
+    """
     encoded = b""
     try:
         for label in name.rstrip(".").split("."):
@@ -235,9 +250,13 @@ def encode_question(number: int, name: str, kind: int) -> bytes:
 
 
 def parse_answer(data: bytes, kind: int) -> tuple[int, int]:
-    """Return the response code and the number of answers of that type; raise NoAnswerError. RFC 1035, 4.1.
+    """Return the response code and the number of answers of that type.
+
+    RFC 1035, 4.1.
 
     An alias (CNAME) stands among the answers, too: one that leads nowhere is no address. A cut answer has some.
+
+    Raises: NoAnswerError.
     """
     if len(data) < 12 or not data[2] & 0x80:
         raise NoAnswerError("answer", "an answer that is no DNS response")

@@ -9,7 +9,10 @@ VERSION = 0xA0
 
 
 def items(data: bytes) -> list[bytes]:
-    """Return the elements that stand one behind the other in data, each with its head; raise ValueError."""
+    """Return the elements that stand one behind the other in data, each with its head.
+
+    Raises: ValueError.
+    """
     found = []
     while data:
         _start, size = _measure(data)
@@ -19,7 +22,10 @@ def items(data: bytes) -> list[bytes]:
 
 
 def content(element: bytes) -> bytes:
-    """Return what is in an element; raise ValueError."""
+    """Return what is in an element.
+
+    Raises: ValueError.
+    """
     start, size = _measure(element)
     return element[start:size]
 
@@ -40,7 +46,10 @@ def oid(dotted: str) -> bytes:
 
 
 def raw_names(certificate: bytes) -> tuple[bytes, bytes]:
-    """Return issuer and subject as they stand in the certificate; raise ValueError."""
+    """Return issuer and subject as they stand in the certificate.
+
+    Raises: ValueError.
+    """
     fields = items(content(items(content(certificate))[0]))
     if fields and fields[0][0] == VERSION:
         fields = fields[1:]
@@ -50,9 +59,11 @@ def raw_names(certificate: bytes) -> tuple[bytes, bytes]:
 
 
 def with_extension(certificate: bytes, dotted: str) -> bytes | None:
-    """Return the certificate with this extension alone; None if it does not have it. Raise ValueError.
+    """Return the certificate with this extension alone; None if it does not have it.
 
     Its signature does not fit any more: it is for reading only.
+
+    Raises: ValueError.
     """
     body, *rest = items(content(certificate))
     fields = items(content(body))

@@ -20,7 +20,7 @@ ECDSA = ("1.2.840.10045.4.", "2.16.840.1.101.3.4.3.")
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
     """Return whether issuer signed certificate; None if the names agree and the signature cannot be verified.
 
-    Raise CertificateError if a name cannot be read.
+    Raises: CertificateError if a name cannot be read.
     """
     return signed(certificate, issuer) if is_named_issuer(certificate, issuer) else False
 
@@ -36,7 +36,10 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 
 
 def is_named_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Return whether certificate names issuer as its issuer; raise CertificateError if a name cannot be read."""
+    """Return whether certificate names issuer as its issuer.
+
+    Raises: CertificateError if a name cannot be read.
+    """
     try:
         wanted, found = _raw_names(certificate)[0], _raw_names(issuer)[1]
         return wanted == found or canonical(certificate.issuer) == canonical(issuer.subject)

@@ -36,7 +36,10 @@ class Validity:
 
 
 def load(der: Any) -> x509.Certificate:
-    """Return the certificate in a base64 text of DER; raise CertificateError."""
+    """Return the certificate in a base64 text of DER.
+
+    Raises: CertificateError.
+    """
     if not isinstance(der, str):
         raise CertificateError("no certificate was told")
     try:
@@ -56,14 +59,20 @@ def load(der: Any) -> x509.Certificate:
 
 
 def chain(data: Mapping[str, Any]) -> list[x509.Certificate]:
-    """Return the certificates of an observation, its own first; raise CertificateError."""
+    """Return the certificates of an observation, its own first.
+
+    Raises: CertificateError.
+    """
     others = data.get("chain")
     others = others if isinstance(others, list) else []
     return [load(data.get("der")), *(load(one) for one in others[:MOST_CERTIFICATES])]
 
 
 def validity(certificate: x509.Certificate) -> Validity:
-    """Return from when to when; raise CertificateError if its times are none."""
+    """Return from when to when.
+
+    Raises: CertificateError if its times are none.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -73,10 +82,12 @@ def validity(certificate: x509.Certificate) -> Validity:
 
 
 def extension(certificate: x509.Certificate, kind: Any) -> Any:
-    """Return the extension's value, None if it is not there; raise CertificateError if it cannot be read.
+    """Return the extension's value, None if it is not there.
 
     The library reads all extensions at once. If one of them stops it, the wanted one is read alone: what another
     extension says does not matter here.
+
+    Raises: CertificateError if it cannot be read.
     """
     try:
         return _value(certificate, kind)
@@ -125,7 +136,10 @@ def has_server_usage(certificate: x509.Certificate) -> bool:
 
 
 def public_key_der(certificate: x509.Certificate) -> bytes:
-    """Return the SubjectPublicKeyInfo; raise CertificateError if it cannot be read."""
+    """Return the SubjectPublicKeyInfo.
+
+    Raises: CertificateError if it cannot be read.
+    """
     try:
         return certificate.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -193,7 +193,10 @@ def _protocols(seen: Observation) -> list[tuple[Severity, str]]:
 
 
 def _hash_name(certificate: x509.Certificate) -> str:
-    """Return the signature's hash, empty where the algorithm has none of its own; raise CertificateError."""
+    """Return the signature's hash, empty where the algorithm has none of its own.
+
+    Raises: CertificateError.
+    """
     try:
         algorithm = certificate.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm) as exc:

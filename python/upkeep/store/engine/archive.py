@@ -114,7 +114,10 @@ def _line(value: Any) -> bytes:
 
 # --- and back --------------------------------------------------------------------------------------------------------
 def read(file: Hashed, name: str, tables: Sequence[Table]) -> Iterator[Batch]:
-    """Yield all rows of an archive, of each table at least one batch; raise StoreError for what is none of them."""
+    """Yield all rows of an archive, of each table at least one batch.
+
+    Raises: StoreError for what is none of them.
+    """
     wanted = iter(tables)
     batch: Batch | None = None
     size = 0

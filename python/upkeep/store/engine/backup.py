@@ -103,7 +103,8 @@ def back_up(
 ) -> tuple[Backup, list[str]]:
     """Write a backup that has been read back to its end; others may go on writing to the database.
 
-    Return it with what is odd about the database's own tables and triggers. Raises UsageError if the file is there
+    Return it with what is odd about the database's own tables and triggers.
+    Raises: UsageError if the file is there
     already, StoreError if database or folder do not allow it.
     """
     place = engines.parse(url)
@@ -168,7 +169,8 @@ def restore(
 ) -> Restored:
     """Put a backup's content into the database, as this program's tables, and write the act down in it.
 
-    Nothing is touched before signature, size and SHA-256 are right. Raises StoreError if the backup is not whole, not
+    Nothing is touched before signature, size and SHA-256 are right.
+    Raises: StoreError if the backup is not whole, not
     signed by a key that is trusted, or of a revision that this program does not know; UsageError if there is
     something in the database and `replace` is not said.
     """
@@ -187,7 +189,10 @@ def restore(
 
 
 def read_manifest(file: Path, trust: KeyTrust) -> Backup:
-    """Return what the backup holds; raise StoreError if nobody who is trusted says so."""
+    """Return what the backup holds.
+
+    Raises: StoreError if nobody who is trusted says so.
+    """
     path = manifest_of(file)
     try:
         with path.open("rb") as stream:
@@ -254,7 +259,10 @@ class _Filling:
     act: acts.Act
 
     def fill(self, db: Connection) -> None:
-        """Make the tables, put the data in, and raise StoreError unless all of it and nothing else is there."""
+        """Make the tables, and put the data in.
+
+        Raises: StoreError unless all of it and nothing else is there.
+        """
         upgrade(db, self.made.schema)
         hashed = archive.Hashed(self.stream)
         tables = archive.kept(layout.layout_of(self.made.schema).tables)
@@ -428,7 +436,10 @@ def _give_up_after(path: Path, seconds: float) -> Callable[[int, int, int], None
 
 
 def _look_over(db: sqlite3.Connection, path: Path) -> None:
-    """Read every page; raise StoreError if one is not in order."""
+    """Read every page.
+
+    Raises: StoreError if one is not in order.
+    """
     said = [row[0] for row in db.execute("PRAGMA integrity_check(3)")]
     if said != ["ok"]:
         raise StoreError(f"{path}: damaged: {said[0]!s:.200}")

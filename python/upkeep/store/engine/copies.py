@@ -21,7 +21,7 @@ def path_of(path: Path, revision: str) -> Path:
 def keep(path: Path, revision: str) -> Path:
     """Keep a copy for this user alone, as of one moment; return where it is. Others may go on writing meanwhile.
 
-    Raises StoreError if there is no room for it.
+    Raises: StoreError if there is no room for it.
     """
     kept = path_of(path, revision)
     part = path.with_name(f".{kept.name}.{os.getpid()}.part")

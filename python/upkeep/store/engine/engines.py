@@ -34,7 +34,7 @@ SHAPE = "sqlite:////path/file.db or postgresql://<user>@host/name"  # a user wit
 def connect(url: str) -> tuple[Engine, str]:
     """Return an engine that opens its database at first use, and the database's name for people.
 
-    Raises ConfigurationError if the URL names no database that we know, StoreError if the file cannot be made.
+    Raises: ConfigurationError if the URL names no database that we know, StoreError if the file cannot be made.
     """
     parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -43,7 +43,10 @@ def connect(url: str) -> tuple[Engine, str]:
 
 
 def parse(url: str) -> URL:
-    """Return the URL of a database of a kind that we know; raise ConfigurationError for others."""
+    """Return the URL of a database of a kind that we know.
+
+    Raises: ConfigurationError for others.
+    """
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()

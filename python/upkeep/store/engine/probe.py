@@ -15,7 +15,10 @@ LEAST_FREE_BYTES = 1_000_000
 
 
 def prove_writable(store: Store, now: datetime) -> None:
-    """Write a row; raise StoreError if that cannot be done, or there is no room for more."""
+    """Write a row.
+
+    Raises: StoreError if that cannot be done, or there is no room for more.
+    """
     with store.begin() as db:
         upsert(db, tables.write_probe, [{"id": 1, "at": now}], ["id"])
     if store.engine.dialect.name == "sqlite":

@@ -58,7 +58,7 @@ Rows = dict[str, dict[tuple[Any, ...], dict[str, Any]]]
 def copy_of(url: str, folder: Path) -> Iterator[tuple[Store, str]]:
     """Yield a copy of a database at its own revision, and that revision; it is gone afterwards.
 
-    Raises StoreError if the database cannot be read, is empty, or is none of ours.
+    Raises: StoreError if the database cannot be read, is empty, or is none of ours.
     """
     source = Store(*engines.connect(url))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -100,7 +100,10 @@ def forget(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a folder's lock; raise BlockingIOError if another process has it and we do not wait."""
+    """Hold a folder's lock.
+
+    Raises: BlockingIOError if another process has it and we do not wait.
+    """
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
