@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -24,10 +25,18 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secr
 from ansible_collections.astral.upkeep.plugins.plugin_utils.bounds import BoundsError
 
 try:
-    from upkeep.judging.check import load
+    from upkeep.judging.check import CONNECTION, load
     from upkeep.judging.entries import VARIABLES, ParameterError, validate
     from upkeep.judging.families import VARIABLE, version_of
     from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
+    from upkeep.judging.sources import (
+        CONTROLLER,
+        SOURCES,
+        by_source,
+        kinds_of,
+        of_requests,
+        source_of,
+    )
     from upkeep.judging.wanted import WantedCheck, merge, of_list
     from upkeep.model.answer import Due, Observed, Outcome, Request, to_json
     from upkeep.model.errors import ConfigurationError
@@ -51,6 +60,10 @@ TIMEOUT_SECONDS = 120
 CONNECTION_SECONDS = 15
 """What the controller grants beyond the host's own time, for connecting and for the way back."""
 
+LOCAL = "local"
+"""Ansible's name of a connection to this very machine."""
+FOLDER_ARGUMENT = "folder"
+"""The parameter of gathers of sources that says where relative paths begin; empty is the site's folder."""
 MESSAGE_LIMIT_CHARACTERS = 4_000
 # In ASCII JSON, where a backslash is two: control characters, and those that change the direction of a text or take no
 # room. Ansible shows a failed task's whole result, and escapes only some of them.
@@ -100,11 +113,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             entries = self._entries(variables)
             asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
         wanted = resolve(entries, arguments["checks"])
+        self._refuse_sources(host, wanted, variables)
         declared = self._declared(entries, variables if by_hand else {})
         hidden = self._hidden(wanted, variables)
-        observed = self._observe(host, wanted, declared, timeout, variables, hidden)
-        observed = replace(observed, asked=tuple(asked))
-        return self._result(observed, hidden, arguments["fail_on"], variables)
+        given = self._observe(host, wanted, declared, timeout, variables, hidden)
+        given = [replace(one, asked=tuple(asked)) for one in given]
+        return self._result(given, hidden, arguments["fail_on"], variables)
+
+    def _refuse_sources(self, host: str, wanted: Resolved, variables: Mapping[str, Any]) -> None:
+        """Raise AnsibleActionFail if a host is asked about sources and is not the controller.
+
+        A fact that a host tells may set a variable; how it is connected to, it cannot tell.
+        """
+        if not wanted.sources:
+            return
+        named = ", ".join(sorted(wanted.sources))
+        remedy = f"set {CONTROLLER}: true and ansible_connection: local on the one host that does"
+        if not boolean(self._templar.template(variables.get(CONTROLLER, False)), strict=False):
+            raise AnsibleActionFail(f"{host} does not look at sources ({named}): {remedy}")
+        if self._connection.transport != LOCAL:
+            found = f"connected to by {self._connection.transport}"
+            raise AnsibleActionFail(f"{host} cannot look at sources ({named}), {found}: {remedy}")
 
     def _entries(self, variables: dict[str, Any]) -> list[WantedCheck]:
         """Return what the host's groups ask for, merged."""
@@ -172,13 +201,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         timeout: int,
         variables: dict[str, Any],
         hidden: Sequence[str],
-    ) -> Observed:
-        """Return what the host gave; a host that gave nothing is unknown for every check that is due."""
-        now = datetime.now(UTC)
-        checks = load()
-        due, requests, private = wanted
+    ) -> list[Observed]:
+        """Return what the host gave of itself, then of each source that it is asked about.
+
+        A host that gave nothing is unknown for every check that is due.
+        """
+        due, requests, private, sources = wanted
         if not due:
-            return unseen(host, Outcome.SKIPPED, "no check is due here", (), (), checks, now)
+            return [skipped(host), *(skipped(one, host, (sources[one],)) for one in sources)]
+        folder = _folder(variables)
+        private = [
+            {**one, FOLDER_ARGUMENT: folder} if one.get(FOLDER_ARGUMENT) == "" else one
+            for one in private
+        ]
         nonce = transport.new_nonce()
         program = payload.build(
             [(request.gather, params) for request, params in zip(requests, private, strict=True)],
@@ -199,22 +234,29 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         )
         asked = [(one.gather, own) for one, own in zip(requests, private, strict=True)]
         name = partial(secrets.name_subjects, asked=asked, declared=declared)
-        return taken(carried, host, due, requests, hidden, datetime.now(UTC), name)
+        given = taken(carried, host, due, requests, hidden, datetime.now(UTC), name)
+        seen = {one.host for one in given}
+        idle = [skipped(one, host, (sources[one],)) for one in sources if one not in seen]
+        return [*given, *idle]
 
     def _result(
         self,
-        observed: Observed,
+        given: Sequence[Observed],
         hidden: Sequence[str],
         fail_on: str | None,
         variables: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the task's result, and show the verdicts unless the driver does."""
+        observed, *sources = given
         # Through JSON: plain values, without Ansible's tags of origin and trust.
-        text = json.dumps(to_json(observed))
+        said = to_json(observed)
+        text = json.dumps({**said, SOURCES: list(map(to_json, sources))} if sources else said)
         if secrets.mentioned(text, hidden):
             text = json.dumps(secrets.scrub(json.loads(text), hidden))
         if os.environ.get("UPKEEP_DRIVER") != "1":
-            for line in _lines(observed):
+            for line in (
+                line for one in given if one.results or one is observed for line in _lines(one)
+            ):
                 Display().display(line)
             # The driver keeps what hosts say to the letter; here Ansible shows it on a terminal.
             text = spelled_out(text)
@@ -227,7 +269,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             result |= {"failed": True, "msg": observed.message}
         elif fail_on:
             limit = Severity(fail_on).rank
-            bad = [one for one in observed.results if one.severity and one.severity.rank <= limit]
+            results = [one for each in given for one in each.results]
+            bad = [one for one in results if one.severity and one.severity.rank <= limit]
             if bad:
                 result |= {"failed": True, "msg": f"{len(bad)} checks failed at {fail_on} or above"}
         return result
@@ -241,24 +284,64 @@ def taken(
     hidden: Sequence[str],
     now: datetime,
     name: Callable[[dict[str, Any]], None] = lambda _answer: None,
-) -> Observed:
-    """Return what the host gave, judged; whatever that is, there is a verdict for each check that is due.
+) -> list[Observed]:
+    """Return what the host gave, judged, of itself, then of each source that it was asked about.
 
-    name: gives the subjects of an answer the names by which they are known here.
+    Whatever that is, there is a verdict for each check that is due. name: gives the subjects of an answer the names by
+    which they are known here.
     """
     checks = load()
+    asked = by_source(requests)
     problem, kind = clean(hidden, carried.problem), carried.kind
     if not problem:
         try:
             answer = payload.parse(carried.answer, [request.gather for request in requests])
             name(answer)
             answer = secrets.scrub(answer, hidden)
-            return judge_answer(host, due, requests, answer, checks, now, carried.seconds)
+            return [
+                replace(
+                    judge_answer(
+                        source or host,
+                        of_requests(due, those),
+                        [requests[index] for index in those],
+                        {**answer, "answers": [answer["answers"][index] for index in those]},
+                        checks,
+                        now,
+                        carried.seconds,
+                    ),
+                    seen_from=host if source else "",
+                )
+                for source, those in asked.items()
+            ]
         except Exception as exc:
             problem = f"the host's answer cannot be read: {clean(hidden, _why(exc))}"
             kind = Outcome.FAILED.value
-    observed = unseen(host, Outcome(kind), problem, due, requests, checks, now)
-    return replace(observed, seconds=round(carried.seconds, 3))
+    # What is wrong with the way to the host is said of the host alone.
+    of_sources = {id_: one for id_, one in checks.items() if one.gather != CONNECTION}
+    return [
+        replace(
+            unseen(
+                source or host,
+                Outcome(kind),
+                problem,
+                of_requests(due, those),
+                [requests[index] for index in those],
+                of_sources if source else checks,
+                now,
+            ),
+            seconds=round(carried.seconds, 3),
+            seen_from=host if source else "",
+        )
+        for source, those in asked.items()
+    ]
+
+
+def skipped(name: str, seen_from: str = "", requests: Sequence[Request] = ()) -> Observed:
+    """Return that no check is due of a host, or of a source that a host is asked about."""
+    observed = unseen(
+        name, Outcome.SKIPPED, "no check is due here", (), requests, {}, datetime.now(UTC)
+    )
+    return replace(observed, seen_from=seen_from)
 
 
 def clean(hidden: Sequence[str], text: str) -> str:
@@ -275,11 +358,15 @@ def spelled_out(text: str) -> str:
 
 
 class Resolved(NamedTuple):
-    """What is due, the requests behind it without secrets, and in private their parameters with them."""
+    """What is due, the requests behind it without secrets, and in private their parameters with them.
+
+    sources: those that the entries ask about, due now or not, each with one request that does.
+    """
 
     due: list[Due]
     requests: list[Request]
     private: list[dict[str, Any]]
+    sources: dict[str, Request]
 
 
 def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resolved:
@@ -293,22 +380,36 @@ def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resol
     requests: list[Request] = []
     private: list[dict[str, Any]] = []
     places: dict[tuple[str, str], int] = {}
+    sources: dict[str, Request] = {}
     for one in entries:
         check = one.check
-        if only is not None and check.id not in only:
+        is_due = only is None or check.id in only
+        if not is_due and not kinds_of(check.gather):
             continue
         try:
             valid = validate(check, one.params)
+            source = source_of(check.gather, valid)
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(one.source)}") from exc
+        public = secrets.without(payload.gathers()[check.gather].ARGUMENTS, valid)
+        request = Request(check.gather, public)
+        if source:
+            sources.setdefault(source, request)
+        if not is_due:
+            continue
         key = (check.gather, json.dumps(valid, sort_keys=True))
         if key not in places:
             places[key] = len(requests)
-            public = secrets.without(payload.gathers()[check.gather].ARGUMENTS, valid)
-            requests.append(Request(check.gather, public))
+            requests.append(request)
             private.append(valid)
         due.append(Due(check.id, places[key], one.limits))
-    return Resolved(due, requests, private)
+    return Resolved(due, requests, private, sources)
+
+
+def _folder(variables: Mapping[str, Any]) -> str:
+    """Return the folder of the site, where relative paths of sources begin: it holds that of the inventory."""
+    inventory = variables.get("inventory_dir") or ""
+    return str(Path(inventory).parent) if inventory else ""
 
 
 def _why(exc: Exception) -> str:

@@ -211,7 +211,7 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
     """Return the answer with a next step for all that could not be seen and has none of its own. site: its folder."""
     if not any(one.is_blind and not one.remedy for one in observed.results):
         return observed
-    look = first(command("doctor", site=site, limit=observed.host), "see why")
+    look = first(command("doctor", site=site, limit=observed.looker), "see why")
     results = (
         replace(one, remedy=look) if one.is_blind and not one.remedy else one
         for one in observed.results

@@ -91,6 +91,7 @@ class Observed:
     things were asked than they list: then nothing follows from what is absent.
     uid: as which user the host was observed; None if it did not say.
     whole: the sets of which a request has seen all, each with the index of the request.
+    seen_from: the host that looked, where `host` is a source (model/source.py); empty for a host itself.
     """
 
     host: str
@@ -107,6 +108,12 @@ class Observed:
     asked: tuple[str, ...] = ()
     uid: int | None = None
     whole: tuple[tuple[int, str], ...] = ()
+    seen_from: str = ""
+
+    @property
+    def looker(self) -> str:
+        """The host of the inventory that was connected to."""
+        return self.seen_from or self.host
 
 
 def to_json(observed: Observed) -> dict[str, Any]:
@@ -130,11 +137,14 @@ def to_json(observed: Observed) -> dict[str, Any]:
         "asked": list(observed.asked),
         "uid": observed.uid,
         "whole": [list(one) for one in observed.whole],
+        **({"seen_from": observed.seen_from} if observed.seen_from else {}),
     }
 
 
-def from_json(data: Mapping[str, Any], host: str) -> Observed:
+def from_json(data: Mapping[str, Any], host: str, seen_from: str = "") -> Observed:
     """Return what `to_json` made, as this host's, whatever stands in it.
+
+    seen_from: the host that looked, where host is a source.
 
     What a reader or the database could not take is refused or bounded. Lone surrogates cost their text, not the host.
 
@@ -142,7 +152,7 @@ def from_json(data: Mapping[str, Any], host: str) -> Observed:
     """
     try:
         _must_be_flat(data)
-        return _observed(data, host)
+        return replace(_observed(data, host), seen_from=seen_from)
     except (ArithmeticError, AttributeError, LookupError, TypeError) as exc:
         raise ValueError(f"{type(exc).__name__}: {exc}"[:300]) from exc
 

@@ -24,8 +24,9 @@ import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.judging.judge import with_next_steps
+from upkeep.judging.sources import read_answers
 from upkeep.model import clock
-from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
+from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
@@ -422,13 +423,16 @@ class _Intake:
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
         """Record what the host gave."""
         try:
-            observed = from_json(upkeep, host)
+            answers = read_answers(upkeep, host)
         except ValueError as exc:
             self.lost(host, f"its result has another shape: {exc}"[:300], Outcome.FAILED)
             return
+        for why in answers.refused:
+            self.refused(host, why)
         if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again:
             self.progress.expects(upkeep["play_hosts"])
-        self._take(_at_a_time_of(observed, clock.now()))
+        for observed in (answers.own, *answers.sources):
+            self._take(_at_a_time_of(observed, clock.now()))
 
     def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
         """Record that the host gave nothing, unless it has already given something."""
@@ -636,8 +640,9 @@ class _Intake:
     def _take(self, observed: Observed) -> None:
         """Record an answer; answers that come together are written down together, at a commit's cost."""
         observed = with_next_steps(observed, self.site)
-        self.outcomes[observed.host] = observed.outcome
-        self.latest[observed.host] = without_results(observed)
+        if not observed.seen_from:
+            self.outcomes[observed.host] = observed.outcome
+            self.latest[observed.host] = without_results(observed)
         if observed.asked and (look := look_of(observed)) is not None:
             self.looks[observed.host] = look
         self.is_blind = self.is_blind or any(result.is_blind for result in observed.results)

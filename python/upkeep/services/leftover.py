@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from upkeep.judging.sources import read_answers
 from upkeep.model import clock
-from upkeep.model.answer import Observed, from_json
+from upkeep.model.answer import Observed
 from upkeep.rules.refusals import Refusals
 from upkeep.store import Store, runs
 from upkeep.store.answers import add_host
@@ -25,13 +26,17 @@ class LeftOver:
     def gave(self, host: str, upkeep: Mapping[str, Any]) -> None:
         """Record what the host gave."""
         try:
-            observed = from_json(upkeep, host)
+            answers = read_answers(upkeep, host)
         except ValueError:
             self.unreadable += 1
             return
+        for why in answers.refused:
+            self.refused(host, why)
         with self.store.begin() as db:
-            if add_host(db, self.run_id, observed):
+            if add_host(db, self.run_id, answers.own):
                 self.taken.add(host)
+            for one in answers.sources:
+                add_host(db, self.run_id, one)
 
     def refused(self, host: str, why: str) -> None:
         """Count what was not believed."""

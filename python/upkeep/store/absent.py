@@ -1,5 +1,7 @@
 """Hosts that have left an inventory: what was seen on them is retired, unless too many have left at once.
 
+So do sources of which no host is asked any more.
+
 An inventory that comes from elsewhere may be empty for an hour, and an edit may lose a group. What was wrong with those
 hosts must not end because of that. So it stays open until a person says that they are gone for good, until they are
 back, or until they have been absent for a day; not less, because others of them come back before.
@@ -13,6 +15,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
 
+from upkeep.model.answer import UNSEEN
+from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
 from upkeep.store import findings, own_troubles, tables
 from upkeep.store.engine.statements import batched, upsert
@@ -51,6 +55,7 @@ def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]
     here = set(db.execute(select(host.c.host).where(host.c.run_id == run_id)).scalars())
     known = _known(db, run.site, run.procedure, run_id)
     gone = known - here
+    gone -= _not_looked_at(db, run_id, run.site, gone)
     waited_for = waiting(db, run.site)
     before = {one.host: one.since for one in waited_for if one.procedure == run.procedure}
     _forget(db, run.site, run.procedure, set(before) - gone)
@@ -68,6 +73,23 @@ def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]
     upsert(db, tables.absent_host, rows, ["site", "procedure", "host"])
     own_troubles.tell_absent(db, run.site, run.procedure, held, len(known), at)
     return held
+
+
+def _not_looked_at(db: Connection, run_id: int, site: str, gone: Collection[str]) -> set[str]:
+    """Return the sources of which a run says nothing because the host that looks at them has given nothing."""
+    run, host = tables.run, tables.run_host
+    unseen = select(host.c.host).where(
+        host.c.run_id == run_id, host.c.outcome.in_([one.value for one in UNSEEN])
+    )
+    away = set(db.execute(unseen).scalars())
+    last: dict[str, tuple[int, str]] = {}
+    for some in batched(sorted(one for one in gone if is_source(one)) if away else ()):
+        query = select(host.c.host, host.c.seen_from, func.max(host.c.run_id).label("run_id"))
+        query = query.join(run, run.c.id == host.c.run_id)
+        query = query.where(run.c.site == site, host.c.seen_from != "", host.c.host.in_(some))
+        for one in db.execute(query.group_by(host.c.host, host.c.seen_from)):
+            last[one.host] = max(last.get(one.host, (0, "")), (one.run_id, one.seen_from))
+    return {source for source, (_run, looker) in last.items() if looker in away}
 
 
 def _known(db: Connection, site: str, procedure: str, run_id: int) -> set[str]:

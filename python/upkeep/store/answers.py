@@ -71,7 +71,7 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
         cause = exc.orig if isinstance(exc, StatementError) and exc.orig else exc
         message = " ".join(f"its answer could not be stored: {cause}".split())
         at = observed.observed_at if observed.observed_at.tzinfo else clock.now()
-        failed = Observed(observed.host, Outcome.FAILED, at, message)
+        failed = Observed(observed.host, Outcome.FAILED, at, message, seen_from=observed.seen_from)
         return bool(_add_answers(db, run_id, [failed]))
 
 
@@ -162,6 +162,7 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             host.c.seconds,
             host.c.python,
             host.c.clock_offset_seconds,
+            host.c.seen_from,
         )
         .join(host, and_(host.c.run_id == report.c.run_id, host.c.host == report.c.host))
         .where(report.c.run_id == run_id)
@@ -180,6 +181,7 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             due=tuple(Due(**one) for one in json.loads(row.due)),
             seen=tuple(_seen(db, row.id)),
             results=tuple(_results(db, _of_report(row.id))),
+            seen_from=row.seen_from,
         )
 
 
@@ -328,9 +330,10 @@ def _connection_rows(
     """Yield what moves findings on the way to hosts: a fail where a host could not be looked at, a pass where it was.
 
     A host that answered nothing of what was due (no Python, no root) is as blind a spot as one that is away. One that
-    the run's own end left without an answer, and one on which nothing was due, say nothing of the way to it.
+    the run's own end left without an answer, and one on which nothing was due, say nothing of the way to it. Of the way
+    to whoever looks at a source, the host itself tells.
     """
-    hosts = {name(one.host, 255): one for one in answers}
+    hosts = {name(one.host, 255): one for one in answers if not one.seen_from}
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
     away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
     for one in findings.of_connections(db, site, seen):
@@ -485,6 +488,7 @@ def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> 
             "seconds": one.seconds,
             "python": shown(one.python, 40),
             "clock_offset_seconds": one.clock_offset_seconds,
+            "seen_from": name(one.seen_from, 255) if one.seen_from else "",
         }
         for one in answers
     ]

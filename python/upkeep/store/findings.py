@@ -30,6 +30,7 @@ from upkeep.judging.check import CONNECTION, DECLARED, load
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import OWN_HOST as OWN_HOST
 from upkeep.model.answer import Observed
+from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import absence
@@ -328,14 +329,20 @@ def retire_hosts(db: Connection, run_id: int, hosts: Iterable[str], at: datetime
         missed = table.c.check_id == OCCURRENCE_MISSED
         subjects = [on_host(now.procedure, one) for one in some]
         gone += _open_own(db, table.c.site == now.site, missed, table.c.subject.in_(subjects))
-        why = "the host is not in the inventory"
-        retired += _retire(db, run_id, at, [(one, why) for one in gone])
+        retired += _retire(db, run_id, at, [(one, _left(one.host)) for one in gone])
         mine = (latest.c.site == now.site, latest.c.host.in_(some), latest.c.run_id.in_(before))
         spot = tables.blind_spot
         db.execute(delete(spot).where(spot.c.site == now.site, spot.c.host.in_(some)))
         # Nothing is known of it now; unless a later run has seen it meanwhile.
         db.execute(delete(latest).where(*mine, latest.c.run_id <= run_id))
     return retired
+
+
+def _left(host: str) -> str:
+    """Return why what was seen there is retired."""
+    if is_source(host):
+        return "no host is asked about the source any more"
+    return "the host is not in the inventory"
 
 
 def retire_unscheduled(db: Connection, site: str, asked: Collection[str], at: datetime) -> int:

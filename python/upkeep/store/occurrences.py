@@ -291,6 +291,7 @@ def run_ended(
     outcomes = {
         one.host: one.outcome
         for one in db.execute(select(tables.run_host).where(tables.run_host.c.run_id == run_id))
+        if not one.seen_from  # a source is owed by whoever looks at it
     }
     unseen = sorted(host for host, outcome in outcomes.items() if outcome in UNSEEN_VALUES)
     _settle(db, run, executed_on(db, run_id))

@@ -64,7 +64,7 @@ class Run(RunStart):
 
 @dataclass(frozen=True)
 class RunHost:
-    """How it went with one host in a run."""
+    """How it went with one host in a run, or with a source. seen_from: who looked at a source."""
 
     host: str
     outcome: Outcome
@@ -73,6 +73,7 @@ class RunHost:
     seconds: float
     python: str
     clock_offset_seconds: float | None
+    seen_from: str = ""
 
 
 def start(db: Connection, begun: RunStart) -> int:
@@ -96,7 +97,7 @@ def turns(db: Connection, site: str, procedure: str) -> tuple[list[str], list[st
     mine = (run.c.site == name(site), run.c.procedure == shown(procedure, 200))
     last = select(run.c.id).where(*mine).order_by(run.c.id.desc()).limit(LOOKED_BACK)
     tried = select(host.c.host, host.c.outcome, func.max(host.c.run_id).label("run_id"))
-    tried = tried.where(host.c.run_id.in_(last.scalar_subquery()))
+    tried = tried.where(host.c.run_id.in_(last.scalar_subquery()), host.c.seen_from == "")
     known: dict[str, tuple[int, str]] = {}
     for one in db.execute(tried.group_by(host.c.host, host.c.outcome)):
         when = 0 if one.outcome == Outcome.NOT_BEGUN.value else one.run_id
@@ -191,6 +192,7 @@ def host_of_row(row: Row[Any]) -> RunHost:
         row.seconds,
         row.python,
         row.clock_offset_seconds,
+        row.seen_from,
     )
 
 
@@ -228,7 +230,7 @@ class RunCounts:
     hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well; hosts_unjudged: seen, and with
     nothing to judge.
     waived: how many of those that failed a waiver covered when they were observed. unknown: could not see; nothing:
-    had nothing to judge.
+    had nothing to judge. sources: how many of the hosts are sources.
     """
 
     hosts: dict[Outcome, int]
@@ -239,6 +241,7 @@ class RunCounts:
     waived: int = 0
     nothing: int = 0
     hosts_unjudged: int = 0
+    sources: int = 0
 
 
 def count(db: Connection, run_id: int) -> RunCounts:
@@ -250,6 +253,7 @@ def count(db: Connection, run_id: int) -> RunCounts:
     outcomes = db.execute(
         select(host.c.outcome, func.count()).where(host.c.run_id == run_id).group_by(host.c.outcome)
     )
+    sources = select(func.count()).where(host.c.run_id == run_id, host.c.seen_from != "")
     of_run = and_(result.c.run_id == run_id, result.c.judgement == 0)
     verdicts = db.execute(
         select(result.c.status, result.c.unknown, result.c.severity, func.count())
@@ -293,6 +297,7 @@ def count(db: Connection, run_id: int) -> RunCounts:
         failed=failed,
         waived=_waived(db, run_id),
         hosts_unjudged=db.execute(unjudged).scalar_one(),
+        sources=db.execute(sources).scalar_one(),
     )
 
 

@@ -77,7 +77,8 @@ class Spool:
             try:
                 kept = json.loads(path.read_text(encoding="ascii"))
                 of_run = int(kept["run_id"]) if run_id is None else run_id
-                observed = from_json(kept["observed"], kept["observed"]["host"])
+                said = kept["observed"]
+                observed = from_json(said, said["host"], str(said.get("seen_from", "")))
             except (ValueError, LookupError, TypeError, RecursionError):
                 self.unreadable += 1
                 path.rename(path.with_suffix(".unreadable"))

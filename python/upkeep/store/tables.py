@@ -118,6 +118,8 @@ run_host = Table(
     Column("seconds", Float, nullable=False),
     Column("python", String(40), nullable=False),
     Column("clock_offset_seconds", Float),
+    # Who looked, where `host` is a source (model/source.py); empty for a host itself.
+    Column("seen_from", String(255), nullable=False, default="", server_default=text("''")),
     UniqueConstraint("run_id", "host"),
 )
 

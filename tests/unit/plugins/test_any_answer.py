@@ -85,7 +85,8 @@ def take(output: str, error: str = "", status: int = 0) -> Observed:
     given = {"stdout": output, "stderr": error, "rc": status}
     clean = partial(observe.clean, hidden)
     carried = transport._read(given, NONCE, "", clean, time.monotonic())
-    return observe.taken(carried, "web1", DUE, REQUESTS, hidden, NOW)
+    (own,) = observe.taken(carried, "web1", DUE, REQUESTS, hidden, NOW)
+    return own
 
 
 def check(observed: Observed) -> None:

@@ -1,0 +1,76 @@
+"""A feed is there, and not older than it may be: whoever writes it still does.
+
+Its time is the file's, or what the server says as Last-Modified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.judging.check import DECLARED, Check
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Verdict,
+    failed,
+    passed,
+    unknown,
+)
+
+FUTURE = timedelta(minutes=5)
+"""What two clocks may differ by."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How old a feed may be.
+
+    within_hours: the age up to which it is fresh.
+    """
+
+    within_hours: float = 26.0
+
+
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+    """Judge the age of the feed, by the clock of whoever looked."""
+    data = seen.data
+    if not data["there"]:
+        return failed(Severity.HIGH, "not there")
+    if data["modified_at"] is None:
+        return unknown("the server tells no time of it (Last-Modified)")
+    at, modified = (datetime.fromisoformat(data[key]) for key in ("at", "modified_at"))
+    if modified - at > FUTURE:
+        return failed(Severity.MEDIUM, f"dated in the future: {data['modified_at']}")
+    hours = max(0.0, (at - modified).total_seconds() / 3600)
+    measure = Measure("age", hours * 3600, "s")
+    text = f"{hours:.1f} h old, at most {limits.within_hours:g} h"
+    if hours > limits.within_hours:
+        return failed(Severity.MEDIUM, text, measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="Feed is fresh",
+    trouble="Stale feed",
+    gather="feeds",
+    since="0.1.0",
+    needs={"source": "build/portal", "url": "https://ci.example.org/portal/report.json"},
+    why=(
+        "What reads a feed goes on with yesterday's when nobody writes it any more: a scan that "
+        "has stopped looks like one that finds nothing."
+    ),
+    cannot_see=(
+        "Whether what is in it is new: a writer that writes the same again, or touches the file, "
+        "looks alive."
+    ),
+    limits=Limits(),
+    judge=judge,
+    measures={"age": MeasureKind.STATE},
+    source="RFC 9110, section 8.8.2 (Last-Modified); NIST SP 800-53 Rev. 5, SI-4",
+    remedy="see why whoever writes it has stopped; its own log says when it ran last",
+    controls=("45 CFR 164.312(b)",),
+    absence=DECLARED,
+)

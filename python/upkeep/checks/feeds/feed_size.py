@@ -1,0 +1,67 @@
+"""A feed is as large as it should be: an empty one is no feed, and one that has grown out of all bounds is another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.judging.check import DECLARED, Check
+from upkeep.model.remedies import after
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Verdict,
+    failed,
+    passed,
+    unknown,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a feed is.
+
+    least_bytes: fewer are no feed.
+    most_bytes: more are another one than is meant.
+    """
+
+    least_bytes: int = 1
+    most_bytes: int = 50_000_000
+
+
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+    """Judge the size of the feed."""
+    data = seen.data
+    if not data["there"]:
+        return unknown("it is not there", remedy=after("feed_age"))
+    size = data["bytes"]
+    measure = Measure("size", size, "By")
+    if size < limits.least_bytes:
+        return failed(Severity.MEDIUM, f"{size} By, at least {limits.least_bytes} By", measure)
+    text = f"{size} By, at most {limits.most_bytes} By"
+    if size > limits.most_bytes:
+        return failed(Severity.MEDIUM, text, measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="Feed is of a plausible size",
+    trouble="Feed of an odd size",
+    gather="feeds",
+    since="0.1.0",
+    needs={"source": "build/portal", "url": "https://ci.example.org/portal/report.json"},
+    why=(
+        "A writer that fails half way leaves an empty file or a cut one behind, which is fresh: "
+        "what reads it finds nothing, and says so as if it were good news."
+    ),
+    cannot_see="What is in it: an error page of the right size passes.",
+    limits=Limits(),
+    judge=judge,
+    measures={"size": MeasureKind.STATE},
+    source="NIST SP 800-53 Rev. 5, SI-10",
+    remedy="look at the feed itself, and at the log of whoever writes it",
+    controls=("45 CFR 164.312(c)(1)",),
+    absence=DECLARED,
+)

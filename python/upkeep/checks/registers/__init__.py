@@ -1,0 +1,1 @@
+"""Registers of a site: of people, agreements, training; files that people keep."""

@@ -1,0 +1,127 @@
+"""A register is as it was accepted: nobody was added, removed or changed since somebody looked.
+
+The copy that was accepted is a file beside the register. Whoever has looked at the change copies the register over it,
+best in the same commit; until then the change is a finding, which can be waived like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.checks.registers._entries import NAME_CHARACTERS, Entries, RegisterError, entries_of
+from upkeep.judging.check import DECLARED, Check
+from upkeep.model.remedies import after, quote
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Verdict,
+    failed,
+    passed,
+    unknown,
+)
+
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a register is read.
+
+    named_by: the field that names an entry; the first one if empty.
+    """
+
+    named_by: str = ""
+
+
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+    """Judge what differs from the copy that was accepted."""
+    data, accepted = seen.data, seen.data["accepted"]
+    if not data["there"]:
+        return unknown("it is not there", remedy=after("register_readable"))
+    if data.get("raw_truncated") or (data["bytes"] and not seen.raw):
+        return unknown("its text is not kept")
+    try:
+        entries = entries_of(seen.raw, data["path"], limits.named_by)
+    except RegisterError as exc:
+        return unknown(f"cannot be read: {exc}", remedy=after("register_readable"))
+    if not accepted["there"]:
+        text = f"nobody has accepted it: {len(entries)} entries, and no {accepted['path']}"
+        return failed(Severity.MEDIUM, text, Measure("entries", len(entries)), remedy=_accept(data))
+    try:
+        before = entries_of(accepted["text"], accepted["path"], limits.named_by)
+    except RegisterError as exc:
+        return unknown(f"the accepted copy cannot be read: {accepted['path']}: {exc}")
+    added = [one for one in entries if one not in before]
+    removed = [one for one in before if one not in entries]
+    changed = [one for one in entries if one in before and entries[one] != before[one]]
+    measures = (
+        Measure("entries", len(entries)),
+        Measure("added", len(added)),
+        Measure("removed", len(removed)),
+        Measure("changed", len(changed)),
+    )
+    if not added and not removed and not changed:
+        return passed(f"{len(entries)} entries, as accepted", *measures)
+    said = [
+        *_said("added", added),
+        *_said("removed", removed),
+        *_said("changed", [f"{one}: {_fields(entries, before, one)}" for one in changed]),
+    ]
+    text = f"{'; '.join(said)}; {len(before)} entries were accepted"
+    return failed(Severity.MEDIUM, text, *measures, remedy=_accept(data))
+
+
+def _said(what: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        some = ", ".join(one[:NAME_CHARACTERS] for one in names[:NAMED])
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield f"{len(names)} {what} ({some}{more})"
+
+
+def _fields(entries: Entries, before: Entries, name: str) -> str:
+    """Return the names of an entry's fields that differ; what they say stays in the register."""
+    now, then = entries[name], before[name]
+    differ = [one for one in {**now, **then} if now.get(one) != then.get(one)]
+    return ", ".join(filter(None, differ)) or "its value"
+
+
+def _accept(data: dict[str, object]) -> str:
+    """Return how to look at the change, and how to accept it."""
+    path, accepted = quote(data["path"]), quote(data["accepted"]["path"])  # type: ignore[index]
+    if not path or not accepted:
+        return ""
+    words = "look at each line; once it is right, cp the second over the first"
+    return f"diff -N {accepted} {path}  # {words}"
+
+
+CHECK = Check(
+    title="Register is as it was accepted",
+    trouble="Unaccepted change of a register",
+    gather="registers",
+    since="0.1.0",
+    needs={"source": "register/people", "path": "registers/people.yml"},
+    why=(
+        "Whoever can add a name to a register of people, or take one away, gives access or hides "
+        "that it was given; a change that nobody has looked at is how that goes unseen."
+    ),
+    cannot_see=(
+        "Whether the accepted copy was accepted by the right person: whoever may write both files "
+        "accepts. A change of a secret in a URL, as those are masked."
+    ),
+    limits=Limits(),
+    judge=judge,
+    measures={
+        "entries": MeasureKind.STATE,
+        "added": MeasureKind.STATE,
+        "removed": MeasureKind.STATE,
+        "changed": MeasureKind.STATE,
+    },
+    source="NIST SP 800-53 Rev. 5, AC-2(4); 45 CFR 164.308(a)(4)(ii)(C)",
+    remedy="compare the register with the copy that was accepted, and accept what is right",
+    controls=("45 CFR 164.308(a)(4)(ii)(C)",),
+    absence=DECLARED,
+)

@@ -1,0 +1,76 @@
+"""A register is there, and can be read: YAML or CSV with entries, each under a name of its own.
+
+A register that nobody can read proves nothing: not who has left, nor whose training is over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.checks.registers._entries import RegisterError, entries_of
+from upkeep.judging.check import DECLARED, Check
+from upkeep.model.remedies import quote
+from upkeep.model.verdicts import (
+    Measure,
+    MeasureKind,
+    Severity,
+    Verdict,
+    failed,
+    passed,
+    unknown,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a register must have.
+
+    least_entries: fewer are too few to be all.
+    named_by: the field that names an entry; the first one if empty.
+    """
+
+    least_entries: int = 1
+    named_by: str = ""
+
+
+def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+    """Judge whether the text is a register."""
+    data = seen.data
+    path = quote(data["path"])
+    if not data["there"]:
+        return failed(Severity.HIGH, f"not there: {data['path']}")
+    if data.get("raw_truncated") or (data["bytes"] and not seen.raw):
+        return unknown("its text is not kept")
+    try:
+        entries = entries_of(seen.raw, data["path"], limits.named_by)
+    except RegisterError as exc:
+        remedy = f"less {path}  # correct it, or give back the copy that was right" if path else ""
+        return failed(Severity.MEDIUM, f"cannot be read: {exc}", remedy=remedy)
+    measure = Measure("entries", len(entries))
+    text = f"{len(entries)} entries, at least {limits.least_entries}"
+    if len(entries) < limits.least_entries:
+        return failed(Severity.MEDIUM, text, measure)
+    return passed(text, measure)
+
+
+CHECK = Check(
+    title="Register can be read",
+    trouble="Unreadable register",
+    gather="registers",
+    since="0.1.0",
+    needs={"source": "register/people", "path": "registers/people.yml"},
+    why=(
+        "Reviews of access, agreements and training rest on a register; one that is lost or "
+        "broken is noticed at the audit, when it is too late to say who had what."
+    ),
+    cannot_see="Whether what stands in it is true, or complete.",
+    limits=Limits(),
+    judge=judge,
+    measures={"entries": MeasureKind.STATE},
+    source="NIST SP 800-53 Rev. 5, AC-2; 45 CFR 164.316(b)(1)",
+    remedy="give the file back, or correct its path in the inventory",
+    controls=("45 CFR 164.316(b)(1)",),
+    absence=DECLARED,
+)
