@@ -22,14 +22,10 @@ options:
         results and findings.
     type: str
     required: true
-  path:
-    description: The file. A relative path begins in O(folder). Either this or O(url).
+  place:
+    description: A URL of http or https, or a file. A relative path begins in O(folder).
     type: str
-    default: ''
-  url:
-    description: Where the feed is, by http or https. Either this or O(path).
-    type: str
-    default: ''
+    required: true
   folder:
     description: Where relative paths begin. M(astral.upkeep.observe) takes the site's folder, if not given.
     type: str
@@ -58,7 +54,7 @@ EXAMPLES = r"""
 - name: See how old the report of the newest build is
   astral.upkeep.feeds_info:
     source: build/portal
-    url: https://ci.example.org/portal/report.json
+    place: https://ci.example.org/portal/report.json
 """
 
 RETURN = r"""

@@ -30,7 +30,7 @@ from upkeep.doctor.login import LoginError, SshSession, login, reason
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_wanted
 from upkeep.judging.log_verdicts import UNREAD_SHARE
-from upkeep.model.answer import OWN_HOST, OWN_NAME
+from upkeep.model.answer import OWN_HOST, why_no_host
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
 from upkeep.services import site_lint
@@ -94,11 +94,13 @@ def examine(site: Site, limit: str = "") -> list[Diagnosis]:
             *lines,
             Diagnosis(CONTROLLER, "inventory", "fail", text, "name hosts in inventory/hosts.yml"),
         ]
-    if hosts.pop(OWN_HOST, None) is not None:
-        line = Diagnosis(CONTROLLER, "inventory", "fail", OWN_NAME, "rename it in the inventory")
-        lines.append(line)
-        if not hosts:
-            return lines
+    misnamed = {name: why for name in hosts if (why := why_no_host(name))}
+    for name, why in misnamed.items():
+        del hosts[name]
+        remedy = "rename it in the inventory"
+        lines.append(Diagnosis(CONTROLLER, "inventory", "fail", why, remedy))
+    if not hosts:
+        return lines
     found: dict[str, list[Diagnosis]] = {}
     with _side_by_side(min(AT_ONCE, len(hosts))) as pool:
         work = {pool.submit(examine_host, name, hosts[name], defaults): name for name in hosts}

@@ -8,6 +8,7 @@ from typing import Any
 from upkeep.judging.check import Check
 from upkeep.judging.entries import ParameterError, fitting, validate
 from upkeep.judging.families import FIRST
+from upkeep.judging.sources import source_of
 from upkeep.judging.wanted import WantedCheck, arguments_of, is_opaque, of_entry, of_list
 
 
@@ -26,6 +27,7 @@ def examine_wanted(one: WantedCheck) -> None:
     """Raise ParameterError if a check's parameters cannot be meant, with the way to the wrong one."""
     arguments = arguments_of(one.check)
     try:
+        source_of(one.check.gather, one.params)
         validate(
             one.check, {key: fitting(arguments[key], value) for key, value in one.params.items()}
         )

@@ -16,12 +16,21 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
     from_wire,
     to_wire,
 )
+from upkeep.model.source import is_source, taken
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 
 VERSION = 1
 OWN_HOST = "controller"
 """Where the product's own troubles are findings: no inventory may have a host of this name."""
 OWN_NAME = f"no host can be named {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
+
+
+def why_no_host(host: str) -> str:
+    """Return why no host of an inventory can have a name; empty if one can."""
+    if host == OWN_HOST:
+        return OWN_NAME
+    return taken(host) if is_source(host) else ""
+
 
 # What the driver takes of one answer. The action's own bounds are narrower and come before Ansible.
 DEPTH_LIMIT = 80

@@ -26,7 +26,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import mas
 from upkeep.judging.judge import with_next_steps
 from upkeep.judging.sources import read_answers
 from upkeep.model import clock
-from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome
+from upkeep.model.answer import OWN_HOST, Observed, Outcome
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
@@ -360,7 +360,7 @@ class _Intake:
         self.job_failures: dict[str, str] = {}
         self.stopping = stop
         self.asked_again: set[str] = set()
-        self.has_own_name = False
+        self.misnaming = ""
         self.unread: list[str] | None = None
         self.heard_all = False
         self.twins: dict[str, str] | None = None
@@ -457,9 +457,9 @@ class _Intake:
         """Count what was not believed; it is told at the end."""
         self.refusals.add(host, why)
 
-    def misnamed(self) -> None:
-        """Stop: what is said of this host would be said of us."""
-        self.has_own_name = True
+    def misnamed(self, why: str) -> None:
+        """Stop: what is said of this host would be said of us, or of a source."""
+        self.misnaming = self.misnaming or why
 
     def written(self) -> bool:
         """Return whether all that was given is written down."""
@@ -469,7 +469,7 @@ class _Intake:
         """Return why to stop; asked several times a second, so that no answer waits longer."""
         if self.waiting and time.monotonic() - self.waits_since > GATHERED_SECONDS:
             self._write()
-        return self.stopping.reason or (OWN_NAME if self.has_own_name else "")
+        return self.stopping.reason or self.misnaming
 
     # What the run makes of it.
     def account_for_begun(self, ended: ansible.AnsibleEnd) -> None:
@@ -527,8 +527,8 @@ class _Intake:
     def _verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str]:
         if self.stopping.asked:
             return "interrupted", self.stopping.asked
-        if self.has_own_name:
-            return "failed", OWN_NAME
+        if self.misnaming:
+            return "failed", self.misnaming
         if ended.no_hosts:
             return "failed", "; ".join(["no host matches", *self._unread()])
         if self.held_back and not ended.complete:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from upkeep.model.answer import OWN_HOST
+from upkeep.model.answer import OWN_HOST, why_no_host
 from upkeep.model.errors import StoreError
 
 OBSERVE = "astral.upkeep.observe"
@@ -72,8 +72,8 @@ class EventListener(Protocol):
     def refused(self, host: str, why: str) -> None:
         """Record that something was not believed. host: that was being worked on; empty if that is not known."""
 
-    def misnamed(self) -> None:
-        """Record that the inventory has a host with the name OWN_HOST, of which nothing is taken."""
+    def misnamed(self, why: str) -> None:
+        """Record that the inventory has a host with a name that none can have, of which nothing is taken."""
 
     def written(self) -> bool:
         """Return whether all that was given is written down: until then its events stay on disk."""
@@ -347,8 +347,8 @@ class Ears:
             self.listener.failed(event.host, event.task, why)
 
     def _take(self, event: RunEvent) -> None:
-        if event.host == OWN_HOST:
-            self.listener.misnamed()
+        if why := why_no_host(event.host):
+            self.listener.misnamed(why)
             return
         if event.kind == "runner_on_start" and event.host:
             self._began(event)

@@ -5,6 +5,7 @@ The inventory is given as it was listed, without running anything of the site's 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
@@ -14,18 +15,24 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from upkeep.judging import entries as parameters
 from upkeep.judging.check import Check, load
 from upkeep.judging.entries import ParameterError, has_template, is_template
 from upkeep.judging.families import VARIABLE as FAMILY_VERSION
 from upkeep.judging.families import newer, newest_first
+from upkeep.judging.sources import CONTROLLER, source_of
 from upkeep.judging.wanted import CHECKS, WITHOUT, is_opaque, words_of
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.services.schedule_lint import Remark
+from upkeep.site.asked import asked_by
+from upkeep.site.connections import LOCAL
 from upkeep.site.host_groups import Groups, groups_of, matching, split, unmatched
 from upkeep.site.host_groups import is_opaque as is_opaque_pattern
 from upkeep.site.inventory import ENVIRONMENT, PROGRAM, hosts_of
+from upkeep.site.machines import machine_of
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import READ, Definition, releases_of, wrong_in
 from upkeep.site.templates import DEPTH, resolved
@@ -84,6 +91,7 @@ def lint(
         *_of_severities(schedule, inventory),
         *_of_nobody(inventory),
         *disagreements(inventory),
+        *_of_sources(inventory),
     ]
     return [one.at(file) for one in found]
 
@@ -149,6 +157,43 @@ def _of_nobody(inventory: KnownInventory) -> Iterator[Remark]:
         )
         text = f"{one.variable} is said for the {what} {name!r}, and {why}{_near(name, known)}"
         yield Remark(f"{what} {name}", "no host", text, inventory.graph, place=one.place)
+
+
+def asked_sources(inventory: KnownInventory) -> dict[str, list[str]]:
+    """Return the sources of which the inventory says it, each with the hosts that are asked about it.
+
+    Only as a run lists it: else the variables of groups are not among those that are given.
+    """
+    found: dict[str, list[str]] = {}
+    for host, variables in inventory.given.items() if inventory.effective else ():
+        with contextlib.suppress(ParameterError):  # of which others tell
+            wanted = asked_by(host, variables).wanted
+            sources = {source_of(one.check.gather, one.params) for one in wanted}
+            for source in sorted(sources - {""}):
+                found.setdefault(source, []).append(host)
+    return found
+
+
+def _of_sources(inventory: KnownInventory) -> Iterator[Remark]:
+    """Yield the hosts that are asked about sources and cannot be, and the sources that two hosts are asked about."""
+    asked = asked_sources(inventory)
+    hosts = dict.fromkeys(host for those in asked.values() for host in those)
+    for host in hosts:
+        variables = inventory.given[host]
+        machine = machine_of(host, variables)
+        is_local = machine is None or machine.kind in LOCAL
+        if not boolean(variables.get(CONTROLLER, False), strict=False) or not is_local:
+            some = ", ".join([one for one, those in asked.items() if host in those][:NAMED])
+            text = f"is asked about {some}, and is not said to be the controller"
+            remedy = f"`{CONTROLLER}: true` and `ansible_connection: local` for the one host that looks at sources"
+            yield Remark(
+                f"host {host}", "no controller", text, remedy, "error", place=inventory.path
+            )
+    for source, those in asked.items():
+        if len(those) > 1:
+            text = f"is asked of {' and '.join(those[:NAMED])}: the last answer of a run stands"
+            remedy = "ask one host about it"
+            yield Remark(f"source {source}", "asked twice", text, remedy, place=inventory.path)
 
 
 def host_globs(globs: Iterable[tuple[str, str, str]], hosts: Collection[str]) -> Iterator[Remark]:

@@ -62,7 +62,7 @@ class LeftOver:
     def changed(self, host: str, task: str, diff: str) -> None:
         """Do nothing: it may be written down already."""
 
-    def misnamed(self) -> None:
+    def misnamed(self, why: str) -> None:
         """Do nothing: nothing was taken of it."""
 
     def written(self) -> bool:

@@ -43,7 +43,8 @@ def examine(site: Site, listing: Mapping[str, Any] | None) -> list[Remark]:
     path = Path(site.inventory)
     inventory = inventory_lint.inventory_of(path, listing, tuple(definitions(path)), effective=True)
     found += inventory_lint.lint(site.schedule, inventory, file)
-    return [*found, *_scopes(site, {*hosts_of(listing), OWN_HOST})]
+    sources = inventory_lint.asked_sources(inventory)
+    return [*found, *_scopes(site, {*hosts_of(listing), *sources, OWN_HOST})]
 
 
 def unset(schedule: Schedule, environ: Mapping[str, str], site: str) -> Iterator[Remark]:

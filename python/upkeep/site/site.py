@@ -17,7 +17,8 @@ from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_list
 from upkeep.judging.families import FIRST, newest_first, version_of
 from upkeep.judging.families import VARIABLE as FAMILY_VERSION
-from upkeep.model.answer import OWN_HOST, OWN_NAME
+from upkeep.judging.sources import CONTROLLER
+from upkeep.model.answer import why_no_host
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.site.fields import ROLES, is_inside
@@ -36,6 +37,7 @@ READ = (
     "upkeep_environment",
     "upkeep_host_timeout_seconds",
     "upkeep_at_once",
+    CONTROLLER,
     FAMILY_VERSION,
 )
 LIKENESS = 0.8
@@ -118,8 +120,9 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
     folder = Path(name) if name else EMBEDDED
     if name and not folder.exists():
         if "," in name:  # Ansible's list of hosts
-            if OWN_HOST in name.split(","):
-                raise ConfigurationError(f"{name}: {OWN_NAME}")
+            for one in name.split(","):
+                if why := why_no_host(one):
+                    raise ConfigurationError(f"{name}: {why}")
             use_own_checks(None)
             settings = load_settings(None)
             trusted_code(None, settings.vault_password_file)
@@ -201,7 +204,7 @@ def lint_entries(inventory: Path) -> Iterator[str]:
     )
     for file in files:
         for place in _own_names(file.value, ()):
-            yield f"{file.place(place)}: {OWN_NAME}"
+            yield f"{file.place(place)}: {why_no_host(str(place[-1]))}"
         for key, value in _variables(file.value, ()):
             name = str(key[-1])
             meant = misspelt(name)
@@ -306,13 +309,13 @@ def _lint_jobs(file: YamlFile, key: Key, jobs: Any) -> Iterator[str]:
 
 
 def _own_names(value: Any, key: Key) -> Iterator[Key]:
-    """Yield where an inventory lists a host of our own name: under a group's `hosts`."""
+    """Yield where an inventory lists a host of a name that none can have: under a group's `hosts`."""
     if not isinstance(value, Mapping):
         return
     for name, inner in value.items():
         place = (*key, str(name))
-        if name == "hosts" and isinstance(inner, Mapping) and OWN_HOST in inner:
-            yield (*place, OWN_HOST)
+        if name == "hosts" and isinstance(inner, Mapping):
+            yield from ((*place, str(one)) for one in inner if why_no_host(str(one)))
         yield from _own_names(inner, place)
 
 

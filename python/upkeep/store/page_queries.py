@@ -24,6 +24,7 @@ from sqlalchemy import text as sql
 
 from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.model.occurrence import Occurrence
+from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.rules.blindness import Spot
@@ -217,7 +218,7 @@ class HostsStand:
 
     failed: open findings by severity; waived: how many of them are. blind: how many checks see nothing on a host that
     answers, gone blind or not yet. hosts_unjudged: how many were seen, and there was nothing to judge on them; own: how
-    many open findings worse than info are the product's own.
+    many open findings worse than info are the product's own; sources: how many of the hosts are sources.
     """
 
     hosts: int
@@ -227,6 +228,7 @@ class HostsStand:
     blind: int = 0
     hosts_unjudged: int = 0
     own: int = 0
+    sources: int = 0
 
 
 def stand(db: Connection, site: str) -> HostsStand:
@@ -253,6 +255,7 @@ def stand(db: Connection, site: str) -> HostsStand:
         blind=_count(db, select(spot.c.check_id).where(*_of(spot, site))),
         hosts_unjudged=_count(db, hosts.where(latest.c.host.not_in(judged))),
         own=_count(db, own),
+        sources=sum(map(is_source, db.execute(hosts).scalars())),
     )
 
 

@@ -75,6 +75,7 @@ def run_document(
             "hosts": {outcome.value: summary.hosts.get(outcome, 0) for outcome in Outcome},
             "hosts_in_need": summary.hosts_in_need,
             "hosts_unjudged": summary.hosts_unjudged,
+            "sources": summary.sources,
             "results": {
                 "pass": summary.counts.passed,
                 "unknown": summary.counts.unknown,
@@ -229,6 +230,7 @@ def _host(host: HostInRun) -> dict[str, Any]:
         "seconds": _finite(host.seconds) or 0.0,
         "python": host.python,
         "clock_offset_seconds": _finite(host.clock_offset_seconds),
+        "seen_from": host.seen_from,
     }
 
 

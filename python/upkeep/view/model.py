@@ -51,7 +51,7 @@ class RunSummary:
     site: the folder given with -i; empty for the embedded default.
     status: running, done, partial, failed, interrupted or crashed.
     cause: why it is not done, for people.
-    hosts: how many hosts ended with each outcome; those not begun are missing.
+    hosts: how many hosts ended with each outcome; those not begun are missing. sources: how many of them are sources.
     hosts_in_need: how many hosts have something that did not pass (see `needs`).
     hosts_unjudged: how many hosts were seen, and there was nothing to judge on them.
     own: how many troubles are Upkeep's own, of no host.
@@ -69,6 +69,7 @@ class RunSummary:
     hosts: Mapping[Outcome, int] = field(default_factory=dict)
     hosts_in_need: int = 0
     hosts_unjudged: int = 0
+    sources: int = 0
     own: int = 0
     counts: Counts = Counts()
     version: str = ""
@@ -81,6 +82,11 @@ class RunSummary:
         return who_ran(self.started_by, self.asked_by)
 
     @property
+    def noun(self) -> str:
+        """What it calls several of those that it looked at."""
+        return "hosts and sources" if self.sources else "hosts"
+
+    @property
     def hosts_unseen(self) -> int:
         """How many hosts were due and gave nothing."""
         return sum(self.hosts.get(outcome, 0) for outcome in UNSEEN)
@@ -88,7 +94,7 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class HostInRun:
-    """How it went with one host, without its results; `Observed` has the meaning of the fields."""
+    """How it went with one host or source, without its results; `Observed` has the meaning of the fields."""
 
     name: str
     outcome: Outcome
@@ -97,6 +103,7 @@ class HostInRun:
     seconds: float = 0.0
     python: str = ""
     clock_offset_seconds: float | None = None
+    seen_from: str = ""
 
     @classmethod
     def of(cls, observed: Observed) -> HostInRun:
@@ -109,6 +116,7 @@ class HostInRun:
             observed.seconds,
             observed.python,
             observed.clock_offset_seconds,
+            observed.seen_from,
         )
 
     @property
@@ -233,6 +241,7 @@ class RunTally:
         self.hosts: dict[Outcome, int] = {}
         self.hosts_in_need = 0
         self.hosts_unjudged = 0
+        self.sources = 0
         self._passed = 0
         self._unknown = 0
         self._failed: dict[Severity, int] = {}
@@ -243,6 +252,7 @@ class RunTally:
         """Count a host and its results."""
         host = HostInRun.of(observed)
         self.hosts[host.outcome] = self.hosts.get(host.outcome, 0) + 1
+        self.sources += bool(observed.seen_from)
         self.hosts_in_need += needs(host, observed.results)
         self.hosts_unjudged += unjudged(host, observed.results)
         self.add_results(observed.results)
@@ -273,5 +283,6 @@ class RunTally:
             hosts=dict(self.hosts),
             hosts_in_need=self.hosts_in_need,
             hosts_unjudged=self.hosts_unjudged,
+            sources=self.sources,
             counts=self.counts(),
         )

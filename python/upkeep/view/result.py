@@ -88,7 +88,8 @@ def headline(
 
 
 def _preface(letters: Letters, summary: RunSummary) -> str:
-    done = counted(sum(summary.hosts.values()), "host")
+    number = sum(summary.hosts.values())
+    done = f"{thousands(number)} {summary.noun}" if number != 1 else "1 host"
     cause = letters.text(summary.cause, 300)
     if summary.status == "interrupted":
         return f"Interrupted after {done}. "
@@ -116,15 +117,15 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
         return said + _own(summary)
     if need:
         verb = "needs" if need == 1 else "need"
-        return f"{thousands(need)} of {thousands(hosts)} hosts {verb} you" + _own(summary)
+        return f"{thousands(need)} of {thousands(hosts)} {summary.noun} {verb} you" + _own(summary)
     skipped = summary.hosts.get(Outcome.SKIPPED, 0)
     apart = [f"{thousands(skipped)} skipped"] if skipped else []
     if summary.hosts_unjudged:
         apart.append(f"nothing to judge on {thousands(summary.hosts_unjudged)}")
     well = hosts - skipped - summary.hosts_unjudged
-    said = f"{thousands(well)} of {thousands(hosts)} hosts are well, {', '.join(apart)}"
+    said = f"{thousands(well)} of {thousands(hosts)} {summary.noun} are well, {', '.join(apart)}"
     if not apart:
-        said = f"All {thousands(hosts)} hosts are well"
+        said = f"All {thousands(hosts)} {summary.noun} are well"
     return said + _to_know(summary) + _own(summary)
 
 

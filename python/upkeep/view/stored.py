@@ -26,6 +26,7 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         hosts=counted.hosts,
         hosts_in_need=counted.hosts_in_need,
         hosts_unjudged=counted.hosts_unjudged,
+        sources=counted.sources,
         counts=Counts(
             counted.passed, counted.unknown, counted.failed, counted.waived, counted.nothing
         ),
@@ -46,6 +47,7 @@ def hosts_of(db: Any, run_id: int) -> Iterator[HostInRun]:
             one.seconds,
             one.python,
             one.clock_offset_seconds,
+            one.seen_from,
         )
 
 

@@ -119,7 +119,7 @@ class RunView:
         with self._lock:
             self._in_work.pop(observed.host, None)
             # A host may answer again: after a job it is looked at once more, as proof.
-            self._answered.add(observed.host)
+            self._answered.add(observed.looker)
             self._done = len(self._answered)
             self._only_host = observed.host
             self.tally.add(observed)

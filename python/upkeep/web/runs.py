@@ -112,6 +112,7 @@ def today(ask: Ask) -> Today:
         hosts_in_need=stand.hosts_in_need,
         hosts_unjudged=stand.hosts_unjudged,
         own=stand.own,
+        sources=stand.sources,
         counts=Counts(passed=1 if stand.hosts else 0, failed=stand.failed, unknown=stand.blind),
     )
     troubles = [_trouble_of(one) for one in worst if one.severity is not Severity.INFO]
@@ -260,7 +261,13 @@ def show_host(ask: Ask) -> Response:
         changes = [_safe(one) for one in runs.changes(db, run_id) if one.host == name]
     bad = [one for one in results if one.status is not Status.PASS and not one.has_nothing_to_judge]
     host = HostInRun(
-        found.host, found.outcome, found.message, found.observed_at, found.seconds, found.python
+        found.host,
+        found.outcome,
+        found.message,
+        found.observed_at,
+        found.seconds,
+        found.python,
+        seen_from=found.seen_from,
     )
     return page(
         ask, "host.html", run=summary, host=host, changes=changes,
@@ -453,7 +460,7 @@ ROUTES = (
     Route(GET, "/", Action.LOOK, show_today),
     Route(GET, "/runs", Action.LOOK, show_runs),
     Route(GET, "/runs/{id:int}", Action.LOOK, show_run),
-    Route(GET, "/runs/{id:int}/hosts/{host}", Action.LOOK, show_host),
+    Route(GET, "/runs/{id:int}/hosts/{host:path}", Action.LOOK, show_host),
     Route(GET, "/runs/{id:int}/report", Action.LOOK, show_report),
     Route(GET, "/runs/{id:int}/restart", Action.RESTART_RUN, show_restart),
     Route(POST, "/runs/{id:int}/restart", Action.RESTART_RUN, restart),

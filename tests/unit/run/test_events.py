@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from upkeep.model.answer import OWN_NAME
 from upkeep.model.errors import StoreError
 from upkeep.run import events
 from upkeep.run.events import (
@@ -58,8 +59,8 @@ class Heard:
     def refused(self, host: str, why: str) -> None:
         self.calls.append(("refused", host, why))
 
-    def misnamed(self) -> None:
-        self.calls.append(("misnamed",))
+    def misnamed(self, why: str) -> None:
+        self.calls.append(("misnamed", why))
 
     def written(self) -> bool:
         return self.is_written
@@ -429,7 +430,7 @@ def test_nothing_is_taken_of_a_host_with_our_own_name(tmp_path: Path, kind: str)
 
     listening.hear(NUMBER)
 
-    assert heard.calls == [("misnamed",)]
+    assert heard.calls == [("misnamed", OWN_NAME)]
     assert listening.begun == set()
 
 

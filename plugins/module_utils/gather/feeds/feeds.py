@@ -44,8 +44,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.web import (
 SOURCES = ("feed", "build", "site")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "source": {"type": "str", "required": True},
-    "path": {"type": "str", "default": ""},
-    "url": {"type": "str", "default": ""},
+    "place": {"type": "str", "required": True},
     "folder": {"type": "str", "default": ""},
     "ca_file": {"type": "path", "default": ""},
     "local": {"type": "bool", "default": False},
@@ -58,16 +57,14 @@ OK = 200
 
 def gather(params: dict[str, Any], host: Host) -> list[Observation]:
     """Return one observation, of the feed; its subject is its path as the site says it, or its URL without secrets."""
-    path, url = params["path"], params["url"]
-    subject = masked_value(url) if url else path
-    if bool(path) == bool(url):
-        return [Observation(subject or params["source"], error="expected one of path and url")]
+    place = params["place"]
+    subject = masked_value(place)
     try:
-        if url:
-            data = _of_url(host, url, params)
+        if "://" in place:
+            data = _of_url(host, place, params)
         else:
-            place = whole_path(path, params["folder"])
-            data = look(host, place, params["limit_bytes"])
+            path = whole_path(place, params["folder"])
+            data = look(host, path, params["limit_bytes"])
     except (HostError, NoAnswerError, ValueError) as exc:
         return [not_seen(subject, exc)]
     data["at"] = iso(host.now())

@@ -57,7 +57,7 @@ CHECK = Check(
     trouble="Stale feed",
     gather="feeds",
     since="0.1.0",
-    needs={"source": "build/portal", "url": "https://ci.example.org/portal/report.json"},
+    needs={"source": "build/portal", "place": "https://ci.example.org/portal/report.json"},
     why=(
         "What reads a feed goes on with yesterday's when nobody writes it any more: a scan that "
         "has stopped looks like one that finds nothing."

@@ -51,7 +51,7 @@ CHECK = Check(
     trouble="Feed of an odd size",
     gather="feeds",
     since="0.1.0",
-    needs={"source": "build/portal", "url": "https://ci.example.org/portal/report.json"},
+    needs={"source": "build/portal", "place": "https://ci.example.org/portal/report.json"},
     why=(
         "A writer that fails half way leaves an empty file or a cut one behind, which is fresh: "
         "what reads it finds nothing, and says so as if it were good news."

@@ -71,7 +71,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         *_said("removed", removed),
         *_said("changed", [f"{one}: {_fields(entries, before, one)}" for one in changed]),
     ]
-    text = f"{'; '.join(said)}; {len(before)} entries were accepted"
+    text = f"{', '.join(said)}; {len(before)} entries were accepted"
     return failed(Severity.MEDIUM, text, *measures, remedy=_accept(data))
 
 

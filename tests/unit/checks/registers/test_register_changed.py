@@ -58,7 +58,7 @@ def wrong(message: str, *numbers: float) -> Verdict:
         (
             "".join(f"{one}: x\n" for one in "abcdefg"),
             wrong(
-                "7 added (a, b, c, d, e and 2 more); 2 removed (anna, bernd); 2 entries were accepted",
+                "7 added (a, b, c, d, e and 2 more), 2 removed (anna, bernd); 2 entries were accepted",
                 7, 7, 2, 0,
             ),
         ),
@@ -83,7 +83,7 @@ def test_the_name_of_an_entry_is_in_the_field_that_the_site_says() -> None:
     again = "id,mail\n7,a@example.org\n2,b@example.org\n"
     observation = seen(again, people, "/site/people.csv")
 
-    assert "1 added (7); 1 removed (1)" in judge(observation, Limits(), NOW).message
+    assert "1 added (7), 1 removed (1)" in judge(observation, Limits(), NOW).message
     by_mail = judge(observation, Limits(named_by="mail"), NOW)
     assert by_mail.message == "1 changed (a@example.org: id); 2 entries were accepted"
 

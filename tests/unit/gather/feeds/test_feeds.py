@@ -54,7 +54,7 @@ def look(**params: Any) -> Observation:
 def test_a_file_is_told_by_its_size_time_and_hash(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("[1]")
 
-    seen = look(path="report.json", folder=str(tmp_path))
+    seen = look(place="report.json", folder=str(tmp_path))
 
     assert seen.subject == "report.json"
     assert seen.data["there"] is True
@@ -64,7 +64,7 @@ def test_a_file_is_told_by_its_size_time_and_hash(tmp_path: Path) -> None:
 
 
 def test_a_url_is_told_by_its_size_time_and_hash_and_without_its_secrets(server: str) -> None:
-    seen = look(url=f"{server}/report?token=hunter22", local=True)
+    seen = look(place=f"{server}/report?token=hunter22", local=True)
 
     assert seen.error == ""
     assert seen.subject == f"{server}/report?token=*"
@@ -75,31 +75,30 @@ def test_a_url_is_told_by_its_size_time_and_hash_and_without_its_secrets(server:
 
 @pytest.mark.parametrize("path", ["/timeless", "/odd"])
 def test_a_server_that_tells_no_time_is_believed(server: str, path: str) -> None:
-    assert look(url=server + path, local=True).data["modified_at"] is None
+    assert look(place=server + path, local=True).data["modified_at"] is None
 
 
 def test_what_is_not_there_is_said(server: str, tmp_path: Path) -> None:
-    assert look(url=f"{server}/none", local=True).data["there"] is False
-    assert look(path="none", folder=str(tmp_path)).data["there"] is False
+    assert look(place=f"{server}/none", local=True).data["there"] is False
+    assert look(place="none", folder=str(tmp_path)).data["there"] is False
 
 
 @pytest.mark.parametrize(
     ("params", "why"),
     [
-        ({"url": "{}/moved", "local": True}, "redirected to {}/report: a feed's URL leads to it at once"),
-        ({"url": "{}/broken", "local": True}, "answered 500 Internal Server Error"),
-        ({"url": "{}/report", "local": True, "limit_bytes": 2}, "more than 2 bytes"),
-        ({"url": "{}/report"}, "127.0.0.1 is an address of this machine"),
+        ({"place": "{}/moved", "local": True}, "redirected to {}/report: a feed's URL leads to it at once"),
+        ({"place": "{}/broken", "local": True}, "answered 500 Internal Server Error"),
+        ({"place": "{}/report", "local": True, "limit_bytes": 2}, "more than 2 bytes"),
+        ({"place": "{}/report"}, "127.0.0.1 is an address of this machine"),
         (
-            {"url": "http://169.254.169.254/latest", "local": True},
+            {"place": "http://169.254.169.254/latest", "local": True},
             "169.254.169.254 is a cloud's metadata address",
         ),
-        ({"url": "http://169.254.7.7/", "local": True}, "169.254.7.7 is a link-local address"),
-        ({"url": "ftp://example.org/"}, "'ftp://example.org/': expected http:// or https:// and a host"),
-        ({}, "expected one of path and url"),
-        ({"url": "{}/report", "path": "/x"}, "expected one of path and url"),
+        ({"place": "http://169.254.7.7/", "local": True}, "169.254.7.7 is a link-local address"),
+        ({"place": "ftp://example.org/"}, "'ftp://example.org/': expected http:// or https:// and a host"),
+        ({"place": "report"}, "'report': a relative path, and no folder in which it begins"),
     ],
-    ids=["redirect", "status", "size", "loopback", "metadata", "link-local", "scheme", "none", "two"],
+    ids=["redirect", "status", "size", "loopback", "metadata", "link-local", "scheme", "relative"],
 )  # fmt: skip
 def test_what_cannot_be_looked_at_is_an_error(
     server: str, params: dict[str, Any], why: str
@@ -114,6 +113,6 @@ def test_what_cannot_be_looked_at_is_an_error(
 def test_a_file_that_is_too_large_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("abc")
 
-    assert look(path=f"{tmp_path}/report", limit_bytes=2).error == (
+    assert look(place=f"{tmp_path}/report", limit_bytes=2).error == (
         f"{tmp_path}/report: more than 2 bytes"
     )
