@@ -20,7 +20,8 @@ from upkeep.cli.options import Json, Limit, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
 from upkeep.judging.check import Check, load
-from upkeep.judging.entries import ParameterError, validate
+from upkeep.judging.entries import ParameterError
+from upkeep.judging.examine import examine_wanted
 from upkeep.judging.wanted import of_entry
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UpkeepError, UsageError
@@ -206,7 +207,7 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"-p {name}: {value!r} is no YAML value") from exc
     try:
         for one in of_entry(entry, load()):
-            validate(one.check, one.params)
+            examine_wanted(one)
     except ParameterError as exc:
         raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
     return entry
@@ -277,11 +278,10 @@ def run_check(
 ) -> int:
     """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
     site, given = load_site(inventory), parameter or []
-    entry = _entry(check_of(check), given)
     procedure = Procedure(title=check_of(check).title)
     task = _task(site, f"check {check}", procedure, limit)
     if given or not site.name:
-        task = dataclasses.replace(task, entries=(entry,))
+        task = dataclasses.replace(task, entries=(_entry(check_of(check), given),))
     with run_store(site.settings) as store:
         task = _asked(store, site, dataclasses.replace(task, checks=(check,)))
         return _run(site, task, store, as_json=as_json)

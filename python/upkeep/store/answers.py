@@ -330,20 +330,24 @@ def _connection_rows(
     """Yield what moves findings on the way to hosts: a fail where a host could not be looked at, a pass where it was.
 
     A host that answered nothing of what was due (no Python, no root) is as blind a spot as one that is away. One that
-    the run's own end left without an answer, and one on which nothing was due, say nothing of the way to it. Of the way
-    to whoever looks at a source, the host itself tells.
+    the run's own end left without an answer, and one on which nothing was due, say nothing of the way to it. Of whoever
+    looks at sources, those may be all that was due.
     """
     hosts = {name(one.host, 255): one for one in answers if not one.seen_from}
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
     away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
     for one in findings.of_connections(db, site, seen):
         yield passed_row(run_id, one, "the host has answered", hosts[one.host].observed_at)
-    for host, answer in hosts.items():
+    told_of: set[str] = set()
+    for answer in answers:
+        host = name(answer.looker, 255)
         # Where it is known what is wrong with the way, that it is away says nothing more.
         named = any(one.subject == CONNECTION for one in answer.results)
-        blind = answer.outcome in away or (answer.outcome is Outcome.FAILED and bool(answer.due))
-        if not blind or named:
+        blind = answer.outcome in away and not answer.seen_from
+        blind = blind or (answer.outcome is Outcome.FAILED and bool(answer.due))
+        if not blind or named or host in told_of:
             continue
+        told_of.add(host)
         key = fingerprint(site, HOST_UNREACHABLE, host, CONNECTION)
         yield {
             "run_id": run_id,
