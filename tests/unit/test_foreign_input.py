@@ -101,6 +101,13 @@ OWN = (
         "a backup may have any content; whether it can be read is backup_readable's",
     ),
     ("backup_size", "*", "*", "as above"),
+    ("feed_age", "*", "*", "a feed may have any content, which is whose reads it"),
+    ("feed_size", "*", "*", "as above"),
+    *(
+        (check, name, "*", "a mapping of names, each with fields, is what it is for")
+        for check in ("register_changed", "register_readable")
+        for name in ("an error in JSON", "run-limit-file/hosts.yml")
+    ),
     ("clock_synchronized", "*", "time", "the host's own clock"),
     ("deleted_open_files", "*", "*", "links of /proc, which have no content"),
     ("out_of_memory_kills", "auth-epoch/auth.log", "*", "a journal, as journalctl prints it"),

@@ -24,8 +24,8 @@ ENTRIES = [
     {"check": "feed_size", "source": "build/portal", "place": "report.json"},
 ]
 HEAD = {"python": "3.13.0", "clock": NOW.timestamp(), "uid": 0}
-REGISTER = {"path": "/people.yml", "there": True, "bytes": 7, "at": NOW.isoformat()}
-ACCEPTED = {"path": "/people.yml.accepted", "there": True, "text": "- anna\n- bernd\n"}
+REGISTER = {"path": "/people.yml", "there": True, "bytes": 9, "at": NOW.isoformat()}
+ACCEPTED = {"path": "/people.yml.accepted", "there": True, "text": "anna: {}\nbernd: {}\n"}
 
 
 def part(subject: str, data: dict[str, Any], raw: str = "") -> str:
@@ -38,7 +38,7 @@ def test_each_source_has_an_answer_of_its_own() -> None:
     lines = [
         json.dumps(HEAD),
         json.dumps({"observations": [], "error": "no such file"}),
-        part("people.yml", {**REGISTER, "accepted": ACCEPTED}, "- anna\n"),
+        part("people.yml", {**REGISTER, "accepted": ACCEPTED}, "anna: {}\n"),
         part("report.json", {"there": True, "bytes": 3}),
     ]
 

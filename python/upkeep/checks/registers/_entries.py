@@ -24,8 +24,9 @@ class RegisterError(ValueError):
 def entries_of(text: str, path: str, key: str = "") -> Entries:
     """Return a register's entries.
 
-    text: CSV with a line of names if the path ends in `.csv`, else YAML: a list, or a mapping of names. key: the field
-    that names an entry; the first one if empty. A mapping's names are those of its entries.
+    text: CSV with a line of names if the path ends in `.csv`, else YAML: a list of entries, or a mapping of names. Each
+    has fields: lines of a log, or any text with colons in it, are YAML too and no register. key: the field that names an
+    entry; the first one if empty. A mapping's names are those of its entries.
 
     Raises: RegisterError.
     """
@@ -38,33 +39,27 @@ def entries_of(text: str, path: str, key: str = "") -> Entries:
     if len(rows) > ENTRIES_LIMIT:
         raise RegisterError(f"{len(rows)} entries, at most {ENTRIES_LIMIT}")
     found: dict[str, Mapping[str, str]] = {}
+    by = key or next((next(iter(row), "") for row in rows if isinstance(row, Mapping)), "")
     for number, row in enumerate(rows, 1):
-        name, fields = _named(row, key, number)
+        name, fields = _named(row, by, number)
         if name in found:
             raise RegisterError(f"{name[:NAME_CHARACTERS]!r} stands in it twice")
         found[name] = fields
     return found
 
 
-def _named(row: Any, key: str, number: int) -> tuple[str, Mapping[str, str]]:
+def _named(row: Any, by: str, number: int) -> tuple[str, Mapping[str, str]]:
     """Return an entry's name and its fields."""
-    if isinstance(row, tuple):
-        name, value = row
-        return _text(name), _fields(value)
-    if not isinstance(row, Mapping):
-        return _text(row), {}
-    by = key or next(iter(row), "")
-    if not by or not _text(row.get(by)).strip():
-        what = f"no {by!r}" if by else "no field"
-        raise RegisterError(f"entry {number} has {what}, by which it would be known")
-    fields = {_text(name): _text(value) for name, value in row.items() if name != by}
-    return _text(row[by]).strip(), fields
-
-
-def _fields(value: Any) -> Mapping[str, str]:
-    if isinstance(value, Mapping):
-        return {_text(name): _text(one) for name, one in value.items()}
-    return {"": _text(value)}
+    name, fields = row if isinstance(row, tuple) else (None, row)
+    if not isinstance(fields, Mapping):
+        raise RegisterError(f"entry {number} has no fields: {_text(fields)[:NAME_CHARACTERS]!r}")
+    if name is None:
+        name = fields.get(by)
+        fields = {key: value for key, value in fields.items() if key != by}
+        if not _text(name).strip():
+            what = repr(by) if by else "field"
+            raise RegisterError(f"entry {number} has no {what}, by which it would be known")
+    return _text(name).strip(), {_text(key): _text(value) for key, value in fields.items()}
 
 
 def _text(value: Any) -> str:

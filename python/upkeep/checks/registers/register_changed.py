@@ -48,6 +48,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         entries = entries_of(seen.raw, data["path"], limits.named_by)
     except RegisterError as exc:
         return unknown(f"cannot be read: {exc}", remedy=after("register_readable"))
+    if not entries:
+        return unknown("it has no entry", remedy=after("register_readable"))
     if not accepted["there"]:
         text = f"nobody has accepted it: {len(entries)} entries, and no {accepted['path']}"
         return failed(Severity.MEDIUM, text, Measure("entries", len(entries)), remedy=_accept(data))
@@ -86,7 +88,7 @@ def _fields(entries: Entries, before: Entries, name: str) -> str:
     """Return the names of an entry's fields that differ; what they say stays in the register."""
     now, then = entries[name], before[name]
     differ = [one for one in {**now, **then} if now.get(one) != then.get(one)]
-    return ", ".join(filter(None, differ)) or "its value"
+    return ", ".join(differ)
 
 
 def _accept(data: dict[str, object]) -> str:

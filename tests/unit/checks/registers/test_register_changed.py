@@ -52,11 +52,11 @@ def wrong(message: str, *numbers: float) -> Verdict:
             wrong("1 changed (bernd: role, since); 2 entries were accepted", 2, 0, 0, 1),
         ),
         (
-            "anna: administrator\nbernd: {}\n",
+            "anna: {}\nbernd: {role: }\n",
             wrong("2 changed (anna: role, bernd: role); 2 entries were accepted", 2, 0, 0, 2),
         ),
         (
-            "".join(f"{one}: x\n" for one in "abcdefg"),
+            "".join(f"{one}: {{}}\n" for one in "abcdefg"),
             wrong(
                 "7 added (a, b, c, d, e and 2 more), 2 removed (anna, bernd); 2 entries were accepted",
                 7, 7, 2, 0,
@@ -92,6 +92,7 @@ def test_the_name_of_an_entry_is_in_the_field_that_the_site_says() -> None:
     ("observation", "message"),
     [
         (seen("", there=False), "it is not there"),
+        (seen("[]", "[]"), "it has no entry"),
         (seen("[", BEFORE), "cannot be read: no YAML, line 2: did not find expected node content"),
         (
             seen(BEFORE, "x"),
@@ -100,7 +101,7 @@ def test_the_name_of_an_entry_is_in_the_field_that_the_site_says() -> None:
         (seen(BEFORE, raw_truncated=True), "its text is not kept"),
         (seen("", bytes=5), "its text is not kept"),
     ],
-    ids=["not there", "no YAML", "accepted is no register", "cut", "pruned"],
+    ids=["not there", "empty", "no YAML", "accepted is no register", "cut", "pruned"],
 )
 def test_what_cannot_be_compared_is_unknown(observation: Observation, message: str) -> None:
     verdict = judge(observation, Limits(), NOW)
@@ -109,4 +110,4 @@ def test_what_cannot_be_compared_is_unknown(observation: Observation, message: s
 
 
 def test_a_path_that_is_nothing_to_paste_is_in_no_remedy() -> None:
-    assert judge(seen("a: 1\n", path="/site/\x1b.yml"), Limits(), NOW).remedy == ""
+    assert judge(seen("a: {}\n", path="/site/\x1b.yml"), Limits(), NOW).remedy == ""

@@ -20,7 +20,7 @@ def seen(text: str, path: str = "/site/people.yml", **data: Any) -> Observation:
 
 @pytest.mark.parametrize("least", [1, 2, 3])
 def test_a_register_has_as_many_entries_as_it_must(least: int) -> None:
-    verdict = judge(seen("- anna\n- bernd\n"), Limits(least_entries=least), NOW)
+    verdict = judge(seen("anna: {}\nbernd: {}\n"), Limits(least_entries=least), NOW)
 
     text, measure = f"2 entries, at least {least}", Measure("entries", 2)
     assert verdict == (
@@ -36,7 +36,7 @@ def test_a_register_that_is_not_there_fails() -> None:
 
 @pytest.mark.parametrize("data", [{"raw_truncated": True}, {"bytes": 9}])
 def test_a_text_that_is_not_kept_is_not_judged(data: dict[str, Any]) -> None:
-    text = "" if "bytes" in data else "- anna\n"
+    text = "" if "bytes" in data else "anna: {}\n"
 
     assert judge(seen(text, **data), Limits(), NOW).status is Status.UNKNOWN
 
@@ -70,12 +70,15 @@ def test_the_ways_to_write_a_register(path: str, text: str) -> None:
         ("r.yml", "a: &x [1]\nb: *x\n", "line 2 has an alias, such as *name"),
         ("r.yml", "[" * 30, "line 1 is nested deeper than 20"),
         ("r.yml", "a: 1\na: 2\n", "no YAML, line 2: 'a' stands in it twice"),
-        ("r.yml", "- anna\n- anna\n", "'anna' stands in it twice"),
+        ("r.yml", "- {name: anna}\n- {name: anna}\n", "'anna' stands in it twice"),
         ("r.yml", "- {role: clerk, name: }\n", "entry 1 has no 'name', by which it would be known"),
         ("r.yml", "- {}\n", "entry 1 has no field, by which it would be known"),
+        ("r.yml", "- {id: 1}\n- {name: b}\n", "entry 2 has no 'id', by which it would be known"),
+        ("r.yml", "- anna\n", "entry 1 has no fields: 'anna'"),
+        ("r.yml", "Nov 27 02:00:01 web1 cron[7]: began\n", "entry 1 has no fields: 'began'"),
         ("r.yml", "!!python/object/apply:os.system [id]\n", "no YAML, line 1: could not determine"),
         ("r.yml", "a: \udcff\n", "not UTF-8"),
-        ("r.yml", "- a\n" * (ENTRIES_LIMIT + 1), "20001 entries, at most 20000"),
+        ("r.yml", "- {a: 1}\n" * (ENTRIES_LIMIT + 1), "20001 entries, at most 20000"),
         ("r.csv", "name,role\nanna\n", "line 2 has 1 fields; expected 2"),
         ("r.csv", "name,name\nanna,clerk\n", "two columns have the same name"),
         ("r.csv", 'name,role\nanna,"cl"erk\n', "no CSV: ',' expected after '\"'"),
