@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import warm
-from alert_samples import MONDAY, SITE, full, minutes, run, seen
+from alert_samples import MONDAY, SITE, full, minutes, run, schedule, seen
 from sqlalchemy import select
 
 from upkeep.model import clock
@@ -24,8 +24,9 @@ from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers as waiving
 from upkeep.services.acts import By
 from upkeep.site.site import load_site
-from upkeep.store import Store, absent, baselines, findings, runs, tables, users
+from upkeep.store import Store, absent, baselines, findings, review_evidence, runs, tables, users
 from upkeep.store.answers import latest
+from upkeep.store.reviews import NewReview
 from upkeep.system import child
 
 PEOPLE, PORTAL = "register/people", "build/portal"
@@ -300,3 +301,30 @@ def test_a_series_and_its_baseline_name_the_source(store: Store) -> None:
         assert [one.host for one in latest(db, SITE)] == [PEOPLE]
         kept = db.execute(select(tables.run_host.c.host, tables.run_host.c.seen_from).distinct())
         assert [tuple(one) for one in kept] == [(PEOPLE, "control")]
+
+
+def test_what_a_review_shows_of_a_source_says_who_looked(store: Store) -> None:
+    host = seen(full(Severity.HIGH), host="control", at=MONDAY)
+    look(store, MONDAY, host, of_source(seen(full(Severity.HIGH), host=PEOPLE, at=MONDAY)))
+    due = MONDAY + minutes(60)
+    review = NewReview(
+        SITE,
+        "daily",
+        "people",
+        due,
+        "People",
+        "ops",
+        due,
+        due,
+        due,
+        definition={"shows": ["disk_space"]},
+    )
+
+    with store.read() as db:
+        shown = review_evidence.collect(db, review, schedule(), due)
+
+    rows = shown["not_passing"]["rows"]
+    assert [(one["host"], one.get("seen_from")) for one in rows] == [
+        ("control", None),
+        (PEOPLE, "control"),
+    ]

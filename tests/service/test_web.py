@@ -127,7 +127,7 @@ def setting(filled: Copies[None]) -> Iterator[Setting]:
 
 # --- who may what ----------------------------------------------------------------------------------------------------
 EXAMPLES = {
-    "name": "spare", "sha256": "0" * 64, "host": "db1", "id:int": "1", "id": "1",
+    "name": "spare", "sha256": "0" * 64, "host:path": "db1", "id:int": "1", "id": "1",
 }  # fmt: skip
 # Of which there is none in these tests.
 ABSENT = {
@@ -654,6 +654,27 @@ def test_what_a_host_says_is_text(visitor: Any) -> None:
         assert "{{ 7 * 7 }}" in page
         assert "\x1b" not in page
         assert "\u202e" not in page
+
+
+def test_a_source_is_named_where_hosts_are(visitor: Any, setting: Setting) -> None:
+    bad = result(Severity.HIGH, check="register_changed", subject="people.yml")
+    with setting.store.begin() as db:
+        number = runs.start(db, begun(started_at=NOW))
+        given = answer(bad, host="register/people")
+        add_host(db, number, replace(given, seen_from="control"))
+        runs.finish(db, number, "done", "", NOW)
+    one = visitor("viewer")
+
+    run, today = one.get(f"/runs/{number}").text, one.get("/").text
+    where = re.search(r'href="(/runs/\d+/hosts/register[^"]+)"', run)
+    assert where
+    page = one.get(where[1]).text
+
+    assert "<h1><bdi>register/people</bdi>: 1 thing did not pass</h1>" in page
+    assert "<li>seen from control</li>" in page
+    assert "of 3 hosts and sources need you" in today
+    assert "register/people" in one.get("/findings?host=register%2Fpeople").text
+    assert one.get(f"/api/runs/{number}").json()["counts"]["sources"] == 1
 
 
 def test_evidence_is_plain_text_and_nothing_else(visitor: Any) -> None:

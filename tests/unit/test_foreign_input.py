@@ -101,7 +101,12 @@ OWN = (
         "a backup may have any content; whether it can be read is backup_readable's",
     ),
     ("backup_size", "*", "*", "as above"),
-    ("feed_age", "*", "*", "a feed may have any content, which is whose reads it"),
+    (
+        "feed_age",
+        "*",
+        "*",
+        "a feed may have any content: that it is there, new and of its size is all they say",
+    ),
     ("feed_size", "*", "*", "as above"),
     *(
         (check, name, "*", "a mapping of names, each with fields, is what it is for")

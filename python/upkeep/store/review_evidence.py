@@ -246,8 +246,8 @@ def _counted(
 
 
 def _not_passing(db: Connection, site: str, checks: Collection[str]) -> dict[str, Any]:
-    """Return what does not pass now, worst first, with the hash of the evidence behind it."""
-    latest, result = tables.latest_result, tables.result
+    """Return what does not pass now, worst first, with the hash of its evidence, and of a source who looked."""
+    latest, result, host = tables.latest_result, tables.result, tables.run_host
     same = and_(
         result.c.run_id == latest.c.run_id,
         result.c.judgement == 0,
@@ -259,8 +259,9 @@ def _not_passing(db: Connection, site: str, checks: Collection[str]) -> dict[str
         else_=2.5,
     )
     query = (
-        select(latest, result.c.evidence_sha256)
+        select(latest, result.c.evidence_sha256, host.c.seen_from)
         .outerjoin(result, same)
+        .outerjoin(host, and_(host.c.run_id == latest.c.run_id, host.c.host == latest.c.host))
         .where(
             latest.c.site == name(site),
             latest.c.check_id.in_(checks),
@@ -278,6 +279,7 @@ def _not_passing(db: Connection, site: str, checks: Collection[str]) -> dict[str
                 "observed_at": _time(row.observed_at),
                 "run_id": row.run_id,
                 "evidence_sha256": row.evidence_sha256 or "",
+                **({"seen_from": row.seen_from} if row.seen_from else {}),
             }
         ),
     )

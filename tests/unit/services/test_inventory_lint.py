@@ -14,6 +14,7 @@ import yaml
 from upkeep.judging.check import load
 from upkeep.services.inventory_lint import (
     KnownInventory,
+    asked_sources,
     blind_entries,
     disagreements,
     environments_of,
@@ -414,3 +415,56 @@ def test_an_entry_that_looks_at_nothing_is_told(
 
     assert [one.text for one in remarks] == found
     assert all(one.place == f"{tmp_path}/group_vars/web.yml:3" for one in remarks)
+
+
+REGISTER = {"check": "register_readable", "source": "register/people", "path": "people.yml"}
+LOCAL = {"ansible_connection": "local", "upkeep_controller": True, "upkeep_checks_site": [REGISTER]}
+
+
+def listed(effective: bool = True, **hosts: Mapping[str, Any]) -> KnownInventory:
+    listing = {"all": {"hosts": list(hosts)}, "_meta": {"hostvars": hosts}}
+    return inventory_of(Path("/site/inventory"), listing, (), effective=effective)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({}, False),
+        ({"upkeep_controller": "yes"}, False),
+        ({"ansible_connection": "{{ how }}"}, False),
+        ({"upkeep_controller": False}, True),
+        ({"upkeep_controller": "maybe"}, True),
+        ({"ansible_connection": "ssh"}, True),
+        ({"upkeep_checks_site": ["disk_space"], "upkeep_controller": False}, False),
+        ({"upkeep_checks_site": ["no_such_check"], "upkeep_controller": False}, False),
+    ],
+)
+def test_a_host_that_cannot_look_at_a_source_is_told(
+    changes: dict[str, Any], is_told: bool
+) -> None:
+    found = list(lint(schedule(), listed(web1={**LOCAL, **changes})))
+
+    assert [(one.about, one.text, one.level) for one in found] == (
+        [
+            (
+                "host web1",
+                "is asked about register/people, and is not said to be the controller",
+                "error",
+            )
+        ]
+        if is_told
+        else []
+    )
+
+
+def test_a_source_of_which_two_hosts_are_asked_is_told() -> None:
+    inventory = listed(web1=LOCAL, web2=LOCAL)
+
+    (found,) = lint(schedule(), inventory)
+
+    assert asked_sources(inventory) == {"register/people": ["web1", "web2"]}
+    assert (found.about, found.text) == (
+        "source register/people",
+        "is asked of web1 and web2: the last answer of a run stands",
+    )
+    assert asked_sources(listed(False, web1=LOCAL)) == {}

@@ -25,8 +25,8 @@ def entries_of(text: str, path: str, key: str = "") -> Entries:
     """Return a register's entries.
 
     text: CSV with a line of names if the path ends in `.csv`, else YAML: a list of entries, or a mapping of names. Each
-    has fields: lines of a log, or any text with colons in it, are YAML too and no register. key: the field that names an
-    entry; the first one if empty. A mapping's names are those of its entries.
+    has fields: lines of a log, or any text with colons in it, are YAML too and no register. key: the field that names
+    an entry; the first one if empty. A mapping's names are those of its entries.
 
     Raises: RegisterError.
     """
