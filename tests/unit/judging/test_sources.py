@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
+import yaml
 
+from upkeep.checks.registers._entries import entries_of
+from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
+from upkeep.judging.examine import examine_list
 from upkeep.judging.sources import SOURCES_LIMIT, Answers, by_source, read_answers, source_of
 from upkeep.model.answer import Due, Observed, Outcome, Request, to_json, why_no_host
 from upkeep.model.source import is_source, kind_of
@@ -186,3 +193,16 @@ def test_a_source_that_is_not_due_says_nothing_and_is_still_asked_about() -> Non
     idle = replace(Observed("register/people", Outcome.SKIPPED, NOW), requests=(PEOPLE,))
 
     assert read(to_json(idle)).sources == [replace(idle, seen_from="control")]
+
+
+def test_the_documents_samples_are_entries() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "sources.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    samples = [yaml.safe_load(dedent(one)) for one in blocks]
+    lists = [one for sample in samples if isinstance(sample, dict) for one in sample.values()]
+    entries = [entry for one in lists if isinstance(one, list) for entry in one]
+
+    assert len(entries) == 3
+    assert list(examine_list(entries, load())) == []
+    (register,) = (one for one in samples if isinstance(one, list))
+    assert list(entries_of(yaml.safe_dump(register), "people.yml")) == ["anna", "bernd"]
