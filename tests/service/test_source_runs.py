@@ -15,14 +15,16 @@ import pytest
 import warm
 from alert_samples import MONDAY, SITE, full, minutes, run, schedule, seen
 from sqlalchemy import select
+from store_samples import begun
 
 from upkeep.model import clock
-from upkeep.model.answer import Observed, Outcome
+from upkeep.model.answer import Observed, Outcome, to_json
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules.waivers import WaiverScope
 from upkeep.services import waivers as waiving
 from upkeep.services.acts import By
+from upkeep.services.leftover import LeftOver
 from upkeep.site.site import load_site
 from upkeep.store import Store, absent, baselines, findings, review_evidence, runs, tables, users
 from upkeep.store.answers import latest
@@ -328,3 +330,60 @@ def test_what_a_review_shows_of_a_source_says_who_looked(store: Store) -> None:
         ("control", None),
         (PEOPLE, "control"),
     ]
+
+
+def test_what_was_forged_is_told_of_the_host_that_gave_it(store: Store) -> None:
+    with store.begin() as db:
+        number = runs.start(db, begun(started_at=MONDAY))
+    own = to_json(seen(host="control", at=MONDAY))
+    forged = to_json(seen(full(Severity.CRITICAL), host=PEOPLE, at=MONDAY))
+
+    left_over = LeftOver(number, store)
+    left_over.gave("control", {**own, "sources": [forged]})
+    left_over.finish()
+
+    with store.read() as db:
+        (found,) = findings.open_ones(db)
+        assert [one.host for one in runs.hosts(db, number)] == ["control"]
+    assert (found.host, found.check_id) == ("control", "forged_result")
+    assert found.message == f"refused: the source {PEOPLE!r} was not asked about"
+
+
+@pytest.mark.parametrize(
+    ("staying", "message"),
+    [
+        (["web1"], "2 of 3 hosts and sources of daily are not in the inventory any more: build/portal, register/people"),
+        (["web1", "web2", "web3", "web4", "web5", "web6", "web7", "web8"], ""),
+    ],
+    ids=["many", "few"],
+)  # fmt: skip
+def test_sources_that_many_at_once_are_asked_of_nobody_are_kept(
+    store: Store, staying: list[str], message: str
+) -> None:
+    bad = full(Severity.HIGH)
+    hosts = [seen(host=one, at=MONDAY) for one in staying]
+    hosts = [replace(one, results=(replace(full(Status.PASS), host=one.host),)) for one in hosts]
+    sources = [of_source(seen(bad, host=one, at=MONDAY), "web1") for one in (PEOPLE, PORTAL)]
+    look(store, MONDAY, *hosts, *sources)
+
+    later = MONDAY + minutes(60)
+    look(store, later, *(replace(one, observed_at=later) for one in hosts))
+
+    with store.read() as db:
+        told = [one.message for one in findings.open_ones(db) if one.check_id == "hosts_absent"]
+    assert [one.split(";")[0] for one in told] == ([message] if message else [])
+    assert ((PEOPLE, "disk_space") in open_on(store)) == bool(message)
+
+
+def test_what_a_source_is_looked_at_for_is_explained(tmp_path: Path, sqlite_url: str) -> None:
+    watched = WatchedSite(tmp_path / "site", sqlite_url)
+    watched.asks([*CHECKS, "disk_space"])
+
+    found = watched("explain", PEOPLE)
+    alike = warm.run(["explain", "register/peple", "-i", str(watched.folder)])
+
+    assert (found["host"], [one["check"] for one in found["checks"]]) == (
+        PEOPLE,
+        ["register_changed", "register_readable"],
+    )
+    assert f"did you mean '{PEOPLE}'?" in alike.stderr

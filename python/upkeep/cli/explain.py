@@ -31,7 +31,7 @@ cli = typer.Typer(rich_markup_mode=None)
 @does(Action.LOOK)
 def explain(
     name: Annotated[
-        str, typer.Argument(metavar="HOST|CHECK", help="A host, or the id of a check.")
+        str, typer.Argument(metavar="HOST|CHECK", help="A host, a source, or the id of a check.")
     ],
     check: Annotated[str, typer.Argument(help="Only this check of the host, with all of it.")] = "",
     inventory: SiteOption = "",
@@ -49,8 +49,8 @@ def explain(
         _explain_check(name, as_json=as_json)
         return
     known = KnownSite(site)
-    if not check and name not in known.inventory.given:
-        there = [*known.inventory.given, *every()]
+    there = [*known.inventory.given, *known.lookers, *every()]
+    if not check and name not in there:
         remedy = f"{command('checks')}  # lists the checks"
         raise UsageError(
             f"there is no host and no check {name!r}{nearest(name, there)}", remedy=remedy

@@ -13,6 +13,7 @@ from typing import Any
 from upkeep.judging.check import Check
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.limits import public
+from upkeep.judging.sources import source_of
 from upkeep.judging.wanted import WantedCheck
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
@@ -20,6 +21,7 @@ from upkeep.model.remedies import command
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.services.inventory_lint import (
     KnownInventory,
+    asked_sources,
     holding,
     inventory_of,
     origin,
@@ -102,6 +104,11 @@ class KnownSite:
         """The variables that just one place says."""
         return said_once(self.inventory.said)
 
+    @cached_property
+    def lookers(self) -> Mapping[str, str]:
+        """The host that is asked about each source."""
+        return {one: hosts[-1] for one, hosts in asked_sources(self.inventory).items()}
+
     def asked(self, host: str) -> AskedByHost:
         """Return what a host asks for.
 
@@ -137,14 +144,18 @@ class KnownSite:
 
 
 def explain_host(known: KnownSite, host: str, now: datetime) -> ExplainedHost:
-    """Return what a host is looked at for.
+    """Return what a host, or a source, is looked at for.
 
     Raises: UsageError for one that is not there.
     """
-    asked = known.asked(host)
-    meant, opaque = known.procedures(host)
+    looker = known.lookers.get(host, host)
+    asked = known.asked(looker)
+    wanted = asked.wanted
+    if looker != host:
+        wanted = tuple(one for one in wanted if source_of(one.check.gather, one.params) == host)
+    meant, opaque = known.procedures(looker)
     due = {name: due_by(known.site, name, now) for name in meant}
-    checks = tuple(_explained(known, host, one, due) for one in asked.wanted)
+    checks = tuple(_explained(known, looker, one, due) for one in wanted)
     return ExplainedHost(host, checks, asked.is_all, asked.release, tuple(opaque))
 
 

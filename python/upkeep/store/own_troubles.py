@@ -18,6 +18,7 @@ from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
 from upkeep.model import occurrence
 from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command, first
+from upkeep.model.source import is_source
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import findings, occurrences, runs, tables
@@ -180,7 +181,10 @@ def tell_absent(
     if hosts:
         some = ", ".join(hosts[:NAMED_HOSTS]) + (", …" if len(hosts) > NAMED_HOSTS else "")
         single = len(hosts) == 1
-        who = f"{len(hosts)} of {known} hosts" if known else f"{len(hosts)} host{'s'[single:]}"
+        noun = "hosts and sources" if any(map(is_source, hosts)) else "hosts"
+        one = "source" if is_source(hosts[0]) else "host"
+        left = f"{len(hosts)} {one if single else noun}"
+        who = f"{len(hosts)} of {known} {noun}" if known else left
         message = (
             f"{who} of {procedure} {'is' if single else 'are'} not in the inventory any more: {some};"
             f" what was found on {'it' if single else 'them'} stays open"
