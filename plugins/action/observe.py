@@ -254,9 +254,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         if secrets.mentioned(text, hidden):
             text = json.dumps(secrets.scrub(json.loads(text), hidden))
         if os.environ.get("UPKEEP_DRIVER") != "1":
-            for line in (
-                line for one in given if one.results or one is observed for line in _lines(one)
-            ):
+            shown = [observed, *(one for one in sources if one.outcome is not Outcome.SKIPPED)]
+            for line in (line for one in shown for line in _lines(one)):
                 Display().display(line)
             # The driver keeps what hosts say to the letter; here Ansible shows it on a terminal.
             text = spelled_out(text)
@@ -391,19 +390,22 @@ def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resol
             source = source_of(check.gather, valid)
         except ParameterError as exc:
             raise AnsibleActionFail(f"{exc}{_place(one.source)}") from exc
-        public = secrets.without(payload.gathers()[check.gather].ARGUMENTS, valid)
-        request = Request(check.gather, public)
-        if source:
-            sources.setdefault(source, request)
+        if source and source not in sources:
+            sources[source] = _request(check.gather, valid)
         if not is_due:
             continue
         key = (check.gather, json.dumps(valid, sort_keys=True))
         if key not in places:
             places[key] = len(requests)
-            requests.append(request)
+            requests.append(_request(check.gather, valid))
             private.append(valid)
         due.append(Due(check.id, places[key], one.limits))
     return Resolved(due, requests, private, sources)
+
+
+def _request(gather: str, params: dict[str, Any]) -> Request:
+    """Return a request without secrets."""
+    return Request(gather, secrets.without(payload.gathers()[gather].ARGUMENTS, params))
 
 
 def _folder(variables: Mapping[str, Any]) -> str:

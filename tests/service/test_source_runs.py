@@ -155,6 +155,19 @@ def test_a_source_that_nobody_asks_about_any_more_retires(watched: WatchedSite) 
     assert (ended["status"], ended["host"]) == ("retired", PEOPLE)
 
 
+def test_a_procedure_that_asks_for_less_leaves_the_rest_as_it_was(watched: WatchedSite) -> None:
+    watched.register.write_text(CHANGED)
+    watched.run()
+
+    daily = {"title": "Daily", "owner": "ops", "checks": ["feed_age"]}
+    changed = {**SCHEDULE, "procedures": {"daily": daily}}
+    (watched.folder / "schedule.yml").write_text(json.dumps(changed))
+
+    assert watched.run() == {(PORTAL, "feed_age"): "pass"}
+    assert watched.open() == [FOUND]
+    assert [one["name"] for one in watched("show", "2")["hosts"]] == [PORTAL, "control"]
+
+
 def test_a_controller_that_gives_nothing_leaves_its_sources_as_they_were(
     watched: WatchedSite,
 ) -> None:

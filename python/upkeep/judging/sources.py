@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError, has_template
-from upkeep.model.answer import Due, Observed, Request, from_json
+from upkeep.model.answer import Due, Observed, Outcome, Request, from_json
 from upkeep.model.nearest import nearest
 from upkeep.model.source import EXPECTED, is_source, kind_of
 
@@ -69,11 +69,15 @@ def of_requests(due: Sequence[Due], those: Sequence[int]) -> list[Due]:
 
 
 class Answers(NamedTuple):
-    """What a host gave: of itself, of the sources that it looked at, and why others of these are not believed."""
+    """What a host gave: of itself, of the sources that it looked at, and why others of these are not believed.
+
+    idle: the sources that it is asked about, and of which no check is due now.
+    """
 
     own: Observed
     sources: list[Observed]
     refused: list[str]
+    idle: frozenset[str] = frozenset()
 
 
 def read_answers(given: Mapping[str, Any], host: str) -> Answers:
@@ -89,7 +93,7 @@ def read_answers(given: Mapping[str, Any], host: str) -> Answers:
         return Answers(own, [], [f"its sources are no list of at most {SOURCES_LIMIT}"])
     checks = load()
     found: dict[str, Observed] = {}
-    refused = []
+    refused, idle = [], set()
     for one in said:
         try:
             answer = from_json(one, str(one["host"]), seen_from=host)
@@ -98,9 +102,11 @@ def read_answers(given: Mapping[str, Any], host: str) -> Answers:
             continue
         if why := _why_forged(answer, checks):
             refused.append(why)
+        elif answer.outcome is Outcome.SKIPPED:
+            idle.add(answer.host)
         else:
             found[answer.host] = answer
-    return Answers(own, list(found.values()), refused)
+    return Answers(own, list(found.values()), refused, frozenset(idle))
 
 
 def _why_forged(answer: Observed, checks: Collection[str]) -> str:

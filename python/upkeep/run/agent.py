@@ -369,6 +369,7 @@ class _Intake:
         self.left_out: dict[str, str] = {}
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
+        self.idle: set[str] = set()
         self.looks: dict[str, HostLook] = {}
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
@@ -427,6 +428,7 @@ class _Intake:
         except ValueError as exc:
             self.lost(host, f"its result has another shape: {exc}"[:300], Outcome.FAILED)
             return
+        self.idle |= answers.idle
         for why in answers.refused:
             self.refused(host, why)
         if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again:
@@ -596,7 +598,7 @@ class _Intake:
                 # First who is missing, and why: who is behind with something and missing is not done with it.
                 self._settle_inventory(db, at, whole=whole is not None)
                 if whole:
-                    absent.settle(db, self.run_id, whole.absent_percent, at)
+                    absent.settle(db, self.run_id, whole.absent_percent, at, self.idle)
                 end_run(db, self.run_id, status, cause, at, reason)
                 self._settle_refusals(db, at)
                 if of_site:

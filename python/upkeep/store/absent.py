@@ -42,11 +42,14 @@ def too_many(absent: int, known: int, percent: int) -> bool:
     return absent >= AT_LEAST and absent * 100 > known * percent
 
 
-def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]:
+def settle(
+    db: Connection, run_id: int, percent: int, at: datetime, idle: Collection[str] = ()
+) -> list[str]:
     """Retire what a procedure has seen on hosts that are not in its present run; return those that are kept for now.
 
     For a run that was not limited, whose inventory could be read, and that named every host of its pattern. percent:
-    more than so many of the hosts that the procedure knows do not leave at once.
+    more than so many of the hosts that the procedure knows do not leave at once. idle: sources that are still asked
+    about, and of which nothing was due.
     """
     run = db.execute(
         select(tables.run.c.site, tables.run.c.procedure).where(tables.run.c.id == run_id)
@@ -54,7 +57,7 @@ def settle(db: Connection, run_id: int, percent: int, at: datetime) -> list[str]
     host = tables.run_host
     here = set(db.execute(select(host.c.host).where(host.c.run_id == run_id)).scalars())
     known = _known(db, run.site, run.procedure, run_id)
-    gone = known - here
+    gone = known - here - set(idle)
     gone -= _not_looked_at(db, run_id, run.site, gone)
     waited_for = waiting(db, run.site)
     before = {one.host: one.since for one in waited_for if one.procedure == run.procedure}
