@@ -199,6 +199,8 @@ def _host(host: HostInRun, zone: tzinfo | None) -> _Host:
         facts.append(f"looked at {exact(host.observed_at, zone)}")
     if host.seconds:
         facts.append(f"took {duration(host.seconds)}")
+    if host.seen_from:
+        facts.append(f"seen from {safe(host.seen_from, 100)}")
     if host.python:
         facts.append(f"Python {safe(host.python, 40)}")
     if host.clock_offset_seconds is not None:
