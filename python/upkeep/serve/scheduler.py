@@ -6,15 +6,13 @@ not begun waits again, what it had begun is brought to its end; nothing runs twi
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psutil
@@ -34,7 +32,7 @@ from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_o
 from upkeep.schedule.due_times import Timing, next_due, timing_of
 from upkeep.services.schedule_lint import Remark, readings
 from upkeep.site import settings
-from upkeep.site.own_checks import FOLDER
+from upkeep.site.revision import revision_of
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
@@ -469,25 +467,6 @@ class Scheduler:
 def _entry_of(problem: str) -> str:
     """Return what a problem is about, without its line number, which moves with every edit."""
     return LINE.sub("", problem.split(": found")[0], count=1)[:200]
-
-
-def revision_of(site: Site) -> str:
-    """Return what stands for the text of a site: its schedule, inventory, holidays, own playbooks and checks."""
-    total = hashlib.sha256()
-    inventory = Path(site.inventory)
-    schedule = site.folder / SCHEDULE
-    # By their place within the site: two drivers may have it in different folders.
-    places = [(schedule, schedule.parent), (inventory, inventory.parent)]
-    places += [(path, inventory.parent) for path in inventory.rglob("*")]
-    places += [(path, site.folder) for path in (site.folder / "playbooks").rglob("*")]
-    places += [(path, site.folder) for path in (site.folder / FOLDER).rglob("*.py")]
-    holidays = [one for one in site.schedule.calendar.holidays if not isinstance(one, date)]
-    places += [(site.folder / one, site.folder) for one in holidays]
-    for path, base in sorted(places):
-        if path.is_file():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(base)}\0{content}\n".encode())
-    return total.hexdigest()
 
 
 def _lives(other: drivers.Driver) -> bool:

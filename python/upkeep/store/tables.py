@@ -515,6 +515,39 @@ channel_health = Table(
     PrimaryKeyConstraint("site", "channel"),
 )
 
+# --- sites -----------------------------------------------------------------------------------------------------------
+site = Table(
+    # The ids that sites have here.
+    "site",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+
+site_folder = Table(
+    # From which folder a machine acts as a site with an id: from one at a time. revision: of the text that it acted on
+    # last. seen_at: by the database's clock, for machines disagree.
+    "site_folder",
+    metadata,
+    Column("site_id", String(63), nullable=False),
+    Column("machine", String(255), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("site_id", "machine"),
+)
+
+site_name = Table(
+    # What a site was called before, and what now: signed records name it so for ever.
+    "site_name",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("now_name", Text, nullable=False),
+    Column("renamed_at", Moment, nullable=False),
+    PrimaryKeyConstraint("name"),
+    Index(None, "now_name"),
+)
+
 # --- the schedule ----------------------------------------------------------------------------------------------------
 driver = Table(
     # A process that claims occurrences. seen_at: by the database's clock, for machines disagree.

@@ -146,6 +146,11 @@ class Alert:
     news_at: datetime | None = None
 
     @property
+    def group(self) -> Group:
+        """The group that it is an opening of; its site or check may have been renamed since."""
+        return Group(self.site, self.kind, self.check_id, self.cause, self.team)
+
+    @property
     def dedupe(self) -> str:
         """What receivers know it by: the group and the number of its opening."""
         return f"{self.group_key[:24]}-{self.opening}"
