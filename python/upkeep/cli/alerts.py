@@ -59,7 +59,7 @@ def _known(given: str, known: Mapping[str, Any], what: str) -> None:
 
 def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something on the command line."""
-    known = actors.someone(store, site.schedule, action, target)
+    known = actors.someone(store, site.schedule, action, target, site=site)
     return By(known.user, acts.CLI, known.account)
 
 
@@ -183,7 +183,7 @@ def send_test(
             raise UsageError(
                 f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
             )
-        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel)
+        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel, site=site)
         title = Path(site.name).resolve().name if site.name else "this machine"
         probe = messages.probe_message(channel, title, who.name)
         (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
@@ -339,7 +339,7 @@ def set_on_call(
         now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
         since = _time(begins, zone, "--from") if begins else now
         until = _time(ends, zone, "--to")
-        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
+        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}", site=site)
         with store.begin() as db:
             number = silences.add_override(
                 db,
@@ -359,7 +359,7 @@ def end_on_call(
 ) -> None:
     """End such an override before its time."""
     with opened(inventory) as (site, store):
-        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number))
+        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number), site=site)
         with store.begin() as db:
             silences.end_override(db, number, who.name, clock.now())
     say(f"override {number} has ended; the rota holds")

@@ -26,8 +26,8 @@ from upkeep.services.pruning import prune
 from upkeep.services.signing_key import load_installation
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.settings import Settings
-from upkeep.site.site import key_of, settings_of
-from upkeep.store import Store, answers, migrate, revisions, versions
+from upkeep.site.site import identity_of, settings_of
+from upkeep.store import Store, answers, migrate, revisions, sites, versions
 from upkeep.store import (
     upgrade as upgrade_schema,
 )
@@ -141,9 +141,10 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
     with copy.begin() as db:
         judged = trial.newest_runs(db)
         for run in judged:
+            folder = sites.folder_of(db, run.site)
             number = answers.begin_judgement(db, run.id, clock.now())
             for one in answers.observed_in(db, run.id):
-                again = with_next_steps(judge_again(one, checks, one.due), run.site)
+                again = with_next_steps(judge_again(one, checks, one.due), folder)
                 answers.add_judgement(db, run.id, number, again)
         after = trial.rows_of(db, revisions()[-1])
     moved = []
@@ -173,7 +174,7 @@ def prune_database(inventory: str) -> None:
     """Remove what the settings no longer ask for."""
     settings = settings_of(inventory)
     with run_store(settings) as store:
-        now = Timekeeper(store, key_of(inventory), inventory).look().prune_at
+        now = Timekeeper(store, identity_of(inventory, settings).key, inventory).look().prune_at
         if now is None:
             remedy = f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=inventory)}"
             raise UsageError("the clock has stepped, and nothing confirms it yet", remedy=remedy)

@@ -34,6 +34,7 @@ from upkeep.services.kept_files import (
 )
 from upkeep.services.proofs import prove_checks
 from upkeep.services.pruning import prune
+from upkeep.services.sites import claim
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
@@ -61,7 +62,7 @@ def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
     """
     changes = task.changes_hosts and not task.check_mode
     action = Action.CHANGE_HOSTS if changes else Action.OBSERVE
-    who = actors.someone(store, site.schedule, action, task.procedure)
+    who = actors.someone(store, site.schedule, action, task.procedure, site=site)
     return dataclasses.replace(task, asked_by=who.name)
 
 
@@ -121,6 +122,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         playbook=site.playbook(procedure),
         inventory=str(site.inventory),
         site=site.key,
+        folder=site.identity.folder,
         hosts=procedure.hosts,
         limit=absolute_limit(limit),
         forks=settings.forks,
@@ -177,7 +179,7 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
 
 def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | None) -> None:
     """Print how the run stands, from what was written down."""
-    troubles = Troubles(summary.site)
+    troubles = Troubles(summary.place)
     names = []
     for host in hosts_of(db, summary.id or 0):
         troubles.add_host(host)
@@ -245,6 +247,8 @@ def run_procedure(
     task = _task(site, procedure, asked, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=asked.checks)
     with run_store(site.settings) as store:
+        if occurrence or request is not None:  # the driver vouches for the text
+            claim(store, site.identity, clock.now())
         if occurrence:
             number, _colon, driver = occurrence.partition(":")
             task = dataclasses.replace(task, occurrence=(int(number), driver))

@@ -11,7 +11,7 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import note, print_json
-from upkeep.cli.stored import changes_of, run_store, stored_run
+from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.judge import judge_again, with_next_steps
@@ -27,9 +27,9 @@ from upkeep.services.kept_files import (
     report_path,
 )
 from upkeep.site.asked import asked_by
-from upkeep.site.site import Site, key_of, load_site, settings_of
+from upkeep.site.site import Site, load_site, settings_of
 from upkeep.store import answers as stored
-from upkeep.store import runs
+from upkeep.store import runs, sites
 from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
 from upkeep.view.json import run_document
@@ -77,8 +77,8 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    with run_store(settings_of(inventory)) as store, store.read() as db:
-        found = runs.recent(db, count + 1, site=key_of(inventory))
+    with site_store(inventory) as (store, site), store.read() as db:
+        found = runs.recent(db, count + 1, site=site)
         more = len(found) > count
         summaries = [of_run(db, one) for one in found[:count]]
     if as_json:
@@ -140,13 +140,14 @@ def judge_run(
         run = stored_run(db, run_id)
         wanted = _wanted_now(load_site(inventory)) if inventory else None
         number = stored.begin_judgement(db, run_id, clock.now())
+        folder = sites.folder_of(db, run.site)
         for observed in stored.observed_in(db, run_id):
             due = observed.due
             if wanted is not None:
                 due, kept = limits_now(observed, wanted.get(observed.host, ()))
                 if kept:
                     note(f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}")
-            judged = with_next_steps(judge_again(observed, load(), due), run.site)
+            judged = with_next_steps(judge_again(observed, load(), due), folder)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
         summary = of_run(db, run)

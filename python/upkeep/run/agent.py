@@ -69,11 +69,12 @@ LATE = "it came into the inventory after the run had taken its hosts"
 class Task:
     """What is to be run, where, and how: a procedure of the schedule, or one check by hand.
 
-    site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
-    the hosts ask for. entries: what to check instead of what the hosts ask for. occurrence: which one this fulfils,
-    and the driver that has claimed it. absent_percent: when more hosts have left the inventory, what was found on them
-    stays open for now. blind_after: how many seconds a check may see nothing, if the site says so. asked_by: the person
-    who wants it. request: the number under which somebody asked for it on the page.
+    site: what stands for it, for the record; empty for the embedded one. folder: for -i, if that is another. checks:
+    the ids that are due; None for all that the hosts ask for. entries: what to check instead of what the hosts ask for.
+    occurrence: which one this fulfils, and the driver that has claimed it. absent_percent: when more hosts have left
+    the inventory, what was found on them stays open for now. blind_after: how many seconds a check may see nothing, if
+    the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
+    page.
     """
 
     procedure: str
@@ -96,6 +97,7 @@ class Task:
     occurrence: tuple[int, str] | None = None
     asked_by: str = ""
     request: int | None = None
+    folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -141,7 +143,9 @@ def run(
         except BaseException:  # there is no run that could have an end
             shutil.rmtree(workspace, ignore_errors=True)
             raise
-        with _Intake(run_id, task.site, store, workspace, progress, stop, began_at) as intake:
+        with _Intake(
+            run_id, task.folder or task.site, store, workspace, progress, stop, began_at
+        ) as intake:
             order = replace(_order(task, workspace, limit), answered=answered, silent=silent)
             _run(task, order, intake, stop)
     return run_id
@@ -339,7 +343,7 @@ class _Intake:
     def __init__(
         self,
         run_id: int,
-        site: str,
+        folder: str,
         store: Store,
         workspace: Path,
         progress: Progress,
@@ -347,7 +351,7 @@ class _Intake:
         began_at: datetime,
     ) -> None:
         self.run_id = run_id
-        self.site = site
+        self.folder = folder
         self.store = store
         self.workspace = workspace
         self.spool = Spool(workspace / "spool")
@@ -635,7 +639,7 @@ class _Intake:
 
     def _take(self, observed: Observed) -> None:
         """Record an answer; answers that come together are written down together, at a commit's cost."""
-        observed = with_next_steps(observed, self.site)
+        observed = with_next_steps(observed, self.folder)
         self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
         if observed.asked and (look := look_of(observed)) is not None:

@@ -169,6 +169,11 @@ class Scheduler:
                         f"{self.site.folder / SCHEDULE}: is not there any more"
                     )
                 site = load_site(self.site_name, problems)
+                if site.key != self.key:
+                    message = (
+                        f"{site.folder}: its id is {site.key!r} now; this driver's {self.key!r}"
+                    )
+                    raise ConfigurationError(message, remedy="systemctl restart upkeep")
                 self._take_in(site)
                 self._activate(now)
             except (UpkeepError, OSError) as exc:

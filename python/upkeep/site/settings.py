@@ -88,6 +88,11 @@ def why_not_private(folder: Path) -> str:
     return ""
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text may be a site's id."""
+    return re.fullmatch(ID_PATTERN, text) is not None
+
+
 class Settings(BaseModel):
     """Each is a key of upkeep.toml and, but for `id`, a variable of the environment in capitals behind UPKEEP_."""
 
@@ -141,7 +146,7 @@ class Settings(BaseModel):
     @field_validator("id")
     @classmethod
     def _readable(cls, found: str) -> str:
-        if not re.fullmatch(ID_PATTERN, found):
+        if not is_id(found):
             raise ValueError("at most 63 lower-case letters, digits and -, a letter or digit first")
         return found
 

@@ -168,7 +168,7 @@ def absolute(name: str) -> str:
 
 
 def identity_of(name: str, settings: Settings) -> Identity:
-    """Return what stands for a site in the store. An id is the folder's whose upkeep.toml says it, not a file's in it."""
+    """Return what stands for a site in the store. An id is its folder's, not that of a file in it."""
     return Identity(settings.id if name and Path(name).is_dir() else "", key_of(name))
 
 

@@ -28,7 +28,7 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.rules.absence import CheckLook, look_of
 from upkeep.rules.findings import Sighting
 from upkeep.rules.waivers import Waiver, covering
-from upkeep.store import findings, tables, waivers
+from upkeep.store import findings, sites, tables, waivers
 from upkeep.store.engine.statements import (
     Values,
     batched,
@@ -333,6 +333,7 @@ def _connection_rows(
     hosts = {name(one.host, 255): one for one in answers}
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
     away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
+    folder = sites.folder_of(db, site)
     for one in findings.of_connections(db, site, seen):
         yield passed_row(run_id, one, "the host has answered", hosts[one.host].observed_at)
     for host, answer in hosts.items():
@@ -352,7 +353,7 @@ def _connection_rows(
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
             "message": told(answer.message),
-            "remedy": first(command("doctor", site=site, limit=host), "see why"),
+            "remedy": first(command("doctor", site=folder, limit=host), "see why"),
             "observed_at": answer.observed_at,
         }
 

@@ -14,8 +14,10 @@ from sqlalchemy import (
     Column,
     Connection,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
+    UniqueConstraint,
     delete,
     exists,
     func,
@@ -68,9 +70,10 @@ def move(db: Connection, old: str, new: str, now: datetime) -> None:
     _move_alerts(db, old, new)
     _drop_doubles(db, old, new)
     for table in sites.tables_of_sites():
-        with_guard = table.name in FIXED and db.execute(
-            select(table.c.id).where(table.c.site == old).limit(1)
-        ).first()
+        with_guard = (
+            table.name in FIXED
+            and db.execute(select(table.c.id).where(table.c.site == old).limit(1)).first()
+        )
         moved = update(table).where(table.c.site == old).values(site=new)
         if with_guard:
             _past_the_guard(db, table.name, moved)
@@ -93,10 +96,7 @@ def _moving(db: Connection, old: str, new: str) -> Table:
     )
     moving.create(db)
     for some in batched(sorted(set(_named(db, old)))):
-        rows = [
-            {"old": fingerprint(old, *each), "new": fingerprint(new, *each)}
-            for each in some
-        ]
+        rows = [{"old": fingerprint(old, *each), "new": fingerprint(new, *each)} for each in some]
         db.execute(insert(moving), rows)
     return moving
 
@@ -130,38 +130,42 @@ def _move_fingerprints(db: Connection, moving: Table) -> None:
 
 
 def _drop_known(db: Connection, table: Table, moving: Table) -> None:
-    """Remove of each pair the row that was seen earlier; where nothing is seen, that of the old name."""
+    """Remove of each pair the row of the earlier run; where there is none, that of the old name."""
     mine, other = table.alias(), table.alias()
-    columns = [mine.c.fingerprint.label("old"), other.c.fingerprint.label("new")]
-    timed = "observed_at" in table.c
-    if timed:
-        columns += [mine.c.observed_at.label("old_at"), other.c.observed_at.label("new_at")]
-    pairs = select(*columns).select_from(moving)
+    order = [one for one in ("run_id", "observed_at") if one in table.c]
+    pairs = select(
+        mine.c.fingerprint.label("old"),
+        other.c.fingerprint.label("new"),
+        *[each.c[one] for each in (mine, other) for one in order],
+    ).select_from(moving)
     pairs = pairs.join(mine, mine.c.fingerprint == moving.c.old)
     pairs = pairs.join(other, other.c.fingerprint == moving.c.new)
-    gone = [
-        row.new if timed and row.old_at > row.new_at else row.old for row in db.execute(pairs).all()
-    ]
+    gone = []
+    for old, new, *seen in db.execute(pairs).all():
+        was, now = seen[: len(order)], seen[len(order) :]
+        gone.append(new if was > now else old)
     for some in batched(gone):
         db.execute(delete(table).where(table.c.fingerprint.in_(some)))
 
 
 # --- findings and alerts ---------------------------------------------------------------------------------------------
 def _merge_findings(db: Connection, moving: Table, now: datetime) -> None:
-    """Make one of two findings of the same thing: that of the new name, as it was seen last, with the events of both."""
+    """Make one of two findings of the same thing: that of the new name, as seen last, with the events of both."""
     table = tables.finding
     mine, other = table.alias(), table.alias()
     pairs = select(mine.c.id, other.c.id).select_from(moving)
     pairs = pairs.join(mine, mine.c.fingerprint == moving.c.old)
     pairs = pairs.join(other, other.c.fingerprint == moving.c.new)
     for old_id, new_id in db.execute(pairs).all():
-        rows = {row.id: row for row in db.execute(select(table).where(table.c.id.in_([old_id, new_id])))}
+        rows = {
+            row.id: row for row in db.execute(select(table).where(table.c.id.in_([old_id, new_id])))
+        }
         _merge(db, rows[old_id], rows[new_id], now)
 
 
 def _merge(db: Connection, old: Any, new: Any, now: datetime) -> None:
     table, event, member = tables.finding, tables.finding_event, tables.alert_finding
-    last = max(new, old, key=lambda one: one.last_seen_at)
+    last = max(new, old, key=lambda one: max(one.last_seen_at, one.resolved_at or one.last_seen_at))
     open_ones = [one for one in (new, old) if one.status == FindingState.OPEN.value]
     values = {
         one.name: getattr(last, one.name)
@@ -233,15 +237,12 @@ def _drop_doubles(db: Connection, old: str, new: str) -> None:
 
 def _unique_with_site(table: Table) -> Iterator[list[str]]:
     """Yield the other columns of each unique key of a table in which its site stands."""
-    keys = [table.primary_key, *(one for one in table.constraints if _is_unique(one))]
-    for key in keys:
+    for key in table.constraints:
+        if not isinstance(key, PrimaryKeyConstraint | UniqueConstraint):
+            continue
         columns = [one.name for one in key.columns]
         if "site" in columns:
             yield [one for one in columns if one != "site"]
-
-
-def _is_unique(constraint: Any) -> bool:
-    return bool(constraint.__visit_name__ == "unique_constraint")
 
 
 def _drop_occurrences(db: Connection, old: str, new: str) -> None:

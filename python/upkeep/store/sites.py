@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,7 +30,7 @@ class SiteFolder:
 
 @dataclass(frozen=True)
 class ListedSite:
-    """A site as the store knows it. name: its id, or its path; has_id: which of the two. formerly: what it was called."""
+    """A site as the store knows it. name: its id or path; has_id: which of the two. formerly: what it was called."""
 
     name: str
     has_id: bool

@@ -105,7 +105,7 @@ def print_run(
     report: str = "",
 ) -> None:
     """Print a stored run: how it stands, all that did not pass, worst first, then all that passed."""
-    troubles = Troubles(summary.site, keep=len(results) + sum(summary.hosts.values()) + 1)
+    troubles = Troubles(summary.place, keep=len(results) + sum(summary.hosts.values()) + 1)
     only_host = ""
     for host in hosts:
         troubles.add_host(host)

@@ -48,7 +48,8 @@ class RunSummary:
     """One run, without its results.
 
     id: None if the run was not stored.
-    site: the folder given with -i; empty for the embedded default.
+    site: what stands for it in the store, its id or its path; empty for the embedded default. folder: its path, if that
+        is another.
     status: running, done, partial, failed, interrupted or crashed.
     cause: why it is not done, for people.
     hosts: how many hosts ended with each outcome; those not begun are missing.
@@ -74,6 +75,12 @@ class RunSummary:
     version: str = ""
     started_by: str = ""
     asked_by: str = ""
+    folder: str = ""
+
+    @property
+    def place(self) -> str:
+        """What to give to `-i`; empty for the embedded default."""
+        return self.folder or self.site
 
     @property
     def by(self) -> str:

@@ -141,7 +141,7 @@ def render(
 ) -> Iterator[str]:
     """Yield the report's HTML, piece by piece. Arguments as in `write_report`."""
     letters = Letters()
-    troubles = Troubles(summary.site, keep=TROUBLES_SHOWN)
+    troubles = Troubles(summary.place, keep=TROUBLES_SHOWN)
     by_name = {}
     for host in hosts:
         troubles.add_host(host)
@@ -152,7 +152,7 @@ def render(
     style = _resource("report.css")
     left_out = troubles.count - len(worst)
     see = (
-        command("show", str(summary.id), site=summary.site) if summary.id is not None else "--json"
+        command("show", str(summary.id), site=summary.place) if summary.id is not None else "--json"
     )
     context = {
         "run": summary,
@@ -251,7 +251,7 @@ def _groups(worst: Iterable[Trouble], summary: RunSummary) -> list[_Group]:
         by_remedy: dict[str, _Group] = {}
         for trouble in same:
             seen = bool(trouble.check)
-            remedy = trouble.remedy if seen else f"`{command('doctor', site=summary.site)}`"
+            remedy = trouble.remedy if seen else f"`{command('doctor', site=summary.place)}`"
             group = by_remedy.get(remedy)
             if group is None:
                 group = by_remedy[remedy] = _Group(
@@ -292,7 +292,7 @@ def _counts(summary: RunSummary) -> list[dict[str, str]]:
 
 def _empty(summary: RunSummary) -> str:
     if not summary.counts.total:
-        return f"Nothing was looked at, so nothing is known. First: {command('doctor', site=summary.site)}"
+        return f"Nothing was looked at, so nothing is known. First: {command('doctor', site=summary.place)}"
     return (
         f"{counted(summary.counts.passed, 'result')} passed; nothing failed and nothing is unknown."
     )

@@ -37,7 +37,7 @@ def print_result(
         # Also on the screen: blank lines, the line of what is left out, and the prompt.
         taken += sum(screen.rows(line) for line in after) + 5
         groups = grouped(worst) if screen.live else [TroubleGroup((trouble,)) for trouble in worst]
-        rows = [_row(group, summary.site) for group in groups]
+        rows = [_row(group, summary.place) for group in groups]
         shown = groups[: print_rows(screen, rows, max(screen.height - taken, 6))]
         rest = _rest(
             screen, summary, troubles, [trouble for group in shown for trouble in group.troubles]
@@ -201,7 +201,7 @@ def _rest(
     if names:
         more += f": {names}" + (f" {screen.signs['more']}" if len(most) > 3 else "")
     see = (
-        command("show", str(summary.id), site=summary.site) if summary.id is not None else "--json"
+        command("show", str(summary.id), site=summary.place) if summary.id is not None else "--json"
     )
     return [(more, "bold"), f"; all: {see}"]
 
@@ -216,13 +216,13 @@ def _footer(
     lines: list[list[Piece]] = []
     if summary.counts.waived:
         of = counted(summary.counts.failing, "failure")
-        see = command("waivers", site=summary.site)
+        see = command("waivers", site=summary.place)
         lines.append([f"{thousands(summary.counts.waived)} of {of} waived; see: {see}"])
     if summary.counts.passed:
         sign, style = screen.status(Status.PASS)
         passed = f"{sign[0]} {counted(summary.counts.passed, 'result')} passed"
         see = (
-            f"; see: {command('show', str(summary.id), '--all', site=summary.site)}"
+            f"; see: {command('show', str(summary.id), '--all', site=summary.place)}"
             if summary.id is not None
             else ""
         )
@@ -251,15 +251,15 @@ def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
     # A single check's run is called `check ID`; that is no procedure.
     alone = summary.procedure.startswith("check ")
     words = summary.procedure.split() if alone else ["run", summary.procedure]
-    again = command(*words, site=summary.site)
+    again = command(*words, site=summary.place)
     if not worst:
         if summary.status == "done" and summary.counts.total:
             return "nothing needs you; once more with: " + again
         if not summary.hosts:
-            return "see what there is and can be reached: " + command("doctor", site=summary.site)
+            return "see what there is and can be reached: " + command("doctor", site=summary.place)
         return "run it again: " + again
     first = worst[0]
     if not first.check:
         return screen.text(first.remedy, 500)
-    look = command("check", first.check, site=summary.site, limit=first.host)
+    look = command("check", first.check, site=summary.place, limit=first.host)
     return "fix the first line, then look again: " + screen.text(look, 500)

@@ -63,7 +63,7 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "form_token": session.form_token if session else "",
         "navigation": [(path, name) for path, name, action in NAVIGATION if ask.may(action)],
         "here": _section(ask.url),
-        "site": ask.setting.site,
+        "folder": ask.setting.folder or ask.setting.site,
         "refused": status >= 400,
         "zone": ask.zone,
     }

@@ -106,6 +106,7 @@ def today(ask: Ask) -> Today:
         procedure="",
         title="",
         site=ask.setting.site,
+        folder=ask.setting.folder,
         status="done",
         started_at=ask.now,
         hosts={Outcome.OK: stand.hosts} if stand.hosts else {},
@@ -195,7 +196,7 @@ def show_run(ask: Ask) -> Response:
         needs = queries.needs_by_host(db, run_id)
         changes = [_safe(one) for one in runs.changes(db, run_id)]
         occurrence = queries.occurrence_of_run(db, run_id)
-    troubles = Troubles(summary.site)
+    troubles = Troubles(summary.place)
     for host in hosts:
         troubles.add_host(host)
     troubles.add_results(results)
