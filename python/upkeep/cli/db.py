@@ -1,4 +1,4 @@
-"""`upkeep db upgrade`: the database as this program needs it, after a backup; or only what that would change."""
+"""`upkeep db`: the database as this program needs it, after a backup; what retention removes; its sites' names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import typer
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.cli.actions import does
-from upkeep.cli.options import SiteOption
+from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json, say
 from upkeep.cli.stored import run_store
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge_again, with_next_steps
@@ -22,6 +23,7 @@ from upkeep.model.remedies import command
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
 from upkeep.rules.findings import FindingState
+from upkeep.services import sites as naming
 from upkeep.services.pruning import prune
 from upkeep.services.signing_key import load_installation
 from upkeep.services.timekeeper import Timekeeper
@@ -33,6 +35,7 @@ from upkeep.store import (
 )
 from upkeep.store.engine import backup, copies, engines, trial
 from upkeep.view.screen import Screen
+from upkeep.view.sites import print_sites
 
 BACKUPS = "backups"
 """The folder of backups made before an upgrade, in the state folder."""
@@ -217,3 +220,52 @@ def upgrade_command(
 def prune_command(inventory: SiteOption = "") -> None:
     """Remove what the site's retention no longer asks for."""
     prune_database(inventory)
+
+
+# --- its sites --------------------------------------------------------------------------------------------------------
+sites_group = typer.Typer(
+    help="What sites are called in the database; lists them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+database_group.add_typer(sites_group, name="sites")
+
+
+@sites_group.callback()
+@does(Action.LOOK)
+def list_sites(context: typer.Context, inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the sites of the database: by which name each is known, and from which folders it acts."""
+    if context.invoked_subcommand:
+        return
+    with run_store(settings_of(inventory)) as store, store.read() as db:
+        found = sites.everyone(db)
+    if as_json:
+        print_json({"sites": [dataclasses.asdict(one) for one in found]})
+    else:
+        print_sites(Screen(sys.stdout), found, clock.now())
+
+
+@sites_group.command("rename")
+@does(Action.MAINTAIN)
+def rename_site(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Its id, or the path that it had.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The id that its upkeep.toml says.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Give a site another name: all that is known of it goes on under it; stop `upkeep serve` first."""
+    with run_store(settings_of(inventory)) as store:
+        was = naming.rename(store, old, new, clock.now())
+    say(f"{was} is {new} now" if was != new else f"it is {new} already")
+
+
+@sites_group.command("join")
+@does(Action.MAINTAIN)
+def join_sites(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The site that ends.")],
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The site that goes on.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Make two sites one that always were: the history of the first becomes the second's; stop `upkeep serve` first."""
+    with run_store(settings_of(inventory)) as store:
+        was = naming.join(store, source, into, clock.now())
+    say(f"{was} is {into} now")

@@ -31,6 +31,7 @@ from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.schedule.due_times import Timing, next_due, timing_of
 from upkeep.services.schedule_lint import Remark, readings
+from upkeep.services.sites import OTHER_TEXT, apart
 from upkeep.site import settings
 from upkeep.site.revision import revision_of
 from upkeep.site.schedule_file import Procedure
@@ -95,6 +96,7 @@ class Scheduler:
         )
         self.apart_since: datetime | None = None
         self.told_apart: bool | None = None
+        self.others_since: dict[str, datetime] = {}
         self.last_step: datetime | None = None
         self.seen_until = 0.0
         self.reread_at = 0.0
@@ -217,6 +219,8 @@ class Scheduler:
             "this driver has read another text of the site than the one that holds; it runs nothing"
         )
         remedy = "copy the site that holds here, or end the drivers that have read the other"
+        if self.site.identity.id:
+            remedy += "; a copy for something else needs an id of its own, in its upkeep.toml"
         wrong = Severity.HIGH if apart else None
         with self.store.begin() as db:
             own_troubles.tell(
@@ -264,6 +268,7 @@ class Scheduler:
                 here = other.host == self.driver.host and other.boot_id == self.driver.boot_id
                 if (here and not _lives(other)) or (not here and other.id in silent):
                     self._goodbye(db, other, now)
+            self._tell_other_folders(db, now)
             orphans = drivers.orphans(db, self.key)
         if not orphans:
             return
@@ -274,6 +279,26 @@ class Scheduler:
                     drivers.wake(db, occurrence_id)
                 else:
                     self._end_far_run(db, run_id, now)
+
+    def _tell_other_folders(self, db: Any, now: datetime) -> None:
+        """Report machines that have no driver and act as this site on another text; that they do not any more."""
+        if not self.site.identity.id or drivers.active_revision(db, self.key) != self.revision:
+            return
+        driven = {stored_text.name(one.host) for one in drivers.others(db, self.key, "")}
+        found = {
+            stored_text.name(one.machine): one
+            for one in apart(db, self.key, self.revision, now)
+            if stored_text.name(one.machine) not in driven
+        }
+        self.others_since = {one: self.others_since.get(one, now) for one in found}
+        for other, since in self.others_since.items():
+            if now - since >= SPREADS_WITHIN:
+                there = found[other]
+                message = f"{there.folder} on {other} acts as {self.key!r} too, on another text"
+                trouble = own_troubles.OwnTrouble(REVISION, other)
+                own_troubles.tell(db, self.key, trouble, now, Severity.HIGH, message, OTHER_TEXT)
+        for other in findings.own_subjects(db, self.key, REVISION) - found.keys() - driven:
+            own_troubles.tell(db, self.key, own_troubles.OwnTrouble(REVISION, other), now)
 
     def _goodbye(self, db: Any, one: drivers.Driver, now: datetime) -> None:
         """Forget a driver; what it has read is nobody's trouble any more."""

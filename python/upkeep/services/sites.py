@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import tomllib
@@ -13,12 +14,17 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
+from upkeep.site.init import id_for
 from upkeep.site.revision import revision_of
-from upkeep.site.settings import FILE, ID, is_id
+from upkeep.site.settings import FILE, ID, is_id, load_settings
 from upkeep.site.site import Identity, Site
 from upkeep.store import Connection, Store, drivers, site_moves, sites
+from upkeep.store.engine import engines
 from upkeep.store.sites import SiteFolder
 
+OTHER_TEXT = (
+    "let both have one text; or give the one that is a copy an id of its own, in its upkeep.toml"
+)
 LATELY = timedelta(minutes=10)
 """So long after it has acted a folder of another machine counts as one that acts at the same time."""
 CLAIM_SECONDS = 10.0
@@ -62,6 +68,13 @@ def _called(site: Identity, now: str) -> UsageError:
 def _line(folder: str, site_id: str) -> str:
     """Return how to give a folder an id."""
     return f'{ID} = "{site_id}"  # as a line of {Path(folder) / FILE}'
+
+
+def how_to_name(site: Identity) -> str:
+    """Return how to give a site an id that has none."""
+    wanted = id_for(Path(site.folder))
+    rename = command("db", "sites", "rename", site.folder, wanted, site=site.folder)
+    return f"{_line(site.folder, wanted)}; then {rename}"
 
 
 def _before(db: Connection, site: Identity) -> list[str]:
@@ -253,15 +266,17 @@ def _refuse_busy(db: Connection, those: Sequence[str], now: datetime) -> None:
             raise UsageError(message, remedy="systemctl stop upkeep  # or wait for the run's end")
 
 
-def free_id(store: Store | None, wanted: str) -> str:
-    """Return the id for a new site, one that no site in the store has. store: None if there is none yet."""
+def free_id(folder: Path, wanted: str) -> str:
+    """Return an id for a new site that none has in the database that it will use, as far as that can be seen now.
+
+    Nothing is made or upgraded for it: what is not there, or is older, knows no ids.
+    """
     taken: set[str] = set()
-    if store is not None:
-        try:
-            with store.read() as db:
+    with contextlib.suppress(UpkeepError):
+        url = load_settings(folder).database_url
+        if not engines.is_missing(url):
+            with contextlib.closing(Store(*engines.connect(url))) as store, store.read() as db:
                 taken = sites.ids(db)
-        except UpkeepError:  # there may be an older one, or none
-            taken = set()
     number, found = 1, wanted
     while found in taken:
         number += 1
