@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from renamer import renamer
 from sqlalchemy import insert, select
 from store_samples import NOW, answer, begun, result
 
 from upkeep.model.errors import UsageError
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services import sites as acting
+from upkeep.services.sites import Renamer
 from upkeep.site.site import Identity
 from upkeep.store import Store, answers, drivers, findings, runs, sites, tables
 
@@ -32,6 +34,11 @@ def folder(tmp_path: Path) -> Folder:
         return Identity(site_id, str(path))
 
     return make
+
+
+@pytest.fixture
+def by(tmp_path: Path) -> Renamer:
+    return renamer(tmp_path / "state")
 
 
 def looked(store: Store, site: str, *results: object, minutes: float = 0) -> int:
@@ -181,7 +188,7 @@ def test_who_has_acted_lately_on_another_text_elsewhere_is_told(
 
 # --- what it is called -----------------------------------------------------------------------------------------------
 def test_a_new_id_of_a_folder_with_a_history_is_to_be_said_first(
-    store: Store, folder: Folder
+    store: Store, folder: Folder, by: Renamer
 ) -> None:
     site = folder()
     looked(store, site.folder, result())
@@ -189,18 +196,20 @@ def test_a_new_id_of_a_folder_with_a_history_is_to_be_said_first(
     with pytest.raises(UsageError, match="the database knows this folder as") as found:
         acting.claim(store, site, NOW)
     assert f"upkeep db sites rename {site.folder} bakery" in found.value.remedy
-    acting.rename(store, site.folder, "bakery", NOW)
+    acting.rename(store, site.folder, "bakery", by, NOW)
     acting.claim(store, site, NOW)
     assert folder_in(store) == site.folder
 
 
-def test_another_id_than_before_is_to_be_said_first(store: Store, folder: Folder) -> None:
+def test_another_id_than_before_is_to_be_said_first(
+    store: Store, folder: Folder, by: Renamer
+) -> None:
     acting.claim(store, folder(), NOW)
 
     with pytest.raises(UsageError, match="'bakery'") as found:
         acting.claim(store, folder("site", "baker"), NOW)
     assert "upkeep db sites rename bakery baker" in found.value.remedy
-    acting.rename(store, "bakery", "baker", NOW)
+    acting.rename(store, "bakery", "baker", by, NOW)
     acting.claim(store, folder("site", "baker"), NOW)
     with store.read() as db:
         assert sites.ids(db) == {"baker"}
@@ -208,11 +217,11 @@ def test_another_id_than_before_is_to_be_said_first(store: Store, folder: Folder
 
 @pytest.mark.parametrize("site_id", ["", "bakery"])
 def test_a_name_that_the_site_had_before_is_refused(
-    store: Store, folder: Folder, site_id: str
+    store: Store, folder: Folder, site_id: str, by: Renamer
 ) -> None:
     site = folder("site", site_id)
     looked(store, site.key, result())
-    acting.rename(store, site.key, "bread", NOW)
+    acting.rename(store, site.key, "bread", by, NOW)
 
     with pytest.raises(UsageError, match="'bread'") as found:
         acting.claim(store, site, NOW)
@@ -236,34 +245,38 @@ def test_a_site_without_an_id_goes_on_by_its_path(store: Store, folder: Folder) 
         assert sites.folder_of(db, site.folder) == site.folder
 
 
-def test_a_driver_that_lives_keeps_its_site_its_name(store: Store, folder: Folder) -> None:
+def test_a_driver_that_lives_keeps_its_site_its_name(
+    store: Store, folder: Folder, by: Renamer
+) -> None:
     site = folder("site", "")
     looked(store, site.folder, result())
     with store.begin() as db:
         drivers.seen(db, drivers.Driver("d", site.folder, "r", "far", 7, 1.0, "b"), NOW)
 
     with pytest.raises(UsageError, match="a driver on far, process 7 works for it"):
-        acting.rename(store, site.folder, "bakery", NOW)
+        acting.rename(store, site.folder, "bakery", by, NOW)
     with store.begin() as db:
         drivers.goodbye(db, "d")
         number = runs.start(db, begun(site=site.folder))
     with pytest.raises(UsageError, match=f"run {number} on controller works for it"):
-        acting.rename(store, site.folder, "bakery", NOW)
+        acting.rename(store, site.folder, "bakery", by, NOW)
     with store.read() as db:
         assert sites.names(db) == {site.folder}
 
 
-def test_a_name_that_is_none_or_somebody_elses_is_refused(store: Store, folder: Folder) -> None:
+def test_a_name_that_is_none_or_somebody_elses_is_refused(
+    store: Store, folder: Folder, by: Renamer
+) -> None:
     acting.claim(store, folder(), NOW)
     acting.claim(store, folder("b", "bread"), NOW)
 
     with pytest.raises(UsageError, match="expected a name of lower-case letters"):
-        acting.rename(store, "bakery", "Bakery!", NOW)
+        acting.rename(store, "bakery", "Bakery!", by, NOW)
     with pytest.raises(UsageError, match="there is a site 'bread' already") as found:
-        acting.rename(store, "bakery", "bread", NOW)
+        acting.rename(store, "bakery", "bread", by, NOW)
     assert "db sites join bakery bread" in found.value.remedy
     with pytest.raises(UsageError, match="did you mean 'bakery'"):
-        acting.rename(store, "bakey", "cake", NOW)
+        acting.rename(store, "bakey", "cake", by, NOW)
 
 
 # --- one history out of two ------------------------------------------------------------------------------------------
@@ -273,12 +286,12 @@ def opened(store: Store, site: str) -> list[tuple[str, str, object, int]]:
     return [(one.host, one.subject, one.opened_at, one.count) for one in found]
 
 
-def test_what_is_open_in_both_goes_on_since_the_earlier(store: Store) -> None:
+def test_what_is_open_in_both_goes_on_since_the_earlier(store: Store, by: Renamer) -> None:
     looked(store, "/old", result(HIGH), result(HIGH, subject="/a"))
     looked(
         store, "/new", result(HIGH, minutes=60), result(HIGH, subject="/b", minutes=60), minutes=60
     )
-    acting.join(store, "/old", "/new", NOW)
+    acting.join(store, "/old", "/new", by, NOW)
 
     assert sorted(opened(store, "/new")) == [
         ("web1", "/", NOW, 2),
@@ -297,21 +310,21 @@ def test_what_is_open_in_both_goes_on_since_the_earlier(store: Store) -> None:
     assert ("web1", "/", NOW, 2) not in opened(store, "/new")
 
 
-def test_what_was_resolved_last_is_resolved(store: Store) -> None:
+def test_what_was_resolved_last_is_resolved(store: Store, by: Renamer) -> None:
     looked(store, "/old", result(HIGH, minutes=1), minutes=1)
     looked(store, "/new", result(HIGH), minutes=0)
     looked(store, "/new", result(Status.PASS, minutes=9), minutes=9)
     looked(store, "/old", result(Status.PASS, minutes=20), minutes=20)
-    acting.join(store, "/old", "/new", NOW)
+    acting.join(store, "/old", "/new", by, NOW)
 
     assert opened(store, "/new") == []
 
 
-def test_a_joined_site_is_found_by_both_names(store: Store) -> None:
+def test_a_joined_site_is_found_by_both_names(store: Store, by: Renamer) -> None:
     looked(store, "/old", result())
     looked(store, "/new", result(minutes=1), minutes=1)
-    acting.join(store, "/old", "/new", NOW)
-    acting.rename(store, "/new", "bakery", NOW)
+    acting.join(store, "/old", "/new", by, NOW)
+    acting.rename(store, "/new", "bakery", by, NOW)
 
     with store.read() as db:
         assert sites.formerly(db, "bakery") == ["/new", "/old"]
@@ -319,8 +332,8 @@ def test_a_joined_site_is_found_by_both_names(store: Store) -> None:
     assert (listed.name, listed.has_id, listed.runs) == ("bakery", True, 2)
 
 
-def test_one_site_is_not_joined_with_itself(store: Store) -> None:
+def test_one_site_is_not_joined_with_itself(store: Store, by: Renamer) -> None:
     looked(store, "/old", result())
 
     with pytest.raises(UsageError, match="one site already"):
-        acting.join(store, "/old", "/old", NOW)
+        acting.join(store, "/old", "/old", by, NOW)

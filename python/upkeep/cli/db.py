@@ -24,6 +24,7 @@ from upkeep.model.text import counted
 from upkeep.rules.actions import Action
 from upkeep.rules.findings import FindingState
 from upkeep.services import sites as naming
+from upkeep.services.actors import account
 from upkeep.services.pruning import prune
 from upkeep.services.signing_key import load_installation
 from upkeep.services.timekeeper import Timekeeper
@@ -245,6 +246,10 @@ def list_sites(context: typer.Context, inventory: SiteOption = "", as_json: Json
         print_sites(Screen(sys.stdout), found, clock.now())
 
 
+def _renamer(settings: Settings) -> naming.Renamer:
+    return naming.Renamer(load_installation(settings), account())
+
+
 @sites_group.command("rename")
 @does(Action.MAINTAIN)
 def rename_site(
@@ -253,8 +258,9 @@ def rename_site(
     inventory: SiteOption = "",
 ) -> None:
     """Give a site another name: all that is known of it goes on under it; stop `upkeep serve` first."""
-    with run_store(settings_of(inventory)) as store:
-        was = naming.rename(store, old, new, clock.now())
+    settings = settings_of(inventory)
+    with run_store(settings) as store:
+        was = naming.rename(store, old, new, _renamer(settings), clock.now())
     say(f"{was} is {new} now" if was != new else f"it is {new} already")
 
 
@@ -266,6 +272,7 @@ def join_sites(
     inventory: SiteOption = "",
 ) -> None:
     """Make two sites one that always were: the history of the first becomes the second's; stop `upkeep serve` first."""
-    with run_store(settings_of(inventory)) as store:
-        was = naming.join(store, source, into, clock.now())
+    settings = settings_of(inventory)
+    with run_store(settings) as store:
+        was = naming.join(store, source, into, _renamer(settings), clock.now())
     say(f"{was} is {into} now")

@@ -21,8 +21,8 @@ from upkeep.view.screen import Screen
 def opened(inventory: str, *, needs: str = "") -> Iterator[tuple[Site, Store]]:
     """Yield the site, as far as it can be read, and its open store; say on standard error what cannot be read.
 
-    needs: the part of the schedule without which the answer would be wrong: then a broken one is an error. Raises
-    UsageError if the store knows the site by another name: it would seem empty.
+    needs: the part of the schedule without which the answer would be wrong: then a broken one is an error.
+    Raises: UsageError if the store knows the site by another name: it would seem empty.
     """
     site = site_to_read(inventory, needs=needs)
     with closing(open_store(site.settings.database_url)) as store:

@@ -7,6 +7,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
+from upkeep.rules.actions import Action
+from upkeep.rules.review_chain import RENAMED
+from upkeep.services import chain_end
+from upkeep.services.signing_key import Installation
 from upkeep.site.init import id_for
 from upkeep.site.revision import revision_of
 from upkeep.site.settings import FILE, ID, is_id, load_settings
 from upkeep.site.site import Identity, Site
-from upkeep.store import Connection, Store, drivers, site_moves, sites
+from upkeep.store import Connection, Store, acts, drivers, records, site_moves, sites
 from upkeep.store.engine import engines
 from upkeep.store.sites import SiteFolder
 
@@ -102,8 +107,9 @@ def claim(store: Store, site: Identity, now: datetime, revision: str = "") -> No
     """Record that this folder acts as its site now.
 
     revision: of the site's text, as `upkeep.site.revision` gives it; empty if who asks has not read it, or acts for a
-    driver. Raises UsageError if another folder of this machine acts as the site, if the drivers of other machines have
-    read another text of it, or if the store knows the folder by another name.
+    driver.
+    Raises: UsageError if another folder of this machine acts as the site, if the drivers of other machines have read
+    another text of it, or if the store knows the folder by another name.
     """
     if not site.id:
         refuse_unknown_name(store, site)
@@ -192,11 +198,19 @@ class Holder:
 
 
 # --- another name ----------------------------------------------------------------------------------------------------
-def rename(store: Store, old: str, new: str, now: datetime) -> str:
+@dataclass(frozen=True)
+class Renamer:
+    """Which installation signs that a site has another name, and whose act it is: of which account."""
+
+    installation: Installation
+    account: str
+
+
+def rename(store: Store, old: str, new: str, by: Renamer, now: datetime) -> str:
     """Give a site another name: its id; return the name that it had.
 
-    old: its id, its path, or another path to it. Raises UsageError if there is none, the new name is none or another
-    site's, or anything works for the site now.
+    old: its id, its path, or another path to it.
+    Raises: UsageError if there is none, the new name is none or another site's, or anything works for the site now.
     """
     if not is_id(new):
         message = f"{new!r}; expected a name of lower-case letters, digits and -, at most 63"
@@ -210,11 +224,12 @@ def rename(store: Store, old: str, new: str, now: datetime) -> str:
             )
         _refuse_busy(db, [was], now)
         if new != was:
-            _move(db, was, new, now)
-        return was
+            _move(db, was, new, by, now)
+    chain_end.note(by.installation.folder, store)
+    return was
 
 
-def join(store: Store, source: str, into: str, now: datetime) -> str:
+def join(store: Store, source: str, into: str, by: Renamer, now: datetime) -> str:
     """Give the history of a site to another one, for they are one; return the name that the first had.
 
     Raises: UsageError if either is not there, both have a review of one due time, or anything works for one of them.
@@ -229,12 +244,20 @@ def join(store: Store, source: str, into: str, now: datetime) -> str:
             some = ", ".join(twice[:3]) + (", …" if len(twice) > 3 else "")
             message = f"both have a review of one due time, and none may go: {some}"
             raise UsageError(message, remedy="leave them two sites")
-        _move(db, was, target, now)
-        return was
+        _move(db, was, target, by, now)
+    chain_end.note(by.installation.folder, store)
+    return was
 
 
-def _move(db: Connection, old: str, new: str, now: datetime) -> None:
+def _move(db: Connection, old: str, new: str, by: Renamer, now: datetime) -> None:
+    """Move all of a site, and record that, signed: the site of a review's row is compared with that of its records."""
+    records.hold(db)
     site_moves.move(db, old, new, now)
+    body = {"was": old, "now": new, "account": by.account, "at": now.isoformat()}
+    records.append(db, by.installation.key, RENAMED, name(new, 200), body)
+    said = f"site {old} is {new} now"
+    act = acts.Act(now, "", Action.MAINTAIN.value, said, way=acts.CLI, account=by.account)
+    acts.record(db, act)
     if is_id(new):
         sites.add_id(db, new, now)
         if old.startswith("/") and Path(old).is_dir() and not sites.folders(db, new):
