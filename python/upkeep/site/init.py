@@ -23,7 +23,7 @@ def id_for(folder: Path) -> str:
 
 
 def write_site(folder: Path, site_id: str = "") -> list[Path]:
-    """Write the example site into a new or empty folder; return its files. site_id: the id, if not its name.
+    """Write the example site into a new or empty folder; return its files. site_id: its id, if it gets one.
 
     Raises: UsageError if it is not empty.
     """
@@ -33,8 +33,9 @@ def write_site(folder: Path, site_id: str = "") -> list[Path]:
     try:
         shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
         settings = folder / FILE
-        line = f'{ID} = "{site_id or id_for(folder)}"'
-        settings.write_text(settings.read_text().replace(f'# {ID} = "bakery"', line, 1))
+        if site_id:
+            line = f'{ID} = "{site_id}"'
+            settings.write_text(settings.read_text().replace(f'# {ID} = "bakery"', line, 1))
         (folder / SCHEMA).write_text(json.dumps(schedule_schema(), indent=2) + "\n")
     except OSError as exc:
         raise UsageError(f"{exc.filename or folder}: {(exc.strerror or str(exc)).lower()}") from exc
