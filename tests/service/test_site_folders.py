@@ -313,3 +313,28 @@ def test_what_is_looked_at_once_is_not_written_each_time(store: Store, tmp_path:
     with store.read() as db:
         (kept,) = sites.folders(db, "bakery")
     assert kept.seen_at < now + timedelta(minutes=5)
+
+
+def test_doctor_says_what_the_site_is_called_and_who_else_acts_as_it(tmp_path: Path) -> None:
+    folder = made(tmp_path / "site")
+
+    def lines() -> list[tuple[str, str]]:
+        document = json.loads(upkeep("doctor", "-i", str(folder), "--json").stdout)
+        return [(one["status"], one["text"]) for one in document["lines"] if one["topic"] == "site"]
+
+    well = ("ok", "known as 'bakery', wherever its folder lies")
+    assert lines() == [well]
+    with closing(open_store(f"sqlite:///{tmp_path}/state/upkeep.db")) as store:
+        far(store, "another", datetime.now(UTC))
+    first, (status, said) = lines()
+    assert first == well
+    assert status == "warn"
+    assert said.startswith("/srv/x on far acts as 'bakery' too, on another text")
+    (folder / "upkeep.toml").write_text((folder / "upkeep.toml").read_text().replace("bakery", "b"))
+    with closing(open_store(f"sqlite:///{tmp_path}/state/upkeep.db")) as store:
+        acting.claim(store, Identity("b", str(folder)), datetime.now(UTC))
+    text = (folder / "upkeep.toml").read_text().replace('id = "b"\n', "")
+    (folder / "upkeep.toml").write_text(text)
+    assert lines() == [
+        ("fail", f"{folder}: upkeep.toml says no id; the database knows this site as 'b'")
+    ]
