@@ -143,6 +143,7 @@ def elsewhere(store: Store, site: str, revision: str, *, driver: bool, minutes: 
         if driver:
             there = drivers.Driver("d1", site, revision, "far", 7, 1.0, "boot")
             drivers.seen(db, there, NOW)
+            drivers.activate(db, site, revision, "tests", NOW)
 
 
 def test_another_text_than_that_of_the_drivers_elsewhere_may_not_act(
@@ -160,15 +161,21 @@ def test_another_text_than_that_of_the_drivers_elsewhere_may_not_act(
     assert folder_in(store) == site.folder
 
 
-def test_a_machine_with_a_driver_of_its_own_is_its_drivers_business(
-    store: Store, folder: Folder
+@pytest.mark.parametrize("runs_on", ["mine", "theirs"])
+def test_a_machine_whose_own_driver_runs_the_site_may_edit_it(
+    store: Store, folder: Folder, runs_on: str
 ) -> None:
     elsewhere(store, "bakery", "theirs", driver=True)
     with store.begin() as db:
         mine = drivers.Driver("d2", "bakery", "mine", sites.machine(), 8, 1.0, "boot")
         drivers.seen(db, mine, NOW)
+        drivers.activate(db, "bakery", runs_on, "tests", NOW)
 
-    acting.claim(store, folder(), NOW, "mine")
+    if runs_on == "mine":
+        acting.claim(store, folder(), NOW, "as edited a moment ago")
+    else:
+        with pytest.raises(UsageError, match="the driver on far has read"):
+            acting.claim(store, folder(), NOW, "mine")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +191,17 @@ def test_who_has_acted_lately_on_another_text_elsewhere_is_told(
     with store.read() as db:
         found = acting.apart(db, "bakery", "mine", NOW)
     assert [one.machine for one in found] == told
+
+
+def test_who_does_not_say_its_text_is_not_taken_to_have_the_one_of_before(
+    store: Store, folder: Folder
+) -> None:
+    site = folder()
+    acting.claim(store, site, NOW, "mine")
+    acting.Holder(store, site).hold(NOW)
+
+    with store.read() as db:
+        assert [one.revision for one in sites.folders(db, "bakery")] == [""]
 
 
 # --- what it is called -----------------------------------------------------------------------------------------------

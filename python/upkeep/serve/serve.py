@@ -361,7 +361,7 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
     refuse_unknown_name(store, identity)
     time_of = Timekeeper(store, identity.key, inventory).now
     steps = [] if web_only else make_steps(inventory, store, hurry)
-    holder = Holder(store, identity, _revision_of(steps))
+    holder = Holder(store, identity)
     if steps:  # before anything of it becomes due
         holder.hold(time_of())
     workers = [Worker(one, stopping, time_of, holder.hold) for one in steps]
@@ -499,14 +499,6 @@ def _until_asked(stopping: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _revision_of(steps: Sequence[Steppable]) -> Callable[[], str]:
-    """Return what gives the revision of the site that a driver has read last; empty for one that has read none."""
-    from upkeep.serve.scheduler import Scheduler
-
-    found = next((one for one in steps if isinstance(one, Scheduler)), None)
-    return lambda: found.revision if found else ""
 
 
 def _site(inventory: str, *, web_only: bool) -> tuple[Settings, Identity, Any, Path | None]:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -151,12 +151,13 @@ def _copy(site: Identity, holds: SiteFolder) -> UsageError:
 
 
 def _refuse_other_text(db: Connection, site: Identity, revision: str, now: datetime) -> None:
-    """Raise UsageError if drivers run the site on other machines, on none here, and all have read another text."""
-    alive = drivers.living(db, site.id, now) if revision else []
-    if not alive or any(name(one.host, 255) == sites.machine() for one in alive):
+    """Raise UsageError if drivers run the site on other machines only, and on another text than this one."""
+    active = drivers.active_revision(db, site.id)
+    if revision in ("", active):
         return
-    if all(one.revision != revision for one in alive):
-        where = ", ".join(sorted({one.host for one in alive}))
+    running = [one for one in drivers.living(db, site.id, now) if one.revision == active]
+    if running and not any(name(one.host, 255) == sites.machine() for one in running):
+        where = ", ".join(sorted({one.host for one in running}))
         message = (
             f"{site.folder}: is not the text of {site.id!r} that the driver on {where} has read;"
             " a copy may not act as the site"
@@ -178,14 +179,14 @@ def apart(db: Connection, site: str, revision: str, now: datetime) -> list[SiteF
 
 
 class Holder:
-    """Claims a site again and again while a process acts as it. Threads may share it. revision: gives the text's."""
+    """Claims a site again and again while a process acts as it. Threads may share it.
 
-    def __init__(
-        self, store: Store, site: Identity, revision: Callable[[], str] = lambda: ""
-    ) -> None:
+    Which text drivers have read, they tell each other themselves.
+    """
+
+    def __init__(self, store: Store, site: Identity) -> None:
         self.store = store
         self.site = site
-        self.revision = revision
         self._lock = threading.Lock()
         self._until = 0.0
 
@@ -193,7 +194,7 @@ class Holder:
         """Claim the site, unless that was done a moment ago. Raises as `claim` does."""
         with self._lock:
             if time.monotonic() >= self._until:
-                claim(self.store, self.site, now, self.revision())
+                claim(self.store, self.site, now)
                 self._until = time.monotonic() + CLAIM_SECONDS
 
 

@@ -154,11 +154,9 @@ def claim(db: Connection, site: str, folder: str, revision: str, now: datetime) 
 
 
 def seen(db: Connection, site: str, folder: str, revision: str, now: datetime) -> None:
-    """Record that this machine acts as the site from a folder now. revision: empty if it is not known anew."""
+    """Record that this machine acts as the site from a folder now. revision: empty if it is not known."""
     table = tables.site_folder
-    values = {"folder": folder, "seen_at": database_time(db, now)}
-    if revision:
-        values["revision"] = revision
+    values = {"folder": folder, "revision": revision, "seen_at": database_time(db, now)}
     mine = (table.c.site_id == site, table.c.machine == machine())
     db.execute(update(table).where(*mine).values(values))
 
