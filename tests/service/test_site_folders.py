@@ -186,7 +186,7 @@ def test_no_variable_gives_an_id(tmp_path: Path) -> None:
 def test_an_id_is_the_folders_not_that_of_what_is_in_it(tmp_path: Path) -> None:
     folder = made(tmp_path / "site")
 
-    assert load_site(str(folder)).key == "bakery"
+    assert (load_site(str(folder)).key, load_site(str(folder)).title) == ("bakery", "bakery")
     hosts = folder / "inventory" / "hosts.yml"
     assert load_site(str(hosts)).key == str(hosts)
     (folder / "hosts.yml").write_text("all: {hosts: {a: {}}}\n")

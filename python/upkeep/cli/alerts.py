@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -184,8 +183,7 @@ def send_test(
                 f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
             )
         who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel, site=site)
-        title = Path(site.name).resolve().name if site.name else "this machine"
-        probe = messages.probe_message(channel, title, who.name)
+        probe = messages.probe_message(channel, site.title, who.name)
         (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
     if error:
         remedy = f"the address is in the variable {known.url_from}; it is an apprise URL"

@@ -112,6 +112,11 @@ class Site:
         return self.identity.key
 
     @property
+    def title(self) -> str:
+        """What to call the site where its path says too much: its id, or its folder's name."""
+        return self.identity.id or Path(self.identity.folder).name or "this machine"
+
+    @property
     def config(self) -> Path | None:
         """The site's own ansible.cfg, if it has one."""
         path = self.folder / "ansible.cfg"

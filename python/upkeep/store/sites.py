@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, select, union, update
+from sqlalchemy import Connection, func, select, union, update
 
 from upkeep.model.stored_text import name
 from upkeep.rules.findings import FindingState
@@ -56,14 +56,6 @@ def names(db: Connection) -> set[str]:
 def ids(db: Connection) -> set[str]:
     """Return the ids that sites have."""
     return set(db.execute(select(tables.site.c.id)).scalars())
-
-
-def is_known(db: Connection, site: str) -> bool:
-    """Return whether there is anything of a site."""
-    return any(
-        db.execute(select(literal(1)).where(one.c.site == site).limit(1)).first()
-        for one in tables_of_sites()
-    )
 
 
 def has_id(db: Connection, site: str) -> bool:
