@@ -171,9 +171,9 @@ class Scheduler:
                         f"{self.site.folder / SCHEDULE}: is not there any more"
                     )
                 site = load_site(self.site_name, problems)
-                if site.key != self.key:
+                if site.key != self.site.key:
                     message = (
-                        f"{site.folder}: its id is {site.key!r} now; this driver's {self.key!r}"
+                        f"{site.folder}: its id is {site.key!r} now; this driver's {self.site.key!r}"
                     )
                     raise ConfigurationError(message, remedy="systemctl restart upkeep")
                 self._take_in(site)
