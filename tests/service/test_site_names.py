@@ -18,22 +18,29 @@ from sqlalchemy import select, update
 
 from upkeep.model.errors import StoreError, UsageError
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.waivers import WaiverScope
 from upkeep.serve.scheduler import Scheduler
 from upkeep.services import sites as acting
 from upkeep.services.alerts.alerter import Alerter
 from upkeep.services.sites import Renamer
+from upkeep.services.verification import problems_of
 from upkeep.site.site import Site, load_site
 from upkeep.store import (
     Store,
     alerts,
     baselines,
+    findings,
     migrate,
     occurrences,
     open_store,
     runs,
+    silences,
     sites,
     tables,
+    waivers,
 )
+from upkeep.store.silences import NewSilence
+from upkeep.store.site_moves import _past_the_guard
 
 RECORDED = Recorded("0008")
 
@@ -279,3 +286,76 @@ def test_what_was_due_meanwhile_is_due_and_what_was_before_is_not_again(
         ("11 03:00", "due", "missed"),
     ]
     stopped(second)
+
+
+# --- what covers, and what was signed --------------------------------------------------------------------------------
+def test_waivers_and_silences_go_on_covering(store: Store, tmp_path: Path, by: Renamer) -> None:
+    minute, ends = timedelta(minutes=1), MONDAY + timedelta(days=9)
+    scope = WaiverScope("disk_space", "web1", "/", Severity.HIGH)
+    quiet = NewSilence(
+        check="swap_used", host="web1", severity=2, reason="x", by="ada", at=MONDAY, begins=MONDAY, ends=ends
+    )  # fmt: skip
+    with store.begin() as db:
+        number = waivers.request(db, SITE, scope, "grows", ends, by="ada", now=MONDAY)
+        waivers.approve(db, number, by="bob", now=MONDAY)
+        silences.add(db, SITE, quiet)
+    checks = ("disk_space", "swap_used")
+    well = [full(Status.PASS, check=one) for one in checks]
+    run(store, MONDAY, seen(*well, at=MONDAY, checks=checks))
+    Alerter(store, sample()).step(MONDAY)
+    acting.rename(store, SITE, "bakery", by, MONDAY)
+    alerter, later = Alerter(store, with_id(tmp_path / "site")), MONDAY + minute
+    alerter.step(MONDAY)
+    wrong = [full(Severity.HIGH, check=one) for one in checks]
+    run(store, later, seen(*wrong, at=later, checks=checks), site="bakery")
+    alerter.step(later)
+
+    with store.read() as db:
+        covered = {one.check_id: one.waiver_id for one in findings.open_ones(db, site="bakery")}
+        (alert,) = alerts.open_alerts(db, "bakery")
+    assert covered == {"disk_space": number, "swap_used": None}
+    assert (alert.check_id, alert.silenced) == ("swap_used", True)
+    assert told(store) == []
+
+
+def test_one_alert_goes_on_for_what_failed_in_both(
+    store: Store, tmp_path: Path, by: Renamer
+) -> None:
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    second = with_id(tmp_path / "site")
+    for one in (sample(), second):
+        alerter = Alerter(store, one)
+        run(store, MONDAY - hour, seen(full(Status.PASS), at=MONDAY - hour), site=one.key)
+        alerter.step(MONDAY - hour)
+        run(store, MONDAY, seen(full(Severity.HIGH), at=MONDAY), site=one.key)
+        alerter.step(MONDAY)
+    with store.read() as db:
+        (kept,) = alerts.open_alerts(db, "bakery")
+        (other,) = alerts.open_alerts(db, SITE)
+    before = told(store)
+    acting.join(store, SITE, "bakery", by, MONDAY + minute)
+    alerter, later = Alerter(store, second), MONDAY + 2 * minute
+    run(store, later, seen(full(Severity.HIGH), at=later), site="bakery")
+    alerter.step(later)
+
+    with store.read() as db:
+        assert [one.id for one in alerts.open_alerts(db)] == [kept.id]
+        ended = alerts.get(db, other.id)
+    assert ended is not None
+    assert ended.closed_how == "moved"
+    assert told(store) == before
+
+
+def test_a_name_that_nobody_has_signed_explains_nothing(
+    old: tuple[Store, frozenset[str]],
+) -> None:
+    """As of somebody who can write the database, and moves a site's reviews out of sight."""
+    store, trusted = old
+    with store.begin() as db:
+        _past_the_guard(db, "review", update(tables.review).values(site="nowhere"))
+        row = {"name": SITE, "now_name": "nowhere", "renamed_at": NOW}
+        db.execute(tables.site_name.insert().values(row))
+
+    with store.read() as db:
+        said = list(problems_of(db, trusted))
+    assert any("its site is 'nowhere'; recorded was '/srv/site'" in one for one in said)

@@ -172,9 +172,7 @@ class Scheduler:
                     )
                 site = load_site(self.site_name, problems)
                 if site.key != self.site.key:
-                    message = (
-                        f"{site.folder}: its id is {site.key!r} now; this driver's {self.site.key!r}"
-                    )
+                    message = f"{site.folder}: its id is {site.key!r} now; this driver's {self.site.key!r}"
                     raise ConfigurationError(message, remedy="systemctl restart upkeep")
                 self._take_in(site)
                 self._activate(now)
