@@ -13,6 +13,8 @@ from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import Piece, Screen
 
 EMBEDDED = "(this machine)"
+PLACES_SHOWN = 3
+"""Those that have acted last; a machine that gets another name at each start leaves many."""
 
 
 def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> None:
@@ -30,7 +32,9 @@ def print_sites(screen: Screen, found: Sequence[ListedSite], now: datetime) -> N
     ]
     cells: list[list[Piece]] = []
     for one in found:
-        places = [f"{each.folder} on {each.machine}" for each in one.folders]
+        places = [f"{each.folder} on {each.machine}" for each in one.folders[:PLACES_SHOWN]]
+        left_out = len(one.folders) - len(places)
+        places += [f"and {left_out} more"] if left_out else []
         last = ago(one.last_run_at, now) if one.last_run_at else ""
         cells.append(
             [
