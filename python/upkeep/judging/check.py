@@ -17,7 +17,8 @@ from upkeep.model.verdicts import MeasureKind, Verdict
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
 Parts = Callable[[Observation], Sequence[Observation]]
-Judge = Callable[[Observation, Any, datetime], Verdict | None]
+Judge = Callable[[Any, Any, datetime], Verdict | None]
+"""Of an observation, or of the shape that its check names; with its limits, and the time at which it was seen."""
 
 
 class Meaning(Enum):
@@ -98,6 +99,7 @@ class Check(Rule):
     needs: the gather's parameters without which it has nothing to look at, each with an example.
     why: what becomes of it where nobody looks. cannot_see: what may be wrong all the same when it passes.
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
+    shape: the dataclass that the gather declares for its data: what judge is given; without it, the observation itself.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
     measures: each that it may give, by name, and what its number is like over time.
@@ -107,6 +109,7 @@ class Check(Rule):
     gather: str
     limits: Any
     judge: Judge
+    shape: type | None = None
     since: str = ""
     needs: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""

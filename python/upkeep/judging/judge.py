@@ -16,6 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 )
 from upkeep.judging.check import CONNECTION, Check
 from upkeep.judging.entries import make_limits
+from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, step
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
@@ -134,6 +135,7 @@ def judge(
     errors: why a request could not be answered, by index; its checks are then unknown as a whole.
     """
     results: dict[tuple[str, str], list[Result]] = {}
+    shaped = ShapedObservations()
     of_request: dict[int, list[tuple[int, Seen]]] = {}
     for index, one in enumerate(seen):
         of_request.setdefault(one.request, []).append((index, one))
@@ -142,7 +144,7 @@ def judge(
             verdict = unknown(errors[item.request])
             _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
         own: dict[str, Result] = {}
-        say = _judge_of(checks.get(item.check), item, now)
+        say = _judge_of(checks.get(item.check), item, now, shaped)
         for index, one in of_request.get(item.request, ()):
             for result in _judged(host, item, checks, one, say, now):
                 result = replace(result, evidence_sha256=one.sha256, observation=index)
@@ -193,7 +195,7 @@ def unseen(
         item = Due(check.id, 0, {})
         if check.gather != CONNECTION:
             continue
-        found = _judge_of(check, item, now)(way.observation)
+        found = _judge_of(check, item, now, ShapedObservations())(way.observation)
         if found is not None:
             _add(results, _result(host, item, checks, CONNECTION, found, now))
     return Observed(
@@ -247,7 +249,7 @@ def _parts(check: Check | None, seen: Seen) -> list[Seen]:
 
 
 def _judge_of(
-    check: Check | None, item: Due, now: datetime
+    check: Check | None, item: Due, now: datetime, shaped: ShapedObservations
 ) -> Callable[[Observation], Verdict | None]:
     """Return what says what the check says of an observation. Its limits are read once, however many there are.
 
@@ -265,8 +267,10 @@ def _judge_of(
         if seen.error:
             return _not_seen(seen)
         try:
-            verdict = check.judge(seen, limits, now)
+            verdict = check.judge(shaped.of(check.shape, seen), limits, now)
             return None if verdict is None else _bounded(_typed(verdict))
+        except ShapeError as exc:
+            return unknown(str(exc))
         except (Exception, SystemExit) as exc:
             return _not_judged(exc)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from upkeep.store.reviews import KeptReview
 
 VERSION = 1
-OF_THE_PROGRAM = ("judge", "limits", "parts", "measures", "absence", "rating")
+OF_THE_PROGRAM = ("judge", "shape", "limits", "parts", "measures", "absence", "rating")
 """What a rule has for the program alone."""
 
 
