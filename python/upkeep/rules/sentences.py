@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from upkeep.judging.check import CONNECTION, every
 from upkeep.judging.judge import EVERYTHING
+from upkeep.model.text import counted
 from upkeep.model.verdicts import Status
 
 HOSTS_SHOWN = 5
@@ -48,6 +49,13 @@ def open_(check: str, hosts: Sequence[str], findings: int = 1) -> str:
     """
     several = f", {findings} findings" if findings > 1 else ""
     return f"{trouble_of(check)} on {hosts_in_words(hosts)}{several}"
+
+
+def doubt(check: str, results: int) -> str:
+    """Return what is said of results whose check passed its known-bad input then."""
+    prove = "proves" if results == 1 else "prove"
+    said = f"{counted(results, 'result')} of {check} {prove} nothing"
+    return f"{said}: the check passed its known-bad input"
 
 
 def hosts_in_words(hosts: Sequence[str]) -> str:

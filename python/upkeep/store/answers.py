@@ -16,6 +16,7 @@ from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
+from upkeep.checks.upkeep.check_broken import ID as CHECK_BROKEN
 from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
 from upkeep.judging.check import CONNECTION
 from upkeep.judging.judge import EVERYTHING
@@ -136,7 +137,8 @@ def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) 
             report.c.observed_at == observed.observed_at,
         )
     ).scalar_one()
-    rows = _result_rows(run_id, report_id, number, site, observed)
+    broken = findings.own_subjects(db, site, CHECK_BROKEN)
+    rows = _result_rows(run_id, report_id, number, site, observed, broken)
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     newest = _still_newest(db, run_id, rows)
     stands = upsert(
@@ -304,7 +306,8 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
     answered = [one for _id, one in new]
     _add_run_hosts(db, run_id, answered)
     _add_observations(db, new)
-    rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one)]
+    broken = findings.own_subjects(db, site, CHECK_BROKEN)
+    rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one, broken)]
     rows.sort(key=itemgetter("fingerprint"))  # in one order, so that no two writers lock crosswise
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
@@ -529,9 +532,14 @@ def _add_observations(db: Connection, answers: Sequence[tuple[int, Observed]]) -
 
 
 def _result_rows(
-    run_id: int, report_id: int, judgement: int, site: str, observed: Observed
+    run_id: int,
+    report_id: int,
+    judgement: int,
+    site: str,
+    observed: Observed,
+    broken: Collection[str],
 ) -> list[Values]:
-    """Return the results' rows in the order of their keys."""
+    """Return the results' rows in the order of their keys. broken: the checks whose results are doubted."""
     rows = {}
     for result in observed.results:
         # Of whoever answered, whatever stands in the result.
@@ -557,6 +565,7 @@ def _result_rows(
             "evidence_sha256": result.evidence_sha256,
             "observation": result.observation,
             "unknown": result.unknown.value if result.unknown else "",
+            "doubted": check in broken,
         }
     return [rows[key] for key in sorted(rows)]
 
@@ -602,7 +611,8 @@ def latest_row(site: str, row: Values) -> Values:
     """Return what is known of a subject now, by a row of the result table."""
     names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
     kept = {name: row[name] for name in (*names, "observed_at", "run_id")}
-    return {"site": site, "unknown": row.get("unknown", "")} | kept
+    own = {name: row.get(name, none) for name, none in (("unknown", ""), ("doubted", False))}
+    return {"site": site} | own | kept
 
 
 def _seen(db: Connection, report_id: int) -> Iterator[Seen]:
@@ -658,4 +668,5 @@ def of_row(row: Row[Any]) -> Result:
         evidence_sha256=row.evidence_sha256,
         observation=row.observation,
         unknown=_why_unknown(row),
+        doubted=row.doubted,
     )

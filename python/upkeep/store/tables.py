@@ -213,6 +213,8 @@ result = Table(
     Column("observation", Integer),
     # Why it is unknown: cannot_see or nothing_to_judge; empty if it is not, or an older program wrote it.
     Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
+    # Its check passes its known-bad input, or did when it was judged: for people, it changes no verdict.
+    Column("doubted", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run_id", "judgement", "fingerprint"),
     Index(None, "report_id"),
     # Of a run, what did not pass: seldom much, and what is looked at.
@@ -255,6 +257,7 @@ latest_result = Table(
     Column("observed_at", Moment, nullable=False),
     Column("run_id", Integer, nullable=False),
     Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
+    Column("doubted", Boolean, nullable=False, default=False, server_default=false()),
     Index(None, "host"),
     Index(None, "observed_at"),
 )

@@ -236,6 +236,7 @@ def _result(result: Result) -> dict[str, Any]:
     data = result_to_json(result)
     del data["observation"]  # an index into what is not in this document
     data["waiver"] = result.waiver
+    data["doubted"] = result.doubted
     for measure in data["measures"]:
         measure["value"] = _finite(measure["value"])
     return data

@@ -34,7 +34,7 @@ from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunSummary
 from upkeep.view.result import print_stand
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import TroubleRow, Troubles, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, print_doubts, print_rows
 
 CONTROLLER = "controller"
 GAP = "  "
@@ -103,8 +103,12 @@ def print_run(
     now: datetime,
     *,
     report: str = "",
+    doubts: Mapping[str, int] | None = None,
 ) -> None:
-    """Print a stored run: how it stands, all that did not pass, worst first, then all that passed."""
+    """Print a stored run: how it stands, all that did not pass, worst first, then all that passed.
+
+    doubts: how many of its results are doubted, by check; also of those that are not given here.
+    """
     troubles = Troubles(summary.site, keep=len(results) + sum(summary.hosts.values()) + 1)
     only_host = ""
     for host in hosts:
@@ -114,6 +118,7 @@ def print_run(
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
     screen.line(run_line(screen, summary, now))
+    print_doubts(screen, doubts or {})
     if worst:
         screen.line()
         print_rows(screen, [TroubleRow.of(trouble) for trouble in worst])
@@ -127,7 +132,12 @@ def print_run(
             screen,
             [
                 TroubleRow(
-                    "pass", "pass", result.host, result.check, result.subject, result.message
+                    "pass",
+                    "pass, doubted" if result.doubted else "pass",
+                    result.host,
+                    result.check,
+                    result.subject,
+                    result.message,
                 )
                 for result in passes
             ],

@@ -172,6 +172,7 @@ class Trouble:
     observed_at: datetime | None = None
     evidence_sha256: str = ""
     waiver: int | None = None
+    doubted: bool = False
 
     @classmethod
     def of(cls, result: Result) -> Trouble:
@@ -188,6 +189,7 @@ class Trouble:
             result.observed_at,
             result.evidence_sha256,
             result.waiver,
+            result.doubted,
         )
 
     @classmethod

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -36,7 +37,7 @@ from upkeep.model.text import (
     thousands,
 )
 from upkeep.model.verdicts import Result, Status
-from upkeep.rules.sentences import title_of, what_of
+from upkeep.rules.sentences import doubt, title_of, what_of
 from upkeep.view import html
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
@@ -146,7 +147,8 @@ def render(
     for host in hosts:
         troubles.add_host(host)
         by_name[host.name] = _host(host, zone)
-    passes_left_out = _take_in(results, by_name, troubles)
+    doubts: Counter[str] = Counter()
+    passes_left_out = _take_in(_counting(results, doubts), by_name, troubles)
     worst = troubles.worst()
     only_host = next(iter(by_name)) if len(by_name) == 1 else ""
     style = _resource("report.css")
@@ -164,6 +166,7 @@ def render(
         "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
+        "doubts": [doubt(check, number) for check, number in sorted(doubts.items())],
         "groups": _groups(worst, summary),
         "empty": _empty(summary),
         "evidence": _Evidence(evidence),
@@ -239,9 +242,17 @@ def _take_in(
     return max(0, -room)
 
 
+def _counting(results: Iterable[Result], doubts: Counter[str]) -> Iterator[Result]:
+    """Yield the results, and count by check those that are doubted."""
+    for one in results:
+        if one.doubted:
+            doubts[one.check] += 1
+        yield one
+
+
 def _line(result: Result) -> tuple[str, str, str]:
     subject, message = (safe(one, PASS_CHARACTERS) for one in (result.subject, result.message))
-    return title_of(result.check), subject, message
+    return title_of(result.check) + (" (doubted)" if result.doubted else ""), subject, message
 
 
 def _groups(worst: Iterable[Trouble], summary: RunSummary) -> list[_Group]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from upkeep.model.answer import Outcome
@@ -14,7 +14,7 @@ from upkeep.rules.sentences import UNNAMED
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.trouble_groups import TroubleGroup, grouped
-from upkeep.view.troubles import TroubleRow, Troubles, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, print_doubts, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
@@ -27,11 +27,16 @@ def print_result(
     *,
     report: str = "",
     only_host: str = "",
+    doubts: Mapping[str, int] | None = None,
 ) -> None:
-    """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next."""
+    """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next.
+
+    doubts: how many of its results are doubted, by check.
+    """
     worst = troubles.worst()
     after = _footer(screen, summary, worst, troubles.nothing, report)
     taken = print_stand(screen, summary, worst, only_host)
+    taken += print_doubts(screen, doubts or {})
     if worst:
         screen.line()
         # Also on the screen: blank lines, the line of what is left out, and the prompt.

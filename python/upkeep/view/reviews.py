@@ -26,7 +26,7 @@ from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import TroubleRow, print_rows
+from upkeep.view.troubles import TroubleRow, print_doubts, print_rows
 
 KINDS = {
     ReviewState.OPEN: "",
@@ -206,6 +206,9 @@ def _print_evidence(
             for one in evidence["checks"]
         ]
         print_columns(screen, columns, cells)
+        # Evidence of an older program does not say.
+        counts = {one["check"]: one.get("doubted", 0) for one in evidence["checks"]}
+        print_doubts(screen, {check: number for check, number in counts.items() if number})
     _print_measures(screen, evidence["measures"])
     _print_troubles(screen, "Open findings", evidence["findings"])
     others = without(evidence["not_passing"], evidence["findings"])
@@ -303,6 +306,7 @@ def _print_rows(screen: Screen, found: Mapping[str, Any]) -> None:
     for one in found["rows"]:
         status, severity = status_of(one)
         words, kind = status_words(status, severity), status_kind(status, severity)
+        words += ", doubted" if one.get("doubted") else ""
         rows.append(
             TroubleRow(kind, words, one["host"], one["check"], one["subject"], one["message"])
         )

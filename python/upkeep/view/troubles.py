@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from upkeep.model.remedies import command
 from upkeep.model.text import pad, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
+from upkeep.rules.sentences import doubt
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -120,7 +121,9 @@ class TroubleRow:
         """Return the row of a result that did not pass."""
         return cls(
             status_kind(trouble.status, trouble.severity),
-            status_words(trouble.status, trouble.severity) + (", waived" if trouble.waiver else ""),
+            status_words(trouble.status, trouble.severity)
+            + (", waived" if trouble.waiver else "")
+            + (", doubted" if trouble.doubted else ""),
             trouble.host,
             trouble.check,
             trouble.subject,
@@ -149,6 +152,14 @@ def _and_more(screen: Screen, name: str, others: int, width: int) -> str:
     if cell_len(screen.text(name, 300)) + len(more) > width and more:
         more = f" +{others}"
     return screen.cut(name, width - len(more)) + more
+
+
+def print_doubts(screen: Screen, doubts: Mapping[str, int]) -> int:
+    """Print of which checks results are doubted, and how many; return the number of lines."""
+    lines = [doubt(check, number) for check, number in sorted(doubts.items())]
+    for line in lines:
+        screen.line((f"{screen.signs['warn']} {screen.text(line, 400)}", STYLES["warn"]))
+    return len(lines)
 
 
 def print_rows(screen: Screen, rows: Sequence[TroubleRow], room: int | None = None) -> int:

@@ -18,7 +18,7 @@ from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
-from upkeep.rules.sentences import title_of, trouble_of, what_of
+from upkeep.rules.sentences import doubt, title_of, trouble_of, what_of
 from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
@@ -128,6 +128,7 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "STATUS_FAIL": Status.FAIL,
+        "doubt": doubt,
         "SIGNS": text.SIGNS,
         "when": _when,
         "took": _took,

@@ -17,7 +17,7 @@ from upkeep.rules.actions import Action
 from upkeep.rules.blindness import Spot
 from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
-from upkeep.store import acts, findings, occurrences, run_requests, runs
+from upkeep.store import acts, doubts, findings, occurrences, run_requests, runs
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
@@ -193,6 +193,7 @@ def show_run(ask: Ask) -> Response:
         hosts = list(hosts_of(db, run_id))
         results = queries.not_passed(db, run_id, TROUBLES)
         needs = queries.needs_by_host(db, run_id)
+        doubted = doubts.in_run(db, run_id)
         changes = [_safe(one) for one in runs.changes(db, run_id)]
         occurrence = queries.occurrence_of_run(db, run_id)
     troubles = Troubles(summary.site)
@@ -205,7 +206,7 @@ def show_run(ask: Ask) -> Response:
     groups = grouped(worst)[:TROUBLES]
     shown = _shown(summary, worst, hosts)
     return page(
-        ask, "run.html", run=summary, worst=groups, rows=rows[start : start + HOSTS],
+        ask, "run.html", run=summary, doubts=doubted, worst=groups, rows=rows[start : start + HOSTS],
         shown_troubles=sum(len(one.troubles) for one in groups),
         start=start, more_hosts=len(rows) > start + HOSTS, hosts=len(rows), changes=changes,
         limit=run.limit, report=_report(ask, run_id), occurrence=occurrence, check_mode=run.check_mode,
@@ -257,13 +258,14 @@ def show_host(ask: Ask) -> Response:
         if found is None:
             raise PageError(404, f"Run {run_id} has no host of that name.")
         results = queries.results_of_host(db, run_id, name, RESULTS_OF_HOST)
+        doubted = doubts.in_run(db, run_id, name)
         changes = [_safe(one) for one in runs.changes(db, run_id) if one.host == name]
     bad = [one for one in results if one.status is not Status.PASS and not one.has_nothing_to_judge]
     host = HostInRun(
         found.host, found.outcome, found.message, found.observed_at, found.seconds, found.python
     )
     return page(
-        ask, "host.html", run=summary, host=host, changes=changes,
+        ask, "host.html", run=summary, doubts=doubted, host=host, changes=changes,
         bad=grouped(map(Trouble.of, bad)), not_passed=len(bad),
         nothing=[one for one in results if one.has_nothing_to_judge],
         passed=[one for one in results if one.status is Status.PASS],
