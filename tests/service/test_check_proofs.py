@@ -104,7 +104,7 @@ def stored(store: Store, day: float, *checks: str, host: str = "web1") -> int:
         run_id = runs.start(db, begun(minutes, site=SITE))
         found = [result(check=one, subject=one, minutes=minutes) for one in checks]
         add_host(db, run_id, answer(*found, minutes=minutes, host=host))
-        runs.end(db, run_id, "done", NOW + timedelta(minutes=minutes))
+        runs.finish(db, run_id, "done", "", NOW + timedelta(minutes=minutes))
     return run_id
 
 
@@ -315,7 +315,19 @@ def test_a_file_that_was_changed_to_pass_is_found_by_the_next_days_run(tmp_path:
     )
     assert found() == []
     a_day_passes()
+    done = warm.run(["run", "daily", "-i", str(site)])
+    passed_input = "nothing: the check passed its known-bad input"
+    (said,) = [one for one in done.stdout.splitlines() if one.endswith(passed_input)]
+    assert f" of {own_check.ID} prove" in said
+    (report,) = (tmp_path / "state" / "reports").glob("*-3.html")
+    assert passed_input in report.read_text()
+    shown = warm.run(["show", "3", "--all", "-i", str(site)]).stdout
+    assert said in shown
+    assert "pass, doubted" in shown
+    results = json.loads(warm.run(["show", "3", "--json", "-i", str(site)]).stdout)["results"]
+    assert {one["doubted"] for one in results} == {True}
     assert found() == [(own_check.ID, "open")]
     file.write_text(own_check.sample())
-    a_day_passes()
+    again = warm.run(["judge", "3", "--json", "-i", str(site)])
+    assert {one["doubted"] for one in json.loads(again.stdout)["results"]} == {False}
     assert found() == [(own_check.ID, "resolved")]
