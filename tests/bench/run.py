@@ -43,7 +43,7 @@ from upkeep.judging import entries  # noqa: E402
 from upkeep.judging.check import load  # noqa: E402
 from upkeep.judging.judge import judge  # noqa: E402
 from upkeep.judging.shapes import typed  # noqa: E402
-from upkeep.model.answer import Due, Request, Seen  # noqa: E402
+from upkeep.model.answer import Due, Seen  # noqa: E402
 from upkeep.schedule import due_times  # noqa: E402
 from upkeep.site import rule_words  # noqa: E402
 
@@ -347,8 +347,8 @@ def verdicts(rounds: int) -> list[str]:
         for name, limits in ways.items():
             gc.collect()
             before = time.process_time()
-            due, requests = [Due("disk_space", 0, limits)], [Request("file_systems", {})]
-            judge("host", due, requests, seen, {}, load(), datetime.now(UTC))
+            due = [Due("disk_space", 0, limits)]
+            judge("host", due, seen, {}, load(), datetime.now(UTC))
             times[name].append(time.process_time() - before)
     own, given = (statistics.median(times[name]) for name in ways)
     return [

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.judging.check import Check
+from upkeep.judging.check import Check, PastMoment
 from upkeep.judging.shapes import ShapedObservations
+
+Past = Sequence[tuple[datetime, Observation]]
+NOTHING: Past = ()
 
 
 def undeclared(kind: Any, data: Any, place: str = "") -> list[str]:
@@ -25,18 +29,28 @@ def undeclared(kind: Any, data: Any, place: str = "") -> list[str]:
     return found + [at for one in known for at in undeclared(kinds[one], data[one], one)]
 
 
-def verdict_of(check: Check, seen: Observation, limits: Any, now: datetime) -> Any:
+def verdict_of(
+    check: Check, seen: Observation, limits: Any, now: datetime, past: Past = NOTHING
+) -> Any:
     """Return the verdict, or None, on what a gather observed: all of it is declared.
+
+    past: when and how it was seen before, for a check with history.
 
     Raises: ShapeError if the observation has not its shape.
     """
     assert check.shape is None or not undeclared(check.shape, seen.data)
-    return verdict_of_any(check, seen, limits, now)
+    return verdict_of_any(check, seen, limits, now, past)
 
 
-def verdict_of_any(check: Check, seen: Observation, limits: Any, now: datetime) -> Any:
+def verdict_of_any(
+    check: Check, seen: Observation, limits: Any, now: datetime, past: Past = NOTHING
+) -> Any:
     """Return the verdict, or None, on what a host may say.
 
     Raises: ShapeError if the observation has not its shape.
     """
-    return check.judge(ShapedObservations().of(check.shape, seen), limits, now)
+    shaped = ShapedObservations()
+    given = [shaped.of(check.shape, seen), limits, now]
+    if check.history is not None:
+        given.append([PastMoment(at, shaped.of(check.shape, one)) for at, one in past])
+    return check.judge(*given)

@@ -143,7 +143,8 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
         for run in judged:
             number = answers.begin_judgement(db, run.id, clock.now())
             for one in answers.observed_in(db, run.id):
-                again = with_next_steps(judge_again(one, checks, one.due), run.site)
+                past = answers.past_of(db, run.id, one)
+                again = with_next_steps(judge_again(one, checks, one.due, past), run.site)
                 answers.add_judgement(db, run.id, number, again)
         after = trial.rows_of(db, revisions()[-1])
     moved = []

@@ -15,7 +15,7 @@ from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
-from upkeep.judging.judge import judge_again, with_next_steps
+from upkeep.judging.judge import deferred, judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
 from upkeep.judging.wanted import WantedCheck
 from upkeep.model import clock
@@ -156,12 +156,17 @@ def judge_run(
         prove_again(db, run.site, clock.now())
         number = stored.begin_judgement(db, run_id, clock.now())
         for observed in stored.observed_in(db, run_id):
+            past = stored.past_of(db, run_id, observed)
             due = observed.due
             if wanted is not None:
                 due, kept = limits_now(observed, wanted.get(observed.host, ()))
                 if kept:
                     note(f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}")
-            judged = with_next_steps(judge_again(observed, load(), due), run.site)
+            stays = [name for name in deferred(due, load()) if name not in past]
+            if stays:
+                why = "what they were judged with is not kept any more"
+                note(f"{observed.host}: verdicts of the run for {', '.join(stays)}: {why}")
+            judged = with_next_steps(judge_again(observed, load(), due, past), run.site)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
         summary = of_run(db, run)

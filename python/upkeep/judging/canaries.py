@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check
-from upkeep.judging.judge import judge
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.judging.judge import Past, judge
+from upkeep.model.answer import Due, Seen
 from upkeep.model.verdicts import Severity, Status
 
 SUFFIX = ".canary.json"
@@ -25,8 +25,8 @@ HOST = "canary"
 class Canary:
     """A known-bad input.
 
-    origin: where it is from. limits: those that it is judged with. now: the time at which it is judged. severity: what
-    it must be.
+    origin: where it is from. history: how it was seen before, the oldest first. limits: those that it is judged with.
+    now: the time at which it is judged. severity: what it must be.
     """
 
     origin: str
@@ -34,6 +34,11 @@ class Canary:
     limits: Mapping[str, Any]
     now: datetime
     severity: Severity
+    history: Sequence[tuple[datetime, Observation]] = ()
+
+    def past(self, check: str) -> Past:
+        """Return what the check is given of the subject's past."""
+        return {check: {self.observation.subject: self.history}}
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ def _read(path: Path) -> Canary:
         said["limits"],
         datetime.fromisoformat(said["now"]),
         Severity(said["severity"]),
+        [
+            (datetime.fromisoformat(one["at"]), Observation(seen["subject"], one["data"]))
+            for one in said.get("history", ())
+        ],
     )
 
 
@@ -68,8 +77,7 @@ def prove(check: Check, canary: Canary, limits: Mapping[str, Any] | None = None)
     """Return what the check says of its canary. limits: a site's, beside those of the canary itself."""
     due = Due(check.id, 0, {**canary.limits, **(limits or {})})
     seen = Seen(0, canary.observation)
-    request = Request(check.gather, {})
-    found = judge(HOST, [due], [request], [seen], {}, {check.id: check}, canary.now)
+    found = judge(HOST, [due], [seen], {}, {check.id: check}, canary.now, canary.past(check.id))
     bad = [one for one in found if one.status is Status.FAIL]
     said = (bad or found)[:1]
     return Proof(bool(bad), said[0].message if said else "nothing")

@@ -17,8 +17,11 @@ from upkeep.model.verdicts import MeasureKind, Verdict
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
 Parts = Callable[[Observation], Sequence[Observation]]
-Judge = Callable[[Any, Any, datetime], Verdict | None]
-"""Of an observation, or of the shape that its check names; with its limits, and the time at which it was seen."""
+Judge = Callable[..., Verdict | None]
+"""Of an observation, or of the shape that its check names; with its limits, and the time at which it was seen.
+
+A check with history is given that too: a sequence of PastMoment, the oldest first.
+"""
 
 
 class Meaning(Enum):
@@ -48,6 +51,25 @@ def resolves(words: str = Absence.words) -> Absence:
 def gone(words: str = Absence.words) -> Absence:
     """Return an absence that is no recovery: what had the trouble is gone."""
     return Absence(Meaning.GONE, words)
+
+
+@dataclass(frozen=True)
+class History:
+    """How much of a subject's past a judge is given: at most so many moments of the last days.
+
+    Of more, it is given the newest of each of at_most equal parts of that time.
+    """
+
+    days: float
+    at_most: int = 60
+
+
+@dataclass(frozen=True)
+class PastMoment:
+    """How a subject was seen before. seen: as the judge is given it now."""
+
+    at: datetime
+    seen: Any
 
 
 DECLARED: Mapping[str, Absence] = {}
@@ -101,6 +123,8 @@ class Check(Rule):
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     shape: the dataclass that the gather declares for its data: what judge is given; without it, the observation itself.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
+    history: how much of the past judge is given; None if it needs none. Only the driver has it: in a plain playbook
+    run such a check gives no result.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
     measures: each that it may give, by name, and what its number is like over time.
     absence: what it means that a subject is absent, by the set (Observation.of) that it is of; None moves nothing.
@@ -110,6 +134,7 @@ class Check(Rule):
     limits: Any
     judge: Judge
     shape: type | None = None
+    history: History | None = None
     since: str = ""
     needs: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
@@ -117,6 +142,11 @@ class Check(Rule):
     absence: Mapping[str, Absence] | None = None
     parts: Parts | None = None
     measures: Mapping[str, MeasureKind] = field(default_factory=dict)
+
+    @property
+    def is_deferred(self) -> bool:
+        """Return whether it needs more than one answer of one host, which only the driver has."""
+        return self.history is not None
 
     def subjects(self, seen: Observation) -> list[str]:
         """Return the subjects that it finds in an observation."""

@@ -83,3 +83,10 @@ class ShapedObservations:
         if key not in self._known:
             self._known[key] = (seen, typed(shape, seen))
         return self._known[key][1]
+
+    def if_it_fits(self, shape: type | None, seen: Observation) -> Any:
+        """Return what a check with this shape judges; None for what an older program saw in another shape."""
+        try:
+            return self.of(shape, seen)
+        except ShapeError:
+            return None

@@ -91,6 +91,7 @@ class Observed:
     things were asked than they list: then nothing follows from what is absent.
     uid: as which user the host was observed; None if it did not say.
     whole: the sets of which a request has seen all, each with the index of the request.
+    deferred: the due checks that need more than this answer, such as earlier ones: the driver judges them.
     """
 
     host: str
@@ -107,6 +108,7 @@ class Observed:
     asked: tuple[str, ...] = ()
     uid: int | None = None
     whole: tuple[tuple[int, str], ...] = ()
+    deferred: tuple[str, ...] = ()
 
 
 def to_json(observed: Observed) -> dict[str, Any]:
@@ -130,6 +132,7 @@ def to_json(observed: Observed) -> dict[str, Any]:
         "asked": list(observed.asked),
         "uid": observed.uid,
         "whole": [list(one) for one in observed.whole],
+        "deferred": list(observed.deferred),
     }
 
 
@@ -176,6 +179,7 @@ def _observed(data: Mapping[str, Any], host: str) -> Observed:
         asked=tuple(_text(one) for one in _list(data.get("asked", []))),
         uid=_optional(_uid, data.get("uid")),
         whole=tuple(_set(one) for one in _list(data.get("whole", []))),
+        deferred=tuple(_text(one) for one in _list(data.get("deferred", []))),
     )
 
 

@@ -515,6 +515,7 @@ class _Intake:
 
     def verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str, Reason | None]:
         """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
+        self._write()  # some checks are judged only then
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not see what they judge", Reason.BLIND
@@ -638,9 +639,6 @@ class _Intake:
         observed = with_next_steps(observed, self.site)
         self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
-        if observed.asked and (look := look_of(observed)) is not None:
-            self.looks[observed.host] = look
-        self.is_blind = self.is_blind or any(result.is_blind for result in observed.results)
         now = time.monotonic()
         self.waits_since = self.waits_since if self.waiting else now
         self.waiting.append(observed)
@@ -658,12 +656,15 @@ class _Intake:
         if not self.trouble:
             try:
                 with self.store.begin() as db:
-                    add_hosts(db, self.run_id, answers)
+                    judged = add_hosts(db, self.run_id, answers)
             except StoreError as exc:
                 self.trouble = str(exc)
-        for one in answers:
+        for one in answers if self.trouble else judged:
             if self.trouble:
                 self.spool.put(self.run_id, one)
+            if one.asked and (look := look_of(one)) is not None:
+                self.looks[one.host] = look
+            self.is_blind = self.is_blind or any(result.is_blind for result in one.results)
             self.progress.host_done(one)
 
 

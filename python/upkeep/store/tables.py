@@ -145,7 +145,10 @@ report = Table(
     Column("observed_at", Moment, nullable=False),
     Column("requests", Text, nullable=False),
     Column("due", Text, nullable=False),
+    # By check, the reports that it was judged with; none where no check looked at more than this answer.
+    Column("judged_with", Text),
     UniqueConstraint("run_id", "host", "observed_at"),
+    Index(None, "host", "observed_at"),
 )
 
 evidence = Table(

@@ -45,7 +45,10 @@ def check_document(check: Check) -> dict[str, Any]:
 def told_document(rule: Rule) -> dict[str, Any]:
     """Return a rule as JSON types, without what only a check has."""
     names = [one.name for one in dataclasses.fields(rule) if one.name not in OF_THE_PROGRAM]
-    return {name: getattr(rule, name) for name in names}
+    found = {name: getattr(rule, name) for name in names}
+    if isinstance(rule, Check) and rule.history:
+        found["history"] = dataclasses.asdict(rule.history)
+    return found
 
 
 def run_document(

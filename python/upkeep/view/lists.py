@@ -299,7 +299,15 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     """
     width = min(screen.width, PROSE_COLUMNS)
     _print_rule(screen, check, width)
-    for title, text in (("Why", check.why), ("What it cannot see", check.cannot_see)):
+    past = ""
+    if check.history:
+        past = f"{check.history.days:g} days, at most {check.history.at_most} looks"
+    told = (
+        ("Why", check.why),
+        ("How far it looks back", past),
+        ("What it cannot see", check.cannot_see),
+    )
+    for title, text in told:
         _print_prose(screen, title, text, width)
     _print_names(screen, "Limits", _limits(check.limits), width)
     parameters = [

@@ -100,7 +100,13 @@ def test_a_check_fails_its_canary(name: str, check: Check) -> None:
     assert canary is not None, "each check has a bad input that it must fail, beside it"
     assert canary.origin
 
-    verdict = verdict_of(check, canary.observation, make_limits(check, canary.limits), canary.now)
+    verdict = verdict_of(
+        check,
+        canary.observation,
+        make_limits(check, canary.limits),
+        canary.now,
+        canary.history,
+    )
 
     assert verdict is not None
     assert {one.name for one in verdict.measures} <= set(check.measures)

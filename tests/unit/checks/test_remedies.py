@@ -19,7 +19,7 @@ from upkeep.judging.check import Check, load
 from upkeep.judging.entries import make_limits
 from upkeep.judging.judge import judge
 from upkeep.model import remedies
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.answer import Due, Seen
 from upkeep.model.verdicts import Status
 
 CHECKS = sorted(load().items())
@@ -53,7 +53,8 @@ def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None
     canary = canary_of(check)
     assert canary is not None
     seen = canary.observation
-    verdict = verdict_of(check, seen, make_limits(check, canary.limits), canary.now)
+    limits = make_limits(check, canary.limits)
+    verdict = verdict_of(check, seen, limits, canary.now, canary.history)
 
     assert verdict is not None
     assert problems(remedies.about(verdict.remedy or check.remedy, seen.subject)) == []
@@ -175,7 +176,6 @@ def test_an_unknown_is_told_with_the_step_of_what_could_not_be_seen() -> None:
     (result,) = judge(
         "web1",
         [Due("disk_space", 0, {})],
-        [Request("file_systems", {})],
         [Seen(0, seen, "")],
         {},
         load(),

@@ -26,7 +26,7 @@ from upkeep.judging.canaries import canary_of
 from upkeep.judging.check import Check, load
 from upkeep.judging.judge import judge
 from upkeep.judging.shapes import VERSION_KEY, ShapeError, typed
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.answer import Due, Seen
 from upkeep.model.verdicts import Measure, Result
 
 RECORDED = Path(__file__).parents[1] / "recorded/observations"
@@ -45,8 +45,7 @@ QUIET = {
 
 def results_of(checks: list[tuple[str, dict[str, Any]]], seen: Observation, at: str) -> list[Any]:
     due = [Due(name, 0, limits) for name, limits in checks]
-    gather = [Request(load()[checks[0][0]].gather, {})]
-    return judge("h", due, gather, [Seen(0, seen)], {}, load(), datetime.fromisoformat(at))
+    return judge("h", due, [Seen(0, seen)], {}, load(), datetime.fromisoformat(at))
 
 
 def yesterdays(gather: str) -> Iterator[dict[str, Any]]:

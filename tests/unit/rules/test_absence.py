@@ -38,6 +38,7 @@ TWO = {"logs": gone(), "unrotated files": resolves("is not there any more")}
 # every host: its absence ends nothing.
 TABLE: dict[str, dict[str, str]] = {
     "disk_space": {"file systems": "gone"},
+    "disk_space_trend": {"file systems": "gone"},
     "disk_inodes": {"file systems": "gone"},
     "file_system_errors": {"file systems": "gone"},
     "certificate_chain": {"certificates": "gone"},
