@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from upkeep.judging.canaries import Canary
 from upkeep.judging.check import Check, PastMoment
+from upkeep.judging.entries import make_limits
 from upkeep.judging.shapes import ShapedObservations
 
 Past = Sequence[tuple[datetime, Observation]]
@@ -54,3 +56,12 @@ def verdict_of_any(
     if check.history is not None:
         given.append([PastMoment(at, shaped.of(check.shape, one)) for at, one in past])
     return check.judge(*given)
+
+
+def of_canary(check: Check, canary: Canary) -> Any:
+    """Return what a check says of its canary; one of the site, of its one subject."""
+    limits = make_limits(check, canary.limits)
+    if check.of_site:
+        (verdict,) = check.judge(canary.hosts, limits, canary.now).values()
+        return verdict
+    return verdict_of(check, canary.observation, limits, canary.now, canary.history)

@@ -31,7 +31,7 @@ from upkeep.services.proofs import prove_again
 from upkeep.site.asked import asked_by
 from upkeep.site.site import Site, key_of, load_site, settings_of
 from upkeep.store import answers as stored
-from upkeep.store import doubts, runs
+from upkeep.store import doubts, runs, site_results
 from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
 from upkeep.view.json import run_document
@@ -169,6 +169,10 @@ def judge_run(
             judged = with_next_steps(judge_again(observed, load(), due, past), run.site)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
+        at = site_results.judged_at(db, run_id)
+        if at is not None and (found := site_results.judge_run(db, run_id, run.site, load(), at)):
+            stored.add_judgement(db, run_id, number, found)
+            again.append(found)
         summary = of_run(db, run)
         doubted = doubts.in_run(db, run_id, judgement=number)
     return _show_judgement(summary, again, doubted, as_json=as_json)

@@ -12,15 +12,16 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.model.verdicts import MeasureKind, Verdict
+from upkeep.model.verdicts import MeasureKind
 
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
 Parts = Callable[[Observation], Sequence[Observation]]
-Judge = Callable[..., Verdict | None]
-"""Of an observation, or of the shape that its check names; with its limits, and the time at which it was seen.
+Judge = Callable[..., Any]
+"""Takes an observation, or the shape that its check names, its limits, and the time at which it was seen; returns a
+Verdict or None. A check with history is given that too: a sequence of PastMoment, the oldest first.
 
-A check with history is given that too: a sequence of PastMoment, the oldest first.
+A check of the site is given a mapping of what was seen, by host a sequence, and returns its verdicts by subject.
 """
 
 
@@ -72,6 +73,8 @@ class PastMoment:
     seen: Any
 
 
+SITE_SET = "site"
+"""The set that all subjects of a check of the site are of."""
 DECLARED: Mapping[str, Absence] = {}
 """What absence means to a check whose subjects are declared by the site, or are on every host: nothing ends with it."""
 
@@ -123,6 +126,8 @@ class Check(Rule):
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
     shape: the dataclass that the gather declares for its data: what judge is given; without it, the observation itself.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
+    of_site: whether it is judged once for all hosts, such as whether they agree. So it is when a run has ended that was
+    not limited; a host that was not seen makes what would pass unknown.
     history: how much of the past judge is given; None if it needs none. Only the driver has it: in a plain playbook
     run such a check gives no result.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
@@ -134,6 +139,7 @@ class Check(Rule):
     limits: Any
     judge: Judge
     shape: type | None = None
+    of_site: bool = False
     history: History | None = None
     since: str = ""
     needs: Mapping[str, Any] = field(default_factory=dict)
@@ -146,7 +152,7 @@ class Check(Rule):
     @property
     def is_deferred(self) -> bool:
         """Return whether it needs more than one answer of one host, which only the driver has."""
-        return self.history is not None
+        return self.of_site or self.history is not None
 
     def subjects(self, seen: Observation) -> list[str]:
         """Return the subjects that it finds in an observation."""

@@ -150,10 +150,12 @@ def judge(
     for index, one in enumerate(seen):
         of_request.setdefault(one.request, []).append((index, one))
     for item in due:
+        check = checks.get(item.check)
+        if check is not None and check.of_site:
+            continue
         if item.request in errors:
             verdict = unknown(errors[item.request])
-            _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
-        check = checks.get(item.check)
+            _add(results, result_of(host, item, checks, EVERYTHING, verdict, now))
         if past is None and check is not None and check.is_deferred:
             continue
         own: dict[str, Result] = {}
@@ -213,8 +215,10 @@ def unseen(
     """Return the answer of an unseen host: an unknown for each due check, and what is wrong with the connection."""
     results: dict[tuple[str, str], list[Result]] = {}
     for item in due:
+        if item.check in checks and checks[item.check].of_site:
+            continue
         verdict = unknown(message)
-        _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
+        _add(results, result_of(host, item, checks, EVERYTHING, verdict, now))
     way = Seen(0, Observation(CONNECTION, {"problem": message}), "")
     for check in checks.values():
         item = Due(check.id, 0, {})
@@ -222,7 +226,7 @@ def unseen(
             continue
         found = _judge_of(check, item, now, ShapedObservations(), {})(way.observation)
         if found is not None:
-            _add(results, _result(host, item, checks, CONNECTION, found, now))
+            _add(results, result_of(host, item, checks, CONNECTION, found, now))
     return Observed(
         host=host,
         outcome=outcome,
@@ -258,7 +262,7 @@ def _judged(
     for part in _parts(checks.get(item.check), seen):
         found = say(part.observation)
         if found is not None:
-            yield _result(host, item, checks, part.observation.subject, found, now)
+            yield result_of(host, item, checks, part.observation.subject, found, now)
 
 
 def _parts(check: Check | None, seen: Seen) -> list[Seen]:
@@ -289,7 +293,7 @@ def _judge_of(
     try:
         limits = make_limits(check, item.limits)
     except Exception as exc:
-        verdict = _not_judged(exc)
+        verdict = not_judged(exc)
         return lambda seen: _not_seen(seen) or verdict
 
     def before(seen: Observation) -> Iterator[list[PastMoment]]:
@@ -307,11 +311,11 @@ def _judge_of(
             return _not_seen(seen)
         try:
             verdict = check.judge(shaped.of(check.shape, seen), limits, now, *before(seen))
-            return None if verdict is None else _bounded(_typed(verdict))
+            return None if verdict is None else bounded(typed_verdict(verdict))
         except ShapeError as exc:
             return unknown(str(exc))
         except (Exception, SystemExit) as exc:
-            return _not_judged(exc)
+            return not_judged(exc)
 
     return say
 
@@ -321,7 +325,7 @@ def _not_seen(seen: Observation) -> Verdict | None:
     return unknown(seen.error, remedy=step(seen.data.get("cannot"))) if seen.error else None
 
 
-def _typed(verdict: Any) -> Verdict:
+def typed_verdict(verdict: Any) -> Verdict:
     """Return the verdict.
 
     Raises: TypeError with what is not of its type: a site's own check may return anything.
@@ -344,11 +348,12 @@ def _typed(verdict: Any) -> Verdict:
     return verdict
 
 
-def _not_judged(exc: BaseException) -> Verdict:
+def not_judged(exc: BaseException) -> Verdict:
+    """Return the unknown of what a judge broke on."""
     return unknown(f"could not be judged: {type(exc).__name__}: {str(exc)[:200]}")
 
 
-def _bounded(verdict: Verdict) -> Verdict:
+def bounded(verdict: Verdict) -> Verdict:
     """Return the verdict, or unknown if its measures are no numbers worth a series: a host gave what they are of."""
     measures = verdict.measures
     if len(measures) > MEASURES_LIMIT:
@@ -372,7 +377,7 @@ def _cut(text: str) -> str:
     return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
 
 
-def _result(
+def result_of(
     host: str,
     item: Due,
     checks: Mapping[str, Check],

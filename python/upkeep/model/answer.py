@@ -21,7 +21,13 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 VERSION = 1
 OWN_HOST = "controller"
 """Where the product's own troubles are findings: no inventory may have a host of this name."""
-OWN_NAME = f"no host can be named {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
+SITE_HOST = "(site)"
+"""Where results are of no single host, such as that two of them differ: no inventory may have a host of this name."""
+OWN_NAMES = frozenset({OWN_HOST, SITE_HOST})
+OWN_NAME = (
+    f"no host can be named {OWN_HOST!r} or {SITE_HOST!r}:"
+    " under those names Upkeep keeps what is of no host; rename it"
+)
 
 # What the driver takes of one answer. The action's own bounds are narrower and come before Ansible.
 DEPTH_LIMIT = 80

@@ -21,7 +21,7 @@ from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
 from upkeep.judging.check import CONNECTION, load
 from upkeep.judging.judge import EVERYTHING, Past, judge_deferred
 from upkeep.model import clock
-from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
+from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, number, packed, shown, told
@@ -527,6 +527,7 @@ def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> 
             "clock_offset_seconds": one.clock_offset_seconds,
         }
         for one in answers
+        if one.host != SITE_HOST
     ]
     upsert(db, tables.run_host, values, ["run_id", "host"], newest=("observed_at",))
 

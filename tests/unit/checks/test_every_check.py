@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from verdicts import verdict_of, verdict_of_any
+from verdicts import of_canary, verdict_of_any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
@@ -100,13 +100,7 @@ def test_a_check_fails_its_canary(name: str, check: Check) -> None:
     assert canary is not None, "each check has a bad input that it must fail, beside it"
     assert canary.origin
 
-    verdict = verdict_of(
-        check,
-        canary.observation,
-        make_limits(check, canary.limits),
-        canary.now,
-        canary.history,
-    )
+    verdict = of_canary(check, canary)
 
     assert verdict is not None
     assert {one.name for one in verdict.measures} <= set(check.measures)

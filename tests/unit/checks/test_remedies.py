@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 from pasted import problems
-from verdicts import verdict_of
+from verdicts import of_canary, verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -53,8 +53,7 @@ def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None
     canary = canary_of(check)
     assert canary is not None
     seen = canary.observation
-    limits = make_limits(check, canary.limits)
-    verdict = verdict_of(check, seen, limits, canary.now, canary.history)
+    verdict = of_canary(check, canary)
 
     assert verdict is not None
     assert problems(remedies.about(verdict.remedy or check.remedy, seen.subject)) == []
