@@ -21,7 +21,7 @@ from upkeep.store.engine.statements import batched
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedOfHost:
     """What an answer was asked for by a check of the site. report: the answer; requests: their indices in it."""
 
     report: int
@@ -94,7 +94,9 @@ def _said_of(due: Sequence[Due], spoken: Collection[str], *, whole: bool) -> tup
     return tuple(one.check for one in due if EVERYTHING in spoken or one.check in spoken)
 
 
-def _asked(db: Connection, run_id: int, checks: Mapping[str, Check]) -> dict[str, dict[str, Asked]]:
+def _asked(
+    db: Connection, run_id: int, checks: Mapping[str, Check]
+) -> dict[str, dict[str, AskedOfHost]]:
     """Return by check and host the newest answer that was asked for it."""
     report = tables.report
     rows = db.execute(
@@ -102,13 +104,13 @@ def _asked(db: Connection, run_id: int, checks: Mapping[str, Check]) -> dict[str
         .where(report.c.run_id == run_id, report.c.host != SITE_HOST)
         .order_by(report.c.observed_at, report.c.id)
     )
-    found: dict[str, dict[str, Asked]] = {}
+    found: dict[str, dict[str, AskedOfHost]] = {}
     for row in rows:
         asked = [Due(**one) for one in json.loads(row.due)]
         for check in {one.check for one in asked} & set(checks):
             mine = [one for one in asked if one.check == check]
             numbers = frozenset(one.request for one in mine)
-            found.setdefault(check, {})[row.host] = Asked(row.id, numbers, mine[0].limits)
+            found.setdefault(check, {})[row.host] = AskedOfHost(row.id, numbers, mine[0].limits)
     return found
 
 
@@ -138,7 +140,7 @@ def _missing(
 
 
 def _seen_on_hosts(
-    db: Connection, asked: Mapping[str, Asked], missing: Sequence[str]
+    db: Connection, asked: Mapping[str, AskedOfHost], missing: Sequence[str]
 ) -> dict[str, SeenOnHost]:
     """Return what the hosts gave to a check; of those that could not be seen, that they gave nothing."""
     table = tables.observation
