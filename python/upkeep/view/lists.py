@@ -31,10 +31,12 @@ from upkeep.model.text import (
     wrap,
 )
 from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.rules.sentences import title_of, trouble_of
+from upkeep.rules.trouble_groups import grouped
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunSummary
 from upkeep.view.result import print_stand
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import TroubleRow, Troubles, print_doubts, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
 
 CONTROLLER = "controller"
 GAP = "  "
@@ -121,7 +123,8 @@ def print_run(
     print_doubts(screen, doubts or {})
     if worst:
         screen.line()
-        print_rows(screen, [TroubleRow.of(trouble) for trouble in worst])
+        groups = groups_for(screen, worst)
+        print_rows(screen, [TroubleRow.of_group(group, summary.site) for group in groups])
     passes = sorted(
         (result for result in results if result.status is Status.PASS),
         key=lambda result: (result.host, result.check, result.subject),
@@ -138,6 +141,7 @@ def print_run(
                     result.check,
                     result.subject,
                     result.message,
+                    noun=title_of(result.check),
                 )
                 for result in passes
             ],
@@ -242,12 +246,25 @@ def print_findings(
         screen.line((head, "bold"))
         screen.line()
         still.sort(key=lambda f: (f.severity.rank if f.severity else 2.5, f.check, f.opened_at))
-        print_rows(screen, [_finding_row(finding, now) for finding in still])
+        _print_findings(screen, still, now, site)
     if gone:
         screen.line()
         gone.sort(key=lambda finding: finding.resolved_at or now, reverse=True)
-        print_rows(screen, [_finding_row(finding, now) for finding in gone])
+        _print_findings(screen, gone, now, site)
     screen.flush()
+
+
+def _print_findings(
+    screen: Screen, findings: Sequence[FindingShown], now: datetime, site: str
+) -> None:
+    """Print findings by their causes for people, or each by itself for a pipe."""
+    if screen.live:
+        groups = grouped(findings, FindingShown.tell)
+        doctor = f"{command('doctor', site=site)}  # see why"
+        rows = [_finding_row(group.first, now).for_all(group, doctor) for group in groups]
+    else:
+        rows = [_finding_row(finding, now) for finding in findings]
+    print_rows(screen, rows)
 
 
 def _finding_row(finding: FindingShown, now: datetime) -> TroubleRow:
@@ -273,9 +290,8 @@ def _finding_row(finding: FindingShown, now: datetime) -> TroubleRow:
         words, remedy = status_words(finding.status, finding.severity), finding.remedy
         if finding.waiver:
             words += ", waived"
-    return TroubleRow(
-        kind, words, finding.host, finding.check, finding.subject, ", ".join(story), remedy
-    )
+    names, noun = (finding.host, finding.check, finding.subject), trouble_of(finding.check)
+    return TroubleRow(kind, words, *names, ", ".join(story), remedy, noun=noun)
 
 
 def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
@@ -363,6 +379,7 @@ def _print_prose(screen: Screen, title: str, text: str, width: int) -> None:
 def _print_facts(screen: Screen, rule: Rule, first: tuple[str, str]) -> None:
     """Print what is known of a rule, a fact a line."""
     facts = [
+        ("Trouble", rule.trouble),
         first,
         ("Source", rule.source),
         ("First step", rule.remedy.replace(SUBJECT, "SUBJECT")),

@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import itertools
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib import resources
@@ -38,6 +37,7 @@ from upkeep.model.text import (
 )
 from upkeep.model.verdicts import Result, Status
 from upkeep.rules.sentences import doubt, title_of, what_of
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view import html
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
@@ -68,15 +68,20 @@ class Excerpt:
 
 @dataclass
 class _Group:
-    """What did not pass for one reason: one check, one severity, one next step."""
+    """What did not pass and asks for the same: one check, or those that one thing blinds; one next step."""
 
     kind: str
     status: str
     title: str
-    check: str
+    checks: tuple[str, ...]
     remedy: str
     controls: tuple[str, ...]
-    troubles: list[Trouble] = field(default_factory=list)
+    causes: list[TroubleGroup[Trouble]] = field(default_factory=list)
+
+    @property
+    def times(self) -> int:
+        """How often it did not pass."""
+        return sum(len(one.things) for one in self.causes)
 
 
 @dataclass
@@ -255,27 +260,28 @@ def _line(result: Result) -> tuple[str, str, str]:
     return title_of(result.check) + (" (doubted)" if result.doubted else ""), subject, message
 
 
-def _groups(worst: Iterable[Trouble], summary: RunSummary) -> list[_Group]:
-    """Return what did not pass, worst first, like to like."""
-    groups: list[_Group] = []
-    for _, same in itertools.groupby(worst, lambda trouble: trouble.order[:2]):
-        by_remedy: dict[str, _Group] = {}
-        for trouble in same:
-            seen = bool(trouble.check)
-            remedy = trouble.remedy if seen else f"`{command('doctor', site=summary.site)}`"
-            group = by_remedy.get(remedy)
-            if group is None:
-                group = by_remedy[remedy] = _Group(
-                    status_kind(trouble.status, trouble.severity),
-                    status_sign(trouble.status, trouble.severity),
-                    what_of(trouble.check, trouble.status) if seen else "Host was not seen",
-                    trouble.check,
-                    remedy,
-                    trouble.controls,
-                )
-                groups.append(group)
-            group.troubles.append(trouble)
-    return groups
+def _groups(worst: Sequence[Trouble], summary: RunSummary) -> list[_Group]:
+    """Return what did not pass, worst first: by check and next step, in each what has one cause together."""
+    groups: dict[object, _Group] = {}
+    for found in grouped(worst, Trouble.tell):
+        one = found.first
+        remedy = found.remedy if one.check else ""
+        remedy = remedy or f"`{command('doctor', site=summary.site)}`"
+        if len(found.hosts) == 1:
+            remedy = one.remedy if one.check else remedy
+        group = groups.setdefault(
+            (one.order[0], found.checks, remedy),
+            _Group(
+                status_kind(one.status, one.severity),
+                status_sign(one.status, one.severity),
+                what_of(one.check, one.status) if one.check else "Host was not seen",
+                found.checks if one.check else (),
+                remedy,
+                one.controls,
+            ),
+        )
+        group.causes.append(found)
+    return list(groups.values())
 
 
 def _counts(summary: RunSummary) -> list[dict[str, str]]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from upkeep.model.answer import Outcome
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
-from upkeep.rules.sentences import UNNAMED
+from upkeep.rules.sentences import names_subject, title_of, trouble_of, what_of
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
-from upkeep.view.trouble_groups import TroubleGroup, grouped
-from upkeep.view.troubles import TroubleRow, Troubles, print_doubts, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
@@ -41,11 +39,11 @@ def print_result(
         screen.line()
         # Also on the screen: blank lines, the line of what is left out, and the prompt.
         taken += sum(screen.rows(line) for line in after) + 5
-        groups = grouped(worst) if screen.live else [TroubleGroup((trouble,)) for trouble in worst]
-        rows = [_row(group, summary.site) for group in groups]
+        groups = groups_for(screen, worst)
+        rows = [TroubleRow.of_group(group, summary.site) for group in groups]
         shown = groups[: print_rows(screen, rows, max(screen.height - taken, 6))]
         rest = _rest(
-            screen, summary, troubles, [trouble for group in shown for trouble in group.troubles]
+            screen, summary, troubles, [trouble for group in shown for trouble in group.things]
         )
         if rest:
             screen.line(*rest)
@@ -175,21 +173,14 @@ def _what(trouble: Trouble) -> tuple[str, str, str]:
 
 
 def _clause(letters: Letters, trouble: Trouble, columns: int) -> str:
-    """Return `backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
+    """Return `Overdue backup, shop: 31 h old, at most 24 h`: the message's first part, cut after a word."""
     part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], columns)
     message = part.rstrip(",;:") + letters.signs["more"] if cut else part
     if not trouble.check:
         return message
-    named = trouble.subject not in UNNAMED and trouble.subject != trouble.check
-    subject = letters.cut(trouble.subject, 34) if named else ""
-    return " ".join(word for word in (letters.cut(trouble.check, 34), subject, message) if word)
-
-
-def _row(group: TroubleGroup, site: str) -> TroubleRow:
-    row = TroubleRow.of(group.first)
-    hosts, checks = len(group.hosts) - 1, len(group.checks) - 1
-    remedy = group.remedy or f"{command('doctor', site=site)}  # see why"
-    return replace(row, others=hosts, more_checks=checks, remedy=remedy if hosts else row.remedy)
+    named = names_subject(trouble.check, trouble.subject)
+    subject = f", {letters.cut(trouble.subject, 34)}" if named else ""
+    return f"{letters.text(what_of(trouble.check, trouble.status), 60)}{subject}: {message}"
 
 
 def _rest(
@@ -200,7 +191,11 @@ def _rest(
         return []
     left = Counter(troubles.by_check)
     left.subtract(trouble.check for trouble in shown)
-    most = [f"{n} {screen.cut(check, 30)}" for check, n in left.most_common() if check and n > 0]
+    most = [
+        f"{n} {screen.text(trouble_of(check), 60)}"
+        for check, n in left.most_common()
+        if check and n > 0
+    ]
     names = ", ".join(most[:3])
     more = f"{screen.signs['more']} and {thousands(troubles.count - len(shown))} more"
     if names:
@@ -246,7 +241,10 @@ def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> st
     if not some:
         return said
     first = some[0]
-    what = " ".join(screen.cut(one, 40) for one in (first.check, first.subject) if one)
+    named = (
+        f", {screen.cut(first.subject, 40)}" if names_subject(first.check, first.subject) else ""
+    )
+    what = screen.text(title_of(first.check), 80) + named
     return (
         f"{said}, such as {what} on {screen.cut(first.host, 30)}: {screen.text(first.message, 200)}"
     )

@@ -6,13 +6,15 @@ import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rich.cells import cell_len
 
 from upkeep.model.remedies import command
 from upkeep.model.text import pad, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
-from upkeep.rules.sentences import doubt
+from upkeep.rules.sentences import doubt, trouble_of
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -104,6 +106,7 @@ class TroubleRow:
     """What is printed of one thing.
 
     kind: its sign and colour; words: after the sign. others: how many more hosts it is true of; more_checks: checks.
+    noun: what stands on a terminal in the place of the check's id, by which plain lines are found.
     """
 
     kind: str
@@ -115,6 +118,7 @@ class TroubleRow:
     remedy: str = ""
     others: int = 0
     more_checks: int = 0
+    noun: str = ""
 
     @classmethod
     def of(cls, trouble: Trouble) -> TroubleRow:
@@ -129,7 +133,22 @@ class TroubleRow:
             trouble.subject,
             trouble.message,
             trouble.remedy,
+            noun=trouble_of(trouble.check) if trouble.check else "",
         )
+
+    @classmethod
+    def of_group(cls, group: TroubleGroup[Trouble], site: str) -> TroubleRow:
+        """Return the row of what did not pass for one cause. site: as a command takes it."""
+        return cls.of(group.first).for_all(group, f"{command('doctor', site=site)}  # see why")
+
+    def for_all(self, group: TroubleGroup[Any], remedy: str = "") -> TroubleRow:
+        """Return the row of the first of a group as that of the whole group. remedy: where each host has its own."""
+        hosts, checks = len(group.hosts) - 1, len(group.checks) - 1
+        if not hosts:
+            return replace(self, more_checks=checks)
+        message = self.message.replace(group.told[0].message, group.message, 1)
+        step = self.remedy and (group.remedy or remedy)
+        return replace(self, others=hosts, more_checks=checks, message=message, remedy=step)
 
     def hosts(self, screen: Screen, width: int) -> str:
         """Return the host, and how many others, in at most width columns."""
@@ -137,7 +156,7 @@ class TroubleRow:
 
     def checks(self, screen: Screen, width: int) -> str:
         """Return the check, and how many others, in at most width columns."""
-        return _and_more(screen, self.check, self.more_checks, width)
+        return _and_more(screen, self.noun or self.check, self.more_checks, width)
 
     def plain(self, screen: Screen) -> str:
         """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
@@ -152,6 +171,13 @@ def _and_more(screen: Screen, name: str, others: int, width: int) -> str:
     if cell_len(screen.text(name, 300)) + len(more) > width and more:
         more = f" +{others}"
     return screen.cut(name, width - len(more)) + more
+
+
+def groups_for(screen: Screen, troubles: Sequence[Trouble]) -> list[TroubleGroup[Trouble]]:
+    """Return the troubles by their causes for people, or each by itself for a pipe."""
+    if screen.live:
+        return grouped(troubles, Trouble.tell)
+    return [TroubleGroup((one,), (one.tell(),)) for one in troubles]
 
 
 def print_doubts(screen: Screen, doubts: Mapping[str, int]) -> int:
@@ -208,7 +234,7 @@ class _Layout:
         words = max((len(row.words) for row in rows), default=0) + 2
         most = max(16, width // (6 if wide else 3))
         host = max((cell_len(row.hosts(screen, most)) for row in rows), default=0)
-        most = max(16, width // 8)
+        most = max(24, width // 4)
         check = max((cell_len(row.checks(screen, most)) for row in rows), default=0)
         left = width - words - host - check - 6
         room = max(left // 3 if wide else left, 8)
