@@ -35,7 +35,7 @@ def test_no_two_checks_have_the_same_noun() -> None:
     ("check", "trouble", "title"),
     [
         ("disk_space", "Low disk space", "File systems have space left"),
-        ("host_unreachable", "Unreachable host", "The host can be looked at"),
+        ("host_unreachable", "Connection failure", "The host can be looked at"),
         ("run_failed", "Failed run", "Every run comes to its end"),
         (
             "a_check_of_an_older_release",

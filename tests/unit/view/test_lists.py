@@ -187,6 +187,7 @@ def test_a_check_prints_its_documentation_with_its_limits():
         "    - check: certificate_expiry",
         "      renew_days: 30",
         "",
+        "Trouble     Expiring certificate",
         "Looks at    certificates",
         "Source      RFC 5280, section 4.1.2.5",
         "First step  `certbot renew`",

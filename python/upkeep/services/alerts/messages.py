@@ -233,11 +233,11 @@ def headline(alert: Alert, members: Sequence[Member]) -> str:
 
 
 def _headline_since(about: About, members: Sequence[Member]) -> str:
-    """Return the headline and, where it is about one check, since when, to the minute, in the site's zone."""
+    """Return the headline and, where it is about one check, since when, to the minute."""
     if not about.alert.check_id:
         return headline(about.alert, members)
-    opened = about.alert.opened_at.astimezone(ZoneInfo(about.zone))
-    return f"{headline(about.alert, members)}, since {opened:%Y-%m-%d %H:%M %Z}"
+    opened = exact(about.alert.opened_at, ZoneInfo(about.zone), seconds=False)
+    return f"{headline(about.alert, members)}, since {opened}"
 
 
 def _hosts(members: Sequence[Member]) -> str:
