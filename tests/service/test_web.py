@@ -584,7 +584,7 @@ def test_today_says_how_it_stands(visitor: Any) -> None:
     page = visitor("viewer").get("/").text
 
     assert "<h1>1 of 2 hosts needs you</h1>" in page
-    assert "backup_fresh" in page
+    assert "Overdue backup" in page
     assert "✗ fail high" in page
 
 

@@ -10,6 +10,7 @@ from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
 from upkeep.rules.sentences import names_subject, title_of, trouble_of, what_of
+from upkeep.rules.trouble_groups import grouped
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
 from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
@@ -147,29 +148,23 @@ def clauses(
     if not summary.hosts_in_need:
         return ""
     with_host = sum(summary.hosts.values()) > 1
-    hosts_of: dict[tuple[str, str, str], dict[str, None]] = {}
-    for trouble in worst:
-        hosts_of.setdefault(_what(trouble), {})[trouble.host] = None
     said: list[str] = []
     named: set[str] = set()
-    for trouble in worst:
-        hosts = hosts_of.pop(_what(trouble), None)
-        if hosts is None or (with_host and named.issuperset(hosts)):
+    told = 0
+    for group in grouped(worst, Trouble.tell, hosts_at=2):
+        if with_host and named.issuperset(group.hosts):
             continue
         if len(said) == NAMED_IN_SENTENCE:
             break
-        named.update(hosts)
-        more = f" and {thousands(len(hosts) - 1)} more" if len(hosts) > 1 else ""
-        who = f"{letters.cut(trouble.host, 30)}{more}: " if with_host else ""
-        said.append(who + _clause(letters, trouble, columns))
-    left = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
+        named.update(group.hosts)
+        told += len(group.things)
+        more = f" and {thousands(len(group.hosts) - 1)} more" if len(group.hosts) > 1 else ""
+        who = f"{letters.cut(group.first.host, 30)}{more}: " if with_host else ""
+        said.append(who + _clause(letters, group.first, columns))
+    left = summary.hosts_in_need - len(named) if with_host else len(worst) - told
     if left > 0:
         said.append(f"and {thousands(left)} {'others' if left > 1 else 'other'}")
     return "; ".join(said)
-
-
-def _what(trouble: Trouble) -> tuple[str, str, str]:
-    return trouble.check, trouble.subject, trouble.message
 
 
 def _clause(letters: Letters, trouble: Trouble, columns: int) -> str:

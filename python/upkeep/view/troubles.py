@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from upkeep.model.remedies import command
 from upkeep.model.text import pad, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
-from upkeep.rules.sentences import doubt, trouble_of
+from upkeep.rules.sentences import doubt, names_subject, trouble_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
@@ -158,6 +158,12 @@ class TroubleRow:
         """Return the check, and how many others, in at most width columns."""
         return _and_more(screen, self.noun or self.check, self.more_checks, width)
 
+    @property
+    def named_subject(self) -> str:
+        """The subject, if it tells more than a check's noun; `*` and `connection` do not."""
+        tells = not self.noun or names_subject(self.check, self.subject)
+        return self.subject if tells else ""
+
     def plain(self, screen: Screen) -> str:
         """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
         about = " ".join(screen.text(word, 600) for word in (self.check, self.subject) if word)
@@ -238,7 +244,7 @@ class _Layout:
         check = max((cell_len(row.checks(screen, most)) for row in rows), default=0)
         left = width - words - host - check - 6
         room = max(left // 3 if wide else left, 8)
-        subject = _widest(screen, (row.subject for row in rows), room)
+        subject = _widest(screen, (row.named_subject for row in rows), room)
         return cls(screen, words, host, check, subject)
 
     def row(self, row: TroubleRow) -> list[list[Piece]]:
@@ -251,13 +257,13 @@ class _Layout:
         for text, width, style in (
             (row.hosts(screen, self.host), self.host, "bold"),
             (row.checks(screen, self.check), self.check, ""),
-            (screen.cut(row.subject, self.subject), self.subject, ""),
+            (screen.cut(row.named_subject, self.subject), self.subject, ""),
         ):
             # A host that was not seen has no check: its message takes the rest of the line.
             if width and (text or row.check):
                 line += ["  ", (pad(text, width), style)]
                 at += width + 2
-        if screen.width < WIDE_COLUMNS and row.check and row.subject:
+        if screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun):
             indent = self.words + 2
             return [line, *_lines(" " * indent, wrap(message, screen.width - indent))]
         first, *others = wrap(message, max(screen.width - at - 2, 16))
