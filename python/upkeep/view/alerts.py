@@ -108,7 +108,7 @@ def _member_rows(screen: Screen, members: Sequence[Member]) -> list[TroubleRow]:
 
 def _member_row(one: Member) -> TroubleRow:
     words, noun = f"severity {one.severity}", trouble_of(one.check)
-    names = (one.host, one.check, one.subject)
+    names = (one.host, noun, one.subject)
     return TroubleRow(kind_of(one.severity), words, *names, one.message, one.remedy, noun=noun)
 
 

@@ -124,7 +124,8 @@ def print_run(
     if worst:
         screen.line()
         groups = groups_for(screen, worst)
-        print_rows(screen, [TroubleRow.of_group(group, summary.site) for group in groups])
+        site = summary.site
+        print_rows(screen, [TroubleRow.of_group(one, site, name_all=True) for one in groups])
     passes = sorted(
         (result for result in results if result.status is Status.PASS),
         key=lambda result: (result.host, result.check, result.subject),

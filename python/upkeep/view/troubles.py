@@ -106,7 +106,8 @@ class TroubleRow:
     """What is printed of one thing.
 
     kind: its sign and colour; words: after the sign. others: how many more hosts it is true of; more_checks: checks.
-    noun: what stands on a terminal in the place of the check's id, by which plain lines are found.
+    noun: what stands on a terminal in the place of the check's id, by which plain lines are found. also_on: the other
+    hosts, where all are named.
     """
 
     kind: str
@@ -119,6 +120,7 @@ class TroubleRow:
     others: int = 0
     more_checks: int = 0
     noun: str = ""
+    also_on: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, trouble: Trouble) -> TroubleRow:
@@ -137,18 +139,28 @@ class TroubleRow:
         )
 
     @classmethod
-    def of_group(cls, group: TroubleGroup[Trouble], site: str) -> TroubleRow:
+    def of_group(
+        cls, group: TroubleGroup[Trouble], site: str, *, name_all: bool = False
+    ) -> TroubleRow:
         """Return the row of what did not pass for one cause. site: as a command takes it."""
-        return cls.of(group.first).for_all(group, f"{command('doctor', site=site)}  # see why")
+        doctor = f"{command('doctor', site=site)}  # see why"
+        return cls.of(group.first).for_all(group, doctor, name_all=name_all)
 
-    def for_all(self, group: TroubleGroup[Any], remedy: str = "") -> TroubleRow:
-        """Return the row of the first of a group as that of the whole group. remedy: where each host has its own."""
+    def for_all(
+        self, group: TroubleGroup[Any], remedy: str = "", *, name_all: bool = True
+    ) -> TroubleRow:
+        """Return the row of the first of a group as that of the whole group.
+
+        remedy: where each host has its own. name_all: each host, and not only how many there are.
+        """
         hosts, checks = len(group.hosts) - 1, len(group.checks) - 1
         if not hosts:
             return replace(self, more_checks=checks)
         message = self.message.replace(group.told[0].message, group.message, 1)
         step = self.remedy and (group.remedy or remedy)
-        return replace(self, others=hosts, more_checks=checks, message=message, remedy=step)
+        also = group.hosts[1:] if name_all else ()
+        more = replace(self, others=hosts, more_checks=checks, also_on=also)
+        return replace(more, message=message, remedy=step)
 
     def hosts(self, screen: Screen, width: int) -> str:
         """Return the host, and how many others, in at most width columns."""
@@ -265,9 +277,19 @@ class _Layout:
                 at += width + 2
         if screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun):
             indent = self.words + 2
-            return [line, *_lines(" " * indent, wrap(message, screen.width - indent))]
+            below = _lines(" " * indent, wrap(message, screen.width - indent))
+            return [line, *below, *self.also(row)]
         first, *others = wrap(message, max(screen.width - at - 2, 16))
-        return [[*line, "  " + first], *_lines(" " * (at + 2), others)]
+        below = _lines(" " * (at + 2), others)
+        return [[*line, "  " + first], *below, *self.also(row)]
+
+    def also(self, row: TroubleRow) -> list[list[Piece]]:
+        """Return the lines that name the other hosts; none if they are not named."""
+        if not row.also_on:
+            return []
+        indent = self.words + 2
+        names = "also on " + ", ".join(self.screen.cut(one, 60) for one in row.also_on)
+        return _lines(" " * indent, wrap(names, self.screen.width - indent))
 
     def remedy(self, remedy: str) -> list[list[Piece]]:
         """Return the next step as one line that is not broken, so that a command in it can be pasted."""
