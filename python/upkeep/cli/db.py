@@ -148,7 +148,8 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
             folder = sites.folder_of(db, run.site)
             number = answers.begin_judgement(db, run.id, clock.now())
             for one in answers.observed_in(db, run.id):
-                again = with_next_steps(judge_again(one, checks, one.due), folder)
+                past = answers.past_of(db, run.id, one)
+                again = with_next_steps(judge_again(one, checks, one.due, past), folder)
                 answers.add_judgement(db, run.id, number, again)
         after = trial.rows_of(db, revisions()[-1])
     moved = []

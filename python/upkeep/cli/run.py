@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -32,7 +33,7 @@ from upkeep.services import actors
 from upkeep.services.kept_files import (
     report_path,
 )
-from upkeep.services.proofs import prove_checks
+from upkeep.services.proofs import prove_again, prove_checks
 from upkeep.services.pruning import prune
 from upkeep.services.sites import claim
 from upkeep.services.timekeeper import Timekeeper
@@ -40,7 +41,7 @@ from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, occurrences
+from upkeep.store import Store, doubts, occurrences
 from upkeep.store import answers as stored
 from upkeep.view import exit_status
 from upkeep.view import model as shown
@@ -75,6 +76,8 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     for why in passed_over(site.settings.workspace):
         errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
     errors.flush()
+    with contextlib.suppress(StoreError), store.begin() as db:  # its end says so
+        prove_again(db, site.key, keeper.now())
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
@@ -187,7 +190,8 @@ def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | N
     troubles.add_results(stored.results_of(db, summary.id or 0))
     only_host = names[0] if len(names) == 1 else ""
     where = str(report) if report else ""
-    print_result(out, summary, troubles, report=where, only_host=only_host)
+    doubted = doubts.in_run(db, summary.id or 0)
+    print_result(out, summary, troubles, report=where, only_host=only_host, doubts=doubted)
 
 
 def _evidence_text(db: Any, sha256: str) -> str:

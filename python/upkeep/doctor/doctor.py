@@ -31,7 +31,7 @@ from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_wanted
 from upkeep.judging.log_verdicts import UNREAD_SHARE
 from upkeep.model import clock
-from upkeep.model.answer import OWN_HOST, OWN_NAME
+from upkeep.model.answer import OWN_HOST, OWN_NAME, OWN_NAMES
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
 from upkeep.model.text import ago
@@ -97,7 +97,7 @@ def examine(site: Site, limit: str = "") -> list[Diagnosis]:
             *lines,
             Diagnosis(CONTROLLER, "inventory", "fail", text, "name hosts in inventory/hosts.yml"),
         ]
-    if hosts.pop(OWN_HOST, None) is not None:
+    if [one for one in OWN_NAMES if hosts.pop(one, None) is not None]:
         line = Diagnosis(CONTROLLER, "inventory", "fail", OWN_NAME, "rename it in the inventory")
         lines.append(line)
         if not hosts:

@@ -21,7 +21,13 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 VERSION = 1
 OWN_HOST = "controller"
 """Where the product's own troubles are findings: no inventory may have a host of this name."""
-OWN_NAME = f"no host can be named {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
+SITE_HOST = "(site)"
+"""Where results are of no single host, such as that two of them differ: no inventory may have a host of this name."""
+OWN_NAMES = frozenset({OWN_HOST, SITE_HOST})
+OWN_NAME = (
+    f"no host can be named {OWN_HOST!r} or {SITE_HOST!r}:"
+    " under those names Upkeep keeps what is of no host; rename it"
+)
 
 # What the driver takes of one answer. The action's own bounds are narrower and come before Ansible.
 DEPTH_LIMIT = 80
@@ -91,6 +97,7 @@ class Observed:
     things were asked than they list: then nothing follows from what is absent.
     uid: as which user the host was observed; None if it did not say.
     whole: the sets of which a request has seen all, each with the index of the request.
+    deferred: the due checks that need more than this answer, such as earlier ones: the driver judges them.
     """
 
     host: str
@@ -107,6 +114,7 @@ class Observed:
     asked: tuple[str, ...] = ()
     uid: int | None = None
     whole: tuple[tuple[int, str], ...] = ()
+    deferred: tuple[str, ...] = ()
 
 
 def to_json(observed: Observed) -> dict[str, Any]:
@@ -130,6 +138,7 @@ def to_json(observed: Observed) -> dict[str, Any]:
         "asked": list(observed.asked),
         "uid": observed.uid,
         "whole": [list(one) for one in observed.whole],
+        "deferred": list(observed.deferred),
     }
 
 
@@ -176,6 +185,7 @@ def _observed(data: Mapping[str, Any], host: str) -> Observed:
         asked=tuple(_text(one) for one in _list(data.get("asked", []))),
         uid=_optional(_uid, data.get("uid")),
         whole=tuple(_set(one) for one in _list(data.get("whole", []))),
+        deferred=tuple(_text(one) for one in _list(data.get("deferred", []))),
     )
 
 

@@ -23,9 +23,10 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
-from upkeep.judging.judge import with_next_steps
+from upkeep.judging.check import load
+from upkeep.judging.judge import EVERYTHING, with_next_steps
 from upkeep.model import clock
-from upkeep.model.answer import OWN_HOST, OWN_NAME, Observed, Outcome, from_json
+from upkeep.model.answer import OWN_NAME, OWN_NAMES, SITE_HOST, Observed, Outcome, from_json
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
@@ -37,7 +38,17 @@ from upkeep.services.leftover import LeftOver
 from upkeep.site import machines
 from upkeep.site.inventory import read_inventory
 from upkeep.site.settings import why_not_private
-from upkeep.store import Store, absent, blind, leases, occurrences, own_troubles, run_requests, runs
+from upkeep.store import (
+    Store,
+    absent,
+    blind,
+    leases,
+    occurrences,
+    own_troubles,
+    run_requests,
+    runs,
+    site_results,
+)
 from upkeep.store.answers import add_hosts, settle_forged
 from upkeep.store.spool import Spool
 from upkeep.system import account, child, machine
@@ -169,6 +180,7 @@ def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) ->
     if not ended.complete and not ended.no_hosts:
         hosts = intake.listed or ansible.hosts_of(order) or sorted(intake.begun)
         intake.account_for(hosts, ended.stopped or intake.held_back or ENDED_EARLY)
+    intake.judge_site(task)
     status, cause, reason = intake.verdict(ended)
     intake.heard_all = (
         ended.complete and not ended.stopped and not ended.no_hosts and intake.unread == []
@@ -503,7 +515,7 @@ class _Intake:
     def account_for(self, hosts: Sequence[str], reason: str) -> None:
         """Record the hosts that have given nothing."""
         for host in hosts:
-            if host == OWN_HOST or host in self.outcomes:
+            if host in OWN_NAMES or host in self.outcomes:
                 continue
             if host in self.begun:
                 self._gave_no_answer(host, "", reason)
@@ -517,8 +529,32 @@ class _Intake:
         else:
             self.lost(host, text, Outcome.FAILED)
 
+    def judge_site(self, task: Task) -> None:
+        """Judge what is judged once for all hosts; a run of some hosts says nothing of all."""
+        self._write()
+        if task.limit or self.trouble or Outcome.OK not in self.outcomes.values():
+            return
+        spoken = () if task.entries is not None else task.checks
+        try:
+            with self.store.begin() as db:
+                at = clock.now()
+                found = site_results.judge_run(
+                    db,
+                    self.run_id,
+                    task.site,
+                    load(),
+                    at,
+                    (EVERYTHING,) if spoken is None else spoken,
+                )
+        except StoreError as exc:
+            self.trouble = str(exc)
+            return
+        if found is not None:
+            self._take(found)
+
     def verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str, Reason | None]:
         """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
+        self._write()  # some checks are judged only then
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not see what they judge", Reason.BLIND
@@ -640,11 +676,9 @@ class _Intake:
     def _take(self, observed: Observed) -> None:
         """Record an answer; answers that come together are written down together, at a commit's cost."""
         observed = with_next_steps(observed, self.folder)
-        self.outcomes[observed.host] = observed.outcome
+        if observed.host != SITE_HOST:
+            self.outcomes[observed.host] = observed.outcome
         self.latest[observed.host] = without_results(observed)
-        if observed.asked and (look := look_of(observed)) is not None:
-            self.looks[observed.host] = look
-        self.is_blind = self.is_blind or any(result.is_blind for result in observed.results)
         now = time.monotonic()
         self.waits_since = self.waits_since if self.waiting else now
         self.waiting.append(observed)
@@ -662,13 +696,17 @@ class _Intake:
         if not self.trouble:
             try:
                 with self.store.begin() as db:
-                    add_hosts(db, self.run_id, answers)
+                    judged = add_hosts(db, self.run_id, answers)
             except StoreError as exc:
                 self.trouble = str(exc)
-        for one in answers:
+        for one in answers if self.trouble else judged:
             if self.trouble:
                 self.spool.put(self.run_id, one)
-            self.progress.host_done(one)
+            if one.asked and (look := look_of(one)) is not None:
+                self.looks[one.host] = look
+            self.is_blind = self.is_blind or any(result.is_blind for result in one.results)
+            if one.host != SITE_HOST:
+                self.progress.host_done(one)
 
 
 def _at_a_time_of(observed: Observed, now: datetime) -> Observed:

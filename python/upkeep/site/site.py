@@ -17,7 +17,7 @@ from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_list
 from upkeep.judging.families import FIRST, newest_first, version_of
 from upkeep.judging.families import VARIABLE as FAMILY_VERSION
-from upkeep.model.answer import OWN_HOST, OWN_NAME
+from upkeep.model.answer import OWN_NAME, OWN_NAMES
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.site.fields import ROLES, is_inside
@@ -144,7 +144,7 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
     folder = Path(name) if name else EMBEDDED
     if name and not folder.exists():
         if "," in name:  # Ansible's list of hosts
-            if OWN_HOST in name.split(","):
+            if not OWN_NAMES.isdisjoint(name.split(",")):
                 raise ConfigurationError(f"{name}: {OWN_NAME}")
             use_own_checks(None)
             settings = load_settings(None)
@@ -342,8 +342,8 @@ def _own_names(value: Any, key: Key) -> Iterator[Key]:
         return
     for name, inner in value.items():
         place = (*key, str(name))
-        if name == "hosts" and isinstance(inner, Mapping) and OWN_HOST in inner:
-            yield (*place, OWN_HOST)
+        if name == "hosts" and isinstance(inner, Mapping):
+            yield from ((*place, one) for one in sorted(OWN_NAMES & inner.keys()))
         yield from _own_names(inner, place)
 
 

@@ -145,7 +145,10 @@ report = Table(
     Column("observed_at", Moment, nullable=False),
     Column("requests", Text, nullable=False),
     Column("due", Text, nullable=False),
+    # By check, the reports that it was judged with; none where no check looked at more than this answer.
+    Column("judged_with", Text),
     UniqueConstraint("run_id", "host", "observed_at"),
+    Index(None, "host", "observed_at"),
 )
 
 evidence = Table(
@@ -213,6 +216,8 @@ result = Table(
     Column("observation", Integer),
     # Why it is unknown: cannot_see or nothing_to_judge; empty if it is not, or an older program wrote it.
     Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
+    # Its check passes its known-bad input, or did when it was judged: for people, it changes no verdict.
+    Column("doubted", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run_id", "judgement", "fingerprint"),
     Index(None, "report_id"),
     # Of a run, what did not pass: seldom much, and what is looked at.
@@ -255,6 +260,7 @@ latest_result = Table(
     Column("observed_at", Moment, nullable=False),
     Column("run_id", Integer, nullable=False),
     Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
+    Column("doubted", Boolean, nullable=False, default=False, server_default=false()),
     Index(None, "host"),
     Index(None, "observed_at"),
 )

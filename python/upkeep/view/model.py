@@ -9,6 +9,7 @@ from datetime import datetime
 from upkeep.model.answer import UNSEEN, Observed, Outcome
 from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.rules.trouble_groups import Told
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,13 @@ class FindingShown:
     gone: bool = False
     waiver: str = ""
 
+    def tell(self) -> Told:
+        """Return by what it is put together with others."""
+        ended = (self.resolved_at is None, self.retired, self.gone)
+        apart = (self.severity, self.waiver, ended)
+        names = (self.host, self.check, self.subject)
+        return Told(*names, self.status, self.message, self.remedy, apart)
+
 
 @dataclass(frozen=True)
 class ProcedureShown:
@@ -179,6 +187,7 @@ class Trouble:
     observed_at: datetime | None = None
     evidence_sha256: str = ""
     waiver: int | None = None
+    doubted: bool = False
 
     @classmethod
     def of(cls, result: Result) -> Trouble:
@@ -195,6 +204,7 @@ class Trouble:
             result.observed_at,
             result.evidence_sha256,
             result.waiver,
+            result.doubted,
         )
 
     @classmethod
@@ -205,6 +215,12 @@ class Trouble:
             message += f": {host.message}"
         at = host.observed_at
         return cls(host.name, "", "", Status.UNKNOWN, None, message, command, observed_at=at)
+
+    def tell(self) -> Told:
+        """Return by what it is put together with others."""
+        apart = (self.severity, self.waiver, self.doubted)
+        names = (self.host, self.check, self.subject)
+        return Told(*names, self.status, self.message, self.remedy, apart)
 
     @property
     def order(self) -> tuple[int, str, str, str]:
