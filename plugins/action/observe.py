@@ -456,4 +456,7 @@ def _lines(observed: Observed) -> list[str]:
         for one in observed.results
         if one.status is not Status.PASS
     ]
-    return [*lines, f"{host}: {passed} of {len(observed.results)} results pass"]
+    lines.append(f"{host}: {passed} of {len(observed.results)} results pass")
+    if observed.deferred:
+        lines.append(f"{host}: left to upkeep's driver: {', '.join(observed.deferred)}")
+    return lines

@@ -90,47 +90,49 @@ class Recorded:
         return told
 
 
-def shown(store: Store, schedule: Schedule, trusted: frozenset[str]) -> dict[str, Any]:
+def shown(
+    store: Store, schedule: Schedule, trusted: frozenset[str], site: str = SITE
+) -> dict[str, Any]:
     """Return what this program shows of the store, as JSON types.
 
     URLs are told without their secrets, which later revisions do not keep.
     """
     with store.read() as db:
         told = {
-            "findings": list(_findings(db)),
-            "alerts": list(_alerts(db)),
+            "findings": list(_findings(db, site)),
+            "alerts": list(_alerts(db, site)),
             "silences": [
                 [one.check_pattern, one.host_pattern, one.severity, one.reason, one.made_by, one.ends_at]
-                for one in silences.lasting(db, SITE, BEGINS, planned=True)
+                for one in silences.lasting(db, site, BEGINS, planned=True)
             ],
             "waivers": [
                 [one.id, one.state(NOW), one.scope.check_id, one.scope.host_pattern, one.scope.subject_glob,
                  one.scope.severity, one.reason, one.requested_by, one.approved_by, one.revoked_by, one.ends_at]
-                for one in waivers.of_site(db, SITE, NOW, everything=True)
+                for one in waivers.of_site(db, site, NOW, everything=True)
             ],
-            "reviews": list(_reviews(db)),
+            "reviews": list(_reviews(db, site)),
             "signatures that do not hold": list(problems_of(db, trusted)),
-            "completion": _completion(db, schedule),
-            "runs": list(_runs(db)),
+            "completion": _completion(db, site, schedule),
+            "runs": list(_runs(db, site)),
             "occurrences": [
                 [one.id, one.schedule, one.kind, one.host, one.due_at, one.state, one.cause, one.run_id]
-                for one in occurrences.between(db, SITE, BEGINS, NOW + timedelta(days=9))
+                for one in occurrences.between(db, site, BEGINS, NOW + timedelta(days=9))
             ],
-            "debts": [[one.schedule, one.host, one.due_at, one.reason] for one in occurrences.debts(db, SITE)],
+            "debts": [[one.schedule, one.host, one.due_at, one.reason] for one in occurrences.debts(db, site)],
             "baselines": [
                 [one.number, one.series.check, one.series.host, one.series.measure, one.level.median,
                  one.level.samples, one.better, one.accepted_by, one.reason]
-                for one in baselines.of_site(db, SITE)
+                for one in baselines.of_site(db, site)
             ],
-            "channels": [[one.channel, one.failures, one.failing_since] for one in outbox.channels(db, SITE)],
+            "channels": [[one.channel, one.failures, one.failing_since] for one in outbox.channels(db, site)],
             "users": [[one.name, one.person, one.role, one.shared, one.disabled_at] for one in users.everyone(db)],
             "acts": [[one.at, one.who, one.way, one.what, one.target, one.outcome] for one in acts.recent(db, 500)],
         }  # fmt: skip
     return dict(_plain(told))
 
 
-def _findings(db: Any) -> Iterator[list[Any]]:
-    for one in sorted(findings.open_ones(db, True, site=SITE), key=lambda one: one.id):
+def _findings(db: Any, site: str) -> Iterator[list[Any]]:
+    for one in sorted(findings.open_ones(db, True, site=site), key=lambda one: one.id):
         story = [[at, kind] for at, kind, _text in findings.history(db, one.id)]
         # The program of then told a scheme in small letters where it masked a URL.
         scheme, sign, rest = masked_value(one.subject).partition("://")
@@ -141,8 +143,8 @@ def _findings(db: Any) -> Iterator[list[Any]]:
         ]  # fmt: skip
 
 
-def _alerts(db: Any) -> Iterator[list[Any]]:
-    for one in sorted(alerts.recent(db, 500, SITE), key=lambda one: one.id):
+def _alerts(db: Any, site: str) -> Iterator[list[Any]]:
+    for one in sorted(alerts.recent(db, 500, site), key=lambda one: one.id):
         members = sorted(each.finding_id for each in alerts.members(db, [one.id], everything=True))
         sent = [
             [each.recipient, each.channel, each.kind, each.state, each.tries]
@@ -155,8 +157,8 @@ def _alerts(db: Any) -> Iterator[list[Any]]:
         ]  # fmt: skip
 
 
-def _reviews(db: Any) -> Iterator[list[Any]]:
-    found = reviews.between(db, SITE, BEGINS, NOW + timedelta(days=60))
+def _reviews(db: Any, site: str) -> Iterator[list[Any]]:
+    found = reviews.between(db, site, BEGINS, NOW + timedelta(days=60))
     signed = reviews.signatures(db, (one.id for one in found))
     for one in found:
         said = [
@@ -171,8 +173,8 @@ def _reviews(db: Any) -> Iterator[list[Any]]:
         ]  # fmt: skip
 
 
-def _completion(db: Any, schedule: Schedule) -> dict[str, Any]:
-    found = completion(db, SITE, schedule, MONTH, NOW)
+def _completion(db: Any, site: str, schedule: Schedule) -> dict[str, Any]:
+    found = completion(db, site, schedule, MONTH, NOW)
     names = ("procedure", "team", *COUNTS)
     rows = [
         {name: getattr(row, name) for name in names if getattr(row, name)} for row in found.rows
@@ -185,8 +187,8 @@ def _completion(db: Any, schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _runs(db: Any) -> Iterator[list[Any]]:
-    for one in sorted(runs.recent(db, 500, site=SITE), key=lambda one: one.id):
+def _runs(db: Any, site: str) -> Iterator[list[Any]]:
+    for one in sorted(runs.recent(db, 500, site=site), key=lambda one: one.id):
         hosts = [[each.host, each.outcome, each.message] for each in runs.hosts(db, one.id)]
         results = sorted(
             [each.host, each.check, each.status.value, each.severity.value if each.severity else ""]

@@ -33,7 +33,7 @@ SUNDAY = datetime(2030, 6, 9, 2, 0, tzinfo=MONDAY.tzinfo)
 DISK = "Low disk space"
 UPDATES = "Pending security update"
 SPRAYED = "Password spraying"
-UNREACHABLE = "Unreachable host"
+UNREACHABLE = "Connection failure"
 UNITS = "Failed unit"
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)

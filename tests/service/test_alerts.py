@@ -353,7 +353,7 @@ def test_a_host_that_cannot_be_looked_at_is_one_transition_and_resolves_nothing(
     assert away.remedy == f"upkeep doctor -i {SITE} --limit web1  # see why"
     assert set(found) == {("disk_space", "/"), ("host_unreachable", "connection")}
     assert [kind for _at, kind, _message in history] == ["opened"]
-    assert "[2] Unreachable host on web1" in titles(store)
+    assert "[2] Connection failure on web1" in titles(store)
 
 
 @on_postgresql

@@ -12,14 +12,21 @@ from typing import Any
 import own_check
 import pytest
 import warm
+from sqlalchemy import select
 from store_samples import NOW, answer, begun, result
 
 from upkeep.judging import check
 from upkeep.model.answer import Due
-from upkeep.model.verdicts import Severity, passed
+from upkeep.model.verdicts import Severity, Status, passed
 from upkeep.services import proofs
-from upkeep.store import Store, findings, runs
-from upkeep.store.answers import add_host
+from upkeep.store import Store, doubts, findings, runs, tables
+from upkeep.store.answers import (
+    add_host,
+    add_judgement,
+    begin_judgement,
+    observed_in,
+    results_of,
+)
 
 SITE = "/srv/site"
 DAY = timedelta(days=1)
@@ -85,6 +92,118 @@ def test_a_check_that_passes_its_canary_is_found_within_the_day_and_resolved(
     proofs.prove_checks(store, SITE, run_id, NOW + 3.3 * DAY, tmp_path)
     ((subject, status, message),) = told(store, "check_broken")
     assert (subject, status) == ("brute_force", "resolved")
+
+
+BROKEN_CHECK = "brute_force"
+
+
+def stored(store: Store, day: float, *checks: str, host: str = "web1") -> int:
+    """Return a run that ends so many days after NOW, with a pass of each check."""
+    minutes = day * 24 * 60
+    with store.begin() as db:
+        run_id = runs.start(db, begun(minutes, site=SITE))
+        found = [result(check=one, subject=one, minutes=minutes) for one in checks]
+        add_host(db, run_id, answer(*found, minutes=minutes, host=host))
+        runs.finish(db, run_id, "done", "", NOW + timedelta(minutes=minutes))
+    return run_id
+
+
+def doubted(store: Store, run_id: int) -> list[tuple[str, bool]]:
+    """Check and mark of each result of a run."""
+    with store.read() as db:
+        return sorted((one.check, one.doubted) for one in results_of(db, run_id))
+
+
+def test_what_a_broken_check_has_said_since_its_last_good_canary_is_marked(
+    store: Store, broken: Any, tmp_path: Path
+) -> None:
+    """It changes no verdict, is not taken back, and stops where the check fails its canary again."""
+    good = stored(store, -0.1, BROKEN_CHECK, "disk_space")
+    proofs.prove_checks(store, SITE, good, NOW, tmp_path)
+    broken(True)
+    first = stored(store, 0.5, BROKEN_CHECK, "disk_space")
+    with store.begin() as db:
+        other = runs.start(db, begun(site="/srv/other"))
+        add_host(db, other, answer(result(check=BROKEN_CHECK)))
+    proofs.prove_checks(store, SITE, first, NOW + 0.5 * DAY, tmp_path)
+    assert doubted(store, first) == [(BROKEN_CHECK, False), ("disk_space", False)], "not fed yet"
+
+    second = stored(store, 1.1, BROKEN_CHECK, "disk_space", host="web2")
+    proofs.prove_checks(store, SITE, second, NOW + 1.1 * DAY, tmp_path)
+    marked = [(BROKEN_CHECK, True), ("disk_space", False)]
+    assert [doubted(store, one) for one in (first, second)] == [marked, marked]
+    assert doubted(store, good) == [(BROKEN_CHECK, False), ("disk_space", False)]
+    assert doubted(store, other) == [(BROKEN_CHECK, False)]
+    assert latest_marks(store) == [("web1", True), ("web2", True)]
+
+    third = stored(store, 1.2, BROKEN_CHECK, "disk_space")
+    assert doubted(store, third) == marked, "marked as it comes"
+    with store.read() as db:
+        assert doubts.in_run(db, third) == {BROKEN_CHECK: 1}
+        assert doubts.in_run(db, third, "web2") == {}
+        assert {one.status for one in results_of(db, third)} == {Status.PASS}
+
+    broken(False)
+    with store.begin() as db:
+        proofs.prove_again(db, SITE, NOW + 1.3 * DAY)
+    fourth = stored(store, 1.4, BROKEN_CHECK, "disk_space")
+    assert doubted(store, fourth) == [(BROKEN_CHECK, False), ("disk_space", False)]
+    assert doubted(store, third) == marked, "no mark is taken back"
+    assert latest_marks(store) == [("web1", False), ("web2", True)]
+
+    broken(True)
+    fifth = stored(store, 2.2, BROKEN_CHECK)
+    proofs.prove_checks(store, SITE, fifth, NOW + 2.2 * DAY, tmp_path)
+    assert doubted(store, fifth) == [(BROKEN_CHECK, True)]
+    assert doubted(store, fourth) == [(BROKEN_CHECK, True), ("disk_space", False)]
+    ((_subject, _status, message),) = told(store, "check_broken")
+    assert f"since {NOW + 1.3 * DAY:%Y-%m-%d %H:%M:%S} UTC" in message
+
+
+def test_what_was_judged_again_by_a_broken_check_is_marked(
+    store: Store, broken: Any, tmp_path: Path
+) -> None:
+    """The run's own result was made by the check when it was well; what is known now was not."""
+    run_id = stored(store, -0.1, BROKEN_CHECK)
+    proofs.prove_checks(store, SITE, run_id, NOW, tmp_path)
+    broken(True)
+    with store.begin() as db:
+        number = begin_judgement(db, run_id, NOW + 0.5 * DAY)
+        (observed,) = observed_in(db, run_id)
+        add_judgement(db, run_id, number, observed)
+    proofs.prove_checks(store, SITE, run_id, NOW + 1.1 * DAY, tmp_path)
+
+    assert doubted(store, run_id) == [(BROKEN_CHECK, False)]
+    with store.read() as db:
+        assert [one.doubted for one in results_of(db, run_id, judgement=number)] == [True]
+    assert latest_marks(store) == [("web1", True)]
+
+    with store.begin() as db:
+        broken(False)
+        proofs.prove_again(db, SITE, NOW + 1.2 * DAY)
+        number = begin_judgement(db, run_id, NOW + 1.2 * DAY)
+        add_judgement(db, run_id, number, observed)
+    assert latest_marks(store) == [("web1", False)]
+
+
+def test_a_check_that_nobody_has_seen_to_be_well_is_doubted_from_the_beginning(
+    store: Store, broken: Any, tmp_path: Path
+) -> None:
+    broken(True)
+    run_id = stored(store, -30, BROKEN_CHECK)
+    proofs.prove_checks(store, SITE, run_id, NOW, tmp_path)
+
+    assert doubted(store, run_id) == [(BROKEN_CHECK, True)]
+
+
+def latest_marks(store: Store) -> list[tuple[str, bool]]:
+    """Host and mark of what is known of the broken check now."""
+    table = tables.latest_result
+    query = select(table.c.host, table.c.doubted).where(
+        table.c.check_id == BROKEN_CHECK, table.c.site == SITE
+    )
+    with store.read() as db:
+        return sorted((row.host, row.doubted) for row in db.execute(query))
 
 
 def test_a_site_that_shares_the_state_folder_is_fed_by_itself(
@@ -196,7 +315,19 @@ def test_a_file_that_was_changed_to_pass_is_found_by_the_next_days_run(tmp_path:
     )
     assert found() == []
     a_day_passes()
+    done = warm.run(["run", "daily", "-i", str(site)])
+    passed_input = "nothing: the check passed its known-bad input"
+    (said,) = [one for one in done.stdout.splitlines() if one.endswith(passed_input)]
+    assert f" of {own_check.ID} prove" in said
+    (report,) = (tmp_path / "state" / "reports").glob("*-3.html")
+    assert passed_input in report.read_text()
+    shown = warm.run(["show", "3", "--all", "-i", str(site)]).stdout
+    assert said in shown
+    assert "pass, doubted" in shown
+    results = json.loads(warm.run(["show", "3", "--json", "-i", str(site)]).stdout)["results"]
+    assert {one["doubted"] for one in results} == {True}
     assert found() == [(own_check.ID, "open")]
     file.write_text(own_check.sample())
-    a_day_passes()
+    again = warm.run(["judge", "3", "--json", "-i", str(site)])
+    assert {one["doubted"] for one in json.loads(again.stdout)["results"]} == {False}
     assert found() == [(own_check.ID, "resolved")]

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 from patience import PATIENCE_SECONDS, eventually
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases import databases
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host
@@ -64,11 +65,11 @@ def see_alone(declared: dict[str, Any]) -> Observation:
 
 
 def connect(seen: Observation) -> Verdict:
-    return database_connect.judge(seen, database_connect.Limits(), NOW)
+    return verdict_of(database_connect.CHECK, seen, database_connect.Limits(), NOW)
 
 
 def pool(seen: Observation) -> Verdict | None:
-    return database_pool.judge(seen, database_pool.Limits(), NOW)
+    return verdict_of(database_pool.CHECK, seen, database_pool.Limits(), NOW)
 
 
 def need(*programs: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from patience import PATIENCE_SECONDS
 from recorded_host import RecordedHost
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
@@ -227,7 +228,7 @@ def test_garbage_changes_no_verdict(server: Server) -> None:
         assert seen.data["server_errors"] == without.data["server_errors"]
         for check in (site_errors, response_time):
             verdict, expected = (
-                check.judge(one, check.Limits(), datetime.fromtimestamp(now, UTC))
+                verdict_of(check.CHECK, one, check.Limits(), datetime.fromtimestamp(now, UTC))
                 for one in (seen, without)
             )
             assert verdict is not None

@@ -398,6 +398,7 @@ def test_a_reviewer_sees_what_was_collected_for_exactly_this(site: Reviewed) -> 
             "now": {"pass": 1, "fail": 1, "unknown": 0},
             "since": {"pass": 1, "fail": 1, "unknown": 0},
             "seen_at": "2027-01-11T09:01:00+00:00",
+            "doubted": 0,
         }
     ]
     failing = [(one["host"], one["check"], one["severity"]) for one in seen["not_passing"]["rows"]]

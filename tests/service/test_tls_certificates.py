@@ -31,7 +31,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Hos
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.answer import Due, Seen
 
 NOW = datetime.now(UTC)
 BEGAN = NOW - timedelta(days=30)
@@ -49,9 +49,7 @@ def told(seen: list[Observation], check: str, **limits: Any) -> dict[str, str]:
     """Return subject → status and message."""
     checks = load()
     due = [Due(f"certificate_{check}", 0, limits)]
-    found = judge(
-        "h", due, [Request("certificates", {})], [Seen(0, s) for s in seen], {}, checks, NOW
-    )
+    found = judge("h", due, [Seen(0, s) for s in seen], {}, checks, NOW)
     return {one.subject: f"{one.status.value}: {one.message}" for one in found}
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import func, select, text, update
 from store_samples import answer, begun, result
 
 from upkeep.model import clock, occurrence
-from upkeep.model.answer import Due
+from upkeep.model.answer import Due, Observed, Outcome
 from upkeep.model.errors import StoreError
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Severity, Status
@@ -33,7 +33,9 @@ from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.store import (
     Store,
     acts,
+    alerts,
     blind,
+    doubts,
     findings,
     occurrences,
     open_store,
@@ -580,11 +582,58 @@ def test_which_passwords_are_taken(password: str, taken: bool) -> None:
 
 
 # --- what it says ----------------------------------------------------------------------------------------------------
+def test_one_cause_on_many_hosts_is_one_line_and_leaves_room_for_others(
+    setting: Setting, visitor: Any
+) -> None:
+    """On Today, where only some lines stand; on the page of findings, and on that of the alert."""
+    store = setting.store
+    with store.begin() as db:
+        number = runs.start(db, begun(started_at=NOW + timedelta(hours=1)))
+        for one in range(30):
+            text = f"ssh: connect to host 192.0.2.{one} port 22: No route to host"
+            at = NOW + timedelta(hours=1)
+            add_host(db, number, Observed(f"away{one:02}", Outcome.UNREACHABLE, at, text))
+        last = result(Severity.LOW, host="web9", check="swap_used", minutes=60)
+        add_host(db, number, answer(last, host="web9", minutes=60))
+        runs.finish(db, number, "done", "", NOW + timedelta(hours=1, minutes=1))
+    Alerter(store, alert_site()).step(NOW + timedelta(hours=1, minutes=3))
+    viewer = visitor("viewer")
+
+    for path in ("/", "/findings"):
+        page = viewer.get(path).text
+        assert page.count("Connection failure</a>") == 1
+        assert "<b>30 hosts</b>" in page
+        assert "such as ssh: connect to host 192.0.2." in page
+        assert "High swap usage</a>" in page
+    assert "and 25 more" in viewer.get("/findings").text
+    with store.read() as db:
+        (alert,) = [
+            one for one in alerts.open_alerts(db, SITE) if one.check_id == "host_unreachable"
+        ]
+    page = viewer.get(f"/alerts/{alert.id}").text
+    assert page.count("Connection failure</a>") == 1
+    assert "<b>30 hosts</b>" in page
+
+
+def test_a_run_and_its_host_say_which_results_are_doubted(setting: Setting, visitor: Any) -> None:
+    with setting.store.begin() as db:
+        doubts.mark(db, SITE, "backup_fresh", None)
+    viewer = visitor("viewer")
+    said = "1 result of backup_fresh proves nothing: the check passed its known-bad input."
+
+    for path in ("/runs/1", "/runs/1/hosts/db1"):
+        page = viewer.get(path).text
+        assert said in page
+        assert page.count("▲ doubted") == 1
+    assert "prove" not in viewer.get("/runs/1/hosts/web1").text
+    assert "the check passed its known-bad input then" in viewer.get("/findings/1").text
+
+
 def test_today_says_how_it_stands(visitor: Any) -> None:
     page = visitor("viewer").get("/").text
 
     assert "<h1>1 of 2 hosts needs you</h1>" in page
-    assert "backup_fresh" in page
+    assert "Overdue backup" in page
     assert "✗ fail high" in page
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from jsonschema import validate
@@ -27,8 +28,11 @@ from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
 from upkeep.rules.reviews import ReviewVerdict
 from upkeep.services.reviews import renew
-from upkeep.store import Store, acts, records, reviews
+from upkeep.store import Store, acts, doubts, records, reviews
+from upkeep.store.review_evidence import look
 from upkeep.view.json import schema
+from upkeep.view.reviews import print_review
+from upkeep.view.screen import Screen
 from upkeep.view.upcoming import Coming
 from upkeep.web.reviews import FORM_BYTES
 from upkeep.web.routing import Setting
@@ -279,6 +283,29 @@ def test_what_no_machine_has_seen_is_not_passed_without_a_word(
 
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
     assert "was lacking: it shows no check and no measure" in said_on(ann.get(keys))
+
+
+def test_evidence_says_which_results_are_doubted(site: Reviewed, ann: Visitor) -> None:
+    """On the page and in JSON; what was collected before the check was found broken stays as it is."""
+    number = site.one("fires").id
+    assert "doubted" not in said_on(ann.get(f"/reviews/{number}"))
+    with site.store.begin() as db:
+        doubts.mark(db, site.one("fires").site, "disk_space", None)
+    assert "doubted" not in said_on(ann.get(f"/reviews/{number}"))
+
+    renew(site.store, site.installation, site.one("fires"), site.now, site.site.schedule)
+
+    told = said_on(ann.get(f"/reviews/{number}"))
+    assert "of disk_space prove" in told
+    assert "nothing: the check passed its known-bad input." in told
+    evidence = ann.get(f"/api/reviews/{number}").json()["review"]["evidence"]
+    assert [one["doubted"] > 0 for one in evidence["checks"]] == [True]
+    assert {one["doubted"] for one in evidence["not_passing"]["rows"]} == {True}
+    with site.store.read() as db:
+        found = look(db, site.one("fires"), site.now)
+    stream = io.StringIO()
+    print_review(Screen(stream), found, "", ZoneInfo("UTC"), site.now, "")
+    assert "of disk_space prove" in stream.getvalue()
 
 
 def test_evidence_says_how_old_it_is_and_what_opened_since(

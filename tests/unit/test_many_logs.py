@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from recorded_host import RecordedHost
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins import auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
@@ -96,10 +97,10 @@ def test_who_makes_a_log_too_long_to_read_blinds_neither_it_nor_the_others(
     )
 
     now = datetime.fromtimestamp(NOW, UTC)
-    found = site_errors.judge(flooded, site_errors.Limits(), now)
+    found = verdict_of(site_errors.CHECK, flooded, site_errors.Limits(), now)
     assert found is not None
     assert (found.status, found.severity) == verdict
-    found = site_errors.judge(other, site_errors.Limits(), now)
+    found = verdict_of(site_errors.CHECK, other, site_errors.Limits(), now)
     assert found is not None
     assert (found.status, other.data["requests"]) == (Status.PASS, 2_000)
 
@@ -115,7 +116,9 @@ def test_failed_logins_before_a_flood_are_counted_though_it_cannot_be_read() -> 
     (seen,) = auth_log.gather(defaults | {"paths": ["/a.log"]}, host)
 
     assert seen.error == ""
-    found = failed_logins.judge(seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC))
+    found = verdict_of(
+        failed_logins.CHECK, seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC)
+    )
     assert found is not None
     assert found.severity is not None
     assert found.severity.rank <= Severity.HIGH.rank

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded_host import RecordedHost
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins import auth_log
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
@@ -202,7 +203,9 @@ def access_seen(lines: list[str], **given: Any) -> Observation:
 
 
 def access_verdict(check: Any, lines: list[str], **given: Any) -> Verdict | None:
-    verdict: Verdict | None = check.judge(access_seen(lines, **given), check.Limits(), AT)
+    verdict: Verdict | None = verdict_of(
+        check.CHECK, access_seen(lines, **given), check.Limits(), AT
+    )
     return verdict
 
 
@@ -238,7 +241,7 @@ def test_no_request_hides_what_fails_or_blinds_what_passes(
     seen = access_seen([write(ask) for ask in between(base, sent)])
 
     for check in (site_errors, response_time):
-        verdict = check.judge(seen, check.Limits(), AT)
+        verdict = verdict_of(check.CHECK, seen, check.Limits(), AT)
         assert verdict is not None
         assert verdict.status is status, verdict.message
 
@@ -425,7 +428,7 @@ def auth_verdict(check: Any, lines: list[str], **given: Any) -> Verdict:
     paths = {"paths": ["/x.log"], "utc_offset": "Z"}
     (seen,) = auth_log.gather({**params, **paths, **given}, host)
     assert seen.error == ""
-    verdict: Verdict = check.judge(seen, check.Limits(), AT)
+    verdict: Verdict = verdict_of(check.CHECK, seen, check.Limits(), AT)
     return verdict
 
 

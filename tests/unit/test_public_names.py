@@ -12,7 +12,7 @@ import command_runner
 import pytest
 
 from upkeep.cli.main import cli
-from upkeep.site.settings import Settings
+from upkeep.site.settings import ID, Settings
 from upkeep.store.tables import metadata
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,10 @@ def names() -> set[str]:
         for table in metadata.tables.values()
         for column in table.columns
     }
-    found |= {f"setting UPKEEP_{name.upper()}" for name in Settings.model_fields}
+    found |= {
+        "setting id" if name == ID else f"setting UPKEEP_{name.upper()}"
+        for name in Settings.model_fields
+    }
     metrics = re.findall(r'"(upkeep_[a-z_]+)"', METRICS.read_text(encoding="utf-8"))
     return found | {f"metric {name}" for name in metrics}
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -59,7 +58,7 @@ def _known(given: str, known: Mapping[str, Any], what: str) -> None:
 
 def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something on the command line."""
-    known = actors.someone(store, site.schedule, action, target)
+    known = actors.someone(store, site.schedule, action, target, site=site)
     return By(known.user, acts.CLI, known.account)
 
 
@@ -183,9 +182,8 @@ def send_test(
             raise UsageError(
                 f"there is no channel {channel!r}{near}", remedy=f"the schedule has: {there}"
             )
-        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel)
-        title = Path(site.name).resolve().name if site.name else "this machine"
-        probe = messages.probe_message(channel, title, who.name)
+        who = actors.record(store, site.schedule, Action.TEST_CHANNEL, channel, site=site)
+        probe = messages.probe_message(channel, site.title, who.name)
         (error,) = channels.send(known, [Parcel(probe.title, probe.body, "test", 4)])
     if error:
         remedy = f"the address is in the variable {known.url_from}; it is an apprise URL"
@@ -339,7 +337,7 @@ def set_on_call(
         now, zone = clock.now(), ZoneInfo(schedule.zone_of(schedule.teams[team]))
         since = _time(begins, zone, "--from") if begins else now
         until = _time(ends, zone, "--to")
-        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}")
+        who = actors.record(store, schedule, Action.OVERRIDE_ROTA, f"{team}: {person}", site=site)
         with store.begin() as db:
             number = silences.add_override(
                 db,
@@ -359,7 +357,7 @@ def end_on_call(
 ) -> None:
     """End such an override before its time."""
     with opened(inventory) as (site, store):
-        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number))
+        who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number), site=site)
         with store.begin() as db:
             silences.end_override(db, number, who.name, clock.now())
     say(f"override {number} has ended; the rota holds")

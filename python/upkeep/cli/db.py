@@ -1,4 +1,4 @@
-"""`upkeep db upgrade`: the database as this program needs it, after a backup; or only what that would change."""
+"""`upkeep db`: the database as this program needs it, after a backup; what retention removes; its sites' names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import typer
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
 from upkeep.cli.actions import does
-from upkeep.cli.options import SiteOption
+from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json, say
 from upkeep.cli.stored import run_store
 from upkeep.judging.check import load
 from upkeep.judging.judge import judge_again, with_next_steps
@@ -22,17 +23,20 @@ from upkeep.model.remedies import command
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
 from upkeep.rules.findings import FindingState
+from upkeep.services import sites as naming
+from upkeep.services.actors import account
 from upkeep.services.pruning import prune
 from upkeep.services.signing_key import load_installation
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.settings import Settings
-from upkeep.site.site import key_of, settings_of
-from upkeep.store import Store, answers, migrate, revisions, versions
+from upkeep.site.site import identity_of, settings_of
+from upkeep.store import Store, answers, migrate, revisions, sites, versions
 from upkeep.store import (
     upgrade as upgrade_schema,
 )
 from upkeep.store.engine import backup, copies, engines, trial
 from upkeep.view.screen import Screen
+from upkeep.view.sites import print_sites
 
 BACKUPS = "backups"
 """The folder of backups made before an upgrade, in the state folder."""
@@ -141,9 +145,11 @@ def _say_findings(screen: Screen, copy: Store, before: trial.Rows) -> None:
     with copy.begin() as db:
         judged = trial.newest_runs(db)
         for run in judged:
+            folder = sites.folder_of(db, run.site)
             number = answers.begin_judgement(db, run.id, clock.now())
             for one in answers.observed_in(db, run.id):
-                again = with_next_steps(judge_again(one, checks, one.due), run.site)
+                past = answers.past_of(db, run.id, one)
+                again = with_next_steps(judge_again(one, checks, one.due, past), folder)
                 answers.add_judgement(db, run.id, number, again)
         after = trial.rows_of(db, revisions()[-1])
     moved = []
@@ -173,7 +179,7 @@ def prune_database(inventory: str) -> None:
     """Remove what the settings no longer ask for."""
     settings = settings_of(inventory)
     with run_store(settings) as store:
-        now = Timekeeper(store, key_of(inventory), inventory).look().prune_at
+        now = Timekeeper(store, identity_of(inventory, settings).key, inventory).look().prune_at
         if now is None:
             remedy = f"timedatectl; if it is right: {command('doctor', '--accept-clock', site=inventory)}"
             raise UsageError("the clock has stepped, and nothing confirms it yet", remedy=remedy)
@@ -216,3 +222,58 @@ def upgrade_command(
 def prune_command(inventory: SiteOption = "") -> None:
     """Remove what the site's retention no longer asks for."""
     prune_database(inventory)
+
+
+# --- its sites --------------------------------------------------------------------------------------------------------
+sites_group = typer.Typer(
+    help="What sites are called in the database; lists them.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+database_group.add_typer(sites_group, name="sites")
+
+
+@sites_group.callback()
+@does(Action.LOOK)
+def list_sites(context: typer.Context, inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the sites of the database: by which name each is known, and from which folders it acts."""
+    if context.invoked_subcommand:
+        return
+    with run_store(settings_of(inventory)) as store, store.read() as db:
+        found = sites.everyone(db)
+    if as_json:
+        print_json({"sites": [dataclasses.asdict(one) for one in found]})
+    else:
+        print_sites(Screen(sys.stdout), found, clock.now())
+
+
+def _renamer(settings: Settings) -> naming.Renamer:
+    return naming.Renamer(load_installation(settings), account())
+
+
+@sites_group.command("rename")
+@does(Action.MAINTAIN)
+def rename_site(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Its id, or the path that it had.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The id that its upkeep.toml says.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Give a site another name: all that is known of it goes on under it; stop `upkeep serve` first."""
+    settings = settings_of(inventory)
+    with run_store(settings) as store:
+        was = naming.rename(store, old, new, _renamer(settings), clock.now())
+    say(f"{was} is {new} now" if was != new else f"it is {new} already")
+
+
+@sites_group.command("join")
+@does(Action.MAINTAIN)
+def join_sites(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The site that ends.")],
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The site that goes on.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Make two sites one that always were: the history of the first becomes the second's; stop `upkeep serve` first."""
+    settings = settings_of(inventory)
+    with run_store(settings) as store:
+        was = naming.join(store, source, into, _renamer(settings), clock.now())
+    say(f"{was} is {into} now")

@@ -29,7 +29,7 @@ def _accept_clock(inventory: str) -> None:
     site = load_site(inventory)
     host = socket.gethostname()
     with closing(open_store(site.settings.database_url)) as store:
-        actors.record(store, site.schedule, Action.ACCEPT_CLOCK, host)
+        actors.record(store, site.schedule, Action.ACCEPT_CLOCK, host, site=site)
         step = Timekeeper(store, site.key, site.name).accept()
     said = f"its step of {step:+,.0f} s is believed" if step else "it had made no step"
     screen = Screen(sys.stdout)

@@ -10,10 +10,9 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import print_json
-from upkeep.cli.stored import run_store
+from upkeep.cli.stored import site_store
 from upkeep.model import clock
 from upkeep.rules.actions import Action
-from upkeep.site.site import key_of, settings_of
 from upkeep.store import findings, runs
 from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
@@ -33,8 +32,7 @@ def list_findings(
     as_json: Json = False,
 ) -> int:
     """List what is wrong now, worst first, and since when."""
-    with run_store(settings_of(inventory)) as store, store.read() as db:
-        site = key_of(inventory)
+    with site_store(inventory) as (store, site), store.read() as db:
         rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
         last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
     found = [one for one, _waiver in rows]

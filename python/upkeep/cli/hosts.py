@@ -70,7 +70,7 @@ def accept(
             message = f"{one} is not among the absent hosts{nearest(one, there)}"
             raise UsageError(message, remedy=f"{listed} lists them")
         some = ", ".join(sorted(wanted))
-        actors.record(store, site.schedule, Action.ACCEPT_HOSTS, some[:200])
+        actors.record(store, site.schedule, Action.ACCEPT_HOSTS, some[:200], site=site)
         with store.begin() as db:
             retired = absent.accept(db, site.key, wanted, clock.now())
     screen = Screen(sys.stdout)

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from upkeep.model.errors import ConfigurationError
+from upkeep.services.sites import refuse_unknown_name
 from upkeep.site.schedule_file import Schedule, readable_parts
 from upkeep.site.site import EMBEDDED, SCHEDULE, Site, load_site, settings_of
 from upkeep.site.trust import trusted
@@ -21,9 +22,11 @@ def opened(inventory: str, *, needs: str = "") -> Iterator[tuple[Site, Store]]:
     """Yield the site, as far as it can be read, and its open store; say on standard error what cannot be read.
 
     needs: the part of the schedule without which the answer would be wrong: then a broken one is an error.
+    Raises: UsageError if the store knows the site by another name: it would seem empty.
     """
     site = site_to_read(inventory, needs=needs)
     with closing(open_store(site.settings.database_url)) as store:
+        refuse_unknown_name(store, site.identity)
         yield site, store
 
 

@@ -71,7 +71,7 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
     told = caller.told()
     named = told or user.strip().lower()
     with caller.acting_as(""):  # the password is asked for below, in any case
-        known = actors.someone(store, site.schedule, action, what, free=bool(named))
+        known = actors.someone(store, site.schedule, action, what, free=bool(named), site=site)
     name = named or known.name
     password, where = caller.password_of(name, what, terminal_only=not told)
     proved = actors.prove(
@@ -207,7 +207,7 @@ def renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
-        actors.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}")
+        actors.record(store, site.schedule, Action.RENEW_REVIEW, f"review {number}", site=site)
         sha256 = reviewing.renew(
             store, load_installation(site.settings), found, clock.now(), site.schedule
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -33,14 +34,15 @@ from upkeep.services import actors
 from upkeep.services.kept_files import (
     report_path,
 )
-from upkeep.services.proofs import prove_checks
+from upkeep.services.proofs import prove_again, prove_checks
 from upkeep.services.pruning import prune
+from upkeep.services.sites import claim
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, occurrences
+from upkeep.store import Store, doubts, occurrences
 from upkeep.store import answers as stored
 from upkeep.view import exit_status
 from upkeep.view import model as shown
@@ -62,7 +64,7 @@ def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
     """
     changes = task.changes_hosts and not task.check_mode
     action = Action.CHANGE_HOSTS if changes else Action.OBSERVE
-    who = actors.someone(store, site.schedule, action, task.procedure)
+    who = actors.someone(store, site.schedule, action, task.procedure, site=site)
     return dataclasses.replace(task, asked_by=who.name)
 
 
@@ -75,6 +77,8 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     for why in passed_over(site.settings.workspace):
         errors.line(errors.text(f"upkeep: {why}; this run works in {site.settings.workspace}"))
     errors.flush()
+    with contextlib.suppress(StoreError), store.begin() as db:  # its end says so
+        prove_again(db, site.key, keeper.now())
     with RunView(out, errors, site=site.name, quiet=as_json) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
@@ -122,6 +126,7 @@ def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task
         playbook=site.playbook(procedure),
         inventory=str(site.inventory),
         site=site.key,
+        folder=site.identity.folder,
         hosts=procedure.hosts,
         limit=absolute_limit(limit),
         forks=settings.forks,
@@ -178,7 +183,7 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
 
 def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | None) -> None:
     """Print how the run stands, from what was written down."""
-    troubles = Troubles(summary.site)
+    troubles = Troubles(summary.place)
     names = []
     for host in hosts_of(db, summary.id or 0):
         troubles.add_host(host)
@@ -186,7 +191,8 @@ def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | N
     troubles.add_results(stored.results_of(db, summary.id or 0))
     only_host = names[0] if len(names) == 1 else ""
     where = str(report) if report else ""
-    print_result(out, summary, troubles, report=where, only_host=only_host)
+    doubted = doubts.in_run(db, summary.id or 0)
+    print_result(out, summary, troubles, report=where, only_host=only_host, doubts=doubted)
 
 
 def _evidence_text(db: Any, sha256: str) -> str:
@@ -246,6 +252,8 @@ def run_procedure(
     task = _task(site, procedure, asked, limit)
     task = dataclasses.replace(task, check_mode=check, diff=diff, checks=asked.checks)
     with run_store(site.settings) as store:
+        if occurrence or request is not None:  # the driver vouches for the text
+            claim(store, site.identity, clock.now())
         if occurrence:
             number, _colon, driver = occurrence.partition(":")
             task = dataclasses.replace(task, occurrence=(int(number), driver))

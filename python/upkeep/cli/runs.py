@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,10 +12,10 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import note, print_json
-from upkeep.cli.stored import changes_of, run_store, stored_run
+from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
-from upkeep.judging.judge import judge_again, with_next_steps
+from upkeep.judging.judge import deferred, judge_again, with_next_steps
 from upkeep.judging.limits import limits_now
 from upkeep.judging.wanted import WantedCheck
 from upkeep.model import clock
@@ -26,10 +27,11 @@ from upkeep.rules.actions import Action
 from upkeep.services.kept_files import (
     report_path,
 )
+from upkeep.services.proofs import prove_again
 from upkeep.site.asked import asked_by
-from upkeep.site.site import Site, key_of, load_site, settings_of
+from upkeep.site.site import Site, load_site, settings_of
 from upkeep.store import answers as stored
-from upkeep.store import runs
+from upkeep.store import doubts, runs, site_results, sites
 from upkeep.view import exit_status, lists
 from upkeep.view import model as shown
 from upkeep.view.json import run_document
@@ -49,10 +51,20 @@ def _wanted_now(site: Site) -> dict[str, Sequence[WantedCheck]]:
         raise ConfigurationError(str(exc), remedy=command("doctor", site=site.name)) from exc
 
 
-def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_json: bool) -> int:
-    """Print the new verdicts of a run, in the shape of a run."""
+def _show_judgement(
+    summary: shown.RunSummary,
+    again: Sequence[Observed],
+    doubted: Mapping[str, int],
+    *,
+    as_json: bool,
+) -> int:
+    """Print the new verdicts of a run, in the shape of a run. doubted: of which checks they are, and how many."""
     tally = shown.RunTally()
-    results = [result for observed in again for result in observed.results]
+    results = [
+        replace(result, doubted=result.check in doubted)
+        for observed in again
+        for result in observed.results
+    ]
     for observed in again:
         tally.add(observed)
     summary = tally.into(summary)
@@ -61,7 +73,7 @@ def _show_judgement(summary: shown.RunSummary, again: Sequence[Observed], *, as_
         print_json(run_document(summary, hosts, results))
     else:
         bad = [one for one in results if one.status is not Status.PASS]
-        lists.print_run(Screen(sys.stdout), summary, hosts, bad, clock.now())
+        lists.print_run(Screen(sys.stdout), summary, hosts, bad, clock.now(), doubts=doubted)
     return exit_status.of_run(summary)
 
 
@@ -77,8 +89,8 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    with run_store(settings_of(inventory)) as store, store.read() as db:
-        found = runs.recent(db, count + 1, site=key_of(inventory))
+    with site_store(inventory) as (store, site), store.read() as db:
+        found = runs.recent(db, count + 1, site=site)
         more = len(found) > count
         summaries = [of_run(db, one) for one in found[:count]]
     if as_json:
@@ -123,7 +135,9 @@ def show_run(
             out = Screen(sys.stdout)
             for change in changes_of(db, run_id, limit):
                 out.line(out.text("{host}: {kind}: {task}".format(**change), 500))
-            lists.print_run(out, summary, hosts, shown_results, clock.now(), report=where)
+            doubted = doubts.in_run(db, run_id, limit)
+            now = clock.now()
+            lists.print_run(out, summary, hosts, shown_results, now, report=where, doubts=doubted)
     return exit_status.of_run(summary)
 
 
@@ -139,15 +153,27 @@ def judge_run(
     with run_store(settings_of(inventory)) as store, store.begin() as db:
         run = stored_run(db, run_id)
         wanted = _wanted_now(load_site(inventory)) if inventory else None
+        prove_again(db, run.site, clock.now())
         number = stored.begin_judgement(db, run_id, clock.now())
+        folder = sites.folder_of(db, run.site)
         for observed in stored.observed_in(db, run_id):
+            past = stored.past_of(db, run_id, observed)
             due = observed.due
             if wanted is not None:
                 due, kept = limits_now(observed, wanted.get(observed.host, ()))
                 if kept:
                     note(f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}")
-            judged = with_next_steps(judge_again(observed, load(), due), run.site)
+            stays = [name for name in deferred(due, load()) if name not in past]
+            if stays:
+                why = "what they were judged with is not kept any more"
+                note(f"{observed.host}: verdicts of the run for {', '.join(stays)}: {why}")
+            judged = with_next_steps(judge_again(observed, load(), due, past), folder)
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
+        at = site_results.judged_at(db, run_id)
+        if at is not None and (found := site_results.judge_run(db, run_id, run.site, load(), at)):
+            stored.add_judgement(db, run_id, number, found)
+            again.append(found)
         summary = of_run(db, run)
-    return _show_judgement(summary, again, as_json=as_json)
+        doubted = doubts.in_run(db, run_id, judgement=number)
+    return _show_judgement(summary, again, doubted, as_json=as_json)

@@ -73,10 +73,6 @@ def time_of(text: str, zone: ZoneInfo, option: str) -> datetime:
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def _name(site: Site) -> str:
-    return Path(site.name).resolve().name if site.name else "this machine"
-
-
 def _documents(rows: list[Any]) -> list[Any]:
     return [_plain(dataclasses.asdict(row)) for row in rows]
 
@@ -221,7 +217,7 @@ def write_feed(
     from upkeep.view.calendar_feed import feed, is_in_feed
 
     site = load_site(inventory)
-    made = feed(site.schedule, _name(site), clock.now())
+    made = feed(site.schedule, site.title, clock.now())
     if out is None:
         sys.stdout.buffer.write(made)
         sys.stdout.flush()

@@ -11,7 +11,9 @@ from upkeep.cli.output import note
 from upkeep.model.errors import UsageError
 from upkeep.run import agent
 from upkeep.services.kept_files import sweep_workspaces
+from upkeep.services.sites import refuse_unknown_name
 from upkeep.site.settings import Settings
+from upkeep.site.site import identity_of, settings_of
 from upkeep.store import Store, open_store, runs
 from upkeep.system import machine
 
@@ -24,6 +26,19 @@ def run_store(settings: Settings) -> Iterator[Store]:
             note(sentence)
         sweep_workspaces(store, settings.workspace, machine.boot_id())
         yield store
+
+
+@contextmanager
+def site_store(inventory: str) -> Iterator[tuple[Store, str]]:
+    """Yield the open store as `run_store` does, and what stands for the site in it, though its schedule be broken.
+
+    Raises: UsageError if the store knows the site by another name: it would seem empty.
+    """
+    settings = settings_of(inventory)
+    identity = identity_of(inventory, settings)
+    with run_store(settings) as store:
+        refuse_unknown_name(store, identity)
+        yield store, identity.key
 
 
 def stored_run(db: Any, run_id: int) -> runs.Run:

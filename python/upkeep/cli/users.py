@@ -46,7 +46,7 @@ def add(
                     remedy=f"upkeep user password {name}  # or: user role, user on",
                 )
         free = actors.makes_the_first_admin(store, level)
-        who = actors.someone(store, schedule, Action.ADD_USER, name, free=free)
+        who = actors.someone(store, schedule, Action.ADD_USER, name, free=free, site=None)
         kept = _new_password(name, password_stdin=password_stdin)
         actors.note(store, who, Action.ADD_USER, name, f"role {level.value}")
         with store.begin() as db:
@@ -60,7 +60,7 @@ def turn(inventory: str, name: str, *, on: bool) -> None:
         user = _user(store, name)
         what = Action.TURN_USER_ON if on else Action.TURN_USER_OFF
         free = on and actors.makes_the_first_admin(store, user.role)
-        actors.record(store, schedule, what, user.name, free=free)
+        actors.record(store, schedule, what, user.name, free=free, site=None)
         with store.begin() as db:
             if on:
                 users.turn_on(db, user.name)
@@ -233,7 +233,9 @@ def set_role(
         user, level = _user(store, name), _role(role)
         detail = f"{user.role.value} to {level.value}"
         free = actors.makes_the_first_admin(store, level)
-        actors.record(store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free)
+        actors.record(
+            store, schedule, Action.SET_ROLE, user.name, detail=detail, free=free, site=None
+        )
         with store.begin() as db:
             users.set_role(db, user.name, level)
         say(f"{user.name} is {level.value}")
@@ -251,7 +253,7 @@ def set_person(
         user = _user(store, name)
         _known_person(schedule, person)
         detail = f"{user.person or 'nobody'} to {person}"
-        actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail)
+        actors.record(store, schedule, Action.SET_PERSON, user.name, detail=detail, site=None)
         with store.begin() as db:
             users.set_person(db, user.name, person)
         say(f"{user.name} is {person}")
@@ -265,7 +267,7 @@ def set_password(
     """Give a user another password; their sessions end at once."""
     with _opened(inventory) as (store, schedule):
         user = _user(store, name)
-        who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name)
+        who = actors.someone(store, schedule, Action.SET_PASSWORD, user.name, site=None)
         kept = _new_password(user.name, password_stdin=password_stdin)
         actors.note(store, who, Action.SET_PASSWORD, user.name)
         with store.begin() as db:

@@ -35,7 +35,7 @@ from upkeep.view.screen import Screen
 
 def _by(site: Site, store: Store, action: Action, target: str) -> By:
     """Return who is about to do something: it must be known that the second is not the first."""
-    known = actors.someone(store, site.schedule, action, target)
+    known = actors.someone(store, site.schedule, action, target, site=site)
     return By(known.user, acts.CLI, known.account)
 
 

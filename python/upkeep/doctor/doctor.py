@@ -30,15 +30,18 @@ from upkeep.doctor.login import LoginError, SshSession, login, reason
 from upkeep.judging.entries import ParameterError
 from upkeep.judging.examine import examine_wanted
 from upkeep.judging.log_verdicts import UNREAD_SHARE
+from upkeep.model import clock
 from upkeep.model.answer import OWN_HOST, why_no_host
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.model.remedies import command, program
-from upkeep.services import site_lint
+from upkeep.model.text import ago
+from upkeep.services import site_lint, sites
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.asked import asked_by
 from upkeep.site.connections import Way, WayError, read_defaults, read_way
 from upkeep.site.inventory import hosts_of, read_listing
 from upkeep.site.machines import machines, twins
+from upkeep.site.revision import revision_of
 from upkeep.site.site import Site
 from upkeep.store import Store, answers, open_store
 from upkeep.system import account
@@ -159,6 +162,7 @@ def examine_controller(site: Site) -> Iterator[Diagnosis]:
         store = open_store(site.settings.database_url)
         yield Diagnosis(CONTROLLER, "database", "ok", store.place)
         yield from _own_clock(site, store)
+        yield from _identity(site, store)
         store.close()
     except UpkeepError as exc:
         yield Diagnosis(CONTROLLER, "database", "fail", str(exc), exc.remedy)
@@ -198,6 +202,28 @@ def _own_clock(site: Site, store: Store) -> Iterator[Diagnosis]:
             text += "; nothing becomes due, is missed or removed by it until that is confirmed"
         accept = command("doctor", "--accept-clock", site=site.name)
         yield Diagnosis(CONTROLLER, "clock", "warn", text, f"timedatectl; if it is right: {accept}")
+
+
+def _identity(site: Site, store: Store) -> Iterator[Diagnosis]:
+    """Yield what the site is called in the database, and who else acts as it."""
+    identity, now = site.identity, clock.now()
+    if not identity.folder:
+        return
+    try:
+        sites.refuse_unknown_name(store, identity)
+    except UpkeepError as exc:
+        yield Diagnosis(CONTROLLER, "site", "fail", str(exc), exc.remedy)
+        return
+    if not identity.id:
+        text = f"known by its path, {identity.folder}: moved, its history begins anew"
+        yield Diagnosis(CONTROLLER, "site", "ok", text, sites.how_to_name(identity))
+        return
+    yield Diagnosis(CONTROLLER, "site", "ok", f"known as {identity.id!r}, wherever its folder lies")
+    with store.read() as db:
+        others = sites.apart(db, identity.id, revision_of(site), now)
+    for one in others:
+        text = f"{one.folder} on {one.machine} acts as {identity.id!r} too, on another text, {ago(one.seen_at, now)}"
+        yield Diagnosis(CONTROLLER, "site", "warn", text, sites.OTHER_TEXT)
 
 
 def _folders(site: Site) -> Iterator[Diagnosis]:

@@ -12,12 +12,17 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.model.verdicts import MeasureKind, Verdict
+from upkeep.model.verdicts import MeasureKind
 
 CONNECTION = "connection"
 """Instead of a gather: the way to the host, observed by the controller. Also the subject of what is found there."""
 Parts = Callable[[Observation], Sequence[Observation]]
-Judge = Callable[[Observation, Any, datetime], Verdict | None]
+Judge = Callable[..., Any]
+"""Takes an observation, or the shape that its check names, its limits, and the time at which it was seen; returns a
+Verdict or None. A check with history is given that too: a sequence of PastMoment, the oldest first.
+
+A check of the site is given a mapping of what was seen, by host a sequence, and returns its verdicts by subject.
+"""
 
 
 class Meaning(Enum):
@@ -49,6 +54,27 @@ def gone(words: str = Absence.words) -> Absence:
     return Absence(Meaning.GONE, words)
 
 
+@dataclass(frozen=True)
+class History:
+    """How much of a subject's past a judge is given: at most so many moments of the last days.
+
+    Of more, it is given the newest of each of at_most equal parts of that time.
+    """
+
+    days: float
+    at_most: int = 60
+
+
+@dataclass(frozen=True)
+class PastMoment:
+    """How a subject was seen before. seen: as the judge is given it now."""
+
+    at: datetime
+    seen: Any
+
+
+SITE_SET = "site"
+"""The set that all subjects of a check of the site are of."""
 DECLARED: Mapping[str, Absence] = {}
 """What absence means to a check whose subjects are declared by the site, or are on every host: nothing ends with it."""
 
@@ -98,7 +124,12 @@ class Check(Rule):
     needs: the gather's parameters without which it has nothing to look at, each with an example.
     why: what becomes of it where nobody looks. cannot_see: what may be wrong all the same when it passes.
     limits: a frozen dataclass with the default limits, units in the names; its docstring explains each.
+    shape: the dataclass that the gather declares for its data: what judge is given; without it, the observation itself.
     judge: pure; is called for each observation without an error; None if the rule does not concern it.
+    of_site: whether it is judged once for all hosts, such as whether they agree. So it is when a run has ended that was
+    not limited; a host that was not seen makes what would pass unknown.
+    history: how much of the past judge is given; None if it needs none. Only the driver has it: in a plain playbook
+    run such a check gives no result.
     parts: takes an observation of several subjects apart, into one for each; pure. Without it, there is one.
     measures: each that it may give, by name, and what its number is like over time.
     absence: what it means that a subject is absent, by the set (Observation.of) that it is of; None moves nothing.
@@ -107,6 +138,9 @@ class Check(Rule):
     gather: str
     limits: Any
     judge: Judge
+    shape: type | None = None
+    of_site: bool = False
+    history: History | None = None
     since: str = ""
     needs: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
@@ -114,6 +148,11 @@ class Check(Rule):
     absence: Mapping[str, Absence] | None = None
     parts: Parts | None = None
     measures: Mapping[str, MeasureKind] = field(default_factory=dict)
+
+    @property
+    def is_deferred(self) -> bool:
+        """Return whether it needs more than one answer of one host, which only the driver has."""
+        return self.of_site or self.history is not None
 
     def subjects(self, seen: Observation) -> list[str]:
         """Return the subjects that it finds in an observation."""

@@ -14,8 +14,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
     from_wire,
     readable,
 )
-from upkeep.judging.check import CONNECTION, Check
+from upkeep.judging.check import CONNECTION, Check, PastMoment
 from upkeep.judging.entries import make_limits
+from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, step
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
@@ -31,6 +32,8 @@ RESULTS_LIMIT_BYTES = 24_000_000
 """Of one host. With an answer of 16 MB that is well below what an event of Ansible may have."""
 EVERYTHING = "*"
 """The subject of a verdict on all that a check would have looked at."""
+Past = Mapping[str, Mapping[str, Sequence[tuple[datetime, Observation]]]]
+"""By check and subject: when and how it was seen before, the oldest first."""
 
 
 def judge_answer(
@@ -61,7 +64,7 @@ def judge_answer(
             whole += [(index, str(of)) for of in part.get("whole", ())]
         except (LookupError, TypeError, ValueError) as exc:
             errors[index] = f"{request.gather}: an answer of another shape ({type(exc).__name__})"
-    results = judge(host, due, requests, seen, errors, checks, now)
+    results = judge(host, due, seen, errors, checks, now)
     while (said := sum(map(_weight, results))) > RESULTS_LIMIT_BYTES and seen:
         index = _heaviest(results, seen)
         errors[index] = (
@@ -69,7 +72,7 @@ def judge_answer(
             f" at most {RESULTS_LIMIT_BYTES}"
         )
         seen = [one for one in seen if one.request != index]
-        results = judge(host, due, requests, seen, errors, checks, now)
+        results = judge(host, due, seen, errors, checks, now)
     return Observed(
         host=host,
         outcome=Outcome.OK,
@@ -82,9 +85,16 @@ def judge_answer(
         seen=tuple(seen),
         results=tuple(results),
         uid=answer.get("uid"),
+        deferred=deferred(due, checks),
         # What was not read, or not understood, may be one of any set.
         whole=tuple(one for one in whole if one[0] not in errors),
     )
+
+
+def deferred(due: Iterable[Due], checks: Mapping[str, Check]) -> tuple[str, ...]:
+    """Return the checks that are due and need more than one answer of one host."""
+    found = (one.check for one in due if one.check in checks and checks[one.check].is_deferred)
+    return tuple(dict.fromkeys(found))
 
 
 def _weight(result: Result) -> int:
@@ -123,26 +133,33 @@ def evidence_hash(raw: str) -> str:
 def judge(
     host: str,
     due: Iterable[Due],
-    requests: Sequence[Request],
     seen: Sequence[Seen],
     errors: Mapping[int, str],
     checks: Mapping[str, Check],
     now: datetime,
+    past: Past | None = None,
 ) -> list[Result]:
     """Return a result for each due check and each observation that it judges.
 
     errors: why a request could not be answered, by index; its checks are then unknown as a whole.
+    past: of the checks with history; None if it is not known here: then they give no result.
     """
     results: dict[tuple[str, str], list[Result]] = {}
+    shaped = ShapedObservations()
     of_request: dict[int, list[tuple[int, Seen]]] = {}
     for index, one in enumerate(seen):
         of_request.setdefault(one.request, []).append((index, one))
     for item in due:
+        check = checks.get(item.check)
+        if check is not None and check.of_site:
+            continue
         if item.request in errors:
             verdict = unknown(errors[item.request])
-            _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
+            _add(results, result_of(host, item, checks, EVERYTHING, verdict, now))
+        if past is None and check is not None and check.is_deferred:
+            continue
         own: dict[str, Result] = {}
-        say = _judge_of(checks.get(item.check), item, now)
+        say = _judge_of(check, item, now, shaped, past or {})
         for index, one in of_request.get(item.request, ()):
             for result in _judged(host, item, checks, one, say, now):
                 result = replace(result, evidence_sha256=one.sha256, observation=index)
@@ -162,16 +179,28 @@ def _badness(result: Result) -> tuple[int, int]:
     return order.index(result.status), -result.severity.rank if result.severity else 0
 
 
-def judge_again(observed: Observed, checks: Mapping[str, Check], due: Sequence[Due]) -> Observed:
+def judge_again(
+    observed: Observed, checks: Mapping[str, Check], due: Sequence[Due], past: Past
+) -> Observed:
     """Return the same observations with today's rules and these limits, as of when they were seen.
 
-    A check whose gather had failed stays as it was: there is nothing to judge.
+    A check whose gather had failed stays as it was: there is nothing to judge. So does a check with history that is not
+    in past: what it was judged with is not kept any more.
     """
-    again = judge(
-        observed.host, due, observed.requests, observed.seen, {}, checks, observed.observed_at
-    )
-    kept = [result for result in observed.results if result.observation is None]
+    stays = {name for name in deferred(due, checks) if name not in past}
+    at = observed.observed_at
+    judged = [one for one in due if one.check not in stays]
+    again = judge(observed.host, judged, observed.seen, {}, checks, at, past)
+    kept = [one for one in observed.results if one.observation is None or one.check in stays]
     return replace(observed, due=tuple(due), results=(*kept, *again))
+
+
+def judge_deferred(observed: Observed, checks: Mapping[str, Check], past: Past) -> Observed:
+    """Return an answer with the results of those checks that were left to the driver."""
+    due = [one for one in observed.due if one.check in observed.deferred]
+    at = observed.observed_at
+    found = judge(observed.host, due, observed.seen, {}, checks, at, past)
+    return replace(observed, results=(*observed.results, *found))
 
 
 def unseen(
@@ -186,16 +215,18 @@ def unseen(
     """Return the answer of an unseen host: an unknown for each due check, and what is wrong with the connection."""
     results: dict[tuple[str, str], list[Result]] = {}
     for item in due:
+        if item.check in checks and checks[item.check].of_site:
+            continue
         verdict = unknown(message)
-        _add(results, _result(host, item, checks, EVERYTHING, verdict, now))
+        _add(results, result_of(host, item, checks, EVERYTHING, verdict, now))
     way = Seen(0, Observation(CONNECTION, {"problem": message}), "")
     for check in checks.values():
         item = Due(check.id, 0, {})
         if check.gather != CONNECTION:
             continue
-        found = _judge_of(check, item, now)(way.observation)
+        found = _judge_of(check, item, now, ShapedObservations(), {})(way.observation)
         if found is not None:
-            _add(results, _result(host, item, checks, CONNECTION, found, now))
+            _add(results, result_of(host, item, checks, CONNECTION, found, now))
     return Observed(
         host=host,
         outcome=outcome,
@@ -231,7 +262,7 @@ def _judged(
     for part in _parts(checks.get(item.check), seen):
         found = say(part.observation)
         if found is not None:
-            yield _result(host, item, checks, part.observation.subject, found, now)
+            yield result_of(host, item, checks, part.observation.subject, found, now)
 
 
 def _parts(check: Check | None, seen: Seen) -> list[Seen]:
@@ -247,7 +278,11 @@ def _parts(check: Check | None, seen: Seen) -> list[Seen]:
 
 
 def _judge_of(
-    check: Check | None, item: Due, now: datetime
+    check: Check | None,
+    item: Due,
+    now: datetime,
+    shaped: ShapedObservations,
+    past: Past,
 ) -> Callable[[Observation], Verdict | None]:
     """Return what says what the check says of an observation. Its limits are read once, however many there are.
 
@@ -258,17 +293,29 @@ def _judge_of(
     try:
         limits = make_limits(check, item.limits)
     except Exception as exc:
-        verdict = _not_judged(exc)
+        verdict = not_judged(exc)
         return lambda seen: _not_seen(seen) or verdict
+
+    def before(seen: Observation) -> Iterator[list[PastMoment]]:
+        """Yield what the judge of a check with history is given too."""
+        if check.history is not None:
+            known = past.get(check.id, {}).get(seen.subject, ())
+            yield [
+                PastMoment(at, fits)
+                for at, one in known
+                if (fits := shaped.if_it_fits(check.shape, one)) is not None
+            ]
 
     def say(seen: Observation) -> Verdict | None:
         if seen.error:
             return _not_seen(seen)
         try:
-            verdict = check.judge(seen, limits, now)
-            return None if verdict is None else _bounded(_typed(verdict))
+            verdict = check.judge(shaped.of(check.shape, seen), limits, now, *before(seen))
+            return None if verdict is None else bounded(typed_verdict(verdict))
+        except ShapeError as exc:
+            return unknown(str(exc))
         except (Exception, SystemExit) as exc:
-            return _not_judged(exc)
+            return not_judged(exc)
 
     return say
 
@@ -278,7 +325,7 @@ def _not_seen(seen: Observation) -> Verdict | None:
     return unknown(seen.error, remedy=step(seen.data.get("cannot"))) if seen.error else None
 
 
-def _typed(verdict: Any) -> Verdict:
+def typed_verdict(verdict: Any) -> Verdict:
     """Return the verdict.
 
     Raises: TypeError with what is not of its type: a site's own check may return anything.
@@ -301,11 +348,12 @@ def _typed(verdict: Any) -> Verdict:
     return verdict
 
 
-def _not_judged(exc: BaseException) -> Verdict:
+def not_judged(exc: BaseException) -> Verdict:
+    """Return the unknown of what a judge broke on."""
     return unknown(f"could not be judged: {type(exc).__name__}: {str(exc)[:200]}")
 
 
-def _bounded(verdict: Verdict) -> Verdict:
+def bounded(verdict: Verdict) -> Verdict:
     """Return the verdict, or unknown if its measures are no numbers worth a series: a host gave what they are of."""
     measures = verdict.measures
     if len(measures) > MEASURES_LIMIT:
@@ -329,7 +377,7 @@ def _cut(text: str) -> str:
     return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
 
 
-def _result(
+def result_of(
     host: str,
     item: Due,
     checks: Mapping[str, Check],

@@ -1,13 +1,16 @@
-"""What the checks on logs share: reading a host's figures, and telling a quiet log from one that nobody writes."""
+"""What the checks on logs share: telling a quiet log from one that nobody writes, or that was not understood."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_log_shape import (
+    AuthLog,
+)
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._access_log_shape import (
+    AccessLog,
+)
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 USED_WITHIN = timedelta(days=7)
@@ -20,41 +23,12 @@ ACCESS_FORMAT = (
 )
 
 
-def number(data: Mapping[str, Any], name: str) -> float:
-    """Return the figure.
-
-    Raises: ValueError with its name if the host did not give one.
-    """
-    value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"no figure {name!r} was observed")  # noqa: TRY004 - the host's value, not our caller's type
-    return value
+LogRead = AuthLog | AccessLog
 
 
-def listed(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the list of mappings that a verdict rests on.
-
-    Raises: ValueError if the host gave none.
-    """
-    value = data.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise ValueError(f"no list {name!r} was observed")
-    return value
-
-
-def items(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the list's mappings, to name them; none if the host gave no list."""
-    value = data.get(name)
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def in_use(data: Mapping[str, Any], now: datetime) -> bool:
+def in_use(seen: LogRead, now: datetime) -> bool:
     """Return whether the log had a line within USED_WITHIN: that it has none now says nothing of what it had."""
-    newest = data.get("newest_at")
-    try:
-        return isinstance(newest, str) and now - datetime.fromisoformat(newest) < USED_WITHIN
-    except (TypeError, ValueError):
-        return True
+    return seen.newest_at is not None and now - seen.newest_at < USED_WITHIN
 
 
 def short(text: object, limit: int = 60) -> str:
@@ -63,131 +37,125 @@ def short(text: object, limit: int = 60) -> str:
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 
-def misread(data: Mapping[str, Any], counted: float) -> Verdict | None:
-    """Return unknown if too many of the window's lines were not understood. counted: those that were."""
-    unparsed = number(data, "unparsed")
+def misread(seen: AuthLog) -> Verdict | None:
+    """Return unknown if too many of the window's lines were not understood."""
+    unparsed, counted = seen.unparsed, seen.lines - seen.unparsed
     if unparsed * 100 > (unparsed + counted) * MISREAD_PERCENT:
         return unknown(
-            f"{unparsed:.0f} of {unparsed + counted:.0f} lines were not understood, at most {MISREAD_PERCENT:g} %",
+            f"{unparsed} of {seen.lines} lines were not understood, at most {MISREAD_PERCENT:g} %",
             remedy="ansible-doc -t module astral.upkeep.access_log_info astral.upkeep.auth_log_info"
             "  # compare the log's format with what is read",
         )
     # Applications' lines without any login, in words that the site has not told: nothing shows that none failed.
-    untold = data.get("untold")
-    if isinstance(untold, int) and untold > 0:
+    if seen.untold > 0:
         return unknown(
-            f"none of {untold} JSON lines was understood as a login, failed or not",
+            f"none of {seen.untold} JSON lines was understood as a login, failed or not",
             remedy="say how they tell it: fields: {outcome: …, account: …, source: …}, failure_values, success_values",
         )
     return None
 
 
-def doubtful(seen: Observation, most: float, limit: float) -> Verdict | None:
+def doubtful(seen: AuthLog, most: float, limit: float) -> Verdict | None:
     """Return unknown if lines that were not understood would break the limit, did they tell of failed logins.
 
     most: what would be counted with them. They are lines that no client writes at will: see auth_unread.
     """
-    possible = seen.data.get("possible_failures")
-    if not isinstance(possible, int) or possible <= 0 or most <= limit:
+    possible = seen.possible_failures
+    if possible <= 0 or most <= limit:
         return None
-    program = short(seen.data.get("doubted_program") or "a program with no name", 40)
-    line = short(" ".join(str(seen.data.get("doubted_sample", "")).split()), 120)
+    program = short(seen.doubted_program or "a program with no name", 40)
+    line = short(" ".join(seen.doubted_sample.split()), 120)
     return unknown(
         f"{possible} lines may tell of failed logins and were not understood, such as one of {program}: {line!r}",
         remedy=f"grep -i {shlex.quote(program)} {shlex.quote(short(seen.subject, 200))}  # read them",
     )
 
 
-def partly_read(data: Mapping[str, Any], text: str, *measures: Measure) -> Verdict | None:
+def partly_read(seen: LogRead, text: str, *measures: Measure) -> Verdict | None:
     """Return what a log is that was not read whole and shows nothing wrong; None if it was.
 
     Clients can make a log grow beyond every limit. Were it unknown then, they could switch the check off; were it what
     the newest part says, they could push out what they did before.
     """
-    if data.get("over_limit"):
+    if seen.over_limit:
         return failed(
             Severity.MEDIUM,
             f"{text}, but something floods the log: there is more in the window than can be searched",
             *measures,
             remedy="journalctl -n 20 --no-pager  # what it is, or tail the log; block its source; or set limit_bytes",
         )
-    if data.get("truncated"):
-        why = short(data.get("part_unread") or "", 200)
+    if seen.truncated:
+        why = short(seen.part_unread, 200)
         return unknown(
             f"{text}, but only a part of the log could be read{': ' if why else ''}{why}", *measures
         )
     return None
 
 
-def of_other_programs(data: Mapping[str, Any]) -> Verdict | None:
+def of_other_programs(seen: AuthLog) -> Verdict | None:
     """Return unknown if all lines are of programs that do not write into a log of logins."""
-    foreign = data.get("foreign")
-    if not isinstance(foreign, int) or foreign <= 0:
+    if seen.foreign <= 0:
         return None
     return unknown(
-        f"none of {foreign} lines is of a program that writes of logins; this seems to be another log",
+        f"none of {seen.foreign} lines is of a program that writes of logins; this seems to be another log",
         remedy="declare the log into which logins are written: paths: [/var/log/auth.log], or [journal]",
     )
 
 
 def nothing_wrong(
-    seen: Observation, text: str, measure: Measure, *, most: float, limit: float, quiet_hours: float
+    seen: AuthLog, text: str, measure: Measure, *, most: float, limit: float, quiet_hours: float
 ) -> Verdict:
     """Return what a log of logins is in which nothing wrong was found: a pass, if it was seen and understood.
 
     text: what was found. most: what would be counted if lines that were not understood told of failed logins; limit:
     how much of that passes. quiet_hours: from which age of its newest line on nobody may be writing the log.
     """
-    data = seen.data
-    partly = partly_read(data, text, measure)
+    partly = partly_read(seen, text, measure)
     # What fails stays so, whatever else is in the log.
     return (
         (partly if partly is not None and partly.status is Status.FAIL else None)
         or doubtful(seen, most, limit)
-        or misread(data, number(data, "lines") - number(data, "unparsed"))
-        or of_other_programs(data)
-        or silent(data, quiet_hours)
+        or misread(seen)
+        or of_other_programs(seen)
+        or silent(seen, quiet_hours)
         or partly
-        or passed(text + searched(data), measure)
+        or passed(text + searched(seen), measure)
     )
 
 
-def searched(data: Mapping[str, Any]) -> str:
+def searched(seen: AuthLog) -> str:
     """Return a sentence for a log that was too large to read and was only searched."""
     return (
         "; of its older part only lines with words of a login were read"
-        if data.get("searched_bytes")
+        if seen.searched_bytes
         else ""
     )
 
 
-def sample(data: Mapping[str, Any]) -> str:
+def sample(text: str) -> str:
     """Return one of the lines that were not understood, to be put behind a sentence; nothing if none was kept."""
-    text = data.get("unparsed_sample")
-    return f", such as {short(' '.join(str(text).split()), 120)!r}" if text else ""
+    return f", such as {short(' '.join(text.split()), 120)!r}" if text else ""
 
 
-def unread_share(data: Mapping[str, Any], counted: float) -> tuple[Measure, ...]:
+def unread_share(unread: int, counted: int) -> tuple[Measure, ...]:
     """Return the share of lines that were not understood as a measure; nothing if there was no line."""
-    unread = number(data, "unparsed")
     lines = unread + counted
     return (Measure(UNREAD_SHARE, 100 * unread / lines, "%"),) if lines else ()
 
 
-def silent(data: Mapping[str, Any], quiet_hours: float) -> Verdict | None:
+def silent(seen: AuthLog, quiet_hours: float) -> Verdict | None:
     """Return unknown if the log's newest line, by the host's own clock, is older than quiet_hours."""
     remedy = "systemctl status --no-pager rsyslog systemd-journald  # see whether the log is still written"
-    ahead = data.get("ahead_lines")
-    if data.get("newest_at") is None and isinstance(ahead, int) and ahead > 0:
+    if seen.newest_at is None and seen.ahead_lines > 0:
         return unknown(
-            f"{ahead} lines are dated after the host's clock, and no line before it",
+            f"{seen.ahead_lines} lines are dated after the host's clock, and no line before it",
             remedy="timedatectl  # see the clock; or say the zone of the log's times: utc_offset: +02:00",
         )
-    if data.get("newest_at") is None:
+    if seen.newest_at is None:
         return unknown(
             "no line with a time was found; nothing may be writing this log", remedy=remedy
         )
-    age = datetime.fromisoformat(data["window_end"]) - datetime.fromisoformat(data["newest_at"])
+    age = seen.window_end - seen.newest_at
     if age > timedelta(hours=quiet_hours):
         hours = age.total_seconds() / 3600
         return unknown(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+MOST = 1e30
+"""No number that a host counts or measures is so large."""
+
 
 def numbers(data: Mapping[str, Any], *names: str) -> tuple[float, ...] | None:
     """Return the numbers under these names; None if one is missing, no finite number, or negative."""
     found: list[float] = []
     for name in names:
         value = data.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e30:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST:
             return None
         found.append(value)
     return tuple(found)
@@ -28,6 +31,12 @@ def figure(data: Mapping[str, Any], name: str) -> float | None:
     if read is None:
         raise ValueError(f"{name}: found {data[name]!r:.80}; expected a number, 0 or more")
     return read[0]
+
+
+def counted(*values: float | None) -> tuple[float, ...] | None:
+    """Return the numbers; None if one was not told, is no finite number, or negative."""
+    found = [value for value in values if value is not None and 0 <= value < MOST]
+    return tuple(found) if len(found) == len(values) else None
 
 
 def size_text(size_bytes: float) -> str:

@@ -22,12 +22,18 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 VERSION = 1
 OWN_HOST = "controller"
 """Where the product's own troubles are findings: no inventory may have a host of this name."""
-OWN_NAME = f"no host can be named {OWN_HOST!r}: under that name Upkeep keeps its own troubles; rename the host"
+SITE_HOST = "(site)"
+"""Where results are of no single host, such as that two of them differ: no inventory may have a host of this name."""
+OWN_NAMES = frozenset({OWN_HOST, SITE_HOST})
+OWN_NAME = (
+    f"no host can be named {OWN_HOST!r} or {SITE_HOST!r}:"
+    " under those names Upkeep keeps what is of no host; rename it"
+)
 
 
 def why_no_host(host: str) -> str:
     """Return why no host of an inventory can have a name; empty if one can."""
-    if host == OWN_HOST:
+    if host in OWN_NAMES:
         return OWN_NAME
     return taken(host) if is_source(host) else ""
 
@@ -101,6 +107,7 @@ class Observed:
     uid: as which user the host was observed; None if it did not say.
     whole: the sets of which a request has seen all, each with the index of the request.
     seen_from: the host that looked, where `host` is a source (model/source.py); empty for a host itself.
+    deferred: the due checks that need more than this answer, such as earlier ones: the driver judges them.
     """
 
     host: str
@@ -117,6 +124,7 @@ class Observed:
     asked: tuple[str, ...] = ()
     uid: int | None = None
     whole: tuple[tuple[int, str], ...] = ()
+    deferred: tuple[str, ...] = ()
     seen_from: str = ""
 
     @property
@@ -147,6 +155,7 @@ def to_json(observed: Observed) -> dict[str, Any]:
         "uid": observed.uid,
         "whole": [list(one) for one in observed.whole],
         **({"seen_from": observed.seen_from} if observed.seen_from else {}),
+        "deferred": list(observed.deferred),
     }
 
 
@@ -195,6 +204,7 @@ def _observed(data: Mapping[str, Any], host: str) -> Observed:
         asked=tuple(_text(one) for one in _list(data.get("asked", []))),
         uid=_optional(_uid, data.get("uid")),
         whole=tuple(_set(one) for one in _list(data.get("whole", []))),
+        deferred=tuple(_text(one) for one in _list(data.get("deferred", []))),
     )
 
 

@@ -140,13 +140,12 @@ def unbroken(text: str) -> str:
     return _NUMBER_WITH_UNIT.sub("\xa0", text)
 
 
-def exact(when: datetime, zone: tzinfo | None = None) -> str:
+def exact(when: datetime, zone: tzinfo | None = None, *, seconds: bool = True) -> str:
     """Return `2026-11-23 07:58:12 +01:00`, or `… UTC`; in the zone, else in the one that the time has."""
     local = when.astimezone(zone) if zone else when
     offset = local.utcoffset() or timedelta(0)
-    if not offset:
-        return f"{local:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{local:%Y-%m-%d %H:%M:%S} {local.isoformat()[-6:]}"
+    said = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+    return f"{said} {local.isoformat()[-6:]}" if offset else f"{said} UTC"
 
 
 def ago(then: datetime, now: datetime) -> str:

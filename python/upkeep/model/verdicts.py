@@ -113,6 +113,7 @@ class Result:
     observation: index of the observation it was judged from, in the same report; None if there was none.
     unknown: why it is unknown; None if it is not.
     cause: as the verdict names it.
+    doubted: whether its check passed its known-bad input then; only what comes from the store knows.
     """
 
     host: str
@@ -130,6 +131,7 @@ class Result:
     waiver: int | None = None
     unknown: Unknown | None = None
     cause: str = ""
+    doubted: bool = False
 
     @property
     def is_blind(self) -> bool:

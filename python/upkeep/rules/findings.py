@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.trouble_groups import Told
 from upkeep.rules.waivers import Waiver, why_not_any_more
 
 
@@ -74,6 +75,12 @@ class Finding:
     seen_by: str = ""
     seen_as: int | None = None
     cause: str = ""
+
+    def tell(self) -> Told:
+        """Return by what it is put together with others."""
+        apart = (self.severity, self.status, self.waiver_id)
+        names = (self.host, self.check_id, self.subject)
+        return Told(*names, Status.FAIL, self.message, self.remedy, apart)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 TERMS = "review_terms"
 LISTED = "reviews_listed"
 SIGNED = "review"
+RENAMED = "site_name"
 VERSION = 2
 """Of records that name all that a review asks; those of version 1 name a part of it."""
 
@@ -66,6 +67,13 @@ class KnownReviews:
         self.terms[about] = terms
         self.at[about] = number
 
+    def rename(self, was: str, now: str) -> None:
+        """Apply another name of a site to what the records before said of its reviews."""
+        for said in (self.terms, self.signed):
+            for about, terms in said.items():
+                if terms.get("site") == was:
+                    said[about] = {**terms, "site": now}
+
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
     """Yield in what a review's terms are not those that were recorded."""
@@ -82,6 +90,8 @@ def follow(known: KnownReviews, event: RecordEvent) -> Iterator[str]:
         yield from _moved(known, event)
     elif event.kind == SIGNED:
         yield from _signed(known, event)
+    elif event.kind == RENAMED:
+        known.rename(event.record["was"], event.record["now"])
 
 
 def against(

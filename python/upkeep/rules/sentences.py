@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from upkeep.judging.check import CONNECTION, every
 from upkeep.judging.judge import EVERYTHING
+from upkeep.model.text import counted
 from upkeep.model.verdicts import Status
 
 HOSTS_SHOWN = 5
@@ -30,14 +31,24 @@ def title_of(check: str) -> str:
 
 
 def what_of(check: str, status: Status | str) -> str:
-    """Return the noun for a result: `Low disk space`; of one that was not seen, `Low disk space not checked`."""
+    """Return the noun for a result: `Low disk space`; of one that was not seen, `Low disk space not checked`.
+
+    What passes has no trouble: `File systems have space left`.
+    """
+    if status in (Status.PASS, Status.PASS.value):
+        return title_of(check)
     unseen = status in (Status.UNKNOWN, Status.UNKNOWN.value)
     return f"{trouble_of(check)} not checked" if unseen else trouble_of(check)
 
 
+def names_subject(check: str, subject: str) -> bool:
+    """Return whether a subject tells more than the check does."""
+    return subject not in UNNAMED and subject != check
+
+
 def full(check: str, status: Status | str, host: str, subject: str, message: str) -> str:
     """Return `Low disk space on web1, /var: 93 % used, at most 90 %`."""
-    named = "" if subject in UNNAMED or subject in (check, host) else f", {subject}"
+    named = f", {subject}" if names_subject(check, subject) and subject != host else ""
     return f"{what_of(check, status)} on {host}{named}: {message}"
 
 
@@ -48,6 +59,13 @@ def open_(check: str, hosts: Sequence[str], findings: int = 1) -> str:
     """
     several = f", {findings} findings" if findings > 1 else ""
     return f"{trouble_of(check)} on {hosts_in_words(hosts)}{several}"
+
+
+def doubt(check: str, results: int) -> str:
+    """Return what is said of results whose check passed its known-bad input then."""
+    prove = "proves" if results == 1 else "prove"
+    said = f"{counted(results, 'result')} of {check} {prove} nothing"
+    return f"{said}: the check passed its known-bad input"
 
 
 def hosts_in_words(hosts: Sequence[str]) -> str:

@@ -23,10 +23,11 @@ from typing import Any, Protocol
 import psutil
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.urls import masked
-from upkeep.judging.judge import with_next_steps
+from upkeep.judging.check import load
+from upkeep.judging.judge import EVERYTHING, with_next_steps
 from upkeep.judging.sources import read_answers
 from upkeep.model import clock
-from upkeep.model.answer import OWN_HOST, Observed, Outcome
+from upkeep.model.answer import OWN_NAMES, SITE_HOST, Observed, Outcome
 from upkeep.model.errors import ConfigurationError, RunError, StoreError, UsageError
 from upkeep.model.run_end import Reason
 from upkeep.model.stored_text import name
@@ -38,7 +39,17 @@ from upkeep.services.leftover import LeftOver
 from upkeep.site import machines
 from upkeep.site.inventory import read_inventory
 from upkeep.site.settings import why_not_private
-from upkeep.store import Store, absent, blind, leases, occurrences, own_troubles, run_requests, runs
+from upkeep.store import (
+    Store,
+    absent,
+    blind,
+    leases,
+    occurrences,
+    own_troubles,
+    run_requests,
+    runs,
+    site_results,
+)
 from upkeep.store.answers import add_hosts, settle_forged
 from upkeep.store.spool import Spool
 from upkeep.system import account, child, machine
@@ -70,11 +81,12 @@ LATE = "it came into the inventory after the run had taken its hosts"
 class Task:
     """What is to be run, where, and how: a procedure of the schedule, or one check by hand.
 
-    site: the folder, for the record; empty for the embedded one. checks: the ids that are due; None for all that
-    the hosts ask for. entries: what to check instead of what the hosts ask for. occurrence: which one this fulfils,
-    and the driver that has claimed it. absent_percent: when more hosts have left the inventory, what was found on them
-    stays open for now. blind_after: how many seconds a check may see nothing, if the site says so. asked_by: the person
-    who wants it. request: the number under which somebody asked for it on the page.
+    site: what stands for it, for the record; empty for the embedded one. folder: for -i, if that is another. checks:
+    the ids that are due; None for all that the hosts ask for. entries: what to check instead of what the hosts ask for.
+    occurrence: which one this fulfils, and the driver that has claimed it. absent_percent: when more hosts have left
+    the inventory, what was found on them stays open for now. blind_after: how many seconds a check may see nothing, if
+    the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
+    page.
     """
 
     procedure: str
@@ -97,6 +109,7 @@ class Task:
     occurrence: tuple[int, str] | None = None
     asked_by: str = ""
     request: int | None = None
+    folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -142,7 +155,9 @@ def run(
         except BaseException:  # there is no run that could have an end
             shutil.rmtree(workspace, ignore_errors=True)
             raise
-        with _Intake(run_id, task.site, store, workspace, progress, stop, began_at) as intake:
+        with _Intake(
+            run_id, task.folder or task.site, store, workspace, progress, stop, began_at
+        ) as intake:
             order = replace(_order(task, workspace, limit), answered=answered, silent=silent)
             _run(task, order, intake, stop)
     return run_id
@@ -166,6 +181,7 @@ def _run(task: Task, order: ansible.Order, intake: _Intake, stop: child.Stop) ->
     if not ended.complete and not ended.no_hosts:
         hosts = intake.listed or ansible.hosts_of(order) or sorted(intake.begun)
         intake.account_for(hosts, ended.stopped or intake.held_back or ENDED_EARLY)
+    intake.judge_site(task)
     status, cause, reason = intake.verdict(ended)
     intake.heard_all = (
         ended.complete and not ended.stopped and not ended.no_hosts and intake.unread == []
@@ -340,7 +356,7 @@ class _Intake:
     def __init__(
         self,
         run_id: int,
-        site: str,
+        folder: str,
         store: Store,
         workspace: Path,
         progress: Progress,
@@ -348,7 +364,7 @@ class _Intake:
         began_at: datetime,
     ) -> None:
         self.run_id = run_id
-        self.site = site
+        self.folder = folder
         self.store = store
         self.workspace = workspace
         self.spool = Spool(workspace / "spool")
@@ -505,7 +521,7 @@ class _Intake:
     def account_for(self, hosts: Sequence[str], reason: str) -> None:
         """Record the hosts that have given nothing."""
         for host in hosts:
-            if host == OWN_HOST or host in self.outcomes:
+            if host in OWN_NAMES or host in self.outcomes:
                 continue
             if host in self.begun:
                 self._gave_no_answer(host, "", reason)
@@ -519,8 +535,32 @@ class _Intake:
         else:
             self.lost(host, text, Outcome.FAILED)
 
+    def judge_site(self, task: Task) -> None:
+        """Judge what is judged once for all hosts; a run of some hosts says nothing of all."""
+        self._write()
+        if task.limit or self.trouble or Outcome.OK not in self.outcomes.values():
+            return
+        spoken = () if task.entries is not None else task.checks
+        try:
+            with self.store.begin() as db:
+                at = clock.now()
+                found = site_results.judge_run(
+                    db,
+                    self.run_id,
+                    task.site,
+                    load(),
+                    at,
+                    (EVERYTHING,) if spoken is None else spoken,
+                )
+        except StoreError as exc:
+            self.trouble = str(exc)
+            return
+        if found is not None:
+            self._take(found)
+
     def verdict(self, ended: ansible.AnsibleEnd) -> tuple[str, str, Reason | None]:
         """Return the run's status, its cause and, where it is partial for a reason of its own, which."""
+        self._write()  # some checks are judged only then
         status, cause = self._verdict(ended)
         if status == "done" and self.is_blind:
             return "partial", "some checks could not see what they judge", Reason.BLIND
@@ -641,13 +681,10 @@ class _Intake:
 
     def _take(self, observed: Observed) -> None:
         """Record an answer; answers that come together are written down together, at a commit's cost."""
-        observed = with_next_steps(observed, self.site)
-        if not observed.seen_from:
+        observed = with_next_steps(observed, self.folder)
+        if not observed.seen_from and observed.host != SITE_HOST:
             self.outcomes[observed.host] = observed.outcome
             self.latest[observed.host] = without_results(observed)
-        if observed.asked and (look := look_of(observed)) is not None:
-            self.looks[observed.host] = look
-        self.is_blind = self.is_blind or any(result.is_blind for result in observed.results)
         now = time.monotonic()
         self.waits_since = self.waits_since if self.waiting else now
         self.waiting.append(observed)
@@ -665,13 +702,17 @@ class _Intake:
         if not self.trouble:
             try:
                 with self.store.begin() as db:
-                    add_hosts(db, self.run_id, answers)
+                    judged = add_hosts(db, self.run_id, answers)
             except StoreError as exc:
                 self.trouble = str(exc)
-        for one in answers:
+        for one in answers if self.trouble else judged:
             if self.trouble:
                 self.spool.put(self.run_id, one)
-            self.progress.host_done(one)
+            if one.asked and (look := look_of(one)) is not None:
+                self.looks[one.host] = look
+            self.is_blind = self.is_blind or any(result.is_blind for result in one.results)
+            if one.host != SITE_HOST:
+                self.progress.host_done(one)
 
 
 def _at_a_time_of(observed: Observed, now: datetime) -> Observed:

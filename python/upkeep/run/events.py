@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from upkeep.model.answer import OWN_HOST, why_no_host
+from upkeep.model.answer import OWN_NAMES, why_no_host
 from upkeep.model.errors import StoreError
 
 OBSERVE = "astral.upkeep.observe"
@@ -276,7 +276,7 @@ class Ears:
     @property
     def silent(self) -> frozenset[str]:
         """The hosts that Ansible counts and of which it told nothing."""
-        return self.processed - self.ended - self.open.keys() - {OWN_HOST}
+        return self.processed - self.ended - self.open.keys() - OWN_NAMES
 
     def frames(self) -> Frames:
         """Return a reader of Ansible's output that these ears hear."""
@@ -410,7 +410,7 @@ class Ears:
         """Report what was refused, and of which host: that whose event is being told, or the only one in work."""
         current = self._current.host if self._current else ""
         host = current or (next(iter(self.open)) if len(self.open) == 1 else "")
-        self.listener.refused("" if host == OWN_HOST else host, why)
+        self.listener.refused("" if host in OWN_NAMES else host, why)
 
 
 def _given(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

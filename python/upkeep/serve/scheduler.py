@@ -6,15 +6,13 @@ not begun waits again, what it had begun is brought to its end; nothing runs twi
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psutil
@@ -33,8 +31,9 @@ from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.decide import attempt, decide, may_still_run, occurrences_of, together
 from upkeep.schedule.due_times import Timing, next_due, timing_of
 from upkeep.services.schedule_lint import Remark, readings
+from upkeep.services.sites import OTHER_TEXT, apart
 from upkeep.site import settings
-from upkeep.site.own_checks import FOLDER
+from upkeep.site.revision import revision_of
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, absolute, load_site
 from upkeep.store import Store, drivers, findings, occurrences, own_troubles, runs
@@ -97,6 +96,7 @@ class Scheduler:
         )
         self.apart_since: datetime | None = None
         self.told_apart: bool | None = None
+        self.others_since: dict[str, datetime] = {}
         self.last_step: datetime | None = None
         self.seen_until = 0.0
         self.reread_at = 0.0
@@ -171,6 +171,9 @@ class Scheduler:
                         f"{self.site.folder / SCHEDULE}: is not there any more"
                     )
                 site = load_site(self.site_name, problems)
+                if site.key != self.site.key:
+                    message = f"{site.folder}: its id is {site.key!r} now; this driver's {self.site.key!r}"
+                    raise ConfigurationError(message, remedy="systemctl restart upkeep")
                 self._take_in(site)
                 self._activate(now)
             except (UpkeepError, OSError) as exc:
@@ -214,6 +217,8 @@ class Scheduler:
             "this driver has read another text of the site than the one that holds; it runs nothing"
         )
         remedy = "copy the site that holds here, or end the drivers that have read the other"
+        if self.site.identity.id:
+            remedy += "; a copy for something else needs an id of its own, in its upkeep.toml"
         wrong = Severity.HIGH if apart else None
         with self.store.begin() as db:
             own_troubles.tell(
@@ -261,6 +266,7 @@ class Scheduler:
                 here = other.host == self.driver.host and other.boot_id == self.driver.boot_id
                 if (here and not _lives(other)) or (not here and other.id in silent):
                     self._goodbye(db, other, now)
+            self._tell_other_folders(db, now)
             orphans = drivers.orphans(db, self.key)
         if not orphans:
             return
@@ -271,6 +277,26 @@ class Scheduler:
                     drivers.wake(db, occurrence_id)
                 else:
                     self._end_far_run(db, run_id, now)
+
+    def _tell_other_folders(self, db: Any, now: datetime) -> None:
+        """Report machines that have no driver and act as this site on another text; that they do not any more."""
+        if not self.site.identity.id or drivers.active_revision(db, self.key) != self.revision:
+            return
+        driven = {stored_text.name(one.host) for one in drivers.others(db, self.key, "")}
+        found = {
+            stored_text.name(one.machine): one
+            for one in apart(db, self.key, self.revision, now)
+            if stored_text.name(one.machine) not in driven
+        }
+        self.others_since = {one: self.others_since.get(one, now) for one in found}
+        for other, since in self.others_since.items():
+            if now - since >= SPREADS_WITHIN:
+                there = found[other]
+                message = f"{there.folder} on {other} acts as {self.key!r} too, on another text"
+                trouble = own_troubles.OwnTrouble(REVISION, other)
+                own_troubles.tell(db, self.key, trouble, now, Severity.HIGH, message, OTHER_TEXT)
+        for other in findings.own_subjects(db, self.key, REVISION) - found.keys() - driven:
+            own_troubles.tell(db, self.key, own_troubles.OwnTrouble(REVISION, other), now)
 
     def _goodbye(self, db: Any, one: drivers.Driver, now: datetime) -> None:
         """Forget a driver; what it has read is nobody's trouble any more."""
@@ -469,25 +495,6 @@ class Scheduler:
 def _entry_of(problem: str) -> str:
     """Return what a problem is about, without its line number, which moves with every edit."""
     return LINE.sub("", problem.split(": found")[0], count=1)[:200]
-
-
-def revision_of(site: Site) -> str:
-    """Return what stands for the text of a site: its schedule, inventory, holidays, own playbooks and checks."""
-    total = hashlib.sha256()
-    inventory = Path(site.inventory)
-    schedule = site.folder / SCHEDULE
-    # By their place within the site: two drivers may have it in different folders.
-    places = [(schedule, schedule.parent), (inventory, inventory.parent)]
-    places += [(path, inventory.parent) for path in inventory.rglob("*")]
-    places += [(path, site.folder) for path in (site.folder / "playbooks").rglob("*")]
-    places += [(path, site.folder) for path in (site.folder / FOLDER).rglob("*.py")]
-    holidays = [one for one in site.schedule.calendar.holidays if not isinstance(one, date)]
-    places += [(site.folder / one, site.folder) for one in holidays]
-    for path, base in sorted(places):
-        if path.is_file():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(base)}\0{content}\n".encode())
-    return total.hexdigest()
 
 
 def _lives(other: drivers.Driver) -> bool:

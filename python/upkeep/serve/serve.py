@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,10 +37,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.web import Http
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UpkeepError
 from upkeep.services.signing_key import load_installation
+from upkeep.services.sites import Holder, refuse_unknown_name
 from upkeep.services.timekeeper import Timekeeper
 from upkeep.site.schedule_file import Schedule, load_schedule
 from upkeep.site.settings import Settings, load_settings
-from upkeep.site.site import EMBEDDED, SCHEDULE, Site, key_of, load_site
+from upkeep.site.site import EMBEDDED, SCHEDULE, Identity, Site, identity_of, load_site
 from upkeep.store import Store, open_store
 from upkeep.store.engine.probe import prove_writable
 from upkeep.system import account, child
@@ -67,17 +68,22 @@ class Steppable(Protocol):
 
 
 class Worker:
-    """Calls a step repeatedly, in a thread of its own. time_of: what gives the time by which it decides."""
+    """Calls a step repeatedly, in a thread of its own. time_of: what gives the time by which it decides.
+
+    claim: asked before each step; while it raises, nothing is done.
+    """
 
     def __init__(
         self,
         step: Steppable,
         stopping: threading.Event,
         time_of: Callable[[], datetime] = clock.now,
+        claim: Callable[[datetime], None] = lambda _now: None,
     ) -> None:
         self.step = step
         self.name = step.name
         self.time_of = time_of
+        self.claim = claim
         self.progressed = time.monotonic()
         self.steps = 0
         self._stopping = stopping
@@ -100,7 +106,9 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                wait = self.step.step(self.time_of())
+                now = self.time_of()
+                self.claim(now)
+                wait = self.step.step(now)
                 self.progressed = time.monotonic()
                 self.steps += 1
                 self._said = ""
@@ -348,13 +356,21 @@ def serve(inventory: str, listen: Listen, *, web_only: bool) -> int:
         raise UpkeepError(f"serve needs the package {exc.name}", remedy=MISSING) from exc
     stopping = threading.Event()
     hurry = child.Stop()
-    settings, site_name, schedule_of, folder = _site(inventory, web_only=web_only)
+    settings, identity, schedule_of, folder = _site(inventory, web_only=web_only)
     store = open_store(settings.database_url)
-    time_of = Timekeeper(store, site_name, inventory).now
+    refuse_unknown_name(store, identity)
+    time_of = Timekeeper(store, identity.key, inventory).now
     steps = [] if web_only else make_steps(inventory, store, hurry)
-    workers = [Worker(one, stopping, time_of) for one in steps]
+    holder = Holder(store, identity)
+    if steps:  # before anything of it becomes due
+        holder.hold(time_of())
+    workers = [Worker(one, stopping, time_of, holder.hold) for one in steps]
     health: dict[str, Worker] = {one.name: one for one in workers}
-    setting = _setting(store, settings, site_name, schedule_of, folder, health, listen)
+    setting = replace(
+        _setting(store, settings, identity.key, schedule_of, folder, health, listen),
+        folder=identity.folder,
+        claim=holder.hold,
+    )
     config = uvicorn.Config(
         make_app(setting),
         host=listen.host,
@@ -485,13 +501,12 @@ def _until_asked(stopping: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path | None]:
-    """Return settings, the site's name as runs have it, what gives its schedule, and its folder."""
+def _site(inventory: str, *, web_only: bool) -> tuple[Settings, Identity, Any, Path | None]:
+    """Return settings, what stands for the site, what gives its schedule, and its folder."""
     if not web_only:
         site = load_site(inventory, [])
         folder = site.folder
-        name = site.key
-        return site.settings, name, _Schedules(folder / SCHEDULE, site.schedule), folder
+        return site.settings, site.identity, _Schedules(folder / SCHEDULE, site.schedule), folder
     given = Path(inventory) if inventory else None
     settings = load_settings(given)
     folder = given or EMBEDDED
@@ -502,7 +517,7 @@ def _site(inventory: str, *, web_only: bool) -> tuple[Settings, str, Any, Path |
             schedule = load_schedule(path, [])
         except ConfigurationError as exc:  # what is stored can be shown all the same
             note(f"the schedule is not used: {str(exc).splitlines()[0]}")
-    return settings, key_of(inventory), _Schedules(path, schedule), folder
+    return settings, identity_of(inventory, settings), _Schedules(path, schedule), folder
 
 
 class _Schedules:

@@ -15,8 +15,9 @@ from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, refusal, words_of
-from upkeep.services import caller
+from upkeep.services import caller, sites
 from upkeep.site.schedule_file import Schedule
+from upkeep.site.site import Site
 from upkeep.store import Connection, Store, acts, sessions, users
 from upkeep.system.account import known_name, name_of
 
@@ -81,15 +82,23 @@ def note_as(store: Store, user: users.User, own: str, doing: str) -> None:
 
 
 def someone(
-    store: Store, schedule: Schedule | None, action: Action, target: str = "", *, free: bool = False
+    store: Store,
+    schedule: Schedule | None,
+    action: Action,
+    target: str = "",
+    *,
+    site: Site | None,
+    free: bool = False,
 ) -> Actor:
-    """Return who is about to do something.
+    """Return who is about to do something on a site, which is claimed by that.
 
-    free: nobody is refused.
-    Raises: UsageError, and writes that down, if the account is that of a user whose role does
-    not reach or who is turned off, is of several people, or is nobody's where it takes a user: who signs or says yes
-    must be known; all else is anybody's as long as there are no users.
+    site: None if it is done to the installation. free: nobody is refused.
+    Raises: UsageError if another folder acts as the site; the same, and writes that down, if the account is that of a
+    user whose role does not reach or who is turned off, is of several people, or is nobody's where it takes a user: who
+    signs or says yes must be known; all else is anybody's as long as there are no users.
     """
+    if site is not None:
+        sites.claim_read(store, site, clock.now())
     who = actor(store, schedule, action.value)
     if free:
         return who
@@ -121,11 +130,12 @@ def record(
     action: Action,
     target: str = "",
     *,
+    site: Site | None,
     detail: str = "",
     free: bool = False,
 ) -> Actor:
     """Record what is about to be done on the command line; return who does it. Raises as `someone` does."""
-    who = someone(store, schedule, action, target, free=free)
+    who = someone(store, schedule, action, target, site=site, free=free)
     note(store, who, action, target, detail)
     return who
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from upkeep.model import clock
-from upkeep.model.answer import OWN_HOST
+from upkeep.model.answer import OWN_NAMES
 from upkeep.model.errors import UpkeepError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
@@ -44,7 +44,7 @@ def examine(site: Site, listing: Mapping[str, Any] | None) -> list[Remark]:
     inventory = inventory_lint.inventory_of(path, listing, tuple(definitions(path)), effective=True)
     found += inventory_lint.lint(site.schedule, inventory, file)
     sources = inventory_lint.asked_sources(inventory)
-    return [*found, *_scopes(site, {*hosts_of(listing), *sources, OWN_HOST})]
+    return [*found, *_scopes(site, {*hosts_of(listing), *sources, *OWN_NAMES})]
 
 
 def unset(schedule: Schedule, environ: Mapping[str, str], site: str) -> Iterator[Remark]:

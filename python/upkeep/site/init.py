@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from upkeep.model.errors import UsageError
 from upkeep.site.schedule_file import Schedule
+from upkeep.site.settings import FILE, ID
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "example"
 SCHEMA = "schedule.schema.json"
 
 
-def write_site(folder: Path) -> list[Path]:
-    """Write the example site into a new or empty folder; return its files.
+def id_for(folder: Path) -> str:
+    """Return an id for a site that is made in a folder: the folder's name, as far as an id can be like it."""
+    words = re.findall("[a-z0-9]+", folder.absolute().name.lower())
+    return "-".join(words)[:63].strip("-") or "site"
+
+
+def write_site(folder: Path, site_id: str = "") -> list[Path]:
+    """Write the example site into a new or empty folder; return its files. site_id: its id, if it gets one.
 
     Raises: UsageError if it is not empty.
     """
@@ -24,6 +32,10 @@ def write_site(folder: Path) -> list[Path]:
         raise UsageError(f"{folder}: there is something already", remedy=remedy)
     try:
         shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+        settings = folder / FILE
+        if site_id:
+            line = f'{ID} = "{site_id}"'
+            settings.write_text(settings.read_text().replace(f'# {ID} = "bakery"', line, 1))
         (folder / SCHEMA).write_text(json.dumps(schedule_schema(), indent=2) + "\n")
     except OSError as exc:
         raise UsageError(f"{exc.filename or folder}: {(exc.strerror or str(exc)).lower()}") from exc

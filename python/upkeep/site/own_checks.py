@@ -12,7 +12,7 @@ from types import ModuleType
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging import check as checks
-from upkeep.judging.check import CONNECTION, Absence, Check
+from upkeep.judging.check import CONNECTION, Absence, Check, History
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.nearest import nearest
 from upkeep.site.trust import trusted_tree
@@ -123,6 +123,14 @@ def _refuse(path: Path, made: Check) -> None:
         raise ConfigurationError(
             f"{path}: limits: the gather {made.gather} has a parameter {min(both)!r}; expected another name"
         )
+    if made.parts is not None and made.is_deferred:
+        raise ConfigurationError(f"{path}: parts: one with history, or of the site, has none")
+    if not isinstance(made.history, History | None) or (made.of_site and made.history):
+        found = type(made.history).__name__
+        expected = "expected History(days=…), and none for a check of the site"
+        raise ConfigurationError(f"{path}: history: found {found}; {expected}")
+    if made.shape is not None and not dataclasses.is_dataclass(made.shape):
+        raise ConfigurationError(f"{path}: shape: found no dataclass")
     if not callable(made.judge):
         raise ConfigurationError(f"{path}: judge: found no function")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.nearest import nearest
@@ -25,6 +25,9 @@ PATHS = frozenset({"state", "workspace", "vault_password_file"})
 ELSEWHERE = frozenset({"UPKEEP_DRIVER", "UPKEEP_SAMPLES", "UPKEEP_METRICS_TOKEN", GROUPS})
 """Variables of this prefix that are no settings: one that the driver sets, one of the tests, a secret of the page, and
 what decides if a file of settings is read."""
+ID = "id"
+"""The one setting of the file alone: a variable of the environment would give every site its name."""
+ID_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
 URLS = ("UPKEEP_CHANNEL_", "UPKEEP_HEARTBEAT")
 """Nor are these: addresses that a site's schedule names by their variable, for they hold secrets."""
 
@@ -85,11 +88,20 @@ def why_not_private(folder: Path) -> str:
     return ""
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text may be a site's id."""
+    return re.fullmatch(ID_PATTERN, text) is not None
+
+
 class Settings(BaseModel):
-    """Each is a key of upkeep.toml, and a variable of the environment in capitals behind UPKEEP_."""
+    """Each is a key of upkeep.toml and, but for `id`, a variable of the environment in capitals behind UPKEEP_."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    id: str = Field(
+        default="",
+        description="What stands for the site in the database, wherever its folder lies. Only in the file.",
+    )
     state: Path = Field(
         default_factory=_default_state, description="Folder of the database and the reports."
     )
@@ -131,6 +143,13 @@ class Settings(BaseModel):
         description="Offer SSH only curve25519-sha256: cheaper, and not safe against quantum computers.",
     )
 
+    @field_validator("id")
+    @classmethod
+    def _readable(cls, found: str) -> str:
+        if not is_id(found):
+            raise ValueError("at most 63 lower-case letters, digits and -, a letter or digit first")
+        return found
+
     @property
     def database_url(self) -> str:
         """The database's URL."""
@@ -159,6 +178,9 @@ def load_settings(folder: Path | None, environ: Mapping[str, str] | None = None)
         if variable in ELSEWHERE or variable.startswith(URLS):
             continue
         if variable.startswith(PREFIX) and value:
+            if name == ID:
+                message = f"environment variable {variable}: a site's id stands in its {FILE} only"
+                raise ConfigurationError(message, remedy=f"unset {variable}")
             values[name] = _from(Path(), name, value)
             places[name] = f"environment variable {variable}"
     try:
@@ -183,7 +205,7 @@ def _refuse_state_of_others(state: Path) -> None:
 def told(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the settings in the environment as this very program must be told them in another working folder."""
     environ = os.environ if environ is None else environ
-    names = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    names = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields if name != ID}
     return {
         variable: str(_from(Path(), names[variable], value))
         for variable, value in environ.items()

@@ -46,6 +46,22 @@ SCHEDULE = "schedule.yml"
 
 
 @dataclass(frozen=True)
+class Identity:
+    """What stands for a site in the store, and why. id: as its upkeep.toml says; empty without one.
+
+    folder: its path, as it was typed, or the list of hosts; empty for the embedded one.
+    """
+
+    id: str
+    folder: str
+
+    @property
+    def key(self) -> str:
+        """What stands for it: its id, else its path."""
+        return self.id or self.folder
+
+
+@dataclass(frozen=True)
 class Site:
     """A site, ready to be run.
 
@@ -88,9 +104,19 @@ class Site:
         return str(path.resolve())
 
     @property
+    def identity(self) -> Identity:
+        """What stands for the site in the store, and its folder."""
+        return identity_of(self.name, self.settings)
+
+    @property
     def key(self) -> str:
         """What stands for the site in the store."""
-        return key_of(self.name)
+        return self.identity.key
+
+    @property
+    def title(self) -> str:
+        """What to call the site where its path says too much: its id, or its folder's name."""
+        return self.identity.id or Path(self.identity.folder).name or "this machine"
 
     @property
     def config(self) -> Path | None:
@@ -149,8 +175,13 @@ def absolute(name: str) -> str:
     return str(Path(name).absolute()) if Path(name).exists() else name
 
 
+def identity_of(name: str, settings: Settings) -> Identity:
+    """Return what stands for a site in the store. An id is its folder's, not that of a file in it."""
+    return Identity(settings.id if name and Path(name).is_dir() else "", key_of(name))
+
+
 def key_of(name: str) -> str:
-    """Return what stands for a site in the store: its path, however it was typed; a link to it is a site of its own.
+    """Return what stands for a site without an id: its path, however it was typed; a link to it is a site of its own.
 
     A list of hosts stands for itself, in whichever folder it was typed.
     """

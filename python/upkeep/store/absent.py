@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
 
-from upkeep.model.answer import UNSEEN
+from upkeep.model.answer import OWN_NAMES, UNSEEN
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
 from upkeep.store import findings, own_troubles, tables
@@ -101,7 +101,7 @@ def _known(db: Connection, site: str, procedure: str, run_id: int) -> set[str]:
     runs = select(run.c.id).where(run.c.site == site, run.c.procedure == procedure)
     query = select(latest.c.host).where(
         latest.c.site == site,
-        latest.c.host != findings.OWN_HOST,
+        latest.c.host.not_in(OWN_NAMES),
         latest.c.run_id.in_(runs),
         latest.c.run_id <= run_id,
     )

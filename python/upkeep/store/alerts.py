@@ -21,6 +21,7 @@ from upkeep.rules.alerts.model import (
     INCIDENT,
     Alert,
     AlertTransition,
+    Group,
     Member,
     Past,
 )
@@ -432,7 +433,8 @@ def _causes_of_late(
         table.c.team == team,
         table.c.opened_at >= now - FLAPPING_FOR,
     )
-    return frozenset(db.execute(select(table.c.group_key).where(where).distinct()).scalars())
+    causes = db.execute(select(table.c.cause).where(where).distinct()).scalars()
+    return frozenset(Group(site, INCIDENT, check, cause, team).key for cause in causes)
 
 
 def _transition(row: Row[Any]) -> AlertTransition:

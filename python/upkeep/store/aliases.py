@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from upkeep.model.stored_text import fingerprint
 from upkeep.rules.alerts.model import key_of
+from upkeep.store import sites
 from upkeep.store.engine.statements import batched
 
 Names = tuple[str, str, str, str]
@@ -70,11 +71,13 @@ def rename(db: sa.Connection, revision: str, renamed: Sequence[Renamed]) -> None
 
 
 def now_called(db: sa.Connection, old: Names) -> Names:
-    """Return what a subject of an older program is called now; the same if nothing else is known."""
+    """Return what a subject of an older program, or of a site's earlier name, is called now; else the same."""
+    site = sites.now_called(db, old[0])
+    names = (site, *old[1:])
     table = _table("alias", "fingerprint", "now_check", "now_subject")
-    query = sa.select(table).where(table.c.fingerprint == fingerprint(*old))
+    query = sa.select(table).where(table.c.fingerprint == fingerprint(*names))
     row = db.execute(query).first()
-    return (old[0], row.now_check, old[2], row.now_subject) if row else old
+    return (site, row.now_check, old[2], row.now_subject) if row else names
 
 
 def formerly(db: sa.Connection, now: Names) -> list[tuple[str, str]]:

@@ -16,11 +16,12 @@ from sqlalchemy.exc import InternalError, OperationalError, StatementError
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
+from upkeep.checks.upkeep.check_broken import ID as CHECK_BROKEN
 from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
-from upkeep.judging.check import CONNECTION
-from upkeep.judging.judge import EVERYTHING
+from upkeep.judging.check import CONNECTION, load
+from upkeep.judging.judge import EVERYTHING, Past, judge_deferred
 from upkeep.model import clock
-from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
+from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.errors import StoreError
 from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, number, packed, shown, told
@@ -28,7 +29,7 @@ from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown
 from upkeep.rules.absence import CheckLook, look_of
 from upkeep.rules.findings import Sighting
 from upkeep.rules.waivers import Waiver, covering
-from upkeep.store import findings, tables, waivers
+from upkeep.store import findings, past, sites, tables, waivers
 from upkeep.store.engine.statements import (
     Values,
     batched,
@@ -62,9 +63,14 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
 
     An answer that the database refuses costs this host its results, and no other.
     """
+    return bool(_add_alone(db, run_id, observed))
+
+
+def _add_alone(db: Connection, run_id: int, observed: Observed) -> list[Observed]:
+    """Record one answer; return it as it was judged, or as it was refused, if it was not there yet."""
     try:
         with db.begin_nested():
-            return bool(_add_answers(db, run_id, [observed]))
+            return _add_answers(db, run_id, [observed])
     except (OperationalError, InternalError):
         raise
     except REFUSED as exc:
@@ -72,23 +78,30 @@ def add_host(db: Connection, run_id: int, observed: Observed) -> bool:
         message = " ".join(f"its answer could not be stored: {cause}".split())
         at = observed.observed_at if observed.observed_at.tzinfo else clock.now()
         failed = Observed(observed.host, Outcome.FAILED, at, message, seen_from=observed.seen_from)
-        return bool(_add_answers(db, run_id, [failed]))
+        return _add_answers(db, run_id, [failed])
 
 
-def add_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> None:
-    """Record what several hosts gave, as `add_host` does, in few statements."""
+def add_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> list[Observed]:
+    """Record what several hosts gave, as `add_host` does, in few statements.
+
+    Return the answers that were not there yet, each with the results of its checks that were left to the driver.
+    """
+    added: list[Observed] = []
     while answers:
         # One statement cannot move the same row twice: a host's second answer waits for its first.
-        first = {one.host: one for one in reversed(answers)}
+        first: dict[str, Observed] = {}
+        for one in answers:
+            first.setdefault(one.host, one)
         try:
             with db.begin_nested():
-                _add_answers(db, run_id, list(first.values()))
+                added += _add_answers(db, run_id, list(first.values()))
         except (OperationalError, InternalError):
             raise
         except REFUSED:
             for one in first.values():
-                add_host(db, run_id, one)
+                added += _add_alone(db, run_id, one)
         answers = [one for one in answers if one is not first[one.host]]
+    return added
 
 
 def settle_forged(db: Connection, run_id: int, hosts: Collection[str], at: datetime) -> None:
@@ -129,14 +142,9 @@ def add_judgement(db: Connection, run_id: int, number: int, observed: Observed) 
     """
     report = tables.report
     site = _site(db, run_id)
-    report_id = db.execute(
-        select(report.c.id).where(
-            report.c.run_id == run_id,
-            report.c.host == name(observed.host, 255),
-            report.c.observed_at == observed.observed_at,
-        )
-    ).scalar_one()
-    rows = _result_rows(run_id, report_id, number, site, observed)
+    report_id = db.execute(select(report.c.id).where(*_same_answer(run_id, observed))).scalar_one()
+    broken = findings.own_subjects(db, site, CHECK_BROKEN)
+    rows = _result_rows(run_id, report_id, number, site, observed, broken)
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     newest = _still_newest(db, run_id, rows)
     stands = upsert(
@@ -183,6 +191,25 @@ def observed_in(db: Connection, run_id: int) -> Iterator[Observed]:
             results=tuple(_results(db, _of_report(row.id))),
             seen_from=row.seen_from,
         )
+
+
+def past_of(db: Connection, run_id: int, observed: Observed) -> Past:
+    """Return the past that the checks with history of an answer were judged with.
+
+    A check is not in it if that is not kept any more, or if it had none then.
+    """
+    report = tables.report
+    said = db.scalar(select(report.c.judged_with).where(*_same_answer(run_id, observed)))
+    return past.of_reports(db, observed, load(), past.kept(db, said))
+
+
+def _same_answer(run_id: int, observed: Observed) -> tuple[ColumnElement[bool], ...]:
+    report = tables.report
+    return (
+        report.c.run_id == run_id,
+        report.c.host == name(observed.host, 255),
+        report.c.observed_at == observed.observed_at,
+    )
 
 
 def limits_in_run(db: Connection, run_id: int) -> dict[str, list[dict[str, Any]]]:
@@ -296,17 +323,20 @@ def newest_values(
     return [(host, subject, at, value) for host, subject, at, value in rows]
 
 
-def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> int:
-    """Record answers, one a host; return how many were not there yet."""
+def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> list[Observed]:
+    """Record answers, one a host; return those that were not there yet, judged."""
     site = _site(db, run_id)
     ids = _add_reports(db, run_id, answers)
-    new = [(ids[one.host], one) for one in answers if one.host in ids]
+    new = [
+        (ids[one.host], _judged(db, site, ids[one.host], one)) for one in answers if one.host in ids
+    ]
     if not new:
-        return 0
+        return []
     answered = [one for _id, one in new]
     _add_run_hosts(db, run_id, answered)
     _add_observations(db, new)
-    rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one)]
+    broken = findings.own_subjects(db, site, CHECK_BROKEN)
+    rows = [row for id_, one in new for row in _result_rows(run_id, id_, 0, site, one, broken)]
     rows.sort(key=itemgetter("fingerprint"))  # in one order, so that no two writers lock crosswise
     upsert(db, tables.result, rows, RESULT_KEYS, newest=("observed_at",))
     insert_new(db, tables.measure, list(_measure_rows(run_id, rows)))
@@ -321,7 +351,17 @@ def _add_answers(db: Connection, run_id: int, answers: Sequence[Observed]) -> in
     how = {key: one for _id, each in new for key, one in _sightings(site, each).items()}
     findings.move(db, run_id, site, moved, looks=looks, how=how)
     _settle_absent(db, run_id, site, answered, rows)
-    return len(new)
+    return answered
+
+
+def _judged(db: Connection, site: str, report_id: int, observed: Observed) -> Observed:
+    """Return the answer with the results of the checks that were left to us, and remember what they are judged with."""
+    if not observed.deferred:
+        return observed
+    checks = load()
+    found = past.find(db, site, observed, checks)
+    past.keep(db, report_id, found.reports)
+    return judge_deferred(observed, checks, found.past)
 
 
 def _connection_rows(
@@ -336,6 +376,7 @@ def _connection_rows(
     hosts = {name(one.host, 255): one for one in answers if not one.seen_from}
     seen = sorted(host for host, one in hosts.items() if one.outcome is Outcome.OK)
     away = (Outcome.UNREACHABLE, Outcome.TIMED_OUT)
+    folder = sites.folder_of(db, site)
     for one in findings.of_connections(db, site, seen):
         yield passed_row(run_id, one, "the host has answered", hosts[one.host].observed_at)
     told_of: set[str] = set()
@@ -359,7 +400,7 @@ def _connection_rows(
             "severity": Severity.HIGH.value,
             "severity_rank": Severity.HIGH.rank,
             "message": told(answer.message),
-            "remedy": first(command("doctor", site=site, limit=host), "see why"),
+            "remedy": first(command("doctor", site=folder, limit=host), "see why"),
             "observed_at": answer.observed_at,
         }
 
@@ -495,6 +536,7 @@ def _add_run_hosts(db: Connection, run_id: int, answers: Sequence[Observed]) -> 
             "seen_from": name(one.seen_from, 255) if one.seen_from else "",
         }
         for one in answers
+        if one.host != SITE_HOST
     ]
     upsert(db, tables.run_host, values, ["run_id", "host"], newest=("observed_at",))
 
@@ -537,9 +579,14 @@ def _add_observations(db: Connection, answers: Sequence[tuple[int, Observed]]) -
 
 
 def _result_rows(
-    run_id: int, report_id: int, judgement: int, site: str, observed: Observed
+    run_id: int,
+    report_id: int,
+    judgement: int,
+    site: str,
+    observed: Observed,
+    broken: Collection[str],
 ) -> list[Values]:
-    """Return the results' rows in the order of their keys."""
+    """Return the results' rows in the order of their keys. broken: the checks whose results are doubted."""
     rows = {}
     for result in observed.results:
         # Of whoever answered, whatever stands in the result.
@@ -565,6 +612,7 @@ def _result_rows(
             "evidence_sha256": result.evidence_sha256,
             "observation": result.observation,
             "unknown": result.unknown.value if result.unknown else "",
+            "doubted": check in broken,
         }
     return [rows[key] for key in sorted(rows)]
 
@@ -610,7 +658,8 @@ def latest_row(site: str, row: Values) -> Values:
     """Return what is known of a subject now, by a row of the result table."""
     names = ("fingerprint", "host", "check_id", "subject", "status", "severity", "message")
     kept = {name: row[name] for name in (*names, "observed_at", "run_id")}
-    return {"site": site, "unknown": row.get("unknown", "")} | kept
+    own = {name: row.get(name, none) for name, none in (("unknown", ""), ("doubted", False))}
+    return {"site": site} | own | kept
 
 
 def _seen(db: Connection, report_id: int) -> Iterator[Seen]:
@@ -666,4 +715,5 @@ def of_row(row: Row[Any]) -> Result:
         evidence_sha256=row.evidence_sha256,
         observation=row.observation,
         unknown=_why_unknown(row),
+        doubted=row.doubted,
     )

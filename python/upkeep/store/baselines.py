@@ -22,7 +22,7 @@ from upkeep.rules.baselines import (
     propose,
     record_of,
 )
-from upkeep.store import aliases, answers, records
+from upkeep.store import aliases, answers, records, sites
 
 KIND = "baseline"
 
@@ -35,7 +35,12 @@ def of_series(db: Connection, series: Series) -> Baseline | None:
 def history(db: Connection, series: Series) -> list[Baseline]:
     """Return all that was ever accepted for a series, the newest first."""
     now = (series.site, series.check, series.host, series.subject)
-    names = [series, *(replace(series, check=a, subject=b) for a, b in aliases.formerly(db, now))]
+    things = [(series.check, series.subject), *aliases.formerly(db, now)]
+    names = [
+        replace(series, site=site, check=check, subject=subject)
+        for site in [series.site, *sites.formerly(db, series.site)]
+        for check, subject in things
+    ]
     found = [record for one in names for record in records.of(db, KIND, _about(one))]
     known = [_known(db, one) for one in found or _before_masking(db, series)]
     return sorted(known, key=lambda one: one.number, reverse=True)
@@ -54,10 +59,10 @@ def _known(db: Connection, record: dict[str, Any]) -> Baseline:
     """Return the baseline of a record, its series by the names that the store has now."""
     kept = baseline_of(record)
     one = kept.series
-    _site, check, _host, subject = aliases.now_called(
+    site, check, _host, subject = aliases.now_called(
         db, (one.site, one.check, one.host, name(one.subject))
     )
-    return replace(kept, series=replace(one, check=check, subject=subject))
+    return replace(kept, series=replace(one, site=site, check=check, subject=subject))
 
 
 def of_site(db: Connection, site: str) -> list[Baseline]:

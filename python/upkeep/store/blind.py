@@ -14,7 +14,7 @@ from upkeep.model.remedies import command, first
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Status
 from upkeep.rules.blindness import Blind, HostLook, Spot, blind_ones, next_spots
-from upkeep.store import blind_spots, findings, tables
+from upkeep.store import blind_spots, findings, sites, tables
 from upkeep.store.answers import latest_row, passed_row
 from upkeep.store.engine.statements import Values, batched, upsert
 
@@ -84,6 +84,7 @@ def _fail_and_pass(
     spots = blind_spots.of_hosts(db, site, hosts, lock=True)
     rows: list[Values] = []
     first = set()
+    folder = sites.folder_of(db, site)
     for host in hosts:
         found = blind_ones(
             spots.get(host, {}).values(),
@@ -93,7 +94,7 @@ def _fail_and_pass(
             intruders=intruders,
         )
         for one in found:
-            rows.append(_failed(site, host, one, at, run_id))
+            rows.append(_failed(site, host, one, at, run_id, folder))
             if one.from_first:
                 first.add((host, BLIND))
     failing = {row["fingerprint"] for row in rows}
@@ -106,8 +107,8 @@ def _fail_and_pass(
     findings.move(db, run_id, site, rows, looks=findings.Looks(first))
 
 
-def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int) -> Values:
-    look = first(command("check", one.checks[0], site=site, limit=host), "see what it cannot see")
+def _failed(site: str, host: str, one: Blind, at: datetime, run_id: int, folder: str) -> Values:
+    look = first(command("check", one.checks[0], site=folder, limit=host), "see what it cannot see")
     return {
         "run_id": run_id,
         "fingerprint": fingerprint(site, BLIND, host, name(one.subject)),

@@ -60,6 +60,12 @@ def silent(db: Connection, site: str, now: datetime) -> Sequence[str]:
     return list(db.execute(select(table.c.id).where(*where)).scalars())
 
 
+def living(db: Connection, site: str, now: datetime) -> list[Driver]:
+    """Return the drivers of the site that have been heard of lately."""
+    quiet = set(silent(db, site, now))
+    return [one for one in others(db, site, "") if one.id not in quiet]
+
+
 def goodbye(db: Connection, driver_id: str) -> None:
     """Forget a driver."""
     db.execute(delete(tables.driver).where(tables.driver.c.id == driver_id))

@@ -21,7 +21,7 @@ from upkeep.model.remedies import command, first
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import fingerprint, name, told
 from upkeep.model.verdicts import Severity, Status
-from upkeep.store import findings, occurrences, runs, tables
+from upkeep.store import findings, occurrences, runs, sites, tables
 from upkeep.store.engine.statements import upsert
 from upkeep.store.runs import Run
 
@@ -83,7 +83,7 @@ def tell_end(db: Connection, one: Occurrence, title: str, now: datetime) -> None
     if one.state == occurrence.FAILED:
         begun = ("show", str(one.run_id)) if one.run_id else ("run", one.schedule)
         message = f"{title}, due {one.due_at:%Y-%m-%d %H:%M} UTC: {one.cause}"
-        remedy = first(command(*begun, site=one.site), "see why")
+        remedy = first(command(*begun, site=sites.folder_of(db, one.site)), "see why")
         tell(db, one.site, of(RUN_FAILED, one.schedule), now, Severity.HIGH, message, remedy)
     elif one.state in (occurrence.DONE, occurrence.PARTIAL):
         tell(db, one.site, of(RUN_FAILED, one.schedule), now)
@@ -155,7 +155,8 @@ def tell_forged(
     """Report that a run refused events of which nobody knows the host; an empty text: that it refused none."""
     if why:
         message = f"run {run_id}: {why}"
-        remedy = f"{command('show', str(run_id), site=site)}  # look at what its hosts print, one by one: --limit"
+        show = command("show", str(run_id), site=sites.folder_of(db, site))
+        remedy = f"{show}  # look at what its hosts print, one by one: --limit"
         tell(db, site, of(FORGED_EVENT, procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, FORGED_EVENT):
         tell(db, site, of(FORGED_EVENT, procedure), now)
@@ -189,7 +190,8 @@ def tell_absent(
             f"{who} of {procedure} {'is' if single else 'are'} not in the inventory any more: {some};"
             f" what was found on {'it' if single else 'them'} stays open"
         )
-        remedy = f"{command('hosts', 'accept', site=site)}  # if they have left; else look at the inventory"
+        accept = command("hosts", "accept", site=sites.folder_of(db, site))
+        remedy = f"{accept}  # if they have left; else look at the inventory"
         tell(db, site, of(HOSTS_ABSENT, procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, HOSTS_ABSENT):
         tell(db, site, of(HOSTS_ABSENT, procedure), now)
@@ -204,7 +206,8 @@ def tell_twins(
         some += ", …" if len(twins) > NAMED_HOSTS else ""
         count = f"{len(twins)} hosts of {procedure}"
         message = f"{count} lead to a machine of another name, and wait for each other: {some}"
-        remedy = f"{command('doctor', site=site)}  # lists them; let each machine have one name in the inventory"
+        doctor = command("doctor", site=sites.folder_of(db, site))
+        remedy = f"{doctor}  # lists them; let each machine have one name in the inventory"
         tell(db, site, of(ONE_MACHINE, procedure), now, Severity.MEDIUM, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, ONE_MACHINE):
         tell(db, site, of(ONE_MACHINE, procedure), now)

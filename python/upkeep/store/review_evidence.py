@@ -203,7 +203,8 @@ def _counted(
 ) -> list[dict[str, Any]]:
     """Return for each check how its subjects stand now, and its results in the procedure's own runs since then.
 
-    seen_at: when one of its subjects has passed or failed last, in whichever run.
+    seen_at: when one of its subjects has passed or failed last, in whichever run. doubted: how many of its subjects are
+    known by a result of a time in which it passed its known-bad input.
     """
     latest, result, run = tables.latest_result, tables.result, tables.run
     now = db.execute(
@@ -215,6 +216,12 @@ def _counted(
         select(latest.c.check_id, func.max(latest.c.observed_at).label("at"))
         .where(latest.c.site == name(review.site), latest.c.check_id.in_(checks))
         .where(latest.c.status.in_(("pass", "fail")))
+        .group_by(latest.c.check_id)
+    ).all()
+    marked = db.execute(
+        select(latest.c.check_id, func.count().label("number"))
+        .where(latest.c.site == name(review.site), latest.c.check_id.in_(checks))
+        .where(latest.c.doubted)
         .group_by(latest.c.check_id)
     ).all()
     own = select(run.c.id).where(
@@ -234,12 +241,14 @@ def _counted(
         return {status: found.get(status, 0) for status in ("pass", "fail", "unknown")}
 
     seen = {row.check_id: row.at for row in newest}
+    doubted = {row.check_id: row.number for row in marked}
     return [
         {
             "check": check,
             "now": of(now, check),
             "since": of(in_runs, check),
             "seen_at": _time(seen[check]) if check in seen else None,
+            "doubted": doubted.get(check, 0),
         }
         for check in checks
     ]
@@ -280,6 +289,7 @@ def _not_passing(db: Connection, site: str, checks: Collection[str]) -> dict[str
                 "run_id": row.run_id,
                 "evidence_sha256": row.evidence_sha256 or "",
                 **({"seen_from": row.seen_from} if row.seen_from else {}),
+                "doubted": row.doubted,
             }
         ),
     )

@@ -147,7 +147,10 @@ report = Table(
     Column("observed_at", Moment, nullable=False),
     Column("requests", Text, nullable=False),
     Column("due", Text, nullable=False),
+    # By check, the reports that it was judged with; none where no check looked at more than this answer.
+    Column("judged_with", Text),
     UniqueConstraint("run_id", "host", "observed_at"),
+    Index(None, "host", "observed_at"),
 )
 
 evidence = Table(
@@ -215,6 +218,8 @@ result = Table(
     Column("observation", Integer),
     # Why it is unknown: cannot_see or nothing_to_judge; empty if it is not, or an older program wrote it.
     Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
+    # Its check passes its known-bad input, or did when it was judged: for people, it changes no verdict.
+    Column("doubted", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run_id", "judgement", "fingerprint"),
     Index(None, "report_id"),
     # Of a run, what did not pass: seldom much, and what is looked at.
@@ -257,6 +262,7 @@ latest_result = Table(
     Column("observed_at", Moment, nullable=False),
     Column("run_id", Integer, nullable=False),
     Column("unknown", String(20), nullable=False, default="", server_default=text("''")),
+    Column("doubted", Boolean, nullable=False, default=False, server_default=false()),
     Index(None, "host"),
     Index(None, "observed_at"),
 )
@@ -515,6 +521,39 @@ channel_health = Table(
     Column("error", Text, nullable=False),
     Column("sent_at", Moment),
     PrimaryKeyConstraint("site", "channel"),
+)
+
+# --- sites -----------------------------------------------------------------------------------------------------------
+site = Table(
+    # The ids that sites have here.
+    "site",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+
+site_folder = Table(
+    # From which folder a machine acts as a site with an id: from one at a time. revision: of the text that it acted on
+    # last. seen_at: by the database's clock, for machines disagree.
+    "site_folder",
+    metadata,
+    Column("site_id", String(63), nullable=False),
+    Column("machine", String(255), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    PrimaryKeyConstraint("site_id", "machine"),
+)
+
+site_name = Table(
+    # What a site was called before, and what now: signed records name it so for ever.
+    "site_name",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("now_name", Text, nullable=False),
+    Column("renamed_at", Moment, nullable=False),
+    PrimaryKeyConstraint("name"),
+    Index(None, "now_name"),
 )
 
 # --- the schedule ----------------------------------------------------------------------------------------------------

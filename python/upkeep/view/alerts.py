@@ -12,6 +12,7 @@ from upkeep.model.text import ago, counted, exact
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, Alert, Member
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.silences import Silence
+from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.width import Width
 from upkeep.services.alerts.messages import headline
 from upkeep.store.alerts import AlertEvent
@@ -97,6 +98,20 @@ def print_alerts(
     screen.flush()
 
 
+def _member_rows(screen: Screen, members: Sequence[Member]) -> list[TroubleRow]:
+    """Return the rows of an alert's findings: by their causes for people, each by itself for a pipe."""
+    if not screen.live:
+        return [_member_row(one) for one in members]
+    groups = grouped(members, Member.tell)
+    return [_member_row(group.first).for_all(group) for group in groups]
+
+
+def _member_row(one: Member) -> TroubleRow:
+    words, noun = f"severity {one.severity}", trouble_of(one.check)
+    names = (one.host, noun, one.subject)
+    return TroubleRow(kind_of(one.severity), words, *names, one.message, one.remedy, noun=noun)
+
+
 def print_alert(
     screen: Screen,
     alert: Alert,
@@ -115,21 +130,7 @@ def print_alert(
         screen.line(screen.text(f"note: {alert.note}", 400))
     if members:
         screen.line()
-        print_rows(
-            screen,
-            [
-                TroubleRow(
-                    kind_of(one.severity),
-                    f"severity {one.severity}",
-                    one.host,
-                    trouble_of(one.check),
-                    one.subject,
-                    one.message,
-                    one.remedy,
-                )
-                for one in members
-            ],
-        )
+        print_rows(screen, _member_rows(screen, members))
     if history:
         screen.line()
         columns = [Column("when"), Column("what"), Column("by"), Column("", gives=True)]

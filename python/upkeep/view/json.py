@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from upkeep.store.reviews import KeptReview
 
 VERSION = 1
-OF_THE_PROGRAM = ("judge", "limits", "parts", "measures", "absence", "rating")
+OF_THE_PROGRAM = ("judge", "shape", "limits", "parts", "measures", "absence", "rating")
 """What a rule has for the program alone."""
 
 
@@ -45,7 +45,10 @@ def check_document(check: Check) -> dict[str, Any]:
 def told_document(rule: Rule) -> dict[str, Any]:
     """Return a rule as JSON types, without what only a check has."""
     names = [one.name for one in dataclasses.fields(rule) if one.name not in OF_THE_PROGRAM]
-    return {name: getattr(rule, name) for name in names}
+    found = {name: getattr(rule, name) for name in names}
+    if isinstance(rule, Check) and rule.history:
+        found["history"] = dataclasses.asdict(rule.history)
+    return found
 
 
 def run_document(
@@ -238,6 +241,7 @@ def _result(result: Result) -> dict[str, Any]:
     data = result_to_json(result)
     del data["observation"]  # an index into what is not in this document
     data["waiver"] = result.waiver
+    data["doubted"] = result.doubted
     for measure in data["measures"]:
         measure["value"] = _finite(measure["value"])
     return data

@@ -31,10 +31,12 @@ from upkeep.model.text import (
     wrap,
 )
 from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.rules.sentences import title_of, trouble_of
+from upkeep.rules.trouble_groups import grouped
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunSummary
 from upkeep.view.result import print_stand
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import TroubleRow, Troubles, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
 
 CONTROLLER = "controller"
 GAP = "  "
@@ -103,9 +105,13 @@ def print_run(
     now: datetime,
     *,
     report: str = "",
+    doubts: Mapping[str, int] | None = None,
 ) -> None:
-    """Print a stored run: how it stands, all that did not pass, worst first, then all that passed."""
-    troubles = Troubles(summary.site, keep=len(results) + sum(summary.hosts.values()) + 1)
+    """Print a stored run: how it stands, all that did not pass, worst first, then all that passed.
+
+    doubts: how many of its results are doubted, by check; also of those that are not given here.
+    """
+    troubles = Troubles(summary.place, keep=len(results) + sum(summary.hosts.values()) + 1)
     only_host = ""
     for host in hosts:
         troubles.add_host(host)
@@ -114,9 +120,12 @@ def print_run(
     worst = troubles.worst()
     print_stand(screen, summary, worst, only_host)
     screen.line(run_line(screen, summary, now))
+    print_doubts(screen, doubts or {})
     if worst:
         screen.line()
-        print_rows(screen, [TroubleRow.of(trouble) for trouble in worst])
+        groups = groups_for(screen, worst)
+        site = summary.place
+        print_rows(screen, [TroubleRow.of_group(one, site, name_all=True) for one in groups])
     passes = sorted(
         (result for result in results if result.status is Status.PASS),
         key=lambda result: (result.host, result.check, result.subject),
@@ -127,7 +136,13 @@ def print_run(
             screen,
             [
                 TroubleRow(
-                    "pass", "pass", result.host, result.check, result.subject, result.message
+                    "pass",
+                    "pass, doubted" if result.doubted else "pass",
+                    result.host,
+                    result.check,
+                    result.subject,
+                    result.message,
+                    noun=title_of(result.check),
                 )
                 for result in passes
             ],
@@ -232,12 +247,25 @@ def print_findings(
         screen.line((head, "bold"))
         screen.line()
         still.sort(key=lambda f: (f.severity.rank if f.severity else 2.5, f.check, f.opened_at))
-        print_rows(screen, [_finding_row(finding, now) for finding in still])
+        _print_findings(screen, still, now, site)
     if gone:
         screen.line()
         gone.sort(key=lambda finding: finding.resolved_at or now, reverse=True)
-        print_rows(screen, [_finding_row(finding, now) for finding in gone])
+        _print_findings(screen, gone, now, site)
     screen.flush()
+
+
+def _print_findings(
+    screen: Screen, findings: Sequence[FindingShown], now: datetime, site: str
+) -> None:
+    """Print findings by their causes for people, or each by itself for a pipe."""
+    if screen.live:
+        groups = grouped(findings, FindingShown.tell)
+        doctor = f"{command('doctor', site=site)}  # see why"
+        rows = [_finding_row(group.first, now).for_all(group, doctor) for group in groups]
+    else:
+        rows = [_finding_row(finding, now) for finding in findings]
+    print_rows(screen, rows)
 
 
 def _finding_row(finding: FindingShown, now: datetime) -> TroubleRow:
@@ -263,9 +291,8 @@ def _finding_row(finding: FindingShown, now: datetime) -> TroubleRow:
         words, remedy = status_words(finding.status, finding.severity), finding.remedy
         if finding.waiver:
             words += ", waived"
-    return TroubleRow(
-        kind, words, finding.host, finding.check, finding.subject, ", ".join(story), remedy
-    )
+    names, noun = (finding.host, finding.check, finding.subject), trouble_of(finding.check)
+    return TroubleRow(kind, words, *names, ", ".join(story), remedy, noun=noun)
 
 
 def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
@@ -289,7 +316,15 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
     """
     width = min(screen.width, PROSE_COLUMNS)
     _print_rule(screen, check, width)
-    for title, text in (("Why", check.why), ("What it cannot see", check.cannot_see)):
+    past = ""
+    if check.history:
+        past = f"{check.history.days:g} days, at most {check.history.at_most} looks"
+    told = (
+        ("Why", check.why),
+        ("How far it looks back", past),
+        ("What it cannot see", check.cannot_see),
+    )
+    for title, text in told:
         _print_prose(screen, title, text, width)
     _print_names(screen, "Limits", _limits(check.limits), width)
     parameters = [
@@ -345,6 +380,7 @@ def _print_prose(screen: Screen, title: str, text: str, width: int) -> None:
 def _print_facts(screen: Screen, rule: Rule, first: tuple[str, str]) -> None:
     """Print what is known of a rule, a fact a line."""
     facts = [
+        ("Trouble", rule.trouble),
         first,
         ("Source", rule.source),
         ("First step", rule.remedy.replace(SUBJECT, "SUBJECT")),

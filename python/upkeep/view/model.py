@@ -9,6 +9,7 @@ from datetime import datetime
 from upkeep.model.answer import UNSEEN, Observed, Outcome
 from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
+from upkeep.rules.trouble_groups import Told
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class RunSummary:
     """One run, without its results.
 
     id: None if the run was not stored.
-    site: the folder given with -i; empty for the embedded default.
+    site: what stands for it in the store, its id or its path; empty for the embedded default. folder: its path, if that
+        is another.
     status: running, done, partial, failed, interrupted or crashed.
     cause: why it is not done, for people.
     hosts: how many hosts ended with each outcome; those not begun are missing. sources: how many of them are sources.
@@ -75,6 +77,12 @@ class RunSummary:
     version: str = ""
     started_by: str = ""
     asked_by: str = ""
+    folder: str = ""
+
+    @property
+    def place(self) -> str:
+        """What to give to `-i`; empty for the embedded default."""
+        return self.folder or self.site
 
     @property
     def by(self) -> str:
@@ -153,6 +161,13 @@ class FindingShown:
     gone: bool = False
     waiver: str = ""
 
+    def tell(self) -> Told:
+        """Return by what it is put together with others."""
+        ended = (self.resolved_at is None, self.retired, self.gone)
+        apart = (self.severity, self.waiver, ended)
+        names = (self.host, self.check, self.subject)
+        return Told(*names, self.status, self.message, self.remedy, apart)
+
 
 @dataclass(frozen=True)
 class ProcedureShown:
@@ -180,6 +195,7 @@ class Trouble:
     observed_at: datetime | None = None
     evidence_sha256: str = ""
     waiver: int | None = None
+    doubted: bool = False
 
     @classmethod
     def of(cls, result: Result) -> Trouble:
@@ -196,6 +212,7 @@ class Trouble:
             result.observed_at,
             result.evidence_sha256,
             result.waiver,
+            result.doubted,
         )
 
     @classmethod
@@ -206,6 +223,12 @@ class Trouble:
             message += f": {host.message}"
         at = host.observed_at
         return cls(host.name, "", "", Status.UNKNOWN, None, message, command, observed_at=at)
+
+    def tell(self) -> Told:
+        """Return by what it is put together with others."""
+        apart = (self.severity, self.waiver, self.doubted)
+        names = (self.host, self.check, self.subject)
+        return Told(*names, self.status, self.message, self.remedy, apart)
 
     @property
     def order(self) -> tuple[int, str, str, str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib import resources
@@ -36,7 +36,8 @@ from upkeep.model.text import (
     thousands,
 )
 from upkeep.model.verdicts import Result, Status
-from upkeep.rules.sentences import title_of, what_of
+from upkeep.rules.sentences import doubt, title_of, what_of
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view import html
 from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.result import clauses, headline
@@ -67,15 +68,20 @@ class Excerpt:
 
 @dataclass
 class _Group:
-    """What did not pass for one reason: one check, one severity, one next step."""
+    """What did not pass and asks for the same: one check, or those that one thing blinds; one next step."""
 
     kind: str
     status: str
     title: str
-    check: str
+    checks: tuple[str, ...]
     remedy: str
     controls: tuple[str, ...]
-    troubles: list[Trouble] = field(default_factory=list)
+    causes: list[TroubleGroup[Trouble]] = field(default_factory=list)
+
+    @property
+    def times(self) -> int:
+        """How often it did not pass."""
+        return sum(len(one.things) for one in self.causes)
 
 
 @dataclass
@@ -141,18 +147,19 @@ def render(
 ) -> Iterator[str]:
     """Yield the report's HTML, piece by piece. Arguments as in `write_report`."""
     letters = Letters()
-    troubles = Troubles(summary.site, keep=TROUBLES_SHOWN)
+    troubles = Troubles(summary.place, keep=TROUBLES_SHOWN)
     by_name = {}
     for host in hosts:
         troubles.add_host(host)
         by_name[host.name] = _host(host, zone)
-    passes_left_out = _take_in(results, by_name, troubles)
+    doubts: Counter[str] = Counter()
+    passes_left_out = _take_in(_counting(results, doubts), by_name, troubles)
     worst = troubles.worst()
     only_host = next(iter(by_name)) if len(by_name) == 1 else ""
     style = _resource("report.css")
     left_out = troubles.count - len(worst)
     see = (
-        command("show", str(summary.id), site=summary.site) if summary.id is not None else "--json"
+        command("show", str(summary.id), site=summary.place) if summary.id is not None else "--json"
     )
     context = {
         "run": summary,
@@ -164,6 +171,7 @@ def render(
         "title": f"{safe(summary.title or summary.procedure, 80)}, {summary.started_at:%Y-%m-%d}: "
         + headline(letters, summary, worst, only_host),
         "counts": _counts(summary),
+        "doubts": [doubt(check, number) for check, number in sorted(doubts.items())],
         "groups": _groups(worst, summary),
         "empty": _empty(summary),
         "evidence": _Evidence(evidence),
@@ -241,32 +249,41 @@ def _take_in(
     return max(0, -room)
 
 
+def _counting(results: Iterable[Result], doubts: Counter[str]) -> Iterator[Result]:
+    """Yield the results, and count by check those that are doubted."""
+    for one in results:
+        if one.doubted:
+            doubts[one.check] += 1
+        yield one
+
+
 def _line(result: Result) -> tuple[str, str, str]:
     subject, message = (safe(one, PASS_CHARACTERS) for one in (result.subject, result.message))
-    return title_of(result.check), subject, message
+    return title_of(result.check) + (" (doubted)" if result.doubted else ""), subject, message
 
 
-def _groups(worst: Iterable[Trouble], summary: RunSummary) -> list[_Group]:
-    """Return what did not pass, worst first, like to like."""
-    groups: list[_Group] = []
-    for _, same in itertools.groupby(worst, lambda trouble: trouble.order[:2]):
-        by_remedy: dict[str, _Group] = {}
-        for trouble in same:
-            seen = bool(trouble.check)
-            remedy = trouble.remedy if seen else f"`{command('doctor', site=summary.site)}`"
-            group = by_remedy.get(remedy)
-            if group is None:
-                group = by_remedy[remedy] = _Group(
-                    status_kind(trouble.status, trouble.severity),
-                    status_sign(trouble.status, trouble.severity),
-                    what_of(trouble.check, trouble.status) if seen else "Host was not seen",
-                    trouble.check,
-                    remedy,
-                    trouble.controls,
-                )
-                groups.append(group)
-            group.troubles.append(trouble)
-    return groups
+def _groups(worst: Sequence[Trouble], summary: RunSummary) -> list[_Group]:
+    """Return what did not pass, worst first: by check and next step, in each what has one cause together."""
+    groups: dict[object, _Group] = {}
+    for found in grouped(worst, Trouble.tell):
+        one = found.first
+        remedy = found.remedy if one.check else ""
+        remedy = remedy or f"`{command('doctor', site=summary.place)}`"
+        if len(found.hosts) == 1:
+            remedy = one.remedy if one.check else remedy
+        group = groups.setdefault(
+            (one.order[0], found.checks, remedy),
+            _Group(
+                status_kind(one.status, one.severity),
+                status_sign(one.status, one.severity),
+                what_of(one.check, one.status) if one.check else "Host was not seen",
+                found.checks if one.check else (),
+                remedy,
+                one.controls,
+            ),
+        )
+        group.causes.append(found)
+    return list(groups.values())
 
 
 def _counts(summary: RunSummary) -> list[dict[str, str]]:
@@ -294,7 +311,7 @@ def _counts(summary: RunSummary) -> list[dict[str, str]]:
 
 def _empty(summary: RunSummary) -> str:
     if not summary.counts.total:
-        return f"Nothing was looked at, so nothing is known. First: {command('doctor', site=summary.site)}"
+        return f"Nothing was looked at, so nothing is known. First: {command('doctor', site=summary.place)}"
     return (
         f"{counted(summary.counts.passed, 'result')} passed; nothing failed and nothing is unknown."
     )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from upkeep.model.answer import Outcome
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
-from upkeep.rules.sentences import UNNAMED
+from upkeep.rules.sentences import names_subject, title_of, trouble_of, what_of
+from upkeep.rules.trouble_groups import grouped
 from upkeep.view.model import RunSummary, Trouble
 from upkeep.view.screen import STYLES, Letters, Piece, Screen
-from upkeep.view.trouble_groups import TroubleGroup, grouped
-from upkeep.view.troubles import TroubleRow, Troubles, print_rows
+from upkeep.view.troubles import TroubleRow, Troubles, groups_for, print_doubts, print_rows
 
 NAMED_IN_SENTENCE = 3
 CLAUSE_COLUMNS = 60
@@ -27,20 +26,25 @@ def print_result(
     *,
     report: str = "",
     only_host: str = "",
+    doubts: Mapping[str, int] | None = None,
 ) -> None:
-    """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next."""
+    """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next.
+
+    doubts: how many of its results are doubted, by check.
+    """
     worst = troubles.worst()
     after = _footer(screen, summary, worst, troubles.nothing, report)
     taken = print_stand(screen, summary, worst, only_host)
+    taken += print_doubts(screen, doubts or {})
     if worst:
         screen.line()
         # Also on the screen: blank lines, the line of what is left out, and the prompt.
         taken += sum(screen.rows(line) for line in after) + 5
-        groups = grouped(worst) if screen.live else [TroubleGroup((trouble,)) for trouble in worst]
-        rows = [_row(group, summary.site) for group in groups]
+        groups = groups_for(screen, worst)
+        rows = [TroubleRow.of_group(group, summary.place) for group in groups]
         shown = groups[: print_rows(screen, rows, max(screen.height - taken, 6))]
         rest = _rest(
-            screen, summary, troubles, [trouble for group in shown for trouble in group.troubles]
+            screen, summary, troubles, [trouble for group in shown for trouble in group.things]
         )
         if rest:
             screen.line(*rest)
@@ -145,47 +149,34 @@ def clauses(
     if not summary.hosts_in_need:
         return ""
     with_host = sum(summary.hosts.values()) > 1
-    hosts_of: dict[tuple[str, str, str], dict[str, None]] = {}
-    for trouble in worst:
-        hosts_of.setdefault(_what(trouble), {})[trouble.host] = None
     said: list[str] = []
     named: set[str] = set()
-    for trouble in worst:
-        hosts = hosts_of.pop(_what(trouble), None)
-        if hosts is None or (with_host and named.issuperset(hosts)):
+    told = 0
+    for group in grouped(worst, Trouble.tell, hosts_at=2):
+        if with_host and named.issuperset(group.hosts):
             continue
         if len(said) == NAMED_IN_SENTENCE:
             break
-        named.update(hosts)
-        more = f" and {thousands(len(hosts) - 1)} more" if len(hosts) > 1 else ""
-        who = f"{letters.cut(trouble.host, 30)}{more}: " if with_host else ""
-        said.append(who + _clause(letters, trouble, columns))
-    left = summary.hosts_in_need - len(named) if with_host else len(worst) - len(said)
+        named.update(group.hosts)
+        told += len(group.things)
+        more = f" and {thousands(len(group.hosts) - 1)} more" if len(group.hosts) > 1 else ""
+        who = f"{letters.cut(group.first.host, 30)}{more}: " if with_host else ""
+        said.append(who + _clause(letters, group.first, columns))
+    left = summary.hosts_in_need - len(named) if with_host else len(worst) - told
     if left > 0:
         said.append(f"and {thousands(left)} {'others' if left > 1 else 'other'}")
     return "; ".join(said)
 
 
-def _what(trouble: Trouble) -> tuple[str, str, str]:
-    return trouble.check, trouble.subject, trouble.message
-
-
 def _clause(letters: Letters, trouble: Trouble, columns: int) -> str:
-    """Return `backup_fresh shop 31 h old, at most 24 h`: the message's first part, cut after a word."""
+    """Return `Overdue backup, shop: 31 h old, at most 24 h`: the message's first part, cut after a word."""
     part, *cut = wrap(letters.text(trouble.message, 300).split("; ")[0], columns)
     message = part.rstrip(",;:") + letters.signs["more"] if cut else part
     if not trouble.check:
         return message
-    named = trouble.subject not in UNNAMED and trouble.subject != trouble.check
-    subject = letters.cut(trouble.subject, 34) if named else ""
-    return " ".join(word for word in (letters.cut(trouble.check, 34), subject, message) if word)
-
-
-def _row(group: TroubleGroup, site: str) -> TroubleRow:
-    row = TroubleRow.of(group.first)
-    hosts, checks = len(group.hosts) - 1, len(group.checks) - 1
-    remedy = group.remedy or f"{command('doctor', site=site)}  # see why"
-    return replace(row, others=hosts, more_checks=checks, remedy=remedy if hosts else row.remedy)
+    named = names_subject(trouble.check, trouble.subject)
+    subject = f", {letters.cut(trouble.subject, 34)}" if named else ""
+    return f"{letters.text(what_of(trouble.check, trouble.status), 60)}{subject}: {message}"
 
 
 def _rest(
@@ -196,13 +187,17 @@ def _rest(
         return []
     left = Counter(troubles.by_check)
     left.subtract(trouble.check for trouble in shown)
-    most = [f"{n} {screen.cut(check, 30)}" for check, n in left.most_common() if check and n > 0]
+    most = [
+        f"{n} {screen.text(trouble_of(check), 60)}"
+        for check, n in left.most_common()
+        if check and n > 0
+    ]
     names = ", ".join(most[:3])
     more = f"{screen.signs['more']} and {thousands(troubles.count - len(shown))} more"
     if names:
         more += f": {names}" + (f" {screen.signs['more']}" if len(most) > 3 else "")
     see = (
-        command("show", str(summary.id), site=summary.site) if summary.id is not None else "--json"
+        command("show", str(summary.id), site=summary.place) if summary.id is not None else "--json"
     )
     return [(more, "bold"), f"; all: {see}"]
 
@@ -217,13 +212,13 @@ def _footer(
     lines: list[list[Piece]] = []
     if summary.counts.waived:
         of = counted(summary.counts.failing, "failure")
-        see = command("waivers", site=summary.site)
+        see = command("waivers", site=summary.place)
         lines.append([f"{thousands(summary.counts.waived)} of {of} waived; see: {see}"])
     if summary.counts.passed:
         sign, style = screen.status(Status.PASS)
         passed = f"{sign[0]} {counted(summary.counts.passed, 'result')} passed"
         see = (
-            f"; see: {command('show', str(summary.id), '--all', site=summary.site)}"
+            f"; see: {command('show', str(summary.id), '--all', site=summary.place)}"
             if summary.id is not None
             else ""
         )
@@ -242,7 +237,10 @@ def _nothing(screen: Screen, summary: RunSummary, some: Sequence[Trouble]) -> st
     if not some:
         return said
     first = some[0]
-    what = " ".join(screen.cut(one, 40) for one in (first.check, first.subject) if one)
+    named = (
+        f", {screen.cut(first.subject, 40)}" if names_subject(first.check, first.subject) else ""
+    )
+    what = screen.text(title_of(first.check), 80) + named
     return (
         f"{said}, such as {what} on {screen.cut(first.host, 30)}: {screen.text(first.message, 200)}"
     )
@@ -252,15 +250,15 @@ def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
     # A single check's run is called `check ID`; that is no procedure.
     alone = summary.procedure.startswith("check ")
     words = summary.procedure.split() if alone else ["run", summary.procedure]
-    again = command(*words, site=summary.site)
+    again = command(*words, site=summary.place)
     if not worst:
         if summary.status == "done" and summary.counts.total:
             return "nothing needs you; once more with: " + again
         if not summary.hosts:
-            return "see what there is and can be reached: " + command("doctor", site=summary.site)
+            return "see what there is and can be reached: " + command("doctor", site=summary.place)
         return "run it again: " + again
     first = worst[0]
     if not first.check:
         return screen.text(first.remedy, 500)
-    look = command("check", first.check, site=summary.site, limit=first.host)
+    look = command("check", first.check, site=summary.place, limit=first.host)
     return "fix the first line, then look again: " + screen.text(look, 500)

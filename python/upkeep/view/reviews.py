@@ -22,11 +22,13 @@ from upkeep.model.text import (
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import targets
 from upkeep.rules.reviews import UNSEEN, ReviewStanding, ReviewState, ReviewVerdict
+from upkeep.rules.sentences import trouble_of
+from upkeep.rules.trouble_groups import Told, grouped
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
 from upkeep.view.lists import Column, print_columns, print_empty
 from upkeep.view.screen import STYLES, Piece, Screen
-from upkeep.view.troubles import TroubleRow, print_rows
+from upkeep.view.troubles import TroubleRow, print_doubts, print_rows
 
 KINDS = {
     ReviewState.OPEN: "",
@@ -206,6 +208,9 @@ def _print_evidence(
             for one in evidence["checks"]
         ]
         print_columns(screen, columns, cells)
+        # Evidence of an older program does not say.
+        counts = {one["check"]: one.get("doubted", 0) for one in evidence["checks"]}
+        print_doubts(screen, {check: number for check, number in counts.items() if number})
     _print_measures(screen, evidence["measures"])
     _print_troubles(screen, "Open findings", evidence["findings"])
     others = without(evidence["not_passing"], evidence["findings"])
@@ -298,14 +303,26 @@ def _print_troubles(screen: Screen, title: str, found: Mapping[str, Any]) -> Non
     _print_rows(screen, found)
 
 
+def told_of(one: Mapping[str, Any]) -> Told:
+    """Return by what a row of a review's evidence is put together with others."""
+    status, severity = status_of(one)
+    names = (one["host"], one["check"], one["subject"])
+    return Told(*names, status, one["message"], apart=(severity, one.get("doubted", False)))
+
+
+def _row(one: Mapping[str, Any]) -> TroubleRow:
+    status, severity = status_of(one)
+    words, kind = status_words(status, severity), status_kind(status, severity)
+    words += ", doubted" if one.get("doubted") else ""
+    names = (one["host"], one["check"], one["subject"])
+    return TroubleRow(kind, words, *names, one["message"], noun=trouble_of(one["check"]))
+
+
 def _print_rows(screen: Screen, found: Mapping[str, Any]) -> None:
-    rows = []
-    for one in found["rows"]:
-        status, severity = status_of(one)
-        words, kind = status_words(status, severity), status_kind(status, severity)
-        rows.append(
-            TroubleRow(kind, words, one["host"], one["check"], one["subject"], one["message"])
-        )
+    if screen.live:
+        rows = [_row(one.first).for_all(one) for one in grouped(found["rows"], told_of)]
+    else:
+        rows = [_row(one) for one in found["rows"]]
     print_rows(screen, rows)
     _print_left(screen, found["left_out"])
 

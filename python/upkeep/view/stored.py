@@ -7,7 +7,7 @@ from typing import Any
 
 from upkeep.model.verdicts import Status
 from upkeep.rules.waivers import Waiver
-from upkeep.store import findings, runs
+from upkeep.store import findings, runs, sites
 from upkeep.view.model import Counts, FindingShown, HostInRun, RunSummary
 
 
@@ -19,6 +19,7 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         procedure=run.procedure,
         title=run.title,
         site=run.site,
+        folder=sites.folder_of(db, run.site),
         status=run.status,
         started_at=run.started_at,
         ended_at=run.ended_at,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rich.cells import cell_len
 
 from upkeep.model.remedies import command
 from upkeep.model.text import pad, status_kind, status_words, wrap
 from upkeep.model.verdicts import Result, Status
+from upkeep.rules.sentences import doubt, names_subject, trouble_of
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.view.model import HostInRun, Trouble
 from upkeep.view.screen import STYLES, Piece, Screen
 
@@ -103,6 +106,8 @@ class TroubleRow:
     """What is printed of one thing.
 
     kind: its sign and colour; words: after the sign. others: how many more hosts it is true of; more_checks: checks.
+    noun: what stands on a terminal in the place of the check's id, by which plain lines are found. also_on: the other
+    hosts, where all are named.
     """
 
     kind: str
@@ -114,19 +119,48 @@ class TroubleRow:
     remedy: str = ""
     others: int = 0
     more_checks: int = 0
+    noun: str = ""
+    also_on: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, trouble: Trouble) -> TroubleRow:
         """Return the row of a result that did not pass."""
         return cls(
             status_kind(trouble.status, trouble.severity),
-            status_words(trouble.status, trouble.severity) + (", waived" if trouble.waiver else ""),
+            status_words(trouble.status, trouble.severity)
+            + (", waived" if trouble.waiver else "")
+            + (", doubted" if trouble.doubted else ""),
             trouble.host,
             trouble.check,
             trouble.subject,
             trouble.message,
             trouble.remedy,
+            noun=trouble_of(trouble.check) if trouble.check else "",
         )
+
+    @classmethod
+    def of_group(
+        cls, group: TroubleGroup[Trouble], site: str, *, name_all: bool = False
+    ) -> TroubleRow:
+        """Return the row of what did not pass for one cause. site: as a command takes it."""
+        doctor = f"{command('doctor', site=site)}  # see why"
+        return cls.of(group.first).for_all(group, doctor, name_all=name_all)
+
+    def for_all(
+        self, group: TroubleGroup[Any], remedy: str = "", *, name_all: bool = True
+    ) -> TroubleRow:
+        """Return the row of the first of a group as that of the whole group.
+
+        remedy: where each host has its own. name_all: each host, and not only how many there are.
+        """
+        hosts, checks = len(group.hosts) - 1, len(group.checks) - 1
+        if not hosts:
+            return replace(self, more_checks=checks)
+        message = self.message.replace(group.told[0].message, group.message, 1)
+        step = self.remedy and (group.remedy or remedy)
+        also = group.hosts[1:] if name_all else ()
+        more = replace(self, others=hosts, more_checks=checks, also_on=also)
+        return replace(more, message=message, remedy=step)
 
     def hosts(self, screen: Screen, width: int) -> str:
         """Return the host, and how many others, in at most width columns."""
@@ -134,7 +168,13 @@ class TroubleRow:
 
     def checks(self, screen: Screen, width: int) -> str:
         """Return the check, and how many others, in at most width columns."""
-        return _and_more(screen, self.check, self.more_checks, width)
+        return _and_more(screen, self.noun or self.check, self.more_checks, width)
+
+    @property
+    def named_subject(self) -> str:
+        """The subject, if it tells more than a check's noun; `*` and `connection` do not."""
+        tells = not self.noun or names_subject(self.check, self.subject)
+        return self.subject if tells else ""
 
     def plain(self, screen: Screen) -> str:
         """Return `db1: fail critical: backup_fresh shop: 31 h old, at most 24 h; next: …`."""
@@ -149,6 +189,21 @@ def _and_more(screen: Screen, name: str, others: int, width: int) -> str:
     if cell_len(screen.text(name, 300)) + len(more) > width and more:
         more = f" +{others}"
     return screen.cut(name, width - len(more)) + more
+
+
+def groups_for(screen: Screen, troubles: Sequence[Trouble]) -> list[TroubleGroup[Trouble]]:
+    """Return the troubles by their causes for people, or each by itself for a pipe."""
+    if screen.live:
+        return grouped(troubles, Trouble.tell)
+    return [TroubleGroup((one,), (one.tell(),)) for one in troubles]
+
+
+def print_doubts(screen: Screen, doubts: Mapping[str, int]) -> int:
+    """Print of which checks results are doubted, and how many; return the number of lines."""
+    lines = [doubt(check, number) for check, number in sorted(doubts.items())]
+    for line in lines:
+        screen.line((f"{screen.signs['warn']} {screen.text(line, 400)}", STYLES["warn"]))
+    return len(lines)
 
 
 def print_rows(screen: Screen, rows: Sequence[TroubleRow], room: int | None = None) -> int:
@@ -197,11 +252,11 @@ class _Layout:
         words = max((len(row.words) for row in rows), default=0) + 2
         most = max(16, width // (6 if wide else 3))
         host = max((cell_len(row.hosts(screen, most)) for row in rows), default=0)
-        most = max(16, width // 8)
+        most = max(24, width // 4)
         check = max((cell_len(row.checks(screen, most)) for row in rows), default=0)
         left = width - words - host - check - 6
         room = max(left // 3 if wide else left, 8)
-        subject = _widest(screen, (row.subject for row in rows), room)
+        subject = _widest(screen, (row.named_subject for row in rows), room)
         return cls(screen, words, host, check, subject)
 
     def row(self, row: TroubleRow) -> list[list[Piece]]:
@@ -214,17 +269,27 @@ class _Layout:
         for text, width, style in (
             (row.hosts(screen, self.host), self.host, "bold"),
             (row.checks(screen, self.check), self.check, ""),
-            (screen.cut(row.subject, self.subject), self.subject, ""),
+            (screen.cut(row.named_subject, self.subject), self.subject, ""),
         ):
             # A host that was not seen has no check: its message takes the rest of the line.
             if width and (text or row.check):
                 line += ["  ", (pad(text, width), style)]
                 at += width + 2
-        if screen.width < WIDE_COLUMNS and row.check and row.subject:
+        if screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun):
             indent = self.words + 2
-            return [line, *_lines(" " * indent, wrap(message, screen.width - indent))]
+            below = _lines(" " * indent, wrap(message, screen.width - indent))
+            return [line, *below, *self.also(row)]
         first, *others = wrap(message, max(screen.width - at - 2, 16))
-        return [[*line, "  " + first], *_lines(" " * (at + 2), others)]
+        below = _lines(" " * (at + 2), others)
+        return [[*line, "  " + first], *below, *self.also(row)]
+
+    def also(self, row: TroubleRow) -> list[list[Piece]]:
+        """Return the lines that name the other hosts; none if they are not named."""
+        if not row.also_on:
+            return []
+        indent = self.words + 2
+        names = "also on " + ", ".join(self.screen.cut(one, 60) for one in row.also_on)
+        return _lines(" " * indent, wrap(names, self.screen.width - indent))
 
     def remedy(self, remedy: str) -> list[list[Piece]]:
         """Return the next step as one line that is not broken, so that a command in it can be pasted."""

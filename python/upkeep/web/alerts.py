@@ -16,6 +16,7 @@ from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import OPEN, Alert, Member
 from upkeep.rules.silences import SilenceScope
+from upkeep.rules.trouble_groups import grouped
 from upkeep.services import silences as silencing
 from upkeep.services.acts import By, SiteAsRead
 from upkeep.services.alerts.calendar import SiteCalendar
@@ -110,7 +111,8 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     longest = within(silencing.longest(ask.schedule).total_seconds())
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
-        alert=found, members=members[:MEMBERS], hidden=max(len(members) - MEMBERS, 0), history=history,
+        alert=found, members=grouped(members[:MEMBERS], Member.tell),
+        hidden=max(len(members) - MEMBERS, 0), history=history,
         sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form,
         pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
     )  # fmt: skip

@@ -37,6 +37,7 @@ def show_me(ask: Ask) -> Response:
 def show_today(ask: Ask) -> Response:
     """Return how it stands."""
     found = pages.today(ask)
+    worst = [one for group in found.worst for one in group.things]
     return _json(
         {
             "sentence": f"{found.headline}: {found.clauses}."
@@ -46,7 +47,7 @@ def show_today(ask: Ask) -> Response:
             "hosts_in_need": found.summary.hosts_in_need,
             "blind_checks": found.summary.counts.unknown,
             "findings": {one.value: number for one, number in found.summary.counts.failed.items()},
-            "worst": [finding_document(one) for one in found.worst],
+            "worst": [finding_document(one) for one in worst[: pages.WORST_ON_TODAY]],
             "running": [one.id for one in found.running],
             "did_not_end_well": [one.id for one in found.badly],
         }

@@ -25,7 +25,7 @@ from starlette.routing import Route as Way
 from upkeep import web
 from upkeep.model import clock
 from upkeep.model.errors import StoreError, UpkeepError
-from upkeep.rules.actions import Action, needed
+from upkeep.rules.actions import RULES, Action, Needs, needed
 from upkeep.store import acts, sessions
 from upkeep.web import forms, html, sign_in
 from upkeep.web.forms import Body
@@ -217,7 +217,18 @@ class Gate:
         if body.wrong:
             raise PageError(400, f"The form could not be read: {body.wrong[:200]}.")
         self._refuse_forged(route, ask)
+        self._claim(route, ask)
         return route.answer(ask)
+
+    def _claim(self, route: Route, ask: Ask) -> None:
+        """Claim the site for what is about to be done to it; who looks or sees to their own session claims nothing."""
+        if route.method == GET or RULES[route.action].needs in (Needs.NOTHING, Needs.MACHINE):
+            return
+        try:
+            self.setting.claim(ask.now)
+        except UpkeepError as exc:
+            self._record(route, ask, str(exc))
+            raise
 
     def _with_session(self, ask: Ask) -> Ask:
         """Return what was asked with who asks."""

@@ -18,7 +18,8 @@ from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
-from upkeep.rules.sentences import title_of, trouble_of, what_of
+from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
+from upkeep.rules.trouble_groups import grouped
 from upkeep.view import html, reviews
 from upkeep.view.reviews import status_of, without
 from upkeep.web.routing import Ask
@@ -31,6 +32,8 @@ STATIC = {
     "icon.svg": ("upkeep.web", "static/icon.svg", "image/svg+xml"),
 }
 # Path, name, and who sees it.
+HOSTS_LINKED = 5
+"""So many hosts of one trouble are named with it."""
 NAVIGATION = (
     ("/", "Today", Action.LOOK),
     ("/alerts", "Alerts", Action.LOOK),
@@ -63,7 +66,7 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "form_token": session.form_token if session else "",
         "navigation": [(path, name) for path, name, action in NAVIGATION if ask.may(action)],
         "here": _section(ask.url),
-        "site": ask.setting.site,
+        "folder": ask.setting.folder or ask.setting.site,
         "refused": status >= 400,
         "zone": ask.zone,
     }
@@ -128,6 +131,10 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "STATUS_FAIL": Status.FAIL,
+        "doubt": doubt,
+        "names_subject": names_subject,
+        "groups_of_rows": lambda rows: grouped(rows, reviews.told_of),
+        "HOSTS_LINKED": HOSTS_LINKED,
         "SIGNS": text.SIGNS,
         "when": _when,
         "took": _took,

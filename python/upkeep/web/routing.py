@@ -43,7 +43,9 @@ class Setting:
 
     schedule: the site's schedule as it is now; None where only the store is known. health: for each worker its name
     and whether it gets on. coming: what is due next. installation: gives the key that signs; None where nobody can
-    sign. secure: whether browsers come by TLS. metrics: gives the text of /metrics.
+    sign. folder: of the site, for `-i`, if that is not what stands for it. claim: asked before anything is done to the
+    site; raises if another folder acts as it. secure: whether browsers come by TLS. metrics: gives the text of
+    /metrics.
     """
 
     store: Store
@@ -55,6 +57,8 @@ class Setting:
     health: Callable[[], Mapping[str, bool]] = dict
     secure: bool = False
     metrics: Callable[[datetime], bytes] | None = None
+    folder: str = ""
+    claim: Callable[[datetime], None] = lambda _now: None
     metrics_token: str = field(default="", repr=False)
 
 

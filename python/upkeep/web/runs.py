@@ -15,9 +15,10 @@ from upkeep.model.text import counted
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.actions import Action
 from upkeep.rules.blindness import Spot
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
-from upkeep.store import acts, findings, occurrences, run_requests, runs
+from upkeep.store import acts, doubts, findings, occurrences, run_requests, runs
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
@@ -27,7 +28,6 @@ from upkeep.view.result import clauses, headline
 from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
-from upkeep.view.trouble_groups import TroubleGroup, grouped
 from upkeep.view.troubles import Troubles
 from upkeep.web.alerts import AlertRow, waiting
 from upkeep.web.html import go_to, link, page
@@ -37,6 +37,8 @@ from upkeep.web.schedule import late_ones
 
 ROWS = 50
 WORST_ON_TODAY = 8
+LOOKED_THROUGH = 200
+"""So many findings are put together by their causes: many hosts with one trouble leave room for another."""
 RUNNING_ON_TODAY = 20
 COMING_ON_TODAY = 5
 TROUBLES = 100
@@ -62,8 +64,8 @@ class Today:
     clauses: str
     kind: str
     summary: RunSummary
-    worst: list[findings.Finding]
-    blind: list[TroubleGroup]
+    worst: list[TroubleGroup[findings.Finding]]
+    blind: list[TroubleGroup[Trouble]]
     running: list[RunSummary]
     asked: list[run_requests.RunRequest]
     badly: list[RunSummary]
@@ -77,7 +79,12 @@ class Today:
     @property
     def blind_shown(self) -> int:
         """How many checks that see nothing are shown."""
-        return sum(len(one.troubles) for one in self.blind)
+        return sum(len(one.things) for one in self.blind)
+
+    @property
+    def worst_shown(self) -> int:
+        """How many findings are shown."""
+        return sum(len(one.things) for one in self.worst)
 
     @property
     def live(self) -> bool:
@@ -90,8 +97,8 @@ def today(ask: Ask) -> Today:
     schedule, site = ask.setting.schedule(), ask.setting.site
     with ask.store.read() as db:
         stand = queries.stand(db, site)
-        worst = queries.findings(db, site, WORST_ON_TODAY, WantedFindings(waived=False))
-        blind = queries.blind_checks(db, site, WORST_ON_TODAY)
+        worst = queries.findings(db, site, LOOKED_THROUGH, WantedFindings(waived=False))
+        blind = queries.blind_checks(db, site, LOOKED_THROUGH)
         under_way = runs.unfinished(db, site=site)[:RUNNING_ON_TODAY]
         running = [of_run(db, one) for one in under_way]
         asked = run_requests.waiting(db, site or None)
@@ -106,6 +113,7 @@ def today(ask: Ask) -> Today:
         procedure="",
         title="",
         site=ask.setting.site,
+        folder=ask.setting.folder,
         status="done",
         started_at=ask.now,
         hosts={Outcome.OK: stand.hosts} if stand.hosts else {},
@@ -127,8 +135,9 @@ def today(ask: Ask) -> Today:
     elif not stand.hosts or badly:
         kind = "unknown"
     return Today(
-        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary, worst,
-        grouped(map(_trouble_of_blind, blind)), running,
+        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary,
+        grouped(worst, findings.Finding.tell)[:WORST_ON_TODAY],
+        grouped(map(_trouble_of_blind, blind), Trouble.tell)[:WORST_ON_TODAY], running,
         asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
         ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
         late_ones(ask), debts, waiting(ask, WORST_ON_TODAY), owed(ask),
@@ -194,20 +203,21 @@ def show_run(ask: Ask) -> Response:
         hosts = list(hosts_of(db, run_id))
         results = queries.not_passed(db, run_id, TROUBLES)
         needs = queries.needs_by_host(db, run_id)
+        doubted = doubts.in_run(db, run_id)
         changes = [_safe(one) for one in runs.changes(db, run_id)]
         occurrence = queries.occurrence_of_run(db, run_id)
-    troubles = Troubles(summary.site)
+    troubles = Troubles(summary.place)
     for host in hosts:
         troubles.add_host(host)
     troubles.add_results(results)
     worst = troubles.worst()
     rows = sorted((_host_row(one, needs) for one in hosts), key=_by_need)
     start = ask.number("hosts") or 0
-    groups = grouped(worst)[:TROUBLES]
+    groups = grouped(worst, Trouble.tell)[:TROUBLES]
     shown = _shown(summary, worst, hosts)
     return page(
-        ask, "run.html", run=summary, worst=groups, rows=rows[start : start + HOSTS],
-        shown_troubles=sum(len(one.troubles) for one in groups),
+        ask, "run.html", run=summary, doubts=doubted, worst=groups, rows=rows[start : start + HOSTS],
+        shown_troubles=sum(len(one.things) for one in groups),
         start=start, more_hosts=len(rows) > start + HOSTS, hosts=len(rows), changes=changes,
         limit=run.limit, report=_report(ask, run_id), occurrence=occurrence, check_mode=run.check_mode,
         not_passed=summary.counts.failing + summary.counts.unknown, **shown,
@@ -258,8 +268,10 @@ def show_host(ask: Ask) -> Response:
         if found is None:
             raise PageError(404, f"Run {run_id} has no host of that name.")
         results = queries.results_of_host(db, run_id, name, RESULTS_OF_HOST)
+        doubted = doubts.in_run(db, run_id, name)
         changes = [_safe(one) for one in runs.changes(db, run_id) if one.host == name]
     bad = [one for one in results if one.status is not Status.PASS and not one.has_nothing_to_judge]
+    worst = sorted(map(Trouble.of, bad), key=lambda one: one.order)
     host = HostInRun(
         found.host,
         found.outcome,
@@ -270,8 +282,8 @@ def show_host(ask: Ask) -> Response:
         seen_from=found.seen_from,
     )
     return page(
-        ask, "host.html", run=summary, host=host, changes=changes,
-        bad=grouped(map(Trouble.of, bad)), not_passed=len(bad),
+        ask, "host.html", run=summary, doubts=doubted, host=host, changes=changes,
+        bad=grouped(worst, Trouble.tell), not_passed=len(bad),
         nothing=[one for one in results if one.has_nothing_to_judge],
         passed=[one for one in results if one.status is Status.PASS],
         cut=len(results) == RESULTS_OF_HOST,
@@ -388,7 +400,8 @@ def show_findings(ask: Ask) -> Response:
         stand = queries.stand(db, ask.setting.site)
     asked = {name: ask.query.get(name, "") for name in ASKED}
     return page(
-        ask, "findings.html", findings=[one for one, _waiver in rows], more=more,
+        ask, "findings.html", more=more,
+        findings=grouped((one for one, _waiver in rows), findings.Finding.tell),
         covered={one.id: waiver for one, waiver in rows if waiver}, stand=stand, asked=asked,
         total=sum(stand.failed.values()), severities=list(Severity),
         narrowed=any(asked[name] for name in ASKED if name != "status"),

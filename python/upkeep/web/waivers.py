@@ -12,6 +12,7 @@ from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity
 from upkeep.rules import waivers
 from upkeep.rules.actions import Action
+from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.waivers import Waiver, WaiverScope, WaiverState
 from upkeep.services import waivers as waiving
 from upkeep.services.acts import By, SiteAsRead
@@ -68,7 +69,8 @@ def show_waiver(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     by = _by(ask).who(ask.schedule)
     return page(
         ask, "waiver.html", status=status, waiver=found, state=found.state(ask.now),
-        covered=covered, more=number - len(covered), message=message, no_approval=no_approval,
+        covered=grouped(covered, findings.Finding.tell),
+        more=number - len(covered), message=message, no_approval=no_approval,
         may_revoke=not waivers.refuse_revocation(found, by, "said", ask.now),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from verdicts import of_canary, verdict_of_any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
@@ -99,7 +100,7 @@ def test_a_check_fails_its_canary(name: str, check: Check) -> None:
     assert canary is not None, "each check has a bad input that it must fail, beside it"
     assert canary.origin
 
-    verdict = check.judge(canary.observation, make_limits(check, canary.limits), canary.now)
+    verdict = of_canary(check, canary)
 
     assert verdict is not None
     assert {one.name for one in verdict.measures} <= set(check.measures)
@@ -115,7 +116,7 @@ ODD: list[Any] = [{}, {"unexpected": None}]
 def test_a_check_never_passes_what_it_did_not_see(name: str, check: Check, data: Any) -> None:
     now = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
     try:
-        verdict = check.judge(Observation("subject", data), make_limits(check, {}), now)
+        verdict = verdict_of_any(check, Observation("subject", data), make_limits(check, {}), now)
     except (LookupError, TypeError, ValueError, AttributeError):
         return  # the engine makes it unknown
 

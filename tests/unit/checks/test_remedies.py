@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 from pasted import problems
+from verdicts import of_canary, verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host import host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
@@ -18,7 +19,7 @@ from upkeep.judging.check import Check, load
 from upkeep.judging.entries import make_limits
 from upkeep.judging.judge import judge
 from upkeep.model import remedies
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.answer import Due, Seen
 from upkeep.model.verdicts import Status
 
 CHECKS = sorted(load().items())
@@ -52,7 +53,7 @@ def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None
     canary = canary_of(check)
     assert canary is not None
     seen = canary.observation
-    verdict = check.judge(seen, make_limits(check, canary.limits), canary.now)
+    verdict = of_canary(check, canary)
 
     assert verdict is not None
     assert problems(remedies.about(verdict.remedy or check.remedy, seen.subject)) == []
@@ -75,7 +76,7 @@ def test_what_is_known_stands_in_the_command(name: str, begins: str) -> None:
     canary = canary_of(check)
     assert canary is not None
     seen = canary.observation
-    verdict = check.judge(seen, make_limits(check, canary.limits), NOW)
+    verdict = verdict_of(check, seen, make_limits(check, canary.limits), NOW)
 
     assert verdict is not None
     command = remedies.command_of(remedies.about(verdict.remedy or check.remedy, seen.subject))
@@ -174,7 +175,6 @@ def test_an_unknown_is_told_with_the_step_of_what_could_not_be_seen() -> None:
     (result,) = judge(
         "web1",
         [Due("disk_space", 0, {})],
-        [Request("file_systems", {})],
         [Seen(0, seen, "")],
         {},
         load(),

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
+    DatabaseAnswer,
+)
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging import judge as judging
-from upkeep.judging.check import CONNECTION, Check, load
+from upkeep.judging.check import CONNECTION, Check, History, PastMoment, load
 from upkeep.judging.judge import (
     RESULTS_LIMIT_BYTES,
+    Past,
     judge_again,
     judge_answer,
+    judge_deferred,
     unseen,
     with_next_steps,
 )
@@ -29,6 +34,7 @@ from upkeep.model.verdicts import (
     Unknown,
     Verdict,
     failed,
+    nothing_to_judge,
     passed,
 )
 
@@ -204,7 +210,7 @@ def test_judging_again_uses_the_new_limits_and_the_old_time() -> None:
     given = answer({"subject": "a", "data": {"number": 6}})
     observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
 
-    again = judge_again(observed, CHECKS, (Due("number", 0, {"most": 6}),))
+    again = judge_again(observed, CHECKS, (Due("number", 0, {"most": 6}),), {})
 
     assert [(one.status, one.observed_at) for one in again.results] == [(Status.PASS, NOW)]
 
@@ -547,7 +553,7 @@ def test_judging_again_keeps_what_could_not_be_judged_and_says_with_which_limits
     observed = judge_answer("web1", DUE, REQUESTS, given, CHECKS, NOW, 0.5)
     due = (Due("number", 0, {"most": 6}),)
 
-    again = judge_again(observed, CHECKS, due)
+    again = judge_again(observed, CHECKS, due, {})
 
     assert (again.due, again.seen, again.requests) == (due, observed.seen, REQUESTS)
     assert [(one.subject, one.status) for one in again.results] == [
@@ -771,7 +777,9 @@ def test_no_check_says_of_the_unseen_what_would_fix_a_failure(name: str) -> None
 
     for one in (given, broken):
         seen = judge_answer("web1", due, request, one, {check.id: check}, NOW, 0.5)
-        assert [each.remedy for each in seen.results if each.is_blind] == [""]
+        seen = judge_deferred(seen, {check.id: check}, {})
+        remedies = [each.remedy for each in seen.results if each.is_blind]
+        assert remedies == ([] if check.of_site else [""])
 
 
 def test_limits_are_read_once_however_many_observations_there_are(
@@ -787,9 +795,7 @@ def test_limits_are_read_once_however_many_observations_there_are(
     monkeypatch.setattr(judging, "make_limits", counted)
     seen = [Seen(0, Observation(str(number), {"number": number}), "") for number in range(50)]
 
-    results = judging.judge(
-        "web1", [Due("number", 0, {"most": 20})], REQUESTS, seen, {}, CHECKS, NOW
-    )
+    results = judging.judge("web1", [Due("number", 0, {"most": 20})], seen, {}, CHECKS, NOW)
 
     assert read == [{"most": 20}]
     assert sum(one.status is Status.FAIL for one in results) == 29
@@ -799,10 +805,137 @@ def test_limits_are_read_once_however_many_observations_there_are(
 def test_limits_that_are_none_make_every_subject_unknown(limits: dict[str, Any]) -> None:
     seen = [Seen(0, Observation(subject, {"number": 1}), "") for subject in ("a", "b")]
 
-    results = judging.judge("web1", [Due("number", 0, limits)], REQUESTS, seen, {}, CHECKS, NOW)
+    results = judging.judge("web1", [Due("number", 0, limits)], seen, {}, CHECKS, NOW)
 
     assert [(one.subject, one.status) for one in results] == [
         ("a", Status.UNKNOWN),
         ("b", Status.UNKNOWN),
     ]
     assert all(one.message.startswith("could not be judged: ParameterError:") for one in results)
+
+
+# --- checks with history ---------------------------------------------------------------------------------------------
+def judge_growth(
+    seen: Observation, limits: Limits, now: datetime, history: list[PastMoment]
+) -> Verdict | None:
+    """Fail what has grown since it was seen first."""
+    said = ", ".join(f"{one.at:%d}: {one.seen.data['number']}" for one in history)
+    if not history:
+        return nothing_to_judge("seen for the first time")
+    grown = seen.data["number"] - history[0].seen.data["number"]
+    if grown > limits.most:
+        return failed(Severity.LOW, f"grown by {grown} since {said}")
+    return passed(f"grown by {grown} since {said}")
+
+
+GROWTH = replace(
+    CHECKS["number"], id="growth", judge=judge_growth, history=History(days=30, at_most=10)
+)
+BOTH = {**CHECKS, "growth": GROWTH}
+BOTH_DUE = (*DUE, Due("growth", 0, {}))
+
+
+def before(*numbers: int, subject: str = "a") -> Past:
+    moments = [
+        (NOW - timedelta(days=len(numbers) - index), Observation(subject, {"number": number}))
+        for index, number in enumerate(numbers)
+    ]
+    return {"growth": {subject: moments}}
+
+
+def test_a_check_with_history_is_left_to_the_driver() -> None:
+    given = answer({"subject": "a", "data": {"number": 5}})
+
+    observed = judge_answer("web1", BOTH_DUE, REQUESTS, given, BOTH, NOW, 0.5)
+
+    assert observed.deferred == ("growth",)
+    assert [one.check for one in observed.results] == ["number"]
+    assert from_json(to_json(observed), "web1").deferred == ("growth",)
+
+
+@pytest.mark.parametrize(
+    ("past", "expected"),
+    [
+        (before(1, 2, 3), [("growth", "pass", "grown by 4 since 29: 1, 30: 2, 31: 3")]),
+        (before(-1, 4), [("growth", "fail", "grown by 6 since 30: -1, 31: 4")]),
+        (before(1, subject="b"), [("growth", "unknown", "seen for the first time")]),
+        ({}, [("growth", "unknown", "seen for the first time")]),
+    ],
+    ids=["within the limit", "over it", "of another subject", "none"],
+)
+def test_the_driver_judges_it_with_the_subjects_past(
+    past: Past, expected: list[tuple[str, str, str]]
+) -> None:
+    given = answer({"subject": "a", "data": {"number": 5}})
+    observed = judge_answer("web1", BOTH_DUE, REQUESTS, given, BOTH, NOW, 0.5)
+
+    judged = judge_deferred(observed, BOTH, past)
+
+    found = [(one.check, one.status.value, one.message) for one in judged.results[1:]]
+    assert found == expected
+    assert judged.results[0] == observed.results[0]
+    assert [one.observation for one in judged.results] == [0, 0]
+
+
+def test_what_a_gather_could_not_see_is_unknown_with_history_too() -> None:
+    failing = judge_answer("web1", BOTH_DUE, REQUESTS, answer(error="late"), BOTH, NOW, 0.5)
+    refused = answer({"subject": "a", "data": {}, "error": "refused"})
+    unread = judge_answer("web1", BOTH_DUE, REQUESTS, refused, BOTH, NOW, 0.5)
+    away = unseen("web1", Outcome.UNREACHABLE, "no route", BOTH_DUE, REQUESTS, BOTH, NOW)
+
+    for observed, message in (
+        (failing, "numbers: late"),
+        (unread, "refused"),
+        (away, "no route"),
+    ):
+        judged = judge_deferred(observed, BOTH, before(1, 2))
+        mine = [one for one in judged.results if one.check == "growth"]
+        assert [(one.status, one.message) for one in mine] == [(Status.UNKNOWN, message)]
+
+
+def test_a_judge_that_breaks_on_its_past_costs_nobody_else_anything() -> None:
+    odd: Past = {"growth": {"a": [(NOW - timedelta(days=1), Observation("a", {}))]}}
+    given = answer({"subject": "a", "data": {"number": 5}})
+    observed = judge_answer("web1", BOTH_DUE, REQUESTS, given, BOTH, NOW, 0.5)
+
+    judged = judge_deferred(observed, BOTH, odd)
+
+    assert [(one.check, one.status.value) for one in judged.results] == [
+        ("number", "pass"),
+        ("growth", "unknown"),
+    ]
+    assert judged.results[1].message == "could not be judged: KeyError: 'number'"
+
+
+def test_the_past_has_the_shape_of_today_and_what_has_another_is_left_out() -> None:
+    shaped = replace(GROWTH, shape=DatabaseAnswer, judge=judge_kinds)
+    moments = [
+        (NOW - timedelta(days=2), Observation("a", {"kind": 7})),
+        (NOW - timedelta(days=1), Observation("a", {"kind": "redis", "connected": False})),
+    ]
+    given = answer({"subject": "a", "data": {"kind": "redis", "connected": True}})
+    checks = {"growth": shaped}
+    due = (Due("growth", 0, {}),)
+    observed = judge_answer("web1", due, REQUESTS, given, checks, NOW, 0.5)
+
+    (found,) = judge_deferred(observed, checks, {"growth": {"a": moments}}).results
+
+    assert found.message == "[False], then True"
+
+
+def judge_kinds(
+    seen: DatabaseAnswer, limits: Limits, now: datetime, history: list[PastMoment]
+) -> Verdict:
+    return passed(f"{[one.seen.connected for one in history]}, then {seen.connected}")
+
+
+def test_judged_again_it_is_given_the_same_past_or_stays_as_it_was() -> None:
+    given = answer({"subject": "a", "data": {"number": 5}})
+    observed = judge_answer("web1", BOTH_DUE, REQUESTS, given, BOTH, NOW, 0.5)
+    judged = judge_deferred(observed, BOTH, before(-1, 4))
+
+    again = judge_again(judged, BOTH, BOTH_DUE, before(-1, 4))
+    pruned = judge_again(judged, BOTH, (*DUE, Due("growth", 0, {"most": 99})), {})
+
+    assert set(again.results) == set(judged.results)
+    assert set(pruned.results) == set(judged.results)

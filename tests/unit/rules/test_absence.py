@@ -9,7 +9,16 @@ import pytest
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
-from upkeep.judging.check import DECLARED, Absence, Check, Meaning, gone, load, resolves
+from upkeep.judging.check import (
+    DECLARED,
+    SITE_SET,
+    Absence,
+    Check,
+    Meaning,
+    gone,
+    load,
+    resolves,
+)
 from upkeep.model.answer import Due, Observed, Outcome, Request, Seen, from_json, to_json
 from upkeep.model.verdicts import Severity
 from upkeep.rules.absence import (
@@ -37,7 +46,9 @@ TWO = {"logs": gone(), "unrotated files": resolves("is not there any more")}
 # To which checks it means what, by the set that a subject is of. What is not here is declared by the site, or is on
 # every host: its absence ends nothing.
 TABLE: dict[str, dict[str, str]] = {
+    "certificate_left_behind": {"site": "gone"},
     "disk_space": {"file systems": "gone"},
+    "disk_space_trend": {"file systems": "gone"},
     "disk_inodes": {"file systems": "gone"},
     "file_system_errors": {"file systems": "gone"},
     "certificate_chain": {"certificates": "gone"},
@@ -78,6 +89,7 @@ def test_each_check_says_what_absence_means_and_it_is_as_written_down() -> None:
 def test_a_set_is_one_of_the_gathers(check: Check) -> None:
     module = payload.gathers()[check.gather]
     names = {value for value in vars(module).values() if isinstance(value, str)}
+    names = {SITE_SET} if check.of_site else names
 
     assert set(check.absence or ()) <= names
 

@@ -16,9 +16,11 @@ LOOKS = {
     "checks", "explain", "plan", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",
     "schedule simulate", "schedule lint", "schedule ics", "user list", "alerts", "alerts show", "silence list", "hosts",
     "oncall", "reviews", "review show", "review attachment", "review verify", "completion", "waivers", "baselines",
-    "baseline propose",
+    "baseline propose", "db sites",
 }  # fmt: skip
-MAINTAINS = {"init", "backup", "restore", "db upgrade", "db prune", "serve"}
+MAINTAINS = {
+    "init", "backup", "restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",
+}  # fmt: skip
 DECIDES = {
     "run": {Action.OBSERVE, Action.CHANGE_HOSTS},
     "check": {Action.OBSERVE},

@@ -8,7 +8,7 @@ import pytest
 
 from upkeep.judging.check import every
 from upkeep.model.verdicts import Status
-from upkeep.rules.sentences import full, hosts_in_words, open_, title_of, trouble_of, what_of
+from upkeep.rules.sentences import doubt, full, hosts_in_words, open_, title_of, trouble_of, what_of
 
 # What makes a sentence of a noun.
 VERB = re.compile(r"\b(is|are|was|were|has|have|does|do|fails?|cannot|can|not)\b", re.IGNORECASE)
@@ -35,7 +35,7 @@ def test_no_two_checks_have_the_same_noun() -> None:
     ("check", "trouble", "title"),
     [
         ("disk_space", "Low disk space", "File systems have space left"),
-        ("host_unreachable", "Unreachable host", "The host can be looked at"),
+        ("host_unreachable", "Connection failure", "The host can be looked at"),
         ("run_failed", "Failed run", "Every run comes to its end"),
         (
             "a_check_of_an_older_release",
@@ -69,6 +69,16 @@ def test_the_full_sentence(status: Status | str, subject: str, expected: str) ->
 def test_what_is_said_of_what_was_not_seen_is_no_trouble() -> None:
     assert what_of("brute_force", Status.UNKNOWN) == "Password guessing not checked"
     assert what_of("brute_force", Status.FAIL) == "Password guessing"
+
+
+@pytest.mark.parametrize("status", [Status.PASS, "pass"])
+def test_what_passes_has_no_trouble(status: Status | str) -> None:
+    assert what_of("brute_force", status) == title_of("brute_force")
+
+
+def test_what_is_said_of_doubted_results() -> None:
+    assert doubt("disk_space", 1).startswith("1 result of disk_space proves nothing: ")
+    assert doubt("disk_space", 2).startswith("2 results of disk_space prove nothing: ")
 
 
 @pytest.mark.parametrize(

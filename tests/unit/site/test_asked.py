@@ -17,7 +17,7 @@ LOOKUP = "{{ lookup('env', 'X') }}"
     [
         ({}, [], True),
         ({"upkeep_checks_a": ["disk_space"], "other": ["swap_used"]}, ["disk_space"], True),
-        ({"upkeep_checks_a": "{{ b }}", "b": ["disk_*"]}, ["disk_inodes", "disk_space"], True),
+        ({"upkeep_checks_a": "{{ b }}", "b": ["disk_*"]}, ["disk_inodes", "disk_space", "disk_space_trend"], True),
         ({"upkeep_checks_a": [LOOKUP, "disk_space"]}, ["disk_space"], False),
         ({"upkeep_checks_a": LOOKUP, "upkeep_checks_b": ["disk_space"]}, ["disk_space"], False),
         ({"upkeep_checks_a": [{"checks": "disk_*", "without": LOOKUP}]}, [], False),

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging import check
 from upkeep.judging.judge import judge
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.answer import Due, Seen
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.verdicts import Status
 from upkeep.site.own_checks import own_checks, use_own_checks
@@ -43,13 +43,12 @@ def test_it_is_known_and_judges_as_one_of_the_programs(tmp_path: Path) -> None:
     found = check.load()["unwanted_file_system"]
 
     assert found.description == "No file system is of a kind that the site does not want."
-    requests = [Request("file_systems", {})]
     due = [Due("unwanted_file_system", 0, {"unwanted": ["vfat", "tmpfs"]})]
     seen = [
         Seen(0, Observation(path, {"type": kind}))
         for path, kind in (("/", "ext4"), ("/tmp", "tmpfs"))
     ]
-    results = judge("web1", due, requests, seen, {}, check.load(), NOW)
+    results = judge("web1", due, seen, {}, check.load(), NOW)
 
     assert [(one.subject, one.status) for one in results] == [
         ("/", Status.PASS),
@@ -256,7 +255,7 @@ def test_a_judge_that_returns_no_verdict_is_unknown_and_takes_no_other_with_it(
     use_own_checks(tmp_path)
     due = [Due("unwanted_file_system", 0, {}), Due("disk_inodes", 0, {})]
     seen = [Seen(0, Observation("/", {"type": "ext4"}))]
-    first, other = judge("web1", due, [Request("file_systems", {})], seen, {}, check.load(), NOW)
+    first, other = judge("web1", due, seen, {}, check.load(), NOW)
 
     assert (first.status, first.message) == (Status.UNKNOWN, f"could not be judged: {said}")
     assert other.check == "disk_inodes"

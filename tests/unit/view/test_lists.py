@@ -10,8 +10,10 @@ import view_samples
 from view_samples import NOW
 
 from upkeep.judging.check import Check
+from upkeep.model.answer import Outcome
 from upkeep.model.errors import UsageError
-from upkeep.model.verdicts import Severity, Status, passed
+from upkeep.model.verdicts import Result, Severity, Status, passed
+from upkeep.rules.sentences import title_of
 from upkeep.view import lists
 from upkeep.view.model import Counts, FindingShown, HostInRun, ProcedureShown, RunTally
 from upkeep.view.screen import Screen
@@ -68,6 +70,71 @@ def test_findings_tell_their_story_worst_first_and_resolved_ones_last():
         "",
         "db2: resolved: disk /var: 2 h ago; was fail high: 91 % used, at most 85 %, in 1 run",
     ]
+
+
+AWAY = "ssh: connect to host 10.91.1.{} port 22: No route to host"
+
+
+def test_findings_of_one_cause_are_one_row_that_names_its_hosts_on_a_terminal():
+    away = {"check": "host_unreachable", "subject": "connection"}
+    found = [
+        finding(number, message=AWAY.format(number), remedy=f"doctor {number}", **away)
+        for number in range(1, 6)
+    ]
+
+    assert printed(
+        lists.print_findings, found, NOW, last="daily", site="a", terminal=True
+    ).splitlines() == [
+        "5 open findings on 5 hosts.",
+        "",
+        "✗ fail high  db1 and 4 more  Connection failure",
+        "             such as ssh: connect to host 10.91.1.1 port 22: No route to host;",
+        "             open for 9 days, in 9 runs",
+        "             also on db2, db3, db4, db5",
+        "             → upkeep doctor -i a  # see why",
+    ]
+    ended = [replace(one, resolved_at=NOW) for one in found]
+    text = printed(lists.print_findings, ended, NOW, last="daily", terminal=True)
+    assert "db1 and 4 more" in text
+    assert "doctor" not in text
+    assert len(printed(lists.print_findings, found, NOW, last="daily").splitlines()) == 7
+
+
+def test_a_stored_run_folds_hosts_on_a_terminal_and_says_which_results_are_doubted():
+    hosts = [
+        HostInRun(f"web{number}", Outcome.UNREACHABLE, AWAY.format(number)) for number in range(40)
+    ]
+    low = Result("db1", "disk_space", "/", Status.FAIL, Severity.HIGH, "93 %", doubted=True)
+    blind = [
+        Result("db1", check, "*", Status.UNKNOWN, None, "the journal is empty")
+        for check in ("brute_force", "failed_logins", "password_spraying")
+    ]
+    fine = Result("db1", "swap_used", "swap", Status.PASS, None, "1 %", doubted=True)
+    text = printed(
+        lists.print_run,
+        replace(
+            view_samples.summary(RunTally()),
+            hosts={Outcome.UNREACHABLE: 40, Outcome.OK: 1},
+            hosts_in_need=41,
+        ),
+        [*hosts, HostInRun("db1", Outcome.OK)],
+        [low, *blind, fine],
+        LATER,
+        terminal=True,
+        doubts={"disk_space": 1, "swap_used": 2},
+    )
+
+    assert "▲ 1 result of disk_space proves nothing: the check passed its known-bad input" in text
+    assert "▲ 2 results of swap_used prove nothing: the check passed its known-bad input" in text
+    rows = [line.split("  ") for line in text.splitlines() if line[:1] in "✗?✓" and line]
+    told = [[word.strip() for word in row if word.strip()] for row in rows]
+    assert [row[:3] for row in told] == [
+        ["✗ fail high, doubted", "db1", "Low disk space"],
+        ["? unknown", "web0 and 39 more", "such as unreachable: ssh: connect to"],
+        ["? unknown", "db1", "Password guessing +2"],
+        ["✓ pass, doubted", "db1", title_of("swap_used")[:24]],
+    ]
+    assert "web39" in text.replace("\n", " ")
 
 
 def test_an_empty_list_says_why_and_what_to_do_first():
@@ -187,6 +254,7 @@ def test_a_check_prints_its_documentation_with_its_limits():
         "    - check: certificate_expiry",
         "      renew_days: 30",
         "",
+        "Trouble     Expiring certificate",
         "Looks at    certificates",
         "Source      RFC 5280, section 4.1.2.5",
         "First step  `certbot renew`",

@@ -236,3 +236,44 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(UpkeepError, match="No space left on device"):
         write(tmp_path / "run-12.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_one_cause_stands_once_with_all_its_hosts_and_what_was_seen_on_each():
+    away = [
+        view_samples.Observed(
+            f"web{number}",
+            Outcome.UNREACHABLE,
+            NOW,
+            f"ssh: connect to host 192.0.2.{number} port 22: No route to host",
+        )
+        for number in range(40)
+    ]
+    blind = tuple(
+        Result("db1", check, "*", Status.UNKNOWN, None, "the journal is empty")
+        for check in ("brute_force", "failed_logins", "password_spraying")
+    )
+    full = [
+        view_samples.Observed(
+            f"app{number}",
+            Outcome.OK,
+            NOW,
+            results=(
+                Result(
+                    f"app{number}", "disk_space", "/", Status.FAIL, Severity.HIGH, "93 % used",
+                    evidence_sha256=str(number) * 64, doubted=True,
+                ),
+            ),
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    made = [*away, view_samples.Observed("db1", Outcome.OK, NOW, results=blind), *full]
+    source, page = page_of(made, evidence=lambda sha256: f"df of {sha256[0]}")
+
+    troubles = source[: source.index('id="hosts"')]
+    assert troubles.count("<li>") == 3
+    assert troubles.count("such as unreachable: ssh: connect to host 192.0.2.0") == 1
+    assert all(f"<bdi>web{number}</bdi>" in troubles for number in range(40))
+    assert troubles.count("the journal is empty") == 2  # in the sentence and in its row
+    assert "40 times" in page.text
+    assert [f"df of {number}" in page.text for number in range(4)] == [True] * 4
+    assert "4 results of disk_space prove nothing" in page.text

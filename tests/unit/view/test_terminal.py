@@ -91,7 +91,7 @@ def test_in_a_pipe_there_is_a_plain_line_per_host_and_one_per_trouble():
     assert shown(made, Pipe()).splitlines() == [
         "web1: ok in 1.0 s: 1 pass, 1 fail, 0 unknown",
         "db1: unreachable in 10 s: no route to host",
-        "2 of 2 hosts need you: db1: unreachable: no route to host; web1: disk /var 91 % used, at most 85 %.",
+        "2 of 2 hosts need you: db1: unreachable: no route to host; web1: disk, /var: 91 % used, at most 85 %.",
         "",
         "db1: unknown: unreachable: no route to host; next: upkeep doctor --limit db1  # see why",
         "web1: fail medium: disk /var: 91 % used, at most 85 %; next: `du -xhd1 /var`",
@@ -150,12 +150,12 @@ def nothing(name: str) -> Result:
         (
             [host("a", fail("a", Severity.LOW))],
             {},
-            "a needs you: disk /var 91 % used, at most 85 %.",
+            "a needs you: disk, /var: 91 % used, at most 85 %.",
         ),
         (
             [host("a", fine("a")), host("b", fail("b", Severity.LOW))],
             {},
-            "1 of 2 hosts needs you: b: disk /var 91 % used, at most 85 %.",
+            "1 of 2 hosts needs you: b: disk, /var: 91 % used, at most 85 %.",
         ),
         (
             [host("a", fine("a")), Observed("b", Outcome.SKIPPED, NOW)],

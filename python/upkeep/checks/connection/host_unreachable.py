@@ -9,7 +9,7 @@ from upkeep.judging.check import SelfCheck
 ID = "host_unreachable"
 CHECK = SelfCheck(
     title="The host can be looked at",
-    trouble="Unreachable host",
+    trouble="Connection failure",
     source="docs/operate.md",
     remedy="upkeep doctor  # see why",
 )

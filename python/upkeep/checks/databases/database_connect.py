@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
+    DatabaseAnswer,
+)
 from upkeep.judging.check import Check, gone
-from upkeep.judging.readings import figure, short
+from upkeep.judging.readings import counted, short
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
@@ -29,53 +31,49 @@ class Limits:
     high_seconds: float = 4.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
     """Judge whether it answers, then whether rightly, then how fast."""
-    data = seen.data
-    if data.get("connected") is not True:
-        reason = short(data.get("reason") or "no connection", 200)
-        if data.get("declared") is True:
+    if not seen.connected:
+        reason = short(seen.reason or "no connection", 200)
+        if seen.declared:
             return failed(Severity.CRITICAL, reason)
-        if data.get("denied") is True:
+        if seen.denied:
             return unknown(
                 f"answers, but refuses this account: {reason}",
                 remedy="declare it with a user: databases: [{kind: …, user: …, password: …}], or set discover: false",
             )
         return failed(Severity.HIGH, f"found on the host, but does not answer: {reason}")
-    expected = ANSWERS.get(str(data.get("kind")))
-    if expected is None or data.get("answer") != expected:
-        text = f"answered {short(data.get('answer'), 40)!r}, expected {expected!r}"
+    expected = ANSWERS.get(seen.kind)
+    if expected is None or seen.answer != expected:
+        text = f"answered {short(seen.answer, 40)!r}, expected {expected!r}"
         return failed(Severity.CRITICAL, text)
-    if data.get("loading") is True:
+    if seen.loading:
         return failed(Severity.CRITICAL, "is still loading its data")
     times = {
-        name: read
-        for name in ("connect_seconds", "query_seconds")
-        if (read := figure(data, name)) is not None
+        name: took
+        for name, took in (("connect", seen.connect_seconds), ("query", seen.query_seconds))
+        if took is not None
     }
+    if counted(*times.values()) is None:
+        return unknown(f"answered, with times that cannot be: {short(times)}")
     if not times:
         return unknown("answered, but without a time")
     total = sum(times.values())
     measures = (
         Measure("answer", round(total, 6), "s"),
-        *(
-            Measure(name.removesuffix("_seconds"), round(value, 6), "s")
-            for name, value in times.items()
-        ),
+        *(Measure(name, round(value, 6), "s") for name, value in times.items()),
     )
-    version = short(data.get("version", ""), 40)
+    version = short(seen.version, 40)
     for severity, limit in (
         (Severity.HIGH, limits.high_seconds),
         (Severity.MEDIUM, limits.medium_seconds),
     ):
         if total > limit:
-            parts = ", ".join(
-                f"{key.removesuffix('_seconds')} {value:.3f} s" for key, value in times.items()
-            )
+            parts = ", ".join(f"{key} {value:.3f} s" for key, value in times.items())
             return failed(
                 severity, f"answered in {total:.3f} s ({parts}), at most {limit:g} s", *measures
             )
-    role = ", a standby" if data.get("in_recovery") is True else ""
+    role = ", a standby" if seen.in_recovery else ""
     return passed(
         f"answers in {total:.3f} s, at most {limits.medium_seconds:g} s (version {version}{role})",
         *measures,
@@ -86,6 +84,7 @@ CHECK = Check(
     title="Databases answer",
     trouble="Database outage",
     gather="databases",
+    shape=DatabaseAnswer,
     since="0.1.0",
     why="A database that lets nobody in stops all that needs it.",
     cannot_see=(

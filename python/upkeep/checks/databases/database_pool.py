@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._databases_shape import (
+    DatabaseAnswer,
+)
 from upkeep.judging.check import Check, gone
-from upkeep.judging.readings import figure, numbers, short
+from upkeep.judging.readings import counted, short
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
@@ -30,31 +32,27 @@ class Limits:
     critical_percent: float = 95.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
+def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of connections in use; unknown where the database did not let us in for another reason."""
-    data = seen.data
-    if data.get("kind") == "sqlite":
+    if seen.kind == "sqlite":
         return None
-    if data.get("connected") is not True:
-        if data.get("saturated") is True:
-            return failed(
-                Severity.CRITICAL, f"no connection is left: {short(data.get('reason'), 200)}"
-            )
-        reason = short(data.get("reason") or "no connection", 200)
+    if not seen.connected:
+        if seen.saturated:
+            return failed(Severity.CRITICAL, f"no connection is left: {short(seen.reason, 200)}")
+        reason = short(seen.reason or "no connection", 200)
         return unknown(f"not asked: {reason}", remedy=after("database_connect"))
-    read = numbers(data, "connections", "max_connections")
+    read = counted(seen.connections, seen.max_connections, seen.reserved_connections or 0)
     if read is None:
         return unknown("the server did not say how many connections there are")
-    used, most = read
-    most -= figure(data, "reserved_connections") or 0
+    used, most, reserved = read
+    most -= reserved
     if most <= 0:
         return unknown(f"{most:.0f} connections may be had")
     percent = 100 * used / most
     measures = [Measure("used", round(percent, 2), "%"), Measure("connections", used)]
-    states = data.get("states")
-    idle = numbers(states, "idle in transaction") if isinstance(states, dict) else None
-    if idle:
-        measures.append(Measure("idle in transaction", idle[0]))
+    idle = seen.states.get("idle in transaction")
+    if idle is not None:
+        measures.append(Measure("idle in transaction", idle))
     state = f"{used:.0f} of {most:.0f} connections in use ({percent:.1f} %)"
     for severity, limit in (
         (Severity.CRITICAL, limits.critical_percent),
@@ -62,7 +60,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         (Severity.MEDIUM, limits.medium_percent),
     ):
         if percent >= limit:
-            held = f", {idle[0]:.0f} idle in transaction" if idle else ""
+            held = f", {idle} idle in transaction" if idle else ""
             return failed(severity, f"{state}{held}; limit {limit:g} %", *measures)
     return passed(f"{state}; limit {limits.medium_percent:g} %", *measures)
 
@@ -71,6 +69,7 @@ CHECK = Check(
     title="Database connections are left",
     trouble="Shortage of database connections",
     gather="databases",
+    shape=DatabaseAnswer,
     since="0.1.0",
     why=(
         "When the last connection is taken the next client is refused, however well the "

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_log_shape import (
+    AuthLog,
+)
 from upkeep.judging.check import Check, gone
-from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
+from upkeep.judging.log_verdicts import nothing_wrong, short
 from upkeep.model.remedies import block
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
@@ -28,32 +30,30 @@ class Limits:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     """Judge the source with the largest burst."""
-    data = seen.data
-    seconds = number(data, "burst_seconds")
-    sources = sorted(
-        listed(data, "sources"), key=lambda item: number(item, "most_in_burst"), reverse=True
-    )
-    most = number(sources[0], "most_in_burst") if sources else 0
+    sources = sorted(seen.sources, key=lambda one: one.most_in_burst, reverse=True)
+    most = sources[0].most_in_burst if sources else 0
     measure = Measure("failed_logins_in_burst", most)
-    text = f"{most:.0f} failed logins from one source within {seconds:g} s, at most {limits.max_in_burst}"
-    over = [item for item in sources if number(item, "most_in_burst") > limits.max_in_burst]
+    text = (
+        f"{most} failed logins from one source within {seen.burst_seconds:g} s,"
+        f" at most {limits.max_in_burst}"
+    )
+    over = [one for one in sources if one.most_in_burst > limits.max_in_burst]
     if over:
-        named = ", ".join(short(item.get("source") or "no address told", 45) for item in over[:3])
+        named = ", ".join(short(one.source or "no address told", 45) for one in over[:3])
         more = f" and {len(over) - 3} more" if len(over) > 3 else ""
-        remedy = block(over[0].get("source"))
+        remedy = block(over[0].source)
         return failed(Severity.HIGH, f"{text}: {named}{more}", measure, remedy=remedy)
-    if data.get("forgotten"):
+    if seen.forgotten:
         return failed(
             Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
         )
-    possible = data.get("possible_failures", 0)
     return nothing_wrong(
         seen,
         text,
         measure,
-        most=most + possible,
+        most=most + seen.possible_failures,
         limit=limits.max_in_burst,
         quiet_hours=limits.quiet_hours,
     )
@@ -63,6 +63,7 @@ CHECK = Check(
     title="No source guesses passwords",
     trouble="Password guessing",
     gather="auth_log",
+    shape=AuthLog,
     since="0.1.0",
     why="Passwords are guessed by trying, and a weak one falls if nobody stops the source.",
     cannot_see=(

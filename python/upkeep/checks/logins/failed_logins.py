@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_log_shape import (
+    AuthLog,
+)
 from upkeep.judging.check import Check, gone
-from upkeep.judging.log_verdicts import items, nothing_wrong, number, short
+from upkeep.judging.log_verdicts import nothing_wrong, short
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
@@ -28,25 +30,23 @@ class Limits:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     """Judge the worst hour."""
-    data = seen.data
-    count = number(data, "most_in_an_hour")
+    count = seen.most_in_an_hour
     measure = Measure("failed_logins_per_hour", count)
-    text = f"{count:.0f} failed logins in an hour, at most {limits.max_per_hour}"
+    text = f"{count} failed logins in an hour, at most {limits.max_per_hour}"
     if count > limits.max_per_hour:
         sources = [
-            f"{short(item.get('source') or 'no address told', 45)} ({item.get('failures')})"
-            for item in items(data, "sources")[:3]
+            f"{short(one.source or 'no address told', 45)} ({one.failures})"
+            for one in seen.sources[:3]
         ]
         more = f"; most from {', '.join(sources)}" if sources else ""
         return failed(Severity.HIGH, text + more, measure)
-    possibly = data.get("most_possible_in_an_hour", 0)
     return nothing_wrong(
         seen,
         text,
         measure,
-        most=possibly,
+        most=seen.most_possible_in_an_hour,
         limit=limits.max_per_hour,
         quiet_hours=limits.quiet_hours,
     )
@@ -56,6 +56,7 @@ CHECK = Check(
     title="Few logins fail",
     trouble="Failed logins",
     gather="auth_log",
+    shape=AuthLog,
     since="0.1.0",
     why="Somebody who guesses, and a program with an old password, show as failed logins first.",
     cannot_see=(

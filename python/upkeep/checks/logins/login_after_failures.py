@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_log_shape import (
+    AuthLog,
+)
 from upkeep.judging.check import Check, gone
-from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
+from upkeep.judging.log_verdicts import nothing_wrong, short
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
@@ -27,32 +29,27 @@ class Limits:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     """Judge the logins that came after most failures."""
-    data = seen.data
-    logins = sorted(
-        listed(data, "logins_after_failures"),
-        key=lambda item: number(item, "failures"),
-        reverse=True,
-    )
-    most = number(logins[0], "failures") if logins else 0
+    logins = sorted(seen.logins_after_failures, key=lambda one: one.failures, reverse=True)
+    most = logins[0].failures if logins else 0
     measure = Measure("failures_before_login", most)
     if most >= limits.min_failures_before:
         login = logins[0]
         return failed(
             Severity.CRITICAL,
-            f"login as {short(login.get('account'), 40)} from {short(login.get('source'), 45)} at "
-            f"{short(login.get('at'), 25)} after {most:.0f} failures, suspect from {limits.min_failures_before}",
+            f"login as {short(login.account, 40)} from {short(login.source, 45)} at "
+            f"{short(login.at, 25)} after {most} failures, suspect from {limits.min_failures_before}",
             measure,
         )
-    if data.get("forgotten") and data.get("successes"):
+    if seen.forgotten and seen.successes:
         return failed(
             Severity.HIGH,
-            f"{number(data, 'successes'):.0f} logins amid failures from more sources than can be counted",
+            f"{seen.successes} logins amid failures from more sources than can be counted",
             measure,
         )
-    possible = data.get("possible_failures", 0) if data.get("successes") else 0
-    text = f"no login after {limits.min_failures_before} or more failures from its source (most: {most:.0f})"
+    possible = seen.possible_failures if seen.successes else 0
+    text = f"no login after {limits.min_failures_before} or more failures from its source (most: {most})"
     return nothing_wrong(
         seen,
         text,
@@ -67,6 +64,7 @@ CHECK = Check(
     title="No login after a row of failures",
     trouble="Login after failures",
     gather="auth_log",
+    shape=AuthLog,
     since="0.1.0",
     why="This is how a guessed password looks: the next thing is somebody else on the host.",
     cannot_see=(

@@ -10,9 +10,11 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_log_shape import (
+    AuthLog,
+)
 from upkeep.judging.check import Check, gone
-from upkeep.judging.log_verdicts import listed, nothing_wrong, number, short
+from upkeep.judging.log_verdicts import nothing_wrong, short
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
@@ -28,45 +30,40 @@ class Limits:
     quiet_hours: float = 24.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     """Judge the source that tried most accounts."""
-    data = seen.data
-    window = number(data, "window_seconds")
-    sources = sorted(
-        (item for item in listed(data, "sources") if item.get("source")),
-        key=lambda item: number(item, "accounts_tried"),
-        reverse=True,
-    )
-    most = number(sources[0], "accounts_tried") if sources else 0
+    named = (one for one in seen.sources if one.source)
+    sources = sorted(named, key=lambda one: one.accounts_tried, reverse=True)
+    most = sources[0].accounts_tried if sources else 0
     measure = Measure("accounts_tried_by_one_source", most)
-    text = f"{most:.0f} accounts tried by one source in {window:g} s, at most {limits.max_accounts}"
-    over = [item for item in sources if number(item, "accounts_tried") > limits.max_accounts]
+    text = (
+        f"{most} accounts tried by one source in {seen.window_seconds:g} s,"
+        f" at most {limits.max_accounts}"
+    )
+    over = [one for one in sources if one.accounts_tried > limits.max_accounts]
     if over:
-        accounts = over[0].get("accounts")
-        tried = accounts if isinstance(accounts, list) else []
-        named = ", ".join(short(name, 30) for name in tried[:3])
-        source = short(over[0].get("source"), 45)
-        remedy = _let_in(over[0].get("source"))
-        return failed(Severity.HIGH, f"{text}: {source} ({named}, …)", measure, remedy=remedy)
-    if data.get("forgotten"):
+        worst = over[0]
+        tried = ", ".join(short(name, 30) for name in worst.accounts[:3])
+        told = f"{text}: {short(worst.source, 45)} ({tried}, …)"
+        return failed(Severity.HIGH, told, measure, remedy=_let_in(worst.source))
+    if seen.forgotten:
         return failed(
             Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
         )
-    possible = data.get("possible_failures", 0)
     return nothing_wrong(
         seen,
         text,
         measure,
-        most=most + possible,
+        most=most + seen.possible_failures,
         limit=limits.max_accounts,
         quiet_hours=limits.quiet_hours,
     )
 
 
-def _let_in(source: object) -> str:
+def _let_in(source: str) -> str:
     """Return how to see whether an address was let in; empty if the log names something else."""
     try:
-        address = ipaddress.ip_address(str(source))
+        address = ipaddress.ip_address(source)
     except ValueError:
         return ""
     return (
@@ -78,6 +75,7 @@ CHECK = Check(
     title="No source tries one account after another",
     trouble="Password spraying",
     gather="auth_log",
+    shape=AuthLog,
     since="0.1.0",
     why="Few attempts at each of many accounts stay below every limit per account.",
     cannot_see=(

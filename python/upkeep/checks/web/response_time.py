@@ -14,19 +14,20 @@ theirs. What fails does. A log of which there is more than can be read fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._access_log_shape import (
+    AccessLog,
+    SlowRoute,
+    TimeFigures,
+)
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import (
     ACCESS_FORMAT,
     UNREAD_SHARE,
     in_use,
-    items,
-    number,
     partly_read,
     sample,
     short,
@@ -83,40 +84,36 @@ class Limits:
     few_unread: int = 5
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
+def judge(seen: AccessLog, limits: Limits, now: datetime) -> Verdict | None:
     """Judge mean and 95th percentile; twice a limit is high."""
-    data = seen.data
-    requests = number(data, "requests")
-    window = number(data, "window_seconds")
-    unread = number(data, "unparsed")
+    requests, unread, window = seen.requests, seen.unparsed, seen.window_seconds
     if unread and not requests:
         return unknown(
-            f"none of {unread:.0f} lines was understood as a request{sample(data)}",
-            *unread_share(data, requests),
+            f"none of {unread} lines was understood as a request{sample(seen.unparsed_sample)}",
+            *unread_share(unread, requests),
             remedy=ACCESS_FORMAT,
         )
     if not requests:
-        if partly := partly_read(data, f"no request was read of {window:g} s"):
+        if partly := partly_read(seen, f"no request was read of {window:g} s"):
             return partly
-        if data.get("declared") is False and not in_use(data, now):
+        if seen.declared is False and not in_use(seen, now):
             return None
         return nothing_to_judge(f"no request in {window:g} s, so no request time")
-    times = data.get("request_time")
-    times = times if isinstance(times, Mapping) else {}
-    timed = times.get("count", 0)
-    decided_by = DECIDED_BY.get(str(data.get("time_decided_by")))
+    times = seen.request_time
+    timed = times.count
+    decided_by = DECIDED_BY.get(seen.time_decided_by)
     if not timed:
         reason, remedy = decided_by or ("", ADD_TIMES)
-        text = f"none of {requests:.0f} requests has a request time in the log"
+        text = f"none of {requests} requests has a request time in the log"
         return unknown(f"{text} that can be told: {reason}" if reason else text, remedy=remedy)
-    verdict = judge_times(times, timed, limits, items(data, "slow_routes"))
-    least = data.get("request_time_least")
-    if isinstance(least, Mapping) and decided_by:
-        verdict = milder(verdict, judge_times(least, timed, limits, []), *decided_by)
+    verdict = judge_times(times, limits, seen.slow_routes)
+    if seen.request_time_least is not None and decided_by:
+        least = judge_times(seen.request_time_least, limits)
+        verdict = milder(verdict, least, *decided_by)
     few = timed < limits.min_timed_requests
     if verdict.status is Status.PASS or few:
-        verdict = partly_read(data, verdict.message, *verdict.measures) or verdict
-    return doubted(verdict, seen, limits, times)
+        verdict = partly_read(seen, verdict.message, *verdict.measures) or verdict
+    return doubted(verdict, seen, limits)
 
 
 def milder(most: Verdict, least: Verdict, reason: str, remedy: str) -> Verdict:
@@ -127,43 +124,39 @@ def milder(most: Verdict, least: Verdict, reason: str, remedy: str) -> Verdict:
     return least if most.status is Status.FAIL else most
 
 
-def doubted(
-    verdict: Verdict, seen: Observation, limits: Limits, times: Mapping[str, Any]
-) -> Verdict:
+def doubted(verdict: Verdict, seen: AccessLog, limits: Limits) -> Verdict:
     """Return the verdict with what is said of lines whose time is not known; unknown if they could make it fail."""
-    data = seen.data
-    unread = number(data, "unparsed")
-    untimed = number(data, "untimed") if "untimed" in data else 0.0
+    times, unread, untimed = seen.request_time, seen.unparsed, seen.untimed
     without = unread + untimed
     text, measures, remedy = verdict.message, verdict.measures, ADD_TIMES
     if untimed:
-        text += f"; {untimed:.0f} requests have no time"
+        text += f"; {untimed} requests have no time"
     if unread:
-        text += f"; {unread:.0f} lines were not understood{sample(data)}"
-        measures = (*measures, *unread_share(data, number(data, "requests")))
+        text += f"; {unread} lines were not understood{sample(seen.unparsed_sample)}"
+        measures = (*measures, *unread_share(unread, seen.requests))
         remedy = ACCESS_FORMAT
-    lines = times["count"] + without
-    mean = (number(times, "mean") * times["count"] + LONGEST_SECONDS * without) / lines
+    lines = times.count + without
+    mean = ((times.mean or 0.0) * times.count + LONGEST_SECONDS * without) / lines
     slow = mean >= limits.max_mean_seconds or without * 20 > lines
     if verdict.status is Status.PASS and without >= limits.few_unread and slow:
         return unknown(f"{text}: they may be slow", *measures, remedy=remedy)
     return replace(verdict, message=text, measures=measures)
 
 
-def judge_times(
-    times: Mapping[str, Any], timed: float, limits: Limits, routes: list[Mapping[str, Any]]
-) -> Verdict:
+def judge_times(times: TimeFigures, limits: Limits, routes: Sequence[SlowRoute] = ()) -> Verdict:
     """Judge the figures of enough requests."""
-    mean, p95 = number(times, "mean"), number(times, "p95")
+    timed, mean, p95, p99 = times.count, times.mean, times.p95, times.p99
+    if mean is None or p95 is None or p99 is None:
+        return unknown(f"of the times of {timed} requests not all figures were observed")
     measures = (
         Measure("request_time_mean", mean, "s"),
         Measure("request_time_p95", p95, "s"),
-        Measure("request_time_p99", number(times, "p99"), "s"),
+        Measure("request_time_p99", p99, "s"),
         Measure("timed_requests", timed),
     )
     text = (
         f"mean {mean:.3g} s (below {limits.max_mean_seconds:g} s),"
-        f" 95th percentile {p95:.3g} s (below {limits.max_p95_seconds:g} s) of {timed:.0f} requests"
+        f" 95th percentile {p95:.3g} s (below {limits.max_p95_seconds:g} s) of {timed} requests"
     )
     if timed < limits.min_timed_requests:
         few = f"{text}; too few to judge, at least {limits.min_timed_requests}"
@@ -172,7 +165,7 @@ def judge_times(
     if over < 1:
         return passed(text, *measures)
     if routes:
-        text += f"; most time went to {short(routes[0].get('route'))}"
+        text += f"; most time went to {short(routes[0].route)}"
     return failed(Severity.HIGH if over >= 2 else Severity.MEDIUM, text, *measures)
 
 
@@ -180,6 +173,7 @@ CHECK = Check(
     title="Site answers fast",
     trouble="Slow responses",
     gather="access_log",
+    shape=AccessLog,
     since="0.1.0",
     why="People leave a site that is slow long before it fails.",
     cannot_see=(

@@ -17,14 +17,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._access_log_shape import (
+    AccessLog,
+)
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import (
     ACCESS_FORMAT,
     UNREAD_SHARE,
     in_use,
-    items,
-    number,
     partly_read,
     sample,
     short,
@@ -58,20 +58,21 @@ class Limits:
     few_errors: int = 5
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
+def judge(seen: AccessLog, limits: Limits, now: datetime) -> Verdict | None:
     """Judge the share of server errors."""
-    data = seen.data
-    requests, errors = number(data, "requests"), number(data, "server_errors")
-    window = number(data, "window_seconds")
+    requests, errors = seen.requests, seen.server_errors
+    if errors is None:
+        return unknown("the log was read by a program that did not count server errors")
+    window = seen.window_seconds
     share = 100 * errors / requests if requests else 0.0
-    unread = number(data, "unparsed")
+    unread = seen.unparsed
     measures = (
         Measure("requests", requests),
         Measure("server_error_share", share, "%"),
-        *unread_share(data, requests),
+        *unread_share(unread, requests),
     )
     text = (
-        f"server errors: {errors:.0f} of {requests:.0f} requests in {window:g} s"
+        f"server errors: {errors} of {requests} requests in {window:g} s"
         f" ({share:.3g} %, at most {limits.max_error_percent:g} %)"
     )
     enough = requests >= limits.min_requests
@@ -80,13 +81,15 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         return failed(worst, text + blamed(seen), *measures)
     doubtful = 100 * (errors + unread) > (requests + unread) * limits.max_error_percent
     if unread:
-        text += f"; {unread:.0f} lines were not understood and may be errors{sample(data)}"
+        text += (
+            f"; {unread} lines were not understood and may be errors{sample(seen.unparsed_sample)}"
+        )
     if unread and (not requests or (unread >= limits.few_errors and doubtful)):
         return unknown(text, *measures, remedy=ACCESS_FORMAT)
-    if partly := partly_read(data, text, *measures):
+    if partly := partly_read(seen, text, *measures):
         return partly
     if not requests:
-        if data.get("declared") is False and not in_use(data, now):
+        if seen.declared is False and not in_use(seen, now):
             return None
         return nothing_to_judge(f"no request in {window:g} s, so no error rate", measures[0])
     if enough or not errors:
@@ -98,16 +101,10 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     return nothing_to_judge(few, *measures)
 
 
-def blamed(seen: Observation) -> str:
+def blamed(seen: AccessLog) -> str:
     """Return which routes and which client had most errors."""
-    routes = [
-        f"{short(item.get('route'))} ({item.get('errors')})"
-        for item in items(seen.data, "error_routes")[:2]
-    ]
-    clients = [
-        f"{short(item.get('client'), 45)} ({item.get('errors')})"
-        for item in items(seen.data, "error_clients")[:1]
-    ]
+    routes = [f"{short(one.route)} ({one.errors})" for one in seen.error_routes[:2]]
+    clients = [f"{short(one.client, 45)} ({one.errors})" for one in seen.error_clients[:1]]
     return (f"; most in {', '.join(routes)}" if routes else "") + (
         f"; most for {clients[0]}" if clients else ""
     )
@@ -117,6 +114,7 @@ CHECK = Check(
     title="Site answers without server errors",
     trouble="Server errors",
     gather="access_log",
+    shape=AccessLog,
     since="0.1.0",
     why="Each of them is somebody who did not get what they asked for.",
     cannot_see=(

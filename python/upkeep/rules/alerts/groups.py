@@ -107,7 +107,7 @@ class Board:
         self.causes_of_late = causes_of_late
         self.causes = causes
         self.alerts = {one.id: one for one in alerts}
-        self.by_key = {one.group_key: one.id for one in self.alerts.values()}
+        self.by_key = {one.group.key: one.id for one in self.alerts.values()}
         self.members: dict[int, dict[int, Member]] = {number: {} for number in self.alerts}
         self.where: dict[int, int] = {}
         for member in members:
@@ -180,7 +180,7 @@ class Board:
         if own.key in self.by_key:
             return own
         opened = {
-            one.group_key
+            one.group.key
             for one in self.alerts.values()
             if (one.kind, one.check_id, one.team) == (INCIDENT, seen.check, team)
             and one.opened_at >= self.now - FLAPPING_FOR
@@ -356,7 +356,7 @@ class Board:
 
     def _close(self, number: int, how: str) -> None:
         self._change(number, status=CLOSED, closed_at=self.now, closed_how=how, settles_at=None)
-        self.by_key.pop(self.alerts[number].group_key, None)
+        self.by_key.pop(self.alerts[number].group.key, None)
         self.closed.append(number)
         self._note(number, "closed", how)
 

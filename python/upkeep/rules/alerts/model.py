@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upkeep.judging.check import load
-from upkeep.model.verdicts import Severity
+from upkeep.model.verdicts import Severity, Status
+from upkeep.rules.trouble_groups import Told
 
 OPEN, ACKNOWLEDGED, CLOSED = "open", "acknowledged", "closed"
 INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
@@ -74,6 +75,11 @@ class Member:
     since: datetime
     named_cause: str = ""
     how: str = ""
+
+    def tell(self) -> Told:
+        """Return by what it is put together with others."""
+        names = (self.host, self.check, self.subject)
+        return Told(*names, Status.FAIL, self.message, self.remedy, self.severity)
 
     @property
     def cause_key(self) -> str:
@@ -144,6 +150,11 @@ class Alert:
     closed_how: str = ""
     news: int = 0
     news_at: datetime | None = None
+
+    @property
+    def group(self) -> Group:
+        """The group that it is an opening of; its site or check may have been renamed since."""
+        return Group(self.site, self.kind, self.check_id, self.cause, self.team)
 
     @property
     def dedupe(self) -> str:

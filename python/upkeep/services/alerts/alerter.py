@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from upkeep.checks.upkeep.blind import ID as BLIND
@@ -196,7 +195,7 @@ class _Desk:
         self.overrides = silences.overrides(db, self.key, now - timedelta(days=1))
         self._times: dict[str, Times] = {}
         self.path = alerter.site.name
-        self.site = Path(self.path).name if self.path else "this machine"
+        self.site = alerter.site.title
 
     def times(self, team: str) -> Times:
         """Return what the calendar says of a team."""

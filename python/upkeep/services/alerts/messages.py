@@ -32,6 +32,7 @@ from upkeep.rules.alerts.model import (
     Member,
 )
 from upkeep.rules.sentences import full, hosts_in_words, open_, trouble_of
+from upkeep.rules.trouble_groups import TroubleGroup, grouped
 
 SHOWN_FINDINGS = 8
 SHOWN_CAUSES = 5
@@ -207,9 +208,10 @@ def _trouble(check: str) -> str:
     return _name(trouble_of(check))
 
 
-def _sentence(one: Member) -> str:
-    """Return what a finding says, for a channel that may carry it."""
-    texts = (_name(one.host), harmless(one.subject), harmless(one.message))
+def _sentence(group: TroubleGroup[Member]) -> str:
+    """Return what findings of one cause say, for a channel that may carry it."""
+    one, hosts = group.first, hosts_in_words([_name(host) for host in group.hosts])
+    texts = (hosts, harmless(one.subject), harmless(group.message))
     return harmless(full(one.check, Status.FAIL, *texts), LINE_CHARACTERS)
 
 
@@ -234,8 +236,8 @@ def _headline_since(about: About, members: Sequence[Member]) -> str:
     """Return the headline and, where it is about one check, since when, to the minute."""
     if not about.alert.check_id:
         return headline(about.alert, members)
-    opened = about.alert.opened_at.astimezone(ZoneInfo(about.zone))
-    return f"{headline(about.alert, members)}, since {opened:%Y-%m-%d %H:%M}"
+    opened = exact(about.alert.opened_at, ZoneInfo(about.zone), seconds=False)
+    return f"{headline(about.alert, members)}, since {opened}"
 
 
 def _hosts(members: Sequence[Member]) -> str:
@@ -260,17 +262,19 @@ def _since(about: About) -> str:
 
 
 def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
-    """Return a line per finding, the worst first; or counts by check and host, where no more may be said."""
+    """Return a line per cause, the worst first; or per check, with its hosts, where no more may be said."""
+    worst_first = sorted(members, key=lambda one: (one.severity, one.check, one.host))
     if not phi:
-        counts = Counter((one.severity, one.check, one.host) for one in members)
+        found: dict[tuple[int, str], list[Member]] = {}
+        for one in worst_first:
+            found.setdefault((one.severity, one.check), []).append(one)
         lines = [
-            f"[{severity}] {_trouble(check)} on {_name(host)}" + (f" ({count} times)" * (count > 1))
-            for (severity, check, host), count in sorted(counts.items())
+            f"[{severity}] {harmless(open_(check, _host_names(some), len(some)), LINE_CHARACTERS)}"
+            for (severity, check), some in found.items()
         ]
     else:
         lines = [
-            f"[{one.severity}] {_sentence(one)}"
-            for one in sorted(members, key=lambda one: (one.severity, one.check, one.host))
+            f"[{one.first.severity}] {_sentence(one)}" for one in grouped(worst_first, Member.tell)
         ]
     more = len(lines) - SHOWN_FINDINGS
     return lines[:SHOWN_FINDINGS] + ([f"and {more} more"] if more > 0 else [])

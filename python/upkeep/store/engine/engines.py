@@ -63,6 +63,12 @@ def parse(url: str) -> URL:
     raise ConfigurationError(f"database: {backend[:40]!r} is not supported; expected {SHAPE}")
 
 
+def is_missing(url: str) -> bool:
+    """Return whether a database is a SQLite file that is not there yet."""
+    parsed = parse(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+
+
 def for_reading(db: Connection) -> Connection:
     """Return the connection, set to read only, as of one moment."""
     if db.dialect.name == "sqlite":

@@ -20,7 +20,7 @@ from upkeep.checks.certificates._issuers import canonical, issued, signed
 from upkeep.checks.certificates._x509 import CertificateError, extension, load
 from upkeep.judging.check import load as load_checks
 from upkeep.judging.judge import judge
-from upkeep.model.answer import Due, Request, Seen
+from upkeep.model.answer import Due, Seen
 from upkeep.model.verdicts import Result, Severity, Status
 
 DAY = timedelta(days=1)
@@ -59,8 +59,8 @@ def observe(ders: list[str], **more: Any) -> Observation:
 def results(seen: Observation, check: str = "expiry", **limits: Any) -> dict[str, Result]:
     """Return the results by subject, as a run would have them."""
     name = f"certificate_{check}"
-    due, requests = [Due(name, 0, limits)], [Request("certificates", {})]
-    judged = judge("h", due, requests, [Seen(0, seen)], {}, load_checks(), NOW)
+    due = [Due(name, 0, limits)]
+    judged = judge("h", due, [Seen(0, seen)], {}, load_checks(), NOW)
     assert all(one.observation == 0 for one in judged)
     return {one.subject: one for one in judged}
 

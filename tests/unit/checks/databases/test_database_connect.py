@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.databases.database_connect import Limits, judge
+from upkeep.checks.databases.database_connect import CHECK, Limits
+from upkeep.judging.shapes import ShapeError
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -80,7 +84,7 @@ def test_messages_state_value_and_limit() -> None:
         (database(loading=True), failed(Severity.CRITICAL, "is still loading its data")),
         (database(), unknown("answered, but without a time")),
         (
-            Observation("?", {}),
+            Observation("?", {"kind": "redis", "connected": False}),
             failed(Severity.HIGH, "found on the host, but does not answer: no connection"),
         ),
     ],
@@ -103,10 +107,17 @@ def test_each_engine_has_its_answer(kind: str, answer: object) -> None:
     )
 
 
-@pytest.mark.parametrize("odd", ["5", -5.0, float("nan")])
-def test_a_time_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
-    with pytest.raises(ValueError, match=r"query_seconds: found .*; expected a number"):
-        judge(database(connect_seconds=0.1, query_seconds=odd), Limits(), NOW)
+def test_a_time_that_was_told_and_is_none_does_not_pass() -> None:
+    with pytest.raises(ShapeError, match=r"query_seconds: expected float or nothing, got str"):
+        judge(database(connect_seconds=0.1, query_seconds="5"), Limits(), NOW)
+
+
+@pytest.mark.parametrize("odd", [-5.0, float("nan"), float("inf")])
+def test_a_time_that_cannot_be_does_not_pass(odd: float) -> None:
+    verdict = judge(database(connect_seconds=0.1, query_seconds=odd), Limits(), NOW)
+
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message.startswith("answered, with times that cannot be: ")
 
 
 def test_one_that_was_found_and_refuses_us_is_unknown() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.databases.database_pool import Limits, judge
+from upkeep.checks.databases.database_pool import CHECK, Limits
+from upkeep.judging.shapes import ShapeError
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unknown
 
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def database(used: object, **data: object) -> Observation:
     slots = {"connections": used, "max_connections": 103, "reserved_connections": 3}
-    return Observation("db", {"kind": "postgresql", "connected": True, **slots, **data})
+    data = {"kind": "postgresql", "connected": True, **slots, **data}
+    return Observation("db", data)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_messages_state_value_and_limit() -> None:
             database(1, connected=False, saturated=True, reason="ERROR 1040"),
             failed(Severity.CRITICAL, "no connection is left: ERROR 1040"),
         ),
-        (database("1"), unknown("the server did not say how many connections there are")),
+        (database(None), unknown("the server did not say how many connections there are")),
         (database(1, max_connections=3), unknown("0 connections may be had")),
         (database(1, max_connections=2), unknown("-1 connections may be had")),
         (
@@ -91,7 +96,14 @@ def test_states(seen: Observation, verdict: object) -> None:
     assert judge(seen, Limits(), NOW) == verdict
 
 
-@pytest.mark.parametrize("odd", ["5", -5.0, float("nan")])
+@pytest.mark.parametrize("odd", ["5", 0.5, float("nan")])
 def test_a_reserve_that_was_told_and_is_none_does_not_pass(odd: object) -> None:
-    with pytest.raises(ValueError, match=r"reserved_connections: found .*; expected a number"):
+    with pytest.raises(ShapeError, match=r"reserved_connections: expected int or nothing, got"):
         judge(database(1, reserved_connections=odd), Limits(), NOW)
+
+
+@pytest.mark.parametrize("name", ["connections", "max_connections", "reserved_connections"])
+def test_a_number_below_nothing_does_not_pass(name: str) -> None:
+    verdict = judge(database(1, **{name: -5}), Limits(), NOW)
+
+    assert verdict == unknown("the server did not say how many connections there are")

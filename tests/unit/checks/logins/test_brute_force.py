@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.brute_force import Limits, judge
+from upkeep.checks.logins.brute_force import CHECK, Limits
+from upkeep.judging.shapes import ShapeError
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
+QUIET = {
+    "window_seconds": 3600,
+    "burst_seconds": 600,
+    "most_in_an_hour": 0,
+    "sources": [],
+    "logins_after_failures": [],
+}
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def seen(*bursts: int, **more: Any) -> Observation:
-    data = {
+    data: dict[str, Any] = {
+        **QUIET,
         "burst_seconds": 600,
         "lines": 100,
         "unparsed": 0,
@@ -85,5 +97,5 @@ def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("sources", [None, "192.0.2.7", [None]])
 def test_sources_that_were_not_told_do_not_pass(sources: object) -> None:
-    with pytest.raises(ValueError, match="no list 'sources' was observed"):
+    with pytest.raises(ShapeError, match=r"AuthLog: sources(\[0\])?: expected (list|mapping), got"):
         judge(seen(sources=sources), Limits(), NOW)

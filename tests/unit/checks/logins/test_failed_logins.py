@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.failed_logins import Limits, judge
+from upkeep.checks.logins.failed_logins import CHECK, Limits
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
+QUIET = {
+    "window_seconds": 3600,
+    "burst_seconds": 600,
+    "most_in_an_hour": 0,
+    "sources": [],
+    "logins_after_failures": [],
+}
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def seen(most: int = 0, **more: Any) -> Observation:
-    data = {
+    data: dict[str, Any] = {
+        **QUIET,
         "most_in_an_hour": most,
         "lines": 100,
         "unparsed": 0,
@@ -64,8 +75,8 @@ def test_many_lines_not_understood_are_unknown(unparsed: int, status: Status) ->
     assert judge(seen(unparsed=unparsed), Limits(), NOW).status is status
 
 
-def test_odd_sources_do_not_matter() -> None:
-    verdict = judge(seen(99, sources=[None, {"source": ["x" * 999]}]), Limits(), NOW)
+def test_a_long_source_is_cut() -> None:
+    verdict = judge(seen(99, sources=[{}, {"source": "x" * 999}]), Limits(), NOW)
 
     assert verdict.status is Status.FAIL
     assert len(verdict.message) < 200

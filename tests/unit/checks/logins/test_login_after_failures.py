@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.logins.login_after_failures import Limits, judge
+from upkeep.checks.logins.login_after_failures import CHECK, Limits
+from upkeep.judging.shapes import ShapeError
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
+QUIET = {
+    "window_seconds": 3600,
+    "burst_seconds": 600,
+    "most_in_an_hour": 0,
+    "sources": [],
+    "logins_after_failures": [],
+}
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def seen(*failures: int, **more: Any) -> Observation:
-    data = {
+    data: dict[str, Any] = {
+        **QUIET,
         "lines": 100,
         "unparsed": 0,
         "newest_at": "2026-11-23T11:59:00+00:00",
@@ -68,5 +80,7 @@ def test_what_was_not_seen_whole_does_not_pass(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("logins", [None, "bob", [None]])
 def test_logins_that_were_not_told_do_not_pass(logins: object) -> None:
-    with pytest.raises(ValueError, match="no list 'logins_after_failures' was observed"):
+    with pytest.raises(
+        ShapeError, match=r"AuthLog: logins_after_failures(\[0\])?: expected (list|mapping), got"
+    ):
         judge(seen(logins_after_failures=logins), Limits(), NOW)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.web.site_errors import Limits, judge
+from upkeep.checks.web.site_errors import CHECK, Limits
 from upkeep.model.verdicts import Measure, Severity, Status, failed, nothing_to_judge, passed
 
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -191,8 +194,8 @@ def test_a_window_that_was_not_read_whole_never_passes(
     assert ("something floods the log" in verdict.message) is (severity is Severity.MEDIUM)
 
 
-def test_odd_lists_do_not_matter() -> None:
-    verdict = judge(seen(1000, 20, error_routes=7, error_clients=[None, {}]), Limits(), NOW)
+def test_a_route_that_is_not_named_does_not_matter() -> None:
+    verdict = judge(seen(1000, 20, error_routes=[], error_clients=[{}]), Limits(), NOW)
 
     assert verdict is not None
     assert verdict.status is Status.FAIL

@@ -13,7 +13,9 @@ from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 
 FOLDER = Path(databases.__file__).parent
 FILES = sorted(
-    path.stem for path in FOLDER.glob("_*.py") if path.stem not in ("__init__", "_engine")
+    path.stem
+    for path in FOLDER.glob("_*.py")
+    if path.stem not in ("__init__", "_engine", "_databases_shape")
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from recorded_host import RecordedHost
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins.auth_log import (
     ARGUMENTS,
@@ -41,8 +42,8 @@ def rfc3164(at: float) -> str:
 
 
 def status(seen: Observation) -> Status:
-    return failed_logins.judge(
-        seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC)
+    return verdict_of(
+        failed_logins.CHECK, seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC)
     ).status
 
 
@@ -452,7 +453,7 @@ def test_what_a_client_or_a_healthy_host_writes_turns_no_verdict(said: str) -> N
 
     assert (seen.data["failures"], seen.data["possible_failures"]) == (0, 0)
     for check in (failed_logins, brute_force, password_spraying, login_after_failures):
-        verdict = check.judge(seen, check.Limits(), datetime.fromtimestamp(NOW, UTC))
+        verdict = verdict_of(check.CHECK, seen, check.Limits(), datetime.fromtimestamp(NOW, UTC))
         assert verdict.status is Status.PASS
 
 
@@ -473,7 +474,9 @@ DOUBTFUL = [
 def test_a_failure_in_words_that_are_not_known_does_not_pass(said: str) -> None:
     seen = observe(*(f"{rfc3164(NOW - 1500 + 60 * n)} h1 {said}" for n in range(12)))
 
-    verdict = failed_logins.judge(seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC))
+    verdict = verdict_of(
+        failed_logins.CHECK, seen, failed_logins.Limits(), datetime.fromtimestamp(NOW, UTC)
+    )
 
     assert verdict.status is Status.UNKNOWN
     assert said.split("[")[0].split(":")[0] in verdict.message
@@ -550,8 +553,11 @@ def test_a_login_of_another_program_after_failures_is_told() -> None:
 
     seen = observe(*lines, success)
 
-    verdict = login_after_failures.judge(
-        seen, login_after_failures.Limits(), datetime.fromtimestamp(NOW, UTC)
+    verdict = verdict_of(
+        login_after_failures.CHECK,
+        seen,
+        login_after_failures.Limits(),
+        datetime.fromtimestamp(NOW, UTC),
     )
     assert verdict.status is Status.FAIL
 

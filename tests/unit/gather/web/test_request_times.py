@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from recorded_host import RecordedHost
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web import access_log
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._request_times import Open
@@ -128,7 +129,7 @@ def look(lines: list[str], **given: Any) -> Observation:
 
 def verdict(lines: list[str], **given: Any) -> Verdict:
     now = datetime.fromtimestamp(NOW, UTC)
-    found = response_time.judge(look(lines, **given), response_time.Limits(), now)
+    found = verdict_of(response_time.CHECK, look(lines, **given), response_time.Limits(), now)
     assert found is not None
     return found
 
@@ -182,8 +183,8 @@ def test_what_an_older_program_observed_is_still_judged() -> None:
         "request_time": {"count": 30, "mean": 0.1, "p95": 0.2, "p99": 0.2},
     }
 
-    found = response_time.judge(
-        Observation("/x.log", data), response_time.Limits(), datetime.now(UTC)
+    found = verdict_of(
+        response_time.CHECK, Observation("/x.log", data), response_time.Limits(), datetime.now(UTC)
     )
 
     assert found is not None

@@ -90,7 +90,7 @@ def test_a_message_over_a_channel_that_may_carry_everything() -> None:
     found = alert_message(about(), phi=True, answer_by=NOW)
 
     assert found == Message(
-        "[2] Low disk space on web1, since 2030-06-03 12:00",
+        "[2] Low disk space on web1, since 2030-06-03 12:00 +02:00",
         "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
         "[2] Low disk space on web1, /srv/patients/doe: 98 % used by doe\n"
@@ -108,7 +108,7 @@ def test_a_message_over_any_other_channel() -> None:
     found = alert_message(about(page=""), phi=False)
 
     assert found == Message(
-        "[2] Low disk space on web1, since 2030-06-03 12:00",
+        "[2] Low disk space on web1, since 2030-06-03 12:00 +02:00",
         "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
         "[2] Low disk space on web1\n"
@@ -207,20 +207,25 @@ def test_a_message_begins_with_why_it_is_told(why: str, said: str) -> None:
     [
         (
             RECOVERED,
-            "recovered: [1] Low disk space on web1, since 2030-06-03 12:00",
+            "recovered: [1] Low disk space on web1, since 2030-06-03 12:00 +02:00",
             "Recovered.",
             "",
         ),
-        ("", "recovered: [1] Low disk space on web1, since 2030-06-03 12:00", "Recovered.", ""),
+        (
+            "",
+            "recovered: [1] Low disk space on web1, since 2030-06-03 12:00 +02:00",
+            "Recovered.",
+            "",
+        ),
         (
             UNWATCHED,
-            "no longer watched: [1] Low disk space on web1, since 2030-06-03 12:00",
+            "no longer watched: [1] Low disk space on web1, since 2030-06-03 12:00 +02:00",
             "No longer watched.",
             "It was not seen to pass: what was watched is not there any more.",
         ),
         (
             ACCEPTED,
-            "waived: [1] Low disk space on web1, since 2030-06-03 12:00",
+            "waived: [1] Low disk space on web1, since 2030-06-03 12:00 +02:00",
             "Waived.",
             "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
         ),
@@ -289,7 +294,7 @@ def test_an_alert_that_nothing_is_left_in_can_be_told_too(phi: bool) -> None:
     found = alert_message(replace(about(), members=()), phi=phi)
 
     assert found == Message(
-        "[2] Low disk space on no host, since 2030-06-03 12:00",
+        "[2] Low disk space on no host, since 2030-06-03 12:00 +02:00",
         "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
         "\n"
@@ -355,8 +360,12 @@ def test_a_message_is_bounded_whatever_hosts_say() -> None:
 @pytest.mark.parametrize(
     ("count", "more"), [(SHOWN_FINDINGS, []), (SHOWN_FINDINGS + 1, ["and 1 more"])]
 )
-def test_so_many_findings_are_named_the_worst_first(count: int, more: list[str], phi: bool) -> None:
-    members = [member(number, severity=4) for number in range(1, count)]
+def test_so_many_causes_are_named_the_worst_first(count: int, more: list[str], phi: bool) -> None:
+    checks = sorted(load())
+    members = [
+        member(number, severity=4, check=checks[number], message=f"{number} %")
+        for number in range(1, count)
+    ]
     worst = member(0, severity=1)
 
     lines = alert_message(about(*members, worst), phi=phi).body.splitlines()
@@ -366,7 +375,7 @@ def test_so_many_findings_are_named_the_worst_first(count: int, more: list[str],
     assert sum(" on web" in line for line in lines[2:]) == SHOWN_FINDINGS
 
 
-def test_where_no_more_may_be_said_findings_of_a_check_on_a_host_are_counted() -> None:
+def test_where_no_more_may_be_said_findings_of_a_check_are_one_line() -> None:
     members = [
         member(1, host="b"),
         member(2, host="a"),
@@ -377,12 +386,36 @@ def test_where_no_more_may_be_said_findings_of_a_check_on_a_host_are_counted() -
 
     lines = alert_message(about(*members), phi=False).body.splitlines()
 
-    assert lines[2:6] == [
+    assert lines[2:5] == [
         "[1] Low disk space on a",
-        "[2] Low disk space on a (2 times)",
-        "[2] Low disk space on b",
+        "[2] Low disk space on a, b, 3 findings",
         "[2] High swap usage on a",
     ]
+
+
+@pytest.mark.parametrize(
+    ("phi", "line"),
+    [
+        (True, "[2] Connection failure on {}: such as ssh: connect to host 192.0.2.0: No route"),
+        (False, "[2] Connection failure on {}, 40 findings"),
+    ],
+)
+def test_forty_hosts_that_are_away_are_one_line(phi: bool, line: str) -> None:
+    members = [
+        member(
+            number,
+            host=f"web{number:02}",
+            check="host_unreachable",
+            subject="connection",
+            message=f"ssh: connect to host 192.0.2.{number}: No route",
+            remedy=f"upkeep doctor --limit web{number:02}",
+        )
+        for number in range(40)
+    ]
+
+    lines = alert_message(about(*members), phi=phi).body.splitlines()
+
+    assert lines[2:4] == [line.format("web00, web01, web02, web03, web04 and 35 more"), ""]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
 
 from upkeep.model.verdicts import Severity, Status
+from upkeep.rules import trouble_groups
+from upkeep.rules.trouble_groups import Told, TroubleGroup
 from upkeep.view.model import Trouble
-from upkeep.view.trouble_groups import grouped
 
 LOGINS = ("brute_force", "failed_logins", "login_after_failures", "password_spraying")
 EMPTY = "the journal is empty"
@@ -30,6 +32,10 @@ def trouble(
 def unseen(host: str, check: str = "brute_force", message: str = EMPTY) -> Trouble:
     remedy = f"upkeep doctor --limit {host}  # see why"
     return trouble(host, check, status=Status.UNKNOWN, message=message, subject="*", remedy=remedy)
+
+
+def grouped(troubles: Iterable[Trouble]) -> list[TroubleGroup[Trouble]]:
+    return trouble_groups.grouped(troubles, Trouble.tell)
 
 
 def shape(troubles: list[Trouble]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -70,7 +76,7 @@ DIFFERENT = {
 def test_what_differs_in_more_than_the_host_stands_alone(other: Trouble) -> None:
     same = [trouble(f"web{number}") for number in range(4)]
 
-    assert sorted(len(one.troubles) for one in grouped([*same, other])) == [1, 4]
+    assert sorted(len(one.things) for one in grouped([*same, other])) == [1, 4]
 
 
 @pytest.mark.parametrize(("hosts", "groups"), [(1, 1), (3, 3), (4, 1), (5, 1)])
@@ -84,14 +90,68 @@ def test_what_fails_is_never_put_together_across_checks() -> None:
     assert len(grouped(both)) == 2
 
 
-def test_groups_come_in_the_order_of_the_worst_and_lose_nothing() -> None:
-    given = [unseen("db1", check) for check in LOGINS] + [
-        trouble(),
-        trouble("web1", message="97 %"),
-    ]
+def test_groups_come_in_the_order_of_the_first_of_each_and_lose_nothing() -> None:
+    given = [trouble(), *(unseen("db1", check) for check in LOGINS), trouble("web1")]
     groups = grouped(given)
 
-    assert [one.first.status for one in groups] == [Status.FAIL, Status.FAIL, Status.UNKNOWN]
-    assert sorted(one.order for group in groups for one in group.troubles) == sorted(
-        one.order for one in given
+    assert [one.first for one in groups] == [given[0], given[1], given[-1]]
+    assert [one for group in groups for one in group.things] == given
+
+
+AWAY = "ssh: connect to host {} port 22: No route to host"
+REACHED_BY = {
+    "an address": lambda number: f"192.0.2.{number}",
+    "an IPv6 address": lambda number: f"2001:db8::{number}",
+    "its name": lambda number: f"web{number}",
+    "its full name": lambda number: f"web{number}.example.org",
+    "an account at an address": lambda number: f"root@192.0.2.{number}:",
+}
+
+
+@pytest.mark.parametrize("by", REACHED_BY.values(), ids=REACHED_BY)
+def test_forty_hosts_of_which_ssh_names_each_are_one_group(by: Callable[[int], str]) -> None:
+    """Both as hosts of a run and as findings, whose next steps name each host."""
+    for check, status in (("", Status.UNKNOWN), ("host_unreachable", Status.FAIL)):
+        away = [
+            trouble(
+                f"web{number}",
+                check,
+                status=status,
+                message=AWAY.format(by(number)),
+                subject="connection" if check else "",
+                remedy=f"upkeep doctor --limit web{number}",
+            )
+            for number in range(40)
+        ]
+        (group,) = grouped(away)
+        assert len(group.hosts) == 40
+        assert group.message == f"such as {away[0].message}"
+        assert group.remedy == ""
+
+
+def test_hosts_that_are_away_for_another_reason_are_another_group() -> None:
+    reasons = ("No route to host", "Permission denied (publickey)")
+    away = [
+        unseen(f"web{number}", "", f"ssh: connect to host 192.0.2.{number}: {reasons[number % 2]}")
+        for number in range(10)
+    ]
+
+    assert [len(one.hosts) for one in grouped(away)] == [5, 5]
+
+
+def test_what_fails_on_hosts_is_not_together_where_the_address_is_what_was_found() -> None:
+    attacks = [
+        trouble(f"web{number}", "brute_force", message=f"30 failed logins from 192.0.2.{number}")
+        for number in range(5)
+    ]
+
+    assert len(grouped(attacks)) == 5
+
+
+def test_the_message_of_a_group_is_the_one_that_all_have() -> None:
+    assert (
+        trouble_groups.grouped(
+            ["a", "b", "c", "d"], lambda host: Told(host, "x", "/", Status.FAIL, "full")
+        )[0].message
+        == "full"
     )
