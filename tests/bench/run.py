@@ -363,7 +363,8 @@ def shapes(rounds: int) -> list[str]:
     """Compare making 10,000 recorded observations typed with reading them as JSON."""
     rows = ["10,000 observations made typed, beside json.loads of them | CPU", "---|---"]
     kinds = {one.gather: one.shape for one in load().values() if one.shape is not None}
-    for gather, kind in kinds.items():
+    for gather in ("access_log", "auth_log", "databases"):
+        kind = kinds[gather]
         with gzip.open(TESTS / f"unit/recorded/observations/{gather}.jsonl.gz", "rt") as lines:
             recorded = [json.loads(line)["data"] for line in lines]
         text = json.dumps((recorded * 25)[:10_000])

@@ -37,7 +37,7 @@ class ShapeError(ValueError):
 
 
 def typed(shape: type, seen: Observation) -> Any:
-    """Return the observation's data as the shape, with its subject; what the shape does not know is left out.
+    """Return the observation's data as the shape, with its subject and raw text; what it does not know is left out.
 
     Raises: ShapeError with the field that does not fit, what was found there and what was expected.
     """
@@ -48,7 +48,7 @@ def typed(shape: type, seen: Observation) -> Any:
             f"observed as version {version!r:.20} of {shape.__name__}; this program reads version {expected}"
         )
     try:
-        return msgspec.convert({**seen.data, "subject": seen.subject}, shape)
+        return msgspec.convert({**seen.data, "subject": seen.subject, "raw": seen.raw}, shape)
     except (msgspec.ValidationError, OverflowError, RecursionError) as exc:
         raise ShapeError(_said(str(exc), shape)) from exc
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.feeds._feeds_shape import (
+    FeedState,
+)
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.verdicts import (
     Measure,
@@ -34,17 +36,15 @@ class Limits:
     within_hours: float = 26.0
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: FeedState, limits: Limits, now: datetime) -> Verdict:
     """Judge the age of the feed, by the clock of whoever looked."""
-    data = seen.data
-    if not data["there"]:
+    if not seen.there:
         return failed(Severity.HIGH, "not there")
-    if data["modified_at"] is None:
+    if seen.modified_at is None:
         return unknown("the server tells no time of it (Last-Modified)")
-    at, modified = (datetime.fromisoformat(data[key]) for key in ("at", "modified_at"))
-    if modified - at > FUTURE:
-        return failed(Severity.MEDIUM, f"dated in the future: {data['modified_at']}")
-    hours = max(0.0, (at - modified).total_seconds() / 3600)
+    if seen.modified_at - seen.at > FUTURE:
+        return failed(Severity.MEDIUM, f"dated in the future: {seen.modified_at.isoformat()}")
+    hours = max(0.0, (seen.at - seen.modified_at).total_seconds() / 3600)
     measure = Measure("age", hours * 3600, "s")
     text = f"{hours:.1f} h old, at most {limits.within_hours:g} h"
     if hours > limits.within_hours:
@@ -56,6 +56,7 @@ CHECK = Check(
     title="Feed is fresh",
     trouble="Stale feed",
     gather="feeds",
+    shape=FeedState,
     since="0.1.0",
     needs={"source": "build/portal", "place": "https://ci.example.org/portal/report.json"},
     why=(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.feeds._feeds_shape import (
+    FeedState,
+)
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import (
@@ -31,12 +33,11 @@ class Limits:
     most_bytes: int = 50_000_000
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: FeedState, limits: Limits, now: datetime) -> Verdict:
     """Judge the size of the feed."""
-    data = seen.data
-    if not data["there"]:
+    if not seen.there:
         return unknown("it is not there", remedy=after("feed_age"))
-    size = data["bytes"]
+    size = seen.bytes
     measure = Measure("size", size, "By")
     if size < limits.least_bytes:
         return failed(Severity.MEDIUM, f"{size} By, at least {limits.least_bytes} By", measure)
@@ -50,6 +51,7 @@ CHECK = Check(
     title="Feed is of a plausible size",
     trouble="Feed of an odd size",
     gather="feeds",
+    shape=FeedState,
     since="0.1.0",
     needs={"source": "build/portal", "place": "https://ci.example.org/portal/report.json"},
     why=(

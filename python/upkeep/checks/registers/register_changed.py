@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.registers._registers_shape import (
+    RegisterState,
+)
 from upkeep.checks.registers._entries import NAME_CHARACTERS, Entries, RegisterError, entries_of
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after, quote
@@ -37,26 +39,26 @@ class Limits:
     named_by: str = ""
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
     """Judge what differs from the copy that was accepted."""
-    data, accepted = seen.data, seen.data["accepted"]
-    if not data["there"]:
+    accepted = seen.accepted
+    if not seen.there:
         return unknown("it is not there", remedy=after("register_readable"))
-    if data.get("raw_truncated") or (data["bytes"] and not seen.raw):
+    if seen.raw_truncated or (seen.bytes and not seen.raw):
         return unknown("its text is not kept")
     try:
-        entries = entries_of(seen.raw, data["path"], limits.named_by)
+        entries = entries_of(seen.raw, seen.path, limits.named_by)
     except RegisterError as exc:
         return unknown(f"cannot be read: {exc}", remedy=after("register_readable"))
     if not entries:
         return unknown("it has no entry", remedy=after("register_readable"))
-    if not accepted["there"]:
-        text = f"nobody has accepted it: {len(entries)} entries, and no {accepted['path']}"
-        return failed(Severity.MEDIUM, text, Measure("entries", len(entries)), remedy=_accept(data))
+    if not accepted.there:
+        text = f"nobody has accepted it: {len(entries)} entries, and no {accepted.path}"
+        return failed(Severity.MEDIUM, text, Measure("entries", len(entries)), remedy=_accept(seen))
     try:
-        before = entries_of(accepted["text"], accepted["path"], limits.named_by)
+        before = entries_of(accepted.text, accepted.path, limits.named_by)
     except RegisterError as exc:
-        return unknown(f"the accepted copy cannot be read: {accepted['path']}: {exc}")
+        return unknown(f"the accepted copy cannot be read: {accepted.path}: {exc}")
     added = [one for one in entries if one not in before]
     removed = [one for one in before if one not in entries]
     changed = [one for one in entries if one in before and entries[one] != before[one]]
@@ -74,7 +76,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         *_said("changed", [f"{one}: {_fields(entries, before, one)}" for one in changed]),
     ]
     text = f"{', '.join(said)}; {len(before)} entries were accepted"
-    return failed(Severity.MEDIUM, text, *measures, remedy=_accept(data))
+    return failed(Severity.MEDIUM, text, *measures, remedy=_accept(seen))
 
 
 def _said(what: str, names: Sequence[str]) -> Iterator[str]:
@@ -91,9 +93,9 @@ def _fields(entries: Entries, before: Entries, name: str) -> str:
     return ", ".join(differ)
 
 
-def _accept(data: dict[str, object]) -> str:
+def _accept(seen: RegisterState) -> str:
     """Return how to look at the change, and how to accept it."""
-    path, accepted = quote(data["path"]), quote(data["accepted"]["path"])  # type: ignore[index]
+    path, accepted = quote(seen.path), quote(seen.accepted.path)
     if not path or not accepted:
         return ""
     words = "look at each line; once it is right, cp the second over the first"
@@ -104,6 +106,7 @@ CHECK = Check(
     title="Register is as it was accepted",
     trouble="Unaccepted change of a register",
     gather="registers",
+    shape=RegisterState,
     since="0.1.0",
     needs={"source": "register/people", "path": "registers/people.yml"},
     why=(

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
+from ansible_collections.astral.upkeep.plugins.module_utils.gather.registers._registers_shape import (
+    RegisterState,
+)
 from upkeep.checks.registers._entries import RegisterError, entries_of
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import quote
@@ -35,16 +37,15 @@ class Limits:
     named_by: str = ""
 
 
-def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
+def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
     """Judge whether the text is a register."""
-    data = seen.data
-    path = quote(data["path"])
-    if not data["there"]:
-        return failed(Severity.HIGH, f"not there: {data['path']}")
-    if data.get("raw_truncated") or (data["bytes"] and not seen.raw):
+    path = quote(seen.path)
+    if not seen.there:
+        return failed(Severity.HIGH, f"not there: {seen.path}")
+    if seen.raw_truncated or (seen.bytes and not seen.raw):
         return unknown("its text is not kept")
     try:
-        entries = entries_of(seen.raw, data["path"], limits.named_by)
+        entries = entries_of(seen.raw, seen.path, limits.named_by)
     except RegisterError as exc:
         remedy = f"less {path}  # correct it, or give back the copy that was right" if path else ""
         return failed(Severity.MEDIUM, f"cannot be read: {exc}", remedy=remedy)
@@ -59,6 +60,7 @@ CHECK = Check(
     title="Register can be read",
     trouble="Unreadable register",
     gather="registers",
+    shape=RegisterState,
     since="0.1.0",
     needs={"source": "register/people", "path": "registers/people.yml"},
     why=(

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.feeds.feed_age import Limits, judge
+from upkeep.checks.feeds.feed_age import CHECK, Limits
 from upkeep.model.verdicts import Measure, Severity, Verdict, failed, passed, unknown
 
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 
 

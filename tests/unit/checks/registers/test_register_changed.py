@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
-from upkeep.checks.registers.register_changed import Limits, judge
+from upkeep.checks.registers.register_changed import CHECK, Limits
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed
 
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 PATH = "/site/people.yml"
 ACCEPT = f"diff -N {PATH}.accepted {PATH}  # look at each line; once it is right, cp the second over the first"

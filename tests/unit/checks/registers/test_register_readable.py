@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from verdicts import verdict_of
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.checks.registers._entries import ENTRIES_LIMIT, RegisterError, entries_of
-from upkeep.checks.registers.register_readable import Limits, judge
+from upkeep.checks.registers.register_readable import CHECK, Limits
 from upkeep.model.verdicts import Measure, Severity, Status, failed, passed
 
+judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 
 
 def seen(text: str, path: str = "/site/people.yml", **data: Any) -> Observation:
-    known = {"path": path, "there": True, "bytes": len(text)}
+    accepted = {"path": f"{path}.accepted", "there": False}
+    known = {"path": path, "there": True, "bytes": len(text), "accepted": accepted}
     return Observation("people.yml", {**known, **data}, text)
 
 
