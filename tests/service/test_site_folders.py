@@ -100,6 +100,9 @@ def test_a_copy_may_look_and_do_nothing(tmp_path: Path) -> None:
         assert "two folders are two sites" in refused.stderr
         assert 'id = "bakery-2"' in refused.stderr
     assert len(json.loads(upkeep("runs", "-i", str(folder), "--json").stdout)["runs"]) == 1
+    document = json.loads(upkeep("doctor", "-i", str(copy), "--json").stdout)
+    (line,) = [one for one in document["lines"] if one["topic"] == "site"]
+    assert (line["status"], "two folders are two sites" in line["text"]) == ("fail", True)
     text = (copy / "upkeep.toml").read_text().replace('"bakery"', '"bakery-2"')
     (copy / "upkeep.toml").write_text(text)
     assert upkeep("run", "daily", "-i", str(copy)).returncode == 2

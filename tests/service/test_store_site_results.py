@@ -17,7 +17,7 @@ from upkeep.judging import check as checks
 from upkeep.judging.check import Check, gone
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
-from upkeep.model.verdicts import Severity, Verdict, failed, passed
+from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed
 from upkeep.store import Store, absent, answers, runs, site_results, tables
 
 DAY = timedelta(days=1)
@@ -162,7 +162,9 @@ def test_a_host_that_was_not_seen_makes_what_would_pass_unknown(store: Store) ->
         "unknown",
         "pass",
     ]
-    assert said(store, no_way)[0][2].endswith("; not seen, or not all of it: web3")
+    assert said(store, no_way)[0][2].endswith(
+        "; not seen, or not all of it: web3 (it gave nothing)"
+    )
 
 
 def test_the_finding_resolves_and_opens_again(store: Store) -> None:
@@ -233,3 +235,27 @@ def test_of_two_answers_of_a_host_the_last_counts(store: Store) -> None:
     run_id = run(store, 1, first, host("web2", 0, a=2), second)
 
     assert said(store, run_id) == [("a", "pass", "{'web1': 2, 'web2': 2}")]
+
+
+def test_judged_again_with_other_limits_it_takes_those(store: Store) -> None:
+    run_id = run(store, 0, host("web1", 0, a=1), host("web2", 0, a=2))
+    due = {name: [Due("drift", 1, {"most": 5})] for name in ("web1", "web2")}
+
+    with store.begin() as db:
+        at = site_results.judged_at(db, run_id)
+        assert at is not None
+        again = site_results.judge_run(db, run_id, SITE, checks.load(), at, due=due)
+
+    assert again is not None
+    assert [(one.subject, one.status) for one in again.results] == [("a", Status.PASS)]
+
+
+def test_a_run_counts_the_site_beside_its_hosts(store: Store) -> None:
+    run_id = run(store, 0, host("web1", 0, a=1, b=1), host("web2", 0, a=2, b=1))
+    unseen = run(store, 1, host("web1", 1, b=1), host("web2", 1, b=1), away("web3", 1))
+
+    with store.read() as db:
+        found, later = runs.count(db, run_id), runs.count(db, unseen)
+    assert found.hosts == {Outcome.OK: 2}
+    assert (found.hosts_in_need, found.site_in_need, found.site_failing) == (0, 1, 1)
+    assert (later.hosts_in_need, later.site_in_need, later.site_failing) == (1, 1, 0)

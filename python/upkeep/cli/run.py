@@ -42,7 +42,7 @@ from upkeep.site.host_limit import absolute_limit
 from upkeep.site.schedule_file import Procedure
 from upkeep.site.settings import Settings, passed_over
 from upkeep.site.site import Site, load_site
-from upkeep.store import Store, doubts, occurrences
+from upkeep.store import Store, doubts, occurrences, site_results
 from upkeep.store import answers as stored
 from upkeep.view import exit_status
 from upkeep.view import model as shown
@@ -89,6 +89,7 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     with store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
         report = _write_report(db, site.settings, summary)
+        left = site_results.asked_for(db, run_id, load())
         if as_json:
             hosts = list(hosts_of(db, run_id))
             results = stored.results_of(db, run_id)
@@ -101,6 +102,10 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
         errors.line(f"upkeep: what was found could not be printed: {printed.lost.strerror}")
         errors.line(f"→ {see}")
         errors.flush()
+    if task.limit and left:
+        note(
+            f"{', '.join(left)}: judged for the site as a whole, when a run without --limit has ended"
+        )
     until = keeper.look().prune_at
     if until is not None:
         prune(store, site.settings, until)

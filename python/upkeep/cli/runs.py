@@ -15,11 +15,11 @@ from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
 from upkeep.judging.check import load
 from upkeep.judging.entries import ParameterError
-from upkeep.judging.judge import deferred, judge_again, with_next_steps
+from upkeep.judging.judge import judge_again, with_history, with_next_steps
 from upkeep.judging.limits import limits_now
 from upkeep.judging.wanted import WantedCheck
 from upkeep.model import clock
-from upkeep.model.answer import Observed
+from upkeep.model.answer import Due, Observed
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
@@ -156,6 +156,7 @@ def judge_run(
         prove_again(db, run.site, clock.now())
         number = stored.begin_judgement(db, run_id, clock.now())
         folder = sites.folder_of(db, run.site)
+        asked: dict[str, Sequence[Due]] = {}
         for observed in stored.observed_in(db, run_id):
             past = stored.past_of(db, run_id, observed)
             due = observed.due
@@ -163,7 +164,8 @@ def judge_run(
                 due, kept = limits_now(observed, wanted.get(observed.host, ()))
                 if kept:
                     note(f"{observed.host}: limits of the run, not of today, for {', '.join(kept)}")
-            stays = [name for name in deferred(due, load()) if name not in past]
+            asked[observed.host] = due
+            stays = [one for one in with_history(due, load()) if one not in past]
             if stays:
                 why = "what they were judged with is not kept any more"
                 note(f"{observed.host}: verdicts of the run for {', '.join(stays)}: {why}")
@@ -171,7 +173,8 @@ def judge_run(
             stored.add_judgement(db, run_id, number, judged)
             again.append(judged)
         at = site_results.judged_at(db, run_id)
-        if at is not None and (found := site_results.judge_run(db, run_id, run.site, load(), at)):
+        found = at and site_results.judge_run(db, run_id, run.site, load(), at, due=asked)
+        if found:
             stored.add_judgement(db, run_id, number, found)
             again.append(found)
         summary = of_run(db, run)

@@ -211,6 +211,7 @@ def _identity(site: Site, store: Store) -> Iterator[Diagnosis]:
         return
     try:
         sites.refuse_unknown_name(store, identity)
+        sites.refuse_copy(store, identity)
     except UpkeepError as exc:
         yield Diagnosis(CONTROLLER, "site", "fail", str(exc), exc.remedy)
         return

@@ -97,6 +97,11 @@ def deferred(due: Iterable[Due], checks: Mapping[str, Check]) -> tuple[str, ...]
     return tuple(dict.fromkeys(found))
 
 
+def with_history(due: Iterable[Due], checks: Mapping[str, Check]) -> list[str]:
+    """Return the checks that are due and are judged with earlier answers of their host."""
+    return [one for one in deferred(due, checks) if checks[one].history is not None]
+
+
 def _weight(result: Result) -> int:
     """Return about how many bytes the result has as ASCII JSON."""
     texts = (result.subject, result.message, result.remedy)
@@ -187,7 +192,7 @@ def judge_again(
     A check whose gather had failed stays as it was: there is nothing to judge. So does a check with history that is not
     in past: what it was judged with is not kept any more.
     """
-    stays = {name for name in deferred(due, checks) if name not in past}
+    stays = {name for name in with_history(due, checks) if name not in past}
     at = observed.observed_at
     judged = [one for one in due if one.check not in stays]
     again = judge(observed.host, judged, observed.seen, {}, checks, at, past)
@@ -242,12 +247,21 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
     """Return the answer with a next step for all that could not be seen and has none of its own. site: its folder."""
     if not any(one.is_blind and not one.remedy for one in observed.results):
         return observed
-    look = first(command("doctor", site=site, limit=observed.looker), "see why")
     results = (
-        replace(one, remedy=look) if one.is_blind and not one.remedy else one
+        replace(one, remedy=_next_step(observed, one, site))
+        if one.is_blind and not one.remedy
+        else one
         for one in observed.results
     )
     return replace(observed, results=tuple(results))
+
+
+def _next_step(observed: Observed, one: Result, site: str) -> str:
+    """Return the next step for what could not be seen; the doctor looks at hosts, and at no source."""
+    where = {"site": site, "limit": observed.looker}
+    if observed.seen_from and observed.outcome is Outcome.OK:
+        return first(command("check", one.check, **where), "look again, once it is put right")
+    return first(command("doctor", **where), "see why")
 
 
 def _judged(

@@ -11,8 +11,11 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import Check
 from upkeep.judging.entries import make_limits
 from upkeep.judging.judge import EVERYTHING, bounded, not_judged, result_of, typed_verdict
-from upkeep.judging.shapes import ShapedObservations
+from upkeep.judging.readings import short
+from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import SITE_HOST, Due
+from upkeep.model.remedies import first as first_step
+from upkeep.model.remedies import quote
 from upkeep.model.verdicts import Result, Status, Verdict, unknown
 
 NAMED = 5
@@ -39,8 +42,12 @@ def judge_site(check: Check, hosts: Mapping[str, SeenOnHost], now: datetime) -> 
     due = Due(check.id, 0, first)
     other = next((name for name, each in limits.items() if each != first), None)
     if other is not None:
-        text = f"{next(iter(hosts))} and {other} ask for it with other limits; expected the same on all hosts"
-        return [_result(check, due, EVERYTHING, unknown(text), now)]
+        one = next(iter(hosts))
+        text = f"{one} and {other} ask for it with other limits; expected the same on all hosts"
+        see = first_step(
+            f"upkeep explain {quote(other)} {check.id} -i SITE", f"and the same for {one}"
+        )
+        return [_result(check, due, EVERYTHING, unknown(text, remedy=see), now)]
     given, unseen = _given(check, hosts)
     try:
         verdicts = _typed(check.judge(given, make_limits(check, first), now))
@@ -53,19 +60,26 @@ def judge_site(check: Check, hosts: Mapping[str, SeenOnHost], now: datetime) -> 
     return [_result(check, due, one, each, now) for one, each in sorted(verdicts.items())]
 
 
-def _given(check: Check, hosts: Mapping[str, SeenOnHost]) -> tuple[dict[str, list[Any]], list[str]]:
-    """Return what the judge is given, by host, and the hosts of which something was not seen or understood."""
+def _given(
+    check: Check, hosts: Mapping[str, SeenOnHost]
+) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """Return what the judge is given, by host, and of which hosts something was not seen or understood, and why."""
     given: dict[str, list[Any]] = {}
-    unseen: list[str] = []
+    unseen: dict[str, str] = {}
     shaped = ShapedObservations()
     for name, host in sorted(hosts.items()):
         if host.seen is None:
-            unseen.append(name)
+            unseen[name] = "it gave nothing"
             continue
-        fitting = [shaped.if_it_fits(check.shape, one) for one in host.seen if not one.error]
-        given[name] = [one for one in fitting if one is not None]
-        if len(given[name]) < len(host.seen):
-            unseen.append(name)
+        given[name] = []
+        for one in host.seen:
+            try:
+                if one.error:
+                    unseen.setdefault(name, f"{one.subject}: {one.error}")
+                else:
+                    given[name].append(shaped.of(check.shape, one))
+            except ShapeError as exc:
+                unseen.setdefault(name, f"{one.subject}: {exc}")
     return given, unseen
 
 
@@ -82,9 +96,10 @@ def _typed(said: Any) -> dict[str, Verdict]:
     return {one: bounded(typed_verdict(each)) for one, each in said.items()}
 
 
-def _named(unseen: Sequence[str]) -> str:
+def _named(unseen: Mapping[str, str]) -> str:
+    some = ", ".join(f"{host} ({short(why, 120)})" for host, why in list(unseen.items())[:NAMED])
     more = f" and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
-    return f"not seen, or not all of it: {', '.join(unseen[:NAMED])}{more}"
+    return f"not seen, or not all of it: {some}{more}"
 
 
 def _doubted(verdict: Verdict, text: str) -> Verdict:

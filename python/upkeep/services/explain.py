@@ -73,6 +73,15 @@ class ExplainedCheck:
     limits: tuple[SaidValue, ...]
     due: tuple[DueBy, ...]
 
+    @property
+    def source(self) -> str:
+        """What is looked at, where that is a source and not the host; empty if not, or if only a run could tell."""
+        params = {one.name: one.value for one in self.params}
+        try:
+            return source_of(self.check.gather, params)
+        except ParameterError:
+            return ""
+
 
 @dataclass(frozen=True)
 class ExplainedHost:

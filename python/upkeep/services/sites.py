@@ -126,6 +126,15 @@ def claim(store: Store, site: Identity, now: datetime, revision: str = "") -> No
         sites.seen(db, site.id, kept, revision, now)
 
 
+def refuse_copy(store: Store, site: Identity) -> None:
+    """Raise UsageError as `claim` does if another folder of this machine acts as the site, for who only reads."""
+    with store.read() as db:
+        for one in sites.folders(db, site.id) if site.id else ():
+            mine = one.machine == sites.machine()
+            if mine and not is_same(one.folder, site.folder) and _says(one.folder, site.id):
+                raise _copy(site, one)
+
+
 def claim_read(store: Store, site: Site, now: datetime) -> None:
     """Record that a site acts now that has just been read. Raises as `claim` does."""
     claim(store, site.identity, now, revision_of(site) if site.identity.id else "")
@@ -218,6 +227,7 @@ def rename(store: Store, old: str, new: str, by: Renamer, now: datetime) -> str:
         raise UsageError(message)
     with store.begin() as db:
         was = _known(db, old)
+        _refuse_other_id(db, was, new)
         if new != was and new in sites.names(db):
             join = command("db", "sites", "join", was, new)
             raise UsageError(
@@ -228,6 +238,19 @@ def rename(store: Store, old: str, new: str, by: Renamer, now: datetime) -> str:
             _move(db, was, new, by, now)
     chain_end.note(by.installation.folder, store)
     return was
+
+
+def _refuse_other_id(db: Connection, was: str, new: str) -> None:
+    """Raise UsageError if the site's folder here says another id: then none of its commands would act."""
+    here = [one.folder for one in sites.folders(db, was) if one.machine == sites.machine()]
+    for folder in {*here, was}:
+        try:
+            said = load_settings(Path(folder)).id if Path(folder, FILE).is_file() else ""
+        except UpkeepError:
+            continue
+        if said not in ("", was, new):
+            message = f"{folder}/{FILE}: found {ID} = {said!r}; expected {new!r}, the new name"
+            raise UsageError(message, remedy=_line(folder, new))
 
 
 def join(store: Store, source: str, into: str, by: Renamer, now: datetime) -> str:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from upkeep.model.errors import UsageError
+from upkeep.model.source import is_source
 from upkeep.model.stored_text import LIMIT_CHARACTERS, told
 
 _FILE = re.compile(r"(?P<before>(?:^|[,:])\s*@)(?P<file>[^,:]*)")
@@ -18,6 +19,9 @@ def absolute_limit(limit: str) -> str:
     Raises: UsageError if one cannot be read, or if the pattern cannot be kept as it is: cut or changed, it would name
     other hosts when the run is made again.
     """
+    if is_source(limit):
+        message = f"--limit: {limit} is a source; expected hosts, such as the one that looks at it"
+        raise UsageError(message, remedy="upkeep explain SOURCE -i SITE  # names that host")
     found = _FILE.sub(_absolute, limit)
     remedy = "write the hosts into a file, one a line, and give --limit @FILE"
     if len(found) > LIMIT_CHARACTERS:

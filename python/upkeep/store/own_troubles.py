@@ -20,6 +20,7 @@ from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command, first
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import fingerprint, name, told
+from upkeep.model.text import counted
 from upkeep.model.verdicts import Severity, Status
 from upkeep.store import findings, occurrences, runs, sites, tables
 from upkeep.store.engine.statements import upsert
@@ -204,8 +205,9 @@ def tell_twins(
     if twins:
         some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
         some += ", …" if len(twins) > NAMED_HOSTS else ""
-        count = f"{len(twins)} hosts of {procedure}"
-        message = f"{count} lead to a machine of another name, and wait for each other: {some}"
+        count = f"{counted(len(twins), 'host')} of {procedure}"
+        leads = "leads" if len(twins) == 1 else "lead"
+        message = f"{count} {leads} to a machine of another name, and wait for each other: {some}"
         doctor = command("doctor", site=sites.folder_of(db, site))
         remedy = f"{doctor}  # lists them; let each machine have one name in the inventory"
         tell(db, site, of(ONE_MACHINE, procedure), now, Severity.MEDIUM, message, remedy)

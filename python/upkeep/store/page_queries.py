@@ -23,12 +23,13 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from upkeep.checks.upkeep.blind import ID as BLIND
+from upkeep.model.answer import SITE_HOST, Outcome
 from upkeep.model.occurrence import Occurrence
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.rules.blindness import Spot
-from upkeep.store import tables
+from upkeep.store import site_results, tables
 from upkeep.store.answers import of_row as result_of
 from upkeep.store.blind_spots import of_row as spot_of
 from upkeep.store.findings import OPEN, Finding
@@ -120,7 +121,10 @@ def results_of_host(db: Connection, run_id: int, host: str, count: int) -> list[
 
 
 def host_in_run(db: Connection, run_id: int, host: str) -> RunHost | None:
-    """Return how it went with a host in a run, or None."""
+    """Return how it went with a host in a run, or None. What is of the site as a whole is there if it was judged."""
+    if host == SITE_HOST:
+        at = site_results.answered_at(db, run_id)
+        return RunHost(host, Outcome.OK, "", at, 0.0, "", None) if at else None
     table = tables.run_host
     where = (table.c.run_id == run_id, table.c.host == name(host, 255))
     row = db.execute(select(table).where(*where)).first()

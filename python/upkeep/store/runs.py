@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from upkeep.model.answer import UNSEEN, Outcome
+from upkeep.model.answer import SITE_HOST, UNSEEN, Outcome
 from upkeep.model.run_end import DONE, PARTIAL
 from upkeep.model.stored_text import name, packed, shown, told
 from upkeep.model.verdicts import Severity, Status, Unknown
@@ -230,7 +230,8 @@ class RunCounts:
     hosts: by outcome; failed: by severity; hosts_in_need: not seen, or not all well; hosts_unjudged: seen, and with
     nothing to judge.
     waived: how many of those that failed a waiver covered when they were observed. unknown: could not see; nothing:
-    had nothing to judge. sources: how many of the hosts are sources.
+    had nothing to judge. sources: how many of the hosts are sources. site_in_need: how much of the site as a whole was
+    not seen, or is not well; site_failing: how much of that failed.
     """
 
     hosts: dict[Outcome, int]
@@ -242,6 +243,8 @@ class RunCounts:
     nothing: int = 0
     hosts_unjudged: int = 0
     sources: int = 0
+    site_in_need: int = 0
+    site_failing: int = 0
 
 
 def count(db: Connection, run_id: int) -> RunCounts:
@@ -270,6 +273,8 @@ def count(db: Connection, run_id: int) -> RunCounts:
     blind = and_(result.c.status == "unknown", result.c.unknown != NOTHING)
     bad = or_(blind, result.c.severity_rank < Severity.INFO.rank)
     not_well = select(result.c.host).where(of_run, bad)
+    of_site = select(result.c.severity).where(of_run, bad, result.c.host == SITE_HOST)
+    site_bad = db.execute(of_site).scalars().all()
     unseen = host.c.outcome.in_([one.value for one in UNSEEN])
     in_need = (
         select(func.count())
@@ -298,6 +303,8 @@ def count(db: Connection, run_id: int) -> RunCounts:
         waived=_waived(db, run_id),
         hosts_unjudged=db.execute(unjudged).scalar_one(),
         sources=db.execute(sources).scalar_one(),
+        site_in_need=len(site_bad),
+        site_failing=sum(severity is not None for severity in site_bad),
     )
 
 
@@ -325,8 +332,9 @@ def _waived(db: Connection, run_id: int) -> int:
 
 def _to_json(counted: RunCounts) -> dict[str, Any]:
     values = asdict(counted)
-    if not counted.sources:
-        del values["sources"]  # an older program reads it too
+    for new in ("sources", "site_in_need", "site_failing"):
+        if not values[new]:
+            del values[new]  # an older program reads it too
     values["hosts"] = {outcome.value: number for outcome, number in counted.hosts.items()}
     values["failed"] = {severity.value: number for severity, number in counted.failed.items()}
     return values

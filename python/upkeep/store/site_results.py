@@ -36,15 +36,16 @@ def judge_run(
     checks: Mapping[str, Check],
     at: datetime,
     spoken: Collection[str] = (),
+    due: Mapping[str, Sequence[Due]] | None = None,
 ) -> Observed | None:
     """Return the site's own answer in a run: the results of the checks of the site that its hosts ask for.
 
-    None if there is nothing to say. spoken: the checks that the run asks for, `*` for all that its hosts ask for. Only
-    what the run has written down is looked at, its answers and which hosts could not be seen: so it is the same
-    whenever it is asked.
+    None if there is nothing to say. spoken: the checks that the run asks for, `*` for all that its hosts ask for.
+    due: by host, what is due there with other limits than those of the run. Only what the run has written down is
+    looked at, its answers and which hosts could not be seen: so it is the same whenever it is asked.
     """
     of_site = {one.id: one for one in checks.values() if one.of_site}
-    asked = _asked(db, run_id, of_site)
+    asked = _asked(db, run_id, of_site, due or {})
     if not asked and not findings.on_hosts(db, run_id, site, [SITE_HOST]):
         return None
     missing = _missing(db, run_id, site, of_site, at)
@@ -95,7 +96,10 @@ def _said_of(due: Sequence[Due], spoken: Collection[str], *, whole: bool) -> tup
 
 
 def _asked(
-    db: Connection, run_id: int, checks: Mapping[str, Check]
+    db: Connection,
+    run_id: int,
+    checks: Mapping[str, Check],
+    due: Mapping[str, Sequence[Due]],
 ) -> dict[str, dict[str, AskedOfHost]]:
     """Return by check and host the newest answer that was asked for it."""
     report = tables.report
@@ -106,7 +110,7 @@ def _asked(
     )
     found: dict[str, dict[str, AskedOfHost]] = {}
     for row in rows:
-        asked = [Due(**one) for one in json.loads(row.due)]
+        asked = due.get(row.host) or [Due(**one) for one in json.loads(row.due)]
         for check in {one.check for one in asked} & set(checks):
             mine = [one for one in asked if one.check == check]
             numbers = frozenset(one.request for one in mine)
@@ -164,10 +168,21 @@ def _seen_on_hosts(
     return {host: SeenOnHost(one.limits, seen[host]) for host, one in hosts.values()} | away
 
 
-def judged_at(db: Connection, run_id: int) -> datetime | None:
-    """Return when the checks of the site were judged in a run; None if they were not, or if nothing is kept of it."""
-    table, run = tables.report, tables.run
-    mine = (table.c.run_id == run_id, table.c.host == SITE_HOST, run.c.observations_kept)
-    found = select(table.c.observed_at).join(run, run.c.id == table.c.run_id).where(*mine)
-    at: datetime | None = db.scalar(found.order_by(table.c.observed_at.desc()).limit(1))
+def asked_for(db: Connection, run_id: int, checks: Mapping[str, Check]) -> list[str]:
+    """Return the checks of the site that the hosts of a run were asked for."""
+    return sorted(_asked(db, run_id, {one.id: one for one in checks.values() if one.of_site}, {}))
+
+
+def answered_at(db: Connection, run_id: int) -> datetime | None:
+    """Return when the checks of the site were judged in a run; None if they were not."""
+    table = tables.report
+    mine = select(table.c.observed_at).where(table.c.run_id == run_id, table.c.host == SITE_HOST)
+    at: datetime | None = db.scalar(mine.order_by(table.c.observed_at.desc()).limit(1))
     return at
+
+
+def judged_at(db: Connection, run_id: int) -> datetime | None:
+    """Return when they were judged; None if they were not, or if what they were judged with is not kept."""
+    run = tables.run
+    kept = db.scalar(select(run.c.observations_kept).where(run.c.id == run_id))
+    return answered_at(db, run_id) if kept else None

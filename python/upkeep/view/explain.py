@@ -79,6 +79,8 @@ def _print_check(screen: Screen, one: ExplainedCheck, folder: str, now: datetime
     when = screen.cut(_when(one.due, now), max(screen.width - NAME_COLUMNS - 4, 20))
     style = "" if one.due else STYLES["warn"]
     screen.line(GAP, pad(one.check.id, NAME_COLUMNS), GAP, (when, style))
+    if one.source:
+        screen.line(GAP * 2, screen.text(one.source))
     for said in _set(one):
         file, _colon, line = said.place.rpartition(":")
         near = file == one.place.rpartition(":")[0]

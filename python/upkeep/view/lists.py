@@ -16,6 +16,7 @@ from rich.cells import cell_len
 
 from upkeep.judging.check import CONNECTION, Check, Rule, SelfCheck
 from upkeep.judging.documentation import Option, example
+from upkeep.model.answer import OWN_NAMES
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.remedies import SUBJECT, command
 from upkeep.model.text import (
@@ -240,10 +241,11 @@ def print_findings(
         well, again = ("No open finding", "bold"), command(*words, site=site)
         screen.line(well, f": nothing that was seen fails; look again: {again}")
     else:
-        hosts = len({finding.host for finding in still})
+        hosts = len({finding.host for finding in still} - OWN_NAMES)
+        on = f" on {counted(hosts, 'host')}" if hosts else ""
         waived = sum(bool(finding.waiver) for finding in still)
         apart = f"; {waived} of them waived" if waived else ""
-        head = f"{counted(len(still), 'open finding')} on {counted(hosts, 'host')}{apart}."
+        head = f"{counted(len(still), 'open finding')}{on}{apart}."
         screen.line((head, "bold"))
         screen.line()
         still.sort(key=lambda f: (f.severity.rank if f.severity else 2.5, f.check, f.opened_at))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from upkeep.model.answer import UNSEEN, Observed, Outcome
+from upkeep.model.answer import SITE_HOST, UNSEEN, Observed, Outcome
 from upkeep.model.text import who_ran
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.trouble_groups import Told
@@ -56,6 +56,7 @@ class RunSummary:
     hosts: how many hosts ended with each outcome; those not begun are missing. sources: how many of them are sources.
     hosts_in_need: how many hosts have something that did not pass (see `needs`).
     hosts_unjudged: how many hosts were seen, and there was nothing to judge on them.
+    site_in_need: how much of the site as a whole did not pass; site_failing: how much of that failed.
     own: how many troubles are Upkeep's own, of no host.
     version: of the program that ran it; started_by: the account that did; asked_by: the person who wanted it.
     """
@@ -72,6 +73,8 @@ class RunSummary:
     hosts_in_need: int = 0
     hosts_unjudged: int = 0
     sources: int = 0
+    site_in_need: int = 0
+    site_failing: int = 0
     own: int = 0
     counts: Counts = Counts()
     version: str = ""
@@ -265,6 +268,8 @@ class RunTally:
         self.hosts_in_need = 0
         self.hosts_unjudged = 0
         self.sources = 0
+        self.site_in_need = 0
+        self.site_failing = 0
         self._passed = 0
         self._unknown = 0
         self._failed: dict[Severity, int] = {}
@@ -272,8 +277,14 @@ class RunTally:
         self._nothing = 0
 
     def add(self, observed: Observed) -> None:
-        """Count a host and its results."""
+        """Count a host and its results; of what is of the site as a whole, the results."""
         host = HostInRun.of(observed)
+        if host.name == SITE_HOST:
+            bad = [one for one in observed.results if needs(host, [one])]
+            self.site_in_need += len(bad)
+            self.site_failing += sum(one.status is Status.FAIL for one in bad)
+            self.add_results(observed.results)
+            return
         self.hosts[host.outcome] = self.hosts.get(host.outcome, 0) + 1
         self.sources += bool(observed.seen_from)
         self.hosts_in_need += needs(host, observed.results)
@@ -307,5 +318,7 @@ class RunTally:
             hosts_in_need=self.hosts_in_need,
             hosts_unjudged=self.hosts_unjudged,
             sources=self.sources,
+            site_in_need=self.site_in_need,
+            site_failing=self.site_failing,
             counts=self.counts(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from upkeep.model.answer import Outcome
+from upkeep.model.answer import SITE_HOST, Outcome
 from upkeep.model.remedies import command
 from upkeep.model.text import counted, thousands, wrap
 from upkeep.model.verdicts import Status
@@ -108,7 +108,17 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
     if not hosts or (not counts.total and not worst):
         why = letters.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
         return "Nothing was looked at" + (f": {why}" if why else "")
-    need = summary.hosts_in_need
+    if summary.site_in_need:
+        rest = _of_hosts(letters, summary, worst, only_host)
+        return f"The site as a whole needs you; {rest[:1].lower()}{rest[1:]}"
+    return _of_hosts(letters, summary, worst, only_host)
+
+
+def _of_hosts(
+    letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only_host: str
+) -> str:
+    """Return how a run stands that has looked at something, but for what is of the site as a whole."""
+    hosts, counts, need = sum(summary.hosts.values()), summary.counts, summary.hosts_in_need
     if counts.total and counts.total == counts.nothing and not need:
         return "There was nothing to judge" + _own(summary)
     if summary.status != "done" and not need:
@@ -134,7 +144,7 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
 
 
 def _to_know(summary: RunSummary) -> str:
-    failing = summary.counts.failing - summary.own
+    failing = summary.counts.failing - summary.own - summary.site_failing
     return f", {counted(failing, 'thing')} to know" if failing > 0 else ""
 
 
@@ -146,7 +156,7 @@ def clauses(
     letters: Letters, summary: RunSummary, worst: Sequence[Trouble], columns: int = CLAUSE_COLUMNS
 ) -> str:
     """Return the worst of the first few hosts, or of the one host, in a few words each."""
-    if not summary.hosts_in_need:
+    if not summary.hosts_in_need and not summary.site_in_need:
         return ""
     with_host = sum(summary.hosts.values()) > 1
     said: list[str] = []
@@ -162,7 +172,7 @@ def clauses(
         more = f" and {thousands(len(group.hosts) - 1)} more" if len(group.hosts) > 1 else ""
         who = f"{letters.cut(group.first.host, 30)}{more}: " if with_host else ""
         said.append(who + _clause(letters, group.first, columns))
-    left = summary.hosts_in_need - len(named) if with_host else len(worst) - told
+    left = summary.hosts_in_need - len(named - {SITE_HOST}) if with_host else len(worst) - told
     if left > 0:
         said.append(f"and {thousands(left)} {'others' if left > 1 else 'other'}")
     return "; ".join(said)

@@ -28,6 +28,8 @@ def of_run(db: Any, run: runs.Run) -> RunSummary:
         hosts_in_need=counted.hosts_in_need,
         hosts_unjudged=counted.hosts_unjudged,
         sources=counted.sources,
+        site_in_need=counted.site_in_need,
+        site_failing=counted.site_failing,
         counts=Counts(
             counted.passed, counted.unknown, counted.failed, counted.waived, counted.nothing
         ),

@@ -91,18 +91,31 @@ def said(hosts: Mapping[str, SeenOnHost], check: Check = DRIFT) -> list[tuple[st
         (
             {"a": host(1, 5), "b": host(1, 6), "c": AWAY},
             [
-                ("n0", "unknown", "0 apart on a, b; not seen, or not all of it: c"),
+                (
+                    "n0",
+                    "unknown",
+                    "0 apart on a, b; not seen, or not all of it: c (it gave nothing)",
+                ),
                 ("n1", "fail", "1 apart on a, b"),
             ],
         ),
-        ({"a": AWAY, "b": AWAY}, [("*", "unknown", "not seen, or not all of it: a, b")]),
+        (
+            {"a": AWAY, "b": AWAY},
+            [
+                (
+                    "*",
+                    "unknown",
+                    "not seen, or not all of it: a (it gave nothing), b (it gave nothing)",
+                )
+            ],
+        ),
         (
             {f"h{number}": AWAY for number in range(7)},
-            [("*", "unknown", "not seen, or not all of it: h0, h1, h2, h3, h4 and 2 more")],
+            [("*", "unknown", "not seen, or not all of it: h0 (it gave nothing), h1 (it gave")],
         ),
         (
             {"a": host(1), "b": SeenOnHost({}, [Observation("n0", error="refused")])},
-            [("n0", "unknown", "0 apart on a; not seen, or not all of it: b")],
+            [("n0", "unknown", "0 apart on a; not seen, or not all of it: b (n0: refused)")],
         ),
         (
             {"a": host(1), "b": host(1, most=3)},
@@ -193,7 +206,12 @@ def test_hosts_that_give_another_shape_are_not_seen() -> None:
     }
 
     assert said(hosts, shaped) == [
-        ("kinds", "unknown", "{'a': ['redis'], 'b': []}; not seen, or not all of it: b")
+        (
+            "kinds",
+            "unknown",
+            "{'a': ['redis'], 'b': []}; not seen, or not all of it: b (x: the observation does not"
+            " fit DatabaseAnswer: kind: expected str, got int)",
+        )
     ]
 
 

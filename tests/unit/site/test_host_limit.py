@@ -85,3 +85,8 @@ def test_a_stored_limit_is_used_again_only_if_it_names_the_same_hosts(
     limit: str, again: bool
 ) -> None:
     assert (why_not_again(limit) == "") is again
+
+
+def test_a_source_is_no_host() -> None:
+    with pytest.raises(UsageError, match="--limit: register/people is a source; expected hosts"):
+        absolute_limit("register/people")

@@ -33,8 +33,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "folder": {"type": "str", "default": ""},
 }
 LIMIT_BYTES = 4_000_000
-TEXT_LIMIT_BYTES = 256_000
-"""Of a register, which is written by people."""
+TEXT_LIMIT_BYTES = 190_000
+"""Of a register, which is written by people; below what the action takes of one text (bounds.TEXT_CHARACTERS)."""
 ACCEPTED = ".accepted"
 """Behind the register's own name: the copy that was accepted, where the site says no other."""
 

@@ -40,8 +40,8 @@ def judge(seen: FeedState, limits: Limits, now: datetime) -> Verdict:
     size = seen.bytes
     measure = Measure("size", size, "By")
     if size < limits.least_bytes:
-        return failed(Severity.MEDIUM, f"{size} By, at least {limits.least_bytes} By", measure)
-    text = f"{size} By, at most {limits.most_bytes} By"
+        return failed(Severity.MEDIUM, f"{size} bytes, at least {limits.least_bytes}", measure)
+    text = f"{size} bytes, at most {limits.most_bytes}"
     if size > limits.most_bytes:
         return failed(Severity.MEDIUM, text, measure)
     return passed(text, measure)

@@ -16,6 +16,7 @@ from statistics import median
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, History, PastMoment, gone
 from upkeep.judging.readings import numbers, size_text
+from upkeep.model.text import counted
 from upkeep.model.verdicts import (
     Measure,
     MeasureKind,
@@ -59,7 +60,7 @@ def judge(
         return unknown("no sizes were given")
     known = [(one.at, was) for one in history if (was := _available(one.seen)) is not None]
     days = (now - known[0][0]).total_seconds() / DAY_SECONDS if known else 0.0
-    looks = f"{len(known)} earlier looks in {days:.1f} days"
+    looks = f"{counted(len(known), 'earlier look')} in {days:.1f} days"
     if len(known) < limits.min_looks or days < limits.min_days:
         least = f"at least {limits.min_looks} in {limits.min_days:g} days"
         return nothing_to_judge(f"{looks}, {least}: too few for a trend")

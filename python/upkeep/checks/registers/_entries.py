@@ -17,6 +17,10 @@ Entries = Mapping[str, Mapping[str, str]]
 """By an entry's name, its fields as texts: in a register only what people read counts, and no type."""
 
 
+ANOTHER = "but found another document"
+"""What YAML's parser says of `---`."""
+
+
 class RegisterError(ValueError):
     """A text that is no register; the message says what is wrong, and where."""
 
@@ -70,7 +74,7 @@ def _text(value: Any) -> str:
 
 def _csv(text: str) -> Sequence[Any]:
     try:
-        rows = csv.reader(io.StringIO(text), strict=True)
+        rows = csv.reader(io.StringIO(text), strict=True, delimiter=_delimiter(text))
         head = next(rows, [])
         if len(set(head)) != len(head):
             raise RegisterError("two columns have the same name")
@@ -87,6 +91,12 @@ def _csv(text: str) -> Sequence[Any]:
     return found
 
 
+def _delimiter(text: str) -> str:
+    """Return what stands between the names of the first line; spreadsheets of many countries write semicolons."""
+    head = text.split("\n", 1)[0]
+    return max(",;\t", key=head.count)
+
+
 def _yaml(text: str) -> Sequence[Any]:
     """Return the list, or the pairs of the mapping, that the YAML is, alone or under one name."""
     try:
@@ -98,6 +108,7 @@ def _yaml(text: str) -> Sequence[Any]:
         mark = getattr(exc, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         why = getattr(exc, "problem", None) or str(exc).split("\n")[0]
+        why = "there is another document" if why == ANOTHER else why
         raise RegisterError(f"no YAML{where}: {why}"[:300]) from exc
     if isinstance(value, Mapping) and len(value) == 1:
         inner = next(iter(value.values()))

@@ -16,6 +16,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.registers._re
 from upkeep.checks.registers._entries import NAME_CHARACTERS, Entries, RegisterError, entries_of
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import after, quote
+from upkeep.model.text import counted
 from upkeep.model.verdicts import (
     Measure,
     MeasureKind,
@@ -27,6 +28,7 @@ from upkeep.model.verdicts import (
 )
 
 NAMED = 5
+MASK = "*"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
     if not entries:
         return unknown("it has no entry", remedy=after("register_readable"))
     if not accepted.there:
-        text = f"nobody has accepted it: {len(entries)} entries, and no {accepted.path}"
+        number = counted(len(entries), "entry", "entries")
+        text = f"nobody has accepted it: {number}, and no {accepted.path}"
         return failed(Severity.MEDIUM, text, Measure("entries", len(entries)), remedy=_accept(seen))
     try:
         before = entries_of(accepted.text, accepted.path, limits.named_by)
@@ -69,14 +72,29 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
         Measure("changed", len(changed)),
     )
     if not added and not removed and not changed:
-        return passed(f"{len(entries)} entries, as accepted", *measures)
+        return _alike(seen, len(entries), measures)
     said = [
         *_said("added", added),
         *_said("removed", removed),
         *_said("changed", [f"{one}: {_fields(entries, before, one)}" for one in changed]),
     ]
-    text = f"{', '.join(said)}; {len(before)} entries were accepted"
+    text = f"{', '.join(said)}; {len(before)} accepted"
     return failed(Severity.MEDIUM, text, *measures, remedy=_accept(seen))
+
+
+def _alike(seen: RegisterState, number: int, measures: Sequence[Measure]) -> Verdict:
+    """Return the verdict on entries that read alike.
+
+    Secrets in URLs, and what looks like one, are masked before anything is judged: where a text has such a mask, only
+    the files' hashes show that it is the same.
+    """
+    text = f"{counted(number, 'entry', 'entries')}, as accepted"
+    if seen.sha256 == seen.accepted.sha256:
+        return passed(text, *measures)
+    if MASK in seen.raw or MASK in seen.accepted.text:
+        why = "the files differ, and what can be read of their entries does not: what differs is masked, or is no entry"
+        return failed(Severity.MEDIUM, why, *measures, remedy=_accept(seen))
+    return passed(f"{text}, though written otherwise", *measures)
 
 
 def _said(what: str, names: Sequence[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.registers._re
 from upkeep.checks.registers._entries import RegisterError, entries_of
 from upkeep.judging.check import DECLARED, Check
 from upkeep.model.remedies import quote
+from upkeep.model.text import counted
 from upkeep.model.verdicts import (
     Measure,
     MeasureKind,
@@ -50,7 +51,7 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
         remedy = f"less {path}  # correct it, or give back the copy that was right" if path else ""
         return failed(Severity.MEDIUM, f"cannot be read: {exc}", remedy=remedy)
     measure = Measure("entries", len(entries))
-    text = f"{len(entries)} entries, at least {limits.least_entries}"
+    text = f"{counted(len(entries), 'entry', 'entries')}, at least {limits.least_entries}"
     if len(entries) < limits.least_entries:
         return failed(Severity.MEDIUM, text, measure)
     return passed(text, measure)

@@ -27,11 +27,11 @@ def test_the_size_of_a_feed(size: int) -> None:
 
     measure = Measure("size", size, "By")
     if size == 9:
-        assert verdict == failed(Severity.MEDIUM, "9 By, at least 10 By", measure)
+        assert verdict == failed(Severity.MEDIUM, "9 bytes, at least 10", measure)
     elif size == 21:
-        assert verdict == failed(Severity.MEDIUM, "21 By, at most 20 By", measure)
+        assert verdict == failed(Severity.MEDIUM, "21 bytes, at most 20", measure)
     else:
-        assert verdict == passed(f"{size} By, at most 20 By", measure)
+        assert verdict == passed(f"{size} bytes, at most 20", measure)
 
 
 def test_a_feed_that_is_not_there_has_no_size() -> None:

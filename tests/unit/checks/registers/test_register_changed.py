@@ -44,24 +44,24 @@ def wrong(message: str, *numbers: float) -> Verdict:
         ),
         (
             f"{BEFORE}dora: {{role: clerk}}\n",
-            wrong("1 added (dora); 2 entries were accepted", 3, 1, 0, 0),
+            wrong("1 added (dora); 2 accepted", 3, 1, 0, 0),
         ),
         (
             "anna: {role: administrator}\n",
-            wrong("1 removed (bernd); 2 entries were accepted", 1, 0, 1, 0),
+            wrong("1 removed (bernd); 2 accepted", 1, 0, 1, 0),
         ),
         (
             BEFORE.replace("clerk", "administrator, since: 2026-11-01"),
-            wrong("1 changed (bernd: role, since); 2 entries were accepted", 2, 0, 0, 1),
+            wrong("1 changed (bernd: role, since); 2 accepted", 2, 0, 0, 1),
         ),
         (
             "anna: {}\nbernd: {role: }\n",
-            wrong("2 changed (anna: role, bernd: role); 2 entries were accepted", 2, 0, 0, 2),
+            wrong("2 changed (anna: role, bernd: role); 2 accepted", 2, 0, 0, 2),
         ),
         (
             "".join(f"{one}: {{}}\n" for one in "abcdefg"),
             wrong(
-                "7 added (a, b, c, d, e and 2 more), 2 removed (anna, bernd); 2 entries were accepted",
+                "7 added (a, b, c, d, e and 2 more), 2 removed (anna, bernd); 2 accepted",
                 7, 7, 2, 0,
             ),
         ),
@@ -88,7 +88,7 @@ def test_the_name_of_an_entry_is_in_the_field_that_the_site_says() -> None:
 
     assert "1 added (7), 1 removed (1)" in judge(observation, Limits(), NOW).message
     by_mail = judge(observation, Limits(named_by="mail"), NOW)
-    assert by_mail.message == "1 changed (a@example.org: id); 2 entries were accepted"
+    assert by_mail.message == "1 changed (a@example.org: id); 2 accepted"
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,30 @@ def test_what_cannot_be_compared_is_unknown(observation: Observation, message: s
 
 def test_a_path_that_is_nothing_to_paste_is_in_no_remedy() -> None:
     assert judge(seen("a: {}\n", path="/site/\x1b.yml"), Limits(), NOW).remedy == ""
+
+
+MASKED = "a: {link: 'https://x/?role=*'}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "same", "status", "message"),
+    [
+        (MASKED, MASKED, True, Status.PASS, "1 entry, as accepted"),
+        (MASKED, MASKED, False, Status.FAIL, "the files differ, and what can be read of their"),
+        (BEFORE, BEFORE, False, Status.PASS, "2 entries, as accepted, though written otherwise"),
+        (BEFORE, f"# *\n{BEFORE}", False, Status.FAIL, "the files differ, and what can be read"),
+    ],
+    ids=["masked and the same", "masked and another", "a comment more", "a mask in the other"],
+)
+def test_what_is_masked_does_not_hide_a_change(
+    text: str, before: str, same: bool, status: Status, message: str
+) -> None:
+    """Secrets in URLs are masked before anything is judged; the hashes are those of the files."""
+    observation = seen(text, before, sha256="a" * 64)
+    observation.data["accepted"]["sha256"] = ("a" if same else "b") * 64
+
+    verdict = judge(observation, Limits(), NOW)
+
+    assert (verdict.status, verdict.message[: len(message)]) == (status, message)
+    if status is Status.FAIL:
+        assert verdict.remedy == ACCEPT

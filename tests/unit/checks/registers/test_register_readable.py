@@ -93,3 +93,18 @@ def test_what_is_no_register(path: str, text: str, why: str) -> None:
         entries_of(text, path, "name" if "role: clerk" in text else "")
 
     assert str(raised.value).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("name,role\nanna,clerk\n", ["anna"]),
+        ("name;role\nanna;clerk\n", ["anna"]),
+        ("name\trole\nanna\tclerk\n", ["anna"]),
+        ('name;role\n"anna; senior";clerk, deputy\n', ["anna; senior"]),
+        ("name\nanna\n", ["anna"]),
+    ],
+    ids=["commas", "semicolons", "tabs", "both", "one column"],
+)
+def test_a_spreadsheet_writes_what_its_country_does(text: str, names: list[str]) -> None:
+    assert list(entries_of(text, "/site/people.csv")) == names
