@@ -113,27 +113,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             entries = self._entries(variables)
             asked = [EVERYTHING] if arguments["checks"] is None else arguments["checks"]
         wanted = resolve(entries, arguments["checks"])
-        self._refuse_sources(host, wanted, variables)
         declared = self._declared(entries, variables if by_hand else {})
         hidden = self._hidden(wanted, variables)
         given = self._observe(host, wanted, declared, timeout, variables, hidden)
         given = [replace(one, asked=tuple(asked)) for one in given]
         return self._result(given, hidden, arguments["fail_on"], variables)
 
-    def _refuse_sources(self, host: str, wanted: Resolved, variables: Mapping[str, Any]) -> None:
-        """Raise AnsibleActionFail if a host is asked about sources and is not the controller.
+    def _why_no_sources(self, host: str, wanted: Resolved, variables: Mapping[str, Any]) -> str:
+        """Return why a host that is asked about sources cannot look at them; empty if it can, or is not asked.
 
         A fact that a host tells may set a variable; how it is connected to, it cannot tell.
         """
         if not wanted.sources:
-            return
+            return ""
         named = ", ".join(sorted(wanted.sources))
         remedy = f"set {CONTROLLER}: true and ansible_connection: local on the one host that does"
         if not boolean(self._templar.template(variables.get(CONTROLLER, False)), strict=False):
-            raise AnsibleActionFail(f"{host} does not look at sources ({named}): {remedy}")
+            return f"{host} does not look at sources ({named}): {remedy}"
         if self._connection.transport != LOCAL:
             found = f"connected to by {self._connection.transport}"
-            raise AnsibleActionFail(f"{host} cannot look at sources ({named}), {found}: {remedy}")
+            return f"{host} cannot look at sources ({named}), {found}: {remedy}"
+        return ""
 
     def _entries(self, variables: dict[str, Any]) -> list[WantedCheck]:
         """Return what the host's groups ask for, merged."""
@@ -209,6 +209,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         due, requests, private, sources = wanted
         if not due:
             return [skipped(host), *(skipped(one, host, (sources[one],)) for one in sources)]
+        refused: list[Observed] = []
+        if why := self._why_no_sources(host, wanted, variables):
+            own, refused = without_sources(host, wanted, why, datetime.now(UTC))
+            due, requests, private, _sources = own
+            if not due:
+                return [skipped(host), *refused]
         folder = _folder(variables)
         private = [
             {**one, FOLDER_ARGUMENT: folder} if one.get(FOLDER_ARGUMENT) == "" else one
@@ -235,6 +241,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         asked = [(one.gather, own) for one, own in zip(requests, private, strict=True)]
         name = partial(secrets.name_subjects, asked=asked, declared=declared)
         given = taken(carried, host, due, requests, hidden, datetime.now(UTC), name)
+        given += refused
         seen = {one.host for one in given}
         idle = [skipped(one, host, (sources[one],)) for one in sources if one not in seen]
         return [*given, *idle]
@@ -273,6 +280,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
             if bad:
                 result |= {"failed": True, "msg": f"{len(bad)} checks failed at {fail_on} or above"}
         return result
+
+
+def without_sources(
+    host: str, wanted: Resolved, why: str, now: datetime
+) -> tuple[Resolved, list[Observed]]:
+    """Return what is wanted of a host itself, and of each source that it cannot look at an answer that says why."""
+    asked = by_source(wanted.requests)
+    own = asked.pop("")
+    checks = load()
+    refused = [
+        replace(
+            unseen(
+                source,
+                Outcome.FAILED,
+                why,
+                of_requests(wanted.due, those),
+                [wanted.requests[index] for index in those],
+                {one.check: checks[one.check] for one in of_requests(wanted.due, those)},
+                now,
+            ),
+            seen_from=host,
+        )
+        for source, those in asked.items()
+    ]
+    due = of_requests(wanted.due, own)
+    requests = [wanted.requests[index] for index in own]
+    private = [wanted.private[index] for index in own]
+    return Resolved(due, requests, private, wanted.sources), refused
 
 
 def taken(

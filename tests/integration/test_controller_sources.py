@@ -49,7 +49,7 @@ def test_a_register_changes_while_hosts_are_looked_at(fleet: Fleet, tmp_path: Pa
 
     assert set(told(before).values()) == {"pass"}
     assert told(after) == told(before) | {
-        ("register/people", "register_changed"): "1 changed (bernd: role); 2 entries were accepted"
+        ("register/people", "register_changed"): "1 changed (bernd: role); 2 accepted"
     }
     assert {one["name"]: one["seen_from"] for one in after["hosts"]} == {
         "build/portal": "control1",

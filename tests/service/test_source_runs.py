@@ -103,7 +103,7 @@ WELL = {
     (PORTAL, "feed_age"): "pass",
     (PORTAL, "feed_size"): "pass",
 }
-WRONG = "1 added (dora), 1 removed (bernd); 2 entries were accepted"
+WRONG = "1 added (dora), 1 removed (bernd); 2 accepted"
 FOUND = (PEOPLE, "register_changed", "registers/people.yml")
 
 
@@ -200,12 +200,47 @@ def test_only_the_controller_looks_at_sources(
 
     run = watched("run", "daily")
 
-    assert run["results"] == []
-    (host,) = run["hosts"]
-    assert why in host["message"]
-    assert "upkeep_controller: true and ansible_connection: local" in host["message"]
+    assert {one["host"] for one in run["results"]} == {PEOPLE, PORTAL}
+    assert {one["status"] for one in run["results"]} == {"unknown"}
+    said = {one["message"] for one in run["results"]}
+    assert len(said) == 1
+    assert all(why in one for one in said)
+    assert all("upkeep_controller: true and ansible_connection: local" in one for one in said)
+    assert run["run"]["status"] == "partial"
+    assert ("control", "host_unreachable", "connection") in watched.open()
     lines = watched("doctor")["lines"]
     assert any("is not said to be the controller" in one["text"] for one in lines)
+
+
+def test_what_a_host_may_not_look_at_costs_nothing_of_its_own(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    watched = WatchedSite(tmp_path / "site", sqlite_url)
+    watched.asks([*CHECKS, "disk_space"], upkeep_controller=False)
+
+    run = watched("run", "daily")
+
+    assert {(one["host"], one["status"]) for one in run["results"] if one["host"] != "control"} == {
+        (PEOPLE, "unknown"),
+        (PORTAL, "unknown"),
+    }
+    assert {one["check"] for one in run["results"] if one["host"] == "control"} == {"disk_space"}
+
+
+def test_a_source_that_two_hosts_look_at_is_the_first_ones(tmp_path: Path, sqlite_url: str) -> None:
+    watched = WatchedSite(tmp_path / "site", sqlite_url)
+    watched.asks(CHECKS)
+    inventory = watched.folder / "inventory" / "hosts.yml"
+    said = json.loads(inventory.read_text())
+    said["all"]["hosts"]["another"] = said["all"]["hosts"]["control"]
+    inventory.write_text(json.dumps(said))
+
+    run = watched("run", "daily")
+
+    assert run["run"]["status"] == "partial"
+    checks = [one["check"] for one in run["results"] if one["host"] == PEOPLE]
+    assert len(checks) == len(set(checks))
+    assert "forged_result" in {check for _host, check, _subject in watched.open()}
 
 
 def test_a_playbook_without_a_driver_sees_them_too(tmp_path: Path, sqlite_url: str) -> None:

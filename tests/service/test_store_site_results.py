@@ -259,3 +259,20 @@ def test_a_run_counts_the_site_beside_its_hosts(store: Store) -> None:
     assert found.hosts == {Outcome.OK: 2}
     assert (found.hosts_in_need, found.site_in_need, found.site_failing) == (0, 1, 1)
     assert (later.hosts_in_need, later.site_in_need, later.site_failing) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("broken", ["limits", "judge"])
+def test_what_could_not_be_judged_ends_nothing(
+    store: Store, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(store, 0, host("web1", 0, a=1), host("web2", 0, a=2))
+    second = host("web2", 1, a=2)
+    if broken == "limits":
+        second = replace(second, due=(Due("drift", 1, {"most": 9}),))
+    else:
+        checks.use({"drift": replace(DRIFT, judge=lambda *_given: None)})
+
+    last = run(store, 1, host("web1", 1, a=1), second)
+
+    assert [one[:2] for one in said(store, last)] == [("*", "unknown")]
+    assert (SITE_HOST, "a", "open") in open_ones(store)

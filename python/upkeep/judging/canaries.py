@@ -22,6 +22,10 @@ SUFFIX = ".canary.json"
 HOST = "canary"
 
 
+class CanaryError(ValueError):
+    """A canary's file cannot be read; the text names it."""
+
+
 @dataclass(frozen=True)
 class Canary:
     """A known-bad input.
@@ -52,7 +56,10 @@ class Proof:
 
 
 def canary_of(check: Check) -> Canary | None:
-    """Return the canary beside the check's file; None if there is none, as a site's own check may have none."""
+    """Return the canary beside the check's file; None if there is none, as a site's own check may have none.
+
+    Raises: CanaryError.
+    """
     module = sys.modules[check.judge.__module__]
     path = Path(str(module.__file__)).with_suffix(SUFFIX)
     return _read(path) if path.is_file() else None
@@ -60,7 +67,16 @@ def canary_of(check: Check) -> Canary | None:
 
 @cache
 def _read(path: Path) -> Canary:
-    said = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return _canary(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration) as exc:
+        expected = (
+            "expected JSON with origin, now, limits, observation (subject, data) and severity"
+        )
+        raise CanaryError(f"{path}: {type(exc).__name__}: {exc}; {expected}"[:400]) from exc
+
+
+def _canary(said: Mapping[str, Any]) -> Canary:
     hosts = {
         host: [_observation(one) for one in each] for host, each in said.get("hosts", {}).items()
     }

@@ -386,6 +386,7 @@ class _Intake:
         self.refusals = Refusals()
         self.latest: dict[str, Observed] = {}
         self.idle: set[str] = set()
+        self.lookers: dict[str, str] = {}
         self.looks: dict[str, HostLook] = {}
         self.ended = False
         # A run's times are of one clock, whatever the time of day does meanwhile.
@@ -450,6 +451,12 @@ class _Intake:
         if isinstance(upkeep.get("play_hosts"), int) and not self.asked_again:
             self.progress.expects(upkeep["play_hosts"])
         for observed in (answers.own, *answers.sources):
+            other = self.lookers.setdefault(observed.host, observed.looker)
+            if other != observed.looker:
+                self.refused(
+                    host, f"{observed.host} is looked at by {other} already: one host must do it"
+                )
+                continue
             self._take(_at_a_time_of(observed, clock.now()))
 
     def lost(self, host: str, message: str, outcome: Outcome = Outcome.UNREACHABLE) -> None:
@@ -542,7 +549,8 @@ class _Intake:
             return
         spoken = () if task.entries is not None else task.checks
         try:
-            with self.store.begin() as db:
+            # Only read: a judge that takes long keeps nobody else from writing.
+            with self.store.read() as db:
                 at = clock.now()
                 found = site_results.judge_run(
                     db,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any, get_type_hints
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload
 from upkeep.judging import check as checks
-from upkeep.judging.check import CONNECTION, Absence, Check, History
+from upkeep.judging.canaries import CanaryError, canary_of
+from upkeep.judging.check import CONNECTION, SITE_SET, Absence, Check, History
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.nearest import nearest
 from upkeep.site.trust import trusted_tree
@@ -91,6 +94,11 @@ def _read(path: Path) -> Check:
     if not description:
         raise ConfigurationError(f"{path}: no docstring; it says what the check looks for")
     _refuse(path, made)
+    _refuse_kind(path, made)
+    try:
+        canary_of(made)
+    except CanaryError as exc:
+        raise ConfigurationError(str(exc)) from exc
     return dataclasses.replace(made, id=path.stem, family=FAMILY, description=description)
 
 
@@ -123,16 +131,59 @@ def _refuse(path: Path, made: Check) -> None:
         raise ConfigurationError(
             f"{path}: limits: the gather {made.gather} has a parameter {min(both)!r}; expected another name"
         )
-    if made.parts is not None and made.is_deferred:
-        raise ConfigurationError(f"{path}: parts: one with history, or of the site, has none")
-    if not isinstance(made.history, History | None) or (made.of_site and made.history):
-        found = type(made.history).__name__
-        expected = "expected History(days=…), and none for a check of the site"
-        raise ConfigurationError(f"{path}: history: found {found}; {expected}")
-    if made.shape is not None and not dataclasses.is_dataclass(made.shape):
-        raise ConfigurationError(f"{path}: shape: found no dataclass")
     if not callable(made.judge):
         raise ConfigurationError(f"{path}: judge: found no function")
+
+
+def _refuse_kind(path: Path, made: Check) -> None:
+    """Raise ConfigurationError if what the judge is given is not said rightly: shape, history, or the whole site."""
+    if not isinstance(made.of_site, bool):
+        raise ConfigurationError(
+            f"{path}: of_site: found {made.of_site!r:.60}; expected True or False"
+        )
+    if made.parts is not None and made.is_deferred:
+        raise ConfigurationError(f"{path}: parts: one with history, or of the site, has none")
+    if made.of_site and set(made.absence or ()) - {SITE_SET}:
+        expected = f"expected {{{SITE_SET!r}: gone()}} for a check of the site"
+        raise ConfigurationError(f"{path}: absence: found {made.absence!r:.60}; {expected}")
+    past = made.history
+    if past is not None and (made.of_site or not isinstance(past, History) or not _can_be(past)):
+        expected = "expected History(days=…, at_most=…) with 1 to 3660 days and 1 to 1000 looks"
+        raise ConfigurationError(
+            f"{path}: history: found {past!r:.60}; {expected}, and none of the site"
+        )
+    if made.shape is not None and (why := _why_no_shape(made.shape)):
+        raise ConfigurationError(f"{path}: shape: {why}")
+    takes = 4 if made.history else 3
+    try:
+        inspect.signature(made.judge).bind(*range(takes))
+    except TypeError as exc:
+        raise ConfigurationError(f"{path}: judge: {exc}; it is given {takes} arguments") from exc
+    except ValueError:  # one that Python cannot look into
+        return
+
+
+def _can_be(past: History) -> bool:
+    """Return whether so much history can be looked for."""
+    numbers = (past.days, past.at_most)
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
+        return False
+    return (
+        1 <= past.days <= 3660 and 1 <= past.at_most <= 1000 and past.at_most == int(past.at_most)
+    )
+
+
+def _why_no_shape(shape: Any) -> str:
+    """Return why a class is no shape; empty if it is one."""
+    if not isinstance(shape, type) or not dataclasses.is_dataclass(shape):
+        return f"found {shape!r:.60}; expected a dataclass"
+    if not isinstance(getattr(shape, "VERSION", None), int):
+        return f"{shape.__name__} has no VERSION; expected VERSION: ClassVar[int] = 1"
+    try:
+        get_type_hints(shape)
+    except Exception as exc:  # whatever stands there as a type
+        return f"{shape.__name__}: {exc}"
+    return ""
 
 
 def _place(path: Path, exc: BaseException) -> str:

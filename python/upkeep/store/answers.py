@@ -386,7 +386,7 @@ def _connection_rows(
         named = any(one.subject == CONNECTION for one in answer.results)
         blind = answer.outcome in away and not answer.seen_from
         blind = blind or (answer.outcome is Outcome.FAILED and bool(answer.due))
-        if not blind or named or host in told_of:
+        if not blind or named or host in told_of or host in seen:
             continue
         told_of.add(host)
         key = fingerprint(site, HOST_UNREACHABLE, host, CONNECTION)

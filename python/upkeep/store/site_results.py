@@ -69,10 +69,9 @@ def judge_run(
             data = {"answers": {host: answers[host].report for host in sorted(answers)}}
             seen.append(Seen(index, Observation(one.subject, data, of=SITE_SET)))
             results.append(replace(one, observation=len(seen) - 1))
-        if all(
-            one.seen is not None and not any(each.error for each in one.seen)
-            for one in hosts.values()
-        ):
+        # Limits that disagree, or a judge that breaks, say nothing of what is there.
+        said_all = all(one.subject != EVERYTHING for one in judged)
+        if said_all and not any(map(_is_partly_seen, hosts.values())):
             whole.append((index, SITE_SET))
     return Observed(
         host=SITE_HOST,
@@ -86,6 +85,10 @@ def judge_run(
         uid=0,
         whole=tuple(whole),
     )
+
+
+def _is_partly_seen(host: SeenOnHost) -> bool:
+    return host.seen is None or any(one.error for one in host.seen)
 
 
 def _said_of(due: Sequence[Due], spoken: Collection[str], *, whole: bool) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def print_result(
     doubts: how many of its results are doubted, by check.
     """
     worst = troubles.worst()
-    after = _footer(screen, summary, worst, troubles.nothing, report)
+    after = _footer(screen, summary, worst, troubles.nothing, report, is_doubted=bool(doubts))
     taken = print_stand(screen, summary, worst, only_host)
     taken += print_doubts(screen, doubts or {})
     if worst:
@@ -218,6 +218,8 @@ def _footer(
     worst: Sequence[Trouble],
     nothing: Sequence[Trouble],
     report: str,
+    *,
+    is_doubted: bool,
 ) -> list[list[Piece]]:
     lines: list[list[Piece]] = []
     if summary.counts.waived:
@@ -237,7 +239,10 @@ def _footer(
         lines.append([_nothing(screen, summary, nothing)])
     if report:
         lines.append([f"Full report: {screen.text(report)}"])
-    lines.append([f"Next: {_next(screen, summary, worst)}"])
+    said = _next(screen, summary, worst)
+    if is_doubted and not worst:
+        said = "see which check proves nothing: " + command("findings", site=summary.place)
+    lines.append([f"Next: {said}"])
     return lines
 
 

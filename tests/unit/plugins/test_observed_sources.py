@@ -58,7 +58,7 @@ def test_each_source_has_an_answer_of_its_own() -> None:
         (
             "register/people",
             "register_changed",
-            "1 removed (bernd); 2 entries were accepted",
+            "1 removed (bernd); 2 accepted",
         ),
         ("register/people", "register_readable", "1 entries, at least 1"),
     ]

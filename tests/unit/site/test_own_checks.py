@@ -259,3 +259,69 @@ def test_a_judge_that_returns_no_verdict_is_unknown_and_takes_no_other_with_it(
 
     assert (first.status, first.message) == (Status.UNKNOWN, f"could not be judged: {said}")
     assert other.check == "disk_inodes"
+
+
+def kind(**values: str) -> str:
+    """Return a check's file with these fields of CHECK besides, each as it is written."""
+    said = "".join(f"    {name}={value},\n" for name, value in values.items())
+    return GOOD.replace("    limits=Limits(),\n", f"    limits=Limits(),\n{said}").replace(
+        "from upkeep.judging.check import", "from upkeep.judging.check import History,"
+    )
+
+
+KINDS = {
+    "of_site": (kind(of_site="'yes'"), "x.py: of_site: found 'yes'; expected True or False"),
+    "absence of the site": (
+        kind(of_site="True"),
+        "x.py: absence: found {'file systems': Absence(",
+    ),
+    "days of text": (
+        kind(history="History(days='x')"),
+        "x.py: history: found History(days='x', at_most=60); expected History(days=…, at_most=…) with 1",
+    ),
+    "no days": (
+        kind(history="History(days=0)"),
+        "x.py: history: found History(days=0, at_most=60)",
+    ),
+    "nan": (kind(history="History(days=float('nan'))"), "x.py: history: found History(days=nan"),
+    "endless": (
+        kind(history="History(days=1e9)"),
+        "x.py: history: found History(days=1000000000.0",
+    ),
+    "no looks": (kind(history="History(days=9, at_most=0)"), "x.py: history: found History(days=9"),
+    "no history": (kind(history="9"), "x.py: history: found 9; expected History("),
+    "a judge without it": (
+        kind(history="History(days=9)"),
+        "x.py: judge: too many positional arguments; it is given 4 arguments",
+    ),
+    "a judge of two": (
+        GOOD.replace("def judge(seen, limits, now)", "def judge(seen, limits)"),
+        "x.py: judge: too many positional arguments; it is given 3 arguments",
+    ),
+    "a shape that is none": (kind(shape="Check"), "x.py: shape: Check has no VERSION; expected"),
+    "a shape that is no class": (kind(shape="7"), "x.py: shape: found 7; expected a dataclass"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), KINDS.values(), ids=KINDS)
+def test_what_the_judge_cannot_be_given_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text, "x.py")
+
+    with pytest.raises(ConfigurationError) as found:
+        own_checks(path.parent)
+    assert str(found.value).startswith(str(path.parent / said))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "", "{}", '{"data": {}}', '{"origin": "x", "observation": {"subject": "a"}}'],
+)
+def test_a_canary_that_cannot_be_read_is_told_with_its_file(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, GOOD)
+    canary = path.with_suffix(".canary.json")
+    canary.write_text(text)
+
+    with pytest.raises(ConfigurationError) as found:
+        own_checks(path.parent)
+    assert str(found.value).startswith(f"{canary}: ")
+    assert "expected JSON with origin, now, limits, observation (subject, data)" in str(found.value)
