@@ -98,7 +98,9 @@ def test_a_check_says_what_each_of_its_measures_is_like(name: str, check: Check)
 def test_a_check_fails_its_canary(name: str, check: Check) -> None:
     canary = canary_of(check)
     assert canary is not None, "each check has a bad input that it must fail, beside it"
-    assert canary.origin
+    assert canary.origin, (
+        f"the canary of {name} is empty: put a bad input that was seen into {name}{SUFFIX}, and into `origin` where it is from"
+    )
 
     verdict = of_canary(check, canary)
 
