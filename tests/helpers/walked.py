@@ -14,6 +14,8 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "write-a-check.md"
 ANYTHING = "…"
+OF_A_CHECK = "the six of a check"
+"""In the table: the files of its first row."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,28 @@ class TypedCommand:
 
 @dataclass(frozen=True)
 class Walk:
-    """A walk. touches: patterns of the files of the checkout that it touches, from the table."""
+    """A walk. touches: patterns of the files of the checkout that it touches, and files how many, as the table says."""
 
     title: str
     steps: list[WrittenFile | TypedCommand]
     touches: list[str]
+    files: int
 
 
 def walks() -> list[Walk]:
     """Return the walks of the document."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| \[([^]]+)\]\(#walk-\S+\) \| (.*) \|$", text, re.MULTILINE))
+    table = re.findall(r"^\| \[([^]]+)\]\(#walk-\S+\) \| (\d+) \| (.*) \|$", text, re.MULTILINE)
+    rows = {name: (int(files), which) for name, files, which in table}
+    of_a_check = table[0][2]
     found = []
     for section in re.split(r"^## ", text, flags=re.MULTILINE):
         title, _line, body = section.partition("\n")
         if title.startswith("Walk "):
             name = title.partition(": ")[2]
-            found.append(Walk(name, list(_steps(body)), re.findall(r"`([^`]+)`", rows[name])))
+            files, which = rows[name]
+            touches = re.findall(r"`([^`]+)`", which.replace(OF_A_CHECK, of_a_check))
+            found.append(Walk(name, list(_steps(body)), touches, files))
     return found
 
 
