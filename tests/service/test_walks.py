@@ -124,11 +124,20 @@ def test_a_walk_does_what_it_says_and_touches_what_the_table_says(
     assert len(touched) == walk.files
 
 
-def test_what_the_walks_write_is_as_lint_wants_it(scratch: ScratchCopy) -> None:
-    for step in (one for walk in WALKS for one in walk.steps if isinstance(one, WrittenFile)):
-        scratch.write(step)
+def test_what_all_walks_write_passes_the_tests_of_all_checks_and_lint(scratch: ScratchCopy) -> None:
+    for step in (one for walk in WALKS for one in walk.steps):
+        if isinstance(step, WrittenFile):
+            scratch.write(step)
+        elif step.line.startswith((".venv/bin/python tools/new ", "echo ")):
+            assert scratch.type(step.line).returncode == 0
 
     assert scratch.complaints() == []
+    for tests in (
+        "tests/unit/checks tests/unit/judging tests/unit/rules tests/unit/site tests/unit/test_[cdp]*.py",
+        "tests/unit/test_foreign_input.py -k 'passes_on_foreign_input and (reboot or accounts)'",
+    ):
+        done = scratch.type(f"env -u UPKEEP_STATE .venv/bin/pytest -q {tests}")
+        assert done.returncode == 0, done.stdout
 
 
 # --- tools/new -------------------------------------------------------------------------------------------------------
