@@ -31,6 +31,7 @@ try:
     from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
     from upkeep.judging.sources import (
         CONTROLLER,
+        SOURCE,
         SOURCES,
         by_source,
         kinds_of,
@@ -439,8 +440,9 @@ def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resol
 
 
 def _request(gather: str, params: dict[str, Any]) -> Request:
-    """Return a request without secrets."""
-    return Request(gather, secrets.without(payload.gathers()[gather].ARGUMENTS, params))
+    """Return a request without secrets. A source that is not said is none: it is asked as before there were any."""
+    said = {name: value for name, value in params.items() if (name, value) != (SOURCE, "")}
+    return Request(gather, secrets.without(payload.gathers()[gather].ARGUMENTS, said))
 
 
 def _folder(variables: Mapping[str, Any]) -> str:

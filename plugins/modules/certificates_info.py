@@ -20,6 +20,12 @@ description:
 requirements:
   - C(openssl) on the host, for keys, PKCS#12, PKCS#7, the trust of files, and for chains with Python before 3.10
 options:
+  source:
+    description:
+      - By which name that which is asked from outside is known, C(site/<name>). It takes the host's place in results
+        and findings. Without it, what is seen is the host's own.
+    type: str
+    default: ""
   files:
     description:
       - Files with certificates, PEM, DER, PKCS#12, PKCS#7, or base64 of PEM as in a kubeconfig; patterns are expanded.

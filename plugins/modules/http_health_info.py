@@ -18,6 +18,12 @@ description:
   - Never changes the host; check mode makes no difference. With a method other than GET or HEAD the endpoint may
     change something.
 options:
+  source:
+    description:
+      - By which name that which is asked from outside is known, C(site/<name>). It takes the host's place in results
+        and findings. Without it, what is seen is the host's own.
+    type: str
+    default: ""
   urls:
     description: The endpoints, C(http://) or C(https://). All other options hold for each of them.
     type: list

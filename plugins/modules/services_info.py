@@ -14,6 +14,12 @@ description:
   - Tries each service a few times over TCP, TLS, HTTP or DNS, and times each step.
   - Never changes the host; check mode makes no difference.
 options:
+  source:
+    description:
+      - By which name that which is asked from outside is known, C(site/<name>). It takes the host's place in results
+        and findings. Without it, what is seen is the host's own.
+    type: str
+    default: ""
   services:
     description:
       - C(tcp://host:port), a connection; C(tls://host:port), up to the end of the handshake.

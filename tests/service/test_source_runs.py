@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,17 @@ from upkeep.services import waivers as waiving
 from upkeep.services.acts import By
 from upkeep.services.leftover import LeftOver
 from upkeep.site.site import load_site
-from upkeep.store import Store, absent, baselines, findings, review_evidence, runs, tables, users
+from upkeep.store import (
+    Store,
+    absent,
+    baselines,
+    findings,
+    open_store,
+    review_evidence,
+    runs,
+    tables,
+    users,
+)
 from upkeep.store.answers import latest
 from upkeep.store.reviews import NewReview
 from upkeep.system import child
@@ -435,3 +448,57 @@ def test_what_a_source_is_looked_at_for_is_explained(tmp_path: Path, sqlite_url:
         ["register_changed", "register_readable"],
     )
     assert f"did you mean '{PEOPLE}'?" in alike.stderr
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A site that is well."""
+
+    def do_GET(self) -> None:
+        body = b'{"status": "ok"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_what: object) -> None:
+        """Say nothing."""
+
+
+def test_a_probe_from_outside_is_the_sites_and_without_a_source_the_hosts(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/health"
+    watched = WatchedSite(tmp_path / "site", sqlite_url)
+    probe = {"check": "http_health", "urls": [url], "json": {"status": "ok"}}
+    watched.asks([{**probe, "source": "site/portal"}, probe])
+
+    well = watched.run()
+    server.shutdown()
+    server.server_close()
+    down = watched("run", "daily")
+
+    assert well == {("site/portal", "http_health"): "pass", ("control", "http_health"): "pass"}
+    assert {(one["host"], one["subject"], one["status"]) for one in down["results"]} == {
+        (host, url, "fail") for host in ("site/portal", "control")
+    }
+    assert {one[:2] for one in watched.open()} == {
+        ("site/portal", "http_health"),
+        ("control", "http_health"),
+    }
+
+
+def test_a_source_that_is_not_said_asks_as_before_there_were_any(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    """Findings of older programs are known again by a hash of what was asked."""
+    watched = WatchedSite(tmp_path / "site", sqlite_url)
+    watched.asks([{"check": "http_health", "urls": ["http://127.0.0.1:1/"]}])
+    watched.run()
+
+    with closing(open_store(sqlite_url)) as store, store.read() as db:
+        (said,) = db.execute(select(tables.report.c.requests)).scalars()
+    (request,) = json.loads(said)
+    assert "source" not in request["params"]

@@ -39,7 +39,7 @@ def source_of(gather: str, params: Mapping[str, Any]) -> str:
     """
     kinds = kinds_of(gather)
     said = params.get(SOURCE)
-    if not kinds or said is None or has_template(said):
+    if not kinds or said in (None, "") or has_template(said):
         return ""
     if not isinstance(said, str) or not is_source(said):
         raise ParameterError(f"{SOURCE}: found {said!r:.160}; expected {EXPECTED}", SOURCE)

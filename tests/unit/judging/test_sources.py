@@ -203,7 +203,7 @@ def test_the_documents_samples_are_entries() -> None:
     lists = [one for sample in samples if isinstance(sample, dict) for one in sample.values()]
     entries = [entry for one in lists if isinstance(one, list) for entry in one]
 
-    assert len(entries) == 3
+    assert len(entries) == 6
     assert list(examine_list(entries, load())) == []
     (register,) = (one for one in samples if isinstance(one, list))
     assert list(entries_of(yaml.safe_dump(register), "people.yml")) == ["anna", "bernd"]

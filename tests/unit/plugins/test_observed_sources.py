@@ -60,7 +60,7 @@ def test_each_source_has_an_answer_of_its_own() -> None:
             "register_changed",
             "1 removed (bernd); 2 accepted",
         ),
-        ("register/people", "register_readable", "1 entries, at least 1"),
+        ("register/people", "register_readable", "1 entry, at least 1"),
     ]
     assert [(one.host, one.check) for one in portal.results] == [("build/portal", "feed_size")]
     assert [one.gather for one in people.requests] == ["registers"]

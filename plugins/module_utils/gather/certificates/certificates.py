@@ -34,7 +34,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.connect import 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation, Whole
 
+SOURCES = ("site",)
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "source": {"type": "str", "default": ""},
     "files": {"type": "list", "elements": "path", "default": []},
     "endpoints": {"type": "list", "elements": "str", "default": []},
     "served": {"type": "dict", "default": {}},

@@ -26,7 +26,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.web import (
     split_url,
 )
 
+SOURCES = ("site",)
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "source": {"type": "str", "default": ""},
     "urls": {"type": "list", "elements": "str", "default": []},
     "method": {"type": "str", "default": "GET"},
     "headers": {"type": "dict", "default": {}, "no_log": True},

@@ -32,7 +32,9 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.web import (
     split_url,
 )
 
+SOURCES = ("site",)
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "source": {"type": "str", "default": ""},
     "services": {"type": "list", "elements": "str", "default": []},
     "tries": {"type": "int", "default": 2},
     "timeout_seconds": {"type": "float", "default": 5.0},
