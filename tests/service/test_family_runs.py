@@ -67,7 +67,7 @@ def found(observed: Observed) -> list[tuple[Any, ...]]:
 def test_a_family_and_its_checks_alone_are_asked_alike_and_find_alike(folder: Path) -> None:
     sets = "{{ sets | map('combine', {'rpo_hours': 24}) | list }}"  # only Ansible resolves it
     alone = [
-        *("disk_inodes", {"check": "disk_space", "high_percent": 95}),
+        *("disk_inodes", {"check": "disk_space", "high_percent": 95}, "disk_space_trend"),
         {"check": "backup_fresh", "sets": sets},
         {"check": "backup_readable", "sets": sets},
         {"check": "backup_size", "sets": sets, "at_least_percent": 60},
