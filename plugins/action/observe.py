@@ -29,9 +29,9 @@ try:
     from upkeep.judging.entries import VARIABLES, ParameterError, validate
     from upkeep.judging.families import VARIABLE, version_of
     from upkeep.judging.judge import EVERYTHING, judge_answer, unseen
+    from upkeep.judging.limits import public
     from upkeep.judging.sources import (
         CONTROLLER,
-        SOURCE,
         SOURCES,
         by_source,
         kinds_of,
@@ -440,9 +440,8 @@ def resolve(entries: Sequence[WantedCheck], only: Sequence[str] | None) -> Resol
 
 
 def _request(gather: str, params: dict[str, Any]) -> Request:
-    """Return a request without secrets. A source that is not said is none: it is asked as before there were any."""
-    said = {name: value for name, value in params.items() if (name, value) != (SOURCE, "")}
-    return Request(gather, secrets.without(payload.gathers()[gather].ARGUMENTS, said))
+    """Return a request as it is stored, without secrets."""
+    return Request(gather, public(gather, params))
 
 
 def _folder(variables: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.plugin_utils import payload, secrets
 from upkeep.judging.entries import ParameterError, has_template, validate
+from upkeep.judging.sources import SOURCE
 from upkeep.judging.wanted import WantedCheck
 from upkeep.model.answer import Due, Observed
 
@@ -42,8 +43,12 @@ def limits_now(
 
 
 def public(gather: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a gather's parameters as they are stored."""
-    return secrets.without(payload.gathers()[gather].ARGUMENTS, params)
+    """Return a gather's parameters as they are stored: without secrets.
+
+    A source that is not said is none: what older programs asked for, before there were any, is the same as today's.
+    """
+    said = {name: value for name, value in params.items() if (name, value) != (SOURCE, "")}
+    return secrets.without(payload.gathers()[gather].ARGUMENTS, said)
 
 
 def _asked_then(observed: Observed, due: Due) -> Asked:
