@@ -69,7 +69,10 @@ def test_a_host_over_ssh_is_asked_about_none(
 
     run = upkeep.json("run", "daily")
 
-    assert told(run) == {}
-    (plain1,) = (one for one in run["hosts"] if one["name"] == "plain1")
-    assert plain1["outcome"] == "failed"
-    assert "look at sources (register/people)" in plain1["message"]
+    people = [one for one in run["results"] if one["host"] == "register/people"]
+    assert told(run) == {
+        ("register/people", check): "unknown" for check in ("register_changed", "register_readable")
+    }
+    assert all("look at sources (register/people)" in one["message"] for one in people)
+    (source,) = (one for one in run["hosts"] if one["name"] == "register/people")
+    assert (source["outcome"], source["seen_from"]) == ("failed", "plain1")
