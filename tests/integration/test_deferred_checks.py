@@ -78,6 +78,9 @@ def test_a_drift_between_two_hosts_is_found_judged_again_and_ends(
     assert "; older: web2 on " in found[0][3]
     again = upkeep.json("judge", str(run_id))
     assert of_check(again, "certificate_left_behind") == found
+    assert [one["name"] for one in again["hosts"]] == ["web1", "web2"]
+    of_site = upkeep.json("show", str(run_id), "--limit", "(site)")
+    assert of_check(of_site, "certificate_left_behind") == found
     assert [(one["host"], one["subject"]) for one in upkeep.json("findings")["findings"]] == [
         ("(site)", NAME)
     ]

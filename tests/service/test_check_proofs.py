@@ -114,6 +114,33 @@ def doubted(store: Store, run_id: int) -> list[tuple[str, bool]]:
         return sorted((one.check, one.doubted) for one in results_of(db, run_id))
 
 
+def test_a_broken_check_that_has_lost_its_canary_stays_broken_until_it_is_gone(
+    store: Store, broken: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = looked(store)
+    broken(True)
+    proofs.prove_checks(store, SITE, run_id, NOW, tmp_path)
+    ((_subject, status, _message),) = told(store, "check_broken")
+    assert status == "open"
+    with store.read() as db:
+        (found,) = [
+            one for one in findings.open_ones(db, site=SITE) if one.check_id == "check_broken"
+        ]
+    assert found.remedy.startswith("install Upkeep anew")
+
+    of_file, known = proofs.canary_of, proofs.load
+    monkeypatch.setattr(
+        proofs, "canary_of", lambda one: None if one.id == "brute_force" else of_file(one)
+    )
+    proofs.prove_checks(store, SITE, run_id, NOW + 1.1 * DAY, tmp_path)
+    assert [one[1] for one in told(store, "check_broken")] == ["open"]
+
+    fewer = {name: one for name, one in known().items() if name != "brute_force"}
+    monkeypatch.setattr(proofs, "load", lambda: fewer)
+    proofs.prove_checks(store, SITE, run_id, NOW + 2.2 * DAY, tmp_path)
+    assert [one[1] for one in told(store, "check_broken")] == ["resolved"]
+
+
 def test_what_a_broken_check_has_said_since_its_last_good_canary_is_marked(
     store: Store, broken: Any, tmp_path: Path
 ) -> None:

@@ -261,3 +261,14 @@ def test_many_reports_are_found_by_their_host_and_time(store: Store) -> None:
         db.execute(insert(tables.report), rows)
 
     assert said(store, look(store, 0, 7)) == [("/srv0", "unknown", "seen for the first time")]
+
+
+def test_what_could_not_be_seen_has_a_next_step(store: Store) -> None:
+    run_id = look(store, 0, seen=(Seen(0, Observation("/srv0", {}, error="refused")),))
+
+    with store.read() as db:
+        (found,) = answers.results_of(db, run_id)
+    assert (found.message, found.remedy) == (
+        "refused",
+        f"upkeep doctor -i {SITE} --limit web1  # see why",
+    )

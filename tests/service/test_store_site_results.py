@@ -276,3 +276,34 @@ def test_what_could_not_be_judged_ends_nothing(
 
     assert [one[:2] for one in said(store, last)] == [("*", "unknown")]
     assert (SITE_HOST, "a", "open") in open_ones(store)
+
+
+def test_a_procedure_on_other_hosts_ends_nothing_of_another_ones(store: Store) -> None:
+    """Both may ask for all that their hosts ask for; the hosts are other ones."""
+    run(store, 0, host("web1", 0, a=1), host("web2", 0, a=2))
+    nothing_asked = replace(host("db1", 1), due=(), deferred=())
+
+    run(store, 1, nothing_asked, procedure="databases")
+    run(store, 2, host("db1", 2, b=1), host("db2", 2, b=1), procedure="databases")
+    assert (SITE_HOST, "a", "open") in open_ones(store)
+
+    run(store, 3, host("web1", 3, a=1), host("web2", 3, b=7))
+    assert (SITE_HOST, "a", "gone") in open_ones(store)
+
+
+def test_a_look_by_hand_takes_no_finding_away_from_its_procedure(store: Store) -> None:
+    run(store, 0, host("web1", 0, a=1), host("web2", 0, a=2))
+    run(store, 1, host("web1", 1, a=1), host("web2", 1, a=2), procedure="check drift")
+
+    run(store, 2, host("web1", 2, a=1), host("web2", 2))
+
+    assert open_ones(store) == [(SITE_HOST, "a", "gone")]
+
+
+def test_a_check_that_its_procedure_names_and_nobody_asks_for_retires(store: Store) -> None:
+    run(store, 0, host("web1", 0, a=1), host("web2", 0, a=2), spoken=("drift",))
+    quiet = [replace(host(name, 1, a=1), due=(), deferred=()) for name in ("web1", "web2")]
+
+    run(store, 1, *quiet, spoken=("drift",))
+
+    assert open_ones(store) == [(SITE_HOST, "a", "retired")]

@@ -19,7 +19,7 @@ from upkeep.judging.judge import judge_again, with_history, with_next_steps
 from upkeep.judging.limits import limits_now
 from upkeep.judging.wanted import WantedCheck
 from upkeep.model import clock
-from upkeep.model.answer import Due, Observed
+from upkeep.model.answer import SITE_HOST, Due, Observed
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import Status
@@ -68,7 +68,7 @@ def _show_judgement(
     for observed in again:
         tally.add(observed)
     summary = tally.into(summary)
-    hosts = [shown.HostInRun.of(observed) for observed in again]
+    hosts = [shown.HostInRun.of(observed) for observed in again if observed.host != SITE_HOST]
     if as_json:
         print_json(run_document(summary, hosts, results))
     else:
@@ -119,7 +119,7 @@ def show_run(
     with run_store(settings) as store, store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
         hosts = [one for one in hosts_of(db, run_id) if limit in ("", one.name)]
-        if limit and not hosts:
+        if limit and not hosts and limit != SITE_HOST:
             raise UsageError(f"run {run_id} has no host {limit!r}", remedy=f"upkeep show {run_id}")
         if as_json:
             results = stored.results_of(db, run_id, limit)

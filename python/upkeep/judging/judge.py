@@ -17,7 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.judging.check import CONNECTION, Check, PastMoment
 from upkeep.judging.entries import make_limits
 from upkeep.judging.shapes import ShapedObservations, ShapeError
-from upkeep.model.answer import Due, Observed, Outcome, Request, Seen
+from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, step
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
 
@@ -258,6 +258,8 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
 
 def _next_step(observed: Observed, one: Result, site: str) -> str:
     """Return the next step for what could not be seen; the doctor looks at hosts, and at no source."""
+    if observed.host == SITE_HOST:
+        return first(command("doctor", site=site), "see which host cannot be seen, and why")
     where = {"site": site, "limit": observed.looker}
     if observed.seen_from and observed.outcome is Outcome.OK:
         return first(command("check", one.check, **where), "look again, once it is put right")

@@ -91,9 +91,8 @@ def _prove_all(
             good = doubts.last_good(db, site, name, last)
             if name not in broken:
                 since = f"since {exact(good, good.tzinfo)}" if good else "ever"
-                text = (
-                    f"it passes its known-bad input, so what it has passed {since} proves nothing"
-                )
+                text = f"it does not fail its known-bad input, so what it has passed {since}"
+                text += " proves nothing"
                 said = f"{text}; it says of it: {proof.message}"
                 own_troubles.tell(db, site, OwnTrouble(BROKEN, name), now, Severity.HIGH, said)
             # Also what a run stored while another one found this out.

@@ -243,7 +243,7 @@ def rename(store: Store, old: str, new: str, by: Renamer, now: datetime) -> str:
 def _refuse_other_id(db: Connection, was: str, new: str) -> None:
     """Raise UsageError if the site's folder here says another id: then none of its commands would act."""
     here = [one.folder for one in sites.folders(db, was) if one.machine == sites.machine()]
-    for folder in {*here, was}:
+    for folder in {*here, was} if was.startswith("/") else here:
         try:
             said = load_settings(Path(folder)).id if Path(folder, FILE).is_file() else ""
         except UpkeepError:

@@ -19,7 +19,7 @@ from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
 from upkeep.checks.upkeep.check_broken import ID as CHECK_BROKEN
 from upkeep.checks.upkeep.forged_result import ID as FORGED_RESULT
 from upkeep.judging.check import CONNECTION, load
-from upkeep.judging.judge import EVERYTHING, Past, judge_deferred
+from upkeep.judging.judge import EVERYTHING, Past, judge_deferred, with_next_steps
 from upkeep.model import clock
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.errors import StoreError
@@ -361,7 +361,8 @@ def _judged(db: Connection, site: str, report_id: int, observed: Observed) -> Ob
     checks = load()
     found = past.find(db, site, observed, checks)
     past.keep(db, report_id, found.reports)
-    return judge_deferred(observed, checks, found.past)
+    judged = judge_deferred(observed, checks, found.past)
+    return with_next_steps(judged, sites.folder_of(db, site))
 
 
 def _connection_rows(

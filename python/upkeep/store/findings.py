@@ -29,7 +29,7 @@ from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
 from upkeep.judging.check import CONNECTION, DECLARED, load
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import OWN_HOST as OWN_HOST
-from upkeep.model.answer import Observed
+from upkeep.model.answer import SITE_HOST, Observed
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
 from upkeep.model.verdicts import Severity, Status
@@ -275,11 +275,25 @@ def _covered(db: Connection, site: str, failing: Sequence[Values]) -> dict[str, 
 def on_hosts(
     db: Connection, run_id: int, site: str, hosts: Sequence[str]
 ) -> dict[str, list[Finding]]:
-    """Return the open findings of some hosts that no later run has seen, by host."""
+    """Return the open findings of some hosts that no later run has seen, by host.
+
+    Of the site as a whole, those that a run of this procedure has ever seen: of others it says nothing, for its hosts
+    may be others too.
+    """
     found: dict[str, list[Finding]] = {}
-    table = tables.finding
+    run, table, result = tables.run, tables.finding, tables.result
+    procedure = select(run.c.procedure).where(run.c.id == run_id).scalar_subquery()
+    its_own = select(run.c.id).where(run.c.site == site, run.c.procedure == procedure)
+    seen = select(result.c.id).where(
+        result.c.run_id.in_(its_own),
+        result.c.judgement == 0,
+        result.c.fingerprint == table.c.fingerprint,
+    )
     for some in batched(hosts):
-        for one in _open_on(db, table.c.site == site, table.c.host.in_(some), run_id=run_id):
+        where = [table.c.site == site, table.c.host.in_(some)]
+        if SITE_HOST in some:
+            where.append(or_(table.c.host != SITE_HOST, seen.exists()))
+        for one in _open_on(db, *where, run_id=run_id):
             found.setdefault(one.host, []).append(of_row(one))
     return found
 

@@ -15,6 +15,7 @@ from upkeep.checks.upkeep.inventory_source import ID as INVENTORY_SOURCE
 from upkeep.checks.upkeep.occurrence_missed import ID as OCCURRENCE_MISSED
 from upkeep.checks.upkeep.one_machine import ID as ONE_MACHINE
 from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
+from upkeep.judging.check import every
 from upkeep.model import occurrence
 from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.remedies import command, first
@@ -75,6 +76,7 @@ def tell(
     # What is said last holds, also where the clock has gone back since.
     upsert(db, tables.latest_result, [{"site": name(site), **row}], ["fingerprint"])
     rank = severity.rank if severity else None
+    remedy = remedy or (every()[trouble.check].remedy if severity else "")
     more = {"severity_rank": rank, "remedy": told(remedy), "procedure": name(trouble.procedure)}
     findings.move(db, NO_RUN, name(site), [row | more])
 
@@ -206,8 +208,8 @@ def tell_twins(
         some = ", ".join(f"{one} is {other}" for one, other in list(twins.items())[:NAMED_HOSTS])
         some += ", …" if len(twins) > NAMED_HOSTS else ""
         count = f"{counted(len(twins), 'host')} of {procedure}"
-        leads = "leads" if len(twins) == 1 else "lead"
-        message = f"{count} {leads} to a machine of another name, and wait for each other: {some}"
+        does = "leads" if len(twins) == 1 else "lead"
+        message = f"{count} {does} to a machine of another name, and wait for each other: {some}"
         doctor = command("doctor", site=sites.folder_of(db, site))
         remedy = f"{doctor}  # lists them; let each machine have one name in the inventory"
         tell(db, site, of(ONE_MACHINE, procedure), now, Severity.MEDIUM, message, remedy)

@@ -92,9 +92,12 @@ def _is_partly_seen(host: SeenOnHost) -> bool:
 
 
 def _said_of(due: Sequence[Due], spoken: Collection[str], *, whole: bool) -> tuple[str, ...]:
-    """Return of which checks the answer says all: what is absent in it is not there any more."""
-    if EVERYTHING in spoken and whole:
-        return (EVERYTHING,)
+    """Return of which checks the answer says all: what is absent in it is not there any more.
+
+    whole: no host that may ask for one was left out. Else it says so only of those that were judged.
+    """
+    if whole:
+        return tuple(spoken)
     return tuple(one.check for one in due if EVERYTHING in spoken or one.check in spoken)
 
 

@@ -766,6 +766,35 @@ def test_what_could_not_be_seen_has_its_own_next_step(
     assert [each.remedy for each in told.results] == [step, ""]
 
 
+@pytest.mark.parametrize(
+    ("host", "seen_from", "outcome", "step"),
+    [
+        ("web1", "", Outcome.OK, "upkeep doctor -i s --limit web1  # see why"),
+        ("(site)", "", Outcome.OK, "upkeep doctor -i s  # see which host cannot be seen, and why"),
+        (
+            "register/people",
+            "control1",
+            Outcome.OK,
+            "upkeep check number -i s --limit control1  # look again, once it is put right",
+        ),
+        (
+            "register/people",
+            "control1",
+            Outcome.UNREACHABLE,
+            "upkeep doctor -i s --limit control1  # see why",
+        ),
+    ],
+    ids=["a host", "the site", "a source", "a source that nobody could look at"],
+)
+def test_the_next_step_leads_to_what_can_tell(
+    host: str, seen_from: str, outcome: Outcome, step: str
+) -> None:
+    one = result_of(Status.UNKNOWN, Unknown.CANNOT_SEE)
+    observed = Observed(host, outcome, NOW, results=(one,), seen_from=seen_from)
+
+    assert [each.remedy for each in with_next_steps(observed, "s").results] == [step]
+
+
 @pytest.mark.parametrize("name", sorted(load()))
 def test_no_check_says_of_the_unseen_what_would_fix_a_failure(name: str) -> None:
     """A certificate that could not be read is not to be renewed at night."""
