@@ -18,7 +18,7 @@ from upkeep.judging.check import Check, gone
 from upkeep.judging.judge import EVERYTHING
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.verdicts import Severity, Status, Verdict, failed, passed
-from upkeep.store import Store, absent, answers, runs, site_results, tables
+from upkeep.store import Store, absent, answers, page_queries, runs, site_results, tables
 
 DAY = timedelta(days=1)
 
@@ -307,3 +307,14 @@ def test_a_check_that_its_procedure_names_and_nobody_asks_for_retires(store: Sto
     run(store, 1, *quiet, spoken=("drift",))
 
     assert open_ones(store) == [(SITE_HOST, "a", "retired")]
+
+
+def test_the_page_of_a_run_has_what_is_of_the_site_where_it_was_judged(store: Store) -> None:
+    judged = run(store, 0, host("web1", 0, a=1), host("web2", 0, a=2))
+    plain = run(store, 1, replace(host("web1", 1, a=1), due=(), deferred=()), procedure="other")
+
+    with store.read() as db:
+        found = page_queries.host_in_run(db, judged, SITE_HOST)
+        assert page_queries.host_in_run(db, plain, SITE_HOST) is None
+    assert found is not None
+    assert (found.host, found.outcome, found.observed_at) == (SITE_HOST, Outcome.OK, NOW)
