@@ -60,6 +60,7 @@ def list_checks(
     if as_json:
         print_json({"checks": [check_document(one) for one in chosen.values()]})
     elif check:
-        lists.print_check(Screen(sys.stdout), chosen[check], options_of(chosen[check].gather))
+        one = chosen[check]
+        lists.print_check(Screen(sys.stdout), one, options_of(one.gather), inventory)
     else:
         lists.print_checks(Screen(sys.stdout), chosen)

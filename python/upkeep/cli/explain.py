@@ -46,7 +46,7 @@ def explain(
         return
     site = load_site(inventory)
     if not check and name in every():
-        _explain_check(name, as_json=as_json)
+        _explain_check(name, as_json=as_json, site=site.name)
         return
     known = KnownSite(site)
     there = [*known.inventory.given, *known.lookers, *every()]
@@ -72,8 +72,8 @@ def explain(
         view.print_host(Screen(sys.stdout), found, site.name, folder, now)
 
 
-def _explain_check(name: str, *, as_json: bool) -> None:
-    """Print the page of a check, or of what Upkeep tells of itself."""
+def _explain_check(name: str, *, as_json: bool, site: str = "") -> None:
+    """Print the page of a check, or of what Upkeep tells of itself. site: whose own it is, if that is needed."""
     rule = every()[name]
     if as_json:
         document = (
@@ -84,4 +84,4 @@ def _explain_check(name: str, *, as_json: bool) -> None:
         lists.print_self_check(Screen(sys.stdout), rule)
     else:
         one = load()[name]
-        lists.print_check(Screen(sys.stdout), one, options_of(one.gather))
+        lists.print_check(Screen(sys.stdout), one, options_of(one.gather), site)

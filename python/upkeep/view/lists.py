@@ -311,16 +311,19 @@ def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
     screen.flush()
 
 
-def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) -> None:
+def print_check(
+    screen: Screen, check: Check, options: Sequence[Option] = (), site: str = ""
+) -> None:
     """Print a check's documentation: the rule, its limits and parameters, its source, the first step.
 
-    options: the parameters of its gather.
+    options: the parameters of its gather. site: the one that was named, whose own it may be.
     """
     width = min(screen.width, PROSE_COLUMNS)
     _print_rule(screen, check, width)
     past = ""
     if check.history:
-        past = f"{check.history.days:g} days, at most {check.history.at_most} looks"
+        days = "1 day" if check.history.days == 1 else f"{check.history.days:g} days"
+        past = f"{days}, at most {counted(check.history.at_most, 'look')}"
     told = (
         ("Why", check.why),
         ("How far it looks back", past),
@@ -344,12 +347,12 @@ def print_check(screen: Screen, check: Check, options: Sequence[Option] = ()) ->
         screen.line(GAP, line)
     screen.line()
     _print_facts(screen, check, ("Looks at", check.gather))
-    family = f"{check.family}, since {check.since}"
+    family = f"{check.family}, since {check.since}" if check.since else check.family
     if check.gather != CONNECTION:
         family += f"; all of them: `checks: {check.family}`"
     screen.line((pad("Family", 12), "bold"), family)
     screen.line()
-    screen.line(f"Now: {command('check', check.id)}")
+    screen.line(f"Now: {command('check', check.id, site=site)}")
     screen.flush()
 
 

@@ -423,9 +423,10 @@ def test_an_event_of_a_task_without_a_host_is_refused(tmp_path: Path, host: Any)
     assert heard.calls == [("refused", "", "an event of a task without a host")]
 
 
+@pytest.mark.parametrize("host", ["controller", "(site)"])
 @pytest.mark.parametrize("kind", ["runner_on_start", "runner_on_ok", "runner_on_unreachable"])
-def test_nothing_is_taken_of_a_host_with_our_own_name(tmp_path: Path, kind: str) -> None:
-    write(tmp_path, kind, host="controller", res={"upkeep": UPKEEP}, **OBSERVE)
+def test_nothing_is_taken_of_a_host_with_our_own_name(tmp_path: Path, kind: str, host: str) -> None:
+    write(tmp_path, kind, host=host, res={"upkeep": UPKEEP}, **OBSERVE)
     listening, heard = ears(tmp_path)
 
     listening.hear(NUMBER)

@@ -381,3 +381,16 @@ def test_yaml_that_is_not_utf_8_or_too_deep(tmp_path: Path) -> None:
     path.write_text("[" * 5_000)
     with pytest.raises(ConfigurationError, match="recursion"):
         load_yaml(path)
+
+
+@pytest.mark.parametrize("host", ["controller", "(site)", "register/people"])
+def test_a_host_of_a_name_that_is_nobodys_is_told_with_its_place(tmp_path: Path, host: str) -> None:
+    folder = site(tmp_path, "---\nupkeep_checks_all: [disk_space]\n")
+    inventory = folder / "inventory" / "hosts.yml"
+    inventory.write_text(f"all:\n  hosts:\n    {host!r}: {{}}\n")
+
+    with pytest.raises(ConfigurationError, match=r"hosts\.yml:3: no host can be named") as found:
+        load_site(str(folder))
+    assert repr(host) in str(found.value)
+    with pytest.raises(ConfigurationError, match="no host can be named"):
+        load_site(f"{host},")
