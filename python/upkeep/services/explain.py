@@ -18,7 +18,7 @@ from upkeep.judging.wanted import WantedCheck
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
-from upkeep.rules.alerts.owners import Owner, owner_of
+from upkeep.rules.alerts.owners import OwningTeam, owner_of
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.services.inventory_lint import (
     KnownInventory,
@@ -161,14 +161,15 @@ class KnownSite:
     def schedule_file(self) -> YamlFile | None:
         """The site's own schedule.yml; None if the embedded procedures serve."""
         site = self.site
-        return parse(site.folder / SCHEDULE, site.text) if site.name and site.text else None
+        own = site.name and site.text
+        return parse((site.folder / SCHEDULE).absolute(), site.text) if own else None
 
     def called(self, host: str, check: str, procedures: Sequence[str]) -> tuple[CalledTeam, ...]:
         """Return the teams that are called for what a check finds on a host, in runs of these procedures."""
         schedule, file = self.site.schedule, self.schedule_file
         groups = self.inventory.groups.members
         place = Place(frozenset(name for name, hosts in groups.items() if host in hosts))
-        found: dict[Owner, list[str]] = {}
+        found: dict[OwningTeam, list[str]] = {}
         for name in procedures or [""]:
             owner = owner_of(schedule, name, check, place)
             found.setdefault(owner, []).append(name)

@@ -13,14 +13,14 @@ from upkeep.site.yaml_file import Key
 
 
 @dataclass(frozen=True)
-class Owner:
+class OwningTeam:
     """Which team is called. team: empty if the site has no teams; key: where schedule.yml says so, () if nowhere."""
 
     team: str
     key: Key = ()
 
 
-def owner_of(schedule: Schedule, procedure: str, check: str, place: Place) -> Owner:
+def owner_of(schedule: Schedule, procedure: str, check: str, place: Place) -> OwningTeam:
     """Return which team is called for what a check found on a host.
 
     procedure: the one whose run found it; empty, or one that is gone, for a check that was run by hand.
@@ -30,11 +30,11 @@ def owner_of(schedule: Schedule, procedure: str, check: str, place: Place) -> Ow
     """
     teams = schedule.teams
     if not teams:
-        return Owner("")
+        return OwningTeam("")
     for key, team in _said(schedule, procedure, check, place):
         if team in teams:
-            return Owner(team, key)
-    return Owner(next(iter(teams)))
+            return OwningTeam(team, key)
+    return OwningTeam(next(iter(teams)))
 
 
 def _said(

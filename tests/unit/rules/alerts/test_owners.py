@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upkeep.rules.alerts.owners import Owner, needs_places, owner_of
+from upkeep.rules.alerts.owners import OwningTeam, needs_places, owner_of
 from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import Alerts, Schedule
 
@@ -67,7 +67,7 @@ def test_who_is_told(procedure: str, check: str, team: str | None, expected: str
 def test_a_site_without_teams_tells_nobody() -> None:
     empty = Schedule.model_validate({"procedures": {"daily": {"title": "Daily"}}})
 
-    assert owner_of(empty, "daily", "disk_space", Place()) == Owner("")
+    assert owner_of(empty, "daily", "disk_space", Place()) == OwningTeam("")
 
 
 PAGES: tuple[dict[str, str], ...] = (
@@ -134,7 +134,7 @@ def test_the_most_exact_rule_counts(
     found = owner_of(with_owners(*PAGES), "all-day", check, Place(frozenset(groups.split())))
 
     key = ("procedures", "all-day", "owner") if line is None else ("alerts", "owners", line)
-    assert found == Owner(expected, key)
+    assert found == OwningTeam(expected, key)
 
 
 def test_of_two_patterns_the_first_in_the_file_counts() -> None:
@@ -154,7 +154,7 @@ def test_what_says_nothing_of_an_owner_names_the_line_that_does() -> None:
 
     found = owner_of(schedule, "all-day", "disk_space", Place())
 
-    assert found == Owner("rest", ("alerts", "team"))
+    assert found == OwningTeam("rest", ("alerts", "team"))
 
 
 @pytest.mark.parametrize(
