@@ -14,7 +14,7 @@ from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 
 LOOKS = {
     "checks", "explain", "plan", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",
-    "schedule simulate", "schedule lint", "schedule ics", "user list", "alerts", "alerts show", "silence list", "hosts",
+    "schedule simulate", "schedule lint", "schedule coverage", "schedule ics", "user list", "alerts", "alerts show", "silence list", "hosts",
     "oncall", "reviews", "review show", "review attachment", "review verify", "completion", "waivers", "baselines",
     "baseline propose", "db sites",
 }  # fmt: skip
