@@ -37,9 +37,9 @@ def explain(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.
+    """Explain what a host is checked for, or a check.
 
-    What the id of a check is, is a check; a host of the same name is meant where a check is named behind it.
+    Of a host: its checks and their limits, from which file and line they come, and when they are due. What the id of a check is, is a check; a host of the same name is meant where a check is named behind it.
     """
     if not check and name in own_of_program():  # whatever the site, and whether it can be read
         _explain_check(name, as_json=as_json)
