@@ -25,7 +25,7 @@ def test_the_program_tells_its_version() -> None:
     assert re.fullmatch(r"upkeep (\d+\.\d+\.\d+.*|unknown)\n", done.stdout)
 
 
-@pytest.mark.parametrize("words", [(), ("db",), ("user",)])
+@pytest.mark.parametrize("words", [(), ("db",), ("user",), ("alert",), ("host",)])
 def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
     done = warm.run(words)
 
@@ -35,8 +35,8 @@ def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
 
 
 COMMANDS = (
-    "runs", "findings", "alerts", "reviews", "waivers", "baselines", "completion", "occurrences", "silence list",
-    "user list",
+    "run list", "finding list", "alert list", "review list", "waiver list", "baseline list", "schedule completion",
+    "occurrence list", "silence list", "user list",
 )  # fmt: skip
 
 

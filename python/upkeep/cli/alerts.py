@@ -45,7 +45,7 @@ def _alert(found: Alert | None, site: Site, number: int) -> Alert:
     Raises: UsageError if the site has none of that number.
     """
     if found is None or found.site != name(site.key):
-        raise UsageError(f"there is no alert {number}", remedy="upkeep alerts --all")
+        raise UsageError(f"there is no alert {number}", remedy="upkeep alert list --all")
     return found
 
 
@@ -236,8 +236,9 @@ def add_silence(
 ) -> None:
     """Silence findings.
 
-    When the silence ends, people are notified once of what still fails. It ends within 7 days, unless the site allows more. What detects intruders takes its exact name and host. A silence
-    of more than a fifth of what is watched waits until somebody else approves it.
+    When the silence ends, people are notified once of what still fails. It ends within 7 days, unless the site
+    allows more. A check that detects intruders takes its exact name and host. A silence of more than a fifth of what
+    is watched waits until somebody else approves it.
     """
     if bool(lasts) == bool(ends):
         raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")

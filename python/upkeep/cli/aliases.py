@@ -1,4 +1,4 @@
-"""The names that commands had: each still means the command that it has become, with the same options and exit status."""
+"""The names that commands had: each means the command that it is now, with the same options and exit status."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def renamed(arguments: Sequence[str], commands: Container[str]) -> Renamed | Non
         rest = list(arguments[length:])
         if old not in ALIASES:
             continue
-        if length == 1 and old[0] in commands and rest:
-            if not rest[0].startswith("-") or HELP.intersection(rest):
-                continue
+        of_today = length == 1 and old[0] in commands
+        if of_today and rest and (not rest[0].startswith("-") or HELP.intersection(rest)):
+            continue
         return Renamed(old, ALIASES[old], [*ALIASES[old], *rest])
     return None
 

@@ -68,7 +68,7 @@ def back_up(
 @cli.command("restore")
 @does(Action.MAINTAIN)
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep db backup` wrote.")],
     inventory: SiteOption = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Lose what is in the database now.")
@@ -78,13 +78,15 @@ def restore(
         typer.Option(
             "--trust-key",
             metavar="FINGERPRINT",
-            help="Take a backup that another installation's key has signed; `upkeep backup` says which.",
+            help="Take a backup that another installation's key has signed; `upkeep db backup` says which.",
         ),
     ] = "",
 ) -> None:
     """Restore a backup; stop `upkeep serve` first."""
     if trust_key and not FINGERPRINT.fullmatch(trust_key):
-        message = f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep backup` said"
+        message = (
+            f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep db backup` said"
+        )
         raise UsageError(message, remedy=f"ssh-keygen -lf {_signing(inventory)}")
     settings = settings_of(inventory)
     trust = backup.KeyTrust(trusted_keys(settings), trust_key)

@@ -29,10 +29,10 @@ def check_of(name: str) -> Check:
     found = load().get(name)
     if found is None and name in every():
         message = f"{name} is told by Upkeep itself: it looks at no host"
-        raise UsageError(message, remedy=command("checks", name))
+        raise UsageError(message, remedy=command("explain", name))
     if found is None:
         message = f"there is no check {name!r}{nearest(name, load())}"
-        raise UsageError(message, remedy="upkeep checks  # lists them")
+        raise UsageError(message, remedy="upkeep check list  # lists them")
     return found
 
 

@@ -193,7 +193,9 @@ def prune_database(inventory: str) -> None:
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 database_group = typer.Typer(
-    help="The database: upgrade, back up, restore, prune.", no_args_is_help=True, rich_markup_mode=None
+    help="The database: upgrade, back up, restore, prune.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 cli.add_typer(database_group, name="db")
 

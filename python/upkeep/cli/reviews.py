@@ -85,7 +85,7 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
 
 def _review(found: KeptReview | None, number: int) -> KeptReview:
     if found is None:
-        raise UsageError(f"there is no review {number}", remedy="upkeep reviews")
+        raise UsageError(f"there is no review {number}", remedy="upkeep review list")
     return found
 
 
@@ -138,7 +138,9 @@ def _write_new(path: Path, content: bytes) -> None:
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
-review_group = typer.Typer(help="What people must review and sign.", no_args_is_help=True, rich_markup_mode=None)
+review_group = typer.Typer(
+    help="What people must review and sign.", no_args_is_help=True, rich_markup_mode=None
+)
 cli.add_typer(review_group, name="review")
 ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its number.")]
 

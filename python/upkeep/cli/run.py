@@ -159,7 +159,7 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
         at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
     with store.begin() as db:
         found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
-        remedy = command("occurrences", site=site.name)
+        remedy = command("occurrence", "list", site=site.name)
         if found is None:
             raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
         by = f"by hand {os.getpid()}"
@@ -221,7 +221,7 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
         for one in of_entry(entry, load()):
             examine_wanted(one)
     except ParameterError as exc:
-        raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
+        raise UsageError(str(exc), remedy=f"upkeep explain {check.id}") from exc
     return entry
 
 
@@ -282,7 +282,7 @@ def run_procedure(
 @cli.command("check", cls=Verb)
 @does(Action.OBSERVE)
 def run_check(
-    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
+    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep check list` lists them.")],
     inventory: SiteOption = "",
     limit: Limit = "",
     parameter: Annotated[
