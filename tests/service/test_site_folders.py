@@ -77,7 +77,7 @@ def test_a_site_goes_on_when_its_folder_is_moved_and_says_where_it_is(tmp_path: 
     (one,) = json.loads(upkeep("db", "sites", "-i", str(moved), "--json").stdout)["sites"]
     assert (one["name"], one["has_id"], one["runs"]) == ("bakery", True, 2)
     with closing(open_store(f"sqlite:///{tmp_path}/state/upkeep.db")) as store:
-        text = render(store, datetime.now(UTC)).decode()
+        text = render(store, datetime.now(UTC), openmetrics=True).decode()
     assert 'site="bakery"' in text
     assert str(folder) not in text
     assert str(moved) not in text
