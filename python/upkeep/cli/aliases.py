@@ -38,7 +38,7 @@ HELP = frozenset({"--help", "-h"})
 
 
 @dataclass(frozen=True)
-class Renamed:
+class OldName:
     """A command by an old name: the words that were typed, those that it has now, and all that was typed in these."""
 
     old: Words
@@ -46,7 +46,7 @@ class Renamed:
     arguments: list[str]
 
 
-def renamed(arguments: Sequence[str], commands: Container[str]) -> Renamed | None:
+def renamed(arguments: Sequence[str], commands: Container[str]) -> OldName | None:
     """Return what arguments that begin with an old name mean; None if they do not. commands: the names of today.
 
     An old name that is a group's today was a command by itself only: no word follows it.
@@ -59,10 +59,10 @@ def renamed(arguments: Sequence[str], commands: Container[str]) -> Renamed | Non
         of_today = length == 1 and old[0] in commands
         if of_today and rest and (not rest[0].startswith("-") or HELP.intersection(rest)):
             continue
-        return Renamed(old, ALIASES[old], [*ALIASES[old], *rest])
+        return OldName(old, ALIASES[old], [*ALIASES[old], *rest])
     return None
 
 
-def told(meant: Renamed) -> str:
+def told(meant: OldName) -> str:
     """Return the sentence for who has typed an old name."""
     return f"upkeep {' '.join(meant.old)} is now upkeep {' '.join(meant.new)}"

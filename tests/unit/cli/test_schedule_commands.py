@@ -245,7 +245,7 @@ def test_the_teams_that_are_told_are_those_that_alerts_go_to(
 
 def test_a_procedure_that_is_called_like_a_command_is_told_how_to_run_it(tmp_path: Path) -> None:
     given = Schedule.model_validate(
-        {"procedures": dict.fromkeys((*VERBS, "listing"), {"title": "Look", "owner": "ops"})}
+        {"procedures": {one: {"title": "Look", "owner": "ops"} for one in (*VERBS, "listing")}}
     )
     found = [
         (one.about, one.remedy)
