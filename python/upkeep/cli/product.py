@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from upkeep.cli.aliases import renamed
 from upkeep.cli.lazy import Commands
 from upkeep.judging.check import load
 from upkeep.model.nearest import nearest
@@ -18,7 +19,8 @@ class CommandsAndPages:
     def wrong_command(self, words: Sequence[str], procedures: Collection[str]) -> str:
         """Return why words after `upkeep` are no command; empty if they are.
 
-        A procedure or a check that stands behind its verb must exist. Options and other arguments are not read.
+        A procedure or a check that stands behind its verb must exist. Options and other arguments are not read. An old
+        name is a command, too.
         """
         named = {
             "run": ("procedure", procedures),
@@ -26,6 +28,8 @@ class CommandsAndPages:
             "check": ("check", load()),
         }
         below: Mapping[str, Any] = Commands()
+        meant = renamed(words, below)
+        words = meant.arguments if meant else words
         for index, word in enumerate(words):
             if word in below:
                 below = getattr(below[word], "commands", {})

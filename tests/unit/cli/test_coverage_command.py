@@ -134,7 +134,7 @@ def test_what_is_right_is_no_remark(tmp_path: Path, capsys: pytest.CaptureFixtur
     row = (
         "  K1: {title: More, covered_by: [{check: disk_space}, {command: upkeep run daily -i SITE},"
     )
-    row += " {command: upkeep check disk_space}, {command: upkeep schedule list}, {page: /completion}, {setting: alerts.team}]}\n"
+    row += " {command: upkeep check disk_space}, {command: upkeep schedule list}, {command: upkeep runs}, {page: /completion}, {setting: alerts.team}]}\n"
 
     assert remarks(capsys, folder(tmp_path, ROWS + row)) == []
 
