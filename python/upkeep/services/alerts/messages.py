@@ -45,6 +45,7 @@ WHY = {
     "came back": "It came back. ",
     "joined": "More of it fails. ",
     "lapsed": "The acknowledgement has lapsed, and it still fails. ",
+    "given": "The team that had it is not in the schedule any more. ",
     "still fails": "It was kept quiet, and still fails. ",
 }
 AGAIN = "Nobody has acknowledged it yet. "
