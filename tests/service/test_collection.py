@@ -164,7 +164,9 @@ def here(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     (tmp_path / "report.json").write_text("{}")
     (tmp_path / "shop.sql.gz").write_bytes(gzip.compress(b"-- dump"))
     (tmp_path / "shop.pem").write_bytes(make("shop.example").pem)
-    (tmp_path / "logrotate.conf").write_text(f"{tmp_path}/access.log {{\n  weekly\n  rotate 2\n}}\n")
+    (tmp_path / "logrotate.conf").write_text(
+        f"{tmp_path}/access.log {{\n  weekly\n  rotate 2\n}}\n"
+    )
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive" / "old.log.1").touch()
     os.utime(tmp_path / "archive" / "old.log.1", (0, 0))
