@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import print_json
 from upkeep.judging.check import load
 from upkeep.model import clock
@@ -196,7 +196,7 @@ def simulate_year(
 
 @schedule_group.command("lint")
 @does(Action.LOOK)
-def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
+def lint_schedule(inventory: SiteOption = "", quiet: Quiet = False, as_json: Json = False) -> int:
     """Find what is valid but probably not meant.
 
     Exit status: 2 for an error, 1 for anything else.
@@ -208,6 +208,8 @@ def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
     file = parse(site.folder / SCHEDULE, site.text) if own else None
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
     remarks += _of_inventory(site, file)
+    if quiet and not remarks:
+        return 0
     if as_json:
         documents = _documents(remarks)
         for one in documents:
