@@ -229,7 +229,10 @@ def lint_schedule(inventory: SiteOption = "", quiet: Quiet = False, as_json: Jso
 @schedule_group.command("coverage")
 @does(Action.LOOK)
 def show_coverage(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List the site's requirements: what covers each, and what is missing."""
+    """List the site's requirements, and what covers each.
+
+    What is missing is listed, too.
+    """
     site = load_site(inventory)
     rows = coverage(site.schedule)
     if as_json:

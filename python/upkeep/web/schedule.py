@@ -9,11 +9,8 @@ from upkeep.rules.actions import Action
 from upkeep.rules.coverage import coverage, sentence
 from upkeep.store import occurrences
 from upkeep.store import page_queries as queries
-<<<<<<< HEAD
-from upkeep.view.today import late_ones
-=======
 from upkeep.view.coverage import by_words
->>>>>>> main
+from upkeep.view.today import late_ones
 from upkeep.view.upcoming import Coming
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route
