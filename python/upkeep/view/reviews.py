@@ -104,7 +104,7 @@ def print_reviews(
         Column("due"),
         Column("owner", gives=True),
         Column("item", gives=True),
-        Column("title", gives=True),
+        Column("title", subject=True),
         Column("stands", gives=True),
     ]
     cells: list[list[Piece]] = []
@@ -200,7 +200,11 @@ def _print_evidence(
         who = f", {by}" if by else ""
         screen.line(screen.text(f"run {run['id']} {run['status']}{cause}{who}", 400))
     if evidence["checks"]:
-        columns = [Column("check"), Column("passes now", right=True), Column("fails", right=True)]
+        columns = [
+            Column("check", subject=True),
+            Column("passes now", right=True),
+            Column("fails", right=True),
+        ]
         columns += [Column("unknown", right=True), Column("in its runs: pass", right=True)]
         columns += [Column("fail", right=True), Column("unknown", right=True)]
         cells: list[list[Piece]] = [
@@ -278,7 +282,7 @@ def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> No
         if not one["series"]:
             screen.line("no value in this time")
             continue
-        columns = [Column("host"), Column("subject", gives=True)]
+        columns = [Column("host"), Column("subject", subject=True)]
         columns += [Column(name, right=True) for name in NUMBERS]
         columns += [Column("unseen", right=True), Column("target")]
         cells: list[list[Piece]] = [
@@ -334,7 +338,7 @@ def _print_changes(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -> 
     screen.line(("What changed, newest first", "bold"))
     count = EVENTS if screen.live else len(found["rows"])
     columns = [Column("when"), Column("what"), Column("check"), Column("host")]
-    columns += [Column("subject", gives=True), Column("message", gives=True)]
+    columns += [Column("subject", subject=True), Column("message", gives=True)]
     cells: list[list[Piece]] = [
         [
             exact(datetime.fromisoformat(one["at"]), zone),
@@ -364,7 +368,7 @@ def _print_due_times(screen: Screen, found: Mapping[str, Any], zone: ZoneInfo) -
     screen.line()
     screen.line(("Due times, newest first", "bold"))
     count = EVENTS if screen.live else len(found["rows"])
-    columns = [Column("due"), Column("kind"), Column("host"), Column("state")]
+    columns = [Column("due"), Column("kind"), Column("host", subject=True), Column("state")]
     columns.append(Column("why", gives=True))
     cells: list[list[Piece]] = [
         [
