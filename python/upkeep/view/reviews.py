@@ -41,6 +41,8 @@ KINDS = {
 }
 STATUSES = ("pass", "fail", "unknown")
 EVENTS = 10
+BYTES = "By"
+"""The unit of a number of bytes, in UCUM; people read `1.5 GiB`."""
 NUMBERS = ("mean", "least", "most", "first", "last")
 TARGETS = {"met": "", "missed": STYLES["fail"], "unknown": STYLES["unknown"], "": ""}
 
@@ -229,7 +231,7 @@ def _print_evidence(
 def target_words(measure: Mapping[str, Any]) -> str:
     """Return what a measure of a review's evidence is held against: `at most 4, 99 % of the time`; empty: nothing."""
     limits = " and ".join(
-        f"{words} {measure[key]:g}"
+        f"{words} {number_words(measure[key], measure['unit'])}"
         for key, words in (("at_most", "at most"), ("at_least", "at least"))
         if measure[key] is not None
     )
@@ -267,14 +269,16 @@ def unseen_words(series: Mapping[str, Any]) -> str:
     return f"{age(series['unseen_seconds'])} ({100 * series['unseen']:.3g} %)"
 
 
-def number_words(value: float | None) -> str:
-    """Return a number; a dash where there is none."""
-    return "-" if value is None else f"{value:g}"
+def number_words(value: float | None, unit: str = "") -> str:
+    """Return a number, an amount of bytes with its unit; a dash where there is none."""
+    if value is None:
+        return "-"
+    return size(value) if unit == BYTES else f"{value:g}"
 
 
 def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> None:
     for one in measures:
-        unit = f" {one['unit']}" if one["unit"] not in ("", "1") else ""
+        unit = f" {one['unit']}" if one["unit"] not in ("", "1", BYTES) else ""
         target = target_words(one)
         screen.line()
         title = f"{one['check']}: {one['name']}{unit}" + (f", {target}" if target else "")
@@ -289,7 +293,7 @@ def _print_measures(screen: Screen, measures: Iterable[Mapping[str, Any]]) -> No
             [
                 row["host"],
                 row["subject"],
-                *(number_words(row[key]) for key in NUMBERS),
+                *(number_words(row[key], one["unit"]) for key in NUMBERS),
                 unseen_words(row),
                 (stands_words(one, row), TARGETS[targets.state_of(one, row)]),
             ]
