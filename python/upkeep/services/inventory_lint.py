@@ -364,7 +364,9 @@ def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
             text = (
                 f"{exc} (as the template at {one.file.place((*one.key, *exc.path[:1]))} gives it)"
             )
-            remedy = f"{command('checks')}  # lists the checks; with an id, all that one takes"
+            remedy = (
+                f"{command('check', 'list')}  # lists the checks; with an id, all that one takes"
+            )
             yield Remark(one.variable, "wrong value", text, remedy, "error", place=place)
 
 

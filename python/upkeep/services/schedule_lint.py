@@ -36,6 +36,8 @@ OCCURRENCES = 1000
 YEARS_OF_WEEKS = 6
 """Within so many years each week of the calendar comes, the 53rd too."""
 NAMED_DATES = 12
+VERBS = ("list", "show", "judge")
+"""What follows `upkeep run` as a command of its own; a test compares it."""
 CHANNEL = "mail"
 CHANNELS = f"channels: {{{CHANNEL}: {{url_from: UPKEEP_CHANNEL_MAIL}}}}"
 """What lint proposes, where there are none."""
@@ -130,6 +132,10 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
         teams = ", ".join(calendars.schedule.teams)
         remedy = "name a team as its `owner`" + (f": {teams}" if teams else "")
         yield Remark(about, "no owner", text, remedy, key=key)
+    if name in VERBS:
+        text = f"is called like a command: `upkeep run {name}` does not run it"
+        remedy = f"give it another id, or run it by: upkeep run -- {name}"
+        yield Remark(about, "name of a command", text, remedy, key=key)
     yield from _of_reviews(calendars.schedule, name)
     yield from _of_targets(calendars.schedule, name)
     timing = timing_of(calendars.schedule, name)
@@ -390,4 +396,4 @@ def _of_severities(schedule: Schedule) -> Iterator[Remark]:
             text = f"check {rule.check!r} fits no check{nearest(rule.check, known)}"
             key: Key = ("alerts", "severities", index, "check")
             about = f"severity rule {index + 1}"
-            yield Remark(about, "no such check", text, command("checks"), key=key)
+            yield Remark(about, "no such check", text, command("check", "list"), key=key)

@@ -24,7 +24,9 @@ def print_host(screen: Screen, found: ExplainedHost, site: str, folder: str, now
     """Print each check that a host is looked at for: limits that are set, from where, when due. folder: the site's."""
     if not found.checks:
         why = f"{found.host} asks for no check"
-        print_empty(screen, why, f"{command('checks')}  # shows them; list some in group_vars")
+        print_empty(
+            screen, why, f"{command('check', 'list')}  # shows them; list some in group_vars"
+        )
         return
     if not screen.live:
         for one in found.checks:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
 from upkeep.judging.check import load
 from upkeep.model.remedies import SUBJECT, command, words_of
-from upkeep.model.text import ago, counted, exact, safe
+from upkeep.model.text import ago, counted, exact, natural, safe
 from upkeep.model.verdicts import Status
 from upkeep.rules.alerts.model import (
     ACCEPTED,
@@ -103,7 +103,7 @@ def alert_message(
         when = exact(answer_by, ZoneInfo(about.zone))
         late = answer_by < about.now
         until = f"It was to be acknowledged by {when}" if late else f"Acknowledge it until {when}"
-        lines.append(f"{until}: {_command(about, 'ack', str(alert.id))}")
+        lines.append(f"{until}: {_command(about, 'alert', 'ack', str(alert.id))}")
     return Message(head, _body(lines, alert.dedupe))
 
 
@@ -185,7 +185,9 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
         if phi:
             lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
     if len(abouts) > SHOWN_ALERTS:
-        lines.append(f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alerts')}")
+        lines.append(
+            f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alert', 'list')}"
+        )
     page = abouts[0].page
     if page:
         lines += ["", f"{page.rstrip('/')}/alerts"]
@@ -200,7 +202,7 @@ def judged_message(site: str, run_id: int, opened: int, resolved: int) -> Messag
 
 
 def probe_message(channel: str, site: str, by: str) -> Message:
-    """Return what `upkeep alerts test` sends."""
+    """Return what `upkeep alert test` sends."""
     text = f"Asked for by {_name(by)}. If you can read this, the channel works. Site: {_name(site)}"
     return Message(f"test of channel {channel}", text)
 
@@ -246,7 +248,7 @@ def _hosts(members: Sequence[Member]) -> str:
 
 
 def _host_names(members: Sequence[Member]) -> list[str]:
-    return [_name(one) for one in sorted({one.host for one in members})]
+    return [_name(one) for one in sorted({one.host for one in members}, key=natural)]
 
 
 def _counts(members: Sequence[Member]) -> str:
@@ -264,7 +266,7 @@ def _since(about: About) -> str:
 
 def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     """Return a line per cause, the worst first; or per check, with its hosts, where no more may be said."""
-    worst_first = sorted(members, key=lambda one: (one.severity, one.check, one.host))
+    worst_first = sorted(members, key=lambda one: (one.severity, one.check, natural(one.host)))
     if not phi:
         found: dict[tuple[int, str], list[Member]] = {}
         for one in worst_first:
@@ -290,7 +292,8 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)
     if found is None:
-        return _command(about, "doctor" if worst.check == HOST_UNREACHABLE else "findings")
+        unreachable = worst.check == HOST_UNREACHABLE
+        return _command(about, "doctor") if unreachable else _command(about, "finding", "list")
     # What the check looked at is not said on every channel.
     return words_of(found.remedy) if SUBJECT in found.remedy else found.remedy
 
@@ -298,7 +301,7 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
 def _links(about: About) -> list[str]:
     if about.page:
         return [f"{about.page.rstrip('/')}/alerts/{about.alert.id}"]
-    return [_command(about, "alerts", "show", str(about.alert.id))]
+    return [_command(about, "alert", "show", str(about.alert.id))]
 
 
 def _command(about: About, *words: str) -> str:
