@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import natural
 from upkeep.rules.actions import Action
 from upkeep.rules.alerts.model import Alert, Member
 from upkeep.rules.silences import SilenceScope
@@ -107,7 +108,7 @@ def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         alert=found, members=grouped(members[:MEMBERS], Member.tell),
         hidden=max(len(members) - MEMBERS, 0), history=history,
         sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form,
-        pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
+        pairs=sorted({(one.check, one.host) for one in members}, key=lambda pair: (pair[0], natural(pair[1])))[:MEMBERS],
     )  # fmt: skip
 
 
