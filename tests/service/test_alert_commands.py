@@ -112,7 +112,7 @@ def test_a_failure_of_a_run_reaches_the_receiver_and_is_acknowledged(
         acknowledged = upkeep(site, "ack", str(alert["id"]), "--note", "moving files")
         (after,) = document(site, "alerts")["alerts"]
 
-    assert first.startswith("[2] first look at here: ")
+    assert first.startswith("[2] New on here: ")
     assert (alert["severity"], alert["status"], alert["hosts"]) == (2, "open", ["here"])
     assert acknowledged.returncode == 0, acknowledged.stderr
     assert (after["status"], after["acknowledged_by"]) == ("acknowledged", account())
@@ -138,7 +138,7 @@ def test_an_edited_schedule_holds_for_alerts_too(site: Path, posts: tuple[str, P
         upkeep(site, "run", "look")
         eventually(lambda: got.got)
 
-    assert got.got[0]["title"].startswith("[2] first look at here: ")
+    assert got.got[0]["title"].startswith("[2] New on here: ")
 
 
 def _revisions(site: Path) -> int:
@@ -172,7 +172,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
 
     shown = upkeep(site, "alerts", "show", str(one.id)).stdout
 
-    assert shown.startswith(f"Alert {one.id}, severity 2: first look at here: ")
+    assert shown.startswith(f"Alert {one.id}, severity 2: New on here: ")
     assert "here: severity 2: Low disk space /: " in shown
     assert "team:ops\thook\twaiting" in shown
 

@@ -138,6 +138,21 @@ def acknowledge(
     act(store, by, now, "acknowledge alert", str(number), do)
 
 
+def unacknowledge(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> None:
+    """Withdraw an acknowledgement. From now on people are notified as if it had expired.
+
+    Raises: UsageError, and writes that down, if nobody has acknowledged the alert or it is closed.
+    """
+
+    def do(db: Connection) -> tuple[None, str]:
+        who = by.who(site.schedule)
+        refuse(silences.refuse_actor(who, Action.UNACKNOWLEDGE, own=False))
+        before = alerts.unacknowledge(db, number, by.name, now)
+        return None, f"acknowledged by {before.acknowledged_by}"
+
+    act(store, by, now, "withdraw acknowledgement", str(number), do)
+
+
 def longest(schedule: Schedule) -> timedelta:
     """Return how far away the end of a silence may be."""
     return timedelta(seconds=schedule.alerts.longest_silence)

@@ -104,8 +104,14 @@ def show_alert(ask: Ask) -> Response:
 
 
 def acknowledge(ask: Ask) -> Response:
-    """Say that who asks has the alert."""
+    """Acknowledge an alert."""
     alerts.acknowledge(ask)
+    return show_alert(ask)
+
+
+def unacknowledge(ask: Ask) -> Response:
+    """Withdraw an acknowledgement."""
+    alerts.unacknowledge(ask)
     return show_alert(ask)
 
 
@@ -177,6 +183,7 @@ ROUTES = (
     Route(GET, "/api/alerts", Action.LOOK, show_alerts),
     Route(GET, "/api/alerts/{id:int}", Action.LOOK, show_alert),
     Route(POST, "/api/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge),
+    Route(POST, "/api/alerts/{id:int}/unacknowledge", Action.UNACKNOWLEDGE, unacknowledge),
     Route(GET, "/api/reviews", Action.LOOK, show_reviews),
     Route(GET, "/api/reviews/{id:int}", Action.LOOK, show_review),
     Route(GET, "/api/waivers", Action.LOOK, show_waivers),

@@ -17,6 +17,7 @@ from upkeep.rules.alerts.model import (
     ACKNOWLEDGED,
     AWAY,
     CLOSED,
+    EXPIRED,
     FIRST,
     INCIDENT,
     JUDGED,
@@ -329,7 +330,7 @@ class Board:
                 continue
             until = alert.acknowledged_until
             if alert.status == ACKNOWLEDGED and until is not None and until <= self.now:
-                self._restart(number, "lapsed")
+                self._restart(number, EXPIRED)
                 self._note(number, "lapsed", f"acknowledged by {alert.acknowledged_by}")
             self._hush(number, all(quiet(alert, one) for one in self.members[number].values()))
 

@@ -16,6 +16,8 @@ INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
 RECOVERED, UNWATCHED, REJUDGED = "recovered", "no longer watched", "judged again"
 ACCEPTED = "waived"
 AWAY = "gone"
+EXPIRED, WITHDRAWN = "lapsed", "withdrawn"
+"""Why a round begins: an acknowledgement has expired, or somebody has withdrawn it."""
 MANY = "*"
 """The cause of an alert for all causes of a check that came after the first few."""
 

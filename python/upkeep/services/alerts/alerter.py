@@ -312,7 +312,10 @@ class _Desk:
             to |= set(alerts.recipients(self.db, alert.id))
 
         def write(*, phi: bool) -> Message:
-            return messages.judged_message(self.site, judged.run_id, judged.opened, judged.resolved)
+            return messages.judged_message(
+                self.site, judged.run_id, judged.opened, judged.resolved,
+                page=self.schedule.alerts.page, path=self.path,
+            )  # fmt: skip
 
         message = f"judged {judged.run_id}.{judged.judgement} {judged.team}"
         due_at = self.times(judged.team).hours.opens(self.now)
