@@ -49,6 +49,7 @@ WHY = {
     "joined": "More has failed. ",
     EXPIRED: "The acknowledgement has expired, and it still fails. ",
     WITHDRAWN: "The acknowledgement was withdrawn, and it still fails. ",
+    "given": "Its former team is no longer in the schedule. ",
     "still fails": "The silence has ended, and it still fails. ",
 }
 NOT_PASSED = {
@@ -108,7 +109,7 @@ def alert_message(
         lines += ["", f"First: {remedy}"]
     lines += ["", *_links(about)]
     if answer_by is not None:
-        lines.append(f"Acknowledge: {_command(about, 'ack', str(alert.id))}")
+        lines.append(f"Acknowledge: {_command(about, 'alert', 'ack', str(alert.id))}")
     return Message(head, _body(lines, alert.dedupe))
 
 
@@ -209,7 +210,9 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
         if about.page:
             lines += [f"  {line}" for line in _links(about)]
     if len(abouts) > SHOWN_ALERTS:
-        lines.append(f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alerts')}")
+        lines.append(
+            f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alert', 'list')}"
+        )
     page = abouts[0].page
     if page:
         lines += ["", f"{page.rstrip('/')}/alerts"]
@@ -227,7 +230,7 @@ def judged_message(
 
 
 def probe_message(channel: str, site: str, by: str) -> Message:
-    """Return what `upkeep alerts test` sends."""
+    """Return what `upkeep alert test` sends."""
     text = f"Asked for by {_name(by)}. If you can read this, the channel works. Site: {_name(site)}"
     return Message(f"test of channel {channel}", text)
 
@@ -322,7 +325,8 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)
     if found is None:
-        return _command(about, "doctor" if worst.check == HOST_UNREACHABLE else "findings")
+        unreachable = worst.check == HOST_UNREACHABLE
+        return _command(about, "doctor") if unreachable else _command(about, "finding", "list")
     # What the check looked at is not said on every channel.
     return words_of(found.remedy) if SUBJECT in found.remedy else found.remedy
 
@@ -330,7 +334,7 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
 def _links(about: About) -> list[str]:
     if about.page:
         return [f"{about.page.rstrip('/')}/alerts/{about.alert.id}"]
-    return [_command(about, "alerts", "show", str(about.alert.id))]
+    return [_command(about, "alert", "show", str(about.alert.id))]
 
 
 def _command(about: About, *words: str) -> str:
