@@ -321,12 +321,12 @@ def unacknowledge(db: Connection, alert_id: int, by: str, at: datetime) -> Alert
     table = tables.alert
     row = db.execute(select(table).where(table.c.id == alert_id).with_for_update()).first()
     if row is None:
-        raise UsageError(f"there is no alert {alert_id}", remedy="upkeep alerts")
+        raise UsageError(f"there is no alert {alert_id}", remedy="upkeep alert list")
     before = _alert(row)
     if before.status != ACKNOWLEDGED:
         closed = f"closed: {before.closed_how}" if before.status == CLOSED else ""
         raise UsageError(
-            f"alert {alert_id} is {closed or 'not acknowledged'}", remedy="upkeep alerts"
+            f"alert {alert_id} is {closed or 'not acknowledged'}", remedy="upkeep alert list"
         )
     values = {
         "status": OPEN,
