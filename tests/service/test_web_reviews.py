@@ -287,7 +287,7 @@ def test_what_no_machine_has_seen_is_not_passed_without_a_word(
     send(bob, site, "keys", note="the list is right")
 
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
-    assert "was lacking: it shows no check and no measure" in said_on(ann.get(keys))
+    assert "missing when signed: it shows no check and no measure" in said_on(ann.get(keys))
 
 
 def test_evidence_says_which_results_are_doubted(site: Reviewed, ann: Visitor) -> None:
@@ -680,7 +680,7 @@ def test_a_reviewer_comes_from_today_to_a_signed_review_and_prints_it(
         text, sheets = printed(page, tmp_path, paper)
         for word in (
             "Upkeep, site site. Printed 2027-01-04 10:00:00 UTC by ann (ann).", "Fire extinguishers",
-            "signed by ann for Operations, 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
+            "signed by ann, 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
             "two of them are empty", one.evidence_sha256, "Evidence", "91 % used", "https://plans.example.org/",
         ):  # fmt: skip
             assert word in text, word

@@ -21,7 +21,7 @@ from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
 from upkeep.store.silences import NewSilence
 
-WAY = "what has to be quiet for longer takes a waiver: upkeep waiver ask"
+WAY = "to silence for longer, ask for a waiver: upkeep waiver ask"
 
 
 def add(
@@ -53,7 +53,7 @@ def add(
         by_pattern = [one for one, by_name in checks.items() if not by_name]
         wide = silences.needs_another(scope, alone, together, by_pattern)
         if wide and not who.person:
-            message = f"a silence of so much ({together}) takes a second person, and nobody knows who {who.name} is"
+            message = f"a silence of so much ({together}) needs a second person, and {who.name} is no person of the schedule"
             raise UsageError(
                 message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
             )

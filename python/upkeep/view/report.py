@@ -50,7 +50,7 @@ PASSES_SHOWN = 30_000
 EVIDENCE_SHOWN = 200
 EVIDENCE_LINES = 40
 EVIDENCE_LINES_ON_PAPER = 3
-# So many at most are shown unfolded, so that what did not pass can be looked over.
+# At most this many are shown unfolded, so that what did not pass can be looked over.
 UNFOLDED = 3
 EVIDENCE_CHARACTERS = 4_000
 PASS_CHARACTERS = 300

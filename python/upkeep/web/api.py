@@ -154,7 +154,7 @@ def show_request(ask: Ask) -> Response:
 
 
 def show_acts(ask: Ask) -> Response:
-    """Give what people did, newest first."""
+    """Give the audit log, newest first."""
     with ask.store.read() as db:
         found = acts.recent(db, pages.ROWS, ask.number("before"))
         wrong = clocks.wrong_times(db)

@@ -35,7 +35,7 @@ STATIC = {
 }
 # Path, name, and who sees it.
 HOSTS_LINKED = 5
-"""So many hosts of one trouble are named with it."""
+"""At most this many hosts of one trouble are named with it."""
 NAVIGATION = (
     ("/", "Today", Action.LOOK),
     ("/alerts", "Alerts", Action.LOOK),

@@ -39,7 +39,7 @@ from upkeep.web.schedule import late_ones
 ROWS = 50
 WORST_ON_TODAY = 8
 LOOKED_THROUGH = 200
-"""So many findings are put together by their causes: many hosts with one trouble leave room for another."""
+"""At most this many findings are put together by their causes: many hosts with one trouble leave room for another."""
 RUNNING_ON_TODAY = 20
 COMING_ON_TODAY = 5
 TROUBLES = 100
@@ -57,8 +57,8 @@ LETTERS = Letters()
 class Today:
     """How it stands.
 
-    worst: findings; blind: checks that see nothing, and no finding says so yet; badly: the newest run of each procedure
-    that did not end well.
+    worst: findings; blind: checks that cannot be done, and no finding says so yet; badly: the newest run of each procedure
+    that failed.
     """
 
     headline: str
@@ -79,7 +79,7 @@ class Today:
 
     @property
     def blind_shown(self) -> int:
-        """How many checks that see nothing are shown."""
+        """How many checks that cannot be done are shown."""
         return sum(len(one.things) for one in self.blind)
 
     @property
