@@ -680,7 +680,7 @@ def test_a_reviewer_comes_from_today_to_a_signed_review_and_prints_it(
         text, sheets = printed(page, tmp_path, paper)
         for word in (
             "Upkeep, site site. Printed 2027-01-04 10:00:00 UTC by ann (ann).", "Fire extinguishers",
-            "signed by ann, 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
+            "signed by ann (Ann), 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
             "two of them are empty", one.evidence_sha256, "Evidence", "91 % used", "https://plans.example.org/",
         ):  # fmt: skip
             assert word in text, word

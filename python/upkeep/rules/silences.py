@@ -190,8 +190,8 @@ def _refuse_patterns(scope: SilenceScope, checks: Mapping[str, bool]) -> str:
     fitting = [one for one in checks if _fits(one, check)]
     if fitting and not exact and all(checks[one] for one in fitting):
         return (
-            f"{', '.join(sorted(fitting)[:3])}: a check that detects intruders, or says that hosts or Upkeep itself cannot"
-            " be checked, is silenced by its exact name on one host only"
+            f"{', '.join(sorted(fitting)[:3])}: a check that detects intruders, or says that hosts or Upkeep itself"
+            " cannot be checked, is silenced by its exact name on one host only"
         )
     return ""
 

@@ -53,7 +53,10 @@ def add(
         by_pattern = [one for one, by_name in checks.items() if not by_name]
         wide = silences.needs_another(scope, alone, together, by_pattern)
         if wide and not who.person:
-            message = f"a silence of so much ({together}) needs a second person, and {who.name} is no person of the schedule"
+            message = (
+                f"a silence of so much ({together}) needs a second person,"
+                f" and {who.name} is no person of the schedule"
+            )
             raise UsageError(
                 message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
             )

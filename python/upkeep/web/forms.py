@@ -34,8 +34,8 @@ class Upload:
 class Body:
     """What was sent.
 
-    too_large: it was dropped for that; late: it took longer than that, in seconds, to arrive; wrong: why it could not be read. whole:
-    whether all of it has been read, so that the connection can be used again.
+    too_large: it was dropped for that; late: the seconds in which it did not arrive; wrong: why it could not be read.
+    whole: whether all of it has been read, so that the connection can be used again.
     """
 
     fields: dict[str, str] = field(default_factory=dict)

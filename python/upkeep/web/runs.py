@@ -57,8 +57,8 @@ LETTERS = Letters()
 class Today:
     """How it stands.
 
-    worst: findings; blind: checks that cannot be done, and no finding says so yet; badly: the newest run of each procedure
-    that failed.
+    worst: findings; blind: checks that cannot be done, of which no finding tells yet; badly: of each procedure the
+    newest run, if it failed.
     """
 
     headline: str

@@ -132,7 +132,7 @@ class Alerter:
                 )
         return self._places
 
-    # --- who is notified -------------------------------------------------------------------------------------------------
+    # --- who is notified ---------------------------------------------------------------------------------------------
     def _tell(
         self, db: Any, board: Board, saved: Mapping[int, Alert], quiet: _Quiet, now: datetime
     ) -> None:
