@@ -117,23 +117,23 @@ def chains() -> dict[str, tuple[bytes, str]]:
         "by DSA": (pem(leaf(dsa_root), dsa_root), "pass: leads to the root 'DSA root'"),
         "bad signature by DSA": (
             spoiled(leaf(dsa_root)) + dsa_root.pem,
-            "fail: the certificate of 'CN=DSA root' is there, and did not sign 'a.example'",
+            "fail: the certificate of 'CN=DSA root' is present, but it did not sign 'a.example'",
         ),
         "bad signature": (
             spoiled(leaf(middle)) + pem(middle, root),
-            "fail: the certificate of 'CN=Middle' is there, and did not sign 'a.example'",
+            "fail: the certificate of 'CN=Middle' is present, but it did not sign 'a.example'",
         ),
         "bad signature of the authority": (
             leaf(middle).pem + spoiled(middle) + root.pem,
-            "fail: the certificate of 'CN=Root' is there, and did not sign 'Middle'",
+            "fail: the certificate of 'CN=Root' is present, but it did not sign 'Middle'",
         ),
         "another key of this name": (
             pem(leaf(middle), second, root),
-            "fail: the certificate of 'CN=Middle' is there, and did not sign 'a.example'",
+            "fail: the certificate of 'CN=Middle' is present, but it did not sign 'a.example'",
         ),
         "the identifier of another key": (
             pem(leaf(identified, extensions=[unlike]), identified, root),
-            "fail: leads to the root 'Root', and openssl finds no way to it: unable to get local",
+            "fail: leads to the root 'Root', and openssl cannot build a chain to it: unable to get local",
         ),
         "the same name otherwise": (pem(leaf(upper), own), "pass: leads to the root 'Own Root'"),
         "missing": (leaf(middle).pem, "fail: the certificate of 'CN=Middle' is missing"),
@@ -167,7 +167,7 @@ def test_only_a_root_that_is_not_known_is_forgiven(case: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("pem", "expected"),
     [
-        (lambda: leaf(None).pem, "pass: signed by itself, which is accepted"),
+        (lambda: leaf(None).pem, "pass: self-signed, which is accepted"),
         (
             lambda: spoiled(leaf(None)),
             "fail: 'a.example' names itself as its issuer, and its own key",
@@ -222,7 +222,7 @@ def test_each_leaf_has_its_own_trust(tmp_path: Path) -> None:
     path.write_bytes(leaf(root).pem + leaf(other, "b.example").pem + root.pem)
     found = told(look(files=[str(path)], ca_file=str(tmp_path / "root.pem")), "chain")
 
-    assert found[str(path)] == "fail: trusted, but 1 certificates do not belong to it"
+    assert found[str(path)] == "fail: trusted, but 1 certificates do not belong to the chain"
     assert found[f"{path}: b.example"].startswith("fail: the certificate of 'CN=Other' is missing")
 
 
@@ -397,7 +397,7 @@ def test_a_real_bundle_is_read_whole() -> None:
     (found,) = told([seen], "expiry").values()
 
     assert seen.data["count"] == Path(path).read_bytes().count(b"BEGIN CERTIFICATE")
-    assert f"the first to end of {seen.data['count']} authorities" in found
+    assert f"the first of {seen.data['count']} authorities to expire" in found
     assert seen.raw == ""
 
 

@@ -39,10 +39,10 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         remedy = f"ls -l /proc/{quote(worst['pid'])}/fd  # then restart {worst['process']!s:.40}"
         return failed(severity, text, *measures, remedy=remedy)
     if data["processes_unseen"]:
-        hidden = f"{data['processes_unseen']} processes of other users not seen"
+        hidden = f"{data['processes_unseen']} processes of other users not checked"
         return unknown(f"{text}; {hidden}", *measures, remedy="observe as root: ansible_become")
     if not data["complete"]:
-        return unknown(f"{text}; there was no time to look at all processes", *measures)
+        return unknown(f"{text}; there was not enough time to check all processes", *measures)
     return passed(f"{text}, at most {limits.held_bytes} By", *measures)
 
 
@@ -53,7 +53,8 @@ CHECK = Check(
     since="0.1.0",
     why="The disk fills up, and no listing shows the file that takes the space.",
     cannot_see=(
-        "Processes of other users, unless the host is looked at as root: they are unknown. "
+        "Processes of other users, unless the host is observed as root: the result is then "
+        "unknown. "
         "Deleted files that only the kernel holds, such as behind a loop device."
     ),
     limits=Limits(),

@@ -4,7 +4,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "occurrence_missed"
 CHECK = SelfCheck(
-    title="Every occurrence is run in its time",
+    title="Every occurrence runs on time",
     trouble="Missed occurrence",
     source="docs/serve.md",
     remedy="upkeep occurrences  # see which, and why",

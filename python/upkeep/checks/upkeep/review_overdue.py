@@ -4,7 +4,7 @@ from upkeep.judging.check import SelfCheck
 
 ID = "review_overdue"
 CHECK = SelfCheck(
-    title="Every review is signed in its time",
+    title="Every review is signed on time",
     trouble="Overdue review",
     source="docs/reviews.md",
     remedy="upkeep reviews  # see which",

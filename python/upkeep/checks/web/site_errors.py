@@ -116,9 +116,9 @@ CHECK = Check(
     gather="access_log",
     shape=AccessLog,
     since="0.1.0",
-    why="Each of them is somebody who did not get what they asked for.",
+    why="Each server error is a person or a program that did not get an answer.",
     cannot_see=(
-        "Errors that are told with another status, such as 200. Requests that did not reach "
+        "Errors that are sent with another status, such as 200. Requests that did not reach "
         "this server. Errors in the browser."
     ),
     limits=Limits(),

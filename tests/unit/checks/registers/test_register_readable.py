@@ -73,19 +73,23 @@ def test_the_ways_to_write_a_register(path: str, text: str) -> None:
     [
         ("r.yml", "a: &x [1]\nb: *x\n", "line 2 has an alias, such as *name"),
         ("r.yml", "[" * 30, "line 1 is nested deeper than 20"),
-        ("r.yml", "a: 1\na: 2\n", "no YAML, line 2: 'a' stands in it twice"),
-        ("r.yml", "- {name: anna}\n- {name: anna}\n", "'anna' stands in it twice"),
+        ("r.yml", "a: 1\na: 2\n", "not YAML, line 2: 'a' appears twice"),
+        ("r.yml", "- {name: anna}\n- {name: anna}\n", "'anna' appears twice"),
         ("r.yml", "- {role: clerk, name: }\n", "entry 1 has no 'name', by which it would be known"),
         ("r.yml", "- {}\n", "entry 1 has no field, by which it would be known"),
         ("r.yml", "- {id: 1}\n- {name: b}\n", "entry 2 has no 'id', by which it would be known"),
         ("r.yml", "- anna\n", "entry 1 has no fields: 'anna'"),
         ("r.yml", "Nov 27 02:00:01 web1 cron[7]: began\n", "entry 1 has no fields: 'began'"),
-        ("r.yml", "!!python/object/apply:os.system [id]\n", "no YAML, line 1: could not determine"),
+        (
+            "r.yml",
+            "!!python/object/apply:os.system [id]\n",
+            "not YAML, line 1: could not determine",
+        ),
         ("r.yml", "a: \udcff\n", "not UTF-8"),
         ("r.yml", "- {a: 1}\n" * (ENTRIES_LIMIT + 1), "20001 entries, at most 20000"),
         ("r.csv", "name,role\nanna\n", "line 2 has 1 fields; expected 2"),
         ("r.csv", "name,name\nanna,clerk\n", "two columns have the same name"),
-        ("r.csv", 'name,role\nanna,"cl"erk\n', "no CSV: ',' expected after '\"'"),
+        ("r.csv", 'name,role\nanna,"cl"erk\n', "not CSV: ',' expected after '\"'"),
     ],
 )
 def test_what_is_no_register(path: str, text: str, why: str) -> None:
