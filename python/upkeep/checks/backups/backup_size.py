@@ -12,6 +12,7 @@ from statistics import median
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
+from upkeep.judging.readings import size_text
 from upkeep.model.remedies import after
 from upkeep.model.verdicts import (
     Measure,
@@ -51,13 +52,15 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if not size:
         return failed(Severity.CRITICAL, f"{data['newest']['path']} is empty", measure)
     if len(earlier) < limits.compare_at_least:
-        text = f"{size} By; {len(earlier)} earlier backups, {limits.compare_at_least} to compare"
+        text = f"{size_text(size)}; {len(earlier)} earlier backups, {limits.compare_at_least} to compare"
         return nothing_to_judge(text, measure)
     usual = median(earlier)
     if not usual:
-        return nothing_to_judge(f"{size} By; the earlier backups are empty", measure)
+        return nothing_to_judge(f"{size_text(size)}; the earlier backups are empty", measure)
     percent = 100 * size / usual
-    text = f"{size} By, {percent:.0f} % of the median of the {len(earlier)} backups before it"
+    text = (
+        f"{size_text(size)}, {percent:.0f} % of the median of the {len(earlier)} backups before it"
+    )
     if percent < limits.at_least_percent:
         return failed(Severity.HIGH, f"{text}, at least {limits.at_least_percent:g} %", measure)
     if percent > limits.at_most_percent:

@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._logrota
 )
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone, resolves
+from upkeep.judging.readings import size_text
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
@@ -46,7 +47,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         severity = (
             Severity.MEDIUM if data["bytes"] >= limits.unrotated_medium_bytes else Severity.LOW
         )
-        text = f"{data['bytes']} By, and no logrotate stanza covers it"
+        text = f"{size_text(data['bytes'])}, and no logrotate stanza covers it"
         return failed(severity, text, Measure("size", data["bytes"], "By"))
     if data["kind"] == "link":
         return _link(data)
@@ -71,7 +72,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
             "no archive, and the file system does not record when the log was created",
             remedy="nothing to do until it is rotated for the first time",
         )
-    since = f"not rotated for {_days(age)}, " if age is not None else ""
+    since = f"not rotated for {_days(age)}, " if age is not None and age >= timedelta() else ""
     limit = f"{policy['period']}, " if policy["period"] != "size" else ""
     return passed(f"{since}{limit}{data['archives']} archives", *measures)
 
@@ -112,7 +113,7 @@ def _late(data: dict[str, Any], limits: Limits, age: timedelta | None) -> list[V
         bounds.append(policy["size_bytes"])
     most = min((limit for limit in bounds if limit), default=0) * limits.late_size_percent / 100
     if most and size > most:
-        return [failed(Severity.MEDIUM, f"{size} By, at most {most:.0f} By")]
+        return [failed(Severity.MEDIUM, f"{size_text(size)}, at most {size_text(most)}")]
     return []
 
 
@@ -138,7 +139,7 @@ def _space(data: dict[str, Any]) -> list[Verdict]:
     policy = data["policy"]
     needs = policy.get("copytruncate") or policy.get("compress")
     if needs and data["bytes"] > data["free_bytes"]:
-        text = f"{data['free_bytes']} By free, a rotation needs up to {data['bytes']} By"
+        text = f"{size_text(data['free_bytes'])} free, a rotation needs up to {size_text(data['bytes'])}"
         return [failed(Severity.HIGH, text)]
     return []
 
@@ -181,7 +182,7 @@ def _smaller(data: dict[str, Any]) -> list[Verdict]:
 
 def _days(span: timedelta) -> str:
     hours = span.total_seconds() / 3600
-    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} d"
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"
 
 
 CHECK = Check(
