@@ -242,7 +242,7 @@ def endless(connection: socket.socket) -> None:
         (lambda connection: None, "RemoteDisconnected"),
         (
             lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
-            "8 bytes less than promised",
+            "8 bytes fewer than announced",
         ),
     ],
     ids=["drip", "flood", "another protocol", "nothing", "less than promised"],

@@ -152,7 +152,7 @@ class Case(NamedTuple):
 
 
 ALL = ("fixed", *CLOUD)
-HALF = "no job is begun; Ansible cannot read the inventory's {site}/inventory/cloud.sh"
+HALF = "no job is started; Ansible cannot read the inventory's {site}/inventory/cloud.sh"
 CASES = [
     Case("fails", 1, "failed", (), (), HALF),
     Case("fails", 2, "failed", (), (), HALF),

@@ -206,9 +206,9 @@ def test_a_port_in_use_is_one_sentence_and_nothing_has_begun(
 @pytest.mark.parametrize(
     ("listen", "said"),
     [
-        ("192.0.2.1:0", "192.0.2.1 is no address of this machine"),
-        ("[2001:db8::1]:0", "2001:db8::1 is no address of this machine"),
-        ("no-such-name.invalid:0", "no-such-name.invalid is no address of this machine"),
+        ("192.0.2.1:0", "192.0.2.1 is not an address of this machine"),
+        ("[2001:db8::1]:0", "2001:db8::1 is not an address of this machine"),
+        ("no-such-name.invalid:0", "no-such-name.invalid is not an address of this machine"),
     ],
 )
 def test_an_address_of_another_machine_is_one_sentence(listen: str, said: str) -> None:
@@ -710,8 +710,8 @@ def test_the_heart_beats_only_when_all_have_got_on_since(listener: Any, tmp_path
         ("http://[fd00:ec2::254]/", "a cloud's metadata address"),
         ("http://169.254.7.7/", "a link-local address"),
         ("http://[fe80::1]/", "a link-local address"),
-        ("http://0.0.0.0/", "no address of a single machine"),
-        ("http://224.0.0.1/", "no address of a single machine"),
+        ("http://0.0.0.0/", "not the address of a single machine"),
+        ("http://224.0.0.1/", "not the address of a single machine"),
     ],
 )
 def test_the_heartbeat_goes_to_the_web_only(url: str, why: str) -> None:

@@ -332,7 +332,7 @@ def test_doctor_says_what_the_site_is_called_and_who_else_acts_as_it(tmp_path: P
     first, (status, said) = lines()
     assert first == well
     assert status == "warn"
-    assert said.startswith("/srv/x on far acts as 'bakery' too, on another text")
+    assert said.startswith("/srv/x on far also acts as 'bakery', with different files")
     (folder / "upkeep.toml").write_text((folder / "upkeep.toml").read_text().replace("bakery", "b"))
     with closing(open_store(f"sqlite:///{tmp_path}/state/upkeep.db")) as store:
         acting.claim(store, Identity("b", str(folder)), datetime.now(UTC))

@@ -198,10 +198,10 @@ def test_a_controller_that_gives_nothing_leaves_its_sources_as_they_were(
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
-        ({"upkeep_controller": False}, "control does not look at sources (build/portal, register/people)"),
+        ({"upkeep_controller": False}, "control does not read sources (build/portal, register/people)"),
         (
             {"ansible_connection": "ssh", "ansible_host": "127.0.0.1"},
-            "control cannot look at sources (build/portal, register/people), connected to by ssh",
+            "control cannot read sources (build/portal, register/people), connected to by ssh",
         ),
     ],
 )  # fmt: skip

@@ -286,11 +286,11 @@ def test_nobody_approves_their_own_not_even_as_another_user(asked: Asked) -> Non
         asked.store, asked.site, SCOPE, "moves in July", NOW + LASTS, asked.by("ann"), NOW
     )
 
-    with pytest.raises(UsageError, match="nobody approves a waiver that they have asked for"):
+    with pytest.raises(UsageError, match="the person who asked for a waiver may not approve it"):
         waiving.approve(asked.store, asked.site, made.id, asked.by("root"), NOW)
 
 
-WIDE = "a waiver of more than 50% of what disk_space watches would turn the check off"
+WIDE = "a waiver of more than 50% of what disk_space watches would disable the check"
 
 
 @on_postgresql

@@ -71,7 +71,7 @@ def fill(store: Store) -> None:
             number,
             answer(result(host="web1"), result(Status.UNKNOWN, subject="/x"), host="web1"),
         )
-        runs.finish(db, number, "partial", "1 of 2 hosts not seen", NOW + timedelta(minutes=2))
+        runs.finish(db, number, "partial", "1 of 2 hosts not checked", NOW + timedelta(minutes=2))
 
 
 @pytest.fixture

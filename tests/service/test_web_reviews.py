@@ -230,11 +230,11 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
     ("form", "said"),
     [
         ({"password": ""}, "your password is missing"),
-        ({"password": "wrong horse battery"}, "this is not the password of ann"),
+        ({"password": "wrong horse battery"}, "wrong password for ann"),
         ({"verdict": ""}, "it takes a verdict"),
         ({"verdict": "fail"}, "fail needs a note"),
         ({"verdict": "not applicable"}, "not applicable needs a reason"),
-        ({"on_behalf_of": "Assessors"}, "what Assessors has found needs its report attached"),
+        ({"on_behalf_of": "Assessors"}, "the report of Assessors must be attached"),
         ({"evidence": "0" * 64}, "the evidence has changed since it was shown"),
         ({"evidence": ""}, "it does not say which evidence was shown; look at it again"),
         ({"corrects": "77"}, "signature 77 is not one of this review"),
@@ -266,9 +266,7 @@ def test_what_no_machine_has_seen_is_not_passed_without_a_word(
 ) -> None:
     keys = f"/reviews/{site.one('keys').id}"
     told = said_on(ann.get(keys))
-    assert (
-        "Nothing was collected for it: pass needs a note of what you looked at, or a file." in told
-    )
+    assert "Nothing was collected for it: pass needs a note of what you checked, or a file." in told
     assert "it shows no check and no measure" in told
     assert "needed for fail, for pass without a file" in told
 
@@ -371,7 +369,7 @@ def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
         ("vic", 403, "needs the role approver"),
         ("eve", 403, "needs the role approver"),
         ("night", 422, "shared account"),
-        ("cat", 422, "Cat is not of Operations"),
+        ("cat", 422, "Cat is not a member of Operations"),
     ],
 )
 def test_who_may_not_sign_is_told_so_and_it_is_written_down(
@@ -421,12 +419,12 @@ def test_it_is_handed_over_with_a_password_and_a_reason(site: Reviewed, ann: Vis
 
     assert ann.act(f"{page}/hand-over", owner="legal", reason="theirs").status_code == 422
     wrong = ann.act(f"{page}/hand-over", owner="legal", reason=" ", password=PASSWORD)
-    assert "It was not handed over: a review is handed over for a reason." in wrong.text
+    assert "It was not handed over: handing over a review needs a reason." in wrong.text
     done = ann.act(f"{page}/hand-over", owner="legal", reason="theirs", password=PASSWORD)
 
     assert done.status_code == 303
     assert site.one("fires").owner == "legal"
-    assert "Ann is not of Legal" in ann.get(page).text
+    assert "Ann is not a member of Legal" in ann.get(page).text
 
 
 def test_it_is_collected_once_more_until_somebody_has_signed(site: Reviewed, ann: Visitor) -> None:

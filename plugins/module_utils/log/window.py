@@ -571,7 +571,7 @@ def logs_of(pattern: str, host: Host) -> tuple[list[str], str]:
         return [pattern], ""
     found = host.glob(pattern, MATCHES_LIMIT)
     if not found:
-        return [], f"{pattern}: no log has such a name"
+        return [], f"{pattern}: no log has this name"
     if len(found) > LOGS_LIMIT:
         return found[
             :LOGS_LIMIT

@@ -63,7 +63,7 @@ def find(entry: Any, checks: Mapping[str, Check]) -> Check:
         there = nearest(str(name), [*checks, *families])
         raise ParameterError(f"there is no check {name!r}{there}", "check")
     if checks[name].gather == CONNECTION:
-        message = f"check {name} is due wherever a host is connected to; no site asks for it"
+        message = f"check {name} runs whenever a host is connected to; no site lists it"
         raise ParameterError(message, "check")
     return checks[name]
 

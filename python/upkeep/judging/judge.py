@@ -63,7 +63,9 @@ def judge_answer(
                 seen.append(Seen(index, observation, evidence_hash(observation.raw)))
             whole += [(index, str(of)) for of in part.get("whole", ())]
         except (LookupError, TypeError, ValueError) as exc:
-            errors[index] = f"{request.gather}: an answer of another shape ({type(exc).__name__})"
+            errors[index] = (
+                f"{request.gather}: an answer with an unexpected structure ({type(exc).__name__})"
+            )
     results = judge(host, due, seen, errors, checks, now)
     while (said := sum(map(_weight, results))) > RESULTS_LIMIT_BYTES and seen:
         index = _heaviest(results, seen)
@@ -259,10 +261,10 @@ def with_next_steps(observed: Observed, site: str) -> Observed:
 def _next_step(observed: Observed, one: Result, site: str) -> str:
     """Return the next step for what could not be seen; the doctor looks at hosts, and at no source."""
     if observed.host == SITE_HOST:
-        return first(command("doctor", site=site), "see which host cannot be seen, and why")
+        return first(command("doctor", site=site), "see which host cannot be checked, and why")
     where = {"site": site, "limit": observed.looker}
     if observed.seen_from and observed.outcome is Outcome.OK:
-        return first(command("check", one.check, **where), "look again, once it is put right")
+        return first(command("check", one.check, **where), "check again once it is fixed")
     return first(command("doctor", **where), "see why")
 
 
@@ -442,7 +444,7 @@ def _settled(given: Sequence[Result]) -> Result:
             status=Status.UNKNOWN,
             unknown=Unknown.CANNOT_SEE,
             severity=None,
-            message=_joined("asked for twice, and the limits disagree: ", judged),
+            message=_joined("listed twice, with different limits: ", judged),
             remedy=judged[-1].remedy or judged[0].remedy,
             measures=(),
         )

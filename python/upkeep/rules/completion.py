@@ -149,7 +149,7 @@ def month_of(text: str, zone: str) -> tuple[datetime, datetime]:
     """
     found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text.strip())
     if not found or not 1970 <= int(found[1]) <= 9000:
-        raise UsageError(f"{text!r:.40} is no month; expected one such as 2027-01")
+        raise UsageError(f"{text!r:.40} is not a month, use YYYY-MM, such as 2027-01")
     year, month = int(found[1]), int(found[2])
     following = (year, month + 1) if month < 12 else (year + 1, 1)
     begins, ends = (

@@ -204,7 +204,7 @@ def list_hosts(order: Order, stop: child.Stop) -> Listing:
     if "hosts" not in known:
         said = " ".join(done.complaint.decode("utf-8", "replace").split())
         why = said[-LAST_CHARACTERS:] or f"status {done.status}"
-        raise RunError(f"Ansible cannot say which hosts to take: {why}")
+        raise RunError(f"Ansible cannot list the hosts: {why}")
     places = {
         host: Machine(**{**one, "through": tuple(one["through"])})
         for host, one in known["hosts"].items()

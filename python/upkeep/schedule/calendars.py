@@ -207,7 +207,7 @@ def _holidays_in(path: Path) -> Iterator[date]:
         for event in events:
             yield from _days_of(event)
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigurationError(f"{path}: no calendar that can be read: {exc}") from exc
+        raise ConfigurationError(f"{path}: not a calendar that can be read: {exc}") from exc
 
 
 def _days_of(event: object) -> Iterator[date]:

@@ -68,7 +68,7 @@ class Stop:
     def reason(self) -> str:
         """Why the work shall stop; empty as long as it goes on."""
         if not self.asked and self.left <= 0:
-            return f"not done after {self.seconds:g} s"
+            return f"not finished after {self.seconds:g} s"
         return self.asked
 
     @property
@@ -196,9 +196,9 @@ class Child:
                 if stop is not None and stop.reason:
                     return stop.reason
                 if left <= 0:
-                    return f"not done after {seconds:g} s"
+                    return f"not finished after {seconds:g} s"
                 if self._said() > limit_bytes:
-                    return f"said more than {limit_bytes / 1e6:g} MB"
+                    return f"printed more than {limit_bytes / 1e6:g} MB"
                 pause(min(left, STEP_SECONDS, max(stop.left, 0.0) if stop else left))
         return ""
 

@@ -142,12 +142,12 @@ def test_a_shape_stands_beside_its_gather_and_is_not_sent(name: str, check: Chec
         (
             AuthLog,
             {**QUIET, "logins_after_failures": [{"source": "192.0.2.7"}]},
-            "AuthLog: logins_after_failures[0].failures: expected, and not there",
+            "AuthLog: logins_after_failures[0].failures: expected, but missing",
         ),
         (AuthLog, {**QUIET, "window_end": "noon"}, "AuthLog: window_end: Invalid RFC3339"),
         (AuthLog, {**QUIET, "methods": {"key": "x"}}, "AuthLog: methods[...]: expected int"),
-        (AuthLog, {}, "AuthLog: lines: expected, and not there"),
-        (DatabaseAnswer, {"kind": "redis"}, "DatabaseAnswer: connected: expected, and not there"),
+        (AuthLog, {}, "AuthLog: lines: expected, but missing"),
+        (DatabaseAnswer, {"kind": "redis"}, "DatabaseAnswer: connected: expected, but missing"),
         (
             DatabaseAnswer,
             {"kind": "redis", "connected": True, "answer": []},

@@ -54,9 +54,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             if half:
                 tell(folder, {"hosts": [], "others": [], "unread": half})
         except Exception as exc:
-            raise SystemExit(f"the run cannot be kept to its hosts: {exc!r}") from exc
+            raise SystemExit(f"the run cannot be limited to its hosts: {exc!r}") from exc
         if half:
-            raise SystemExit(f"not begun: a source of the inventory cannot be read: {half[0]}")
+            raise SystemExit(f"not started: a source of the inventory cannot be read: {half[0]}")
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Add the play's hosts, all batches of a `serial` together, and the sources that could not be read."""

@@ -141,10 +141,10 @@ def test_a_weak_signature_of_a_leaf_by_its_own_key_counts() -> None:
         ({"old_protocol_unseen": "no answer in time"}, Status.UNKNOWN),
         ({"old_protocol_unseen": ""}, Status.PASS),
         (
-            {"fault": "an ECDSA certificate, if any, was not seen: no answer in time"},
+            {"fault": "an ECDSA certificate, if there is one, was not read: no answer in time"},
             Status.UNKNOWN,
         ),
-        ({"note": "an ECDSA certificate, if any, was not seen: reset"}, Status.PASS),
+        ({"note": "an ECDSA certificate, if there is one, was not read: reset"}, Status.PASS),
     ],
     ids=["old-unseen", "old-seen", "fault", "note"],
 )
@@ -152,7 +152,7 @@ def test_what_could_not_be_tried_is_told(more: dict[str, str], status: Status) -
     verdict = look(make(), kind="endpoint", **more)
 
     assert verdict.status is status
-    words = ("was not seen", "could not be tested")
+    words = ("was not read", "could not be tested")
     assert any(one in verdict.message for one in words) is any(more.values())
 
 

@@ -50,5 +50,5 @@ def test_it_stands_beside_the_unknown_verdicts_of_a_host_that_was_not_seen() -> 
 
 
 def test_no_site_asks_for_it() -> None:
-    with pytest.raises(ParameterError, match="due wherever a host is connected to"):
+    with pytest.raises(ParameterError, match="runs whenever a host is connected to"):
         find("host_key", load())

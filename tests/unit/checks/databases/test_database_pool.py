@@ -63,7 +63,7 @@ def test_messages_state_value_and_limit() -> None:
         (database(1, kind="sqlite"), None),
         (
             database(1, connected=False),
-            unknown("not asked: no connection", remedy="fix what database_connect says first"),
+            unknown("not checked: no connection", remedy="fix what database_connect says first"),
         ),
         (
             database(1, connected=False, saturated=True, reason="ERROR 1040"),

@@ -300,7 +300,7 @@ def test_a_release_file_may_have_its_fields_behind_its_sums(tmp_path: Path) -> N
 def test_a_package_manager_that_is_not_read_is_no_silence(manager: str) -> None:
     [seen] = package_updates.gather({}, RecordedHost(commands={manager: Ran(0, "")}))
 
-    assert seen.error == f"{manager}: its updates are not read, only those of apt and dnf"
+    assert seen.error == f"{manager}: its updates are not read; only those of apt and dnf are"
 
 
 def test_a_host_without_packages_has_no_updates() -> None:
