@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every run completes",
     trouble="Failed run",
     source="docs/operate.md",
-    remedy="upkeep runs  # see which; then upkeep show NUMBER",
+    remedy="upkeep run list  # see which; then upkeep show NUMBER",
 )
