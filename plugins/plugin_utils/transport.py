@@ -197,7 +197,7 @@ def _quoted(path: str) -> str:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise TimeUp after so many seconds, unless the task has a timeout of its own already."""
+    """Raise TimeUp after this many seconds, unless the task has a timeout of its own already."""
     if signal.getitimer(signal.ITIMER_REAL)[0]:
         yield
         return

@@ -173,7 +173,7 @@ def validate(check: Check, params: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in validation.validated_parameters.items():
         try:
             plain[key] = json.loads(json.dumps(value, allow_nan=False))
-        except ValueError as exc:  # nothing is older, longer or more than what is no number
+        except ValueError as exc:  # nothing is older, longer or more than what is not a number
             message = f"check {check.id}: {key} has a number that is not finite"
             raise ParameterError(message, key) from exc
     return plain

@@ -124,7 +124,7 @@ def _heaviest(results: Iterable[Result], seen: Sequence[Seen]) -> int:
 
 
 def _clock_offset(clock: object, now: datetime) -> float | None:
-    """Return the host's clock minus this one's; None for what is no time between the years 0 and 9999."""
+    """Return the host's clock minus this one's; None for what is not a time between the years 0 and 9999."""
     if isinstance(clock, bool) or not isinstance(clock, (int, float)):
         return None
     return round(clock - now.timestamp(), 3) if abs(clock) < LAST_SECOND else None
@@ -432,7 +432,7 @@ def _add(results: dict[tuple[str, str], list[Result]], result: Result) -> None:
 def _settled(given: Sequence[Result]) -> Result:
     """Return one result of those for one check and subject.
 
-    Two that disagree are unknown, for neither can be right. One that could not see takes nothing from a failure, and
+    Two that disagree are unknown, for neither can be right. One that could not see takes nothing away from a failure, and
     makes a pass unknown; each reason of those that could not see is told. One that had nothing to judge says nothing
     beside others.
     """

@@ -19,7 +19,7 @@ from upkeep.model.remedies import quote
 from upkeep.model.verdicts import Result, Status, Verdict, unknown
 
 NAMED = 5
-"""So many hosts that were not seen are named."""
+"""At most this many hosts that were not seen are named."""
 
 
 @dataclass(frozen=True)

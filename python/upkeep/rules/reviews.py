@@ -75,7 +75,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class FollowUp:
-    """What shall be done next. owner: a team or a person; due: a day."""
+    """What must be done next. owner: a team or a person; due: a day."""
 
     owner: str
     due: date

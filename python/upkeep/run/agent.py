@@ -62,7 +62,7 @@ SEPARATE = re.compile(r"[,@]")
 """Patterns with these are put together by commas, others by colons."""
 GATHERED_SECONDS = 0.4
 GATHERED_ANSWERS = 50
-"""For so long, or until so many are there, answers wait to be written down together."""
+"""For so long, or until this many are there, answers wait to be written down together."""
 MACHINE = "machine "
 """Before what stands for a machine, under whatever names, among the hosts that a run has taken."""
 ROUNDS = 5
@@ -86,8 +86,8 @@ class Task:
 
     site: what stands for it, for the record; empty for the embedded one. folder: for -i, if that is another. checks:
     the ids that are due; None for all that the hosts ask for. entries: what to check instead of what the hosts ask for.
-    occurrence: which one this fulfils, and the driver that has claimed it. absent_percent: when more hosts have left
-    the inventory, what was found on them stays open for now. blind_after: how many seconds a check may see nothing, if
+    occurrence: which one this run counts for, and the driver that has claimed it. absent_percent: when more hosts have left
+    the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
     page.
     """

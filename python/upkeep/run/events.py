@@ -52,7 +52,7 @@ _ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
 
 
 class EventListener(Protocol):
-    """Who is told. A StoreError or OSError of its methods ends the run; any other costs one host its answer."""
+    """Who is notified. A StoreError or OSError of its methods ends the run; any other costs one host its answer."""
 
     def began(self, host: str) -> None:
         """Record that work on the host begins."""

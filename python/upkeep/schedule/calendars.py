@@ -55,7 +55,7 @@ class OpenHours:
         return max(at, next(self._spans(at))[0])
 
     def add(self, at: datetime, seconds: float) -> datetime:
-        """Return when so many seconds of work have passed."""
+        """Return when this many seconds of work have passed."""
         left = timedelta(seconds=seconds)
         for begins, ends in self._spans(at):
             begins = max(begins, at)

@@ -21,7 +21,7 @@ GRACE_SECONDS = 60.0
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """A name of a host that Ansible does not read as a pattern of several."""
 MISSES_KEPT = 1000
-"""So many misses are written down one by one; of those before them, the number."""
+"""At most this many misses are written down one by one; of those before them, the number."""
 
 
 def occurrences_of(

@@ -412,7 +412,7 @@ def _stop(workers: Sequence[Worker]) -> None:
 def make_steps(inventory: str, store: Store, hurry: child.Stop | None = None) -> list[Steppable]:
     """Return the workers of a driver. Without a site of its own nothing is scheduled.
 
-    hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it shall end.
+    hurry: stops what a worker asks of an inventory, for a step that waits does not look at whether it must end.
     """
     from upkeep.serve.requests import Requested
     from upkeep.serve.scheduler import Scheduler

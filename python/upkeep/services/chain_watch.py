@@ -112,6 +112,6 @@ class _Reading(threading.Thread):
             return list(found)
 
     def _go_on(self) -> None:
-        """Raise StoreError if it shall end."""
+        """Raise StoreError if it must end."""
         if self.stopping.is_set():
             raise StoreError("the program is asked to end")

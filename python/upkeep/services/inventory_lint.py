@@ -39,7 +39,7 @@ from upkeep.site.templates import DEPTH, resolved
 from upkeep.site.yaml_file import Key, YamlFile
 
 NAMED = 3
-"""Of many hosts, so many are named."""
+"""Of many hosts, this many are named."""
 PRIORITY = "ansible_group_priority"
 NAME = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 

@@ -212,7 +212,7 @@ def _new(
     due: tuple[Occurrence, str],
     now: datetime,
 ) -> NewReview:
-    """Return a review that shall be opened, as far as it has no evidence yet. due: as _due_ones gives it."""
+    """Return a review that must be opened, as far as it has no evidence yet. due: as _due_ones gives it."""
     (site, name), (one, gap) = place, due
     owner = review.owner or procedure.owner
     hours = calendars.hours(review.parties[0] if review.parties else owner)

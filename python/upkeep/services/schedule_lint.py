@@ -32,9 +32,9 @@ from upkeep.site.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)
 OCCURRENCES = 1000
-"""So many are looked at: what is due every few minutes shows within a day what it is like."""
+"""At most this many are looked at: what is due every few minutes shows within a day what it is like."""
 YEARS_OF_WEEKS = 6
-"""Within so many years each week of the calendar comes, the 53rd too."""
+"""Within this many years each week of the calendar comes, the 53rd too."""
 NAMED_DATES = 12
 VERBS = ("list", "show", "judge")
 """What follows `upkeep run` as a command of its own; a test compares it."""
@@ -263,7 +263,7 @@ def _of_rota(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
         yield Remark(f"team {name}", "rota gap", text, remedy, key=("teams", name, "rota"))
 
 
-# --- who is told -----------------------------------------------------------------------------------------------------
+# --- who is notified -----------------------------------------------------------------------------------------------------
 def reach(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
     """Yield who should be told and is not: nobody at all, for want of teams; or a team, or who is on call in it."""
     yield from _of_no_teams(schedule, file)

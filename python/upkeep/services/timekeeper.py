@@ -1,6 +1,6 @@
 """Whether time may decide things now: the one place that all ask whose work follows the clock.
 
-While a step of the clock is held, the time that is given here stands still: nothing becomes due, is missed, lapses or
+While a step of the clock is held, the time that is given here stands still: nothing becomes due, is missed, expires or
 escalates by it, and what had been due before goes on. clock.py judges; here is the I/O.
 """
 

@@ -240,7 +240,7 @@ def settle_waivers(db: Connection, site: str, now: datetime) -> int:
 def _blinds(
     db: Connection, site: str, hosts: Collection[str]
 ) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    """Return the checks that see nothing because of it, by the names of what fails of blindness on some hosts."""
+    """Return the checks that can read nothing because of it, by the names of what fails of blindness on some hosts."""
     found = blind_spots.blinded(db, site, hosts)
     return {(BLIND, host, subject): checks for (host, subject), checks in found.items()}
 

@@ -35,8 +35,8 @@ DAY_SECONDS = 86_400.0
 class Limits:
     """When a file system fails, by the days that are left until it is full.
 
-    medium_days: so many days or fewer.
-    high_days: so many days or fewer.
+    medium_days: this many days or fewer.
+    high_days: this many days or fewer.
     min_looks: earlier checks below which nothing is judged.
     min_days: days between the first look and now below which nothing is judged.
     """

@@ -1,4 +1,4 @@
-"""Checks see nothing on a host that answers. Its subject is what blinds them, and it names all of them.
+"""Checks can read nothing on a host that answers. Its subject is what blinds them, and it names all of them.
 
 It follows from no list of what is due on a host; see store/blind.py.
 """

@@ -1,4 +1,4 @@
-"""An occurrence was not run in its time: no driver ran, it waited too long, or hosts had not caught up with it."""
+"""An occurrence was not run on time: no driver ran, it waited too long, or hosts had not caught up with it."""
 
 from upkeep.judging.check import SelfCheck
 

@@ -1,4 +1,4 @@
-"""A review was not signed in its time."""
+"""A review was not signed on time."""
 
 from upkeep.judging.check import SelfCheck
 

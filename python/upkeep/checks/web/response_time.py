@@ -75,7 +75,7 @@ class Limits:
     max_mean_seconds: mean request time from which on it fails, in seconds.
     max_p95_seconds: 95th percentile of request times from which on it fails, in seconds.
     min_timed_requests: below this many timed requests in the window nothing is judged but by its unknown.
-    few_unread: from so many lines on without a time that could be read, what would pass may be unknown.
+    few_unread: from this many lines on without a time that could be read, what would pass may be unknown.
     """
 
     max_mean_seconds: float = 2.0

@@ -110,7 +110,7 @@ def keep_to(manager: Any, only: Collection[str]) -> None:
 def connect_seconds(hosts: int, forks: int, seconds: float) -> int:
     """Return how long a connection may take to be made: as usual, or less where hosts are many for the run's time.
 
-    If none of them answers, two runs shall reach each of them once. A second of each turn is Ansible's.
+    If none of them answers, two runs must reach each of them once. A second of each turn is Ansible's.
     """
     fits = int(2 * seconds * forks / max(hosts, 1)) - 1
     return max(CONNECT_SECONDS_LEAST, min(CONNECT_SECONDS, fits))
