@@ -18,7 +18,6 @@ PHRASES = ROOT / "tools" / "phrases.txt"
 
 READ = (
     "README.md",
-    "docs",
     "changelogs",
     "inventory",
     "playbooks",
@@ -34,7 +33,6 @@ NOT_READ = (
 )
 # Folders whose texts are being rewritten. The list only gets shorter.
 NOT_YET = (
-    "docs",
     "inventory/astral/schedule.yml",
     "python/upkeep/cli",
     "python/upkeep/rules/alerts",
@@ -45,7 +43,6 @@ NOT_YET = (
     "python/upkeep/site",
     "python/upkeep/view",
     "python/upkeep/web",
-    "README.md",
 )
 # Between two words: a blank, a line break, the marks of a comment, or of a literal that goes on.
 BETWEEN = r"[\s\"#]+(?:f\")?"

@@ -432,7 +432,7 @@ def _add(results: dict[tuple[str, str], list[Result]], result: Result) -> None:
 def _settled(given: Sequence[Result]) -> Result:
     """Return one result of those for one check and subject.
 
-    Two that disagree are unknown, for neither can be right. One that could not see takes nothing away from a failure, and
+    Two that disagree are unknown, for neither can be right. One that could not see hides no failure, and
     makes a pass unknown; each reason of those that could not see is told. One that had nothing to judge says nothing
     beside others.
     """

@@ -81,7 +81,7 @@ def grouped(
 ) -> list[TroubleGroup[T]]:
     """Return the things by check → cause → hosts, in the order of the first of each.
 
-    Checks that can read nothing on a host, for one reason, are one group. Groups that differ in nothing but the host are
+    Checks that read nothing on a host, for one reason, are one group. Groups that differ in nothing but the host are
     one, where there are hosts_at of them.
     """
     by_cause: dict[object, list[tuple[int, T, Told]]] = {}

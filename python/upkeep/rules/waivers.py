@@ -134,7 +134,7 @@ def together(
 ) -> tuple[Waiver, ...]:
     """Return the waivers that cover a failure, the one that counts first; empty if it is not covered.
 
-    One that names it is enough, of several the one that ends last. blinds: the checks that can read nothing because of it.
+    One that names it is enough, of several the one that ends last. blinds: the checks that read nothing because of it.
     Where each of them is waived on just that host, for a subject such as this one, nobody misses what they would see;
     then the first of those waivers to end counts, for it is over with it.
     """

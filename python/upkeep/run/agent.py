@@ -86,7 +86,7 @@ class Task:
 
     site: what stands for it, for the record; empty for the embedded one. folder: for -i, if that is another. checks:
     the ids that are due; None for all that the hosts ask for. entries: what to check instead of what the hosts ask for.
-    occurrence: which one this run counts for, and the driver that has claimed it. absent_percent: when more hosts have left
+    occurrence: which one this run counts for, and its driver. absent_percent: when more hosts have left
     the inventory, what was found on them stays open for now. blind_after: how many seconds a check may read nothing, if
     the site says so. asked_by: the person who wants it. request: the number under which somebody asked for it on the
     page.

@@ -1,4 +1,4 @@
-"""Checks that can read nothing on a host, and since when; `upkeep.rules.blindness` says which of them have gone blind."""
+"""Checks that read nothing on a host, and since when; `upkeep.rules.blindness` says which of them have gone blind."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def events(db: Connection, finding_id: int, count: int) -> list[FindingEvent]:
 class HostsStand:
     """How all hosts stand now.
 
-    failed: open findings by severity; waived: how many of them are. blind: how many checks can read nothing on a host that
+    failed: open findings by severity; waived: how many of them are. blind: how many checks read nothing on a host that
     answers, gone blind or not yet. hosts_unjudged: how many were seen, and there was nothing to judge on them; own: how
     many open findings worse than info are the product's own; sources: how many of the hosts are sources.
     """

@@ -586,7 +586,7 @@ absent_host = Table(
 )
 
 blind_spot = Table(
-    # A check that can read nothing on a host, and since when; gone when it sees again. from_first: it has never seen there.
+    # A check that read nothing on a host, and since when; gone when it sees again. from_first: it has never seen there.
     "blind_spot",
     metadata,
     Column("site", Text, nullable=False),

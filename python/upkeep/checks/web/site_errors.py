@@ -48,7 +48,7 @@ class Limits:
 
     max_error_percent: share of server errors that still passes, in %.
     critical_error_percent: share of server errors from which on it is critical, in %.
-    min_requests: below this many requests in the window a share is not judged; one error in as many requests is at the limit.
+    min_requests: below this many requests in the window a share is not judged; one error in them is the limit.
     few_errors: errors that fail below min_requests too.
     """
 
