@@ -263,7 +263,7 @@ def _of_rota(schedule: Schedule, name: str, now: datetime) -> Iterator[Remark]:
         yield Remark(f"team {name}", "rota gap", text, remedy, key=("teams", name, "rota"))
 
 
-# --- who is told -----------------------------------------------------------------------------------------------------
+# --- who is notified ---------------------------------------------------------------------------------------------
 def reach(schedule: Schedule, file: YamlFile | None = None) -> Iterator[Remark]:
     """Yield who should be told and is not: nobody at all, for want of teams; or a team, or who is on call in it."""
     yield from _of_no_teams(schedule, file)
