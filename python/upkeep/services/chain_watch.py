@@ -114,4 +114,4 @@ class _Reading(threading.Thread):
     def _go_on(self) -> None:
         """Raise StoreError if it must end."""
         if self.stopping.is_set():
-            raise StoreError("the program is asked to end")
+            raise StoreError("the program was asked to stop")
