@@ -110,7 +110,7 @@ def test_2_what_ansible_had_handed_over_before_the_kill_is_taken_in_once(
     hosts = {host["name"]: host["outcome"] for host in upkeep.json("show", "1")["hosts"]}
     again = upkeep("run", "list", status=0)
 
-    assert "results of 1 host were still taken in" in first.stderr
+    assert "results of 1 host were recovered" in first.stderr
     assert hosts == {"web1": "ok"}
     assert again.stderr == ""
 

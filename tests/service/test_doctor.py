@@ -411,7 +411,7 @@ def test_dead_addresses_are_given_up_side_by_side(
     ("forced", "said"),
     [
         ("echo welcome to the appliance", "the login does not start a shell, it answers: 'welcome"),
-        ("echo 'upkeep:{\"uid\": []}'", "something else answers there than a shell"),
+        ("echo 'upkeep:{\"uid\": []}'", "the login does not start a shell"),
     ],
 )
 def test_a_host_without_a_shell(sshd: Sshd, forced: str, said: str) -> None:

@@ -445,7 +445,7 @@ def test_what_one_of_two_has_signed_for_is_not_collected_again(opened: Reviewed)
     opened.sign(review.id, "ann")
 
     opened.now += timedelta(minutes=5)
-    with pytest.raises(UsageError, match="what was shown stays"):
+    with pytest.raises(UsageError, match="its evidence does not change any more"):
         renew(opened.store, opened.installation, review, opened.now, opened.site.schedule)
     words = ("review", "renew", str(review.id), "--as", "ann")
     said = upkeep(opened, *words, given=f"{PASSWORD}\n").stderr
@@ -521,7 +521,7 @@ def test_who_may_not_sign_is_refused_and_that_is_written_down(
 def test_four_eyes_are_those_of_two_people(opened: Reviewed) -> None:
     keys, till = opened.one("keys").id, opened.one("till").id
     opened.sign(keys, "ann")
-    with pytest.raises(UsageError, match="somebody else must be the second"):
+    with pytest.raises(UsageError, match="another person must sign second"):
         opened.sign(keys, "ann")
     assert standings(opened)["keys"] is ReviewState.AWAITING_SECOND
     opened.sign(keys, "bob")
@@ -664,13 +664,13 @@ def test_a_correction_names_the_old_one_which_stays(opened: Reviewed) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"on_behalf_of": "Firm"}, "needs its report attached"),
+        ({"on_behalf_of": "Firm"}, "the report of Firm must be attached"),
         ({"given": [Given("a", b"")] * 11}, "11 files; at most 10"),
         ({"given": [Given("big.zip", b"0" * (MOST_FILE_BYTES + 1))]}, "big.zip: 20.0 MB; at most 20 MB"),
         ({"follow_ups": (FollowUp("nobody", date(2027, 2, 1), "x"),)}, "no team and no person 'nobody'"),
         ({"follow_ups": (FollowUp("ops", date(2027, 2, 1), "x"),) * 21}, "21 follow-ups; at most 20"),
-        ({"follow_ups": (FollowUp("ops", date(2026, 2, 1), "x"),)}, "is due from today on, within ten years; found 2026-02-01"),
-        ({"follow_ups": (FollowUp("ops", date(9999, 12, 31), "x"),)}, "within ten years; found 9999-12-31"),
+        ({"follow_ups": (FollowUp("ops", date(2026, 2, 1), "x"),)}, "must be due between today and ten years from now; found 2026-02-01"),
+        ({"follow_ups": (FollowUp("ops", date(9999, 12, 31), "x"),)}, "ten years from now; found 9999-12-31"),
     ],
 )  # fmt: skip
 def test_what_is_handed_in_is_bounded(opened: Reviewed, more: dict[str, Any], said: str) -> None:

@@ -222,7 +222,7 @@ def test_only_the_controller_looks_at_sources(
     assert run["run"]["status"] == "partial"
     assert ("control", "host_unreachable", "connection") in watched.open()
     lines = watched("doctor")["lines"]
-    assert any("is not said to be the controller" in one["text"] for one in lines)
+    assert any("is not marked as the controller" in one["text"] for one in lines)
 
 
 def test_what_a_host_may_not_look_at_costs_nothing_of_its_own(

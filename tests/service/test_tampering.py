@@ -141,8 +141,8 @@ TAMPERINGS = {
         [NEWEST.format(10), ROW.format(5), "UPDATE review SET closed_at = NULL WHERE id = 4"],
         "records 11 to 12 are missing at the end",
     ),
-    "what was attached": (["DELETE FROM kept_file WHERE size_bytes = 8"], "record 5: what it names by the hash "),
-    "all evidence": (["DELETE FROM kept_file"], "record 1: what it names by the hash "),
+    "what was attached": (["DELETE FROM kept_file WHERE size_bytes = 8"], "record 5: the content that it names by the hash "),
+    "all evidence": (["DELETE FROM kept_file"], "record 1: the content that it names by the hash "),
     # What a signed review asked.
     "its definition": (["UPDATE review SET definition = '{}' WHERE id = 1"], "review 1: its definition_sha256 is"),
     "four_eyes": (["UPDATE review SET four_eyes = 'required' WHERE id = 1"], "review 1: its four_eyes is 'required'; the record has 'no'"),
@@ -165,7 +165,7 @@ TAMPERINGS = {
     "that it is signed": (["UPDATE review SET closed_at = NULL WHERE id = 1"], "review 1: it is stored as open; by its signatures it is closed at 2"),
     "when it was signed": (["UPDATE review SET closed_at = opened_at WHERE id = 1"], "review 1: it is kept as closed at 2"),
     "what a file says": (["UPDATE kept_file SET content = (SELECT content FROM kept_file WHERE size_bytes <> 8 LIMIT 1) WHERE size_bytes = 8"],
-                         "record 5: what it names by the hash "),
+                         "record 5: the content that it names by the hash "),
     # What is no review any more: the others are still compared.
     "its parties to no JSON": (["UPDATE review SET parties = '[x' WHERE id = 4"], "review 4: its row cannot be read"),
     "its parties to another shape": (["UPDATE review SET parties = '5' WHERE id = 4"], "review 4: its row cannot be read"),
@@ -187,7 +187,7 @@ TAMPERINGS = {
     ),
     "an old record in a gap": (["DELETE FROM signature WHERE number = 12", COPIED.format(1, 12)], "record 12: it was signed as record 1"),
     "a signature for another review": (["UPDATE signature SET about = '2' WHERE number = 5"], "record 5: it is stored under review 2, for which it was not signed"),
-    "another kind of record": (["UPDATE signature SET kind = 'review_terms' WHERE number = 5"], "record 5: it is kept as of review_terms 1, which it was not"),
+    "another kind of record": (["UPDATE signature SET kind = 'review_terms' WHERE number = 5"], "record 5: it is stored under review_terms 1, for which it was not"),
     "a byte of an opening": (["UPDATE signature SET text = replace(text, '\"ops\"', '\"opS\"') WHERE number = 1"], "record 1: its content is not what was signed"),
 }  # fmt: skip
 
@@ -243,7 +243,7 @@ def test_a_time_that_is_none_is_named(site: Reviewed, column: str) -> None:
 def test_a_file_that_is_no_bytes_any_more_is_named(site: Reviewed, value: str) -> None:
     forced(site.store, f"UPDATE kept_file SET content = {value} WHERE size_bytes = 8")
     (said,) = verified(site)
-    assert said.startswith("record 5: what it names by the hash ")
+    assert said.startswith("record 5: the content that it names by the hash ")
 
 
 def test_the_command_names_it_too_and_a_chain_that_was_emptied_is_not_nothing(
@@ -446,7 +446,7 @@ def test_an_end_that_cannot_be_read_is_an_error_and_signing_goes_on(site: Review
     was = path.read_text()
     path.write_text("nothing of ours")
     try:
-        with pytest.raises(StoreError, match="found something else than the number and hash"):
+        with pytest.raises(StoreError, match="found something other than the number and hash"):
             chain_end.noted(site.installation.folder, site.store)
         assert site.sign(site.one("keys").id, "bob").number == 13
         assert upkeep(site, "review", "verify").returncode not in (0, 2)
@@ -495,7 +495,7 @@ def watched(site: Reviewed, watch: ChainWatch, now: datetime) -> list[tuple[str,
 def test_a_driver_tells_of_a_broken_chain_and_takes_it_back(site: Reviewed) -> None:
     watch, remedy = (
         ChainWatch(site.store, site),
-        f"upkeep review verify -i {site.site.name}  # see all that does not hold",
+        f"upkeep review verify -i {site.site.name}  # see all problems",
     )
     assert watched(site, watch, site.now) == []
     schedule = site.site.schedule.model_copy(update={"alerts": Alerts()})
@@ -579,9 +579,9 @@ def test_serve_verifies_the_chain(site: Reviewed) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("DELETE FROM evidence", "is not there"),
-        ("UPDATE evidence SET content = (SELECT content FROM evidence WHERE size_bytes = 5)", "is something else"),
-        ("UPDATE evidence SET content = X'00'", "is something else"),
+        ("DELETE FROM evidence", "is missing"),
+        ("UPDATE evidence SET content = (SELECT content FROM evidence WHERE size_bytes = 5)", "is different"),
+        ("UPDATE evidence SET content = X'00'", "is different"),
     ],
     ids=["removed", "another's", "nothing that was packed"],
 )  # fmt: skip
@@ -600,4 +600,4 @@ def test_what_hosts_said_is_there_as_long_as_a_review_shows_it(
         statement = statement.replace("X'00'", "'\\x00'::bytea")
     forced(site.store, statement)
 
-    assert verified(site) == [f"raw evidence {hashes[0]}: a review shows it, and it {said}"]
+    assert verified(site) == [f"raw evidence {hashes[0]}: a review shows it, but it {said}"]

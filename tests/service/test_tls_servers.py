@@ -282,7 +282,7 @@ def test_keys_leave_no_more_than_a_hash_and_are_told_apart(pki: Pki) -> None:
 
     for host in (Host(), Bare()):
         assert message(path[:-4] + ".key", host).endswith("pair.key matches")
-        assert message(wrong, host).endswith("wrong.key is of another certificate")
+        assert message(wrong, host).endswith("wrong.key belongs to another certificate")
         assert message(locked, host, passphrase="open sesame").endswith("locked.key matches")
         assert message(locked, host, passphrase="guess").startswith("its key could not be read")
         assert message(locked, host).startswith("its key could not be read")

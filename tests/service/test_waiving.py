@@ -329,7 +329,7 @@ def test_two_people_are_needed_not_two_users(asked: Asked, who: str) -> None:
         users.set_person(db, who, "")
     made = waiving.request(asked.store, asked.site, SCOPE, "why", NOW + LASTS, asked.by("ann"), NOW)
 
-    with pytest.raises(UsageError, match=f"{who} is no person of the schedule"):
+    with pytest.raises(UsageError, match=f"{who} is not a person in the schedule"):
         waiving.approve(asked.store, asked.site, made.id, asked.by("bob"), NOW)
 
 

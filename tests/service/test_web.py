@@ -565,8 +565,8 @@ def test_who_is_not_there_is_told_the_same_after_the_same_work(
             return real.verify(kept, password)
 
     monkeypatch.setattr(passwords, "_hasher", Counting())
-    there = one.sign_in("viewer", "not the password")
-    not_there = one.sign_in("nobody-of-that-name", "not the password")
+    there = one.sign_in("viewer", "wrong password")
+    not_there = one.sign_in("nobody-of-that-name", "wrong password")
 
     assert len(verified) == 2
     assert (there.status_code, not_there.status_code) == (401, 401)

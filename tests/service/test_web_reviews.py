@@ -244,7 +244,7 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
             {"follow_up_text_1": "x", "follow_up_owner_1": "zoe", "follow_up_due_1": "2027-02-01"},
             "there is no team and no person &#39;zoe&#39;",
         ),
-        ({"alone": "ill"}, "nobody may sign this one alone"),
+        ({"alone": "ill"}, "one person alone may not sign this review"),
     ],
 )
 def test_what_cannot_be_signed_says_why_and_loses_nothing_that_was_typed(
@@ -394,7 +394,7 @@ def test_four_eyes_on_the_page(site: Reviewed, visit: Any, ann: Visitor) -> None
     again = send(ann, site, "keys")
     bob = visit("bob")
 
-    assert "somebody else must be the second" in again.text
+    assert "another person must sign second" in again.text
     assert "awaiting second" in bob.get(f"/reviews/{site.one('keys').id}").text
     assert send(bob, site, "keys").status_code == 303
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]

@@ -181,7 +181,7 @@ def test_it_is_ended_for_a_reason_and_its_finding_comes_back(site: Reviewed, vis
     ann.act("/waivers/new", **FORM)
     visit("bob").act("/waivers/1/approve")
 
-    assert "is revoked for a reason" in ann.act("/waivers/1/revoke", reason="").text
+    assert "evoking a waiver needs a reason" in ann.act("/waivers/1/revoke", reason="").text
     assert ann.act("/waivers/1/revoke", reason="mended").status_code == 303
 
     assert "What needs you" in ann.get("/").text

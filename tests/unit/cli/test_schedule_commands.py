@@ -338,7 +338,7 @@ def test_a_severity_rules_check(check: str, text: str | None) -> None:
         ("{check: disk_space, name: usde, at_most: 80}", "no such measure",
          "shows 'usde' of disk_space, which the check does not measure; did you mean 'used'?"),
         ("{check: certificate_chain, name: left}", "no such measure",
-         "shows 'left' of certificate_chain, which it does not give"),
+         "shows 'left' of certificate_chain, which the check does not measure"),
         ("{check: disk_space, name: available, at_least: 5}", "rule not said",
          "requires 'available' of disk_space to meet its target always: one value outside fails it"),
         ("{check: disk_space, name: available, at_least: 5, rule: worst}", "", ""),
