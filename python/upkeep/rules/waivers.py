@@ -195,7 +195,7 @@ def refuse_width(scope: WaiverScope, found: Width, *, by_name: bool) -> str:
     if not wide or found.share <= MOST:
         return ""
     return (
-        f"a waiver of more than {MOST:.0%} of what {scope.check_id} covers would disable the "
+        f"a waiver of more than {MOST:.0%} of what {scope.check_id} watches would disable the "
         f"check ({found}); name a host or fewer subjects"
     )
 
