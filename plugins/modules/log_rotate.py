@@ -150,7 +150,7 @@ def main() -> None:
             unproved = [one for one in done.logs if not one["proved"]]
             if unproved or done.errors:
                 texts = [f"{one['path']}: {one['problem']}" for one in unproved] or done.errors
-                module.fail_json(msg="rotation not proved: " + "; ".join(texts[:5]), **result)
+                module.fail_json(msg="rotation not confirmed: " + "; ".join(texts[:5]), **result)
     except (RotationError, HostError) as exc:
         # Refused, not half done: nothing was touched.
         result["changed"] = False

@@ -285,7 +285,7 @@ def test_limits_with_which_the_canary_passes_are_info(
     if wide:
         number = limits["max_in_burst"]
         assert found[0][2].startswith(
-            f"with max_in_burst {number} a known-bad input is not told: 19 failed logins"
+            f"with max_in_burst {number} a known-bad input does not fail: 19 failed logins"
         )
         with store.read() as db:
             assert {

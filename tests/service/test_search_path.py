@@ -141,7 +141,7 @@ def test_what_has_the_name_of_a_table_in_another_schema_is_refused_with_what_to_
         with pytest.raises(StoreError) as caught:
             does(shadowed.url)
 
-        assert "'session' stands in the schema 'app' (of 'mallory')" in str(caught.value)
+        assert "'session' is in the schema 'app' (of 'mallory')" in str(caught.value)
         assert "expected it in 'public' only" in str(caught.value)
         assert 'ALTER TABLE "app"."session" SET SCHEMA public' in caught.value.remedy
 

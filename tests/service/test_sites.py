@@ -72,7 +72,7 @@ def test_a_copy_is_refused_and_told_how_to_be_a_site_of_its_own(
     site, copy = folder(), folder("copy")
     acting.claim(store, site, NOW)
 
-    with pytest.raises(UsageError, match="two folders are two sites") as found:
+    with pytest.raises(UsageError, match="each folder needs an id of its own") as found:
         acting.claim(store, copy, NOW)
     assert site.folder in str(found.value)
     assert found.value.remedy == f'id = "bakery-2"  # as a line of {copy.folder}/upkeep.toml'

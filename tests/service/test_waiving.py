@@ -286,11 +286,11 @@ def test_nobody_approves_their_own_not_even_as_another_user(asked: Asked) -> Non
         asked.store, asked.site, SCOPE, "moves in July", NOW + LASTS, asked.by("ann"), NOW
     )
 
-    with pytest.raises(UsageError, match="nobody approves a waiver that they have asked for"):
+    with pytest.raises(UsageError, match="the person who asked for a waiver may not approve it"):
         waiving.approve(asked.store, asked.site, made.id, asked.by("root"), NOW)
 
 
-WIDE = "a waiver of more than 50% of what disk_space watches would turn the check off"
+WIDE = "a waiver of more than 50% of what disk_space watches would disable the check"
 
 
 @on_postgresql
@@ -329,7 +329,7 @@ def test_two_people_are_needed_not_two_users(asked: Asked, who: str) -> None:
         users.set_person(db, who, "")
     made = waiving.request(asked.store, asked.site, SCOPE, "why", NOW + LASTS, asked.by("ann"), NOW)
 
-    with pytest.raises(UsageError, match=f"{who} is no person of the schedule"):
+    with pytest.raises(UsageError, match=f"{who} is not a person in the schedule"):
         waiving.approve(asked.store, asked.site, made.id, asked.by("bob"), NOW)
 
 

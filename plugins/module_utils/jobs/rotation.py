@@ -200,7 +200,7 @@ class Rotation:
         elif policy.get("copy") and fresh:
             proof = "copied to a new archive"
         elif policy.get("rotate") == 0 and (now.file != before.file or now.size < before.size):
-            proof = "begun anew; its policy keeps no archive"
+            proof = "started again; its policy keeps no archive"
         why = ""
         if not proof:
             why = about[0] if about else "neither a new file nor a new archive"

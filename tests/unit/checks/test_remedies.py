@@ -30,7 +30,7 @@ NOW = datetime.fromisoformat("2030-06-01T06:00:00+00:00")
     ("remedy", "number"),
     [
         ("du -x /srv | sort -n  # what grows", 0),
-        ("keep the backup before it", 0),
+        ("keep the previous backup", 0),
         ("du -x /srv", 1),
         ("see what grows: du -x  # so", 1),
         ("du -x MOUNT_POINT  # what grows", 1),

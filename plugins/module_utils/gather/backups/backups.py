@@ -227,7 +227,7 @@ def _restic(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observ
         times = sorted(_time_of(one["time"]) for one in snapshots)
         newest = max(snapshots, key=lambda one: _time_of(one["time"])) if snapshots else {}
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        return Observation(wanted["name"], error=f"restic: an answer of another shape: {exc}")
+        return Observation(wanted["name"], error=f"restic: unexpected output: {exc}")
     data["count"] = len(snapshots)
     lines = [f"{one.get('short_id')} {one['time']} {one.get('hostname')}" for one in snapshots]
     if times:

@@ -135,7 +135,7 @@ def load_config(names: list[str] | None, host: Host) -> tuple[Config | None, str
             config.problems.append(str(exc))
             return
         if "\0" in text:
-            config.problems.append(f"{path}: no text, it has NUL bytes")
+            config.problems.append(f"{path}: not a text file: it has NUL bytes")
             return
         parse_config(text, path, config, lambda other: include(other, depth + 1))
 

@@ -54,11 +54,11 @@ def measures(hours: float) -> tuple[Measure, ...]:
 @pytest.mark.parametrize(
     ("hours", "verdict"),
     [
-        (47, passed("collecting for 47 h, daily, 2 archives", *measures(47))),
-        (48, passed("collecting for 48 h, daily, 2 archives", *measures(48))),
+        (47, passed("not rotated for 47 h, daily, 2 archives", *measures(47))),
+        (48, passed("not rotated for 48 h, daily, 2 archives", *measures(48))),
         (
             49,
-            failed(Severity.MEDIUM, "collecting for 49 h, at most 48 h when daily", *measures(49)),
+            failed(Severity.MEDIUM, "not rotated for 49 h, at most 48 h when daily", *measures(49)),
         ),
     ],
     ids=["just under two periods", "at them", "just over"],
@@ -72,7 +72,7 @@ def test_a_state_file_that_claims_more_than_the_disk_shows_is_named_and_not_beli
 
     assert verdict is not None
     assert verdict.severity is Severity.MEDIUM
-    assert "claims a rotation on 2026-11-23, of which there is no archive" in verdict.message
+    assert "lists a rotation on 2026-11-23, but there is no archive of it" in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_a_late_log_that_need_not_be_rotated(
     ("policy", "more", "severity", "says"),
     [
         ({"period": "size", "size_bytes": 50}, {"bytes": 100}, None, "2 archives"),
-        ({"period": "size", "size_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
-        ({"maxsize_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 By"),
+        ({"period": "size", "size_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 B"),
+        ({"maxsize_bytes": 50}, {"bytes": 101}, Severity.MEDIUM, "at most 100 B"),
         ({"maxsize_bytes": 50}, {"bytes": 100}, None, "2 archives"),
         # The size of a policy by time is no limit; of two limits the smaller counts.
         ({"size_bytes": 1}, {}, None, "2 archives"),
@@ -115,13 +115,13 @@ def test_a_late_log_that_need_not_be_rotated(
             {"period": "size", "size_bytes": 5000, "maxsize_bytes": 50},
             {"bytes": 101},
             Severity.MEDIUM,
-            "at most 100 By",
+            "at most 100 B",
         ),
         ({"compress": True, "rotate": 1}, {"uncompressed": 1, "free_bytes": 100}, None, ""),
-        ({"compress": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
-        ({"copytruncate": True}, {"free_bytes": 99}, Severity.HIGH, "99 By free"),
+        ({"compress": True}, {"free_bytes": 99}, Severity.HIGH, "99 B free"),
+        ({"copytruncate": True}, {"free_bytes": 99}, Severity.HIGH, "99 B free"),
         ({}, {"free_bytes": 99}, None, "2 archives"),
-        ({"period": "hourly", "dateext": True}, {}, Severity.MEDIUM, "collides"),
+        ({"period": "hourly", "dateext": True}, {}, Severity.MEDIUM, "the same name"),
         ({"period": "hourly", "dateext": True}, {"date_format": "-%Y%m%d%H"}, None, ""),
         ({"period": "hourly", "dateext": True}, {"date_format": "-%s"}, None, ""),
         ({"period": "hourly"}, {}, None, "2 archives"),
@@ -143,7 +143,7 @@ def test_a_late_log_that_need_not_be_rotated(
             {"maxsize_bytes": 10, "compress": True},
             {"free_bytes": 99, "missing_numbers": [2]},
             Severity.HIGH,
-            "99 By free",
+            "99 B free",
         ),
         ({"rotate": 0}, {"missing_numbers": [2]}, Severity.LOW, "2 archives, at most 0"),
     ],
@@ -191,8 +191,8 @@ def test_a_program_that_still_writes_into_the_archive(
     assert verdict is not None
     assert verdict.severity is severity
     if severity:
-        assert verdict.message == "empty, while nginx[7] still writes into app.log.1"
-        assert verdict.remedy == "let the stanza's postrotate make the program open its log again"
+        assert verdict.message == "empty, but nginx[7] still writes to app.log.1"
+        assert verdict.remedy == "let the stanza's postrotate make the program reopen its log"
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_a_program_that_still_writes_into_the_archive(
     [
         ("hourly", 1 / 12, "2 h"),
         ("daily", 2, "48 h"),
-        ("weekly", 14, "14 d"),
-        ("monthly", 62, "62 d"),
-        ("yearly", 732, "732 d"),
+        ("weekly", 14, "14 days"),
+        ("monthly", 62, "62 days"),
+        ("yearly", 732, "732 days"),
     ],
 )
 def test_two_periods_of_each_kind(period: str, days: float, limit: str) -> None:
@@ -253,7 +253,7 @@ def test_a_fault_beside_an_archive_of_the_future_is_told() -> None:
     assert verdict is not None
     assert verdict.severity is Severity.LOW
     assert judge(seen(-25, {"period": "size"}), Limits(), NOW) == passed(
-        "collecting for -25 h, 2 archives", *measures(-25)
+        "2 archives", *measures(-25)
     )
 
 
@@ -277,9 +277,11 @@ def test_a_log_that_is_not_there() -> None:
     allowed = seen(None, {"missingok": True}, exists=False)
 
     assert judge(gone, Limits(), NOW) == failed(
-        Severity.LOW, "in the configuration, and not there (without missingok)"
+        Severity.LOW, "configured, but does not exist (without missingok)"
     )
-    assert judge(allowed, Limits(), NOW) == passed("not there, which its policy allows (missingok)")
+    assert judge(allowed, Limits(), NOW) == passed(
+        "does not exist, which its policy allows (missingok)"
+    )
 
 
 @pytest.mark.parametrize("rotated", [True, False])
@@ -293,6 +295,6 @@ def test_a_log_that_is_a_link(rotated: bool) -> None:
     else:
         assert verdict == failed(
             Severity.MEDIUM,
-            "a symbolic link to /data/a: logrotate passes over links, and no stanza is for that file",
+            "a symbolic link to /data/a: logrotate skips links, and no stanza covers that file",
             remedy="name /data/a in the stanza at l:1",
         )
