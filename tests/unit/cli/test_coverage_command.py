@@ -134,7 +134,7 @@ def test_what_is_right_is_no_remark(tmp_path: Path, capsys: pytest.CaptureFixtur
     row = (
         "  K1: {title: More, covered_by: [{check: disk_space}, {command: upkeep run daily -i SITE},"
     )
-    row += " {command: upkeep check disk_space}, {command: upkeep schedule list}, {command: upkeep run list}, {page: /completion}, {setting: alerts.team}]}\n"
+    row += " {command: upkeep check disk_space}, {command: upkeep schedule list}, {command: upkeep runs}, {page: /completion}, {setting: alerts.team}]}\n"
 
     assert remarks(capsys, folder(tmp_path, ROWS + row)) == []
 
@@ -188,7 +188,7 @@ def test_a_row_that_is_no_requirement_is_told_where_it_is_covered(
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("D1: {title: Again}", f"schedule.yml:{LINE}: the key 'D1' is on line {LINE - 3} already"),
+        ("D1: {title: Again}", f"schedule.yml:{LINE}: the key 'D1' is on line {LINE - 3} already; remove one of the two"),
         ("K1: {title: More, covered_by: [{setting: alerts.tema}]}", "K1.covered_by.0.setting: this file says nothing at 'alerts.tema': there is no 'tema'; did you mean 'team'?"),
         ("K1: {title: More, covered_by: [{setting: alerts.policy}]}", "K1.covered_by.0.setting: this file says nothing at 'alerts.policy': there is no 'policy'"),
         ("K1: {title: More, covered_by: [{check: disk_spac}]}", "K1.covered_by.0.check: found 'disk_spac'; expected the id of a check; did you mean 'disk_space'?"),
