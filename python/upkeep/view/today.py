@@ -271,12 +271,16 @@ def today_document(found: Today) -> dict[str, Any]:
         "did_not_end_well": [one.id for one in found.badly],
         "alerts": [one.id for one, _headline in found.alerts],
         "reviews": [one.review.id for one in found.owed.rows],
-        "late": [{"procedure": one.schedule, "due_at": one.due_at} for one in found.late],
+        "late": [
+            {"procedure": one.schedule, "due_at": one.due_at.isoformat()} for one in found.late
+        ],
         "still_due": [
-            {"procedure": one.schedule, "host": one.host, "due_at": one.due_at}
+            {"procedure": one.schedule, "host": one.host, "due_at": one.due_at.isoformat()}
             for one in found.debts
         ],
-        "coming": [{"procedure": one.procedure, "due_at": one.due} for one in found.coming],
+        "coming": [
+            {"procedure": one.procedure, "due_at": one.due.isoformat()} for one in found.coming
+        ],
     }
 
 
