@@ -104,6 +104,8 @@ class _Columns:
         ]
         order = range(len(columns))
         subject = next((i for i in order if columns[i].subject), 0)
+        # A path is one word, and none is broken while there is a line that is long enough for it.
+        longest = max(cell_len(word) for row in rows for word in row[subject][0].split(" "))
         movable = [i for i in reversed(order) if i not in (0, subject)]
         movable.sort(key=lambda index: (not columns[index].drops, not columns[index].gives))
         above = list(order)
@@ -114,7 +116,7 @@ class _Columns:
         while movable:
             next_one = columns[movable[0]]
             likely = next_one.gives or next_one.drops
-            enough = SUBJECT_COLUMNS if likely else LEAST_SUBJECT_COLUMNS
+            enough = SUBJECT_COLUMNS if likely else max(LEAST_SUBJECT_COLUMNS, longest)
             if room() >= min(widths[subject], enough):
                 break
             above.remove(movable.pop(0))

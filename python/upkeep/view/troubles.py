@@ -259,7 +259,7 @@ class _Layout:
         return cls(screen, words, host, check, subject)
 
     def row(self, row: TroubleRow) -> list[list[Piece]]:
-        """Return a row's lines. What is wider than its column stands below the first, and what follows it too."""
+        """Return a row's lines. What is wider than its column, and what follows it, stands where there is room."""
         screen = self.screen
         message = screen.text(row.message, MESSAGE_CHARACTERS)
         line: list[Piece] = [
@@ -278,7 +278,13 @@ class _Layout:
             elif width and (text or row.check):
                 line += [GAP, (pad(text, width), style)]
                 at += width + len(GAP)
-        below = wrap(GAP.join(moved), screen.width - indent) if moved else []
+        rest, below = GAP.join(moved), []
+        if moved and cell_len(rest) <= screen.width - at - len(GAP):
+            line.append(GAP + rest)
+        elif moved:
+            below = wrap(rest, screen.width - indent)
+            # Nothing stands beside the status: no line for it alone.
+            line += [GAP + below.pop(0)] if at == self.words else []
         if moved or (screen.width < WIDE_COLUMNS and row.check and (row.subject or row.noun)):
             below += wrap(message, screen.width - indent)
             return [line, *_lines(" " * indent, below), *self.also(row)]
