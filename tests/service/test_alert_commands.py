@@ -262,7 +262,7 @@ def test_one_person_does_not_silence_everything_for_good(site: Path) -> None:
         assert "a silence ends at most 7 days from now" in one.stderr
         assert "upkeep waiver ask" in one.stderr
     assert intruders.returncode == 64
-    assert "brute_force: what detects intruders" in intruders.stderr
+    assert "brute_force: a check that detects intruders" in intruders.stderr
     assert wide.returncode == 0
     assert "silence 1, * on *, waits for a second person" in wide.stderr
     assert f"upkeep silence approve 1 -i {site}" in wide.stderr
