@@ -220,7 +220,7 @@ def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
 
 FACTS = {
     "/": ("of 120 hosts",),
-    "/alerts/1": ("critical (severity 1)", "Where app1", "Since", "unacknowledged for", "Team ops", "Next"),
+    "/alerts/1": ("✗ high (severity 2)", "Where app1", "Since", "unacknowledged for", "Team ops", "Next"),
     "/findings/1": ("Severity", "Where", "Since", "Alert", "Next see what takes the space"),
     "/runs/1": ("of 120 hosts", "Status ✓ done", "Procedure Daily procedure", "Started", "Next"),
     "/runs/1/hosts/app12": ("app12", "Outcome ok", "Checked", "Results 1 did not pass", "Next"),

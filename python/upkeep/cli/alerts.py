@@ -230,7 +230,10 @@ def unacknowledge(
     alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Withdraw acknowledgements: people are notified from now on as if they had expired."""
+    """Withdraw acknowledgements.
+
+    People are notified from now on, as if the acknowledgements had expired.
+    """
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
