@@ -439,9 +439,7 @@ def test_a_backup_of_an_older_program_is_refused_with_what_to_do(url: str, file:
         '{"database": "x", "schema": "0008", "made_at": "x", "tables": {}, "bytes": 1, "sha256": "x"}'
     )
 
-    with pytest.raises(
-        StoreError, match="an older Upkeep wrote it: nobody has signed it"
-    ) as caught:
+    with pytest.raises(StoreError, match="an older Upkeep wrote it: it is not signed") as caught:
         restore(url, file)
 
     assert "Backups of an older Upkeep" in caught.value.remedy

@@ -158,7 +158,7 @@ def test_tables_that_all_stand_elsewhere_are_refused_and_none_are_made(
         db.commit()
 
     for does in (open_store, migrate):
-        with pytest.raises(StoreError, match="stands in the schema 'upkeep'"):
+        with pytest.raises(StoreError, match="is in the schema 'upkeep'"):
             does(url)
 
     with psycopg.connect(url) as db:

@@ -1080,7 +1080,7 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed) -> None:
     [
         (("--verdict", "maybe"), "there is no verdict 'maybe'"),
         (("--verdict", "pass", "--user", "ann"), "no terminal to ask for a password"),
-        (("--verdict", "pass"), "is no user"),
+        (("--verdict", "pass"), "is not a user"),
         (("--verdict", "pass", "--follow-up", "ops soon"), "expected an owner, a day and a text"),
         (("--verdict", "pass", "--attach", "/nonexistent"), "/nonexistent: no such file"),
         (("--verdict", "pass", "--attach", "/tmp"), "/tmp: is a directory"),

@@ -290,7 +290,7 @@ def test_a_driver_goes_on_with_the_id_that_it_began_with(store: Store, tmp_path:
     assert (driver.site.key, driver.site.schedule.procedures["daily"].title) == ("bakery", "Daily")
     with store.read() as db:
         (found,) = findings.open_ones(db, site="bakery")
-    assert "its id is 'bread' now" in found.message
+    assert "its id is now 'bread'" in found.message
     driver.stop(0)
 
 
@@ -304,7 +304,7 @@ def test_a_driver_whose_folder_was_taken_over_stands_still(store: Store, tmp_pat
     acting.claim(store, Identity("bakery", str(moved)), now)
     holder._until = 0
 
-    with pytest.raises(UsageError, match="two folders"):
+    with pytest.raises(UsageError, match="each folder needs an id of its own"):
         holder.hold(now)
     with store.read() as db:
         assert sites.folder_of(db, "bakery") == str(moved)

@@ -283,4 +283,4 @@ def test_the_group_that_holds_is_the_one_whose_value_ansible_gives(
     said = re.search(r"web1: group (\w+) says (\d)", found.text)
     assert said is not None
     assert int(said[2]) == given
-    assert found.text.endswith(f"that of {said[1]} holds")
+    assert found.text.endswith(f"the value of {said[1]} is used")

@@ -172,7 +172,7 @@ def test_two_histories_with_one_review_stay_two(
         db.execute(tables.review.insert().values(row | {"site": "bakery"}))
         sites.add_id(db, "bakery", NOW)
 
-    with pytest.raises(UsageError, match="both have a review of one due time"):
+    with pytest.raises(UsageError, match="both have a review for the same due time"):
         acting.join(store, SITE, "bakery", by, NOW)
 
 

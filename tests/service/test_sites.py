@@ -88,7 +88,7 @@ def test_a_folder_that_was_moved_goes_on(store: Store, folder: Folder) -> None:
 
     assert folder_in(store) == str(moved)
     shutil.copytree(moved, site.folder)  # and whoever comes to the old place is the copy
-    with pytest.raises(UsageError, match="two folders"):
+    with pytest.raises(UsageError, match="each folder needs an id of its own"):
         acting.claim(store, site, NOW)
 
 
@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_read_may_be_a_rival(store: Store, folder: Folde
     acting.claim(store, site, NOW)
     (Path(site.folder) / "upkeep.toml").write_text("id = [")
 
-    with pytest.raises(UsageError, match="two folders"):
+    with pytest.raises(UsageError, match="each folder needs an id of its own"):
         acting.claim(store, folder("copy"), NOW)
 
 

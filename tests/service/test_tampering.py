@@ -163,7 +163,7 @@ TAMPERINGS = {
     "its evidence": (["UPDATE review SET evidence_sha256 = (SELECT evidence_sha256 FROM review WHERE id = 2) WHERE id = 1"], "review 1: its evidence_sha256 is"),
     "its site": (["UPDATE review SET site = 'other' WHERE id = 1"], "review 1: its site is 'other'"),
     "that it is signed": (["UPDATE review SET closed_at = NULL WHERE id = 1"], "review 1: it is stored as open; by its signatures it is closed at 2"),
-    "when it was signed": (["UPDATE review SET closed_at = opened_at WHERE id = 1"], "review 1: it is kept as closed at 2"),
+    "when it was signed": (["UPDATE review SET closed_at = opened_at WHERE id = 1"], "review 1: it is stored as closed at 2"),
     "what a file says": (["UPDATE kept_file SET content = (SELECT content FROM kept_file WHERE size_bytes <> 8 LIMIT 1) WHERE size_bytes = 8"],
                          "record 5: the content that it names by the hash "),
     # What is no review any more: the others are still compared.
@@ -175,7 +175,7 @@ TAMPERINGS = {
     # What an open review asks.
     "four_eyes of an open review": (["UPDATE review SET four_eyes = 'no' WHERE id = 2"], "review 2: its four_eyes is 'no'; the record has 'required'"),
     "the due time of an open review": (["UPDATE review SET due_at = remind_at WHERE id = 5"], "review 5: its due_at is"),
-    "that an open review is signed": (["UPDATE review SET closed_at = due_at WHERE id = 2"], "review 2: it is kept as closed at"),
+    "that an open review is signed": (["UPDATE review SET closed_at = due_at WHERE id = 2"], "review 2: it is stored as closed at"),
     # What is put in.
     "a review that nobody opened": ([f"INSERT INTO review ({COLUMNS}) SELECT {FORGED} FROM review WHERE id = 1"], "review 99: no record opens it"),
     "another number of a review": (["UPDATE review SET id = 77 WHERE id = 1"], "review 77: no record opens it"),

@@ -159,7 +159,7 @@ def test_nobody_approves_their_own_not_as_another_user_either(site: Reviewed, vi
         ({"check": "disk_spice"}, "there is no check &#39;disk_spice&#39;"),
         ({"host": "*", "subject": "*"}, "would disable the check"),
         ({"severity": "all"}, "choose the severity"),
-        ({"lasts": "91 d"}, "ends at most 90 days from now"),
+        ({"lasts": "91 d"}, "may last at most 90 days"),
         ({"lasts": "soon"}, "soon is not a duration"),
         ({"reason": " "}, "a waiver needs a reason"),
     ],
@@ -229,7 +229,7 @@ def test_a_baseline_is_accepted_as_it_was_shown(site: Reviewed, visit: Any) -> N
     done = bob.act("/baselines/series", **form)
 
     assert "Nothing was accepted: wrong password for bob" in wrong.text
-    assert "the values propose something else by now" in stale.text
+    assert "the proposal has changed since it was shown" in stale.text
     assert done.status_code == 303
     with site.store.read() as db:
         (one,) = baselines.of_site(db, site.site.key)
