@@ -61,10 +61,10 @@ def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None
 
 NAMED = {
     "backup_manifest": "cd /",
-    "brute_force": "nft add rule inet filter input ip saddr ",
+    "brute_force": "ip route replace blackhole ",
     "external_service": "nc -vz -w 5 ",
     "failed_units": "systemctl status --no-pager ",
-    "password_spraying": "last -i | grep -wF ",
+    "password_spraying": "grep -aiE ",
     "disk_space": "du -xh --max-depth=3 /",
     "http_health": "curl -isS http",
 }
@@ -104,8 +104,8 @@ def test_a_subject_is_one_word_of_the_shell(subject: str) -> None:
 @pytest.mark.parametrize(
     ("source", "command"),
     [
-        ("192.0.2.7", "nft add rule inet filter input ip saddr 192.0.2.7 drop"),
-        ("2001:db8::1", "nft add rule inet filter input ip6 saddr 2001:db8::1 drop"),
+        ("192.0.2.7", "ip route replace blackhole 192.0.2.7"),
+        ("2001:db8::1", "ip route replace blackhole 2001:db8::1"),
         ("192.0.2.7; reboot", ""),
         ("evil.example.org", ""),
         (None, ""),

@@ -80,7 +80,7 @@ def _judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if not is_self_signed(certificates[0]) and seen.data.get("chain_seen") is not True:
         return unknown(
             "only the first certificates could be seen",
-            remedy="install openssl on the host, or Python 3.10 or later",
+            remedy=INSTALL,
         )
     if not isinstance(trust.get("trusted"), bool):
         why = short(trust.get("unseen", "nothing was told"))
@@ -250,14 +250,16 @@ def _store(trust: Mapping[str, object]) -> str:
     return short(trust.get("store", "the host's store"), 80)
 
 
-REORDER = "write the server's certificate first, then each one's issuer; leave out the rest"
+REORDER = "decide: write the server's certificate first, then each one's issuer; leave out the rest"
 REFUSED = "openssl verify -show_chain -untrusted {subject} {subject}  # see what openssl says; get another certificate"
-OTHER_KEY = "put in the authority's certificate that signed it: two of one name have different keys"
-UNFIT = "compare the key identifiers of the two, and put in the one that signed"
-INSTALL = "install openssl on the host"
-MAY_NOT = "get a certificate of an authority that may sign it"
-PURPOSE = "get a certificate with serverAuth; say `purpose: client` if only clients use it"
-TRUST = "get a certificate of an authority that clients trust, or name its root in ca_file"
+OTHER_KEY = (
+    "decide: put in the authority's certificate that signed it: two of one name have different keys"
+)
+UNFIT = "decide: compare the key identifiers of the two, and put in the one that signed"
+INSTALL = "apt-get install openssl  # then check again"
+MAY_NOT = "decide: get a certificate of an authority that may sign it"
+PURPOSE = "decide: get a certificate with serverAuth; say `purpose: client` if only clients use it"
+TRUST = "decide: get a certificate of an authority that clients trust, or name its root in ca_file"
 
 CHECK = Check(
     title="Certificate comes with its whole chain",
@@ -276,7 +278,7 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",
-    remedy="serve the full chain; certbot writes it as fullchain.pem",
+    remedy="decide: serve the full chain; certbot writes it as fullchain.pem",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

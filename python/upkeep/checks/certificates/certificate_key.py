@@ -58,7 +58,7 @@ def _judge(seen: Observation) -> Verdict | None:
     return passed(f"the key in {path} matches")
 
 
-FIRST = "write the certificate of the key first, then its authorities"
+FIRST = "decide: write the certificate of the key first, then its authorities"
 
 CHECK = Check(
     title="Certificate and key match",
@@ -77,7 +77,7 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
-    remedy="put back the pair: the key that the certificate was made for",
+    remedy="decide: put back the pair: the key that the certificate was made for",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

@@ -92,6 +92,6 @@ CHECK = Check(
     judge=judge_site,
     of_site=True,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt, integration guide: many hosts with one certificate",
-    remedy="copy the new certificate and its key to the hosts that are named, and reload what presents it",
+    remedy="decide: copy the new certificate and its key to the hosts that are named, and reload what presents it",
     absence={"site": gone("is on fewer than two hosts now")},
 )

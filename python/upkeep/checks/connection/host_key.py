@@ -47,7 +47,7 @@ CHECK = Check(
     limits=Limits(),
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",
-    remedy="compare the host's key with what its console says (ssh-keygen -lf), and only if it is right, "
+    remedy="decide: compare the host's key with what its console says (ssh-keygen -lf), and only if it is right, "
     "take out the old one",
     controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
     detects_intruders=True,

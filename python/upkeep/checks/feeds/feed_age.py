@@ -71,7 +71,7 @@ CHECK = Check(
     judge=judge,
     measures={"age": MeasureKind.STATE},
     source="RFC 9110, section 8.8.2 (Last-Modified); NIST SP 800-53 Rev. 5, SI-4",
-    remedy="see why whoever writes it has stopped; its own log says when it ran last",
+    remedy="decide: start what writes it, or find in the log of that program why it has stopped",
     controls=("45 CFR 164.312(b)",),
     absence=DECLARED,
 )

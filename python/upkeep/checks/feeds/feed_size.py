@@ -63,7 +63,7 @@ CHECK = Check(
     judge=judge,
     measures={"size": MeasureKind.STATE},
     source="NIST SP 800-53 Rev. 5, SI-10",
-    remedy="look at the feed itself, and at the log of whoever writes it",
+    remedy="decide: look at the feed itself, and at the log of whoever writes it",
     controls=("45 CFR 164.312(c)(1)",),
     absence=DECLARED,
 )

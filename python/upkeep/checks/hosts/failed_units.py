@@ -72,7 +72,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         Severity.HIGH if high else Severity.MEDIUM,
         f"{text}: {named}{more}",
         measure,
-        remedy=f"{remedy}  # read why; when it is fixed: systemctl reset-failed" if remedy else "",
+        remedy=f"{remedy}  # see why; when it is fixed: systemctl reset-failed" if remedy else "",
     )
 
 
@@ -107,6 +107,6 @@ CHECK = Check(
     judge=judge,
     measures={"failed units": MeasureKind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
-    remedy="systemctl --failed --no-pager  # read the journal of each; when it is fixed: systemctl reset-failed",
+    remedy="systemctl --failed --no-pager  # see which; when they are fixed: systemctl reset-failed",
     absence=DECLARED,
 )

@@ -116,7 +116,7 @@ def _accept(seen: RegisterState) -> str:
     path, accepted = quote(seen.path), quote(seen.accepted.path)
     if not path or not accepted:
         return ""
-    words = "look at each line; once it is right, cp the second over the first"
+    words = "see what changed; decide: once it is right, copy the second over the first"
     return f"diff -N {accepted} {path}  # {words}"
 
 
@@ -144,7 +144,7 @@ CHECK = Check(
         "changed": MeasureKind.STATE,
     },
     source="NIST SP 800-53 Rev. 5, AC-2(4); 45 CFR 164.308(a)(4)(ii)(C)",
-    remedy="compare the register with the copy that was accepted, and accept what is right",
+    remedy="decide: compare the register with the copy that was accepted, and accept what is right",
     controls=("45 CFR 164.308(a)(4)(ii)(C)",),
     absence=DECLARED,
 )

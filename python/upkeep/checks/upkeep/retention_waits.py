@@ -7,6 +7,6 @@ CHECK = SelfCheck(
     title="What is older than its days is removed",
     trouble="Delayed retention",
     source="docs/operate.md",
-    remedy="upkeep doctor --accept-clock  # if it is right now",
+    remedy="upkeep doctor --accept-clock  # decide: accept the clock if it is right now",
     harmless=True,
 )

@@ -14,7 +14,7 @@ from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, pa
 judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 PATH = "/site/people.yml"
-ACCEPT = f"diff -N {PATH}.accepted {PATH}  # look at each line; once it is right, cp the second over the first"
+ACCEPT = f"diff -N {PATH}.accepted {PATH}  # see what changed; decide: once it is right, copy the second over the first"
 BEFORE = "anna: {role: administrator}\nbernd: {role: clerk}\n"
 
 
