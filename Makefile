@@ -45,7 +45,8 @@ $(OLDEST)/dev: pyproject.toml galaxy.yml
 	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install -qq --editable '.[dev]'
 	@touch $@
 
-lint: $(VENV)/dev  ## ruff, mypy --strict, who may import whom, what is declared and documented, ansible-lint (production)
+SPELT := README.md changelogs docs inventory playbooks plugins python/upkeep roles tests tools
+lint: $(VENV)/dev  ## ruff, mypy --strict, imports, dependencies, docstrings, ansible-lint (production), spelling, phrases
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -53,6 +54,8 @@ lint: $(VENV)/dev  ## ruff, mypy --strict, who may import whom, what is declared
 	$(VENV)/bin/deptry --no-ansi python/upkeep plugins
 	$(VENV)/bin/interrogate --quiet python/upkeep plugins/action plugins/module_utils plugins/plugin_utils
 	PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV)/bin/ansible-lint --strict
+	$(VENV)/bin/codespell $(SPELT)
+	$(VENV)/bin/python tools/phrases.py
 
 unit: $(VENV)/dev  ## the tests without services, in seconds
 	$(VENV)/bin/python $(PYTEST) -n 2 $(SIDE_BY_SIDE) tests/unit

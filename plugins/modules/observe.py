@@ -56,7 +56,7 @@ attributes:
     support: none
 seealso:
   - name: The checks
-    description: C(upkeep checks) lists them with their limits and sources.
+    description: C(upkeep check list) lists them with their limits and sources.
     link: https://github.com/astral-core/upkeep
 """
 

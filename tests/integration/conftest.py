@@ -97,7 +97,7 @@ class Upkeep:
         return document
 
     def last_run(self) -> dict[str, Any]:
-        run: dict[str, Any] = self.json("runs")["runs"][0]
+        run: dict[str, Any] = self.json("run", "list")["runs"][0]
         return run
 
 

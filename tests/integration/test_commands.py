@@ -39,15 +39,15 @@ def shown(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Upkeep:
     ("shape", "arguments", "with_site"),
     [
         ("run", ("show", "1"), True),
-        ("run", ("judge", "1"), True),
+        ("run", ("run", "judge", "1"), True),
         ("run", ("check", "disk_space"), True),
         ("run", ("check", "disk_space", "-p", "high_percent=50"), True),
-        ("runs", ("runs",), True),
-        ("findings", ("findings", "--all"), True),
-        ("procedures", ("procedures",), True),
+        ("runs", ("run", "list"), True),
+        ("findings", ("finding", "list", "--all"), True),
+        ("procedures", ("schedule", "list", "--settings"), True),
         ("doctor", ("doctor",), True),
-        ("checks", ("checks",), False),
-        ("checks", ("checks", "disk_space"), False),
+        ("checks", ("check", "list"), False),
+        ("checks", ("check", "list", "disk_space"), False),
     ],
 )
 def test_each_document_has_its_shape(
@@ -67,7 +67,7 @@ def test_judging_again_uses_todays_limits_and_keeps_the_verdicts_of_then(upkeep:
         )
     )
 
-    again = upkeep.json("judge", "1")
+    again = upkeep.json("run", "judge", "1")
     then = upkeep.json("show", "1")
 
     def statuses(document: dict[str, list[dict[str, str]]]) -> set[str]:
@@ -78,13 +78,13 @@ def test_judging_again_uses_todays_limits_and_keeps_the_verdicts_of_then(upkeep:
 
 
 def test_a_finding_is_resolved_when_what_was_wrong_is_right(upkeep: Upkeep) -> None:
-    opened = upkeep.json("findings")["findings"]
+    opened = upkeep.json("finding", "list")["findings"]
     group = upkeep.site / "inventory" / "group_vars" / "only_web1.yml"
     group.write_text(group.read_text().replace("/nowhere/*.gz", "/etc/hostname"))
 
     upkeep("run", "daily")
-    left = [one["check_id"] for one in upkeep.json("findings")["findings"]]
-    everything = upkeep.json("findings", "--all")["findings"]
+    left = [one["check_id"] for one in upkeep.json("finding", "list")["findings"]]
+    everything = upkeep.json("finding", "list", "--all")["findings"]
 
     assert [one["check_id"] for one in opened] == ["backup_fresh"]
     assert left == []
@@ -127,9 +127,11 @@ def test_everything_on_postgresql(site: Sites, server: Postgres) -> None:
     before = upkeep("run", "daily", status=3)
     upkeep("db", "upgrade", status=0)
     upkeep("run", "daily", status=2)
-    upkeep("judge", "1", status=2)
+    upkeep("run", "judge", "1", status=2)
 
     assert "upkeep db upgrade" in before.stderr
-    assert [one["check_id"] for one in upkeep.json("findings")["findings"]] == ["backup_fresh"]
+    assert [one["check_id"] for one in upkeep.json("finding", "list")["findings"]] == [
+        "backup_fresh"
+    ]
     assert upkeep.last_run()["counts"]["hosts"]["ok"] == 2
     upkeep("db", "prune", status=0)

@@ -124,9 +124,11 @@ def test_planted_faults_are_found_and_nothing_else(
 
 
 def test_what_was_found_is_a_finding_with_the_same_fingerprint_next_time(upkeep: Upkeep) -> None:
-    first = {one["fingerprint"]: one["count"] for one in upkeep.json("findings")["findings"]}
+    first = {one["fingerprint"]: one["count"] for one in upkeep.json("finding", "list")["findings"]}
     upkeep("run", "daily", status=2)
-    second = {one["fingerprint"]: one["count"] for one in upkeep.json("findings")["findings"]}
+    second = {
+        one["fingerprint"]: one["count"] for one in upkeep.json("finding", "list")["findings"]
+    }
 
     assert first
     assert second == {fingerprint: count + 1 for fingerprint, count in first.items()}

@@ -76,28 +76,28 @@ def test_a_drift_between_two_hosts_is_found_judged_again_and_ends(
 
     assert [one[:3] for one in found] == [("(site)", NAME, "fail")]
     assert "; older: web2 on " in found[0][3]
-    again = upkeep.json("judge", str(run_id))
+    again = upkeep.json("run", "judge", str(run_id))
     assert of_check(again, "certificate_left_behind") == found
     assert [one["name"] for one in again["hosts"]] == ["web1", "web2"]
     of_site = upkeep.json("show", str(run_id), "--limit", "(site)")
     assert of_check(of_site, "certificate_left_behind") == found
-    assert [(one["host"], one["subject"]) for one in upkeep.json("findings")["findings"]] == [
-        ("(site)", NAME)
-    ]
+    assert [
+        (one["host"], one["subject"]) for one in upkeep.json("finding", "list")["findings"]
+    ] == [("(site)", NAME)]
     shown = upkeep("show", str(run_id))
     assert "(site)" in shown.stdout
     assert "Traceback" not in shown.stdout + shown.stderr
 
     limited = upkeep.json("run", "daily", "--limit", "web1")
     assert of_check(limited, "certificate_left_behind") == []
-    assert len(upkeep.json("findings")["findings"]) == 1
+    assert len(upkeep.json("finding", "list")["findings"]) == 1
 
     fresh = authority.issue(NAME, days_left=80)
     own_fleet.run("web2", "tee", PEM, input_text=fresh.certificate.decode())
     assert [one[2] for one in of_check(upkeep.json("run", "daily"), "certificate_left_behind")] == [
         "pass"
     ]
-    assert upkeep.json("findings")["findings"] == []
+    assert upkeep.json("finding", "list")["findings"] == []
 
 
 def test_a_plain_playbook_run_says_what_was_left_to_the_driver(upkeep: Upkeep) -> None:
@@ -142,5 +142,5 @@ def test_a_file_system_that_fills_is_told_before_it_is_full(
     assert trend["web2"][0] == "fail"
     pace = r"full in 1[12]\.\d days at (1\.0 MiB|10\d\d\.\d KiB) a day, by 3 earlier looks in 3\.0 days"
     assert re.match(pace, trend["web2"][1])
-    again = of_check(upkeep.json("judge", str(upkeep.last_run()["id"])), "disk_space_trend")
+    again = of_check(upkeep.json("run", "judge", str(upkeep.last_run()["id"])), "disk_space_trend")
     assert sorted(again) == sorted(found)

@@ -78,7 +78,7 @@ def test_1_a_killed_driver_leaves_no_work_and_a_run_that_the_next_start_names(
     started.communicate()
 
     nothing_left(upkeep, fleet)
-    after = upkeep("runs")
+    after = upkeep("run", "list")
     assert "run 1 had no end: crashed, its driver was killed" in after.stderr
     assert upkeep.last_run()["status"] == "crashed"
     assert not any(upkeep.workspace.glob("run-*"))
@@ -106,9 +106,9 @@ def test_2_what_ansible_had_handed_over_before_the_kill_is_taken_in_once(
     started.kill()
     started.communicate()
 
-    first = upkeep("runs", status=0)
+    first = upkeep("run", "list", status=0)
     hosts = {host["name"]: host["outcome"] for host in upkeep.json("show", "1")["hosts"]}
-    again = upkeep("runs", status=0)
+    again = upkeep("run", "list", status=0)
 
     assert "results of 1 host were still taken in" in first.stderr
     assert hosts == {"web1": "ok"}
@@ -132,7 +132,7 @@ def test_4_a_full_workspace_fails_the_run_with_that_cause(
 def test_5_a_full_database_disk_loses_nothing(site: Sites, small_disk: Path) -> None:
     upkeep = site({"web1": ["failed_logins"], "plain1": ["failed_logins"]})
     upkeep.environ["UPKEEP_STATE"] = str(small_disk / "state")
-    upkeep("runs", status=0)
+    upkeep("run", "list", status=0)
     started = upkeep.start("run", "daily")
     eventually(lambda: any(upkeep.workspace.glob("run-*/env")))
     fill(small_disk)
@@ -142,7 +142,7 @@ def test_5_a_full_database_disk_loses_nothing(site: Sites, small_disk: Path) -> 
     assert started.returncode == 3
     assert "disk full" in err
     (small_disk / "filler").unlink()
-    after = upkeep("runs", status=0)
+    after = upkeep("run", "list", status=0)
     assert "run 1 had no end: partial" in after.stderr
     assert {host["name"] for host in upkeep.json("show", "1")["hosts"]} == {"web1", "plain1"}
 
@@ -255,7 +255,7 @@ def test_21_a_changed_host_key_is_refused_and_a_finding_until_it_is_right(
     assert document["run"]["status"] == "partial"
     assert document["hosts"][0]["outcome"] == "unreachable"
     assert "host key" in document["hosts"][0]["message"].lower()
-    found = upkeep.json("findings")["findings"]
+    found = upkeep.json("finding", "list")["findings"]
     assert [(one["check_id"], one["severity"], one["status"]) for one in found] == [
         ("host_key", "high", "open")
     ]
@@ -263,7 +263,7 @@ def test_21_a_changed_host_key_is_refused_and_a_finding_until_it_is_right(
     hosts_file.write_text(right)
     upkeep.json("run", "daily")
 
-    assert upkeep.json("findings")["findings"] == []
+    assert upkeep.json("finding", "list")["findings"] == []
 
 
 def test_23_a_limit_that_matches_nothing_is_an_error(site: Sites) -> None:
@@ -310,7 +310,10 @@ def test_45_to_49_what_hosts_say_is_only_text(site: Sites, fleet: Fleet) -> None
 
     assert "failed_logins" in done.stdout
     shown = (
-        done.stdout + done.stderr + upkeep("show", "1", "--all").stdout + upkeep("findings").stdout
+        done.stdout
+        + done.stderr
+        + upkeep("show", "1", "--all").stdout
+        + upkeep("finding", "list").stdout
     )
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
     report = (upkeep.site / "state" / "reports" / "run-1.html").read_text()
@@ -385,7 +388,7 @@ def test_two_looks_at_once_do_not_disturb_each_other(site: Sites) -> None:
     ended = [one.communicate(timeout=PATIENCE_SECONDS) for one in both]
 
     assert [one.returncode for one in both] == [3, 3], ended  # plain1 has no log of logins
-    runs = upkeep.json("runs")["runs"]
+    runs = upkeep.json("run", "list")["runs"]
     assert [(run["status"], run["counts"]["hosts"]["ok"]) for run in runs] == [("partial", 2)] * 2
 
 
@@ -406,7 +409,7 @@ def test_a_second_run_that_changes_the_hosts_is_refused_and_the_first_goes_on(
 
     assert "run 1 changes plain1 now; wait for its end: upkeep show 1" in second.stdout
     assert first.returncode == 3, ended  # the journal of plain1 could not be read
-    runs = upkeep.json("runs")["runs"]
+    runs = upkeep.json("run", "list")["runs"]
     seen = [(run["id"], run["status"], run["counts"]["hosts"]["ok"]) for run in runs]
     assert seen == [(2, "failed", 0), (1, "partial", 1)]
 

@@ -152,8 +152,8 @@ def test_without_any_user_an_account_decides_and_signs_nothing(site: Path) -> No
     open_one(site)
     open_review(site)
 
-    acknowledged = upkeep(site, "ack", "1")
-    signed = upkeep(site, "sign", "1", "--verdict", "pass")
+    acknowledged = upkeep(site, "alert", "ack", "1")
+    signed = upkeep(site, "review", "sign", "1", "--verdict", "pass")
 
     assert acknowledged.returncode == 0, acknowledged.stderr
     assert (newest(site, 2)[1].who, newest(site, 2)[1].account) == ("", account())
@@ -193,19 +193,21 @@ def test_nobody_acts_with_an_account_of_several_people(
     assert (
         f"the account {account()} is of several people in schedule.yml: kim and lee" in done.stderr
     )
-    assert upkeep(staffed, "ack", "1", "--as", "lee", given=f"{PASSWORD}\n").returncode == 0
+    assert (
+        upkeep(staffed, "alert", "ack", "1", "--as", "lee", given=f"{PASSWORD}\n").returncode == 0
+    )
 
 
 # --- as somebody -----------------------------------------------------------------------------------------------------
 def test_a_password_on_standard_input_lets_one_act_as_somebody(staffed: Path) -> None:
-    done = upkeep(staffed, "ack", "1", "--as", "Boss", given=f"{PASSWORD}\n")
+    done = upkeep(staffed, "alert", "ack", "1", "--as", "Boss", given=f"{PASSWORD}\n")
 
     assert done.returncode == 0, done.stderr
     assert [(one.what, one.who, one.account, one.outcome) for one in newest(staffed, 2)] == [
         ("acknowledge alert", "boss", account(), "done"),
         ("act as", "boss", account(), "done"),
     ]
-    (alert,) = json.loads(upkeep(staffed, "alerts", "--json").stdout)["alerts"]
+    (alert,) = json.loads(upkeep(staffed, "alert", "list", "--json").stdout)["alerts"]
     assert alert["acknowledged_by"] == "boss"
 
 
@@ -225,11 +227,11 @@ def test_as_somebody_takes_their_password(staffed: Path, name: str, given: str, 
     with closing(stored(staffed)) as store, store.begin() as db:
         users.turn_off(db, "off", clock.now())
 
-    done = upkeep(staffed, "ack", "1", "--as", name, given=given)
+    done = upkeep(staffed, "alert", "ack", "1", "--as", name, given=given)
 
     assert done.returncode == 64
     assert said in done.stderr
-    (alert,) = json.loads(upkeep(staffed, "alerts", "--json").stdout)["alerts"]
+    (alert,) = json.loads(upkeep(staffed, "alert", "list", "--json").stdout)["alerts"]
     assert alert["status"] == "open"
     if given.strip():
         (act,) = newest(staffed)
@@ -239,7 +241,9 @@ def test_as_somebody_takes_their_password(staffed: Path, name: str, given: str, 
 def test_guessing_there_waits_too(staffed: Path) -> None:
     table = tables.sign_in_attempt
     for _try in range(sessions.FREE_FAILURES + 1):
-        assert upkeep(staffed, "ack", "1", "--as", "boss", given="wrong\n").returncode == 64
+        assert (
+            upkeep(staffed, "alert", "ack", "1", "--as", "boss", given="wrong\n").returncode == 64
+        )
     with closing(stored(staffed)) as store, store.begin() as db:
         for row in db.execute(select(table)).all():
             assert row.next_at > row.last_at
@@ -248,7 +252,8 @@ def test_guessing_there_waits_too(staffed: Path) -> None:
 
     for given in ("wrong\n", f"{PASSWORD}\n"):
         assert (
-            "too many attempts" in upkeep(staffed, "ack", "1", "--as", "boss", given=given).stderr
+            "too many attempts"
+            in upkeep(staffed, "alert", "ack", "1", "--as", "boss", given=given).stderr
         )
 
 
@@ -256,7 +261,7 @@ def test_as_somebody_reaches_no_further_than_their_role(staffed: Path) -> None:
     add(staffed, "kim", Role.ADMIN, "kim")
     add(staffed, "eve", Role.AUDITOR)
 
-    done = upkeep(staffed, "user", "off", "boss", "--as", "eve", given=f"{PASSWORD}\n")
+    done = upkeep(staffed, "user", "disable", "boss", "--as", "eve", given=f"{PASSWORD}\n")
 
     assert done.returncode == 64
     assert "to turn user off needs the role admin; eve is auditor" in done.stderr
@@ -300,7 +305,7 @@ def test_who_adds_a_user_hands_in_both_passwords(staffed: Path) -> None:
     words = ("user", "add", "new", "--role", "auditor", "--password-stdin", "--as", "boss")
 
     done = upkeep(staffed, *words, given=f"{PASSWORD}\nanother long one\n")
-    acted = upkeep(staffed, "ack", "1", "--as", "new", given="another long one\n")
+    acted = upkeep(staffed, "alert", "ack", "1", "--as", "new", given="another long one\n")
 
     assert (done.returncode, done.stderr) == (0, "new may sign in, as auditor\n")
     assert "to acknowledge alert needs the role operator; new is auditor" in acted.stderr
@@ -336,7 +341,7 @@ def test_without_an_admin_an_account_makes_one_and_does_nothing_else(
 
 # --- whose a run is --------------------------------------------------------------------------------------------------
 def runs_of(site: Path) -> list[dict[str, Any]]:
-    listed = json.loads(upkeep(site, "runs", "--json").stdout)
+    listed = json.loads(upkeep(site, "run", "list", "--json").stdout)
     jsonschema.validate(listed, schema("runs"), jsonschema.Draft202012Validator)
     return [{key: one[key] for key in ("started_by", "asked_by")} for one in listed["runs"]]
 

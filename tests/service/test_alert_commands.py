@@ -1,4 +1,4 @@
-"""`upkeep alerts`, `ack`, `silence`, `oncall` as real processes, and an alert's way from a run to a receiver."""
+"""`upkeep alert list`, `ack`, `silence`, `oncall` as real processes, and an alert's way from a run to a receiver."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def test_a_failure_of_a_run_reaches_the_receiver_and_is_acknowledged(
         upkeep(site, "run", "look")
         eventually(lambda: got.got)
         (first,) = [one["title"] for one in got.got]
-        listed = document(site, "alerts")
+        listed = document(site, "alert", "list")
         (alert,) = listed["alerts"]
-        acknowledged = upkeep(site, "ack", str(alert["id"]), "--note", "moving files")
-        (after,) = document(site, "alerts")["alerts"]
+        acknowledged = upkeep(site, "alert", "ack", str(alert["id"]), "--note", "moving files")
+        (after,) = document(site, "alert", "list")["alerts"]
 
     assert first.startswith("[2] first look at here: ")
     assert (alert["severity"], alert["status"], alert["hosts"]) == (2, "open", ["here"])
@@ -146,7 +146,7 @@ def _revisions(site: Path) -> int:
         return int(db.exec_driver_sql("SELECT count(*) FROM site_revision").scalar_one())
 
 
-@pytest.mark.parametrize("arguments", [("alerts",), ("alerts", "--all")])
+@pytest.mark.parametrize("arguments", [("alert", "list"), ("alert", "list", "--all")])
 def test_alerts_have_the_shape_that_is_published(site: Path, arguments: tuple[str, ...]) -> None:
     open_one(site)
     schema = json.loads((SCHEMAS / "alerts.schema.json").read_text())
@@ -158,10 +158,10 @@ def test_alerts_have_the_shape_that_is_published(site: Path, arguments: tuple[st
 
 
 def test_open_alerts_say_by_the_exit_status_how_bad_they_are(site: Path) -> None:
-    assert upkeep(site, "alerts").returncode == 0
+    assert upkeep(site, "alert", "list").returncode == 0
     one = open_one(site)
 
-    listed = upkeep(site, "alerts")
+    listed = upkeep(site, "alert", "list")
 
     assert listed.returncode == 2
     assert f"{one.id}\t" in listed.stdout
@@ -170,7 +170,7 @@ def test_open_alerts_say_by_the_exit_status_how_bad_they_are(site: Path) -> None
 def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> None:
     one = open_one(site)
 
-    shown = upkeep(site, "alerts", "show", str(one.id)).stdout
+    shown = upkeep(site, "alert", "show", str(one.id)).stdout
 
     assert shown.startswith(f"Alert {one.id}, severity 2: first look at here: ")
     assert "here: severity 2: Low disk space /: " in shown
@@ -180,10 +180,13 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("ack", "77"), "there is no alert 77"),
-        (("ack", "1", "--for", "soon"), "--for: found 'soon'; expected a number with a unit"),
-        (("alerts", "show", "77"), "there is no alert 77"),
-        (("alerts", "test", "hok"), "there is no channel 'hok'; did you mean 'hook'?"),
+        (("alert", "ack", "77"), "there is no alert 77"),
+        (
+            ("alert", "ack", "1", "--for", "soon"),
+            "--for: found 'soon'; expected a number with a unit",
+        ),
+        (("alert", "show", "77"), "there is no alert 77"),
+        (("alert", "test", "hok"), "there is no channel 'hok'; did you mean 'hook'?"),
         (("silence", "add", "*", "*", "--reason", "x"), "a silence always ends"),
         (
             ("silence", "add", "*", "*", "--reason", " ", "--for", "1 h"),
@@ -204,7 +207,7 @@ def test_one_alert_is_shown_with_its_findings_and_what_happened(site: Path) -> N
 def test_what_cannot_be_is_said_with_64(
     site: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    if arguments[:2] == ("ack", "1"):
+    if arguments[:3] == ("alert", "ack", "1"):
         open_one(site)
 
     ended = upkeep(site, *arguments)
@@ -218,10 +221,10 @@ def test_a_channel_is_tried_and_says_what_became_of_it(
 ) -> None:
     url, got = posts
 
-    taken = upkeep(site, "alerts", "test", "hook", UPKEEP_CHANNEL_HOOK=url)
+    taken = upkeep(site, "alert", "test", "hook", UPKEEP_CHANNEL_HOOK=url)
     got.status = 500
-    refused = upkeep(site, "alerts", "test", "hook", UPKEEP_CHANNEL_HOOK=url)
-    unset = upkeep(site, "alerts", "test", "dead")
+    refused = upkeep(site, "alert", "test", "hook", UPKEEP_CHANNEL_HOOK=url)
+    unset = upkeep(site, "alert", "test", "dead")
 
     assert (taken.returncode, [one["title"] for one in got.got]) == (0, ["test of channel hook"])
     assert refused.returncode == 3
@@ -257,7 +260,7 @@ def test_one_person_does_not_silence_everything_for_good(site: Path) -> None:
     for one in (forever, year):
         assert one.returncode == 64
         assert "a silence ends at most 7 days from now" in one.stderr
-        assert "upkeep waive request" in one.stderr
+        assert "upkeep waiver ask" in one.stderr
     assert intruders.returncode == 64
     assert "brute_force: what detects intruders" in intruders.stderr
     assert wide.returncode == 0
@@ -298,10 +301,10 @@ def test_the_site_may_allow_longer_silences(site: Path) -> None:
 def test_an_acknowledgement_is_no_longer_than_a_silence(site: Path, lasts: str) -> None:
     one = open_one(site)
 
-    taken = upkeep(site, "ack", str(one.id), "--for", lasts)
+    taken = upkeep(site, "alert", "ack", str(one.id), "--for", lasts)
 
     assert taken.returncode == 64
-    (still,) = document(site, "alerts")["alerts"]
+    (still,) = document(site, "alert", "list")["alerts"]
     assert still["status"] == "open"
 
 
@@ -324,12 +327,12 @@ def test_a_user_becomes_a_person_of_the_schedule(site: Path) -> None:
 def test_an_override_takes_a_teams_calls(site: Path) -> None:
     until = (clock.now() + timedelta(days=1)).isoformat()
 
-    before = document(site, "oncall")["teams"]
+    before = document(site, "oncall", "list")["teams"]
     upkeep(site, "oncall", "set", "ops", "lee", "--to", until)
-    (team,) = document(site, "oncall")["teams"]
-    later = document(site, "oncall", "--at", "2099-01-01")["teams"]
+    (team,) = document(site, "oncall", "list")["teams"]
+    later = document(site, "oncall", "list", "--at", "2099-01-01")["teams"]
     upkeep(site, "oncall", "end", str(team["overrides"][0]["id"]))
-    after = document(site, "oncall")["teams"]
+    after = document(site, "oncall", "list")["teams"]
 
     assert before[0]["people"] == ["kim", "lee"]
     assert team["people"] == ["lee", "kim"]
@@ -341,11 +344,11 @@ def test_a_viewer_may_look_and_not_acknowledge(site: Path) -> None:
     with closing(stored(site)) as store, store.begin() as db:
         users.add(db, "kim", Role.VIEWER, "x", clock.now(), person="kim")
 
-    looked = upkeep(site, "alerts")
-    refused = upkeep(site, "ack", str(one.id))
+    looked = upkeep(site, "alert", "list")
+    refused = upkeep(site, "alert", "ack", str(one.id))
 
     assert looked.returncode == 2
     assert refused.returncode == 64
     assert "to acknowledge alert needs the role operator; kim is viewer" in refused.stderr
-    (still,) = document(site, "alerts")["alerts"]
+    (still,) = document(site, "alert", "list")["alerts"]
     assert still["status"] == "open"

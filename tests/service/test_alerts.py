@@ -544,6 +544,153 @@ def test_the_inventory_says_in_which_group_and_environment_a_host_stands(
     ]
 
 
+TWO_TEAMS = {
+    **SCHEDULE["teams"],
+    "security": {"title": "Security", "members": ["bob"], "channels": ["mail"]},
+}
+"""Operations are called over the chat; the security team has a channel of its own."""
+
+
+def all_day(store: Store, at: datetime, status: Severity | Status = HIGH) -> int:
+    """A run of one procedure that finds a full disk and failed logins, or neither, on one host."""
+    logins = result(status, check="failed_logins", subject="/var/log/auth.log")
+    both = ("disk_space", "failed_logins")
+    return run(store, at, seen(full(status), logins, host="web1", at=at, checks=both))
+
+
+@on_postgresql
+def test_one_run_pages_the_team_of_each_finding(store: Store) -> None:
+    rules = [{"check": "failed_logins", "team": "security"}]
+    one = Alerter(store, site(teams=TWO_TEAMS, alerts={"team": "ops", "owners": rules}))
+    all_day(store, MONDAY - minutes(60), Status.PASS)
+    one.step(MONDAY - minutes(59))
+    all_day(store, MONDAY)
+
+    one.step(MONDAY + minutes(1))
+
+    assert sorted((alert.check_id, alert.team) for alert in now_open(store)) == [
+        ("disk_space", "ops"),
+        ("failed_logins", "security"),
+    ]
+    disk = [(to, channel) for to, channel, _kind, title in messages(store) if "disk" in title]
+    logins = [(to, channel) for to, channel, _kind, title in messages(store) if "logins" in title]
+    assert disk == [("team:ops", "chat"), ("person:ada", "pager")]
+    assert logins == [("team:security", "mail"), ("person:bob", "pager-b")]
+
+
+@on_postgresql
+def test_the_first_look_at_a_host_is_a_summary_for_each_team(store: Store) -> None:
+    rules = [{"family": "logins", "team": "security"}]
+    one = Alerter(store, site(teams=TWO_TEAMS, alerts={"team": "ops", "owners": rules}))
+    one.step(MONDAY - minutes(60))
+
+    all_day(store, MONDAY)
+    one.step(MONDAY + minutes(1))
+
+    assert sorted((alert.kind, alert.team) for alert in now_open(store)) == [
+        ("first", "ops"),
+        ("first", "security"),
+    ]
+
+
+@on_postgresql
+def test_an_open_alert_stays_with_its_team_when_the_owner_changes(store: Store) -> None:
+    one = Alerter(store, site(teams=TWO_TEAMS))
+    all_day(store, MONDAY - minutes(60), Status.PASS)
+    one.step(MONDAY - minutes(59))
+    all_day(store, MONDAY)
+    one.step(MONDAY + minutes(1))
+    before = messages(store)
+    rules = [{"check": "failed_logins", "team": "security"}]
+    one.use(site(teams=TWO_TEAMS, alerts={"team": "ops", "owners": rules}))
+
+    all_day(store, MONDAY + minutes(2))  # the same again, worse nowhere
+    one.step(MONDAY + minutes(3))
+    assert {alert.team for alert in now_open(store)} == {"ops"}
+    assert messages(store) == before
+
+    # Whoever was told hears that it is over; what opens then is the new owner's.
+    all_day(store, MONDAY + minutes(4), Status.PASS)
+    one.step(MONDAY + minutes(5))
+    assert now_open(store) == []
+    assert {to for to, *_rest in messages(store)} == {"team:ops", "person:ada"}
+    all_day(store, MONDAY + minutes(6))
+    one.step(MONDAY + minutes(7))
+    assert sorted((alert.check_id, alert.team) for alert in now_open(store)) == [
+        ("disk_space", "ops"),
+        ("failed_logins", "security"),
+    ]
+
+
+@on_postgresql
+def test_an_open_alert_whose_team_has_left_the_schedule_goes_to_who_is_called_now(
+    store: Store,
+) -> None:
+    rules = [{"check": "failed_logins", "team": "security"}]
+    owned = site(teams=TWO_TEAMS, alerts={"team": "ops", "owners": rules})
+    one = Alerter(store, owned)
+    all_day(store, MONDAY - minutes(60), Status.PASS)
+    one.step(MONDAY - minutes(59))
+    all_day(store, MONDAY)
+    one.step(MONDAY + minutes(1))
+    before = messages(store)
+    (logins,) = [alert for alert in now_open(store) if alert.team == "security"]
+    one.use(site())
+
+    one.step(MONDAY + minutes(2))
+    one.step(MONDAY + minutes(3))
+
+    (given,) = [alert for alert in now_open(store) if alert.check_id == "failed_logins"]
+    assert (given.id, given.team, given.dedupe) == (logins.id, "ops", logins.dedupe)
+    told = messages(store)[len(before) :]
+    assert {(to, channel) for to, channel, *_rest in told} == {
+        ("team:ops", "chat"),
+        ("person:ada", "pager"),
+    }
+    assert len(told) == 2
+
+    # The team comes back: what fails is the same alert still, on another host too.
+    one.use(owned)
+    logins_too = result(HIGH, check="failed_logins", subject="/var/log/auth.log")
+    checks = ("failed_logins",)
+    run(
+        store,
+        MONDAY + minutes(4),
+        seen(logins_too, host="web2", at=MONDAY, checks=checks),
+        ends=True,
+    )
+    one.step(MONDAY + minutes(5))
+    assert [alert.id for alert in now_open(store) if alert.check_id == "failed_logins"][:1] == [
+        given.id
+    ]
+    # All is over, and a new opening is the team's.
+    all_day(store, MONDAY + minutes(6), Status.PASS)
+    one.step(MONDAY + minutes(7))
+    assert not [alert for alert in now_open(store) if alert.id == given.id]
+
+
+@on_postgresql
+def test_what_somebody_has_acknowledged_goes_to_another_team_without_a_word(store: Store) -> None:
+    rules = [{"check": "failed_logins", "team": "security"}]
+    one = Alerter(store, site(teams=TWO_TEAMS, alerts={"team": "ops", "owners": rules}))
+    all_day(store, MONDAY - minutes(60), Status.PASS)
+    one.step(MONDAY - minutes(59))
+    all_day(store, MONDAY)
+    one.step(MONDAY + minutes(1))
+    (logins,) = [alert for alert in now_open(store) if alert.team == "security"]
+    with store.begin() as db:
+        alerts.acknowledge(db, logins.id, "bob", MONDAY + minutes(2), MONDAY + minutes(62))
+    before = messages(store)
+    one.use(site())
+
+    one.step(MONDAY + minutes(3))
+    assert messages(store) == before
+    one.step(MONDAY + minutes(63))
+
+    told = [(to, title) for to, _channel, _kind, title in messages(store)[len(before) :]]
+    assert [to for to, title in told if "logins" in title][:1] == ["team:ops"]
+
+
 @on_postgresql
 @pytest.mark.parametrize(
     ("other", "limit"),

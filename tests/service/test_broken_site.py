@@ -93,7 +93,7 @@ def test_what_is_said_of_the_site_stands_on_standard_error_only(site: Path) -> N
 def test_completion_does_not_guess_what_was_due(site: Path) -> None:
     (site / "schedule.yml").write_text("procedures:\n  daily: {titel: x}\nteams: 7\n")
 
-    done = CliRunner().invoke(cli, ["completion", "-i", str(site)])
+    done = CliRunner().invoke(cli, ["schedule", "completion", "-i", str(site)])
 
     assert isinstance(done.exception, UpkeepError)
     assert done.exception.exit_status == 78
@@ -102,7 +102,7 @@ def test_completion_does_not_guess_what_was_due(site: Path) -> None:
 def test_completion_needs_the_procedures_only(site: Path) -> None:
     (site / "schedule.yml").write_text("procedures: {daily: {title: x}}\nteams: 7\n")
 
-    done = CliRunner().invoke(cli, ["completion", "-i", str(site)])
+    done = CliRunner().invoke(cli, ["schedule", "completion", "-i", str(site)])
 
     assert done.exit_code == 0
     assert "schedule.yml:2: teams: found 7" in done.stderr
@@ -111,7 +111,7 @@ def test_completion_needs_the_procedures_only(site: Path) -> None:
 def test_settings_that_cannot_be_read_are_an_error(site: Path) -> None:
     (site / "upkeep.toml").write_text("database = [\n")
 
-    done = CliRunner().invoke(cli, ["occurrences", "-i", str(site)])
+    done = CliRunner().invoke(cli, ["occurrence", "list", "-i", str(site)])
 
     assert isinstance(done.exception, UpkeepError)
     assert done.exception.exit_status == 78

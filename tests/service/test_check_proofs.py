@@ -324,9 +324,9 @@ def test_a_file_that_was_changed_to_pass_is_found_by_the_next_days_run(tmp_path:
     def found() -> list[tuple[str, str]]:
         done = warm.run(["run", "daily", "-i", str(site)])
         assert done.returncode in (0, 1, 3), done.stderr
-        listed = json.loads(warm.run(["findings", "--all", "--json", "-i", str(site)]).stdout)[
-            "findings"
-        ]
+        listed = json.loads(
+            warm.run(["finding", "list", "--all", "--json", "-i", str(site)]).stdout
+        )["findings"]
         return [
             (one["subject"], one["status"]) for one in listed if one["check_id"] == "check_broken"
         ]
@@ -355,6 +355,6 @@ def test_a_file_that_was_changed_to_pass_is_found_by_the_next_days_run(tmp_path:
     assert {one["doubted"] for one in results} == {True}
     assert found() == [(own_check.ID, "open")]
     file.write_text(own_check.sample())
-    again = warm.run(["judge", "3", "--json", "-i", str(site)])
+    again = warm.run(["run", "judge", "3", "--json", "-i", str(site)])
     assert {one["doubted"] for one in json.loads(again.stdout)["results"]} == {False}
     assert found() == [(own_check.ID, "resolved")]

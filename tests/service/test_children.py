@@ -292,7 +292,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def last_run(site: Path) -> dict[str, object]:
-    shown = warm.run(["runs", "--json", "-i", str(site)])
+    shown = warm.run(["run", "list", "--json", "-i", str(site)])
     return dict(json.loads(shown.stdout)["runs"][0])
 
 

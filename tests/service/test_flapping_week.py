@@ -276,7 +276,7 @@ class Week:
         self.answer(hour.cloud)
         self.turn(hour.due)
         if (hour.day, hour.hour) == ACCEPTED[:2]:
-            self.upkeep("hosts", "accept", ACCEPTED[2])
+            self.upkeep("host", "accept", ACCEPTED[2])
             self.pass_once()
         with self.store.read() as db:
             day = timedelta(days=1)

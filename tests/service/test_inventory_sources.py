@@ -67,7 +67,7 @@ def run(site: Path, *arguments: str) -> Any:
 
 
 def findings(site: Path) -> list[dict[str, Any]]:
-    return list(json.loads(upkeep(site, "findings", "--json").stdout)["findings"])
+    return list(json.loads(upkeep(site, "finding", "list", "--json").stdout)["findings"])
 
 
 def failing(site: Path) -> set[str]:
@@ -121,7 +121,7 @@ def test_sources_that_cannot_be_read_are_told_and_retire_nothing(site: Path) -> 
     for script in there.values():
         Path(script).unlink()
     run(site)
-    upkeep(site, "hosts", "accept")
+    upkeep(site, "host", "accept")
 
 
 # What keeps a run from reading the inventory: it has nothing to say of the sources then.
@@ -213,17 +213,17 @@ def test_an_inventory_that_loses_most_hosts_is_told_and_a_person_may_accept_it(s
     assert failing(site) == {"fixed", *CLOUD}
     (told,) = [one for one in findings(site) if one["check_id"] == "hosts_absent"]
     assert told["message"].startswith("3 of 4 hosts of daily are not in the inventory any more")
-    assert told["remedy"].startswith(f"upkeep hosts accept -i {site}  # ")
-    listed = json.loads(upkeep(site, "hosts", "--json").stdout)["absent_hosts"]
+    assert told["remedy"].startswith(f"upkeep host accept -i {site}  # ")
+    listed = json.loads(upkeep(site, "host", "list", "--json").stdout)["absent_hosts"]
     assert [one["host"] for one in listed] == list(CLOUD)
-    assert upkeep(site, "hosts").stdout.splitlines()[0].startswith("cloud1\tdaily\t")
+    assert upkeep(site, "host", "list").stdout.splitlines()[0].startswith("cloud1\tdaily\t")
 
-    wrong = upkeep(site, "hosts", "accept", "cluod1")
+    wrong = upkeep(site, "host", "accept", "cluod1")
     assert wrong.returncode == 64
     assert "did you mean 'cloud1'?" in wrong.stderr
-    assert upkeep(site, "hosts", "accept", "cloud1").returncode == 0
+    assert upkeep(site, "host", "accept", "cloud1").returncode == 0
     assert failing(site) == {"fixed", "cloud2", "cloud3"}
-    done = upkeep(site, "hosts", "accept")
+    done = upkeep(site, "host", "accept")
     assert done.stdout == "2 hosts left the inventory; 2 findings retired\n"
     assert failing(site) == {"fixed"}
     assert not [one for one in findings(site) if one["check_id"] == "hosts_absent"]

@@ -135,7 +135,7 @@ def worked(site: Path) -> set[str]:
 
 def told(site: Path) -> dict[str, str]:
     """Return what Upkeep says of itself: checks and their subjects."""
-    found = json.loads(warm.run(["findings", "-i", str(site), "--json"]).stdout)["findings"]
+    found = json.loads(warm.run(["finding", "list", "-i", str(site), "--json"]).stdout)["findings"]
     return {one["check_id"]: one["subject"] for one in found if one["host"] == "controller"}
 
 

@@ -56,8 +56,20 @@ NEXT = ("schedule", "next", "--from", "2030-01-01", "--to", "2030-03-02")
     ("command", "said"),
     [
         (NEXT, "10 more left out; all of them: -n 60"),
-        (("runs",), "there are older ones; more of them with -n"),
-        (("occurrences",), "there are older ones; more of them with -n"),
+        (
+            (
+                "run",
+                "list",
+            ),
+            "there are older ones; more of them with -n",
+        ),
+        (
+            (
+                "occurrence",
+                "list",
+            ),
+            "there are older ones; more of them with -n",
+        ),
     ],
     ids=["schedule next", "runs", "occurrences"],
 )

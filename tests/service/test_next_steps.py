@@ -25,18 +25,18 @@ def test_the_program_tells_its_version() -> None:
     assert re.fullmatch(r"upkeep (\d+\.\d+\.\d+.*|unknown)\n", done.stdout)
 
 
-@pytest.mark.parametrize("words", [(), ("db",), ("user",)])
+@pytest.mark.parametrize("words", [(), ("db",), ("user",), ("alert",), ("host",)])
 def test_a_group_alone_shows_its_help(words: tuple[str, ...]) -> None:
     done = warm.run(words)
 
     assert done.returncode == 64
-    assert "\nCommands:\n" in done.stderr
+    assert ("\nCommands:\n" if words else "\nRun and look:\n") in done.stderr
     assert "\\n" not in done.stderr
 
 
 COMMANDS = (
-    "runs", "findings", "alerts", "reviews", "waivers", "baselines", "completion", "occurrences", "silence list",
-    "user list",
+    "run list", "finding list", "alert list", "review list", "waiver list", "baseline list", "schedule completion",
+    "occurrence list", "silence list", "user list",
 )  # fmt: skip
 
 

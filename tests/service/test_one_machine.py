@@ -47,7 +47,7 @@ def upkeep(site: Path, *arguments: str) -> Any:
 
 
 def told(site: Path) -> list[str]:
-    found = upkeep(site, "findings")["findings"]
+    found = upkeep(site, "finding", "list")["findings"]
     return [one["message"] for one in found if one["check_id"] == "one_machine"]
 
 

@@ -182,7 +182,7 @@ def test_a_dead_channel_is_a_trouble_of_our_own_until_it_takes_something(
         (alert,) = alerts.open_alerts(db)
     assert (finding.host, finding.check_id, finding.subject) == ("controller", "channel", "pager")
     assert (
-        finding.remedy == f"upkeep alerts test pager -i {SITE}  # try it again when it is put right"
+        finding.remedy == f"upkeep alert test pager -i {SITE}  # try it again when it is put right"
     )
     assert "s3cret" not in finding.message
     assert (alert.check_id, alert.team, alert.severity) == ("channel", "ops", 2)

@@ -63,7 +63,7 @@ def test_a_run_ends_as_it_would_when_nobody_can_have_what_it_prints(
     assert done.returncode == 2, done.stderr
     errors = "".join(one for one in done.stderr.splitlines(True) if not one.startswith("h"))
     assert errors == told
-    (run,) = warm.run(["runs", "-i", str(site)]).stdout.splitlines()
+    (run,) = warm.run(["run", "list", "-i", str(site)]).stdout.splitlines()
     assert run.split("\t")[4:] == ["done", "1", run.split("\t")[-1]]
     # At least the one; others' tests may have filled a file system of this machine.
     assert int(run.split("\t")[-1].partition(" critical")[0]) >= 1

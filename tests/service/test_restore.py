@@ -519,18 +519,18 @@ def test_the_command_says_whose_backup_it_is_and_takes_anothers_only_when_told(
     here, there, file = tmp_path / "here", tmp_path / "there", tmp_path / "upkeep.backup"
     fill(f"sqlite:///{here}/upkeep.db", 2)
 
-    made = upkeep("backup", str(file), state=here)
-    refused = upkeep("restore", str(file), state=there)
+    made = upkeep("db", "backup", str(file), state=here)
+    refused = upkeep("db", "restore", str(file), state=there)
     mark = made.stdout.strip().rpartition(" signed by ")[2]
-    taken = upkeep("restore", str(file), "--trust-key", mark, state=there)
-    again = upkeep("restore", str(file), "--replace", state=here)
-    wrong = upkeep("restore", str(file), "--trust-key", "SHA256:no", "--replace", state=here)
-    empty = upkeep("restore", str(file), "--trust-key", "", "--replace", state=here)
+    taken = upkeep("db", "restore", str(file), "--trust-key", mark, state=there)
+    again = upkeep("db", "restore", str(file), "--replace", state=here)
+    wrong = upkeep("db", "restore", str(file), "--trust-key", "SHA256:no", "--replace", state=here)
+    empty = upkeep("db", "restore", str(file), "--trust-key", "", "--replace", state=here)
 
     assert made.returncode == 0, made.stderr
     assert (refused.returncode, refused.stdout) == (3, "")
     assert f"signed with a key that is not trusted here: {mark}" in refused.stderr
-    assert f"upkeep restore {file} --trust-key {mark}" in refused.stderr
+    assert f"upkeep db restore {file} --trust-key {mark}" in refused.stderr
     assert taken.returncode == 0, taken.stderr
     assert "What was there before was not read: compare the users: upkeep user list" in taken.stdout
     assert again.returncode == 0, again.stderr

@@ -912,7 +912,7 @@ def on_a_terminal(site: Reviewed, typed: str, *arguments: str) -> tuple[int, str
 def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     opened: Reviewed, tmp_path: Path
 ) -> None:
-    listed = upkeep(opened, "reviews", "--team", "legal", "--json")
+    listed = upkeep(opened, "review", "list", "--team", "legal", "--json")
     validate(json.loads(listed.stdout), schema("reviews"))
     (one,) = json.loads(listed.stdout)["reviews"]
     assert (one["item"], one["waits_for"]) == ("deeds", ["legal", "compliance"])
@@ -1010,7 +1010,9 @@ def test_on_the_command_line_a_reviewer_sees_findings_waivers_and_due_times_too(
 def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewed) -> None:
     opened.sign(opened.one("till").id, "ann", alone="bob is ill")
 
-    found = json.loads(upkeep(opened, "completion", "--month", "2027-01", "--json").stdout)
+    found = json.loads(
+        upkeep(opened, "schedule", "completion", "--month", "2027-01", "--json").stdout
+    )
     validate(found, schema("completion"))
     # How the three other reviews count depends on when this test is run.
     (audit, plain) = found["procedures"]
@@ -1019,23 +1021,27 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewe
     assert (plain["done"], plain["rate"]) == (2, 1.0)
     assert [one["why"] for one in found["signed_alone"]] == ["bob is ill"]
     rows = list(
-        csv.reader(upkeep(opened, "completion", "--month", "2027-01", "--csv").stdout.splitlines())
+        csv.reader(
+            upkeep(
+                opened, "schedule", "completion", "--month", "2027-01", "--csv"
+            ).stdout.splitlines()
+        )
     )
     assert [row[:4] for row in rows[1:]] == [
         ["2027-01", "audit", "Audit", "ops"],
         ["2027-01", "plain", "Plain", "ops"],
     ]
-    lines = upkeep(opened, "completion", "--month", "2027-01").stdout.splitlines()
+    lines = upkeep(opened, "schedule", "completion", "--month", "2027-01").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines if "\t" in line] == ["audit", "plain"]
     assert lines[0].startswith("2027-01: ")
     assert lines[-2:] == ["Signed by one alone", "audit, till: The till, 2027-01-04: bob is ill"]
-    wrong = upkeep(opened, "completion", "--month", "January")
+    wrong = upkeep(opened, "schedule", "completion", "--month", "January")
     assert (wrong.returncode, "'January' is no month" in wrong.stderr) == (64, True)
 
 
 @on_postgresql
 def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
-    said = upkeep(site, "completion", "--month", "2026-12").stdout
+    said = upkeep(site, "schedule", "completion", "--month", "2026-12").stdout
     listed = f"upkeep schedule list -i {site.site.name}"
     assert said == f"Nothing was due in 2026-12. What is due: {listed}\n"
 
@@ -1046,7 +1052,7 @@ def test_a_month_in_which_nothing_counts_says_so(site: Reviewed) -> None:
         )  # fmt: skip
         reviews.open_one(db, review)
     month = (clock.now() + timedelta(minutes=5)).strftime("%Y-%m")
-    said = upkeep(site, "completion", "--month", month).stdout
+    said = upkeep(site, "schedule", "completion", "--month", month).stdout
     gap = "1 thing of the schedule without a check yet; `lacks` in schedule.yml says which."
     nothing = f"{month}: nothing that was due counts.\n{gap}\n1 thing still in time"
     assert said.startswith(nothing)
@@ -1083,7 +1089,7 @@ def test_a_wrong_password_signs_nothing(opened: Reviewed) -> None:
     ],
 )
 def test_wrong_usage_is_named(opened: Reviewed, arguments: tuple[str, ...], said: str) -> None:
-    done = upkeep(opened, "sign", str(opened.one("fires").id), *arguments)
+    done = upkeep(opened, "review", "sign", str(opened.one("fires").id), *arguments)
 
     assert done.returncode == 64
     assert said in done.stderr
@@ -1094,7 +1100,7 @@ def test_reviews_that_are_not_there(opened: Reviewed) -> None:
     for number in ("999", str(2**63)):
         said = upkeep(opened, "review", "show", number).stderr
         assert f"there is no review {number}" in said
-    said = upkeep(opened, "reviews", "--team", "oops").stderr
+    said = upkeep(opened, "review", "list", "--team", "oops").stderr
     assert "there is no team 'oops'; did you mean 'ops'?" in said
 
 

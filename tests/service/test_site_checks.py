@@ -57,7 +57,7 @@ def test_a_run_a_look_by_hand_and_another_judgement_give_its_verdicts(site: Path
         told = [(one["subject"], one["status"]) for one in other["results"]]
         assert sorted(told) == sorted((one["subject"], one["status"]) for one in own)
     [listed] = json.loads(
-        warm.run(["checks", "unwanted_file_system", "-i", str(site), "--json"]).stdout
+        warm.run(["explain", "unwanted_file_system", "-i", str(site), "--json"]).stdout
     )["checks"]
     assert listed["description"] == "No file system is of a kind that the site does not want."
 

@@ -63,9 +63,11 @@ def test_a_site_goes_on_when_its_folder_is_moved_and_says_where_it_is(tmp_path: 
     assert f"-i {folder}" in first.stdout
     assert f"-i {moved}" in second.stdout
     assert str(folder) not in second.stdout
-    listed = json.loads(upkeep("runs", "-i", str(moved), "--json").stdout)["runs"]
+    listed = json.loads(upkeep("run", "list", "-i", str(moved), "--json").stdout)["runs"]
     assert [one["site"] for one in listed] == ["bakery", "bakery"]
-    (found, *_) = json.loads(upkeep("findings", "-i", str(moved), "--json").stdout)["findings"]
+    (found, *_) = json.loads(upkeep("finding", "list", "-i", str(moved), "--json").stdout)[
+        "findings"
+    ]
     assert found["count"] == 2
     report = (tmp_path / "state" / "reports").glob("*.html")
     assert "bakery" in max(report).read_text()
@@ -75,7 +77,7 @@ def test_a_site_goes_on_when_its_folder_is_moved_and_says_where_it_is(tmp_path: 
     (one,) = json.loads(upkeep("db", "sites", "-i", str(moved), "--json").stdout)["sites"]
     assert (one["name"], one["has_id"], one["runs"]) == ("bakery", True, 2)
     with closing(open_store(f"sqlite:///{tmp_path}/state/upkeep.db")) as store:
-        text = render(store, datetime.now(UTC)).decode()
+        text = render(store, datetime.now(UTC), openmetrics=True).decode()
     assert 'site="bakery"' in text
     assert str(folder) not in text
     assert str(moved) not in text
@@ -87,7 +89,7 @@ def test_a_copy_may_look_and_do_nothing(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
 
-    assert upkeep("runs", "-i", str(copy)).returncode == 0
+    assert upkeep("run", "list", "-i", str(copy)).returncode == 0
     for words in (
         ("run", "daily"),
         ("check", "disk_space"),
@@ -99,14 +101,14 @@ def test_a_copy_may_look_and_do_nothing(tmp_path: Path) -> None:
         assert refused.returncode == 64, words
         assert "two folders are two sites" in refused.stderr
         assert 'id = "bakery-2"' in refused.stderr
-    assert len(json.loads(upkeep("runs", "-i", str(folder), "--json").stdout)["runs"]) == 1
+    assert len(json.loads(upkeep("run", "list", "-i", str(folder), "--json").stdout)["runs"]) == 1
     document = json.loads(upkeep("doctor", "-i", str(copy), "--json").stdout)
     (line,) = [one for one in document["lines"] if one["topic"] == "site"]
     assert (line["status"], "two folders are two sites" in line["text"]) == ("fail", True)
     text = (copy / "upkeep.toml").read_text().replace('"bakery"', '"bakery-2"')
     (copy / "upkeep.toml").write_text(text)
     assert upkeep("run", "daily", "-i", str(copy)).returncode == 2
-    assert len(json.loads(upkeep("runs", "-i", str(copy), "--json").stdout)["runs"]) == 1
+    assert len(json.loads(upkeep("run", "list", "-i", str(copy), "--json").stdout)["runs"]) == 1
 
 
 def test_an_old_site_is_led_to_its_id(tmp_path: Path) -> None:
@@ -135,7 +137,9 @@ def test_an_old_site_is_led_to_its_id(tmp_path: Path) -> None:
     done = upkeep(*remedy.split()[1:])
     assert (done.returncode, done.stderr) == (0, f"{folder} is bakery now\n")
     upkeep("run", "daily", "-i", str(folder))
-    (found, *_) = json.loads(upkeep("findings", "-i", str(folder), "--json").stdout)["findings"]
+    (found, *_) = json.loads(upkeep("finding", "list", "-i", str(folder), "--json").stdout)[
+        "findings"
+    ]
     assert found["count"] == 2
     again = upkeep(*remedy.split()[1:])
     assert again.returncode == 0
@@ -148,8 +152,8 @@ def test_two_sites_are_joined(tmp_path: Path) -> None:
     done = upkeep("db", "sites", "join", str(first), str(second), "-i", str(second))
 
     assert done.stderr == f"{first} is {second} now\n"
-    assert len(json.loads(upkeep("runs", "-i", str(second), "--json").stdout)["runs"]) == 2
-    refused = upkeep("runs", "-i", str(first))
+    assert len(json.loads(upkeep("run", "list", "-i", str(second), "--json").stdout)["runs"]) == 2
+    refused = upkeep("run", "list", "-i", str(first))
     assert refused.returncode == 64
     assert upkeep("review", "verify", "-i", str(second)).returncode == 0
 

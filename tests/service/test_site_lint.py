@@ -224,7 +224,7 @@ def test_doctor_says_which_silences_and_waivers_cover_no_host(tmp_path: Path) ->
         ("no host", "silence 1: its hosts 'wbe*' match no host of the inventory; did you mean 'web1'?",
          f"upkeep silence end 1 -i {site}"),
         ("no host", "waiver 2: its hosts 'web2' match no host of the inventory; did you mean 'web1'?",
-         f"upkeep waive revoke 2 --reason 'it covers no host' -i {site}"),
+         f"upkeep waiver revoke 2 --reason 'it covers no host' -i {site}"),
     ]  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def test_doctor_says_which_channels_have_no_address(tmp_path: Path) -> None:
 
     assert lines(site, UPKEEP_CHANNEL_CAHT="json://chat.example/?token=secret") == [
         ("no address", "schedule.yml:12: channel chat: the variable UPKEEP_CHANNEL_CHAT is not set here; did you mean 'UPKEEP_CHANNEL_CAHT'?",
-         f"upkeep alerts test chat -i {site}  # after UPKEEP_CHANNEL_CHAT=URL in /etc/upkeep/environment, or in this shell"),
+         f"upkeep alert test chat -i {site}  # after UPKEEP_CHANNEL_CHAT=URL in /etc/upkeep/environment, or in this shell"),
     ]  # fmt: skip
     assert lines(site, **ADDRESS) == []
 

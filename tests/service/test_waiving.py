@@ -339,7 +339,7 @@ def test_a_check_that_is_not_there_cannot_be_waived(asked: Asked) -> None:
 
     with pytest.raises(UsageError, match="there is no check 'disk_spaces'; did you mean") as caught:
         waiving.request(asked.store, asked.site, scope, "why", NOW + LASTS, asked.by("ann"), NOW)
-    assert caught.value.remedy == "upkeep checks"
+    assert caught.value.remedy == "upkeep check list"
 
 
 @on_postgresql
@@ -433,7 +433,7 @@ def test_from_the_command_line_by_two_people(
 
     accounts(asked, ann=[person])
     called(waiver_commands.request, *scope, "moves in July", site, "10 d")
-    assert "upkeep waive approve 1" in capsys.readouterr().err
+    assert "upkeep waiver approve 1" in capsys.readouterr().err
     with pytest.raises(UsageError, match="needs the role approver"):
         called(waiver_commands.approve, 1, site)
     accounts(asked, bob=[person])

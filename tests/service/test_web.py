@@ -122,7 +122,7 @@ def setting(filled: Copies[None]) -> Iterator[Setting]:
             SITE,
             lambda: SCHEDULE,
             Coming(lambda: SCHEDULE, None),
-            metrics=lambda _now: b"# EOF\n",
+            metrics=lambda _now, _openmetrics: b"# EOF\n",
             metrics_token="t0ken",
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import command_runner
 import pytest
 
+from upkeep.cli.aliases import ALIASES
 from upkeep.cli.main import cli
 from upkeep.site.settings import ID, Settings
 from upkeep.store.tables import metadata
@@ -42,6 +43,16 @@ def commands(command: Any, *words: str) -> Iterator[str]:
         yield from commands(below, *words, name)
 
 
+def aliases(known: set[str]) -> Iterator[str]:
+    """Yield each command under its old name, with the options and arguments of the new one."""
+    for old, new in ALIASES.items():
+        words = [one for one in new if not one.startswith("-")]
+        began = " ".join(["command upkeep", *words])
+        for name in known:
+            if name == began or name.startswith(f"{began} "):
+                yield " ".join(["command upkeep", *old]) + name.removeprefix(began)
+
+
 def keys(node: object, path: str) -> Iterator[str]:
     """Yield the keys of documents that a schema describes."""
     if isinstance(node, dict):
@@ -67,6 +78,7 @@ def schemas() -> Iterator[str]:
 def names() -> set[str]:
     """Return all public names."""
     found = {*collection(), *commands(command_runner.get_command(cli), "upkeep"), *schemas()}
+    found |= set(aliases(found))
     found |= {
         f"column {table.name}.{column.name}"
         for table in metadata.tables.values()

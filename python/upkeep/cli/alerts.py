@@ -1,4 +1,4 @@
-"""`upkeep alerts`, `ack`, `silence` and `oncall`: what people are told, who has it, what is quiet, who is called."""
+"""`upkeep alert`, `silence` and `oncall`: what people are notified of, who has it, what is silenced, who is on call."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _alert(found: Alert | None, site: Site, number: int) -> Alert:
     Raises: UsageError if the site has none of that number.
     """
     if found is None or found.site != name(site.key):
-        raise UsageError(f"there is no alert {number}", remedy="upkeep alerts --all")
+        raise UsageError(f"there is no alert {number}", remedy="upkeep alert list --all")
     return found
 
 
@@ -91,28 +91,27 @@ def _err() -> Screen:
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
-alerts_group = typer.Typer(
-    help="What people are told of; lists the open alerts.",
-    invoke_without_command=True,
+alert_group = typer.Typer(
+    help="What people were notified of; acknowledge it.",
+    no_args_is_help=True,
     rich_markup_mode=None,
 )
-cli.add_typer(alerts_group, name="alerts")
+cli.add_typer(alert_group, name="alert")
 silence_group = typer.Typer(
-    help="Keep findings quiet for a time; a silence always ends.",
+    help="Silence findings for a time.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 cli.add_typer(silence_group, name="silence")
 oncall_group = typer.Typer(
-    help="Who is called; lists each team's.", invoke_without_command=True, rich_markup_mode=None
+    help="Who is on call for each team.", no_args_is_help=True, rich_markup_mode=None
 )
 cli.add_typer(oncall_group, name="oncall")
 
 
-@alerts_group.callback()
+@alert_group.command("list")
 @does(Action.LOOK)
 def list_alerts(
-    context: typer.Context,
     inventory: SiteOption = "",
     everything: Annotated[
         bool, typer.Option("--all", help="Closed ones too, newest first.")
@@ -122,9 +121,10 @@ def list_alerts(
     ] = 50,
     as_json: Json = False,
 ) -> int:
-    """List the open alerts, worst first; exit status 2 if one is of severity 1 or 2, 1 if of 3 or 4."""
-    if context.invoked_subcommand:
-        return 0
+    """List the open alerts, worst first.
+
+    Exit status: 2 if one of them is critical or high, 1 if medium or low.
+    """
     with opened(inventory) as (site, store), store.read() as db:
         key = name(site.key)
         found = alerts.recent(db, count + 1, key) if everything else alerts.open_alerts(db, key)
@@ -149,10 +149,10 @@ def list_alerts(
 AlertNumber = Annotated[int, typer.Argument(metavar="ALERT", help="Its number.")]
 
 
-@alerts_group.command("show")
+@alert_group.command("show")
 @does(Action.LOOK)
 def show_alert(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
-    """Show an alert: its findings, what happened to it, who was told over which channel."""
+    """Show an alert: findings, history and notifications."""
     with opened(inventory) as (site, store), store.read() as db:
         found = _alert(alerts.get(db, alert), site, alert)
         members = alerts.members(db, [alert], everything=found.closed_at is not None)
@@ -167,13 +167,13 @@ def show_alert(alert: AlertNumber, inventory: SiteOption = "", as_json: Json = F
     view.print_alert(Screen(sys.stdout), found, members, history, sent, zone, clock.now())
 
 
-@alerts_group.command("test")
+@alert_group.command("test")
 @does(Action.TEST_CHANNEL)
 def send_test(
     channel: Annotated[str, typer.Argument(help="Id of a channel of the schedule.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Send a message over a channel now, and say what became of it."""
+    """Send a test message over a channel now."""
     with opened(inventory) as (site, store):
         known = site.schedule.channels.get(channel)
         if known is None:
@@ -191,7 +191,7 @@ def send_test(
     say(f"channel {channel} has taken the message; see if it has come")
 
 
-@cli.command("ack")
+@alert_group.command("ack")
 @does(Action.ACKNOWLEDGE)
 def acknowledge(
     alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
@@ -204,7 +204,10 @@ def acknowledge(
         ),
     ] = "",
 ) -> None:
-    """Say that you have an alert: nobody is told again, unless it gets worse or you do not come back to it."""
+    """Acknowledge alerts: you take care of them.
+
+    Nobody is notified again until the acknowledgement expires, unless an alert gets worse.
+    """
     with opened(inventory) as (site, store):
         for number in alert:
             with store.read() as db:
@@ -231,10 +234,11 @@ def add_silence(
         int, typer.Option("--severity", min=1, max=4, help="The worst that it keeps quiet.")
     ] = 2,
 ) -> None:
-    """Keep findings quiet; when it ends, what still fails is told once.
+    """Silence findings.
 
-    It ends within 7 days, unless the site allows more. What detects intruders takes its exact name and host. A silence
-    of more than a fifth of what is watched waits until somebody else approves it.
+    When the silence ends, people are notified once of what still fails. It ends within 7 days, unless the site
+    allows more. A check that detects intruders takes its exact name and host. A silence of more than a fifth of what
+    is watched waits until somebody else approves it.
     """
     if bool(lasts) == bool(ends):
         raise UsageError("a silence always ends: give --for or --until", remedy="--for '2 h'")
@@ -250,7 +254,7 @@ def add_silence(
 @silence_group.command("list")
 @does(Action.LOOK)
 def list_silences(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List what is quiet, until when and why."""
+    """List the silences, until when and why."""
     with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         longest = silencing.longest(site.schedule)
@@ -269,7 +273,7 @@ def approve_silence(
     number: Annotated[int, typer.Argument(metavar="SILENCE", help="Its number.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Say yes to a silence of much that somebody else has made."""
+    """Approve a wide silence that somebody else has made."""
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.APPROVE_SILENCE, f"silence {number}")
         made = silencing.approve(store, site, number, by, clock.now())
@@ -289,17 +293,14 @@ def end_silence(
     say(f"silence {number} has ended; what still fails is told once")
 
 
-@oncall_group.callback()
+@oncall_group.command("list")
 @does(Action.LOOK)
 def list_on_call(
-    context: typer.Context,
     inventory: SiteOption = "",
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="Now, if not given.")] = "",
     as_json: Json = False,
 ) -> None:
-    """List who is called for each team, then who is next."""
-    if context.invoked_subcommand:
-        return
+    """List who is on call for each team, and who is next."""
     with opened(inventory) as (site, store), store.read() as db:
         zone = ZoneInfo(site.schedule.time_zone)
         when = _time(at, zone, "--at") if at else clock.now()
@@ -329,7 +330,7 @@ def set_on_call(
     inventory: SiteOption = "",
     begins: Annotated[str, typer.Option("--from", metavar="TIME", help="Now, if not given.")] = "",
 ) -> None:
-    """Let somebody take a team's calls for a time, instead of who the rota says."""
+    """Put somebody on call for a team, instead of the rota."""
     with opened(inventory) as (site, store):
         schedule = site.schedule
         _known(team, schedule.teams, "team")
@@ -355,7 +356,7 @@ def end_on_call(
     number: Annotated[int, typer.Argument(metavar="OVERRIDE", help="Its number.")],
     inventory: SiteOption = "",
 ) -> None:
-    """End such an override before its time."""
+    """End an override before its time."""
     with opened(inventory) as (site, store):
         who = actors.record(store, site.schedule, Action.END_OVERRIDE, str(number), site=site)
         with store.begin() as db:

@@ -1,4 +1,4 @@
-"""`upkeep backup` and `upkeep restore`: a copy of the product's own database, and the way back."""
+"""`upkeep db backup` and `upkeep db restore`: a copy of the product's own database, and the way back."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def back_up(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; FILE.json beside it.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Write a signed copy of the database of runs and results, while others go on writing to it."""
+    """Write a signed backup of the database.
+
+    Others may go on writing to the database meanwhile.
+    """
     settings = settings_of(inventory)
     key = load_installation(settings).key
     made, odd = backup.back_up(settings.database_url, file, clock.now(), key)
@@ -65,7 +68,7 @@ def back_up(
 @cli.command("restore")
 @does(Action.MAINTAIN)
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `upkeep db backup` wrote.")],
     inventory: SiteOption = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Lose what is in the database now.")
@@ -75,13 +78,15 @@ def restore(
         typer.Option(
             "--trust-key",
             metavar="FINGERPRINT",
-            help="Take a backup that another installation's key has signed; `upkeep backup` says which.",
+            help="Take a backup that another installation's key has signed; `upkeep db backup` says which.",
         ),
     ] = "",
 ) -> None:
-    """Put a backup's content into the database; stop `upkeep serve` first."""
+    """Restore a backup; stop `upkeep serve` first."""
     if trust_key and not FINGERPRINT.fullmatch(trust_key):
-        message = f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep backup` said"
+        message = (
+            f"--trust-key: found {trust_key!r:.80}; expected SHA256:… as `upkeep db backup` said"
+        )
         raise UsageError(message, remedy=f"ssh-keygen -lf {_signing(inventory)}")
     settings = settings_of(inventory)
     trust = backup.KeyTrust(trusted_keys(settings), trust_key)

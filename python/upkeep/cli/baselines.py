@@ -1,4 +1,4 @@
-"""`upkeep baselines` and `upkeep baseline`: what is normal, proposed by the machine and accepted by a person."""
+"""`upkeep baseline`: what is normal, proposed by the machine and accepted by a person."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _series_document(one: Series) -> dict[str, str]:
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 baseline_group = typer.Typer(
-    help="What is normal for a measure: proposed from its values, accepted by a person.",
+    help="What is normal for a measure.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -89,10 +89,13 @@ BetterWay = Annotated[
 ]
 
 
-@cli.command("baselines")
+@baseline_group.command("list")
 @does(Action.LOOK)
 def list_baselines(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List the accepted baselines, each with its newest value and whether a better one is proposed."""
+    """List the accepted baselines.
+
+    Each with its newest value, and whether a better one is proposed.
+    """
     with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         rows = [
@@ -120,7 +123,10 @@ def propose(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> int:
-    """Say what the last 28 days propose, and from what; exit status 1 if nothing."""
+    """Show the baseline that the last 28 days propose.
+
+    Exit status: 1 if they propose none.
+    """
     names = (check, host, subject, measure)
     with opened(inventory) as (site, store), store.read() as db:
         series = baselines.series_of(site.key, *names)
@@ -144,7 +150,10 @@ def accept(
     better: BetterWay = "",
     inventory: SiteOption = "",
 ) -> None:
-    """Accept what is proposed. Asks for your password on the terminal, and is signed."""
+    """Accept the proposed baseline, and sign it.
+
+    Asks for your password on the terminal.
+    """
     names = (check, host, subject, measure)
     with opened(inventory) as (site, store):
         series = baselines.series_of(site.key, *names)

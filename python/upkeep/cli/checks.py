@@ -1,4 +1,4 @@
-"""`upkeep checks`: the checks there are."""
+"""`upkeep check list`: the checks there are."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def check_of(name: str) -> Check:
     found = load().get(name)
     if found is None and name in every():
         message = f"{name} is told by Upkeep itself: it looks at no host"
-        raise UsageError(message, remedy=command("checks", name))
+        raise UsageError(message, remedy=command("explain", name))
     if found is None:
         message = f"there is no check {name!r}{nearest(name, load())}"
-        raise UsageError(message, remedy="upkeep checks  # lists them")
+        raise UsageError(message, remedy="upkeep check list  # lists them")
     return found
 
 
@@ -40,14 +40,17 @@ def check_of(name: str) -> Check:
 cli = typer.Typer(rich_markup_mode=None)
 
 
-@cli.command("checks")
+@cli.command("list")
 @does(Action.LOOK)
 def list_checks(
-    check: Annotated[str, typer.Argument(help="Show all of this one.")] = "",
+    check: Annotated[str, typer.Argument(help="Show all of this one.", hidden=True)] = "",
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """List the checks there are, or one with its parameters, limits and source; with a site, its own too."""
+    """List the checks there are.
+
+    With a site, its own checks too. `upkeep explain CHECK` shows one with its parameters, limits and source.
+    """
     if inventory:
         from upkeep.site.site import load_site
 

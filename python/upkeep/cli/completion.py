@@ -1,4 +1,4 @@
-"""`upkeep completion`: how much of what was due in a month was done."""
+"""`upkeep schedule completion`: how much of what was due in a month was done."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def show_completion(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
 ) -> None:
-    """Say how much of what was due in a month was done in its time: per procedure and team."""
+    """Show how much of a month was completed on time.
+
+    Per procedure and team: the rate is done and signed, divided by due.
+    """
     if as_json and as_csv:
         raise UsageError("--json or --csv, not both")
     # Without the procedures it is not known what was due to be signed: the rate would be too good.

@@ -193,7 +193,9 @@ def prune_database(inventory: str) -> None:
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 database_group = typer.Typer(
-    help="The database of runs and results.", no_args_is_help=True, rich_markup_mode=None
+    help="The database: upgrade, back up, restore, prune.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 cli.add_typer(database_group, name="db")
 
@@ -226,7 +228,7 @@ def prune_command(inventory: SiteOption = "") -> None:
 
 # --- its sites --------------------------------------------------------------------------------------------------------
 sites_group = typer.Typer(
-    help="What sites are called in the database; lists them.",
+    help="The sites in the database; lists them.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -258,7 +260,10 @@ def rename_site(
     new: Annotated[str, typer.Argument(metavar="NEW", help="The id that its upkeep.toml says.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Give a site another name: all that is known of it goes on under it; stop `upkeep serve` first."""
+    """Give a site another name; it keeps all its records.
+
+    Stop `upkeep serve` first.
+    """
     settings = settings_of(inventory)
     with run_store(settings) as store:
         was = naming.rename(store, old, new, _renamer(settings), clock.now())
@@ -272,7 +277,10 @@ def join_sites(
     into: Annotated[str, typer.Argument(metavar="INTO", help="The site that goes on.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Make two sites one that always were: the history of the first becomes the second's; stop `upkeep serve` first."""
+    """Join two sites that always were one.
+
+    The history of the first becomes the second's. Stop `upkeep serve` first.
+    """
     settings = settings_of(inventory)
     with run_store(settings) as store:
         was = naming.join(store, source, into, _renamer(settings), clock.now())

@@ -55,10 +55,10 @@ def run_doctor(
         ),
     ] = False,
 ) -> int:
-    """Find out, for all hosts side by side, what stands in the way; say what to do.
+    """Find what stands in the way, and say what to do.
 
-    With --accept-clock nothing is examined: the time of day of this machine is believed from now on, also by the
-    driver that runs here, and things become due, are missed and removed by it again.
+    All hosts are examined side by side. With --accept-clock nothing is examined: the time of day of this machine is
+    believed from now on, also by the driver that runs here. Things become due, are missed and are removed by it again.
     """
     from upkeep.doctor.doctor import examine
 

@@ -37,9 +37,10 @@ def explain(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.
+    """Explain what a host is checked for, or a check.
 
-    What the id of a check is, is a check; a host of the same name is meant where a check is named behind it.
+    Of a host: its checks and their limits, from which file and line they come, and when they are due. A name that is
+    both means the check; with a check behind it, it means the host.
     """
     if not check and name in own_of_program():  # whatever the site, and whether it can be read
         _explain_check(name, as_json=as_json)
@@ -51,7 +52,7 @@ def explain(
     known = KnownSite(site)
     there = [*known.inventory.given, *known.lookers, *every()]
     if not check and name not in there:
-        remedy = f"{command('checks')}  # lists the checks"
+        remedy = f"{command('check', 'list')}  # lists the checks"
         raise UsageError(
             f"there is no host and no check {name!r}{nearest(name, there)}", remedy=remedy
         )

@@ -1,4 +1,4 @@
-"""`upkeep findings`: what is wrong now."""
+"""`upkeep finding`: what is wrong now."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from upkeep.view.stored import finding_of
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
+finding_group = typer.Typer(
+    help="What is wrong now, and since when.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(finding_group, name="finding")
 
 
-@cli.command("findings")
+@finding_group.command("list")
 @does(Action.LOOK)
 def list_findings(
     inventory: SiteOption = "",

@@ -1,4 +1,4 @@
-"""`upkeep hosts`: those that have left the inventory, and a person's word that they have left for good."""
+"""`upkeep host`: those that have left the inventory, and a person's word that they have left for good."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from upkeep.cli.options import Json, SiteOption
 from upkeep.model import clock
 from upkeep.model.errors import UsageError
 from upkeep.model.nearest import nearest
+from upkeep.model.remedies import command
 from upkeep.model.stored_text import name
 from upkeep.model.text import counted
 from upkeep.rules.actions import Action
@@ -26,20 +27,21 @@ from upkeep.view.screen import Screen
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
-hosts_group = typer.Typer(
-    help="Hosts that have left the inventory; lists them.",
-    invoke_without_command=True,
+host_group = typer.Typer(
+    help="Hosts that are no longer in the inventory.",
+    no_args_is_help=True,
     rich_markup_mode=None,
 )
-cli.add_typer(hosts_group, name="hosts")
+cli.add_typer(host_group, name="host")
 
 
-@hosts_group.callback()
+@host_group.command("list")
 @does(Action.LOOK)
-def list_absent(context: typer.Context, inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List hosts that have left the inventory, too many at once for what was found on them to end."""
-    if context.invoked_subcommand:
-        return
+def list_absent(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List hosts that are no longer in the inventory.
+
+    So many went at once that their findings stay open until a person accepts that.
+    """
     with opened(inventory) as (site, store), store.read() as db:
         found = absent.waiting(db, site.key)
     if as_json:
@@ -50,7 +52,7 @@ def list_absent(context: typer.Context, inventory: SiteOption = "", as_json: Jso
     print_absent(Screen(sys.stdout), found, zone, clock.now(), inventory)
 
 
-@hosts_group.command("accept")
+@host_group.command("accept")
 @does(Action.ACCEPT_HOSTS)
 def accept(
     names: Annotated[
@@ -59,16 +61,19 @@ def accept(
     ] = None,
     inventory: SiteOption = "",
 ) -> None:
-    """Say that absent hosts have left for good: what was found on them is retired."""
+    """Accept that absent hosts were removed.
+
+    What was found on them is retired.
+    """
     hosts = names or []
     with opened(inventory) as (site, store):
         with store.read() as db:
             there = {one.host for one in absent.waiting(db, site.key)}
         wanted = {name(one) for one in hosts} or there
         for one in sorted(wanted - there):
-            listed = "upkeep hosts" + (f" -i {inventory}" if inventory else "")
+            listed = command("host", "list", site=inventory)
             message = f"{one} is not among the absent hosts{nearest(one, there)}"
-            raise UsageError(message, remedy=f"{listed} lists them")
+            raise UsageError(message, remedy=f"{listed}  # lists them")
         some = ", ".join(sorted(wanted))
         actors.record(store, site.schedule, Action.ACCEPT_HOSTS, some[:200], site=site)
         with store.begin() as db:

@@ -3,104 +3,118 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("run", "Run a procedure on its hosts now."),
-    "check": (
-        "run",
-        "Run one check now: as the hosts ask for it or, with -p, with these parameters.",
+from upkeep.cli.aliases import renamed, told
+
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "Run and look": ("run", "check", "show", "plan", "explain", "doctor"),
+    "What is kept": (
+        "finding",
+        "alert",
+        "silence",
+        "review",
+        "waiver",
+        "baseline",
+        "occurrence",
+        "host",
     ),
-    "checks": (
-        "checks",
-        "List the checks there are, or one with its parameters, limits and source; with a site, its own too.",
-    ),
-    "explain": (
-        "explain",
-        "Say what a host is looked at for: checks, limits, from which file and line, when due; or what a check is.",
-    ),
-    "plan": (
-        "plan",
-        "Say what a run of a procedure would do: which checks on which hosts, which jobs, for how long; run nothing.",
-    ),
-    "procedures": ("schedule", "List the procedures of the site's schedule."),
-    "runs": ("runs", "List the newest runs."),
-    "show": ("runs", "Show a run: what did not pass, worst first."),
-    "findings": ("findings", "List what is wrong now, worst first, and since when."),
-    "judge": ("runs", "Judge a run's stored observations again, with today's checks and limits."),
-    "doctor": (
-        "doctor",
-        "Find out, for all hosts side by side, what stands in the way; say what to do.",
-    ),
-    "init": ("init", "Write a small, commented site to start from."),
-    "backup": (
-        "backup",
-        "Write a signed copy of the database of runs and results, while others go on writing to it.",
-    ),
-    "restore": ("backup", "Put a backup's content into the database; stop `upkeep serve` first."),
-    "occurrences": (
-        "occurrences",
-        "List what was due, what became of it and why, and what hosts still owe.",
-    ),
-    "serve": (
-        "serve",
-        "Run the schedule by itself, tell people, and give the page; until it is stopped.",
-    ),
-    "ack": (
-        "alerts",
-        "Say that you have an alert: nobody is told again, unless it gets worse or you do not come back to it.",
-    ),
-    "reviews": (
-        "reviews",
-        "List what people must sign, the soonest due first; exit status 1 if anything is overdue.",
-    ),
-    "sign": ("reviews", "Say with your name what a review has found. Asks for your password."),
-    "completion": (
-        "completion",
-        "Say how much of what was due in a month was done in its time: per procedure and team.",
-    ),
-    "waivers": (
-        "waivers",
-        "List the waivers that hold or wait for approval, and how many findings each covers.",
-    ),
-    "baselines": (
-        "baselines",
-        "List the accepted baselines, each with its newest value and whether a better one is proposed.",
-    ),
-    "db": ("db", "The database of runs and results."),
-    "schedule": ("schedule", "What is due when, and what a year of it brings."),
-    "user": ("users", "Who may sign in to the page."),
-    "alerts": ("alerts", "What people are told of; lists the open alerts."),
-    "silence": ("alerts", "Keep findings quiet for a time; a silence always ends."),
-    "oncall": ("alerts", "Who is called; lists each team's."),
-    "hosts": ("hosts", "Hosts that have left the inventory; lists them."),
-    "review": ("reviews", "One review."),
-    "waive": ("waivers", "Accept a failure for a time: one asks for it, another says yes."),
-    "baseline": (
-        "baselines",
-        "What is normal for a measure: proposed from its values, accepted by a person.",
-    ),
+    "Set up and keep running": ("init", "serve", "schedule", "oncall", "user", "db"),
 }
-"""Each command or group, the file in this folder that has it, and its help; a test compares them."""
+"""The help's headings, each with its commands."""
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("run", "Run a procedure now; list, show or judge earlier runs."),
+    "run list": ("runs", "List the newest runs."),
+    "run show": ("runs", "Show a run: what did not pass, worst first."),
+    "run judge": ("runs", "Judge a run's stored observations again."),
+    "check": ("run", "Run one check now; list the checks there are."),
+    "check list": ("checks", "List the checks there are."),
+    "show": ("runs", "Show a run: what did not pass, worst first."),
+    "plan": ("plan", "Show what a run would do, without running anything."),
+    "explain": ("explain", "Explain what a host is checked for, or a check."),
+    "doctor": ("doctor", "Find what stands in the way, and say what to do."),
+    "finding": ("findings", "What is wrong now, and since when."),
+    "alert": ("alerts", "What people were notified of; acknowledge it."),
+    "silence": ("alerts", "Silence findings for a time."),
+    "review": ("reviews", "What people must review and sign."),
+    "waiver": ("waivers", "Failures that are accepted for a time."),
+    "baseline": ("baselines", "What is normal for a measure."),
+    "occurrence": ("occurrences", "What was due, and what became of it."),
+    "host": ("hosts", "Hosts that are no longer in the inventory."),
+    "init": ("init", "Write a small, commented site to start from."),
+    "serve": ("serve", "Run the schedule, send alerts, serve the web page."),
+    "schedule": ("schedule", "The procedures: when each is due, and what is wrong."),
+    "schedule completion": ("completion", "Show how much of a month was completed on time."),
+    "oncall": ("alerts", "Who is on call for each team."),
+    "user": ("users", "Who may sign in to the web page."),
+    "db": ("db", "The database: upgrade, back up, restore, prune."),
+    "db backup": ("backup", "Write a signed backup of the database."),
+    "db restore": ("backup", "Restore a backup; stop `upkeep serve` first."),
+}
+"""Each command or group by its words, the file in this folder that has it, and its help; a test compares them.
+
+A command of two words is in a group, or belongs to a verb, that another file has.
+"""
 
 
 class Commands(Mapping[str, Any]):
-    """The commands by name; one is loaded when it is looked up."""
+    """The commands of a group by name; one of another file is loaded when it is looked up.
+
+    words: the group's own, empty for all commands. own: the commands that its file has.
+    """
+
+    def __init__(self, words: str = "", own: Mapping[str, Any] | None = None) -> None:
+        self._own = own or {}
+        begins = f"{words} " if words else ""
+        self._of = {
+            name.removeprefix(begins): name
+            for name in COMMANDS
+            if name.startswith(begins) and " " not in name.removeprefix(begins)
+        }
 
     def __getitem__(self, name: str) -> Any:
-        module, _help = COMMANDS[name]
-        app = importlib.import_module(f"upkeep.cli.{module}").cli
-        return commands_of(app)[name]
+        if name in self._own:
+            return self._own[name]
+        words = self._of[name]
+        app = importlib.import_module(f"upkeep.cli.{COMMANDS[words][0]}").cli
+        found = commands_of(app)[name]
+        if any(one.startswith(f"{words} ") for one in COMMANDS):
+            found.commands = Commands(words, getattr(found, "commands", None))
+        return found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
+        return iter([*self._own, *self._of])
 
     def __len__(self) -> int:
-        return len(COMMANDS)
+        return len(self._own) + len(self._of)
+
+
+class Verb(TyperCommand):
+    """A verb that is a noun, too: `run daily` runs, `run list` lists.
+
+    If the first word is one of its commands, that is meant; behind `--` it never is.
+    """
+
+    commands: Mapping[str, Any] = {}
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Return the context of the command that is meant."""
+        if args and args[0] in self.commands:
+            below = self.commands[args[0]]
+            return below.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the verb's options for the help, and the noun's commands."""
+        super().format_options(ctx, formatter)
+        TyperGroup(commands=dict(self.commands)).format_commands(ctx, formatter)
 
 
 class LazyGroup(TyperGroup):
@@ -110,16 +124,25 @@ class LazyGroup(TyperGroup):
         super().__init__(**settings)
         self.commands = Commands()  # type: ignore[assignment]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was typed; an old name is the new one, and a person is told."""
+        meant = renamed(args, tuple(self.commands))
+        if meant is not None:
+            if sys.stderr.isatty() and not ctx.resilient_parsing:
+                sys.stderr.write(told(meant) + "\n")
+            args = meant.arguments
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, without loading anything."""
-        return list(COMMANDS)
+        return list(self.commands)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list for the help, without loading anything."""
-        listed: dict[str, Any] = {
-            name: TyperCommand(name=name, help=text) for name, (_m, text) in COMMANDS.items()
-        }
-        TyperGroup(commands=listed).format_commands(ctx, formatter)
+        """Write the list for the help, heading by heading, without loading anything."""
+        longest = max(map(len, self.commands))
+        for heading, names in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(longest), COMMANDS[name][1]) for name in names])
 
 
 def commands_of(app: typer.Typer) -> Mapping[str, Any]:

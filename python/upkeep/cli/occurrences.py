@@ -1,4 +1,4 @@
-"""`upkeep occurrences`: what was due, what became of it, and what hosts still owe."""
+"""`upkeep occurrence`: what was due, what became of it, and what hosts still owe."""
 
 from __future__ import annotations
 
@@ -37,9 +37,13 @@ def _document(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
+occurrence_group = typer.Typer(
+    help="What was due, and what became of it.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(occurrence_group, name="occurrence")
 
 
-@cli.command("occurrences")
+@occurrence_group.command("list")
 @does(Action.LOOK)
 def list_occurrences(
     inventory: SiteOption = "",
@@ -47,7 +51,10 @@ def list_occurrences(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List what was due, what became of it and why, and what hosts still owe."""
+    """List what was due, and what became of it.
+
+    Each occurrence with the reason, and what is still due on hosts.
+    """
     now = clock.now()
     with opened(inventory) as (site, store), store.read() as db:
         key = site.key

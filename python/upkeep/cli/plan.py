@@ -30,7 +30,10 @@ def plan(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """Say what a run of a procedure would do: which checks on which hosts, which jobs, for how long; run nothing."""
+    """Show what a run would do, without running anything.
+
+    That is: which checks on which hosts, which jobs, and how long it would take.
+    """
     site = load_site(inventory)
     site.procedure(procedure)  # before the inventory and the store are asked
     with closing(open_store(site.settings.database_url)) as store, store.read() as db:

@@ -1,4 +1,4 @@
-"""`upkeep reviews`, `upkeep review` and `upkeep sign`: what people look at, and say with their name."""
+"""`upkeep review`: what people review, and sign with their name."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
 
 def _review(found: KeptReview | None, number: int) -> KeptReview:
     if found is None:
-        raise UsageError(f"there is no review {number}", remedy="upkeep reviews")
+        raise UsageError(f"there is no review {number}", remedy="upkeep review list")
     return found
 
 
@@ -138,12 +138,14 @@ def _write_new(path: Path, content: bytes) -> None:
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
-review_group = typer.Typer(help="One review.", no_args_is_help=True, rich_markup_mode=None)
+review_group = typer.Typer(
+    help="What people must review and sign.", no_args_is_help=True, rich_markup_mode=None
+)
 cli.add_typer(review_group, name="review")
 ReviewNumber = Annotated[int, typer.Argument(metavar="REVIEW", min=1, help="Its number.")]
 
 
-@cli.command("reviews")
+@review_group.command("list")
 @does(Action.LOOK)
 def list_reviews(
     inventory: SiteOption = "",
@@ -157,7 +159,10 @@ def list_reviews(
     ] = 50,
     as_json: Json = False,
 ) -> int:
-    """List what people must sign, the soonest due first; exit status 1 if anything is overdue."""
+    """List the reviews to sign, the soonest due first.
+
+    Exit status: 1 if any is overdue.
+    """
     with opened(inventory) as (site, store):
         _known_team(site, team)
         now = clock.now()
@@ -187,7 +192,7 @@ def list_reviews(
 @review_group.command("show")
 @does(Action.LOOK)
 def show_review(number: ReviewNumber, inventory: SiteOption = "", as_json: Json = False) -> None:
-    """Show a review: what it asks, what was collected for it, how it stands, who has signed."""
+    """Show a review: what it asks, its evidence and signatures."""
     with opened(inventory) as (site, store), store.read() as db:
         found = _review(stored.get(db, site.key, number), number)
         now = clock.now()
@@ -203,7 +208,7 @@ def show_review(number: ReviewNumber, inventory: SiteOption = "", as_json: Json 
 @review_group.command("renew")
 @does(Action.RENEW_REVIEW)
 def renew(number: ReviewNumber, inventory: SiteOption = "") -> None:
-    """Collect what there is now for a review that is not signed."""
+    """Collect the evidence of an unsigned review again."""
     with opened(inventory) as (site, store):
         with store.read() as db:
             found = _review(stored.get(db, site.key, number), number)
@@ -222,7 +227,10 @@ def hand_over(
     reason: Annotated[str, typer.Option("--reason", help="For those who wonder.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Give a review to another team or person; until when it is due stays. Asks for your password."""
+    """Hand a review over to another team or person.
+
+    Its due time does not change. Asks for your password.
+    """
     with opened(inventory) as (site, store):
         by = by_password(site, store, Action.HAND_OVER, f"hand review {number} over")
         installation, to = load_installation(site.settings), reviewing.Handing(owner, reason)
@@ -239,7 +247,7 @@ def save_attachment(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Write a file that was attached to a signature to a new file."""
+    """Write an attachment of a signature to a new file."""
     with opened(inventory) as (site, store), store.read() as db:
         _review(stored.get(db, site.key, number), number)
         names = {
@@ -274,7 +282,10 @@ def verify(
         ),
     ] = None,
 ) -> int:
-    """Verify all signatures and their chain; exit status 2, and the records, if any does not hold."""
+    """Verify all signatures and their chain.
+
+    Exit status: 2 if any record does not hold; it prints which.
+    """
     with opened(inventory) as (site, store):
         trusted = trusted_keys(site.settings)
         with store.read() as db:
@@ -305,7 +316,7 @@ def verify(
     return 2 if problems else 0
 
 
-@cli.command("sign")
+@review_group.command("sign")
 @does(Action.SIGN_REVIEW)
 def sign(
     number: ReviewNumber,
@@ -342,7 +353,10 @@ def sign(
         str, typer.Option("--user", metavar="NAME", help="The same as --as.", hidden=True)
     ] = "",
 ) -> None:
-    """Say with your name what a review has found. Asks for your password."""
+    """Sign a review: say with your name what it has found.
+
+    Asks for your password.
+    """
     form = Form(
         verdict=_verdict(verdict),
         note=note,

@@ -17,6 +17,7 @@ import yaml
 
 from upkeep.cli.actions import does
 from upkeep.cli.checks import check_of
+from upkeep.cli.lazy import Verb
 from upkeep.cli.options import Json, Limit, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
@@ -158,7 +159,7 @@ def _claim_by_hand(store: Store, site: Site, task: agent.Task, due: str) -> tupl
         at = at.replace(tzinfo=ZoneInfo(site.schedule.zone_of(procedure)))
     with store.begin() as db:
         found = occurrences.find(db, task.site, task.procedure, at.astimezone(UTC))
-        remedy = command("occurrences", site=site.name)
+        remedy = command("occurrence", "list", site=site.name)
         if found is None:
             raise UsageError(f"{task.procedure} was not due at {at.isoformat()}", remedy=remedy)
         by = f"by hand {os.getpid()}"
@@ -220,7 +221,7 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
         for one in of_entry(entry, load()):
             examine_wanted(one)
     except ParameterError as exc:
-        raise UsageError(str(exc), remedy=f"upkeep checks {check.id}") from exc
+        raise UsageError(str(exc), remedy=f"upkeep explain {check.id}") from exc
     return entry
 
 
@@ -228,7 +229,7 @@ def _entry(check: Check, given: Sequence[str]) -> dict[str, Any]:
 cli = typer.Typer(rich_markup_mode=None)
 
 
-@cli.command("run")
+@cli.command("run", cls=Verb)
 @does(Action.OBSERVE, Action.CHANGE_HOSTS)
 def run_procedure(
     procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
@@ -250,7 +251,10 @@ def run_procedure(
     request: Annotated[int | None, typer.Option(hidden=True)] = None,
     as_json: Json = False,
 ) -> int:
-    """Run a procedure on its hosts now."""
+    """Run a procedure now; list, show or judge earlier runs.
+
+    `upkeep schedule list` lists the procedures. One that is called like a command below is run by `upkeep run -- NAME`.
+    """
     # A driver that has claimed an occurrence gives its schedule: the file may have been broken since.
     site = load_site(inventory, [], sys.stdin.read()) if occurrence else load_site(inventory)
     asked = site.procedure(procedure)
@@ -275,10 +279,10 @@ def run_procedure(
         return _run(site, task, store, as_json=as_json)
 
 
-@cli.command("check")
+@cli.command("check", cls=Verb)
 @does(Action.OBSERVE)
 def run_check(
-    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep checks` lists them.")],
+    check: Annotated[str, typer.Argument(help="Id of a check; `upkeep check list` lists them.")],
     inventory: SiteOption = "",
     limit: Limit = "",
     parameter: Annotated[
@@ -289,7 +293,10 @@ def run_check(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Run one check now: as the hosts ask for it or, with -p, with these parameters."""
+    """Run one check now; list the checks there are.
+
+    It runs as the hosts ask for it or, with -p, with these parameters.
+    """
     site, given = load_site(inventory), parameter or []
     procedure = Procedure(title=check_of(check).title)
     task = _task(site, f"check {check}", procedure, limit)

@@ -1,4 +1,4 @@
-"""`upkeep runs`, `show` and `judge`: what earlier runs have found, and what today's checks say of it."""
+"""`upkeep run list`, `show` and `run judge`: what earlier runs have found, and what today's checks say of it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _show_judgement(
 cli = typer.Typer(rich_markup_mode=None)
 
 
-@cli.command("runs")
+@cli.command("list")
 @does(Action.LOOK)
 def list_runs(
     inventory: SiteOption = "",
@@ -148,7 +148,10 @@ def judge_run(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> int:
-    """Judge a run's stored observations again, with today's checks and limits."""
+    """Judge a run's stored observations again.
+
+    With SITE, by its limits of today; without it, by those of the run.
+    """
     again: list[Observed] = []
     with run_store(settings_of(inventory)) as store, store.begin() as db:
         run = stored_run(db, run_id)

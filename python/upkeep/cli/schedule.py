@@ -26,6 +26,7 @@ from upkeep.schedule.simulate import simulate
 from upkeep.services import inventory_lint
 from upkeep.services.schedule_lint import Remark, lint
 from upkeep.site.inventory import read_static
+from upkeep.site.schedule_file import Procedure
 from upkeep.site.site import SCHEDULE, Site, definitions, load_site
 from upkeep.site.yaml_file import YamlFile, parse
 from upkeep.view import lists
@@ -89,19 +90,15 @@ def _plain(value: Any) -> Any:
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 schedule_group = typer.Typer(
-    help="What is due when, and what a year of it brings.",
+    help="The procedures: when each is due, and what is wrong.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 cli.add_typer(schedule_group, name="schedule")
 
 
-@cli.command("procedures")
-@does(Action.LOOK)
-def list_procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List the procedures of the site's schedule."""
-    site = load_site(inventory)
-    procedures = site.schedule.procedures
+def _print_settings(procedures: Mapping[str, Procedure], *, as_json: bool) -> None:
+    """Print what the schedule's file says of each procedure."""
     if as_json:
         print_json(
             {
@@ -120,9 +117,18 @@ def list_procedures(inventory: SiteOption = "", as_json: Json = False) -> None:
 
 @schedule_group.command("list")
 @does(Action.LOOK)
-def list_schedule(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List the procedures: when each is due, in plain words, and when next."""
+def list_schedule(
+    inventory: SiteOption = "",
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Their titles, hosts and owners instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the procedures, and when each is due."""
     site = load_site(inventory)
+    if settings:
+        _print_settings(site.schedule.procedures, as_json=as_json)
+        return
     now = clock.now()
     rows = scheduled(site.schedule, now)
     if as_json:
@@ -144,7 +150,10 @@ def list_next(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List when each procedure is due next or, with --to, all that is due between two times."""
+    """List when each procedure is due next.
+
+    With --to: all that is due between two times.
+    """
     site = load_site(inventory)
     calendars = calendars_of(site.schedule, site.folder)
     zone = ZoneInfo(site.schedule.time_zone)
@@ -173,7 +182,10 @@ def simulate_year(
     inventory: SiteOption = "",
     as_json: Json = False,
 ) -> None:
-    """Go through a year: what overlaps, what a blackout stops, when nobody is on call, the load of its weeks."""
+    """Go through a year: overlaps, blackouts and load.
+
+    It also shows when nobody is on call, and the load of each week.
+    """
     site = load_site(inventory)
     found = simulate(calendars_of(site.schedule, site.folder), year)
     if as_json:
@@ -185,7 +197,10 @@ def simulate_year(
 @schedule_group.command("lint")
 @does(Action.LOOK)
 def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
-    """Find what is valid and cannot be meant; exit status 2 for an error, 1 for anything else."""
+    """Find what is valid but probably not meant.
+
+    Exit status: 2 for an error, 1 for anything else.
+    """
     site = load_site(inventory)
     own = (
         site.name and site.text

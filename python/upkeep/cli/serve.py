@@ -38,7 +38,10 @@ def serve_command(
         ),
     ] = None,
 ) -> None:
-    """Run the schedule by itself, tell people, and give the page; until it is stopped."""
+    """Run the schedule, send alerts, serve the web page.
+
+    It runs until it is stopped.
+    """
     from upkeep.serve.serve import listening
     from upkeep.serve.serve import serve as serve_page
 

@@ -48,7 +48,7 @@ def stored_run(db: Any, run_id: int) -> runs.Run:
     """
     found = runs.get(db, run_id)
     if found is None:
-        raise UsageError(f"there is no run {run_id}", remedy="upkeep runs  # lists them")
+        raise UsageError(f"there is no run {run_id}", remedy="upkeep run list  # lists them")
     return found
 
 

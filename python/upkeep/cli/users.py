@@ -43,7 +43,7 @@ def add(
             if users.get(db, name):
                 raise UsageError(
                     f"there is a user {name}",
-                    remedy=f"upkeep user password {name}  # or: user role, user on",
+                    remedy=f"upkeep user password {name}  # or: user role, user enable",
                 )
         free = actors.makes_the_first_admin(store, level)
         who = actors.someone(store, schedule, Action.ADD_USER, name, free=free, site=None)
@@ -134,7 +134,7 @@ def _new_password(name: str, *, password_stdin: bool) -> str:
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
 user_group = typer.Typer(
-    help="Who may sign in to the page.", no_args_is_help=True, rich_markup_mode=None
+    help="Who may sign in to the web page.", no_args_is_help=True, rich_markup_mode=None
 )
 cli.add_typer(user_group, name="user")
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
@@ -207,17 +207,17 @@ def show(inventory: SiteOption = "", as_json: Json = False) -> None:
         screen.flush()
 
 
-@user_group.command("off")
+@user_group.command("disable")
 @does(Action.TURN_USER_OFF)
-def user_off_command(name: UserName, inventory: SiteOption = "") -> None:
-    """Let a user sign in no more; their sessions end at once."""
+def disable_command(name: UserName, inventory: SiteOption = "") -> None:
+    """Disable a user; their sessions end at once."""
     turn(inventory, name, on=False)
 
 
-@user_group.command("on")
+@user_group.command("enable")
 @does(Action.TURN_USER_ON)
-def user_on_command(name: UserName, inventory: SiteOption = "") -> None:
-    """Let a user sign in again."""
+def enable_command(name: UserName, inventory: SiteOption = "") -> None:
+    """Enable a user again."""
     turn(inventory, name, on=True)
 
 
@@ -248,7 +248,10 @@ def set_person(
     person: Annotated[str, typer.Argument(help="Id of a person in schedule.yml.")],
     inventory: SiteOption = "",
 ) -> None:
-    """Say which person of the schedule a user is; two users of one person are one."""
+    """Say which person of the schedule a user is.
+
+    Two users of one person count as one.
+    """
     with _opened(inventory) as (store, schedule):
         user = _user(store, name)
         _known_person(schedule, person)

@@ -1,4 +1,4 @@
-"""`upkeep waivers` and `upkeep waive`: what is accepted for a time, by whom and why."""
+"""`upkeep waiver`: what is accepted for a time, by whom and why."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def _severity(text: str) -> Severity:
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 cli = typer.Typer(rich_markup_mode=None)
-waive_group = typer.Typer(
-    help="Accept a failure for a time: one asks for it, another says yes.",
+waiver_group = typer.Typer(
+    help="Failures that are accepted for a time.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-cli.add_typer(waive_group, name="waive")
+cli.add_typer(waiver_group, name="waiver")
 WaiverNumber = Annotated[int, typer.Argument(metavar="WAIVER", min=1, help="Its number.")]
 
 
-@cli.command("waivers")
+@waiver_group.command("list")
 @does(Action.LOOK)
 def list_waivers(
     inventory: SiteOption = "",
@@ -83,7 +83,10 @@ def list_waivers(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the waivers that hold or wait for approval, and how many findings each covers."""
+    """List the waivers, and how many findings each covers.
+
+    Those that hold and those that wait for approval.
+    """
     with opened(inventory) as (site, store), store.read() as db:
         now = clock.now()
         found = stored.of_site(db, site.key, now, everything=everything)
@@ -98,7 +101,7 @@ def list_waivers(
     view.print_waivers(Screen(sys.stdout), found, covered, zone, now, inventory, unused=unused)
 
 
-@waive_group.command("request")
+@waiver_group.command("ask")
 @does(Action.REQUEST_WAIVER)
 def request(
     check: Annotated[str, typer.Argument(help="Id of the check that fails.")],
@@ -114,7 +117,7 @@ def request(
     ] = "",
     ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
 ) -> None:
-    """Ask for a waiver; it holds when somebody else approves it."""
+    """Ask for a waiver; somebody else must approve it."""
     with opened(inventory) as (site, store):
         now, zone = clock.now(), ZoneInfo(site.schedule.time_zone)
         until = _end(lasts, ends, now, zone)
@@ -123,10 +126,10 @@ def request(
         by = _by(site, store, Action.REQUEST_WAIVER, target)
         made = waivers.request(store, site, asked, reason, until, by, now)
     say(f"waiver {made.id} until {exact(until, zone)}; it holds when an approver says so:")
-    say(f"  {command('waive', 'approve', str(made.id), site=inventory)}")
+    say(f"  {command('waiver', 'approve', str(made.id), site=inventory)}")
 
 
-@waive_group.command("approve")
+@waiver_group.command("approve")
 @does(Action.APPROVE_WAIVER)
 def approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
     """Approve a waiver that somebody else has asked for."""
@@ -137,14 +140,17 @@ def approve(number: WaiverNumber, inventory: SiteOption = "") -> None:
     say(f"waiver {number} holds until {until}; it covers {counted(changed, 'open finding')}")
 
 
-@waive_group.command("revoke")
+@waiver_group.command("revoke")
 @does(Action.REVOKE_WAIVER)
 def revoke(
     number: WaiverNumber,
     reason: Annotated[str, typer.Option("--reason", help="Why it does not hold any more.")],
     inventory: SiteOption = "",
 ) -> None:
-    """End a waiver before its time, or withdraw its request; what it covered alerts as new."""
+    """End a waiver before its time, or withdraw a request.
+
+    What it covered alerts as new.
+    """
     with opened(inventory) as (site, store):
         by = _by(site, store, Action.REVOKE_WAIVER, f"waiver {number}")
         changed = waivers.revoke(store, site, number, reason, by, clock.now())

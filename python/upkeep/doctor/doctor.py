@@ -280,9 +280,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
     except ParameterError as exc:
         return Diagnosis(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not asked.wanted and asked.is_all:
-        remedy = (
-            f"{command('checks')}  # shows them; list some in group_vars as upkeep_checks_<name>"
-        )
+        remedy = f"{command('check', 'list')}  # shows them; list some in group_vars as upkeep_checks_<name>"
         return Diagnosis(name, "checks", "warn", "no check is asked for here", remedy)
     gathers = [payload.gathers()[one.check.gather] for one in asked.wanted]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})

@@ -657,7 +657,7 @@ class _Intake:
             # The next start finds what could not be written in the run's workspace.
             self.spool.put_end(status, cause, at, reason)
             message = f"run {self.run_id} ended as {status} but cannot be written down: {exc}"
-            remedy = "upkeep runs  # after freeing space or starting the database; results wait in memory"
+            remedy = "upkeep run list  # after freeing space or starting the database; results wait in memory"
             raise StoreError(message, remedy=remedy) from exc
         shutil.rmtree(self.workspace, ignore_errors=True)
 

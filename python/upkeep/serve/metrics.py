@@ -1,4 +1,4 @@
-"""What monitoring reads: figures of the store, as OpenMetrics text."""
+"""What monitoring reads: figures of the store, as OpenMetrics or as the classic text of Prometheus."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from upkeep.system.release import version
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-
-def render(store: Store, now: datetime) -> bytes:
-    """Return the figures as of now.
+def render(store: Store, now: datetime, *, openmetrics: bool) -> bytes:
+    """Return the figures as of now: as OpenMetrics 1.0.0, else as the classic text, version 0.0.4.
 
     Raises: ConfigurationError without the package for it.
     """
     try:
-        from prometheus_client import CollectorRegistry
-        from prometheus_client.openmetrics.exposition import generate_latest
+        from prometheus_client import CollectorRegistry, exposition
+        from prometheus_client.openmetrics import exposition as openmetrics_exposition
         from prometheus_client.registry import Collector
     except ModuleNotFoundError as exc:
         message = f"metrics: the Python package {exc.name} is not installed"
@@ -39,7 +37,9 @@ def render(store: Store, now: datetime) -> bytes:
     # One of its own: the library's usual one adds figures of this process, and keeps what it was once told.
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Now())
-    return bytes(generate_latest(registry))  # type: ignore[no-untyped-call]
+    if openmetrics:
+        return bytes(openmetrics_exposition.generate_latest(registry))  # type: ignore[no-untyped-call]
+    return exposition.generate_latest(registry)
 
 
 def _families(seen: Figures, now: datetime) -> Iterator[Metric]:

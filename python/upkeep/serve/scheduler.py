@@ -364,7 +364,7 @@ class Scheduler:
             now,
             Severity.MEDIUM,
             message,
-            first(command("occurrences", site=self.site_name), "see which"),
+            first(command("occurrence", "list", site=self.site_name), "see which"),
         )
 
     def _collect_debts(self, now: datetime) -> None:

@@ -579,7 +579,7 @@ def _metrics(store: Store) -> Any:
         render = importlib.import_module("upkeep.serve.metrics").render
     except ModuleNotFoundError:
         return None
-    return lambda now: render(store, now)
+    return lambda now, openmetrics: render(store, now, openmetrics=openmetrics)
 
 
 def _beat(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ from upkeep.judging.wanted import WantedCheck
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
+from upkeep.rules.alerts.owners import OwningTeam, owner_of
 from upkeep.schedule.due_times import next_due, timing_of
 from upkeep.services.inventory_lint import (
     KnownInventory,
@@ -30,10 +31,10 @@ from upkeep.services.inventory_lint import (
 from upkeep.site import rule_words
 from upkeep.site.asked import AskedByHost, asked_by
 from upkeep.site.host_groups import is_opaque, matching
-from upkeep.site.inventory import read_listing
+from upkeep.site.inventory import Place, read_listing
 from upkeep.site.playbooks import parts_of
-from upkeep.site.site import Site, definitions
-from upkeep.site.yaml_file import Key
+from upkeep.site.site import SCHEDULE, Site, definitions
+from upkeep.site.yaml_file import Key, YamlFile, parse
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,24 @@ class DueBy:
 
 
 @dataclass(frozen=True)
+class CalledTeam:
+    """The team that is called for what a check finds on a host. place: `file:line` that says so; empty if none does.
+
+    procedures: whose runs call it; empty if any run does.
+    """
+
+    team: str
+    title: str
+    place: str
+    procedures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ExplainedCheck:
-    """One check that a host asks for. place: `file:line` of the entry; variable: the list that it stands in."""
+    """One check that a host asks for. place: `file:line` of the entry; variable: the list that it stands in.
+
+    called: the teams that are called for what it finds; empty if the site has no teams.
+    """
 
     check: Check
     variable: str
@@ -72,6 +89,7 @@ class ExplainedCheck:
     params: tuple[SaidValue, ...]
     limits: tuple[SaidValue, ...]
     due: tuple[DueBy, ...]
+    called: tuple[CalledTeam, ...] = ()
 
     @property
     def source(self) -> str:
@@ -139,6 +157,33 @@ class KnownSite:
         way: Key = one.ways.get(name, ())
         return origin(found, way, self.once) if found and way else ""
 
+    @cached_property
+    def schedule_file(self) -> YamlFile | None:
+        """The site's own schedule.yml; None if the embedded procedures serve."""
+        site = self.site
+        own = site.name and site.text
+        return parse((site.folder / SCHEDULE).absolute(), site.text) if own else None
+
+    def called(self, host: str, check: str, procedures: Sequence[str]) -> tuple[CalledTeam, ...]:
+        """Return the teams that are called for what a check finds on a host, in runs of these procedures."""
+        schedule, file = self.site.schedule, self.schedule_file
+        groups = self.inventory.groups.members
+        place = Place(frozenset(name for name, hosts in groups.items() if host in hosts))
+        found: dict[OwningTeam, list[str]] = {}
+        for name in procedures or [""]:
+            owner = owner_of(schedule, name, check, place)
+            found.setdefault(owner, []).append(name)
+        return tuple(
+            CalledTeam(
+                owner.team,
+                schedule.teams[owner.team].title,
+                file.place(owner.key) if file and owner.key else "",
+                tuple(filter(None, names)) if len(found) > 1 else (),
+            )
+            for owner, names in found.items()
+            if owner.team
+        )
+
     def procedures(self, host: str) -> tuple[list[str], list[str]]:
         """Return the procedures that look at a host, and those of which only Ansible knows if they do."""
         meant, opaque = [], []
@@ -197,6 +242,12 @@ def _explained(
         tuple(params),
         tuple(_limits(known, host, one)),
         tuple(sorted(asking, key=lambda each: (each.next_due is None, each.next_due or 0))),
+        # What is found of a source is the source's, not the host's that is asked about it.
+        known.called(
+            source_of(one.check.gather, one.params) or host,
+            one.check.id,
+            [each.procedure for each in asking],
+        ),
     )
 
 

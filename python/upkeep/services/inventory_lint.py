@@ -89,6 +89,7 @@ def lint(
     found = [
         *_of_patterns(schedule, inventory),
         *_of_severities(schedule, inventory),
+        *_of_owners(schedule, inventory),
         *_of_nobody(inventory),
         *disagreements(inventory),
         *_of_sources(inventory),
@@ -136,6 +137,16 @@ def _of_severities(schedule: Schedule, inventory: KnownInventory) -> Iterator[Re
             text = f"no host has {ENVIRONMENT}: {rule.environment}{nearest(rule.environment, environments)}"
             remedy = f"`{ENVIRONMENT}: {rule.environment}` in group_vars of those that are meant"
             yield Remark(about, "no host", text, remedy, key=(*key, "environment"))
+
+
+def _of_owners(schedule: Schedule, inventory: KnownInventory) -> Iterator[Remark]:
+    """Yield the rules of owners whose group has no host."""
+    groups = inventory.groups
+    for index, rule in enumerate(schedule.alerts.owners if groups.hosts else ()):
+        if rule.group is not None and not groups.members.get(rule.group):
+            text = f"no host is in the group {rule.group!r}{_meant(rule.group, groups)}"
+            key: Key = ("alerts", "owners", index, "group")
+            yield Remark(f"owner {index + 1}", "no host", text, inventory.graph, key=key)
 
 
 def _of_nobody(inventory: KnownInventory) -> Iterator[Remark]:
@@ -353,7 +364,9 @@ def wrong_values(said: Sequence[Definition]) -> Iterator[Remark]:
             text = (
                 f"{exc} (as the template at {one.file.place((*one.key, *exc.path[:1]))} gives it)"
             )
-            remedy = f"{command('checks')}  # lists the checks; with an id, all that one takes"
+            remedy = (
+                f"{command('check', 'list')}  # lists the checks; with an id, all that one takes"
+            )
             yield Remark(one.variable, "wrong value", text, remedy, "error", place=place)
 
 

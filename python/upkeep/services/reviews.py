@@ -109,7 +109,7 @@ class Reviews:
         for name, (level, text) in said.items():
             if self.told.get(name) == (level, text):
                 continue
-            remedy = first(command("reviews", site=self.site.name), "see which")
+            remedy = first(command("review", "list", site=self.site.name), "see which")
             severity = Severity(level) if level else None
             with self.store.begin() as db:
                 own_troubles.tell(
@@ -365,7 +365,7 @@ def _locked(
     """
     review = stored.get(db, site, review_id, lock=True)
     if review is None:
-        raise UsageError(f"there is no review {review_id}", remedy="upkeep reviews")
+        raise UsageError(f"there is no review {review_id}", remedy="upkeep review list")
     review_records.list_older(db, installation.key, now)
     said = review_records.moved(db, review)
     if said:

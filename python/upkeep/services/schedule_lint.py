@@ -13,19 +13,21 @@ from itertools import islice, pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from upkeep.checks.upkeep.run_failed import ID as RUN_FAILED
 from upkeep.judging.check import every, load
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.nearest import nearest
 from upkeep.model.remedies import command
 from upkeep.model.verdicts import MeasureKind
 from upkeep.rules import reviews
-from upkeep.rules.alerts.severities import team_of
+from upkeep.rules.alerts.owners import owner_of
 from upkeep.rules.targets import target_of
 from upkeep.schedule import rota
 from upkeep.schedule.calendars import Calendars, span_timing
 from upkeep.schedule.due_times import Timing, as_others_read, due_times, next_due, timing_of
 from upkeep.site.fields import within
-from upkeep.site.schedule_file import Schedule, Target, parse_schedule
+from upkeep.site.inventory import Place
+from upkeep.site.schedule_file import OwnerRule, Schedule, Target, parse_schedule
 from upkeep.site.yaml_file import Key, YamlFile
 
 AHEAD = timedelta(days=366)
@@ -34,6 +36,8 @@ OCCURRENCES = 1000
 YEARS_OF_WEEKS = 6
 """Within so many years each week of the calendar comes, the 53rd too."""
 NAMED_DATES = 12
+VERBS = ("list", "show", "judge")
+"""What follows `upkeep run` as a command of its own; a test compares it."""
 CHANNEL = "mail"
 CHANNELS = f"channels: {{{CHANNEL}: {{url_from: UPKEEP_CHANNEL_MAIL}}}}"
 """What lint proposes, where there are none."""
@@ -123,11 +127,15 @@ def _of_procedure(calendars: Calendars, name: str, now: datetime) -> Iterator[Re
     procedure, about = calendars.schedule.procedures[name], f"procedure {name}"
     key: Key = ("procedures", name)
     if not procedure.owner:
-        told = team_of(calendars.schedule, name, "") or "nobody"
+        told = owner_of(calendars.schedule, name, RUN_FAILED, Place()).team or "nobody"
         text = f"has no owner: {told} is told when it fails or is missed"
         teams = ", ".join(calendars.schedule.teams)
         remedy = "name a team as its `owner`" + (f": {teams}" if teams else "")
         yield Remark(about, "no owner", text, remedy, key=key)
+    if name in VERBS:
+        text = f"is called like a command: `upkeep run {name}` does not run it"
+        remedy = f"give it another id, or run it by: upkeep run -- {name}"
+        yield Remark(about, "name of a command", text, remedy, key=key)
     yield from _of_reviews(calendars.schedule, name)
     yield from _of_targets(calendars.schedule, name)
     timing = timing_of(calendars.schedule, name)
@@ -285,6 +293,7 @@ def _of_team(schedule: Schedule, name: str) -> Iterator[Remark]:
         schedule.people[one].channels for one in {*team.members, *called}
     ):
         owns = [one for one, procedure in schedule.procedures.items() if procedure.owner == name]
+        owns += [_named_by(rule) for rule in schedule.alerts.owners if rule.team == name]
         text = f"has no channels, and nobody in it has; it owns {', '.join(owns) or 'what nobody owns'}"
         yield Remark(about, "no channels", text, _give_channels(schedule), key=("teams", name))
         return
@@ -294,9 +303,19 @@ def _of_team(schedule: Schedule, name: str) -> Iterator[Remark]:
             yield Remark(about, "not reached", text, _give_channels(schedule), key=("people", one))
 
 
+def _named_by(rule: OwnerRule) -> str:
+    """Return what an owner's rule names."""
+    of = rule.check or (f"the family {rule.family}" if rule.family else "")
+    group = f"the group {rule.group}" if rule.group else ""
+    return " on ".join(filter(None, (of, group)))
+
+
 def _told_teams(schedule: Schedule) -> set[str]:
     """Return the teams that are told of something: owners, and who has what nobody owns."""
-    return {team_of(schedule, name, "") for name in ("", *schedule.procedures)}
+    owners = {
+        owner_of(schedule, name, RUN_FAILED, Place()).team for name in ("", *schedule.procedures)
+    }
+    return owners | {rule.team for rule in schedule.alerts.owners}
 
 
 def _reaches(schedule: Schedule, person: str) -> bool:
@@ -377,4 +396,4 @@ def _of_severities(schedule: Schedule) -> Iterator[Remark]:
             text = f"check {rule.check!r} fits no check{nearest(rule.check, known)}"
             key: Key = ("alerts", "severities", index, "check")
             about = f"severity rule {index + 1}"
-            yield Remark(about, "no such check", text, command("checks"), key=key)
+            yield Remark(about, "no such check", text, command("check", "list"), key=key)

@@ -21,7 +21,7 @@ from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
 from upkeep.store.silences import NewSilence
 
-WAY = "what has to be quiet for longer takes a waiver: upkeep waive request"
+WAY = "what has to be quiet for longer takes a waiver: upkeep waiver ask"
 
 
 def add(

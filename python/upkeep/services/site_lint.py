@@ -58,7 +58,7 @@ def unset(schedule: Schedule, environ: Mapping[str, str], site: str) -> Iterator
     spare = [one for one in environ if one.startswith(URLS) and one not in named]
     for name, channel in schedule.channels.items():
         if wrong := _wrong_address(channel.url_from, environ, spare):
-            test = command("alerts", "test", name, site=site)
+            test = command("alert", "test", name, site=site)
             remedy = (
                 f"{test}  # after {channel.url_from}=URL in {ENVIRONMENT_FILE}, or in this shell"
             )
@@ -107,6 +107,6 @@ def _scopes(site: Site, hosts: Collection[str]) -> list[Remark]:
     for one in waived:
         words = ("revoke", str(one.id), "--reason", "it covers no host")
         globs.append(
-            (f"waiver {one.id}", one.scope.host_pattern, command("waive", *words, site=name))
+            (f"waiver {one.id}", one.scope.host_pattern, command("waiver", *words, site=name))
         )
     return list(inventory_lint.host_globs(globs, hosts))

@@ -149,7 +149,7 @@ class WaiverWorker:
                 f"waiver {number} has covered nothing for {waivers.UNUSED_AFTER.days} days: "
                 f"{scope.check_id} of {scope.subject_glob} on {scope.host_pattern}"
             )
-            remedy = f"upkeep waive revoke {number} --reason 'not needed any more'"
+            remedy = f"upkeep waiver revoke {number} --reason 'not needed any more'"
         with self.store.begin() as db:
             own_troubles.tell(
                 db,
@@ -180,11 +180,11 @@ def _known_check(asked: str) -> None:
     known = known_checks()
     if asked not in known:
         near = nearest(asked, known)
-        raise UsageError(f"there is no check {asked!r:.80}{near}", remedy="upkeep checks")
+        raise UsageError(f"there is no check {asked!r:.80}{near}", remedy="upkeep check list")
 
 
 def _waiver(db: Connection, site: HasSchedule, number: int, *, lock: bool = False) -> Waiver:
     found = stored.get(db, site.key, number, lock=lock) if number < 2**31 else None
     if found is None:
-        raise UsageError(f"there is no waiver {number}", remedy="upkeep waivers --all")
+        raise UsageError(f"there is no waiver {number}", remedy="upkeep waiver list --all")
     return found

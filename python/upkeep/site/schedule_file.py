@@ -5,6 +5,7 @@ Each model says what its keys mean; the same text is the editor's help, through 
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from upkeep.judging.check import every
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.nearest import nearest
 from upkeep.site.expectations import expected
@@ -336,6 +338,25 @@ class SeverityRule(Part):
     severity: int = Field(alias="is", ge=1, le=4)
 
 
+class OwnerRule(Part):
+    """Which team is called for a finding, before the owner of the procedure: all that the rule names must fit."""
+
+    check: str | None = Field(
+        default=None, description="A check's id, or a pattern such as backup_*."
+    )
+    family: str | None = Field(default=None, description="A family of checks, such as logins.")
+    group: str | None = Field(default=None, description="A group of the inventory.")
+    team: Id = Field(description="The team that is called.")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> OwnerRule:
+        if self.check is None and self.family is None and self.group is None:
+            raise ValueError("a check, a family or a group beside the team")
+        if self.check is not None and self.family is not None:
+            raise ValueError("either a check or a family, not both")
+        return self
+
+
 class Step(Part):
     """How people are told of one severity."""
 
@@ -386,6 +407,10 @@ class Alerts(Part):
         default=None, description="Who is told of what has no owner, and of the product's troubles."
     )
     severities: tuple[SeverityRule, ...] = Field(default=())
+    owners: tuple[OwnerRule, ...] = Field(
+        default=(),
+        description="Which team is called, by check, family or group; the owner of the procedure if no rule fits.",
+    )
     policy: Annotated[dict[Annotated[int, Field(ge=1, le=4)], Step], BeforeValidator(_policy)] = (
         Field(default={}, validate_default=True, description="By severity, 1 to 4.")
     )
@@ -548,6 +573,28 @@ def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
             yield (*at, "rota"), "a rota needs a fallback: who is called where it has a gap"
     if schedule.alerts.team:
         yield from missing(("alerts", "team"), schedule.alerts.team, "team", schedule.teams)
+    for index, rule in enumerate(schedule.alerts.owners):
+        at = ("alerts", "owners", index)
+        yield from missing((*at, "team"), rule.team, "team", schedule.teams)
+        yield from _broken_owner(schedule, index, rule)
+
+
+def _broken_owner(schedule: Schedule, index: int, rule: OwnerRule) -> Iterator[tuple[Key, str]]:
+    """Yield what an owner's rule names that is not there, and a rule that is there twice.
+
+    The groups are the inventory's: `upkeep.site.declared_groups` compares them.
+    """
+    at: Key = ("alerts", "owners", index)
+    known = every()
+    if rule.check is not None and not fnmatch.filter(known, rule.check):
+        yield (*at, "check"), f"there is no check {rule.check!r}{nearest(rule.check, known)}"
+    families = sorted({one.family for one in known.values() if one.family})
+    if rule.family is not None and rule.family not in families:
+        text = f"there is no family {rule.family!r}{nearest(rule.family, families)}"
+        yield (*at, "family"), text
+    for number, other in enumerate(schedule.alerts.owners[:index], 1):
+        if (other.check, other.family, other.group) == (rule.check, rule.family, rule.group):
+            yield at, f"entry {number} names the same already, for the team {other.team}"
 
 
 def _broken_reviews(

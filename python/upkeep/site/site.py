@@ -21,12 +21,13 @@ from upkeep.judging.sources import CONTROLLER
 from upkeep.model.answer import why_no_host
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.nearest import nearest
+from upkeep.site.declared_groups import unknown_groups
 from upkeep.site.fields import ROLES, is_inside
 from upkeep.site.own_checks import ENVIRONMENT, FOLDER, use_own_checks
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule, parse_schedule
 from upkeep.site.settings import Settings, load_settings
 from upkeep.site.trust import trusted_code, trusted_inventory, trusted_tree
-from upkeep.site.yaml_file import Key, YamlFile, read
+from upkeep.site.yaml_file import Key, YamlFile, parse, read
 from upkeep.site.yaml_file import load as load_yaml
 from upkeep.system.release import version
 
@@ -218,6 +219,10 @@ def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) 
     site = Site(name, folder, inventory.absolute(), schedule, settings, text)
     for procedure in schedule.procedures.values():
         site.playbook(procedure)
+    if any(one.group is not None for one in schedule.alerts.owners):
+        file = parse(folder / SCHEDULE, text)
+        if problems := list(unknown_groups(schedule, inventory, file)):
+            raise ConfigurationError("\n".join(problems))
     return site
 
 

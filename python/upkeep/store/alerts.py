@@ -299,7 +299,7 @@ def acknowledge(
     if not db.execute(update(table).where(*mine).values(values)).rowcount:
         found = get(db, alert_id)
         how = f"alert {alert_id} is closed: {found.closed_how}" if found else ""
-        raise UsageError(how or f"there is no alert {alert_id}", remedy="upkeep alerts")
+        raise UsageError(how or f"there is no alert {alert_id}", remedy="upkeep alert list")
     text = f"until {until:%Y-%m-%d %H:%M} UTC" + (f": {note_text}" if note_text else "")
     note(db, alert_id, at, "acknowledged", text, by)
     out = tables.outbox

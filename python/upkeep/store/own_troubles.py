@@ -193,7 +193,7 @@ def tell_absent(
             f"{who} of {procedure} {'is' if single else 'are'} not in the inventory any more: {some};"
             f" what was found on {'it' if single else 'them'} stays open"
         )
-        accept = command("hosts", "accept", site=sites.folder_of(db, site))
+        accept = command("host", "accept", site=sites.folder_of(db, site))
         remedy = f"{accept}  # if they have left; else look at the inventory"
         tell(db, site, of(HOSTS_ABSENT, procedure), now, Severity.HIGH, message, remedy)
     elif name(procedure) in findings.own_subjects(db, site, HOSTS_ABSENT):

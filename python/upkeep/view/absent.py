@@ -19,7 +19,7 @@ def print_absent(
     """Print them, with what ends it."""
     if not found:
         what = "No host has left the inventory with findings that stay open"
-        print_empty(screen, what, f"what is open: {command('findings', site=site)}")
+        print_empty(screen, what, f"what is open: {command('finding', 'list', site=site)}")
         return
     columns = [Column("host", gives=True), Column("procedure", gives=True), Column("missing since")]
     cells: list[list[Piece]] = []

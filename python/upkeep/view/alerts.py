@@ -71,7 +71,7 @@ def print_alerts(
             )
     if not rows:
         print_empty(
-            screen, "No open alert", f"all of late: {command('alerts', '--all', site=site)}"
+            screen, "No open alert", f"all of late: {command('alert', 'list', '--all', site=site)}"
         )
         return
     columns = [
@@ -94,7 +94,7 @@ def print_alerts(
     first = next((one for one, _members in rows if one.status not in (CLOSED, ACKNOWLEDGED)), None)
     if first is not None and screen.live:
         screen.line()
-        screen.line(f"To take one: {command('ack', str(first.id), site=site)}")
+        screen.line(f"To take one: {command('alert', 'ack', str(first.id), site=site)}")
     screen.flush()
 
 

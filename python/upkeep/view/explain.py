@@ -23,7 +23,9 @@ def print_host(screen: Screen, found: ExplainedHost, site: str, folder: str, now
     """Print each check that a host is looked at for: limits that are set, from where, when due. folder: the site's."""
     if not found.checks:
         why = f"{found.host} asks for no check"
-        print_empty(screen, why, f"{command('checks')}  # shows them; list some in group_vars")
+        print_empty(
+            screen, why, f"{command('check', 'list')}  # shows them; list some in group_vars"
+        )
         return
     if not screen.live:
         for one in found.checks:
@@ -115,6 +117,13 @@ def print_host_check(
                 screen.line(pad("", 12), f"next {at}, {ago(each.next_due, now)}")
         if not one.due:
             screen.line((pad("Due", 12), "bold"), ("by no procedure", STYLES["warn"]))
+        for called in one.called:
+            where = _short(called.place, folder) or "the first team of schedule.yml"
+            runs = f", in runs of {', '.join(called.procedures)}" if called.procedures else ""
+            said = f"{called.title} ({where}){runs}"
+            screen.line((pad("Called", 12), "bold"), screen.text(said))
+        if not one.called:
+            screen.line((pad("Called", 12), "bold"), ("nobody", STYLES["warn"]))
         _print_said(screen, "Limits", one.limits, folder)
         _print_said(screen, "Where to look", one.params, folder)
     screen.line()
@@ -219,5 +228,14 @@ def _document(one: ExplainedCheck) -> dict[str, Any]:
                 "next_due": each.next_due.isoformat() if each.next_due else None,
             }
             for each in one.due
+        ],
+        "called": [
+            {
+                "team": each.team,
+                "title": each.title,
+                "place": each.place,
+                "procedures": list(each.procedures),
+            }
+            for each in one.called
         ],
     }

@@ -307,7 +307,7 @@ def print_checks(screen: Screen, checks: Mapping[str, Check]) -> None:
     print_columns(screen, columns, rows)
     if screen.live:
         screen.line()
-        screen.line(f"One with its limits: {command('checks', next(iter(checks)))}")
+        screen.line(f"One with its limits: {command('explain', next(iter(checks)))}")
     screen.flush()
 
 

@@ -224,7 +224,7 @@ def _footer(
     lines: list[list[Piece]] = []
     if summary.counts.waived:
         of = counted(summary.counts.failing, "failure")
-        see = command("waivers", site=summary.place)
+        see = command("waiver", "list", site=summary.place)
         lines.append([f"{thousands(summary.counts.waived)} of {of} waived; see: {see}"])
     if summary.counts.passed:
         sign, style = screen.status(Status.PASS)
@@ -241,7 +241,7 @@ def _footer(
         lines.append([f"Full report: {screen.text(report)}"])
     said = _next(screen, summary, worst)
     if is_doubted and not worst:
-        said = "see which check proves nothing: " + command("findings", site=summary.place)
+        said = "see which check proves nothing: " + command("finding", "list", site=summary.place)
     lines.append([f"Next: {said}"])
     return lines
 

@@ -90,7 +90,7 @@ def print_reviews(
     """Print reviews in one sentence, then each on a line."""
     if not rows:
         print_empty(
-            screen, "Nothing to sign", f"what was: {command('reviews', '--all', site=site)}"
+            screen, "Nothing to sign", f"what was: {command('review', 'list', '--all', site=site)}"
         )
         return
     late = sum(standing.overdue for _one, standing in rows)
@@ -158,7 +158,9 @@ def print_review(
         print_before_signing(screen, shown, zone, now)
     if not standing.is_done and screen.live:
         screen.line()
-        screen.line(f"To sign: {command('sign', str(one.id), '--verdict', 'pass', site=site)}")
+        screen.line(
+            f"To sign: {command('review', 'sign', str(one.id), '--verdict', 'pass', site=site)}"
+        )
     screen.flush()
 
 

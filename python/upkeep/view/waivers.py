@@ -26,7 +26,9 @@ def print_waivers(
     """Print waivers. covered: how many open findings each covers; unused: only such were asked for."""
     if not found:
         why = "No waiver is unused" if unused else "No waiver holds or waits for approval"
-        print_empty(screen, why, f"those that have ended: {command('waivers', '--all', site=site)}")
+        print_empty(
+            screen, why, f"those that have ended: {command('waiver', 'list', '--all', site=site)}"
+        )
         return
     columns = [
         Column("waiver", right=True),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from upkeep.rules.actions import RULES, Action, may
@@ -45,7 +46,7 @@ class Setting:
     and whether it gets on. coming: what is due next. installation: gives the key that signs; None where nobody can
     sign. folder: of the site, for `-i`, if that is not what stands for it. claim: asked before anything is done to the
     site; raises if another folder acts as it. secure: whether browsers come by TLS. metrics: gives the text of
-    /metrics.
+    /metrics at a time, as OpenMetrics or as classic text.
     """
 
     store: Store
@@ -56,7 +57,7 @@ class Setting:
     installation: Callable[[], Installation] | None = None
     health: Callable[[], Mapping[str, bool]] = dict
     secure: bool = False
-    metrics: Callable[[datetime], bytes] | None = None
+    metrics: Callable[[datetime, bool], bytes] | None = None
     folder: str = ""
     claim: Callable[[datetime], None] = lambda _now: None
     metrics_token: str = field(default="", repr=False)
@@ -72,7 +73,7 @@ class Ask:
     query: Mapping[str, str]
     form: Mapping[str, str]
     files: Sequence[Upload]
-    headers: Mapping[str, str]
+    headers: Headers
     cookies: Mapping[str, str]
     address: str
     url: str

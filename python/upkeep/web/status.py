@@ -8,8 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from upkeep.rules.actions import Action
 from upkeep.web import html
+from upkeep.web.accept import preferred
 from upkeep.web.routing import GET, Ask, PageError, Route
 
+CLASSIC = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -31,14 +33,21 @@ def show_health(ask: Ask) -> Response:
 
 
 def show_metrics(ask: Ask) -> Response:
-    """Give the numbers to who has signed in, or has the token."""
+    """Give the numbers to who has signed in, or has the token.
+
+    As classic text to who asks for nothing else: promtool, Telegraf and curl read it, and so does Prometheus.
+    """
     if ask.setting.metrics is None:
         raise PageError(404, "This page gives no metrics.")
     given = ask.headers.get("authorization", "").removeprefix("Bearer ").encode()
     token = ask.setting.metrics_token.encode()
     if not ask.may(Action.LOOK) and not (token and hmac.compare_digest(given, token)):
         raise PageError(401, "Sign in, or send the token of UPKEEP_METRICS_TOKEN.")
-    return Response(ask.setting.metrics(ask.now), media_type=OPENMETRICS)
+    # A list may come as several headers (RFC 9110, section 5.3).
+    kind = preferred(", ".join(ask.headers.getlist("accept")), (CLASSIC, OPENMETRICS))
+    text = ask.setting.metrics(ask.now, kind == OPENMETRICS)
+    # A cache must not give one program what another has asked for.
+    return Response(text, media_type=kind, headers={"Vary": "Accept"})
 
 
 ROUTES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,53 @@ def test_one_check_of_a_host_is_told_with_all_of_it(
     assert "medium_percent   = 70, default 80  inventory/group_vars/all.yml:5" in text
     assert "critical_gib     = 10  default" in text
     assert "daily: daily 03:00 (Europe/Berlin)" in text
+
+
+def test_who_is_called_for_a_check_is_told_with_the_line_that_says_so(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "owned"
+    shutil.copytree(site, copy)
+    text = (
+        (copy / "schedule.yml")
+        .read_text()
+        .replace("  own: {title: Own,", "  own: {title: Own, owner: ops,")
+    )
+    (copy / "schedule.yml").write_text(
+        text + "teams: {ops: {title: Operations}, disks: {title: Disks}, sites: {title: Sites}}\n"
+        "alerts:\n  team: disks\n  owners:\n"
+        "    - {check: disk_space, team: disks}\n    - {group: web, team: sites}\n"
+    )
+    file = f"{copy}/schedule.yml"
+
+    def teams(host: str) -> dict[str, list[tuple[str, str, list[str]]]]:
+        found = document(capsys, "explain_host", host, "", str(copy))
+        return {
+            one["check"]: [
+                (each["team"], each["place"], each["procedures"]) for each in one["called"]
+            ]
+            for one in found["checks"]
+        }
+
+    web, db = teams("web1"), teams("db1")
+    assert web["disk_space"] == db["disk_space"] == [("disks", f"{file}:12", [])]
+    assert web["http_health"] == web["disk_inodes"] == [("sites", f"{file}:13", [])]
+    # No rule fits: each procedure's owner, and where one has none, the team of alerts.
+    assert db["disk_inodes"] == [
+        ("disks", f"{file}:10", ["daily"]),
+        ("ops", f"{file}:7", ["own"]),
+    ]
+
+    called(explain, "db1", "disk_inodes", str(copy))
+    text = capsys.readouterr().out
+    assert "Called      Disks (schedule.yml:10), in runs of daily\n" in text
+    assert "Called      Operations (schedule.yml:7), in runs of own\n" in text
+
+
+def test_without_teams_nobody_is_called(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    called(explain, "web1", "disk_space", str(site))
+
+    assert "Called      nobody\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

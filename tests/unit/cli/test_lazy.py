@@ -24,12 +24,14 @@ print(sorted(one for one in sys.modules if one.startswith(("upkeep.store", "sqla
 """
 
 
-@pytest.mark.parametrize("name", lazy.COMMANDS)
-def test_the_table_says_of_a_command_what_it_says_itself(name: str) -> None:
-    command = command_runner.get_command(cli).commands[name]
+@pytest.mark.parametrize("words", lazy.COMMANDS)
+def test_the_table_says_of_a_command_what_it_says_itself(words: str) -> None:
+    command = command_runner.get_command(cli)
+    for name in words.split():
+        command = command.commands[name]
 
-    assert command.name == name
-    assert " ".join((command.help or "").split()).startswith(lazy.COMMANDS[name][1])
+    assert command.name == words.split()[-1]
+    assert " ".join((command.help or "").split()).startswith(lazy.COMMANDS[words][1])
 
 
 def test_each_file_of_commands_has_just_those_of_the_table() -> None:
@@ -41,8 +43,16 @@ def test_each_file_of_commands_has_just_those_of_the_table() -> None:
     assert files == {module for module, _help in lazy.COMMANDS.values()}
     for module in files:
         app = __import__(f"upkeep.cli.{module}", fromlist=["cli"]).cli
-        listed = {name for name, (where, _help) in lazy.COMMANDS.items() if where == module}
+        listed = {
+            words.split()[-1] for words, (where, _help) in lazy.COMMANDS.items() if where == module
+        }
         assert set(lazy.commands_of(app)) == listed
+
+
+def test_each_command_has_its_place_in_the_help() -> None:
+    placed = [name for names in lazy.SECTIONS.values() for name in names]
+
+    assert sorted(placed) == sorted(name for name in lazy.COMMANDS if " " not in name)
 
 
 def test_the_list_of_commands_is_written_without_loading_any() -> None:
@@ -53,10 +63,11 @@ def test_the_list_of_commands_is_written_without_loading_any() -> None:
     *text, loaded = done.stdout.splitlines()
     assert loaded == "[]"
     assert any(line.startswith("  run  ") for line in text)
+    assert "Run and look:" in text
 
 
 def test_a_command_that_is_not_there_is_told_with_the_nearest() -> None:
-    done = command_runner.CliRunner().invoke(cli, ["finding"])
+    done = command_runner.CliRunner().invoke(cli, ["findding"])
 
     assert done.exit_code == 2
-    assert "findings" in done.output
+    assert "finding" in done.output

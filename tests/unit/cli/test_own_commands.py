@@ -53,6 +53,8 @@ def problems(remedy: str) -> list[str]:
     options = {one for parameter in found.params for one in (*parameter.opts, "--help")}
     unknown = [one for one in words if one.startswith("-") and one not in options]
     plain = [one for one in words if not one.startswith("-")]
+    if hasattr(found, "invoke_without_command") and "--help" not in words:
+        return [f"{' '.join(names)} is a group"]
     most = sum(one.param_type_name == "argument" for one in found.params)
     most += sum(one in options for one in words if one != "--help")
     found_wrong = [f"{' '.join(names)} has no option {one}" for one in unknown]
@@ -68,7 +70,7 @@ def test_a_command_in_an_error_is_one(remedy: str) -> None:
 
 def test_the_test_itself_sees_what_is_none() -> None:
     assert len(REMEDIES) > 10
-    assert problems("upkeep runs lists them")
+    assert problems("upkeep run list lists them")
     assert problems("make room, or: upkeep db upgrade")
     assert problems("upkeep db upgrade --no-such")
     assert not problems("upkeep db upgrade --no-backup  # or make room")
@@ -78,10 +80,10 @@ def test_the_test_itself_sees_what_is_none() -> None:
     ("remedy", "site", "expected"),
     [
         ("upkeep db upgrade", "my site", "upkeep db upgrade -i 'my site'"),
-        ("upkeep runs  # lists them", "s", "upkeep runs -i s  # lists them"),
-        ("upkeep runs  # lists them", "", "upkeep runs  # lists them"),
-        ("upkeep runs -i other", "s", "upkeep runs -i other"),
-        ("upkeep checks  # lists them", "s", "upkeep checks -i s  # lists them"),
+        ("upkeep run list  # lists them", "s", "upkeep run list -i s  # lists them"),
+        ("upkeep run list  # lists them", "", "upkeep run list  # lists them"),
+        ("upkeep run list -i other", "s", "upkeep run list -i other"),
+        ("upkeep check list  # lists them", "s", "upkeep check list -i s  # lists them"),
         ("upkeep init DIR  # writes one", "s", "upkeep init DIR  # writes one"),
         ("free space there; nothing is lost", "s", "free space there; nothing is lost"),
         ("look at the host's clock", "s", "look at the host's clock"),
@@ -96,11 +98,11 @@ def test_a_command_is_completed(remedy: str, site: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "site"),
     [
-        (["runs", "-i", "a"], "a"),
-        (["runs", "-ia"], "a"),
-        (["runs", "--inventory", "a"], "a"),
-        (["runs", "--inventory=a"], "a"),
-        (["runs"], ""),
+        (["run", "list", "-i", "a"], "a"),
+        (["run", "list", "-ia"], "a"),
+        (["run", "list", "--inventory", "a"], "a"),
+        (["run", "list", "--inventory=a"], "a"),
+        (["run", "list"], ""),
     ],
     ids=["short", "joined", "long", "equals", "none"],
 )

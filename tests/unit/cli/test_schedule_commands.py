@@ -20,13 +20,14 @@ import yaml
 from command_runner import CliRunner
 from dateutil.rrule import rrulestr
 
+from upkeep.cli.lazy import Commands
 from upkeep.cli.main import cli
 from upkeep.model import clock
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.schedule.calendars import Calendars, calendars_of
 from upkeep.schedule.due_times import due_times, timing_of
 from upkeep.schedule.simulate import Collision, Gap, Planned, Stopped, Week, may_share, simulate
-from upkeep.services.schedule_lint import Remark, lint, reach, readings
+from upkeep.services.schedule_lint import VERBS, Remark, lint, reach, readings
 from upkeep.services.site_lint import unset
 from upkeep.site.schedule_file import Procedure, Schedule, load_schedule
 from upkeep.site.site import EMBEDDED
@@ -240,6 +241,23 @@ def test_the_teams_that_are_told_are_those_that_alerts_go_to(
     found = of_reach(alerts=alerts, procedures=procedures, teams=there)
 
     assert sorted(about for about, _kind, _text in found) == [f"team {one}" for one in teams]
+
+
+def test_a_procedure_that_is_called_like_a_command_is_told_how_to_run_it(tmp_path: Path) -> None:
+    given = Schedule.model_validate(
+        {"procedures": {one: {"title": "Look", "owner": "ops"} for one in (*VERBS, "listing")}}
+    )
+    found = [
+        (one.about, one.remedy)
+        for one in lint(calendars_of(given, tmp_path), NOW)
+        if one.kind == "name of a command"
+    ]
+
+    assert set(VERBS) == set(Commands("run"))
+    assert found == [
+        (f"procedure {one}", f"give it another id, or run it by: upkeep run -- {one}")
+        for one in VERBS
+    ]
 
 
 def test_without_teams_nobody_is_told_and_no_owner_is_one() -> None:
@@ -505,7 +523,9 @@ def test_procedures_have_their_schema_with_and_without_all_that_can_be_said(tmp_
         """
     )
     done = CliRunner().invoke(
-        cli, ["procedures", "-i", str(tmp_path), "--json"], catch_exceptions=False
+        cli,
+        ["schedule", "list", "--settings", "-i", str(tmp_path), "--json"],
+        catch_exceptions=False,
     )
     document = json.loads(done.stdout)
     jsonschema.validate(document, schema("procedures"), jsonschema.Draft202012Validator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from upkeep.cli.actions import MATTERS, actions_of
@@ -13,38 +14,38 @@ from upkeep.model.roles import Role
 from upkeep.rules.actions import RULES, Action, Needs, may, needed, refusal
 
 LOOKS = {
-    "checks", "explain", "plan", "procedures", "runs", "show", "findings", "judge", "occurrences", "schedule list", "schedule next",
-    "schedule simulate", "schedule lint", "schedule ics", "user list", "alerts", "alerts show", "silence list", "hosts",
-    "oncall", "reviews", "review show", "review attachment", "review verify", "completion", "waivers", "baselines",
-    "baseline propose", "db sites",
+    "show", "explain", "plan", "run list", "run show", "run judge", "check list", "finding list", "alert list", "alert show",
+    "silence list", "review list", "review show", "review attachment", "review verify", "waiver list", "baseline list",
+    "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
+    "schedule ics", "schedule completion", "user list", "oncall list", "host list", "db sites",
 }  # fmt: skip
 MAINTAINS = {
-    "init", "backup", "restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",
+    "init", "db backup", "db restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",
 }  # fmt: skip
 DECIDES = {
     "run": {Action.OBSERVE, Action.CHANGE_HOSTS},
     "check": {Action.OBSERVE},
     "doctor": {Action.LOOK, Action.ACCEPT_CLOCK},
     "user add": {Action.ADD_USER},
-    "user off": {Action.TURN_USER_OFF},
-    "user on": {Action.TURN_USER_ON},
+    "user disable": {Action.TURN_USER_OFF},
+    "user enable": {Action.TURN_USER_ON},
     "user role": {Action.SET_ROLE},
     "user person": {Action.SET_PERSON},
     "user password": {Action.SET_PASSWORD},
-    "alerts test": {Action.TEST_CHANNEL},
-    "ack": {Action.ACKNOWLEDGE},
+    "alert test": {Action.TEST_CHANNEL},
+    "alert ack": {Action.ACKNOWLEDGE},
     "silence add": {Action.SILENCE},
     "silence approve": {Action.APPROVE_SILENCE},
     "silence end": {Action.END_SILENCE},
-    "hosts accept": {Action.ACCEPT_HOSTS},
+    "host accept": {Action.ACCEPT_HOSTS},
     "oncall set": {Action.OVERRIDE_ROTA},
     "oncall end": {Action.END_OVERRIDE},
     "review renew": {Action.RENEW_REVIEW},
     "review hand-over": {Action.HAND_OVER},
-    "sign": {Action.SIGN_REVIEW},
-    "waive request": {Action.REQUEST_WAIVER},
-    "waive approve": {Action.APPROVE_WAIVER},
-    "waive revoke": {Action.REVOKE_WAIVER},
+    "review sign": {Action.SIGN_REVIEW},
+    "waiver ask": {Action.REQUEST_WAIVER},
+    "waiver approve": {Action.APPROVE_WAIVER},
+    "waiver revoke": {Action.REVOKE_WAIVER},
     "baseline accept": {Action.ACCEPT_BASELINE},
 }
 """Written out: a slip in the names of the commands shows here."""
@@ -58,12 +59,10 @@ def commands() -> Iterator[tuple[str, set[Action], bool]]:
             words = f"{before} {name}".strip()
             does = set(actions_of(one.callback)) if one.callback else set()
             told = any("--as" in each.opts for each in one.params)
-            if not hasattr(one, "commands"):
+            if not isinstance(one, TyperGroup) or one.invoke_without_command:
                 yield words, does, told
-                continue
-            if one.invoke_without_command:
-                yield words, does, told
-            yield from walk(one, words)
+            if hasattr(one, "commands"):
+                yield from walk(one, words)
 
     yield from walk(get_command(cli), "")
 

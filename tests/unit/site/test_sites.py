@@ -11,7 +11,7 @@ import pytest
 import yaml
 from called import called
 
-from upkeep.cli.schedule import list_procedures
+from upkeep.cli.schedule import list_schedule
 from upkeep.judging.check import CONNECTION, load
 from upkeep.site.asked import asked_by
 from upkeep.site.init import EXAMPLE
@@ -34,7 +34,7 @@ def schedule(name: str) -> Schedule:
 def test_a_site_loads_and_its_procedures_are_listed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert called(list_procedures, str(SITES / name), as_json=True) == 0
+    assert called(list_schedule, str(SITES / name), as_json=True) == 0
 
     shown = json.loads(capsys.readouterr().out)
     assert [one["id"] for one in shown["procedures"]] == list(schedule(name).procedures)

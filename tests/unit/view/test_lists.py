@@ -321,12 +321,12 @@ def test_doctor_does_not_count_the_controller_among_the_hosts(statuses, said):
 
 def test_an_error_is_two_lines_at_most_whatever_is_in_it():
     error = UsageError(
-        "no procedure 'dai\nly\x1b[31m'; there are: daily", remedy="upkeep procedures"
+        "no procedure 'dai\nly\x1b[31m'; there are: daily", remedy="upkeep schedule list"
     )
 
     assert printed(lists.print_error, error).splitlines() == [
         "upkeep: no procedure 'dai\\nly\\x1b[31m'; there are: daily",
-        "→ upkeep procedures",
+        "→ upkeep schedule list",
     ]
     assert printed(lists.print_error, UsageError("x" * 10_000)).count("\n") == 1
 

@@ -7,6 +7,6 @@ CHECK = SelfCheck(
     title="Every event of a run is Ansible's own",
     trouble="Forged event",
     source="docs/security.md",
-    remedy="upkeep runs  # see which; then look at who can write what Ansible reads",
+    remedy="upkeep run list  # see which; then look at who can write what Ansible reads",
     controls=("45 CFR 164.312(c)(1)",),
 )

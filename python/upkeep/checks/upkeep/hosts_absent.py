@@ -10,5 +10,5 @@ CHECK = SelfCheck(
     title="Hosts that were observed stay in the inventory",
     trouble="Absent hosts",
     source="docs/operate.md",
-    remedy="upkeep hosts  # see which; then upkeep hosts accept",
+    remedy="upkeep host list  # see which; then upkeep host accept",
 )

@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every occurrence is run in its time",
     trouble="Missed occurrence",
     source="docs/serve.md",
-    remedy="upkeep occurrences  # see which, and why",
+    remedy="upkeep occurrence list  # see which, and why",
 )

@@ -7,7 +7,7 @@ CHECK = SelfCheck(
     title="Every review is signed in its time",
     trouble="Overdue review",
     source="docs/reviews.md",
-    remedy="upkeep reviews  # see which",
+    remedy="upkeep review list  # see which",
     controls=("45 CFR 164.308(a)(1)(ii)(D)",),
     harmless=True,
 )

@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every run comes to its end",
     trouble="Failed run",
     source="docs/operate.md",
-    remedy="upkeep runs  # see which run failed; `upkeep show` with its number says why",
+    remedy="upkeep run list  # see which run failed; `upkeep run show` with its number says why",
 )

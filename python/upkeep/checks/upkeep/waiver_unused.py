@@ -7,6 +7,6 @@ CHECK = SelfCheck(
     title="Every waiver covers something",
     trouble="Unused waiver",
     source="docs/waivers.md",
-    remedy="upkeep waivers  # see which; then upkeep waive revoke",
+    remedy="upkeep waiver list  # see which; then upkeep waiver revoke",
     harmless=True,
 )

@@ -107,7 +107,9 @@ class Board:
         self.causes_of_late = causes_of_late
         self.causes = causes
         self.alerts = {one.id: one for one in alerts}
+        # What was given to another team keeps its key, and has its new team's too, if no other alert has that one.
         self.by_key = {one.group.key: one.id for one in self.alerts.values()}
+        self.by_key |= {one.group_key: one.id for one in self.alerts.values()}
         self.members: dict[int, dict[int, Member]] = {number: {} for number in self.alerts}
         self.where: dict[int, int] = {}
         for member in members:
@@ -314,6 +316,18 @@ class Board:
                 self._raised.add(number)
             self._note(number, "raised", f"severity {severity}")
 
+    def give(self, number: int, team: str) -> None:
+        """Give an open alert to another team, whose people are told of it, unless somebody has acknowledged it.
+
+        It stays the same alert for those who receive it.
+        """
+        alert = self.alerts[number]
+        self._change(number, team=team)
+        self.by_key.setdefault(self.alerts[number].group.key, number)
+        self._note(number, "given", f"from {alert.team} to {team}")
+        if alert.status == OPEN and alert.settles_at is None:
+            self._restart(number, "given")
+
     # --- what time does ----------------------------------------------------------------------------------------------
     def pass_time(self, quiet: Callable[[Alert, Member], bool]) -> None:
         """Apply the passing of time: acknowledgements lapse, recoveries settle, silences begin and end.
@@ -356,7 +370,9 @@ class Board:
 
     def _close(self, number: int, how: str) -> None:
         self._change(number, status=CLOSED, closed_at=self.now, closed_how=how, settles_at=None)
-        self.by_key.pop(self.alerts[number].group.key, None)
+        for key in {self.alerts[number].group_key, self.alerts[number].group.key}:
+            if self.by_key.get(key) == number:
+                del self.by_key[key]
         self.closed.append(number)
         self._note(number, "closed", how)
 

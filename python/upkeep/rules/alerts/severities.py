@@ -1,4 +1,4 @@
-"""Pure: which severity, 1 to 4, something has on the way to people, and who has it."""
+"""Pure: which severity, 1 to 4, something has on the way to people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from upkeep.judging.check import SelfCheck, every
 from upkeep.model.verdicts import Severity
 from upkeep.site.inventory import Place
-from upkeep.site.schedule_file import Schedule, SeverityRule
+from upkeep.site.schedule_file import SeverityRule
 
 
 def severity_of(
@@ -29,11 +29,6 @@ def severity_of(
     return found.rating if found is not None and found.rating else severity.rank
 
 
-def needs_places(rules: Sequence[SeverityRule]) -> bool:
-    """Return whether a rule asks where a host stands."""
-    return any(rule.group is not None or rule.environment is not None for rule in rules)
-
-
 def is_security(check: str) -> bool:
     """Return whether the check detects intruders: it is told in a maintenance window too."""
     found = every().get(check)
@@ -49,20 +44,3 @@ def by_name_only(check: str) -> bool:
     if isinstance(found, SelfCheck):
         return not found.harmless
     return found is None or found.detects_intruders
-
-
-def team_of(schedule: Schedule, procedure: str, check: str) -> str:
-    """Return the team that is told: the procedure's owner; by hand, the owner of one that names the check.
-
-    What has no owner goes to the team of `alerts`, else to the first. Empty if the site has no teams.
-    """
-    if not schedule.teams:
-        return ""
-    found = schedule.procedures.get(procedure)
-    if found is not None and found.owner in schedule.teams:
-        return found.owner
-    if found is None:
-        for other in schedule.procedures.values():
-            if check in (other.checks or ()) and other.owner in schedule.teams:
-                return other.owner
-    return schedule.alerts.team or next(iter(schedule.teams))

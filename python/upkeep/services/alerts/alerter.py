@@ -16,7 +16,7 @@ from typing import Any
 from upkeep.checks.upkeep.blind import ID as BLIND
 from upkeep.model.errors import ConfigurationError
 from upkeep.model.stored_text import name
-from upkeep.rules.alerts import policy, severities
+from upkeep.rules.alerts import owners, policy, severities
 from upkeep.rules.alerts.groups import Board, JudgedAgain
 from upkeep.rules.alerts.model import ACKNOWLEDGED, CLOSED, INCIDENT, REJUDGED, Alert, Member
 from upkeep.rules.alerts.policy import Times
@@ -33,7 +33,7 @@ from upkeep.system import child
 
 STEP_SECONDS = 5.0
 PLACES_FOR = timedelta(minutes=15)
-"""How long the inventory is taken as known; only sites whose severities name groups or environments ask for it."""
+"""How long the inventory is taken as known; only sites whose severities or owners ask where a host stands need it."""
 
 
 class Alerter:
@@ -70,14 +70,13 @@ class Alerter:
             self._retire_unscheduled(db, now)
             found = alerts.pending(db, self.key, now)
             board = alerts.load_board(db, self.key, now)
+            self._give_to_teams(board, places)
             for seen, remedy in found:
+                place = places.get(seen.host, Place())
                 severity = seen.severity and severities.severity_of(
-                    schedule.alerts.severities,
-                    seen.check,
-                    places.get(seen.host, Place()),
-                    seen.severity,
+                    schedule.alerts.severities, seen.check, place, seen.severity
                 )
-                team = severities.team_of(schedule, seen.procedure, seen.check)
+                team = owners.owner_of(schedule, seen.procedure, seen.check, place).team
                 board.take(seen, severity, team, remedy)
             quiet = self._quiet(db, now)
             board.pass_time(quiet.covers)
@@ -92,6 +91,20 @@ class Alerter:
         lasting = tuple(silences.lasting(db, self.key, now, longest=longest))
         named = {one.host_pattern for one in lasting}
         return _Quiet(lasting, window, blind_spots.blinded(db, self.key, named))
+
+    def _give_to_teams(self, board: Board, places: Mapping[str, Place]) -> None:
+        """Give each alert whose team has left the schedule to who is called for its worst finding now.
+
+        An alert whose team is still there stays with it until it closes, whatever `alerts.owners` says since.
+        """
+        schedule = self.site.schedule
+        for number, alert in list(board.alerts.items()):
+            if alert.team in schedule.teams or not schedule.teams:
+                continue
+            worst = min(board.members[number].values(), key=lambda one: one.severity, default=None)
+            host, check = (worst.host, worst.check) if worst else ("", alert.check_id)
+            owner = owners.owner_of(schedule, "", check, places.get(host, Place()))
+            board.give(number, owner.team)
 
     def _retire_unscheduled(self, db: Any, now: datetime) -> None:
         """Retire findings of checks that no procedure asks for any more, once per revision of the schedule."""
@@ -108,11 +121,11 @@ class Alerter:
 
     def _places_of_hosts(self, now: datetime) -> Mapping[str, Place]:
         """Return where each host stands, if a rule asks for it; the last that could be read."""
-        if not severities.needs_places(self.site.schedule.alerts.severities):
+        if not owners.needs_places(self.site.schedule.alerts):
             return {}
         if self._places_at is None or not timedelta() <= now - self._places_at < PLACES_FOR:
             self._places_at = now
-            # A dynamic inventory that does not answer delays no alert: severities are as known before.
+            # A dynamic inventory that does not answer delays no alert: groups are as known before.
             with contextlib.suppress(ConfigurationError):
                 self._places = read_places(
                     str(self.site.inventory), self.site.environment, self.stop

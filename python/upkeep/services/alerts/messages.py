@@ -45,6 +45,7 @@ WHY = {
     "came back": "It came back. ",
     "joined": "More of it fails. ",
     "lapsed": "The acknowledgement has lapsed, and it still fails. ",
+    "given": "The team that had it is not in the schedule any more. ",
     "still fails": "It was kept quiet, and still fails. ",
 }
 AGAIN = "Nobody has acknowledged it yet. "
@@ -102,7 +103,7 @@ def alert_message(
         when = exact(answer_by, ZoneInfo(about.zone))
         late = answer_by < about.now
         until = f"It was to be acknowledged by {when}" if late else f"Acknowledge it until {when}"
-        lines.append(f"{until}: {_command(about, 'ack', str(alert.id))}")
+        lines.append(f"{until}: {_command(about, 'alert', 'ack', str(alert.id))}")
     return Message(head, _body(lines, alert.dedupe))
 
 
@@ -184,7 +185,9 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
         if phi:
             lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
     if len(abouts) > SHOWN_ALERTS:
-        lines.append(f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alerts')}")
+        lines.append(
+            f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alert', 'list')}"
+        )
     page = abouts[0].page
     if page:
         lines += ["", f"{page.rstrip('/')}/alerts"]
@@ -199,7 +202,7 @@ def judged_message(site: str, run_id: int, opened: int, resolved: int) -> Messag
 
 
 def probe_message(channel: str, site: str, by: str) -> Message:
-    """Return what `upkeep alerts test` sends."""
+    """Return what `upkeep alert test` sends."""
     text = f"Asked for by {_name(by)}. If you can read this, the channel works. Site: {_name(site)}"
     return Message(f"test of channel {channel}", text)
 
@@ -289,7 +292,8 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
         return harmless(worst.remedy, 500)
     found = load().get(worst.check)
     if found is None:
-        return _command(about, "doctor" if worst.check == HOST_UNREACHABLE else "findings")
+        unreachable = worst.check == HOST_UNREACHABLE
+        return _command(about, "doctor") if unreachable else _command(about, "finding", "list")
     # What the check looked at is not said on every channel.
     return words_of(found.remedy) if SUBJECT in found.remedy else found.remedy
 
@@ -297,7 +301,7 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
 def _links(about: About) -> list[str]:
     if about.page:
         return [f"{about.page.rstrip('/')}/alerts/{about.alert.id}"]
-    return [_command(about, "alerts", "show", str(about.alert.id))]
+    return [_command(about, "alert", "show", str(about.alert.id))]
 
 
 def _command(about: About, *words: str) -> str:

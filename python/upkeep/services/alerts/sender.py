@@ -111,7 +111,7 @@ class Sender:
             if wrong:
                 outbox.channel_failed(db, self.key, channel, wrong[-1], now)
                 message = f"does not take what it is given: {wrong[-1]}"
-                test = command("alerts", "test", channel, site=self.site.name)
+                test = command("alert", "test", channel, site=self.site.name)
                 remedy = first(test, "try it again when it is put right")
                 own_troubles.tell(
                     db,

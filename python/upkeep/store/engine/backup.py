@@ -207,7 +207,7 @@ def read_manifest(file: Path, trust: KeyTrust) -> Backup:
     except OSError as exc:
         raise StoreError(f"{exc.filename}: {(exc.strerror or str(exc)).lower()}") from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
-        message = f"{path}: not a manifest that `upkeep backup` wrote"
+        message = f"{path}: not a manifest that `upkeep db backup` wrote"
         raise StoreError(message, remedy=OTHER) from exc
     if not isinstance(signature, str) or not signatures.holds(
         made.key, text, signature, signatures.BACKUP
@@ -216,8 +216,8 @@ def read_manifest(file: Path, trust: KeyTrust) -> Backup:
     if made not in trust:
         message = f"{file}: signed with a key that is not trusted here: {made.fingerprint}"
         remedy = (
-            "compare it with what `upkeep backup` said when it was made, then:"
-            f" upkeep restore {file} --trust-key {made.fingerprint}"
+            "compare it with what `upkeep db backup` said when it was made, then:"
+            f" upkeep db restore {file} --trust-key {made.fingerprint}"
         )
         raise StoreError(message, remedy=remedy)
     if made.schema not in revisions():

@@ -119,7 +119,7 @@ class Shop:
         return board
 
     def acknowledge(self, number: int = 1, until: datetime | None = None) -> None:
-        """As `upkeep ack` does it, once people were told."""
+        """As `upkeep alert ack` does it, once people were told."""
         self.tell(number)
         self.alerts[number] = replace(
             self.alerts[number],

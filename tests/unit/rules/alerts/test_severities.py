@@ -9,12 +9,10 @@ from upkeep.model.verdicts import Severity
 from upkeep.rules.alerts.severities import (
     by_name_only,
     is_security,
-    needs_places,
     severity_of,
-    team_of,
 )
 from upkeep.site.inventory import Place
-from upkeep.site.schedule_file import Schedule, SeverityRule
+from upkeep.site.schedule_file import SeverityRule
 
 RULES = [
     {"check": "log_*", "environment": "staging", "is": 4},
@@ -56,16 +54,6 @@ def test_the_first_rule_that_fits_says_how_bad_it_is(
 ) -> None:
     rules = [SeverityRule.model_validate(one) for one in RULES]
     assert severity_of(rules, check, place, severity) == expected
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [({"check": "x", "is": 1}, False), ({"group": "x", "is": 1}, True), (RULES[2], True)],
-)
-def test_the_inventory_is_read_only_for_rules_that_ask_where_a_host_stands(
-    rule: dict[str, object], expected: bool
-) -> None:
-    assert needs_places([SeverityRule.model_validate(rule)]) is expected
 
 
 def test_only_checks_that_look_for_intruders_are_security() -> None:
@@ -119,62 +107,3 @@ def test_what_a_pattern_may_silence_of_our_own_says_nothing_of_being_blind_or_mu
         "waiver_unused",
     }
     assert not any(one.detects_intruders for one in told)
-
-
-def schedule(team: str | None = None, **teams: dict[str, str]) -> Schedule:
-    """Return a site with three procedures, of which one has no owner."""
-    return Schedule.model_validate(
-        {
-            "procedures": {
-                "daily": {"title": "Daily", "owner": "ops", "checks": ["disk_space"]},
-                "databases": {
-                    "title": "D",
-                    "owner": "dba",
-                    "checks": ["database_pool", "disk_space"],
-                },
-                "orphan": {"title": "Orphan", "checks": ["swap_used"]},
-                "everything": {"title": "All", "owner": "dba"},
-            },
-            "teams": teams or {"web": {"title": "W"}, "ops": {"title": "O"}, "dba": {"title": "D"}},
-            "alerts": {"team": team},
-        }
-    )
-
-
-@pytest.mark.parametrize(
-    ("procedure", "check", "team", "expected"),
-    [
-        ("daily", "database_pool", None, "ops"),
-        ("everything", "swap_used", None, "dba"),
-        ("orphan", "disk_space", None, "web"),
-        ("orphan", "disk_space", "dba", "dba"),
-        ("", "database_pool", None, "dba"),
-        ("", "disk_space", None, "ops"),
-        ("gone", "disk_space", "web", "ops"),
-        ("", "swap_used", None, "web"),
-        ("", "swap_used", "dba", "dba"),
-        ("", "memory_available", "dba", "dba"),
-        ("", "memory_available", None, "web"),
-    ],
-    ids=[
-        "its owner's, whatever the check",
-        "its owner's, without a list of checks",
-        "nobody's: the first team",
-        "nobody's: the team of alerts",
-        "by hand: who owns the check",
-        "by hand: the first who owns it",
-        "a procedure that is gone",
-        "by hand, of a procedure that is nobody's",
-        "the same, with a team of alerts",
-        "a check that no procedure names",
-        "the same, without a team of alerts",
-    ],
-)
-def test_who_is_told(procedure: str, check: str, team: str | None, expected: str) -> None:
-    assert team_of(schedule(team), procedure, check) == expected
-
-
-def test_a_site_without_teams_tells_nobody() -> None:
-    empty = Schedule.model_validate({"procedures": {"daily": {"title": "Daily"}}})
-
-    assert team_of(empty, "daily", "disk_space") == ""

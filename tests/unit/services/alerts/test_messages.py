@@ -98,7 +98,7 @@ def test_a_message_over_a_channel_that_may_carry_everything() -> None:
         f"First: {REMEDY}\n"
         "\n"
         "https://upkeep.example.org/alerts/17\n"
-        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep ack 17\n"
+        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep alert ack 17\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
@@ -115,7 +115,7 @@ def test_a_message_over_any_other_channel() -> None:
         "\n"
         f"First: {REMEDY}\n"
         "\n"
-        "upkeep alerts show 17\n"
+        "upkeep alert show 17\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
@@ -136,15 +136,15 @@ def test_commands_in_messages_name_the_site(path: str, words: str, phi: bool) ->
     away = replace(about(member(check="host_unreachable")), path=path)
 
     body = alert_message(unknown, phi=phi, answer_by=NOW).body
-    assert f"\nFirst: upkeep findings {words}\n" in body
-    assert f"\nupkeep alerts show 17 {words}\n" in body
-    assert f": upkeep ack 17 {words}\n" in body
+    assert f"\nFirst: upkeep finding list {words}\n" in body
+    assert f"\nupkeep alert show 17 {words}\n" in body
+    assert f": upkeep alert ack 17 {words}\n" in body
     assert f"\nFirst: upkeep doctor {words}\n" in alert_message(away, phi=phi).body
 
 
 def test_a_site_whose_path_cannot_be_shown_is_left_out() -> None:
     body = alert_message(replace(about(), path="/srv/a\nb"), phi=True, answer_by=NOW).body
-    assert ": upkeep ack 17\n" in body
+    assert ": upkeep alert ack 17\n" in body
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_site_whose_path_cannot_be_shown_is_left_out() -> None:
 )
 def test_a_deadline_that_is_over_is_not_asked_for(later: timedelta, said: str) -> None:
     of = replace(about(), now=NOW + later)
-    assert f"\n{said}2030-06-03 14:00:00 +02:00: upkeep ack 17\n" in (
+    assert f"\n{said}2030-06-03 14:00:00 +02:00: upkeep alert ack 17\n" in (
         alert_message(of, phi=False, answer_by=NOW).body
     )
 
@@ -280,7 +280,7 @@ def test_subjects_values_and_a_findings_own_remedy_go_only_where_they_may() -> N
     [
         ([member(remedy="a"), member(2, remedy="b")], "a"),
         ([member(remedy="a", severity=3), member(2, remedy="b")], "b"),
-        ([member(check="no_such_check")], "upkeep findings"),
+        ([member(check="no_such_check")], "upkeep finding list"),
         ([member(remedy="x" * 600)], f"{'x' * 333}[100 characters cut]{'x' * 167}"),
     ],
     ids=["the first of equals", "the worst", "of no check", "long"],
@@ -495,7 +495,7 @@ def test_a_digest_names_so_many_alerts_and_counts_all() -> None:
     assert found.title == f"[2] {SHOWN_ALERTS + 2} alerts on 1 host"
     lines = found.body.splitlines()
     assert len(lines) == SHOWN_ALERTS + 1
-    assert lines[-1] == "and 2 more: upkeep alerts"
+    assert lines[-1] == "and 2 more: upkeep alert list"
     assert len(digest_message(many[:SHOWN_ALERTS], phi=False).body.splitlines()) == SHOWN_ALERTS
 
 
