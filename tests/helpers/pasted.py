@@ -64,7 +64,7 @@ EITHER = {
 PACKAGES = {**LOOKS, **CHANGES, **{name: package for name, (package, _form) in EITHER.items()}}
 STANDS_FOR_ANOTHER = (
     "ADDRESS|CHANNEL|CHECK|COMMAND|DATE|DIR|FILE|FOLDER|GROUP|HOST|ID|NAME|NUMBER|PATH|PATTERN|PLACE|PORT|PROCEDURE"
-    "|REASON|RELEASE|SITE|SOURCE|SUBJECT|TEAM|TIME|URL|USER|VERSION"
+    "|REASON|RELEASE|ROLE|SITE|SOURCE|SUBJECT|TEAM|TIME|USER|(?<==)URL|VERSION"
 )
 PLACEHOLDER = re.compile(
     rf"<\w+>|…|\{{\w+\}}|\b\w*(?:[A-Z]_[A-Z]+_)*(?<![A-Z])(?:{STANDS_FOR_ANOTHER})\b(?!_)"
@@ -85,7 +85,8 @@ def problems(remedy: str) -> list[str]:
         if words and not words.startswith(remedies.DECIDE) and not FOLLOWS.fullmatch(words):
             found.append(f"no command, and the words do not begin with {remedies.DECIDE!r}")
         return found
-    unknown = [one for one in remedies.programs_of(command) if one not in PACKAGES]
+    # What a file alone does not tell is an x: see told_in.
+    unknown = [one for one in remedies.programs_of(command) if one not in {*PACKAGES, "x"}]
     if unknown:
         found.append(f"{', '.join(unknown)}: no program that is known; add it in pasted.py")
     if CAPITALS.search(re.sub(r"'[^']*'|VmSwap|PGSQL|SHA256SUMS", "", command)):
@@ -95,7 +96,9 @@ def problems(remedy: str) -> list[str]:
         if package and package not in {*EVERYWHERE, "upkeep", "dnf"} and (
             remedies.PACKAGES.get(one) != package
         ):  # fmt: skip
-            found.append(f"{one}: nothing says that {package} has it; add it to PACKAGES in remedies.py")
+            found.append(
+                f"{one}: nothing says that {package} has it; add it to PACKAGES in remedies.py"
+            )
     done = subprocess.run(["bash", "-n"], input=remedy, text=True, capture_output=True, check=False)
     return found + ([done.stderr] if done.returncode else [])
 
@@ -114,33 +117,61 @@ def changes(remedy: str) -> bool:
     )
 
 
-def told_in(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and text of each next step that stands in a Python file; what is put into one is an x.
+def told_in(file: Path) -> list[tuple[int, str]]:
+    """Return line and text of each next step that stands in a Python file; what is put into one is an x.
 
-    It is what is given as `remedy`, and what is assigned to that name.
+    It is what is given as `remedy`, followed through the file's names and functions.
     """
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "remedy":
-            value: ast.AST | None = node.value
-        elif isinstance(node, ast.Assign) and any(
-            isinstance(one, ast.Name) and one.id == "remedy" for one in node.targets
-        ):
-            value = node.value
-        else:
-            continue
-        for text in _texts(value):
-            yield node.value.lineno, text
+    tree = ast.parse(file.read_text("utf-8"))
+    named: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for one in node.targets:
+                if isinstance(one, ast.Name):
+                    named.setdefault(one.id, []).append(node.value)
+        elif isinstance(node, ast.FunctionDef):
+            returned = (one for one in ast.walk(node) if isinstance(one, ast.Return) and one.value)
+            named.setdefault(f"{node.name}()", []).extend(
+                one.value for one in returned if one.value
+            )
+    given = (one for one in ast.walk(tree) if isinstance(one, ast.keyword) and one.arg == "remedy")
+    found = [(one.value.lineno, text) for one in given for text in _texts(one.value, named, 6)]
+    found += [
+        (one.lineno, text) for one in named.get("remedy", ()) for text in _texts(one, named, 6)
+    ]
+    return sorted(set(found))
 
 
-def _texts(node: ast.AST | None) -> Iterator[str]:
-    """Yield the texts that an expression may be."""
+def _texts(node: ast.AST, named: dict[str, list[ast.expr]], depth: int) -> Iterator[str]:
+    """Yield the texts that an expression may be, as far as its file tells."""
+    if not depth:
+        return
+    within: list[ast.expr] = []
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
         yield node.value
     elif isinstance(node, ast.JoinedStr):
-        parts = (one.value if isinstance(one, ast.Constant) else "x" for one in node.values)
-        yield "".join(map(str, parts))
+        parts = [
+            str(one.value)
+            if isinstance(one, ast.Constant)
+            else next(_texts(one.value, named, depth - 1), "x")
+            for one in node.values
+            if isinstance(one, ast.Constant | ast.FormattedValue)
+        ]
+        yield "".join(parts)
     elif isinstance(node, ast.IfExp):
-        yield from (*_texts(node.body), *_texts(node.orelse))
+        within = [node.body, node.orelse]
     elif isinstance(node, ast.BoolOp):
-        for one in node.values:
-            yield from _texts(one)
+        within = node.values
+    elif isinstance(node, ast.Name):
+        within = named.get(node.id, [])
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id in ("look", "first", "log_lines"):
+            words = [next(_texts(one, named, depth - 1), "x") for one in node.args]
+            line = "grep -aiE x x | tail -n 20" if node.func.id == "log_lines" else words[0]
+            yield remedies.look(line, words[-1])
+        elif node.func.id == "about":
+            within = node.args[:1]
+        else:
+            within = named.get(f"{node.func.id}()", [])
+    for one in within:
+        yield from _texts(one, named, depth - 1)

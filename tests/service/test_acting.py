@@ -130,7 +130,7 @@ def test_what_decides_takes_a_user_whose_role_reaches(staffed: Path, action: Act
 
     assert nobody.returncode == 64
     assert f"the account {account()} is no user; to {words_of(action)} takes one" in nobody.stderr
-    assert "--as NAME" in nobody.stderr
+    assert "with --as and a user's name" in nobody.stderr
     assert (act.what, act.who, act.account, act.outcome) == (action.value, "", account(), "refused")
     for role, words in said.items():
         refused = f"to {words_of(action)} needs the role {needed(action)}; kim is {role.value}"

@@ -234,7 +234,7 @@ def _folders(site: Site) -> Iterator[Diagnosis]:
         there = next(one for one in (path, *path.absolute().parents) if one.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             text = f"{there} cannot be written by {account.own_name()}"
-            remedy = f"UPKEEP_{name.upper()}=FOLDER, or {name} in upkeep.toml"
+            remedy = f"set UPKEEP_{name.upper()}, or {name} in upkeep.toml, to a folder that it can write"
             yield Diagnosis(CONTROLLER, name, "fail", text, remedy)
         elif name == "workspace" and _file_system(there) not in ("tmpfs", "ramfs"):
             text = f"{path} is on a disk; what a run writes there may survive on it"
@@ -280,7 +280,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
     except ParameterError as exc:
         return Diagnosis(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not asked.wanted and asked.is_all:
-        remedy = f"{command('check', 'list')}  # shows them; list some in group_vars as upkeep_checks_<name>"
+        remedy = f"{command('check', 'list')}  # shows them; list some in group_vars as upkeep_checks_web"
         return Diagnosis(name, "checks", "warn", "no check is asked for here", remedy)
     gathers = [payload.gathers()[one.check.gather] for one in asked.wanted]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})

@@ -105,17 +105,15 @@ def someone(
     said = remedy = ""
     if who.user:
         said = refusal(action, who.user.name, who.user.role)
-        remedy = (
-            f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)} ROLE"
-        )
+        remedy = f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)}"
     elif who.barred:
         said = who.barred
-        remedy = "say as whom: --as NAME"
+        remedy = "say as whom, with --as and a user's name"
     elif _takes_user(store, action):
         said = f"the account {who.account} is no user; to {words_of(action)} takes one"
         remedy = (
-            f"say as whom: --as NAME; or people.<id>.accounts: [{who.account}] in schedule.yml, and"
-            " upkeep user add --person <id>"
+            f"say as whom, with --as and a user's name; or give a person of schedule.yml `accounts: [{who.account}]`,"
+            " and add that person: upkeep user add --person"
         )
     if said:
         with store.begin() as db:

@@ -72,7 +72,8 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
 
 SEE = "see who holds them; then end what holds connections and does nothing, or allow more"
 HOLDERS = {
-    "postgresql": "runuser -u postgres -- psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'",
+    "postgresql": "runuser -u postgres -- psql -c "
+    "'select usename, state, count(*) from pg_stat_activity group by 1, 2'",
     "mariadb": "mariadb -e 'show processlist'",
     "redis": "redis-cli client list",
 }

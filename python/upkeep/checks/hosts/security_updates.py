@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, numbers, short
+from upkeep.model.remedies import look
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -48,17 +49,17 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     refresh = "dnf makecache" if data.get("manager") == "dnf" else "apt-get update"
     age = numbers(data, "lists_age_seconds")
     if age is None:
-        return unknown("the host has no package lists", remedy=f"{refresh}  # refresh them")
+        return unknown("the host has no package lists", remedy=look(refresh, "refresh the lists"))
     archives = [one for one in data.get("archives") or () if isinstance(one, dict)]
     ages = [figure(one, "age_seconds") for one in archives if _counts(one)]
     stale = [one for one in archives if _is_stale(one, limits.max_list_days)]
     days = max([age[0], *(one for one in ages if one is not None)]) / 86400
     if stale:
-        why = f"{refresh}  # refresh them, and see why they were not"
+        why = look(refresh, "refresh the lists, and see why they were not")
         return unknown(_told(stale, limits.max_list_days), remedy=why)
     if days > limits.max_list_days:
         text = f"package lists are {days:.0f} d old, at most {limits.max_list_days:g} d"
-        return unknown(text, remedy=f"{refresh}  # refresh them")
+        return unknown(text, remedy=look(refresh, "refresh the lists"))
     if figure(data, "security_lists") == 0:
         return unknown(
             "none of the package lists is of security updates",
