@@ -9,6 +9,8 @@ import contextlib
 import json
 import os
 import re
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,8 +88,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible's own packages 
         """Return Ansible's result with the host's verdicts under `upkeep`."""
         super().run(tmp, task_vars)
         if MISSING is not None:
-            message = f"the Python package `upkeep` is not beside ansible-core: {MISSING}"
-            raise AnsibleActionFail(f"{message}; pip install upkeep")
+            raise AnsibleActionFail(
+                f"astral.upkeep.observe needs the Python package upkeep beside ansible-core: {MISSING}."
+                f" Install it on the controller: {shlex.quote(sys.executable)} -m pip install upkeep"
+                " (the collection's *_info modules do without it)"
+            )
         variables = task_vars or {}
         _use_checks_of(variables)
         _validation, arguments = self.validate_argument_spec(

@@ -11,6 +11,8 @@ module: observe
 short_description: Observe a host in one round trip, and judge what is seen
 version_added: 0.1.0
 author: Upkeep's founders (@astral-core)
+requirements:
+  - The Python package C(upkeep) beside ansible-core on the controller. Hosts need none.
 description:
   - Sends one self-contained program with all gathers that are due, runs it once, and judges what comes back with the
     checks of the Python package C(upkeep), which must be installed beside ansible-core.

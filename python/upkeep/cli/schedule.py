@@ -16,14 +16,16 @@ import typer
 from upkeep.cli.actions import does
 from upkeep.cli.options import Json, SiteOption
 from upkeep.cli.output import print_json
+from upkeep.cli.product import CommandsAndPages
 from upkeep.judging.check import load
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.remedies import command
 from upkeep.rules.actions import Action
+from upkeep.rules.coverage import coverage
 from upkeep.schedule.calendars import calendars_of
 from upkeep.schedule.simulate import simulate
-from upkeep.services import inventory_lint
+from upkeep.services import inventory_lint, requirement_lint
 from upkeep.services.schedule_lint import Remark, lint
 from upkeep.site.inventory import read_static
 from upkeep.site.schedule_file import Procedure
@@ -32,6 +34,7 @@ from upkeep.site.yaml_file import YamlFile, parse
 from upkeep.view import lists
 from upkeep.view import model as shown
 from upkeep.view import schedule as view
+from upkeep.view.coverage import coverage_document, print_coverage
 from upkeep.view.left_out import say_left_out
 from upkeep.view.screen import Screen
 from upkeep.view.upcoming import between, next_of_each, scheduled
@@ -207,6 +210,7 @@ def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
     )  # else the embedded procedures serve, whose file is nobody's to change
     file = parse(site.folder / SCHEDULE, site.text) if own else None
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
+    remarks += requirement_lint.lint(site.schedule, CommandsAndPages(), file)
     remarks += _of_inventory(site, file)
     if as_json:
         documents = _documents(remarks)
@@ -218,6 +222,18 @@ def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
     if any(one.level == "error" for one in remarks):
         return 2
     return 1 if remarks else 0
+
+
+@schedule_group.command("coverage")
+@does(Action.LOOK)
+def show_coverage(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """List the site's requirements: what covers each, and what is missing."""
+    site = load_site(inventory)
+    rows = coverage(site.schedule)
+    if as_json:
+        print_json(coverage_document(rows))
+    else:
+        print_coverage(Screen(sys.stdout), rows, site.name)
 
 
 @schedule_group.command("ics")

@@ -207,7 +207,7 @@ def complete(
         tuple(_joined(sheet.skipped)),
         tuple(sheet.alone),
         then,
-        sum(len(one.lacking) for one in schedule.procedures.values()),
+        schedule.gaps,
     )
 
 

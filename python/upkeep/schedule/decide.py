@@ -68,7 +68,7 @@ def _occurrence(
         ends_by=begins + timedelta(seconds=procedure.duration),
         next_due_at=following,
         priority=procedure.priority,
-        lacks=", ".join(procedure.lacking),
+        lacks=", ".join(calendars.schedule.lacking_of(timing.key)),
         owed=procedure.is_owed,
     )
     blackout = calendars.blackout(due) if procedure.changes else None

@@ -15,7 +15,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -40,18 +39,14 @@ from upkeep.site.fields import (
     Variable,
     Zone,
 )
+from upkeep.site.requirements import Requirement, RowId, why_not_set
+from upkeep.site.schedule_part import Part
 from upkeep.site.yaml_file import Key, YamlFile, parse, read
 
 HOUR, DAY = 3600.0, 86400.0
 MOST_SILENCE_DAYS = 30
 FourEyes = Literal["required", "alone_with_reason", "no"]
 TargetRule = Literal["within", "worst", "total"]
-
-
-class Part(BaseModel):
-    """A mapping of the file: no other keys, and never changed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 # --- what people sign ------------------------------------------------------------------------------------------------
@@ -152,7 +147,7 @@ class Procedure(Part):
         description="What it shall do that no check does yet: a gap of the schedule, told beside its rate.",
     )
     covers: tuple[str, ...] = Field(
-        default=(), description="Which lines of your own maintenance schedule it carries out."
+        default=(), description="Which of the site's `requirements` it carries out, by their ids."
     )
     reviews: tuple[Review, ...] = Field(
         default=(), description="What people sign once its run has collected what they look at."
@@ -213,12 +208,6 @@ class Procedure(Part):
     def is_owed(self) -> bool:
         """Whether an unreachable host owes it."""
         return self.changes if self.owed is None else self.owed
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """What it and its reviews lack."""
-        each = ((", ".join(one.covers) or one.id, one.lacks) for one in self.reviews)
-        return (*self.lacks, *(f"{what}: {text}" for what, lacks in each for text in lacks))
 
 
 # --- when not, and when better ---------------------------------------------------------------------------------------
@@ -454,12 +443,37 @@ class Schedule(Part):
     channels: dict[Id, Channel] = Field(default={})
     alerts: Alerts = Field(default=Alerts())
     waivers: Waivers = Field(default=Waivers())
+    requirements: dict[RowId, Requirement] = Field(
+        default={},
+        description="The rows that the site must cover, by the ids that `covers` names.",
+        json_schema_extra={"additionalProperties": False},
+    )
     _left_out: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
     def left_out(self) -> frozenset[str]:
         """The procedures that stand in the file and are left out, because they are wrong."""
         return self._left_out
+
+    def lacking_of(self, name: str) -> tuple[str, ...]:
+        """Return what a procedure, its reviews, and the requirements that it covers lack."""
+        procedure = self.procedures[name]
+        reviews = [((", ".join(one.covers) or one.id), one.lacks) for one in procedure.reviews]
+        rows = [
+            (row, self.requirements[row].lacks)
+            for row in procedure.covers
+            if row in self.requirements
+        ]
+        each = [f"{what}: {text}" for what, lacks in (*rows, *reviews) for text in lacks]
+        return (*procedure.lacks, *each)
+
+    @property
+    def gaps(self) -> int:
+        """How much its procedures, reviews and requirements lack."""
+        parts: list[Procedure | Review | Requirement] = [*self.requirements.values()]
+        for one in self.procedures.values():
+            parts += [one, *one.reviews]
+        return sum(len(part.lacks) for part in parts)
 
     def zone_of(self, part: Procedure | Span | Team) -> str:
         """Return the time zone that holds for the part."""
@@ -577,6 +591,15 @@ def _broken_references(schedule: Schedule) -> Iterator[tuple[Key, str]]:
         at = ("alerts", "owners", index)
         yield from missing((*at, "team"), rule.team, "team", schedule.teams)
         yield from _broken_owner(schedule, index, rule)
+    yield from _broken_settings(schedule)
+
+
+def _broken_settings(schedule: Schedule) -> Iterator[tuple[Key, str]]:
+    """Yield the settings that are said to cover a requirement and that the file does not say."""
+    for row_id, one in schedule.requirements.items():
+        for index, cover in enumerate(one.covered_by):
+            if cover.setting is not None and (why := why_not_set(schedule, cover.setting)):
+                yield ("requirements", row_id, "covered_by", index, "setting"), why
 
 
 def _broken_owner(schedule: Schedule, index: int, rule: OwnerRule) -> Iterator[tuple[Key, str]]:
@@ -625,9 +648,12 @@ def _problem(file: YamlFile, error: Any) -> str:
     elif error["type"] == "missing":
         what = f"{key[-1]} is missing"
     elif error["type"] == "string_pattern_mismatch" and key[-1] in (error["input"], "[key]"):
-        what = (
-            f"id {key[-1]!r}: found {error['input']!r:.80}; expected small letters, digits, - and _"
+        ids = (
+            "no blank and no comma"
+            if key[0] == "requirements"
+            else "small letters, digits, - and _"
         )
+        what = f"id {key[-1]!r}: found {error['input']!r:.80}; expected {ids}"
     else:
         what = f"found {error['input']!r:.80}; expected {expected(error)}"
     return f"{file.place(key)}: {name}: {what}"

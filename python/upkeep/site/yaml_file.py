@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from upkeep.model.errors import ConfigurationError
+from upkeep.model.yaml_words import in_words
 
 Key = tuple[str | int, ...]
 DEEP = 100
@@ -81,11 +82,26 @@ def parse(path: Path, text: str) -> YamlFile:
     try:
         return _parsed(path, text, _Loader)
     except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigurationError(f"{place}: {exc.problem or exc.context}") from exc
+        found = in_words(exc, text)
+        place = f"{path}:{found.line}" if found.line else str(path)
+        raise ConfigurationError(f"{place}: {found.words}") from exc
+    except yaml.reader.ReaderError as exc:
+        line = text.count("\n", 0, exc.position) + 1
+        raise ConfigurationError(
+            f"{path}:{line}: the character {exc.character:#06x} is invisible and not allowed in YAML; remove it"
+        ) from exc
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
-        raise ConfigurationError(f"{path}: {' '.join(str(exc).split())[:200]}") from exc
+        raise ConfigurationError(f"{path}: {_plain(exc)}") from exc
+
+
+def _plain(exc: Exception) -> str:
+    """Return what is wrong that has no line: a date that there is not, or what is nested too deep."""
+    said = " ".join(str(exc).split())[:200]
+    if isinstance(exc, RecursionError):
+        return f"nested too deep ({said})"
+    if isinstance(exc, ValueError):
+        return f"a value looks like a date or number and is none ({said}); write it in quotes"
+    return said
 
 
 def _parsed(path: Path, text: str, load_with: Callable[[str], Any]) -> YamlFile:
@@ -110,8 +126,8 @@ def _note_places(path: Path, node: yaml.Node, key: Key, lines: dict[Key, int]) -
             inner = (*key, str(name))
             line = name_node.start_mark.line + 1
             if inner in lines and name != "<<":
-                said = f"said at line {lines[inner]} already"
-                raise ConfigurationError(f"{path}:{line}: {name!r} is {said}")
+                already = f"is on line {lines[inner]} already; remove one of the two"
+                raise ConfigurationError(f"{path}:{line}: the key {name!r} {already}")
             lines[inner] = line
             _note_places(path, value_node, inner, lines)
     elif isinstance(node, yaml.SequenceNode):

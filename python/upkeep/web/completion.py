@@ -12,6 +12,7 @@ from upkeep.model.errors import UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
 from upkeep.rules.completion import COUNTS, Completion, month_before
+from upkeep.rules.coverage import coverage, sentence
 from upkeep.rules.reviews import title_of
 from upkeep.store.completion import completion
 from upkeep.view.completion import WELL, percent, write_csv
@@ -39,7 +40,7 @@ def show_completion(ask: Ask) -> Response:
     return page(
         ask, "completion.html", found=found, counts=shown, well=WELL, percent=percent,
         before=_month(found.begins - timedelta(days=1), zone), following=following,
-        titles=lambda one: title_of(schedule, one),
+        titles=lambda one: title_of(schedule, one), covered=sentence(coverage(schedule)),
     )  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from upkeep.model import occurrence
 from upkeep.rules.actions import Action
+from upkeep.rules.coverage import coverage, sentence
 from upkeep.store import occurrences
 from upkeep.store import page_queries as queries
+from upkeep.view.coverage import by_words
 from upkeep.view.upcoming import Coming
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route
@@ -37,6 +39,7 @@ def show_schedule(ask: Ask) -> Response:
         )
     site = ask.setting.site
     calendars = coming.calendars(ask.now)
+    requirements = coverage(schedule)
     with ask.store.read() as db:
         late = late_ones(ask)
         debts = occurrences.debts(db, site)
@@ -49,8 +52,9 @@ def show_schedule(ask: Ask) -> Response:
         blackout=calendars.blackout(ask.now) if calendars else None,
         badly=sum(one.state in NOT_DONE for one in lately[:ROWS]),
         teams={name: team.title for name, team in schedule.teams.items()},
-        lacks={name: one.lacking for name, one in schedule.procedures.items() if one.lacking},
+        lacks={name: found for name in schedule.procedures if (found := schedule.lacking_of(name))},
         titles={name: one.title for name, one in schedule.procedures.items()},
+        requirements=requirements, covered=sentence(requirements), by=by_words,
     )  # fmt: skip
 
 

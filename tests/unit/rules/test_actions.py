@@ -17,7 +17,7 @@ LOOKS = {
     "show", "explain", "plan", "run list", "run show", "run judge", "check list", "finding list", "alert list", "alert show",
     "silence list", "review list", "review show", "review attachment", "review verify", "waiver list", "baseline list",
     "baseline propose", "occurrence list", "schedule list", "schedule next", "schedule simulate", "schedule lint",
-    "schedule ics", "schedule completion", "user list", "oncall list", "host list", "db sites",
+    "schedule ics", "schedule coverage", "schedule completion", "user list", "oncall list", "host list", "db sites",
 }  # fmt: skip
 MAINTAINS = {
     "init", "db backup", "db restore", "db upgrade", "db prune", "db sites rename", "db sites join", "serve",

@@ -12,8 +12,11 @@ import pytest
 import yaml
 from dateutil.rrule import rrulestr
 
+from upkeep.cli.product import CommandsAndPages
 from upkeep.judging.check import load as load_checks
 from upkeep.judging.wanted import of_list
+from upkeep.rules.coverage import CoverageState, coverage
+from upkeep.services import requirement_lint
 from upkeep.site.fields import UNITS
 from upkeep.site.site import Site, load_site
 
@@ -22,13 +25,13 @@ FOLDER = ROOT / "inventory" / "astral"
 
 # By hand, from the schedule: rows, team, duration, first days of 2027 on which it is due. None: the schedule is silent.
 SCHEDULE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
-    "all-day": ("D1 D2 D3 D4 D5 D6", "devsecops", None, ()),
+    "all-day": ("D1 D2 D3 D4 D6", "devsecops", None, ()),
     "daily-health": ("D7 D8 D9", "devsecops", None, ("2027-01-01", "2027-01-02")),
     "daily-logs": ("D10", "devsecops", None, ("2027-01-01", "2027-01-02")),
     "daily-backups": ("D11", "database-administration", None, ("2027-01-01", "2027-01-02")),
     "daily-security": ("D12", "security", None, ("2027-01-01", "2027-01-02")),
     "weekly-performance": ("WP1 WP2 WP3 WP4 WP5 WP6", "performance", "30 min", ("2027-01-04", "2027-01-11")),
-    "weekly-security": ("WS1 WS2 WS3 WS4 WS5 WS6 WS7", "security", "45 min", ("2027-01-01", "2027-01-08")),
+    "weekly-security": ("WS1 WS2 WS3 WS4 WS5 WS7", "security", "45 min", ("2027-01-01", "2027-01-08")),
     "monthly-security": ("MS1 MS2 MS3 MS4 MS5 MS6 MS7", "devsecops", "2 h", ("2027-01-04", "2027-02-01")),
     "monthly-performance": ("MP1 MP2 MP3 MP4 MP5 MP6", "performance", "3 h", ("2027-01-11", "2027-02-08")),
     "monthly-business": ("MB1 MB2 MB3 MB4 MB5 MB6", "product", "1 h", ("2027-01-18", "2027-02-15")),
@@ -39,9 +42,16 @@ SCHEDULE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
     "schedule-review": ("S1", "devsecops", None, ("2027-01-27", "2027-02-24")),
     "contacts-and-escalation": ("C1 C2", "devsecops", None, ("2027-01-27", "2027-02-24")),
 }  # fmt: skip
-# Rows that what exists today carries out, with a signature where one is due; all others say what they lack.
+# Every row of the schedule, by hand: the beginning of its id, and how many there are.
+ROWS = {
+    "D": 12, "WP": 6, "WS": 7, "MS": 7, "MP": 6, "MB": 6, "QC": 6, "QU": 6, "YS": 6, "YA": 6,
+    "IS": 4, "IP": 3, "S": 1, "V": 3, "T": 2, "C": 2, "K": 7,
+}  # fmt: skip
+# Rows that nothing does anything for yet: no procedure may say that it covers them.
+NOT_COVERED = {"D5", "WS6", "IS3", "IS4", "IP3", "V1", "V2", "V3", "K3", "K6"}
+# Rows that what exists today carries out whole, with a signature where one is due.
 WHOLE = {"D1", "D2", "D4", "D6", "D7", "D8", "D9", "D10", "D11"}
-WHOLE |= {"MS6", "QC1", "QU6", "YS1", "YS2", "YS3", "YS4", "YS6", "YA1", "YA6", "S1"}
+WHOLE |= {"QU6", "YS1", "YS2", "YS3", "YS4", "YS6", "S1"}
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +104,49 @@ def test_all_day_is_every_two_minutes(site: Site) -> None:
     assert rule[1] - rule[0] == timedelta(minutes=2)
 
 
-def test_every_row_is_carried_once(site: Site) -> None:
+def test_every_row_of_the_schedule_is_a_requirement_and_no_other(site: Site) -> None:
+    ids = [f"{kind}{number}" for kind, count in ROWS.items() for number in range(1, count + 1)]
+
+    assert sorted(site.schedule.requirements) == sorted(ids)
+    assert len(ids) == 90
+
+
+def test_every_row_says_what_covers_it_or_what_is_missing(site: Site) -> None:
+    rows = {row.id: row for row in coverage(site.schedule)}
+
+    assert {row.id for row in rows.values() if row.state is CoverageState.COVERED} == WHOLE
+    assert {row.id for row in rows.values() if not row.by} == NOT_COVERED
+    for row in rows.values():
+        assert row.title
+        assert row.heading
+        assert row.by or row.lacks
+        assert all(len(text) > 5 for text in row.lacks)
+
+
+def test_no_row_is_carried_out_by_two_procedures(site: Site) -> None:
     rows = [row for one in site.schedule.procedures.values() for row in one.covers]
 
-    assert len(rows) == len(set(rows)) == 71
+    assert len(rows) == len(set(rows)) == 69
+    assert not set(rows) & NOT_COVERED
 
 
-def test_a_row_that_no_check_carries_out_says_what_is_lacking(site: Site) -> None:
-    for procedure in site.schedule.procedures.values():
-        lacking = [one.split(":")[0] for one in procedure.lacking]
-        assert sorted(lacking) == sorted(row for row in procedure.covers if row not in WHOLE)
-        assert all(len(one.split(": ", 1)[1]) > 10 for one in procedure.lacking)
+def test_lint_has_no_remark_on_the_requirements(site: Site) -> None:
+    assert requirement_lint.lint(site.schedule, CommandsAndPages()) == []
+
+
+def sentences(text: str) -> list[str]:
+    return [one.strip() for one in re.findall(r"[^.?]+(?:\.\d[^.?]*)*[.?]", text)]
+
+
+def test_every_review_asks_a_question_of_its_own(site: Site) -> None:
+    reviews = [one for each in site.schedule.procedures.values() for one in each.reviews]
+    asked = [one for review in reviews for one in sentences(review.asks)]
+
+    assert len(reviews) == 54
+    assert len(asked) == len(set(asked)) > len(reviews)
+    for review in reviews:
+        assert "?" in review.asks, review.id
+        assert review.asks.endswith((".", "?")), review.id
 
 
 def test_every_row_that_people_sign_off_is_a_review(site: Site) -> None:

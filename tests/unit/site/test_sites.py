@@ -69,10 +69,10 @@ def test_what_a_site_leaves_out_has_its_default() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_procedure_has_a_rule_and_a_team_and_says_its_lacks_in_words(name: str) -> None:
-    for procedure in schedule(name).procedures.values():
+    for id_, procedure in schedule(name).procedures.items():
         assert procedure.rule
         assert procedure.owner in schedule(name).teams
-        assert all(one.strip() for one in procedure.lacking)
+        assert all(one.strip() for one in schedule(name).lacking_of(id_))
 
 
 def expanded(inventory: Path) -> dict[str, list[Any]]:

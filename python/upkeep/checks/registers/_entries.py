@@ -10,15 +10,13 @@ from typing import Any
 
 import yaml
 
+from upkeep.model.yaml_words import in_words
+
 ENTRIES_LIMIT = 20_000
 DEPTH_LIMIT = 20
 NAME_CHARACTERS = 60
 Entries = Mapping[str, Mapping[str, str]]
 """By an entry's name, its fields as texts: in a register only what people read counts, and no type."""
-
-
-ANOTHER = "but found another document"
-"""What YAML's parser says of `---`."""
 
 
 class RegisterError(ValueError):
@@ -105,11 +103,11 @@ def _yaml(text: str) -> Sequence[Any]:
     except RegisterError:
         raise
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        why = getattr(exc, "problem", None) or str(exc).split("\n")[0]
-        why = "there is another document" if why == ANOTHER else why
-        raise RegisterError(f"no YAML{where}: {why}"[:300]) from exc
+        where, why = "", str(exc).split("\n")[0]
+        if isinstance(exc, yaml.MarkedYAMLError):
+            found = in_words(exc, text)
+            where, why = f", line {found.line}" if found.line else "", found.words
+        raise RegisterError(f"not YAML{where}: {why}"[:300]) from exc
     if isinstance(value, Mapping) and len(value) == 1:
         inner = next(iter(value.values()))
         if isinstance(inner, list):

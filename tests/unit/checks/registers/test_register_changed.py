@@ -96,7 +96,10 @@ def test_the_name_of_an_entry_is_in_the_field_that_the_site_says() -> None:
     [
         (seen("", there=False), "it is not there"),
         (seen("[]", "[]"), "it has no entry"),
-        (seen("[", BEFORE), "cannot be read: no YAML, line 2: did not find expected node content"),
+        (
+            seen("[", BEFORE),
+            "cannot be read: not YAML, line 1: the text ends within a bracket [ or a brace {",
+        ),
         (
             seen(BEFORE, "x"),
             f"the accepted copy cannot be read: {PATH}.accepted: str found; expected a list, or a mapping of names",
