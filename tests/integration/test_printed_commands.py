@@ -6,6 +6,7 @@ looks shows what it was told for; what changes something mends it, and the next 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -41,7 +42,7 @@ SHOWS = {
 """By check, the exit status of what looks, and a word of what it was told for."""
 
 ENDED = (0, 1, 2, 3)
-"""Nothing is wrong; hosts are not ready (doctor); something failed; something was not seen. 64 and above are errors."""
+"""All is well; something of medium or low severity; something worse; something was not seen. Above are errors."""
 
 
 class Controller:
@@ -79,7 +80,7 @@ class Lab:
         address = next(iter(fleet.hosts.values())).address.rpartition(".")[0]
         groups = {
             "base": {
-                "hosts": {**dict.fromkeys(fleet.hosts, {}), "gone": {"ansible_host": f"{address}.250"}},
+                "hosts": {**{key: {} for key in fleet.hosts}, "gone": {"ansible_host": f"{address}.250"}},
                 "vars": {"upkeep_checks_base": BASE},
             },
             "web": {"hosts": {"web1": {}}, "vars": {"upkeep_checks_web": WEB}},
@@ -220,9 +221,7 @@ def test_commands_of_ours_are_run_as_printed(lab: Lab, bad: list[dict[str, Any]]
     for line in sorted(lines):
         done = lab.controller.paste(line)
         words = shlex.split(line)
-        named = [
-            word for before, word in zip(words, words[1:], strict=False) if before == "--limit"
-        ]
+        named = [word for before, word in itertools.pairwise(words) if before == "--limit"]
         promised = named or [words[2] if words[1] == "check" else ""]
         if done.returncode not in ENDED or not all(
             one in done.stdout for one in promised
