@@ -70,6 +70,8 @@ PLACEHOLDER = re.compile(
     rf"<\w+>|…|\{{\w+\}}|\b\w*(?:[A-Z]_[A-Z]+_)*(?<![A-Z])(?:{STANDS_FOR_ANOTHER})\b(?!_)"
 )
 CAPITALS = re.compile(r"\b[A-Z]{4,}(?:_[A-Z]+)*\b")
+PLACES = {"Diagnosis": 4, "LoginError": 2, "Remark": 3}
+"""Calls that are given a next step by its place."""
 FOLLOWS = re.compile(r"fix what \w+ says first")
 
 
@@ -134,8 +136,14 @@ def told_in(file: Path) -> list[tuple[int, str]]:
             named.setdefault(f"{node.name}()", []).extend(
                 one.value for one in returned if one.value
             )
-    given = (one for one in ast.walk(tree) if isinstance(one, ast.keyword) and one.arg == "remedy")
-    found = [(one.value.lineno, text) for one in given for text in _texts(one.value, named, 6)]
+    given = [
+        one.value for one in ast.walk(tree) if isinstance(one, ast.keyword) and one.arg == "remedy"
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            place = PLACES.get(node.func.id, len(node.args))
+            given += node.args[place : place + 1]
+    found = [(one.lineno, text) for one in given for text in _texts(one, named, 6)]
     found += [
         (one.lineno, text) for one in named.get("remedy", ()) for text in _texts(one, named, 6)
     ]

@@ -188,7 +188,7 @@ def _unread_lines(site: Site) -> list[Diagnosis]:
             f"{subject}: {share:.3g} % of its lines were not understood at {at:%Y-%m-%d %H:%M} UTC"
         )
         many = share >= UNREAD_PERCENT
-        remedy = "ansible-doc -t module astral.upkeep.access_log_info (or auth_log_info) says what is read"
+        remedy = "ansible-doc -t module astral.upkeep.access_log_info astral.upkeep.auth_log_info  # see what is read"
         lines.append(Diagnosis(host, "log", "warn" if many else "ok", text, remedy if many else ""))
     return lines
 
@@ -239,7 +239,7 @@ def _folders(site: Site) -> Iterator[Diagnosis]:
         elif name == "workspace" and _file_system(there) not in ("tmpfs", "ramfs"):
             text = f"{path} is on a disk; what a run writes there may survive on it"
             yield Diagnosis(
-                CONTROLLER, name, "warn", text, "UPKEEP_WORKSPACE=FOLDER, one in memory"
+                CONTROLLER, name, "warn", text, "set UPKEEP_WORKSPACE to a folder in memory"
             )
 
 
@@ -344,7 +344,7 @@ def _examine_inside(session: SshSession, way: Way, tools: Sequence[str]) -> Iter
         if interpreter:
             text += f" at {interpreter} (ansible_python_interpreter)"
         yield Diagnosis(
-            way.host, "python", "fail", text, "apt-get install python3-minimal, on that host"
+            way.host, "python", "fail", text, "apt-get install python3-minimal  # on the host"
         )
         return
     yield Diagnosis(way.host, "python", "ok", f"{answer['python']} at {answer['path']}")

@@ -35,7 +35,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if seen.data.get("mounted") is False:
         return unknown(
             "nothing is mounted there",
-            remedy=about("mount {subject}  # mount it: it should be there", seen.subject),
+            remedy=about("mount {subject}  # mount it; it should be there", seen.subject),
         )
     if seen.data.get("seen_as_another") is True or seen.data.get("read_only") is True:
         return None

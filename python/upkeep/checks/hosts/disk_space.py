@@ -75,7 +75,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 def _missing(seen: Observation) -> Verdict:
     """Judge that nothing is mounted where something should be."""
     remedy = about(
-        "mount {subject}; findmnt --verify  # mount it: it should be there", seen.subject
+        "mount {subject}; findmnt --verify  # mount it; it should be there", seen.subject
     )
     fstab = seen.data.get("by")
     if fstab is None:

@@ -30,7 +30,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if data.get("mounted") is False:
         return unknown(
             "nothing is mounted there",
-            remedy=about("mount {subject}  # mount it: it should be there", seen.subject),
+            remedy=about("mount {subject}  # mount it; it should be there", seen.subject),
         )
     if not isinstance(data.get("read_only"), bool) or not isinstance(data.get("lost_writes"), bool):
         return unknown("no mount options were given")

@@ -71,7 +71,7 @@ def disk(**data: object) -> Observation:
         (
             Observation("/backup", {"mounted": False}),
             unknown(
-                "nothing is mounted there", remedy="mount /backup  # mount it: it should be there"
+                "nothing is mounted there", remedy="mount /backup  # mount it; it should be there"
             ),
         ),
         (Observation("/backup", {"seen_as_another": True}), None),
