@@ -47,7 +47,7 @@ def test_a_run_a_look_by_hand_and_another_judgement_give_its_verdicts(site: Path
     run = documents(site, "run", "daily")
     own = [one for one in run["results"] if one["check"] == "unwanted_file_system"]
     by_hand = documents(site, "check", "unwanted_file_system")
-    again = documents(site, "judge", "1")
+    again = documents(site, "run", "judge", "1")
 
     judged = [one for one in own if one["status"] != "unknown"]  # of what cannot be seen here
     assert judged
@@ -56,9 +56,9 @@ def test_a_run_a_look_by_hand_and_another_judgement_give_its_verdicts(site: Path
     for other in (by_hand, again):
         told = [(one["subject"], one["status"]) for one in other["results"]]
         assert sorted(told) == sorted((one["subject"], one["status"]) for one in own)
-    [listed] = json.loads(
+    listed = json.loads(
         warm.run(["explain", "unwanted_file_system", "-i", str(site), "--json"]).stdout
-    )["checks"]
+    )["check"]
     assert listed["description"] == "No file system is of a kind that the site does not want."
 
 

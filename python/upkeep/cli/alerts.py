@@ -13,7 +13,7 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -119,6 +119,7 @@ def list_alerts(
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
     ] = 50,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """List the open alerts, worst first.
@@ -133,6 +134,8 @@ def list_alerts(
         members = alerts.members(db, [one.id for one in found], everything=everything)
         health = outbox.channels(db, key)
     rows = [(one, [member for member in members if member.alert_id == one.id]) for one in found]
+    if quiet and not found and not any(one.failing_since for one in health):
+        return 0
     if as_json:
         documents = [alert_document(one, mine) for one, mine in rows]
         failing = [asdict(one) for one in health if one.failing_since]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, Limit, SiteOption
+from upkeep.cli.options import Json, Limit, Quiet, SiteOption
 from upkeep.cli.output import print_json
 from upkeep.model import clock
 from upkeep.rules.actions import Action
@@ -46,6 +46,7 @@ cli = typer.Typer(rich_markup_mode=None)
 def run_doctor(
     inventory: SiteOption = "",
     limit: Limit = "",
+    quiet: Quiet = False,
     as_json: Json = False,
     accept: Annotated[
         bool,
@@ -66,9 +67,12 @@ def run_doctor(
         _accept_clock(inventory)
         return 0
     lines = examine(load_site(inventory), absolute_limit(limit))
-    if as_json:
-        print_json({"lines": [dataclasses.asdict(line) for line in lines]})
-    else:
-        lists.print_doctor(Screen(sys.stdout), lines)
     found = {line.status for line in lines}
+    if quiet:
+        lines = [line for line in lines if line.status != "ok"]
+    if lines or not quiet:
+        if as_json:
+            print_json({"lines": [dataclasses.asdict(line) for line in lines]})
+        else:
+            lists.print_doctor(Screen(sys.stdout), lines)
     return 2 if "fail" in found else 3 if "unknown" in found else 1 if "warn" in found else 0

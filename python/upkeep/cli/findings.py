@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import print_json
 from upkeep.cli.stored import site_store
 from upkeep.model import clock
@@ -33,6 +33,7 @@ cli.add_typer(finding_group, name="finding")
 def list_findings(
     inventory: SiteOption = "",
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """List what is wrong now, worst first, and since when."""
@@ -40,6 +41,14 @@ def list_findings(
         rows = findings.with_waivers(db, findings.open_ones(db, everything, site=site), clock.now())
         last = next((one.procedure for one in runs.recent(db, 1, site=site)), "")
     found = [one for one, _waiver in rows]
+    # What is waived fails all the same, and counts.
+    failed: dict[Any, int] = {}
+    for one in found:
+        if one.status == findings.OPEN:
+            failed[one.severity] = failed.get(one.severity, 0) + 1
+    status = exit_status.of_counts(shown.Counts(failed=failed))
+    if quiet and status == exit_status.OK:
+        return status
     if as_json:
         print_json({"findings": [finding_document(one) for one in found], "more": False})
     else:
@@ -47,9 +56,4 @@ def list_findings(
         lists.print_findings(
             Screen(sys.stdout), shown_findings, clock.now(), last=last, site=inventory
         )
-    # What is waived fails all the same, and counts.
-    failed: dict[Any, int] = {}
-    for one in found:
-        if one.status == findings.OPEN:
-            failed[one.severity] = failed.get(one.severity, 0) + 1
-    return exit_status.of_counts(shown.Counts(failed=failed))
+    return status

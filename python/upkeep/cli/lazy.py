@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from upkeep.cli.aliases import renamed, told
 
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "Run and look": ("run", "check", "show", "plan", "explain", "doctor"),
+    "Run and look": ("today", "run", "check", "show", "plan", "explain", "doctor"),
     "What is kept": (
         "finding",
         "alert",
@@ -24,10 +24,11 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         "occurrence",
         "host",
     ),
-    "Set up and keep running": ("init", "serve", "schedule", "oncall", "user", "db"),
+    "Set up and keep running": ("init", "serve", "schedule", "oncall", "user", "whoami", "db"),
 }
 """The help's headings, each with its commands."""
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "today": ("today", "Show what needs you, what runs, and what comes next."),
     "run": ("run", "Run a procedure now; list, show or judge earlier runs."),
     "run list": ("runs", "List the newest runs."),
     "run show": ("runs", "Show a run: what did not pass, worst first."),
@@ -52,6 +53,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "schedule completion": ("completion", "Show how much of a month was completed on time."),
     "oncall": ("alerts", "Who is on call for each team."),
     "user": ("users", "Who may sign in to the web page."),
+    "whoami": ("whoami", "Show who you are to Upkeep, and what you may do."),
     "db": ("db", "The database: upgrade, back up, restore, prune."),
     "db backup": ("backup", "Write a signed backup of the database."),
     "db restore": ("backup", "Restore a backup; stop `upkeep serve` first."),

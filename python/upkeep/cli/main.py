@@ -43,6 +43,11 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    if os.environ.get("_UPKEEP_COMPLETE"):
+        from upkeep.cli.complete import printed
+
+        sys.stdout.write(printed(cli, sys.argv[1:]))
+        sys.exit(0)
     child.adopt()
     try:
         _refuse_empty(sys.argv[1:])
@@ -139,12 +144,36 @@ def _say_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str) -> None:
+    if not shell:
+        return
+    from upkeep.cli.complete import SCRIPTS, SHELLS
+
+    if shell not in SHELLS:
+        raise UsageError(
+            f"--show-completion: found {shell!r:.80}; expected one of {', '.join(SHELLS)}",
+            remedy="upkeep --show-completion bash",
+        )
+    sys.stdout.write((SCRIPTS / shell).read_text(encoding="utf-8"))
+    raise typer.Exit
+
+
 @cli.callback(help=HELP)
 def upkeep_(
     version: Annotated[
         bool,
         typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
     ] = False,
+    shell: Annotated[
+        str,
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            is_eager=True,
+            callback=_show_completion,
+            help="Print the completion for bash, zsh or fish.",
+        ),
+    ] = "",
 ) -> None:
     """Take what stands before the command."""
 

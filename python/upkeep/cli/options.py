@@ -18,4 +18,8 @@ SiteOption = Annotated[
 Limit = Annotated[
     str, typer.Option("--limit", "-l", metavar="PATTERN", help="Only hosts of this pattern.")
 ]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print only what did not pass; nothing if all is well."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

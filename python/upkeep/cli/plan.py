@@ -28,6 +28,9 @@ cli = typer.Typer(rich_markup_mode=None)
 def plan(
     procedure: Annotated[str, typer.Argument(help="Id of a procedure of the schedule.")],
     inventory: SiteOption = "",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing if the run can be planned.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a run would do, without running anything.
@@ -40,6 +43,8 @@ def plan(
         lengths = runs.lengths(db, site.key, procedure, RUNS_LOOKED_AT)
     now = clock.now()
     found = plan_of(KnownSite(site), procedure, lengths, now)
+    if quiet:
+        return
     if as_json:
         print_json(view.plan_document(found))
     else:

@@ -13,7 +13,7 @@ import typer
 
 from upkeep.cli.actions import does
 from upkeep.cli.opened import opened
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import print_json, say
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
@@ -157,6 +157,7 @@ def list_reviews(
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
     ] = 50,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """List the reviews to sign, the soonest due first.
@@ -177,6 +178,10 @@ def list_reviews(
             found = found[:count] if more else found
             signed = stored.signatures(db, (one.id for one in found))
     rows = [(one, reviews.standing(one.asked, signed[one.id], now)) for one in found]
+    if quiet:
+        rows = [(one, standing) for one, standing in rows if standing.overdue]
+        if not rows:
+            return 0
     if as_json:
         documents = [review_document(one, standing) for one, standing in rows]
         print_json({"reviews": documents, "more": more})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import yaml
 from upkeep.cli.actions import does
 from upkeep.cli.checks import check_of
 from upkeep.cli.lazy import Verb
-from upkeep.cli.options import Json, Limit, SiteOption
+from upkeep.cli.options import Json, Limit, Quiet, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, stored_run
 from upkeep.judging.check import Check, load
@@ -69,7 +70,7 @@ def _asked(store: Store, site: Site, task: agent.Task) -> agent.Task:
     return dataclasses.replace(task, asked_by=who.name)
 
 
-def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
+def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool, quiet: bool) -> int:
     """Run the task, print how it stands, write the report; return the exit status."""
     keeper = Timekeeper(store, site.key, site.name)
     keeper.look()  # before the run's own time is the newest
@@ -80,7 +81,8 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
     errors.flush()
     with contextlib.suppress(StoreError), store.begin() as db:  # its end says so
         prove_again(db, site.key, keeper.now())
-    with RunView(out, errors, site=site.name, quiet=as_json) as view:
+    progress = Screen(io.StringIO()) if quiet else errors
+    with RunView(out, progress, site=site.name, quiet=as_json or quiet) as view:
         view.started(task.title, 0)
         run_id = agent.run(task, store, site.settings.workspace, view, keeper.now)
     try:
@@ -91,26 +93,29 @@ def _run(site: Site, task: agent.Task, store: Store, *, as_json: bool) -> int:
         summary = of_run(db, stored_run(db, run_id))
         report = _write_report(db, site.settings, summary)
         left = site_results.asked_for(db, run_id, load())
-        if as_json:
+        status = exit_status.of_run(summary)
+        if quiet and status == exit_status.OK:
+            pass
+        elif as_json:
             hosts = list(hosts_of(db, run_id))
             results = stored.results_of(db, run_id)
             print_json(run_document(summary, hosts, results, changes_of(db, run_id)), printed)
         else:
-            _print_run(db, out, summary, report)
+            _print_run(db, out, summary, report, quiet=quiet)
     out.flush()
     if printed.lost is not None and not isinstance(printed.lost, BrokenPipeError):
         see = command("show", str(run_id), site=site.name)
         errors.line(f"upkeep: what was found could not be printed: {printed.lost.strerror}")
         errors.line(f"→ {see}")
         errors.flush()
-    if task.limit and left:
+    if task.limit and left and not quiet:
         note(
             f"{', '.join(left)}: judged for the site as a whole, when a run without --limit has ended"
         )
     until = keeper.look().prune_at
     if until is not None:
         prune(store, site.settings, until)
-    return exit_status.of_run(summary)
+    return status
 
 
 def _task(site: Site, name: str, procedure: Procedure, limit: str) -> agent.Task:
@@ -187,8 +192,10 @@ def _write_report(db: Any, settings: Settings, summary: shown.RunSummary) -> Pat
     return path
 
 
-def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | None) -> None:
-    """Print how the run stands, from what was written down."""
+def _print_run(
+    db: Any, out: Screen, summary: shown.RunSummary, report: Path | None, *, quiet: bool
+) -> None:
+    """Print how the run stands, from what was written down. quiet: only what did not pass."""
     troubles = Troubles(summary.place)
     names = []
     for host in hosts_of(db, summary.id or 0):
@@ -198,7 +205,9 @@ def _print_run(db: Any, out: Screen, summary: shown.RunSummary, report: Path | N
     only_host = names[0] if len(names) == 1 else ""
     where = str(report) if report else ""
     doubted = doubts.in_run(db, summary.id or 0)
-    print_result(out, summary, troubles, report=where, only_host=only_host, doubts=doubted)
+    print_result(
+        out, summary, troubles, report=where, only_host=only_host, doubts=doubted, quiet=quiet
+    )
 
 
 def _evidence_text(db: Any, sha256: str) -> str:
@@ -249,6 +258,7 @@ def run_procedure(
     ] = "",
     occurrence: Annotated[str, typer.Option(hidden=True)] = "",
     request: Annotated[int | None, typer.Option(hidden=True)] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run a procedure now; list, show or judge earlier runs.
@@ -276,7 +286,7 @@ def run_procedure(
                     "--for stands for the whole occurrence: without --check and --limit"
                 )
             task = dataclasses.replace(task, occurrence=_claim_by_hand(store, site, task, fulfils))
-        return _run(site, task, store, as_json=as_json)
+        return _run(site, task, store, as_json=as_json, quiet=quiet)
 
 
 @cli.command("check", cls=Verb)
@@ -291,6 +301,7 @@ def run_check(
             "-p", "--parameter", metavar="NAME=VALUE", help="A parameter, as in the site."
         ),
     ] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run one check now; list the checks there are.
@@ -304,4 +315,4 @@ def run_check(
         task = dataclasses.replace(task, entries=(_entry(check_of(check), given),))
     with run_store(site.settings) as store:
         task = _asked(store, site, dataclasses.replace(task, checks=(check,)))
-        return _run(site, task, store, as_json=as_json)
+        return _run(site, task, store, as_json=as_json, quiet=quiet)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import note, print_json
 from upkeep.cli.stored import changes_of, run_store, site_store, stored_run
 from upkeep.judging.check import load
@@ -112,12 +112,15 @@ def show_run(
         str, typer.Option("--limit", "-l", metavar="HOST", help="Only this host.")
     ] = "",
     everything: Annotated[bool, typer.Option("--all", help="What passed, too.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Show a run: what did not pass, worst first."""
     settings = settings_of(inventory)
     with run_store(settings) as store, store.read() as db:
         summary = of_run(db, stored_run(db, run_id))
+        if quiet and exit_status.of_run(summary) == exit_status.OK:
+            return exit_status.OK
         hosts = [one for one in hosts_of(db, run_id) if limit in ("", one.name)]
         if limit and not hosts and limit != SITE_HOST:
             raise UsageError(f"run {run_id} has no host {limit!r}", remedy=f"upkeep show {run_id}")
@@ -131,7 +134,7 @@ def show_run(
                 if everything or one.status is not Status.PASS
             ]
             report = report_path(settings.state, run_id)
-            where = str(report) if report.exists() else ""
+            where = str(report) if report.exists() and not quiet else ""
             out = Screen(sys.stdout)
             for change in changes_of(db, run_id, limit):
                 out.line(out.text("{host}: {kind}: {task}".format(**change), 500))

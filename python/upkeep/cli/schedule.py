@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from upkeep.cli.actions import does
-from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.options import Json, Quiet, SiteOption
 from upkeep.cli.output import print_json
 from upkeep.cli.product import CommandsAndPages
 from upkeep.judging.check import load
@@ -199,7 +199,7 @@ def simulate_year(
 
 @schedule_group.command("lint")
 @does(Action.LOOK)
-def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
+def lint_schedule(inventory: SiteOption = "", quiet: Quiet = False, as_json: Json = False) -> int:
     """Find what is valid but probably not meant.
 
     Exit status: 2 for an error, 1 for anything else.
@@ -212,6 +212,8 @@ def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
     remarks = lint(calendars_of(site.schedule, site.folder), clock.now(), file)
     remarks += requirement_lint.lint(site.schedule, CommandsAndPages(), file)
     remarks += _of_inventory(site, file)
+    if quiet and not remarks:
+        return 0
     if as_json:
         documents = _documents(remarks)
         for one in documents:
@@ -227,7 +229,10 @@ def lint_schedule(inventory: SiteOption = "", as_json: Json = False) -> int:
 @schedule_group.command("coverage")
 @does(Action.LOOK)
 def show_coverage(inventory: SiteOption = "", as_json: Json = False) -> None:
-    """List the site's requirements: what covers each, and what is missing."""
+    """List the site's requirements, and what covers each.
+
+    What is missing is listed, too.
+    """
     site = load_site(inventory)
     rows = coverage(site.schedule)
     if as_json:

@@ -14,7 +14,7 @@ from pathlib import Path
 from upkeep.model import clock
 from upkeep.model.errors import UpkeepError, UsageError
 from upkeep.model.roles import Role
-from upkeep.rules.actions import RULES, Action, Needs, refusal, words_of
+from upkeep.rules.actions import RULES, Action, Needs, needed, refusal, words_of
 from upkeep.services import caller, sites
 from upkeep.site.schedule_file import Schedule
 from upkeep.site.site import Site
@@ -120,6 +120,23 @@ def someone(
             acts.record(db, _act(who, action, target, acts.REFUSED, said))
         raise UsageError(said, remedy=remedy)
     return who
+
+
+def allowed(store: Store, who: Actor) -> dict[Action, str]:
+    """Return what an account may do on the command line, in the order of the table.
+
+    Each with the least role that may, where it may not; empty where it may.
+    """
+    found = {}
+    for action, rule in RULES.items():
+        if not rule.signed_in or rule.needs is Needs.MACHINE:
+            continue
+        if who.user:
+            may = not refusal(action, who.user.name, who.user.role)
+        else:
+            may = not who.barred and not _takes_user(store, action)
+        found[action] = "" if may else needed(action)
+    return found
 
 
 def record(

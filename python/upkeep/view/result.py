@@ -27,13 +27,15 @@ def print_result(
     report: str = "",
     only_host: str = "",
     doubts: Mapping[str, int] | None = None,
+    quiet: bool = False,
 ) -> None:
     """Print how a run stands: one sentence, what did not pass, what passed, where the rest is, what next.
 
-    doubts: how many of its results are doubted, by check.
+    doubts: how many of its results are doubted, by check. quiet: without what comes after what did not pass.
     """
     worst = troubles.worst()
     after = _footer(screen, summary, worst, troubles.nothing, report, is_doubted=bool(doubts))
+    after = [] if quiet else after
     taken = print_stand(screen, summary, worst, only_host)
     taken += print_doubts(screen, doubts or {})
     if worst:
@@ -48,7 +50,8 @@ def print_result(
         )
         if rest:
             screen.line(*rest)
-    screen.line()
+    if not quiet:
+        screen.line()
     for line in after:
         screen.line(*line)
     screen.flush()

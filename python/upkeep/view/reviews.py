@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,9 +22,10 @@ from upkeep.model.text import (
 )
 from upkeep.model.verdicts import Severity, Status
 from upkeep.rules import targets
-from upkeep.rules.reviews import UNSEEN, ReviewStanding, ReviewState, ReviewVerdict
+from upkeep.rules.reviews import UNSEEN, ReviewStanding, ReviewState, ReviewVerdict, title_of
 from upkeep.rules.sentences import trouble_of
 from upkeep.rules.trouble_groups import Told, grouped
+from upkeep.site.schedule_file import Schedule
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
 from upkeep.view.lists import Column, print_columns, print_empty
@@ -77,6 +79,28 @@ def without(found: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]
         one for one in found["rows"] if (one["check"], one["host"], one["subject"]) not in names
     ]
     return {"rows": rows, "left_out": found["left_out"]}
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """A review in a list. owners: titles of who must sign. kind: its sign and colour."""
+
+    review: KeptReview
+    standing: ReviewStanding
+    owners: str
+    kind: str
+    words: str
+
+
+def row_of(schedule: Schedule, one: KeptReview, standing: ReviewStanding) -> ReviewRow:
+    """Return a review as a list shows it."""
+    owners = " + ".join(title_of(schedule, owner) for owner in signers_of(one))
+    return ReviewRow(one, standing, owners, kind_of(standing), words_of(standing))
+
+
+def signers_of(one: KeptReview) -> tuple[str, ...]:
+    """Return who must sign a review: ids of teams or people."""
+    return one.parties or (one.owner,)
 
 
 def print_reviews(

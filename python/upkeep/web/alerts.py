@@ -14,7 +14,7 @@ from starlette.responses import Response
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
 from upkeep.rules.actions import Action
-from upkeep.rules.alerts.model import OPEN, Alert, Member
+from upkeep.rules.alerts.model import Alert, Member
 from upkeep.rules.silences import SilenceScope
 from upkeep.rules.trouble_groups import grouped
 from upkeep.services import silences as silencing
@@ -25,6 +25,7 @@ from upkeep.site.fields import seconds_of, within
 from upkeep.site.schedule_file import Alerts, Schedule
 from upkeep.store import acts, alerts, outbox, silences
 from upkeep.store.silences import NewOverride
+from upkeep.view.today import needs_answer
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -44,8 +45,7 @@ class AlertRow:
     @property
     def waits(self) -> bool:
         """Whether nobody has it, and somebody should."""
-        one = self.alert
-        return one.status == OPEN and not one.silenced and one.settles_at is None
+        return needs_answer(self.alert)
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,6 @@ def rows_of(db: Any, found: Sequence[Alert], *, everything: bool = False) -> lis
     for one in alerts.members(db, [one.id for one in found], everything=everything):
         members.setdefault(one.alert_id, []).append(one)
     return [AlertRow(one, headline(one, members.get(one.id, ()))) for one in found]
-
-
-def waiting(ask: Ask, count: int) -> list[AlertRow]:
-    """Return the worst alerts that nobody has."""
-    with ask.store.read() as db:
-        found = alerts.open_alerts(db, _site(ask))
-        return [one for one in rows_of(db, found[:ROWS]) if one.waits][:count]
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------

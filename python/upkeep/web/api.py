@@ -21,6 +21,7 @@ from upkeep.view.json import (
     whole_review_document,
 )
 from upkeep.view.stored import hosts_of, of_run
+from upkeep.view.today import today_document
 from upkeep.web import alerts, completion, reviews, waivers
 from upkeep.web import runs as pages
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
@@ -36,22 +37,7 @@ def show_me(ask: Ask) -> Response:
 
 def show_today(ask: Ask) -> Response:
     """Return how it stands."""
-    found = pages.today(ask)
-    worst = [one for group in found.worst for one in group.things]
-    return _json(
-        {
-            "sentence": f"{found.headline}: {found.clauses}."
-            if found.clauses
-            else f"{found.headline}.",
-            "hosts": sum(found.summary.hosts.values()),
-            "hosts_in_need": found.summary.hosts_in_need,
-            "blind_checks": found.summary.counts.unknown,
-            "findings": {one.value: number for one, number in found.summary.counts.failed.items()},
-            "worst": [finding_document(one) for one in worst[: pages.WORST_ON_TODAY]],
-            "running": [one.id for one in found.running],
-            "did_not_end_well": [one.id for one in found.badly],
-        }
-    )
+    return _json(today_document(pages.today(ask)))
 
 
 def show_runs(ask: Ask) -> Response:

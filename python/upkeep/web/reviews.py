@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +22,6 @@ from upkeep.rules.reviews import (
     ReviewVerdict,
     Signer,
     in_force,
-    people_of,
     refusal,
     refuse_hand_over,
     title_of,
@@ -37,11 +36,10 @@ from upkeep.store import reviews as stored
 from upkeep.store.review_evidence import Shown
 from upkeep.store.reviews import KeptReview
 from upkeep.store.users import User
-from upkeep.view.reviews import kind_of, run_by, words_of
+from upkeep.view.reviews import row_of, run_by, signers_of
 from upkeep.web.html import go_to, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
-SOON = timedelta(days=7)
 ROWS = 100
 FOLLOW_UPS = 3
 FORM_BYTES = 50_000_000
@@ -54,74 +52,6 @@ DOWNLOAD_HEADERS = {
 NO_SITE = "Nothing can be signed here: this page knows no site."
 # On a review's form; who signs also says which of these.
 EMPTY = Form(ReviewVerdict.PASS)
-
-
-@dataclass(frozen=True)
-class ReviewRow:
-    """A review in a list. owners: titles of who must sign. kind: its sign and colour."""
-
-    review: KeptReview
-    standing: ReviewStanding
-    owners: str
-    kind: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Opens:
-    """Reviews that open this week: those of a procedure that is due. number: how many."""
-
-    title: str
-    at: datetime
-    number: int
-
-
-@dataclass(frozen=True)
-class Owed:
-    """What must be signed within a week, and what opens in it.
-
-    teams: titles of those that who looks belongs to; empty: of all.
-    """
-
-    rows: list[ReviewRow]
-    teams: tuple[str, ...]
-    by_team: dict[str, int]
-    opens: list[Opens]
-
-    @property
-    def late(self) -> int:
-        """How many are overdue."""
-        return sum(one.standing.overdue for one in self.rows)
-
-
-def owed(ask: Ask) -> Owed:
-    """Return what the teams of who asks owe within a week; of somebody who is of no team, what all owe."""
-    schedule = ask.schedule
-    with ask.store.read() as db:
-        found = list(reviews.waiting_ones(db, _site(ask), ask.now, ask.now + SOON))
-    person = ask.session.user.person if ask.session else ""
-    own = [one for one in schedule.teams if person and person in people_of(schedule, one)]
-    if person:
-        own.append(person)
-    mine = [one for one in found if {*_signers(one[0])} & {*own}] if own else found
-    rows = [_row(schedule, *one) for one in mine]
-    by_team: dict[str, int] = {}
-    for row in rows:
-        by_team[row.owners] = by_team.get(row.owners, 0) + 1
-    titles = tuple(title_of(schedule, one) for one in own if one in schedule.teams)
-    return Owed(rows, titles, by_team, list(_opens(ask, schedule, own)))
-
-
-def _opens(ask: Ask, schedule: Schedule, own: Sequence[str]) -> Iterator[Opens]:
-    """Yield what opens within a week, the soonest first. own: the teams that count; empty: all."""
-    for one in ask.setting.coming.next(ask.now) if ask.setting.coming else ():
-        procedure = schedule.procedures.get(one.procedure)
-        if procedure is None or one.begins > ask.now + SOON:
-            continue
-        asked = [each.parties or (each.owner or procedure.owner,) for each in procedure.reviews]
-        number = sum(not own or bool({*each} & {*own}) for each in asked)
-        if number:
-            yield Opens(one.title, one.begins, number)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -137,14 +67,14 @@ def list_reviews(ask: Ask) -> tuple[list[tuple[KeptReview, ReviewStanding]], boo
             found = list(reviews.standings(db, kept, ask.now))
         else:
             found = list(reviews.waiting_ones(db, site, ask.now))
-    return [one for one in found if not team or team in _signers(one[0])], more
+    return [one for one in found if not team or team in signers_of(one[0])], more
 
 
 def show_reviews(ask: Ask) -> Response:
     """Show what must be signed."""
     schedule = ask.schedule
-    rows = [_row(schedule, *one) for one in list_reviews(ask)[0]]
-    owners = {owner for row in rows for owner in _signers(row.review)} | set(schedule.teams)
+    rows = [row_of(schedule, *one) for one in list_reviews(ask)[0]]
+    owners = {owner for row in rows for owner in signers_of(row.review)} | set(schedule.teams)
     return page(
         ask, "reviews.html", rows=rows, team=ask.query.get("team", ""), everything=bool(ask.query.get("all")),
         waiting=sum(not row.standing.is_done for row in rows),
@@ -168,7 +98,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     can_sign = ask.setting.installation is not None
     refused = _refusal(ask, schedule, found, signed)
     return page(
-        ask, "review.html", status=status, row=_row(schedule, found, shown.standing), review=found,
+        ask, "review.html", status=status, row=row_of(schedule, found, shown.standing), review=found,
         standing=shown.standing, signatures=signed, follow_ups=shown.follow_ups,
         evidence=shown.evidence, collected_at=shown.collected_at, lacking=shown.lacking,
         run_by=run_by(shown.evidence), opened_since=shown.opened_since, unseen=UNSEEN, refused=refused,
@@ -363,15 +293,6 @@ def _takers(ask: Ask, schedule: Schedule, found: KeptReview) -> dict[str, str]:
 
 def _signer(one: User) -> Signer:
     return Signer(one.name, one.person, one.role, one.shared, one.disabled_at is not None)
-
-
-def _row(schedule: Schedule, one: KeptReview, standing: ReviewStanding) -> ReviewRow:
-    owners = " + ".join(title_of(schedule, owner) for owner in _signers(one))
-    return ReviewRow(one, standing, owners, kind_of(standing), words_of(standing))
-
-
-def _signers(one: KeptReview) -> tuple[str, ...]:
-    return one.parties or (one.owner,)
 
 
 def _owners(schedule: Schedule) -> dict[str, str]:

@@ -9,157 +9,53 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.model.answer import Outcome
-from upkeep.model.occurrence import Debt, Occurrence
 from upkeep.model.text import counted
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.actions import Action
-from upkeep.rules.blindness import Spot
-from upkeep.rules.trouble_groups import TroubleGroup, grouped
+from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
-from upkeep.store import acts, doubts, findings, occurrences, run_requests, runs
+from upkeep.store import acts, doubts, findings, run_requests, runs
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
-from upkeep.view.model import Counts, HostInRun, RunSummary, Trouble
+from upkeep.view.model import HostInRun, RunSummary, Trouble
 from upkeep.view.report import excerpt
 from upkeep.view.result import clauses, headline
-from upkeep.view.schedule import Upcoming
 from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
+from upkeep.view.today import Today, Viewer, today_of
 from upkeep.view.troubles import Troubles
-from upkeep.web.alerts import AlertRow, waiting
+from upkeep.web.alerts import AlertRow
 from upkeep.web.html import go_to, link, page
-from upkeep.web.reviews import Owed, owed
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
-from upkeep.web.schedule import late_ones
 
 ROWS = 50
-WORST_ON_TODAY = 8
-LOOKED_THROUGH = 200
-"""So many findings are put together by their causes: many hosts with one trouble leave room for another."""
-RUNNING_ON_TODAY = 20
-COMING_ON_TODAY = 5
 TROUBLES = 100
 HOSTS = 100
 RESULTS_OF_HOST = 1_000
 EVIDENCE_CHARACTERS = 100_000
-CLAUSE_COLUMNS = 120
 ASKED = ("status", "severity", "host", "check", "waived")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LETTERS = Letters()
+CLAUSE_COLUMNS = 120
 
 
 # --- today -----------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Today:
-    """How it stands.
-
-    worst: findings; blind: checks that see nothing, and no finding says so yet; badly: the newest run of each procedure
-    that did not end well.
-    """
-
-    headline: str
-    clauses: str
-    kind: str
-    summary: RunSummary
-    worst: list[TroubleGroup[findings.Finding]]
-    blind: list[TroubleGroup[Trouble]]
-    running: list[RunSummary]
-    asked: list[run_requests.RunRequest]
-    badly: list[RunSummary]
-    newest: list[RunSummary]
-    coming: list[Upcoming]
-    late: list[Occurrence]
-    debts: list[Debt]
-    alerts: list[AlertRow]
-    owed: Owed
-
-    @property
-    def blind_shown(self) -> int:
-        """How many checks that see nothing are shown."""
-        return sum(len(one.things) for one in self.blind)
-
-    @property
-    def worst_shown(self) -> int:
-        """How many findings are shown."""
-        return sum(len(one.things) for one in self.worst)
-
-    @property
-    def live(self) -> bool:
-        """Whether there is something to watch."""
-        return bool(self.running or self.asked)
-
-
 def today(ask: Ask) -> Today:
-    """Return how it stands."""
-    schedule, site = ask.setting.schedule(), ask.setting.site
+    """Return how it stands, for who asks."""
+    coming = ask.setting.coming.next(ask.now) if ask.setting.coming else ()
+    person = ask.session.user.person if ask.session else ""
+    schedule = ask.setting.schedule()
+    viewer = Viewer(ask.setting.site, ask.setting.folder, schedule, coming, ask.now, person)
     with ask.store.read() as db:
-        stand = queries.stand(db, site)
-        worst = queries.findings(db, site, LOOKED_THROUGH, WantedFindings(waived=False))
-        blind = queries.blind_checks(db, site, LOOKED_THROUGH)
-        under_way = runs.unfinished(db, site=site)[:RUNNING_ON_TODAY]
-        running = [of_run(db, one) for one in under_way]
-        asked = run_requests.waiting(db, site or None)
-        names = schedule.procedures if schedule else ()
-        last = [queries.last_run(db, site, name) for name in names]
-        badly = [of_run(db, one) for one in last if one and one.status != "done"]
-        debts = occurrences.debts(db, site)
-        ended = [one for one in queries.runs(db, site, 5) if one.status != runs.RUNNING]
-        newest = [of_run(db, one) for one in ended]
-    summary = RunSummary(
-        id=None,
-        procedure="",
-        title="",
-        site=ask.setting.site,
-        folder=ask.setting.folder,
-        status="done",
-        started_at=ask.now,
-        hosts={Outcome.OK: stand.hosts} if stand.hosts else {},
-        hosts_in_need=stand.hosts_in_need,
-        hosts_unjudged=stand.hosts_unjudged,
-        own=stand.own,
-        sources=stand.sources,
-        counts=Counts(passed=1 if stand.hosts else 0, failed=stand.failed, unknown=stand.blind),
-    )
-    troubles = [_trouble_of(one) for one in worst if one.severity is not Severity.INFO]
-    troubles += map(_trouble_of_blind, blind)
-    troubles.sort(key=lambda one: one.order)
-    said = headline(LETTERS, summary, troubles)
-    kind = "pass"
-    if any(one.rank <= 2 for one in stand.failed):
-        kind = "fail"
-    elif stand.hosts_in_need:
-        kind = "warn" if stand.failed else "unknown"
-    elif not stand.hosts or badly:
-        kind = "unknown"
-    return Today(
-        said, clauses(LETTERS, summary, troubles, CLAUSE_COLUMNS), kind, summary,
-        grouped(worst, findings.Finding.tell)[:WORST_ON_TODAY],
-        grouped(map(_trouble_of_blind, blind), Trouble.tell)[:WORST_ON_TODAY], running,
-        asked, sorted(badly, key=lambda one: one.started_at, reverse=True), newest,
-        ask.setting.coming.next(ask.now)[:COMING_ON_TODAY] if ask.setting.coming else [],
-        late_ones(ask), debts, waiting(ask, WORST_ON_TODAY), owed(ask),
-    )  # fmt: skip
+        return today_of(db, viewer)
 
 
 def show_today(ask: Ask) -> Response:
     """Show what needs a person, what runs, what comes next, what is overdue."""
-    return page(ask, "today.html", today=today(ask))
-
-
-def _trouble_of(one: findings.Finding) -> Trouble:
-    return Trouble(
-        one.host, one.check_id, one.subject, Status.FAIL, one.severity, one.message, one.remedy,
-        observed_at=one.last_seen_at,
-    )  # fmt: skip
-
-
-def _trouble_of_blind(one: Spot) -> Trouble:
-    return Trouble(
-        one.host, one.check, one.subject, Status.UNKNOWN, None, one.why, "", observed_at=one.since
-    )
+    found = today(ask)
+    return page(ask, "today.html", today=found, alerts=[AlertRow(*one) for one in found.alerts])
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

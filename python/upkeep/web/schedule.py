@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from starlette.responses import Response
 
 from upkeep.model import occurrence
@@ -12,13 +10,12 @@ from upkeep.rules.coverage import coverage, sentence
 from upkeep.store import occurrences
 from upkeep.store import page_queries as queries
 from upkeep.view.coverage import by_words
+from upkeep.view.today import late_ones
 from upkeep.view.upcoming import Coming
 from upkeep.web.html import link, page
 from upkeep.web.routing import GET, Ask, PageError, Route
 
 ROWS = 50
-# A driver begins within seconds; what waits longer is late.
-LATE_AFTER = timedelta(minutes=2)
 
 
 NOT_DONE = (
@@ -41,7 +38,7 @@ def show_schedule(ask: Ask) -> Response:
     calendars = coming.calendars(ask.now)
     requirements = coverage(schedule)
     with ask.store.read() as db:
-        late = late_ones(ask)
+        late = late_ones(db, site, ask.now)
         debts = occurrences.debts(db, site)
         last = {name: queries.last_occurrence(db, site, name) for name in schedule.procedures}
         lately = queries.occurrences(db, site, ask.now, ROWS + 1, before=ask.number("before"))
@@ -56,12 +53,6 @@ def show_schedule(ask: Ask) -> Response:
         titles={name: one.title for name, one in schedule.procedures.items()},
         requirements=requirements, covered=sentence(requirements), by=by_words,
     )  # fmt: skip
-
-
-def late_ones(ask: Ask) -> list[occurrence.Occurrence]:
-    """Return what should have begun and waits, the most urgent first."""
-    with ask.store.read() as db:
-        return occurrences.waiting(db, ask.setting.site, ask.now - LATE_AFTER)
 
 
 ROUTES = (Route(GET, "/schedule", Action.LOOK, show_schedule),)

@@ -188,7 +188,7 @@ def test_a_row_that_is_no_requirement_is_told_where_it_is_covered(
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("D1: {title: Again}", f"schedule.yml:{LINE}: 'D1' is said at line {LINE - 3} already"),
+        ("D1: {title: Again}", f"schedule.yml:{LINE}: the key 'D1' is on line {LINE - 3} already; remove one of the two"),
         ("K1: {title: More, covered_by: [{setting: alerts.tema}]}", "K1.covered_by.0.setting: this file says nothing at 'alerts.tema': there is no 'tema'; did you mean 'team'?"),
         ("K1: {title: More, covered_by: [{setting: alerts.policy}]}", "K1.covered_by.0.setting: this file says nothing at 'alerts.policy': there is no 'policy'"),
         ("K1: {title: More, covered_by: [{check: disk_spac}]}", "K1.covered_by.0.check: found 'disk_spac'; expected the id of a check; did you mean 'disk_space'?"),

@@ -53,7 +53,7 @@ def problems(remedy: str) -> list[str]:
     options = {one for parameter in found.params for one in (*parameter.opts, "--help")}
     unknown = [one for one in words if one.startswith("-") and one not in options]
     plain = [one for one in words if not one.startswith("-")]
-    if hasattr(found, "invoke_without_command") and "--help" not in words:
+    if hasattr(found, "invoke_without_command") and not (words and words[0].startswith("-")):
         return [f"{' '.join(names)} is a group"]
     most = sum(one.param_type_name == "argument" for one in found.params)
     most += sum(one in options for one in words if one != "--help")

@@ -1,0 +1,74 @@
+"""`upkeep whoami`: as whom a command acts, and what that allows."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import typer
+
+from upkeep.cli.actions import does
+from upkeep.cli.opened import opened
+from upkeep.cli.options import Json, SiteOption
+from upkeep.cli.output import print_json
+from upkeep.model.remedies import command
+from upkeep.model.text import wrap
+from upkeep.rules.actions import Action, words_of
+from upkeep.services import actors
+from upkeep.services.actors import Actor
+from upkeep.view.screen import Screen
+
+
+def _sentence(who: Actor, site: str) -> list[str]:
+    """Return who it is, and what to do where it is nobody."""
+    account = f"the account {who.account} on {socket.gethostname()}"
+    if who.user:
+        person = f", {who.user.person} in schedule.yml" if who.user.person else ""
+        return [f"{who.user.name}, {who.user.role.value}{person}: {account}."]
+    if who.barred:
+        return [f"Nobody: {who.barred}.", "Say as whom you act: --as NAME"]
+    add = command("user", "list", site=site)
+    return [f"No user of Upkeep: {account}.", f"Say as whom you act: --as NAME. The users: {add}"]
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+cli = typer.Typer(rich_markup_mode=None)
+
+
+@cli.command("whoami")
+@does(Action.LOOK)
+def whoami(inventory: SiteOption = "", as_json: Json = False) -> None:
+    """Show who you are to Upkeep, and what you may do.
+
+    That is: your account, the user whose account that is, their role, and their person in the schedule.
+    """
+    with opened(inventory) as (site, store):
+        who = actors.actor(store, site.schedule, Action.LOOK.value)
+        allowed = actors.allowed(store, who)
+    may = [one for one, role in allowed.items() if not role]
+    others = {one: role for one, role in allowed.items() if role}
+    if as_json:
+        document = {
+            "account": who.account,
+            "user": who.user.name if who.user else None,
+            "role": who.user.role.value if who.user else None,
+            "person": (who.user.person or None) if who.user else None,
+            "barred": who.barred,
+            "may": [one.value for one in may],
+            "may_not": [{"action": one.value, "role": role} for one, role in others.items()],
+        }
+        print_json(document)
+        return
+    screen = Screen(sys.stdout)
+    for line in _sentence(who, inventory):
+        screen.line(screen.text(line, 400))
+    by_role: dict[str, list[str]] = {}
+    for one, role in others.items():
+        by_role.setdefault(role, []).append(words_of(one))
+    said = [("May", list(map(words_of, may)))]
+    said += [(f"Needs the role {role}", words) for role, words in by_role.items()]
+    for heading, words in said:
+        text = f"{heading}: {', '.join(words) or 'nothing'}."
+        for line in wrap(text, screen.width) if screen.live else [text]:
+            screen.line(line)
+    screen.flush()

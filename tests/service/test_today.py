@@ -1,0 +1,109 @@
+"""`upkeep today` and `upkeep whoami` as real processes: the answer first, what needs a person, who one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from service import test_alert_commands as alert_commands
+from service.test_alert_commands import document, open_one, upkeep
+from service.test_serve import stored
+
+from upkeep.model import clock
+from upkeep.model.roles import Role
+from upkeep.services.actors import account
+from upkeep.store import users
+from upkeep.view.json import schema
+
+site = alert_commands.site
+
+
+def valid(found: Any, name: str) -> Any:
+    jsonschema.validate(found, schema(name), jsonschema.Draft202012Validator)
+    return found
+
+
+def add(site: Path, name: str, role: Role, **more: Any) -> None:
+    with closing(stored(site)) as store, store.begin() as db:
+        users.add(db, name, role, "hash", clock.now(), **more)
+
+
+def test_before_the_first_run_it_says_what_to_do(site: Path) -> None:
+    done = upkeep(site, "today")
+
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[0] == "Nothing was looked at."
+    assert f"upkeep run look -i {site}" in done.stdout
+    found = valid(document(site, "today"), "today")
+    assert (found["hosts"], found["worst"], found["alerts"]) == (0, [], [])
+
+
+def test_the_answer_comes_first_then_what_needs_a_person(site: Path) -> None:
+    one = open_one(site)
+
+    done = upkeep(site, "today")
+    lines = done.stdout.splitlines()
+
+    assert done.returncode == 2
+    assert lines[0].startswith("here needs you: ")
+    assert lines.index("Not acknowledged") < lines.index("Needs attention")
+    assert f"alert show {one.id} -i {site}" in done.stdout
+    assert "here: fail high: disk_space /: " in done.stdout
+    found = valid(document(site, "today"), "today")
+    assert (found["hosts_in_need"], found["alerts"]) == (1, [one.id])
+
+
+def test_what_is_acknowledged_asks_nobody(site: Path) -> None:
+    one = open_one(site)
+    upkeep(site, "alert", "ack", str(one.id))
+
+    done = upkeep(site, "today")
+
+    assert done.returncode == 2
+    assert "Not acknowledged" not in done.stdout
+    assert document(site, "today")["alerts"] == []
+
+
+def test_an_account_that_is_nobodys_is_told_how_to_be_somebody(site: Path) -> None:
+    done = upkeep(site, "whoami")
+    found = valid(document(site, "whoami"), "whoami")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"No user of Upkeep: the account {account()} on ")
+    assert "--as NAME" in done.stdout
+    assert (found["user"], found["role"], found["barred"]) == (None, None, "")
+    assert "acknowledge alert" in found["may"]
+    assert {"action": "approve waiver", "role": "approver"} in found["may_not"]
+
+
+def off(site: Path) -> None:
+    with closing(stored(site)) as store, store.begin() as db:
+        users.turn_off(db, "kim", clock.now())
+
+
+@pytest.mark.parametrize(
+    ("change", "user", "said"),
+    [
+        (lambda site: None, "kim", "kim, operator, kim in schedule.yml: the account "),
+        (off, None, "Nobody: the account "),
+    ],
+    ids=["a user", "disabled"],
+)
+def test_a_user_is_told_their_role_and_what_it_may(
+    site: Path, change: Callable[[Path], None], user: str | None, said: str
+) -> None:
+    add(site, "kim", Role.OPERATOR, person="kim")
+    change(site)
+
+    done = upkeep(site, "whoami")
+    found = valid(document(site, "whoami"), "whoami")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(said)
+    assert (found["user"], found["account"]) == (user, account())
+    assert ("acknowledge alert" in found["may"]) is (user is not None)
+    assert {"action": "set role", "role": "admin"} in found["may_not"]
