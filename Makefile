@@ -4,6 +4,8 @@ SHELL := /bin/sh
 VENV := .venv
 OLDEST := .venv-3.11
 PYTEST := -m pytest -q
+# Most of what is installed no test imports: what one does is compiled then, and kept.
+QUICKLY := -qq --no-compile
 # Files are shared out among processes. Each has to load the tests first: it is given as few as keep the processors busy,
 # more of them where tests wait more than they compute.
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
@@ -26,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # --- tests -------------------------------------------------------------------------------------------------------
 # Two rows side by side: in one, tests mostly wait; in the other, they mostly compute.
-ROWS := service,long,sanity lint,unit,oldest,oldest-integration,integration
+ROWS := daemons lint,unit,oldest,oldest-integration,integration,sanity
 test: packages $(VENV)/dev  ## all that CI does; ends with one line
 	@$$(tools/find-python) tools/test-all $(ROWS)
 
@@ -37,12 +39,12 @@ packages:
 	@tools/install-test-packages
 
 $(VENV)/dev: $(VENV)/bin/upkeep
-	@$(VENV)/bin/python -m pip install -qq --editable '.[dev]'
+	@$(VENV)/bin/python -m pip install $(QUICKLY) --editable '.[dev]'
 	@touch $@
 
 $(OLDEST)/dev: pyproject.toml galaxy.yml
 	@python=$$(tools/find-python 3.11) || exit 1; \
-	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install -qq --editable '.[dev]'
+	rm -rf $(OLDEST) && "$$python" -m venv $(OLDEST) && $(OLDEST)/bin/python -m pip install $(QUICKLY) --editable '.[all,test]'
 	@touch $@
 
 SPELT := README.md changelogs docs inventory playbooks plugins python/upkeep roles tools
@@ -65,6 +67,10 @@ service: $(VENV)/dev  ## the tests on real daemons, but for the long ones
 
 long: $(VENV)/dev  ## a year by a turned clock, thousands of runs, drivers that are killed
 	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) -m long $$(grep -l mark.long tests/service/test_*.py)
+
+# The long ones begin first, so that no processor is idle while the last of them ends; and the tests are loaded once.
+daemons: $(VENV)/dev  ## service and long together, as make test does
+	$(VENV)/bin/python $(PYTEST) -n 4 $(SIDE_BY_SIDE) tests/service
 
 # Each process has a fleet of its own, and shares out tests, not files: one file is half of them.
 integration: $(VENV)/dev  ## the daily procedure over SSH on the lab
@@ -98,4 +104,4 @@ clean:  ## remove what the targets made
 	rm -rf $(VENV) $(OLDEST) dist build .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help daily test test-busy packages bench mutate lab format clean
-.PHONY: lint unit service long integration oldest oldest-integration sanity
+.PHONY: lint unit service long daemons integration oldest oldest-integration sanity

@@ -51,6 +51,7 @@ APART = (
     "test_serve.py",
     "test_backup_programs.py",
     "test_foreign_input.py",
+    "test_walks.py",
 )
 
 

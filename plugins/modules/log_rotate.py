@@ -134,7 +134,7 @@ def main() -> None:
         )
         result.update(planned=rotation.planned, state=rotation.state)
         sizes = {path: host.stat(path).st_size for path in rotation.planned}
-        before = "".join(f"{path} {size} By\n" for path, size in sizes.items())
+        before = "".join(f"{path} {size} B\n" for path, size in sizes.items())
         after = "".join(f"{path} rotated\n" for path in sizes)
         result["changed"] = bool(sizes)
         if sizes:

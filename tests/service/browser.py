@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +43,31 @@ def _patient(make: Callable[..., Any]) -> Callable[..., Any]:
         return one
 
     return made
+
+
+PHONE = {"width": 390, "height": 844}
+_MEASURED = """() => {
+  const box = one => one.getBoundingClientRect();
+  const forms = [...document.querySelectorAll("main form")].filter(one => one.checkVisibility());
+  return {
+    ends: Math.max(...[...document.querySelectorAll("main h1, main .fact > *")].map(one => box(one).bottom)),
+    form: Math.min(...forms.map(one => box(one).top), 1e6),
+  };
+}"""
+
+
+def first_screen(page: Any) -> str:
+    """Return the words of a page's fact, which must end on a phone's first screen and before each form."""
+    measured = page.evaluate(_MEASURED)
+    assert measured["ends"] <= PHONE["height"], measured
+    assert measured["ends"] <= measured["form"], measured
+    return " ".join(" ".join(page.locator("main h1, main .fact").all_inner_texts()).split())
+
+
+def printed(page: Any, folder: Path, paper: str = "A4") -> tuple[str, int]:
+    """Return the text of a page as it is printed, and on how many sheets of paper."""
+    path = folder / f"{paper}.pdf"
+    page.pdf(path=str(path), format=paper)
+    said = subprocess.run(["pdftotext", "-layout", str(path), "-"], check=True, capture_output=True)
+    text = said.stdout.decode("utf-8")
+    return " ".join(text.split()), text.count("\f")

@@ -299,8 +299,7 @@ def test_the_first_look_at_a_site_is_one_summary_and_one_page(store: Store) -> N
     assert [(one.kind, one.severity) for one in found] == [("first", 1), ("first", 2), ("first", 4)]
     assert (
         titles(store)
-        == ["[1] first look at a, b: 2 of severity 1"] * 2
-        + ["[2] first look at a, b: 2 of severity 2"] * 2
+        == ["[1] New on a, b: 2 critical findings"] * 2 + ["[2] New on a, b: 2 high findings"] * 2
     )
 
 
@@ -332,7 +331,7 @@ def test_history_wakes_nobody_when_alerts_begin(store: Store) -> None:
 
     Alerter(store, site()).step(MONDAY)
 
-    assert titles(store) == ["[2] first look at still: 1 of severity 2"] * 2
+    assert titles(store) == ["[2] New on still: 1 high finding"] * 2
 
 
 @on_postgresql
@@ -469,7 +468,7 @@ def test_a_subject_that_is_gone_closes_its_alert_as_gone_and_not_as_recovered(
     assert kinds == {"ended"}  # receivers show a recovery as a success
     assert "/data: is not mounted any more" in told["mail"]
     for body in told.values():
-        assert "It was not seen to pass: what failed is not there any more." in body
+        assert "It was not seen to pass: what failed is no longer there." in body
         assert "ecovered" not in body
 
     run(store, MONDAY + minutes(2), seen(full(HIGH, "/data"), at=MONDAY + minutes(2)))
@@ -508,7 +507,7 @@ def test_what_is_waived_closes_its_alert_as_waived_and_opens_another_when_it_end
         where = table.c.title.startswith("waived")
         bodies = list(db.execute(select(table.c.body).where(where)).scalars())
     assert bodies
-    assert all("It was not seen to pass: it is accepted for a time" in body for body in bodies)
+    assert all("It was not seen to pass: a waiver accepts it" in body for body in bodies)
 
     assert waivers.settle(store, key, ends) == 1
     alerter.step(ends)
@@ -842,7 +841,7 @@ def test_judging_again_moves_the_newest_and_leaves_as_one_digest(
     (alert,) = now_open(store)
     with store.read() as db:
         assert [one.host for one in alerts.members(db, [alert.id])] == ["web3"]
-    assert titles(store)[before:] == [f"run {old} was judged again: 0 fail now, 2 do not any more"]
+    assert titles(store)[before:] == [f"run {old} was judged again: 0 now fail, 2 no longer fail"]
 
 
 @on_postgresql

@@ -193,7 +193,7 @@ def short(post: dict[str, Any]) -> str:
     """Return a message as the table has it; one that is never expected, by its title."""
     title, body = post["title"], post["message"]
     sign = "-" if title.startswith("recovered: ") else "+"
-    if "first look at" in title:
+    if "New on" in title:
         (of,) = (
             name
             for name, words in (("often", "file handles"), ("daily", "backup"))

@@ -103,7 +103,7 @@ def test_a_failure_reaches_the_mail_and_the_hook(
     text = mail.get_content() if not mail.is_multipart() else mail.get_body().get_content()  # type: ignore[union-attr]
     for said in (
         "/home/mrs-doe: 91 % used, at most 90 %",
-        "Severity 1, since ",
+        "Critical (severity 1), since ",
         "First: free space",
         "https://upkeep.example.org/alerts/1",
     ):

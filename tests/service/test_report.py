@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import view_samples
+from service.browser import printed
 from view_samples import NOW
 
 from upkeep.model.answer import Observed, Outcome
@@ -170,6 +171,24 @@ def test_it_prints(opened, paper):
     page = opened(list(view_samples.hosts(14, 3, unseen=1)))
 
     assert page.pdf(format=paper).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_a_report_of_three_hosts_fits_a_few_pages(opened, tmp_path, paper):
+    texts = "\n".join(f"line {number} of what the host said" for number in range(1, 41))
+    page = opened(list(view_samples.hosts(3, 3, checks=30)), evidence=lambda sha256: texts)
+
+    text, sheets = printed(page, tmp_path, paper)
+
+    assert sheets <= 4
+    for word in (
+        "line 3 of what",
+        "37 more lines in the file of this report.",
+        "at most 2 s",
+        "2026-11-23",
+    ):
+        assert word in text
+    assert "line 4 of what" not in text
 
 
 def test_headings_go_down_by_one_and_tables_have_headers(opened):

@@ -333,7 +333,7 @@ def test_what_the_first_run_after_an_upgrade_opens_is_told_as_one(
     upgraded.step(MONDAY + minutes(1))
 
     assert titles(store) == [
-        "[2] found since the upgrade of Upkeep on web1, web2: 4 of severity 2, 2 of severity 3"
+        "[2] New since the upgrade of Upkeep on web1, web2: 4 high, 2 medium findings"
     ]
     with store.read() as db:
         assert [one.kind for one in alerts.open_alerts(db)] == ["upgrade"]

@@ -163,7 +163,8 @@ FOR_APPROVERS = {
 }  # fmt: skip
 FOR_OPERATORS = {
     ("GET", "/runs/{id:int}/restart"), ("POST", "/runs/{id:int}/restart"), ("POST", "/api/runs/{id:int}/restart"),
-    ("POST", "/alerts/{id:int}/acknowledge"), ("POST", "/api/alerts/{id:int}/acknowledge"), ("POST", "/silences"),
+    ("POST", "/alerts/{id:int}/acknowledge"), ("POST", "/api/alerts/{id:int}/acknowledge"), ("POST", "/alerts/{id:int}/unacknowledge"),
+    ("POST", "/api/alerts/{id:int}/unacknowledge"), ("POST", "/silences"),
     ("POST", "/silences/{id:int}/end"), ("POST", "/oncall"), ("POST", "/oncall/{id:int}/end"),
     ("GET", "/waivers/new"), ("POST", "/waivers/new"), ("POST", "/waivers/{id:int}/revoke"),
 }  # fmt: skip
@@ -669,8 +670,8 @@ def test_today_is_not_well_where_nothing_could_be_seen(store: Store) -> None:
         one.client.close()
 
     assert "<h1>2 of 2 hosts need you</h1>" in page
-    assert "What sees nothing" in page
-    assert "Nothing is open" not in page
+    assert "Cannot be checked" in page
+    assert "No open findings" not in page
     assert (api["hosts_in_need"], api["blind_checks"]) == (2, 2)
     assert api["sentence"].startswith("2 of 2 hosts need you: ")
 
@@ -719,8 +720,8 @@ def test_a_source_is_named_where_hosts_are(visitor: Any, setting: Setting) -> No
     assert where
     page = one.get(where[1]).text
 
-    assert "<h1><bdi>register/people</bdi>: 1 thing did not pass</h1>" in page
-    assert "<li>seen from control</li>" in page
+    assert "<h1><bdi>register/people</bdi>: 1 result did not pass</h1>" in page
+    assert ", from control" in page
     assert "of 3 hosts and sources need you" in today
     assert "register/people" in one.get("/findings?host=register%2Fpeople").text
     assert one.get(f"/api/runs/{number}").json()["counts"]["sources"] == 1
@@ -817,7 +818,7 @@ def test_a_run_is_asked_for_once_more(setting: Setting, visitor: Any) -> None:
     asked = one.act("/runs/1/restart")
 
     assert asked.headers["location"] == "/requests/1"
-    assert "waits for a driver" in one.get("/requests/1").text
+    assert "Waiting for a driver" in one.get("/requests/1").text
     with setting.store.read() as db:
         (request,) = run_requests.waiting(db, SITE)
         done = acts.recent(db, 1)[0]
@@ -902,7 +903,7 @@ def test_the_schedule_says_what_comes_and_what_became_of_what_was_due(one_store:
         text = one.get("/schedule").text
         one.close()
 
-    assert "1 of the last 1 occurrence did not end as done" in text
+    assert "1 of the last 1 occurrence not done" in text
     assert "&lt;b&gt;no driver&lt;/b&gt; was there" in text
     assert "every 2 minutes" in text
     assert "Web Vitals" in text  # what it lacks stands there

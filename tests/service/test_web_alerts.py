@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from alert_samples import full, run, schedule, seen, site
+from service.browser import PHONE, first_screen
 from service.page import PASSWORD, Visitor, add_users, served
+from service.test_web_browser import violations
+from sqlalchemy import select
 
 from upkeep.model.verdicts import Severity, Status
 from upkeep.services.alerts.alerter import Alerter
-from upkeep.store import Store, acts, alerts, open_store, silences
+from upkeep.store import Store, acts, alerts, open_store, silences, tables
 from upkeep.view.upcoming import Coming
 from upkeep.web.routing import Setting
 
@@ -64,8 +68,8 @@ def the_alert(store: Store) -> Any:
 def test_what_nobody_has_comes_first(operator: Visitor) -> None:
     today, listed = operator.get("/").text, operator.get("/alerts").text
 
-    assert today.index("Waits for somebody") < today.index("What needs you")
-    assert "1 alert waits for somebody" in listed
+    assert today.index("Not acknowledged") < today.index("Needs attention")
+    assert "1 alert not acknowledged" in listed
     assert "Low disk space on db1, web1, 2 findings" in listed
     assert "On call: Operations <b>Ada</b>" in listed
 
@@ -73,7 +77,7 @@ def test_what_nobody_has_comes_first(operator: Visitor) -> None:
 def test_an_alert_tells_what_is_wrong_who_was_told_and_what_to_do(operator: Visitor) -> None:
     told = operator.get("/alerts/1").text
 
-    assert "severity 1" in told
+    assert "critical</span> (severity 1)" in told
     assert "free space" in told
     assert "&lt;img src=x" in told
     assert "<img" not in told
@@ -105,8 +109,8 @@ def test_acknowledging_says_who_until_when_and_is_written_down(
         "1",
         "web",
     )
-    assert "Waits for somebody" not in operator.get("/").text
-    assert "Somebody has every alert" in operator.get("/alerts").text
+    assert "Not acknowledged" not in operator.get("/").text
+    assert "1 alert, all acknowledged or silenced" in operator.get("/alerts").text
 
 
 @pytest.mark.parametrize("lasts", ["", "soon", "-1 h", "0 h", "9999 w", "1 fortnight"])
@@ -140,6 +144,80 @@ def test_a_silence_is_made_from_an_alert_and_ended(store: Store, operator: Visit
     assert operator.act("/silences/1/end").status_code == 404
 
 
+def test_an_acknowledgement_is_undone_and_people_are_notified_again(
+    store: Store, operator: Visitor
+) -> None:
+    operator.act("/alerts/1/acknowledge", lasts="4 h")
+    acknowledged = the_alert(store)
+    assert "Undo acknowledgement" in operator.get("/alerts/1").text
+
+    assert operator.act("/alerts/1/unacknowledge").headers["location"] == "/alerts/1"
+
+    one = the_alert(store)
+    assert (one.status, one.acknowledged_until) == ("open", None)
+    assert (one.round, one.round_why) == (acknowledged.round + 1, "withdrawn")
+    with store.read() as db:
+        act = acts.recent(db, 1)[0]
+        event = alerts.history(db, 1)[-1]
+    assert (act.who, act.what, act.target) == ("operator", "withdraw acknowledgement", "1")
+    assert (event.kind, event.actor, event.text) == (
+        "withdrawn", "operator", "acknowledged by operator",
+    )  # fmt: skip
+    before = len(bodies(store))
+    Alerter(store, site()).step(datetime.now(UTC))
+    told = bodies(store)[before:]
+    assert len(told) == 2  # the team, and who is on call
+    assert all(body.startswith("The acknowledgement was withdrawn, and it still") for body in told)
+    again = operator.act("/api/alerts/1/unacknowledge")
+    assert (again.status_code, again.json()["error"]) == (409, "alert 1 is not acknowledged.")
+
+
+def test_a_silence_is_undone_on_the_page_of_the_alert(store: Store, operator: Visitor) -> None:
+    form = {"check": "disk_space", "host": "web1", "severity": "1", "lasts": "2 h", "alert": "1"}
+
+    made = operator.act("/silences", **form, reason="moving files")
+    assert made.headers["location"] == "/alerts/1"
+    assert "Undo silence 1" in operator.get("/alerts/1").text
+
+    assert operator.act("/silences/1/end", alert="1").headers["location"] == "/alerts/1"
+    assert "Undo silence" not in operator.get("/alerts/1").text
+
+
+def bodies(store: Store) -> list[str]:
+    """The texts of all messages."""
+    table = tables.outbox
+    with store.read() as db:
+        query = select(table.c.body).where(table.c.state != "spare").order_by(table.c.id)
+        return list(db.execute(query).scalars())
+
+
+def everything(store: Store) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+    with store.read() as db:
+        return {
+            table.name: [tuple(row) for row in db.execute(select(table))]
+            for table in tables.metadata.sorted_tables
+        }
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_follows_every_link_of_a_message_changes_nothing(
+    store: Store, where: str, operator: Visitor, method: str
+) -> None:
+    links = {one for body in bodies(store) for one in re.findall(r"https?://\S+", body)}
+    paths = [one.removeprefix("https://upkeep.example.org") for one in links]
+    assert paths == ["/alerts/1"]
+    before = everything(store)
+
+    scanner = Visitor(where)
+    for visitor, status in ((scanner, 401), (operator, 200)):
+        for path in paths:
+            assert visitor.client.request(method, path).status_code == status
+    scanner.close()
+
+    assert everything(store) == before
+
+
 def test_somebody_else_takes_the_calls_for_a_time(store: Store, operator: Visitor) -> None:
     until = (NOW + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
 
@@ -148,7 +226,7 @@ def test_somebody_else_takes_the_calls_for_a_time(store: Store, operator: Visito
     assert operator.act("/oncall", team="ops", person="bob", ends=until).status_code == 303
 
     assert "On call: Operations <b>Bob</b>" in operator.get("/alerts").text
-    assert "says operator" in operator.get("/oncall").text
+    assert "set by operator" in operator.get("/oncall").text
     assert operator.act("/oncall/1/end").status_code == 303
     assert "On call: Operations <b>Ada</b>" in operator.get("/alerts").text
 
@@ -168,12 +246,51 @@ def test_an_alert_is_acknowledged_by_keyboard_alone(browser: Any, where: str, st
     while page.evaluate("document.activeElement.name") != "note":
         page.keyboard.press("Tab")
     page.keyboard.type("on my way")
-    _tab_to(page, "I have it")
+    _tab_to(page, "Acknowledge")
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=operator has it, lapses")
+    page.wait_for_selector("text=acknowledged by operator, expires")
 
     assert the_alert(store).note == "on my way"
     page.close()
+
+
+def test_from_a_message_to_the_acknowledgement_in_three_taps(
+    browser: Any, where: str, store: Store
+) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    (link,) = {one for body in bodies(store) for one in re.findall(r"https?://\S+", body)}
+    page.goto(where + link.removeprefix("https://upkeep.example.org"))  # the first tap
+    page.fill("[name=name]", "operator")
+    page.fill("[name=password]", PASSWORD)
+    page.tap("button:has-text('Sign in')")  # not counted: there was no session
+    page.wait_for_selector("nav")
+    assert page.url == f"{where}/alerts/1"
+
+    fact = first_screen(page)
+    assert fact.startswith(
+        "Low disk space on db1, web1, 2 findings Severity ✗ critical (severity 1)"
+    )
+    for word in (
+        "Where db1, web1",
+        "Since 6",
+        "unacknowledged for 6",
+        "Next free space",
+    ):
+        assert word in fact
+    button = page.locator("button:has-text('Acknowledge')")
+    assert button.bounding_box()["y"] + button.bounding_box()["height"] <= PHONE["height"]
+    assert violations(page) == []
+
+    button.tap()  # the second tap
+    page.wait_for_selector("text=acknowledged by operator, expires")
+    assert the_alert(store).acknowledged_by == "operator"
+    assert violations(page) == []
+
+    page.tap("button:has-text('Undo acknowledgement')")
+    page.wait_for_selector("text=unacknowledged for")
+    assert the_alert(store).status == "open"
+    context.close()
 
 
 def _tab_to(page: Any, text: str) -> None:

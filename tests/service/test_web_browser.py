@@ -17,6 +17,7 @@ from alert_samples import schedule as alert_schedule
 from alert_samples import site as alert_site
 from bench.pages import fill
 from patience import PATIENCE_SECONDS, eventually
+from service.browser import PHONE, first_screen
 from service.copies import Copies
 from service.page import PASSWORD, add_users, served
 
@@ -150,7 +151,7 @@ def test_what_is_written_survives_a_lost_session_and_a_refusal(opened: Any, wher
     sign_in()
     assert page.url == where + asked
     assert written() == as_written
-    assert page.locator("[role=status]").inner_text() == "What you had written here is back."
+    assert page.locator("[role=status]").inner_text() == "What you typed here before was restored."
 
     page.fill("[name=lasts]", "900 w")
     page.click("button:has-text('Ask')")
@@ -180,12 +181,12 @@ def test_the_keyboard_is_enough(browser: Any, where: str) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("nav")
     page.goto(where + "/runs/1/restart")
-    while page.evaluate("document.activeElement.textContent") != "Run it again":
+    while page.evaluate("document.activeElement.textContent") != "Run again":
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url("**/requests/1")
 
-    assert "waits for a driver" in page.inner_text("main")
+    assert "Waiting for a driver" in page.inner_text("main")
     page.close()
 
 
@@ -215,6 +216,30 @@ def test_pages_fit_the_screen_ask_nobody_else_and_pass_the_checker(
         where.split("/")[2]
     }
     assert [one for one in page.kept_messages if "404" not in one] == []
+
+
+FACTS = {
+    "/": ("of 120 hosts",),
+    "/alerts/1": ("✗ high (severity 2)", "Where app1", "Since", "unacknowledged for", "Team ops", "Next"),
+    "/findings/1": ("Severity", "Where", "Since", "Alert", "Next see what takes the space"),
+    "/runs/1": ("of 120 hosts", "Status ✓ done", "Procedure Daily procedure", "Started", "Next"),
+    "/runs/1/hosts/app12": ("app12", "Outcome ok", "Checked", "Results 1 did not pass", "Next"),
+}  # fmt: skip
+"""What, where, since when, how bad, who has acknowledged, the next step: as far as a page has it."""
+
+
+def test_the_first_screen_on_a_phone_is_the_fact_and_the_form_comes_after(
+    opened: Any, where: str
+) -> None:
+    page = opened(viewport=PHONE)
+
+    lacking = {}
+    for path, words in FACTS.items():
+        page.goto(where + path)
+        said = first_screen(page)
+        lacking[path] = [one for one in words if one not in said]
+
+    assert lacking == {path: [] for path in FACTS}
 
 
 WORDS_IN_PIECES = """cells => cells.flatMap(cell => {
@@ -278,14 +303,14 @@ def test_a_run_is_watched_to_its_end_without_touching_the_page(
 
     run = eventually(running, "a run")
     page.goto(f"{where}/runs/{run}")
-    assert "running" in page.inner_text(".facts")
-    assert page.inner_text("h1").startswith("Runs; ")
+    assert "running" in page.inner_text(".fact")
+    assert page.inner_text("h1").startswith("Running; ")
     loads: list[str] = []
     page.on("framenavigated", lambda frame: loads.append(frame.url))
 
     (site / "go on").touch()
     # Looked at now and then: what Playwright waits for, it looks for in each frame, and so has each frame painted.
-    eventually(page.locator(".facts .status:not(.running)").count, "the end of the run")
+    eventually(page.locator(".fact .status:not(.running)").count, "the end of the run")
 
     process.communicate(timeout=PATIENCE_SECONDS)
     assert page.inner_text("h1") in ("here is well", "here needs you")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import socket
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
+from service.browser import PHONE, first_screen, printed
 from service.copies import Copies
 from service.page import Visitor, served
 from service.test_signed_reviews import SCHEDULE
@@ -27,7 +29,9 @@ from upkeep.model import clock
 from upkeep.model.roles import Role
 from upkeep.model.verdicts import Measure, Severity
 from upkeep.rules.reviews import ReviewVerdict
+from upkeep.services.record_export import export
 from upkeep.services.reviews import renew
+from upkeep.services.verification import problems_of
 from upkeep.store import Store, acts, doubts, records, reviews
 from upkeep.store.review_evidence import look
 from upkeep.view.json import schema
@@ -141,15 +145,15 @@ def test_today_says_at_once_what_ones_team_owes_this_week(site: Reviewed, visit:
     site.now = at("2027-01-05 10:00")
     told, legal, nobody = (said_on(visit(name).get("/")) for name in ("ann", "cat", "vic"))
 
-    assert 'Operations owes <b>3 reviews</b>; <span class="fail">2 overdue</span>' in told
-    assert "overdue</span>; the first by <b>Mon 2027-01-04 17:00</b>." in told
+    assert 'Operations has <b>3 reviews</b> to sign; <span class="fail">2 overdue</span>' in told
+    assert "overdue</span>; the first is due <b>Mon 2027-01-04 17:00</b>." in told
     assert told.index("Fire extinguishers") < told.index("Who has keys")
     assert "Deeds" not in told
-    assert "Opens this week: Audit <b>Mon 09:00</b>" in told
+    assert "Opening this week: Audit <b>Mon 09:00</b>" in told
     assert "(3 reviews)" in told
     assert "(1 review)" in legal
     assert "(4 reviews)" in nobody
-    assert "Legal owes <b>1 review</b>" in legal
+    assert "Legal has <b>1 review</b> to sign" in legal
     assert "Fire extinguishers" not in legal
     assert "Operations <b>3 reviews</b>, Legal + Compliance <b>1 review</b>" in nobody
 
@@ -170,11 +174,11 @@ def test_a_review_shows_what_it_asks_what_was_collected_and_what_is_missing(
     told = said_on(ann.get(f"/reviews/{site.one('fires').id}"))
 
     assert "Read each gauge." in told
-    assert "No machine collects yet: the pressure of each" in told
+    assert "Not collected by any check yet: the pressure of each" in told
     assert "at most 80" in told
     assert '<span class="fail">✗ missed: 0 % of what was seen</span>' in told
     assert "at most 80, 99 % of the time" in told
-    assert '<th scope="col" class="number">Unseen</th>' in told
+    assert '<th scope="col" class="number">Not measured</th>' in told
     assert '<a href="https://plans.example.org/" rel="noreferrer">The plan</a>' in told
     assert "91 % used &lt;/h1&gt;&lt;script&gt;" in told
     assert "<script>alert" not in told
@@ -231,15 +235,15 @@ def test_what_is_signed_on_the_page_is_a_record_like_any_other(
     [
         ({"password": ""}, "your password is missing"),
         ({"password": "wrong horse battery"}, "wrong password for ann"),
-        ({"verdict": ""}, "it takes a verdict"),
+        ({"verdict": ""}, "choose a verdict"),
         ({"verdict": "fail"}, "fail needs a note"),
         ({"verdict": "not applicable"}, "not applicable needs a reason"),
         ({"on_behalf_of": "Assessors"}, "the report of Assessors must be attached"),
         ({"evidence": "0" * 64}, "the evidence has changed since it was shown"),
-        ({"evidence": ""}, "it does not say which evidence was shown; look at it again"),
+        ({"evidence": ""}, "the form does not say which evidence was shown; load the page again"),
         ({"corrects": "77"}, "signature 77 is not one of this review"),
         ({"corrects": "x"}, "there is no such signature to correct"),
-        ({"follow_up_text_1": "later"}, "follow-up 1 needs a day"),
+        ({"follow_up_text_1": "later"}, "follow-up 1 needs the day"),
         (
             {"follow_up_text_1": "x", "follow_up_owner_1": "zoe", "follow_up_due_1": "2027-02-01"},
             "there is no team and no person &#39;zoe&#39;",
@@ -266,9 +270,12 @@ def test_what_no_machine_has_seen_is_not_passed_without_a_word(
 ) -> None:
     keys = f"/reviews/{site.one('keys').id}"
     told = said_on(ann.get(keys))
-    assert "Nothing was collected for it: pass needs a note of what you checked, or a file." in told
+    assert (
+        "No evidence was collected for this review: pass needs a note of what you looked at, or a file."
+        in told
+    )
     assert "it shows no check and no measure" in told
-    assert "needed for fail, for pass without a file" in told
+    assert "required for fail, for pass without a file" in told
 
     asked = send(ann, site, "keys", note="")
     assert asked.status_code == 422
@@ -280,7 +287,7 @@ def test_what_no_machine_has_seen_is_not_passed_without_a_word(
     send(bob, site, "keys", note="the list is right")
 
     assert [one.user for one in signatures(site, "keys")] == ["ann", "bob"]
-    assert "was lacking: it shows no check and no measure" in said_on(ann.get(keys))
+    assert "missing when signed: it shows no check and no measure" in said_on(ann.get(keys))
 
 
 def test_evidence_says_which_results_are_doubted(site: Reviewed, ann: Visitor) -> None:
@@ -311,19 +318,19 @@ def test_evidence_says_how_old_it_is_and_what_opened_since(
 ) -> None:
     path = f"/reviews/{site.one('fires').id}"
     told = said_on(ann.get(path))
-    assert told.count("as of 09:15, 45 min ago") == 2
-    assert "Opened since" not in told
-    assert "Nothing was collected" not in told
+    assert told.count("as of 09:15, 45 min ago") == 3
+    assert "Opened or got worse" not in told
+    assert "No evidence was collected" not in told
 
     site.results["web2"] = [result(Severity.CRITICAL, host="web2", message=f"99 % {HOSTILE}")]
     site.go(at("2027-01-05 04:00"))
     ann = visit("ann")
     told = said_on(ann.get(path))
-    assert told.count("as of 2027-01-04 09:15, 18 h ago") == 2
-    assert '<h3 class="fail">✗ Opened since it was collected, or became worse</h3>' in told
-    assert '<p class="status fail">✗ 1 finding opened since, or became worse</p>' in told
+    assert told.count("as of 2027-01-04 09:15, 18 h ago") == 3
+    assert '<h3 class="fail">✗ Opened or got worse since the evidence was collected</h3>' in told
+    assert '<p class="status fail">✗ 1 finding opened since, or got worse</p>' in told
     assert "99 % &lt;/h1&gt;&lt;script&gt;" in told
-    assert told.index("✗ Opened since") < told.index("✗ 1 finding opened since")
+    assert told.index("✗ Opened or got worse since") < told.index("✗ 1 finding opened since")
     assert told.index("✗ 1 finding opened since") < told.index("<button>Sign as ann")
     found = ann.get(f"/api{path}").json()
     validate(found, schema("review"))
@@ -331,8 +338,8 @@ def test_evidence_says_how_old_it_is_and_what_opened_since(
 
     send(ann, site, "fires")
     told = ann.get(path).text  # only who corrects it reads this again
-    assert told.index("Correct a signature") < told.index("Opened since")
-    assert "Opened since" not in visit("vic").get(path).text
+    assert told.index("Correct a signature") < told.index("Opened or got worse since")
+    assert "Opened or got worse" not in visit("vic").get(path).text
 
 
 def test_who_was_signed_out_comes_back_to_the_review(site: Reviewed, ann: Visitor) -> None:
@@ -355,7 +362,7 @@ def test_evidence_that_changed_meanwhile_is_shown_and_then_signed(
 
     refused = send(ann, site, "fires", evidence=old, password=password)
     assert refused.status_code == 422
-    assert "newer here than what you were shown" in refused.text
+    assert "newer than what you were shown" in refused.text
     assert f'name="evidence" value="{new}"' in refused.text
     send(ann, site, "fires", evidence=new)
 
@@ -380,7 +387,7 @@ def test_who_may_not_sign_is_told_so_and_it_is_written_down(
     asked = send(one, site, "fires")
 
     assert "Sign as" not in looked
-    assert "You cannot sign it: " in looked
+    assert "You cannot sign this review: " in looked
     assert asked.status_code == status
     assert said in asked.text
     assert signatures(site, "fires") == []
@@ -419,7 +426,7 @@ def test_it_is_handed_over_with_a_password_and_a_reason(site: Reviewed, ann: Vis
 
     assert ann.act(f"{page}/hand-over", owner="legal", reason="theirs").status_code == 422
     wrong = ann.act(f"{page}/hand-over", owner="legal", reason=" ", password=PASSWORD)
-    assert "It was not handed over: handing over a review needs a reason." in wrong.text
+    assert "Not handed over: handing over a review needs a reason." in wrong.text
     done = ann.act(f"{page}/hand-over", owner="legal", reason="theirs", password=PASSWORD)
 
     assert done.status_code == 303
@@ -557,8 +564,8 @@ def test_a_months_completion_is_a_page_and_a_file(site: Reviewed, ann: Visitor) 
     told = ann.get("/completion?month=2027-01").text
     rows = list(csv.DictReader(io.StringIO(ann.get("/completion.csv?month=2027-01").text)))
 
-    assert "was done in its time" in told
-    assert "still in time: the month is not final" in told
+    assert "completed on time" in told
+    assert "not due yet: the month is not final" in told
     assert "not applicable: there is no till any more" in told
     audit = next(row for row in rows if (row["procedure"], row["team"]) == ("audit", "ops"))
     assert (audit["signed"], audit["left_out"], audit["pending"]) == (
@@ -607,7 +614,7 @@ def test_a_review_is_signed_by_keyboard_alone_with_a_file(
     tab_to(page, "Fire extinguishers")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Read each gauge.")
-    assert "What machines collected" in page.text_content("main")
+    assert "as of 09:15" in page.text_content("main")
     tab_to(page, "verdict")
     page.keyboard.press("Space")
     tab_to(page, "note")
@@ -641,6 +648,89 @@ def test_the_wrong_role_finds_no_form_and_learns_why(
     assert page.query_selector("input[name=password]") is None
     assert "needs the role approver" in page.text_content("#sign")
     page.close()
+
+
+def test_a_reviewer_comes_from_today_to_a_signed_review_and_prints_it(
+    browser: Any, where: str, site: Reviewed, tmp_path: Path
+) -> None:
+    page = browser.new_page(viewport=PHONE)
+    sign_in(page, where, "ann")
+    page.click("text=Fire extinguishers")
+    page.wait_for_url("**/reviews/1")
+    said = first_screen(page)
+    for word in (
+        "Status open, due in 7 h",
+        "Asks Read each gauge.",
+        "✗ 1 check fails",
+        "To sign Operations",
+        "Next",
+    ):
+        assert word in said
+    page.click("text=Sign >> nth=-1")
+    page.check("[name=verdict][value=fail]")
+    page.fill("[name=note]", "two of them are empty")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button:has-text('Sign as ann')")
+    page.wait_for_selector("#signatures")
+    assert "Signed by fail by ann" in first_screen(page)
+    assert violations(page) == []
+
+    (one,) = signatures(site, "fires")
+    for paper in ("A4", "Letter"):
+        text, sheets = printed(page, tmp_path, paper)
+        for word in (
+            "Upkeep, site site. Printed 2027-01-04 10:00:00 UTC by ann (ann).", "Fire extinguishers",
+            "signed by ann (Ann), 2027-01-04 10:00:00 UTC", f"(record {one.number}, password on the page",
+            "two of them are empty", one.evidence_sha256, "Evidence", "91 % used", "https://plans.example.org/",
+        ):  # fmt: skip
+            assert word in text, word
+        for word in (
+            "Sign out",
+            "Your password",
+            "Hand over",
+            "Collect evidence again",
+            "ago",
+            "Today",
+            "Correct",
+        ):
+            assert word not in text, word
+        assert sheets <= 2
+    page.close()
+
+
+def test_an_auditor_reads_exports_and_verifies(
+    browser: Any, where: str, site: Reviewed, ann: Visitor, tmp_path: Path
+) -> None:
+    send(ann, site, "fires", note="all full")
+    site.user("aud", "", Role.AUDITOR)
+    page = browser.new_page()
+    sign_in(page, where, "aud")
+
+    page.click("nav >> text=Audit log")
+    page.wait_for_url("**/acts")
+    assert "sign review" in page.inner_text("main tbody tr >> nth=1")
+    page.click("nav >> text=Reviews")
+    page.click("text=Completion by month")
+    page.wait_for_url("**/completion")
+    page.goto(f"{where}/completion?month=2027-01")
+    with page.expect_download() as download:
+        page.click("text=Download as CSV")
+    (row, *_more) = csv.DictReader(Path(download.value.path()).read_text("utf-8").splitlines())
+    assert row["procedure"] == "audit"
+    page.goto(f"{where}/reviews/1")
+    assert "You cannot sign this review" in page.inner_text("#sign")
+    with page.expect_download() as download:
+        page.click("#signatures ~ article >> text=SHA-256")
+    (one,) = signatures(site, "fires")
+    content = Path(download.value.path()).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == one.evidence_sha256
+    page.close()
+
+    with site.store.read() as db:
+        assert list(problems_of(db, site.installation.trusted)) == []
+        chain = [one.signed for one in records.chain(db)]
+        written = export(db, tmp_path / "out", chain, site.installation.trusted)
+    assert written.records == len(chain)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import validate
 from reviewed_site import PASSWORD, Reviewed, write_site
+from service.browser import first_screen
 from service.copies import Copies
 from service.page import Visitor, served
 from service.test_web_browser import violations
@@ -121,18 +122,18 @@ def test_from_a_finding_to_a_waiver_that_somebody_else_approves(site: Reviewed, 
     told = said_on(ann.get("/waivers/1"))
     assert html.escape(REASON, quote=False) in told
     assert "<script>alert" not in told
-    assert "You cannot approve it: to approve a waiver needs the role approver" in told
-    assert "1 waiver waits for approval" in said_on(bob.get("/waivers"))
+    assert "you cannot: to approve a waiver needs the role approver" in told
+    assert "1 waiver to approve" in said_on(bob.get("/waivers"))
 
     assert bob.act("/waivers/1/approve").headers["location"] == "/waivers/1"
 
     assert the_waiver(site).approved_by == "bob"
-    assert "It still fails; nobody is told." in said_on(bob.get("/findings/1"))
-    assert "of these waived" in said_on(bob.get("/findings"))
+    assert "It still fails; nobody is notified." in said_on(bob.get("/findings/1"))
+    assert "of which waived" in said_on(bob.get("/findings"))
     assert "/findings/1" in bob.get("/findings?waived=yes").text
     assert "/findings/1" not in bob.get("/findings?waived=no").text
-    assert "What needs you" not in bob.get("/").text
-    assert "Covers now" in bob.get("/waivers/1").text
+    assert "Needs attention" not in bob.get("/").text
+    assert "Findings covered" in bob.get("/waivers/1").text
     with site.store.read() as db:
         done = [(one.who, one.what, one.way) for one in acts.recent(db, 4) if "waiver" in one.what]
     assert done == [("bob", "approve waiver", "web"), ("ann", "request waiver", "web")]
@@ -146,7 +147,7 @@ def test_nobody_approves_their_own_not_as_another_user_either(site: Reviewed, vi
 
     assert asked.status_code == 422
     assert "the person who asked for a waiver may not approve it" in asked.text
-    assert "You cannot approve it" in anna.get("/waivers/1").text
+    assert "you cannot: " in anna.get("/waivers/1").text
     assert the_waiver(site).approved_at is None
     assert visit("ann").act("/waivers/1/approve").status_code == 403
 
@@ -157,9 +158,9 @@ def test_nobody_approves_their_own_not_as_another_user_either(site: Reviewed, vi
         ({"check": ""}, "a waiver without a check would cover too much"),
         ({"check": "disk_spice"}, "there is no check &#39;disk_spice&#39;"),
         ({"host": "*", "subject": "*"}, "would disable the check"),
-        ({"severity": "all"}, "it takes a severity"),
+        ({"severity": "all"}, "choose the severity"),
         ({"lasts": "91 d"}, "may last at most 90 days"),
-        ({"lasts": "soon"}, "soon is no time"),
+        ({"lasts": "soon"}, "soon is not a duration"),
         ({"reason": " "}, "a waiver needs a reason"),
     ],
 )
@@ -184,8 +185,8 @@ def test_it_is_ended_for_a_reason_and_its_finding_comes_back(site: Reviewed, vis
     assert "evoking a waiver needs a reason" in ann.act("/waivers/1/revoke", reason="").text
     assert ann.act("/waivers/1/revoke", reason="mended").status_code == 303
 
-    assert "What needs you" in ann.get("/").text
-    assert "revoked by" in ann.get("/waivers/1").text
+    assert "Needs attention" in ann.get("/").text
+    assert "Revoked by" in ann.get("/waivers/1").text
     assert "Waiver 1" in ann.get("/waivers/1").text
     assert "/waivers/1" not in ann.get("/waivers").text
     assert "/waivers/1" in ann.get("/waivers?all=1").text
@@ -260,7 +261,7 @@ def test_asked_for_and_approved_by_keyboard_alone(browser: Any, where: str, site
     page.wait_for_url("**/waivers/new?finding=1")
     tab_to(page, "reason")
     page.keyboard.type("moves in July")
-    tab_to(page, "Ask")
+    tab_to(page, "Ask for the waiver")
     page.keyboard.press("Enter")
     page.wait_for_url("**/waivers/1")
     page.context.clear_cookies()
@@ -291,7 +292,11 @@ def test_everybody_can_use_these_pages(browser: Any, where: str, visit: Any, sch
         page.goto(where + path)
         found[path] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        if path == "/waivers/1":
+            said = first_screen(page)
     assert {path: one for path, one in found.items() if one} == {}
+    for word in ("Waiver 1", "Status", "Covers", "Asked by ann", "Ends", "Next approve"):
+        assert word in said
     context.close()
 
 

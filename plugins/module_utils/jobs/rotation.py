@@ -136,7 +136,7 @@ class Rotation:
                 raise RotationError(f"{folder}: the file system is read-only")
             free = space.f_bavail * space.f_frsize
             if free < least_bytes + needed:
-                text = f"{free} By free; expected {least_bytes + needed} By"
+                text = f"{free} B free; expected {least_bytes + needed} B"
                 raise RotationError(f"{folder}: {text} before a rotation begins")
 
     def rotate(self) -> Rotated:

@@ -224,6 +224,27 @@ def acknowledge(
             view.say_acknowledged(_err(), number, by.name, until, site.schedule.time_zone)
 
 
+@alert_group.command("unack")
+@does(Action.UNACKNOWLEDGE)
+def unacknowledge(
+    alert: Annotated[list[int], typer.Argument(metavar="ALERT...", help="Their numbers.")],
+    inventory: SiteOption = "",
+) -> None:
+    """Withdraw acknowledgements.
+
+    People are notified from now on, as if the acknowledgements had expired.
+    """
+    with opened(inventory) as (site, store):
+        for number in alert:
+            with store.read() as db:
+                _alert(alerts.get(db, number), site, number)
+        now = clock.now()
+        by = _by(site, store, Action.UNACKNOWLEDGE, " ".join(map(str, alert)))
+        for number in alert:
+            silencing.unacknowledge(store, site, number, by, now)
+            say(f"alert {number} is not acknowledged; people are notified from now on")
+
+
 @silence_group.command("add")
 @does(Action.SILENCE)
 def add_silence(

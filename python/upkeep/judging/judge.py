@@ -19,6 +19,7 @@ from upkeep.judging.entries import make_limits
 from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
 from upkeep.model.remedies import about, command, first, step
+from upkeep.model.text import shortened
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
 
 LAST_SECOND = 253_402_300_800
@@ -391,8 +392,7 @@ def _cut(text: str) -> str:
     text = readable(text)
     if len(text) <= TEXT_LIMIT_CHARACTERS:
         return text
-    half = TEXT_LIMIT_CHARACTERS // 2
-    return f"{text[:half]}[{len(text) - 2 * half} characters cut]{text[-half:]}"
+    return shortened(text, TEXT_LIMIT_CHARACTERS // 2, TEXT_LIMIT_CHARACTERS // 2)
 
 
 def result_of(

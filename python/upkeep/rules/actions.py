@@ -27,6 +27,7 @@ class Action(Enum):
     TEST_CHANNEL = "test channel"
     RESTART_RUN = "restart run"
     ACKNOWLEDGE = "acknowledge alert"
+    UNACKNOWLEDGE = "withdraw acknowledgement"
     SILENCE = "silence"
     APPROVE_SILENCE = "approve silence"
     END_SILENCE = "end silence"
@@ -98,6 +99,7 @@ RULES = {
     Action.TEST_CHANNEL: Permission(_OPERATORS, Needs.ASKER),
     Action.RESTART_RUN: Permission(_OPERATORS, Needs.USER),
     Action.ACKNOWLEDGE: Permission(_OPERATORS, Needs.USER),
+    Action.UNACKNOWLEDGE: Permission(_OPERATORS, Needs.USER),
     Action.SILENCE: Permission(_OPERATORS, Needs.USER),
     Action.APPROVE_SILENCE: Permission(_APPROVERS, Needs.USER, "approve a silence"),
     Action.END_SILENCE: Permission(_OPERATORS, Needs.USER),

@@ -1,6 +1,6 @@
 """What a silence covers, how long it may last, who makes one alone and who says yes to a wide one. Pure.
 
-What a silence covers still fails and is listed; nobody is told of it until the silence ends.
+What a silence covers still fails and is listed; nobody is notified of it until the silence ends.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Silence:
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for somebody else, and keeps nothing quiet yet."""
+        """Whether another person must approve it, and it silences nothing yet."""
         return self.needs_approval and self.approved_at is None
 
     def covers(self, check: str, host: str, severity: int, *, by_name: bool) -> bool:
@@ -89,7 +89,7 @@ def keep_quiet(
 ) -> bool:
     """Return whether these keep a finding quiet: one that covers it; or, of what blinds checks, one of each by name.
 
-    by_name: whether no pattern covers it. blinds: the checks that see nothing because of it.
+    by_name: whether no pattern covers it. blinds: the checks that cannot be done because of it.
     """
     if any(one.covers(check, host, severity, by_name=by_name) for one in silences):
         return True
@@ -148,17 +148,15 @@ def refuse(
     return (
         refuse_actor(by, Action.SILENCE, own=False)
         or _refuse_patterns(scope, checks)
-        or (
-            "" if says(reason) else "a silence needs a reason, for those who wonder why it is quiet"
-        )
+        or ("" if says(reason) else "a silence needs a reason")
         or refuse_end("a silence", ends_at, longest, now)
     )
 
 
 def refuse_end(what: str, ends_at: datetime, longest: timedelta, now: datetime) -> str:
-    """Return what is wrong with the end of what keeps quiet, or nothing."""
+    """Return what is wrong with the end of a silence, or nothing."""
     if ends_at <= now:
-        return f"{what} has to end later than it begins, and later than now"
+        return f"{what} must end later than it begins, and later than now"
     if ends_at - now > longest:
         return f"{what} ends at most {longest.total_seconds() / 86400:g} days from now"
     return ""
@@ -172,7 +170,7 @@ def refuse_approval(
     if said:
         return said
     if not silence.waits:
-        return f"silence {silence.id} waits for no approval"
+        return f"silence {silence.id} needs no approval"
     if silence.ends_at <= now:
         return f"silence {silence.id} ended before it was approved"
     return refuse_other("a silence", silence.made_by, requester, by) or refuse_end(
@@ -192,8 +190,8 @@ def _refuse_patterns(scope: SilenceScope, checks: Mapping[str, bool]) -> str:
     fitting = [one for one in checks if _fits(one, check)]
     if fitting and not exact and all(checks[one] for one in fitting):
         return (
-            f"{', '.join(sorted(fitting)[:3])}: what detects intruders, or says that hosts or Upkeep itself cannot"
-            " be seen, is silenced by its exact name on one host only"
+            f"{', '.join(sorted(fitting)[:3])}: a check that detects intruders, or says that hosts or Upkeep itself"
+            " cannot be checked, is silenced by its exact name on one host only"
         )
     return ""
 

@@ -21,7 +21,7 @@ from upkeep.store import Connection, Store, alerts, users
 from upkeep.store import silences as stored
 from upkeep.store.silences import NewSilence
 
-WAY = "what has to be quiet for longer takes a waiver: upkeep waiver ask"
+WAY = "to silence for longer, ask for a waiver: upkeep waiver ask"
 
 
 def add(
@@ -53,7 +53,10 @@ def add(
         by_pattern = [one for one, by_name in checks.items() if not by_name]
         wide = silences.needs_another(scope, alone, together, by_pattern)
         if wide and not who.person:
-            message = f"a silence of so much ({together}) takes a second person, and nobody knows who {who.name} is"
+            message = (
+                f"a silence of so much ({together}) needs a second person,"
+                f" and {who.name} is no person of the schedule"
+            )
             raise UsageError(
                 message, remedy=f"name fewer hosts or checks; or: {_becomes_known(by)}"
             )
@@ -136,6 +139,21 @@ def acknowledge(
         return None, note
 
     act(store, by, now, "acknowledge alert", str(number), do)
+
+
+def unacknowledge(store: Store, site: HasSchedule, number: int, by: By, now: datetime) -> None:
+    """Withdraw an acknowledgement. From now on people are notified as if it had expired.
+
+    Raises: UsageError, and writes that down, if nobody has acknowledged the alert or it is closed.
+    """
+
+    def do(db: Connection) -> tuple[None, str]:
+        who = by.who(site.schedule)
+        refuse(silences.refuse_actor(who, Action.UNACKNOWLEDGE, own=False))
+        before = alerts.unacknowledge(db, number, by.name, now)
+        return None, f"acknowledged by {before.acknowledged_by}"
+
+    act(store, by, now, "withdraw acknowledgement", str(number), do)
 
 
 def longest(schedule: Schedule) -> timedelta:

@@ -19,6 +19,8 @@ from upkeep.rules.alerts.model import (
     ACKNOWLEDGED,
     CLOSED,
     INCIDENT,
+    OPEN,
+    WITHDRAWN,
     Alert,
     AlertTransition,
     Group,
@@ -311,6 +313,33 @@ def acknowledge(
     return found
 
 
+def unacknowledge(db: Connection, alert_id: int, by: str, at: datetime) -> Alert:
+    """Begin a new round of an acknowledged alert, as when an acknowledgement expires; return the alert as it was.
+
+    Raises: UsageError if there is no such alert, or nobody has acknowledged it.
+    """
+    table = tables.alert
+    row = db.execute(select(table).where(table.c.id == alert_id).with_for_update()).first()
+    if row is None:
+        raise UsageError(f"there is no alert {alert_id}", remedy="upkeep alert list")
+    before = _alert(row)
+    if before.status != ACKNOWLEDGED:
+        closed = f"closed: {before.closed_how}" if before.status == CLOSED else ""
+        raise UsageError(
+            f"alert {alert_id} is {closed or 'not acknowledged'}", remedy="upkeep alert list"
+        )
+    values = {
+        "status": OPEN,
+        "acknowledged_until": None,
+        "round": before.round + 1,
+        "round_at": at,
+        "round_why": WITHDRAWN,
+    }
+    db.execute(update(table).where(table.c.id == alert_id).values(values))
+    note(db, alert_id, at, "withdrawn", f"acknowledged by {before.acknowledged_by}", by)
+    return before
+
+
 def open_alerts(db: Connection, site: str | None = None) -> list[Alert]:
     """Return the alerts that are not closed, worst first, the oldest of a severity first."""
     table = tables.alert
@@ -318,6 +347,14 @@ def open_alerts(db: Connection, site: str | None = None) -> list[Alert]:
     if site is not None:
         query = query.where(table.c.site == site)
     rows = db.execute(query.order_by(table.c.severity, table.c.opened_at, table.c.id))
+    return [_alert(row) for row in rows]
+
+
+def of_finding(db: Connection, finding_id: int) -> list[Alert]:
+    """Return the open alerts that a finding is in."""
+    table, held = tables.alert, tables.alert_finding
+    mine = select(held.c.alert_id).where(held.c.finding_id == finding_id, held.c.left_at.is_(None))
+    rows = db.execute(select(table).where(table.c.id.in_(mine), table.c.closed_at.is_(None)))
     return [_alert(row) for row in rows]
 
 

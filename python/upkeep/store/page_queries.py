@@ -27,6 +27,7 @@ from upkeep.model.answer import SITE_HOST, Outcome
 from upkeep.model.occurrence import Occurrence
 from upkeep.model.source import is_source
 from upkeep.model.stored_text import name
+from upkeep.model.text import natural
 from upkeep.model.verdicts import Result, Severity, Unknown
 from upkeep.rules.blindness import Spot
 from upkeep.store import site_results, tables
@@ -83,7 +84,9 @@ def not_passed(db: Connection, run_id: int, count: int, *, host: str = "") -> li
     if host:
         query = query.where(table.c.host == name(host, 255))
     query = query.order_by(rank, table.c.check_id, table.c.host, table.c.subject)
-    return [result_of(row) for row in db.execute(query)]
+    rows = [(row.severity_rank or UNKNOWN_RANK, result_of(row)) for row in db.execute(query)]
+    rows.sort(key=lambda row: (row[0], row[1].check, natural(row[1].host), natural(row[1].subject)))
+    return [result for _rank, result in rows]
 
 
 @dataclass(frozen=True)

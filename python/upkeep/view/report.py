@@ -49,7 +49,8 @@ TROUBLES_SHOWN = 2_000
 PASSES_SHOWN = 30_000
 EVIDENCE_SHOWN = 200
 EVIDENCE_LINES = 40
-# So many at most are shown unfolded, so that what did not pass can be looked over.
+EVIDENCE_LINES_ON_PAPER = 3
+# At most this many are shown unfolded, so that what did not pass can be looked over.
 UNFOLDED = 3
 EVIDENCE_CHARACTERS = 4_000
 PASS_CHARACTERS = 300
@@ -64,6 +65,21 @@ class Excerpt:
 
     text: str
     note: str
+
+    @property
+    def on_paper(self) -> str:
+        """The first lines, which are printed."""
+        return "".join(self.text.splitlines(keepends=True)[:EVIDENCE_LINES_ON_PAPER])
+
+    @property
+    def more(self) -> str:
+        """The lines after those."""
+        return self.text[len(self.on_paper) :]
+
+    @property
+    def more_lines(self) -> int:
+        """How many these are."""
+        return len(self.more.splitlines())
 
 
 @dataclass
@@ -181,7 +197,7 @@ def render(
         if left_out
         else "",
         "hosts": by_name.values(),
-        "passes_left_out": f"{thousands(passes_left_out)} more are no trouble; all of them: {see}"
+        "passes_left_out": f"{thousands(passes_left_out)} more passed or had nothing to judge; all of them: {see}"
         if passes_left_out
         else "",
         "about": _about(summary, zone),
@@ -196,6 +212,7 @@ def _resource(name: str) -> str:
 
 def _environment(zone: tzinfo | None) -> Environment:
     environment = html.environment()
+    environment.filters["counted"] = counted
     environment.filters["exact"] = lambda when: exact(when, zone)
     environment.filters["lines"] = escape  # of an excerpt, whose lines are harmless each
     return environment
@@ -204,11 +221,11 @@ def _environment(zone: tzinfo | None) -> Environment:
 def _host(host: HostInRun, zone: tzinfo | None) -> _Host:
     facts = []
     if host.observed_at:
-        facts.append(f"looked at {exact(host.observed_at, zone)}")
+        facts.append(f"checked {exact(host.observed_at, zone)}")
     if host.seconds:
         facts.append(f"took {duration(host.seconds)}")
     if host.seen_from:
-        facts.append(f"seen from {safe(host.seen_from, 100)}")
+        facts.append(f"from {safe(host.seen_from, 100)}")
     if host.python:
         facts.append(f"Python {safe(host.python, 40)}")
     if host.clock_offset_seconds is not None:
@@ -276,7 +293,7 @@ def _groups(worst: Sequence[Trouble], summary: RunSummary) -> list[_Group]:
             _Group(
                 status_kind(one.status, one.severity),
                 status_sign(one.status, one.severity),
-                what_of(one.check, one.status) if one.check else "Host was not seen",
+                what_of(one.check, one.status) if one.check else "Host was not checked",
                 found.checks if one.check else (),
                 remedy,
                 one.controls,
@@ -292,14 +309,14 @@ def _counts(summary: RunSummary) -> list[dict[str, str]]:
     said = [{"name": "hosts", "value": thousands(hosts), "kind": ""}]
     if summary.hosts_unseen:
         value = f"? {thousands(summary.hosts_unseen)}"
-        said.append({"name": "hosts not seen", "value": value, "kind": "unknown"})
+        said.append({"name": "hosts not checked", "value": value, "kind": "unknown"})
     for severity, number in sorted(counts.failed.items(), key=lambda item: item[0].rank):
         sign = status_sign(Status.FAIL, severity).split()[0]
         kind = status_kind(Status.FAIL, severity)
         value = f"{sign} {thousands(number)}"
         said.append({"name": f"failed, {severity.value}", "value": value, "kind": kind})
     if counts.waived:
-        said.append({"name": "of them waived", "value": thousands(counts.waived), "kind": ""})
+        said.append({"name": "of which waived", "value": thousands(counts.waived), "kind": ""})
     if counts.unknown:
         value = f"? {thousands(counts.unknown)}"
         said.append({"name": "unknown", "value": value, "kind": "unknown"})
@@ -311,7 +328,7 @@ def _counts(summary: RunSummary) -> list[dict[str, str]]:
 
 def _empty(summary: RunSummary) -> str:
     if not summary.counts.total:
-        return f"Nothing was looked at, so nothing is known. First: {command('doctor', site=summary.place)}"
+        return f"Nothing was checked. First: {command('doctor', site=summary.place)}"
     return (
         f"{counted(summary.counts.passed, 'result')} passed; nothing failed and nothing is unknown."
     )
@@ -334,15 +351,15 @@ def _about(summary: RunSummary, zone: tzinfo | None) -> list[tuple[str, str]]:
     if summary.started_by:
         about.append(("Started by", safe(summary.started_by, 200)))
     if summary.asked_by:
-        about.append(("Asked for by", safe(summary.asked_by, 200)))
+        about.append(("Requested by", safe(summary.asked_by, 200)))
     if summary.version:
         about.append(("Program", f"Upkeep {safe(summary.version, 40)}"))
     about.append(
         (
             "How to read it",
-            "Hosts were looked at and the controller judged. Unknown is what could not be seen; it is not a pass. "
-            "Times are the controller's. Text from hosts is shown as it came; characters that cannot be seen "
-            "stand as \\x1b or \\u202e, and long text is cut and says so.",
+            "Hosts report, the controller judges. Unknown means that a check could not be done; it is not a pass. "
+            "Times are from the controller's clock. Text from hosts is shown as received: invisible characters "
+            "are written as \\x1b or \\u202e, and long text is marked where it is cut.",
         )
     )
     return about

@@ -1,4 +1,4 @@
-"""Alerts: who is told of what, who has it, what is kept quiet, and who is called."""
+"""Alerts: who is notified of what, who has acknowledged, what is silenced, and who is on call."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from starlette.responses import Response
 
 from upkeep.model.errors import ConfigurationError, UsageError
 from upkeep.model.stored_text import name
+from upkeep.model.text import natural
 from upkeep.rules.actions import Action
-from upkeep.rules.alerts.model import Alert, Member
-from upkeep.rules.silences import SilenceScope
+from upkeep.rules.alerts import policy
+from upkeep.rules.alerts.model import ACKNOWLEDGED, EXPIRED, WITHDRAWN, Alert, Member
+from upkeep.rules.alerts.severities import by_name_only
+from upkeep.rules.silences import Silence, SilenceScope
 from upkeep.rules.trouble_groups import grouped
 from upkeep.services import silences as silencing
 from upkeep.services.acts import By, SiteAsRead
@@ -44,13 +47,24 @@ class AlertRow:
 
     @property
     def waits(self) -> bool:
-        """Whether nobody has it, and somebody should."""
+        """Whether nobody has acknowledged it, and somebody should."""
         return needs_answer(self.alert)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether somebody has acknowledged it."""
+        return self.alert.status == ACKNOWLEDGED
+
+    @property
+    def unacknowledged_since(self) -> datetime:
+        """When it opened, or an acknowledgement ended."""
+        one = self.alert
+        return one.round_at if one.round_why in (EXPIRED, WITHDRAWN) else one.opened_at
 
 
 @dataclass(frozen=True)
 class OnCallForm:
-    """Who of a team is called, the first first, by the rota and the overrides to it."""
+    """Who of a team is on call, the first first, by the rota and the overrides to it."""
 
     team: str
     title: str
@@ -69,7 +83,7 @@ def rows_of(db: Any, found: Sequence[Alert], *, everything: bool = False) -> lis
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
 def show_alerts(ask: Ask) -> Response:
-    """Show the open alerts, worst first, and those of late."""
+    """Show the open alerts, worst first, and those closed recently."""
     site = _site(ask)
     with ask.store.read() as db:
         opened = alerts.open_alerts(db, site)
@@ -92,27 +106,59 @@ def show_alerts(ask: Ask) -> Response:
 
 
 def show_alert(ask: Ask, *, message: str = "", status: int = 200) -> Response:
-    """Tell an alert's story: its findings, who has it, what happened, who was told over what."""
+    """Show an alert: what, where, since when, how bad, who has acknowledged it, the next step; then its story."""
     number = int(ask.path["id"])
     with ask.store.read() as db:
         found = the_alert(ask, db, number)
         members = alerts.members(db, [number], everything=found.closed_at is not None)
         history = alerts.history(db, number)
         sent = outbox.of_alert(db, number)
+        quiet = _quiet(ask, db, found, members)
+        answer_by = _answer_by(ask, db, found)
     schedule = ask.setting.schedule()
     lasts = (schedule.alerts if schedule else Alerts()).acknowledged_for
     longest = within(silencing.longest(ask.schedule).total_seconds())
+    pairs = sorted(
+        {(one.check, one.host) for one in members}, key=lambda one: (one[0], natural(one[1]))
+    )
     return page(
         ask, "alert.html", status=status, row=AlertRow(found, headline(found, members)),
         alert=found, members=grouped(members[:MEMBERS], Member.tell),
         hidden=max(len(members) - MEMBERS, 0), history=history,
         sent=sent, lasts=within(lasts), longest=longest, message=message, form=ask.form,
-        pairs=sorted({(one.check, one.host) for one in members})[:MEMBERS],
+        quiet=quiet, answer_by=answer_by, hosts=sorted({one.host for one in members}, key=natural),
+        pairs=pairs[:MEMBERS],
     )  # fmt: skip
 
 
+def _quiet(ask: Ask, db: Any, alert: Alert, members: Sequence[Member]) -> list[Silence]:
+    """Return the silences, also those that are not approved yet, that are about findings of an open alert."""
+    if alert.closed_at:
+        return []
+    longest = silencing.longest(ask.schedule)
+    pairs = {(one.check, one.host): by_name_only(one.check) for one in members}
+    return [
+        one
+        for one in silences.lasting(db, _site(ask), ask.now, planned=True, longest=longest)
+        if any(one.scope.fits(*pair, by_name=by_name) for pair, by_name in pairs.items())
+    ]
+
+
+def _answer_by(ask: Ask, db: Any, alert: Alert) -> datetime | None:
+    """Return by when somebody must acknowledge; None if nobody must, or nobody is notified."""
+    schedule = ask.setting.schedule()
+    calendar = _calendar(ask, schedule)
+    if not AlertRow(alert, "").waits or schedule is None or calendar is None:
+        return None
+    if alert.team not in schedule.teams:
+        return None
+    overrides = silences.overrides(db, _site(ask), ask.now - timedelta(days=1))
+    step = schedule.alerts.policy[alert.severity]
+    return policy.answer_by(step, alert.round_at, calendar.times(alert.team, overrides))
+
+
 def acknowledge(ask: Ask) -> Response:
-    """Record that who asks has the alert, for a time."""
+    """Acknowledge the alert as who asks, for a time."""
     number = int(ask.path["id"])
     until = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
     with ask.store.read() as db:
@@ -126,9 +172,18 @@ def acknowledge(ask: Ask) -> Response:
     return go_to(f"/alerts/{number}")
 
 
+def unacknowledge(ask: Ask) -> Response:
+    """Withdraw the alert's acknowledgement."""
+    number = int(ask.path["id"])
+    with ask.store.read() as db:
+        the_alert(ask, db, number)
+    _try(lambda: silencing.unacknowledge(ask.store, _place(ask), number, _by(ask), ask.now))
+    return go_to(f"/alerts/{number}")
+
+
 # --- silences --------------------------------------------------------------------------------------------------------
 def silence(ask: Ask) -> Response:
-    """Keep findings quiet for a time."""
+    """Silence findings for a time."""
     reason = ask.form.get("reason", "").strip()[:NOTE_CHARACTERS]
     text = ask.form.get("severity", "2")
     if text not in ("1", "2", "3", "4"):
@@ -137,7 +192,7 @@ def silence(ask: Ask) -> Response:
     ends = ask.now + timedelta(seconds=_seconds(ask, "lasts"))
     scope = SilenceScope(check, host, int(text))
     _try(lambda: silencing.add(ask.store, _place(ask), scope, reason, ends, _by(ask), ask.now))
-    return go_to("/alerts")
+    return go_to(_page_of(ask))
 
 
 def approve_silence(ask: Ask) -> Response:
@@ -151,12 +206,18 @@ def end_silence(ask: Ask) -> Response:
     """End a silence before its time."""
     number = _number(ask)
     _try(lambda: silencing.end(ask.store, _place(ask), number, _by(ask), ask.now), 404)
-    return go_to("/alerts")
+    return go_to(_page_of(ask))
+
+
+def _page_of(ask: Ask) -> str:
+    """Return the page that a silence's form was on: an alert's, or the list."""
+    number = ask.form.get("alert", "")
+    return f"/alerts/{number}" if number.isascii() and number.isdecimal() else "/alerts"
 
 
 # --- who is on call --------------------------------------------------------------------------------------------------
 def show_on_call(ask: Ask) -> Response:
-    """Show who is called for each team, and let operators put somebody else there for a time."""
+    """Show who is on call for each team, and let operators put another person there for a time."""
     schedule = ask.setting.schedule()
     return page(
         ask, "oncall.html", on_call=_on_call(ask), people=schedule.people if schedule else {},
@@ -165,11 +226,11 @@ def show_on_call(ask: Ask) -> Response:
 
 
 def set_on_call(ask: Ask) -> Response:
-    """Let somebody take a team's calls for a time."""
+    """Put somebody on call for a team for a time."""
     schedule = ask.setting.schedule()
     team, person = ask.form.get("team", ""), ask.form.get("person", "")
     if schedule is None or team not in schedule.teams or person not in schedule.people:
-        raise PageError(422, "The schedule has no such team, or no such person.")
+        raise PageError(422, "The schedule has no such team or person.")
     zone = ZoneInfo(schedule.zone_of(schedule.teams[team]))
     begins = _local(ask, "begins", zone) if ask.form.get("begins") else ask.now
     ends = _local(ask, "ends", zone)
@@ -244,7 +305,7 @@ def _by(ask: Ask) -> By:
 def _number(ask: Ask) -> int:
     number = int(ask.path["id"])
     if number >= 2**31:
-        raise PageError(404, "There is none of that number.")
+        raise PageError(404, "There is no silence or override of that number.")
     return number
 
 
@@ -269,7 +330,9 @@ def _seconds(ask: Ask, field: str) -> float:
     try:
         seconds = seconds_of(text)
     except ValueError as exc:
-        raise PageError(422, f"{text[:40] or 'Nothing'} is no time; it takes {exc}.") from None
+        raise PageError(
+            422, f"{text[:40] or 'Nothing'} is not a duration; expected {exc}."
+        ) from None
     if seconds > LONGEST.total_seconds():
         raise PageError(422, "That is longer than a year.")
     return seconds
@@ -280,7 +343,7 @@ def _local(ask: Ask, field: str, zone: ZoneInfo) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise PageError(422, f"{text[:40] or 'Nothing'} is no date with a time.") from None
+        raise PageError(422, f"{text[:40] or 'Nothing'} is not a date with a time.") from None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
@@ -288,6 +351,7 @@ ROUTES = (
     Route(GET, "/alerts", Action.LOOK, show_alerts),
     Route(GET, "/alerts/{id:int}", Action.LOOK, show_alert),
     Route(POST, "/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge),
+    Route(POST, "/alerts/{id:int}/unacknowledge", Action.UNACKNOWLEDGE, unacknowledge),
     Route(POST, "/silences", Action.SILENCE, silence),
     Route(POST, "/silences/{id:int}/approve", Action.APPROVE_SILENCE, approve_silence),
     Route(POST, "/silences/{id:int}/end", Action.END_SILENCE, end_silence),

@@ -90,8 +90,14 @@ def show_alert(ask: Ask) -> Response:
 
 
 def acknowledge(ask: Ask) -> Response:
-    """Say that who asks has the alert."""
+    """Acknowledge an alert."""
     alerts.acknowledge(ask)
+    return show_alert(ask)
+
+
+def unacknowledge(ask: Ask) -> Response:
+    """Withdraw an acknowledgement."""
+    alerts.unacknowledge(ask)
     return show_alert(ask)
 
 
@@ -134,7 +140,7 @@ def show_request(ask: Ask) -> Response:
 
 
 def show_acts(ask: Ask) -> Response:
-    """Give what people did, newest first."""
+    """Give the audit log, newest first."""
     with ask.store.read() as db:
         found = acts.recent(db, pages.ROWS, ask.number("before"))
         wrong = clocks.wrong_times(db)
@@ -163,6 +169,7 @@ ROUTES = (
     Route(GET, "/api/alerts", Action.LOOK, show_alerts),
     Route(GET, "/api/alerts/{id:int}", Action.LOOK, show_alert),
     Route(POST, "/api/alerts/{id:int}/acknowledge", Action.ACKNOWLEDGE, acknowledge),
+    Route(POST, "/api/alerts/{id:int}/unacknowledge", Action.UNACKNOWLEDGE, unacknowledge),
     Route(GET, "/api/reviews", Action.LOOK, show_reviews),
     Route(GET, "/api/reviews/{id:int}", Action.LOOK, show_review),
     Route(GET, "/api/waivers", Action.LOOK, show_waivers),

@@ -34,8 +34,8 @@ class Upload:
 class Body:
     """What was sent.
 
-    too_large: it was dropped for that; late: it did not arrive in its time; wrong: why it could not be read. whole:
-    whether all of it has been read, so that the connection can be used again.
+    too_large: it was dropped for that; late: the seconds in which it did not arrive; wrong: why it could not be read.
+    whole: whether all of it has been read, so that the connection can be used again.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Body:
 
 
 async def read(request: Request, most_bytes: int, *, files: bool = False) -> Body:
-    """Return what was sent, as far as it arrives in its time. files: whether a form with files is read."""
+    """Return what was sent, as far as it arrives before the time is over. files: whether a form with files is read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     with_files = files and kind == "multipart/form-data"
     seconds = FILES_SECONDS if with_files else FORM_SECONDS

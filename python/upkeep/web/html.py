@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ from upkeep.model import text
 from upkeep.model.verdicts import Status
 from upkeep.rules import targets
 from upkeep.rules.actions import Action
+from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import doubt, names_subject, title_of, trouble_of, what_of
 from upkeep.rules.trouble_groups import grouped
 from upkeep.view import html, reviews
@@ -33,7 +35,7 @@ STATIC = {
 }
 # Path, name, and who sees it.
 HOSTS_LINKED = 5
-"""So many hosts of one trouble are named with it."""
+"""At most this many hosts of one trouble are named with it."""
 NAVIGATION = (
     ("/", "Today", Action.LOOK),
     ("/alerts", "Alerts", Action.LOOK),
@@ -42,7 +44,7 @@ NAVIGATION = (
     ("/findings", "Findings", Action.LOOK),
     ("/schedule", "Schedule", Action.LOOK),
     ("/users", "Users", Action.LOOK_AT_USERS),
-    ("/acts", "Acts", Action.LOOK_AT_ACTS),
+    ("/acts", "Audit log", Action.LOOK_AT_ACTS),
 )
 
 
@@ -68,6 +70,7 @@ def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> HTMLRe
         "here": _section(ask.url),
         "folder": ask.setting.folder or ask.setting.site,
         "refused": status >= 400,
+        "site": Path(ask.setting.site).name,
         "zone": ask.zone,
     }
     return HTMLResponse(_environment().get_template(template).render(shown | values), status)
@@ -137,8 +140,10 @@ def _environment() -> Environment:
         "HOSTS_LINKED": HOSTS_LINKED,
         "SIGNS": text.SIGNS,
         "when": _when,
+        "lasting": _lasting,
         "took": _took,
         "number": reviews.number_words,
+        "severity_word": severity_word,
         "stands_words": reviews.stands_words,
         "target_state": targets.state_of,
         "link": link,
@@ -189,12 +194,21 @@ def _short(said: str, *limit: int) -> Markup:
 
 @pass_context
 def _when(page: Context, then: datetime | None, now: datetime, *, exactly: bool = False) -> Markup:
-    """Return a time as people say it, with the exact one, of the site's zone, beside it in the markup."""
+    """Return a time as people say it, with the exact one, of the site's zone, beside it; on paper the exact one."""
     if then is None:
         return Markup("")
     exact = text.exact(then, page["zone"])
-    said = exact if exactly else text.ago(then, now)
+    said = exact if exactly else Markup("<span>{}</span>").format(text.ago(then, now))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), exact, said)
+
+
+@pass_context
+def _lasting(page: Context, since: datetime, now: datetime) -> Markup:
+    """Return how long something lasts, with when it began beside it; on paper the beginning."""
+    said = text.age(max((now - since).total_seconds(), 0))
+    exact = text.exact(since, page["zone"])
+    made = Markup('<time datetime="{}" title="{} (since {})"><span>{}</span></time>')
+    return made.format(since.isoformat(), said, exact, said)
 
 
 def _took(began: datetime, ended: datetime | None, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Users, for admins; and what people did, for those who approve."""
+"""Users, for admins; and the audit log, for those who approve."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def set_password(ask: Ask) -> Response:
 
 
 def show_acts(ask: Ask) -> Response:
-    """Show what people did, newest first."""
+    """Show the audit log, newest first."""
     with ask.store.read() as db:
         found = acts.recent(db, ROWS + 1, ask.number("before"))
         wrong = clocks.wrong_times(db)

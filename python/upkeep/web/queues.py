@@ -19,7 +19,7 @@ MOST_ADDRESSES = 10_000
 
 
 class BusyError(Exception):
-    """So many wait already that one more is not let in."""
+    """As many wait already as may, so that one more is not let in."""
 
 
 @dataclass(order=True)

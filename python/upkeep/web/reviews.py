@@ -1,4 +1,4 @@
-"""Reviews: what people must sign, what was collected for it, their signatures with files, and who else shall do it."""
+"""Reviews: what people must sign, the evidence, their signatures with files, and handing over."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
     schedule = ask.schedule
     shown = whole(ask)
     found, signed = shown.review, shown.signatures
+    now_of = [one["now"] for one in shown.evidence["checks"]] if shown.evidence else []
     valid = [one.number for one in in_force(signed)]
     can_sign = ask.setting.installation is not None
     refused = _refusal(ask, schedule, found, signed)
@@ -110,7 +111,8 @@ def show_review(ask: Ask, *, message: str = "", status: int = 200) -> Response:
         most_files=reviews.MOST_FILES, titles=lambda one: title_of(schedule, one),
         may_renew=ask.may(Action.RENEW_REVIEW) and not signed and can_sign,
         takers=_takers(ask, schedule, found) if can_sign else {},
-        can_sign=can_sign,
+        can_sign=can_sign, failing=sum(bool(one["fail"]) for one in now_of),
+        unknown=sum(bool(one["unknown"]) and not one["fail"] for one in now_of),
     )  # fmt: skip
 
 
@@ -166,7 +168,7 @@ def hand_over(ask: Ask) -> Response:
         to = reviews.Handing(owner, reason)
         reviews.hand_over(_signing(ask), schedule, number, to, by, ask.now)
     except UsageError as exc:
-        return show_review(ask, message=f"It was not handed over: {exc}.", status=422)
+        return show_review(ask, message=f"Not handed over: {exc}.", status=422)
     return go_to(f"/reviews/{number}")
 
 
@@ -221,7 +223,7 @@ def _form_of(ask: Ask) -> Form:
     try:
         verdict = ReviewVerdict(said)
     except ValueError:
-        raise UsageError("it takes a verdict: pass, fail or not applicable") from None
+        raise UsageError("choose a verdict: pass, fail or not applicable") from None
     corrects = ask.form.get("corrects", "")
     if corrects and not (corrects.isascii() and corrects.isdecimal() and len(corrects) < 10):
         raise UsageError("there is no such signature to correct")
@@ -238,7 +240,7 @@ def _shown(ask: Ask) -> str:
     """Return the hash of the evidence that was on the page with the form."""
     sha256 = ask.form.get("evidence", "")
     if not sha256:
-        raise UsageError("it does not say which evidence was shown; look at it again")
+        raise UsageError("the form does not say which evidence was shown; load the page again")
     return sha256
 
 
@@ -252,7 +254,7 @@ def _follow_ups(ask: Ask) -> Iterator[FollowUp]:
         try:
             yield FollowUp(owner, date.fromisoformat(due), text)
         except ValueError:
-            message = f"follow-up {row} needs a day until when it is due"
+            message = f"follow-up {row} needs the day on which it is due"
             raise UsageError(message) from None
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from upkeep.model.text import counted
+from upkeep.model.text import Natural, counted, natural
 from upkeep.model.verdicts import Result, Severity, Status
 from upkeep.rules.actions import Action
 from upkeep.rules.trouble_groups import grouped
 from upkeep.rules.waivers import Waiver
 from upkeep.site.host_limit import why_not_again
 from upkeep.store import acts, doubts, findings, run_requests, runs
+from upkeep.store import alerts as stored_alerts
 from upkeep.store import answers as stored
 from upkeep.store import page_queries as queries
 from upkeep.store.page_queries import WantedFindings
@@ -26,7 +27,7 @@ from upkeep.view.screen import Letters
 from upkeep.view.stored import finding_of, hosts_of, of_run
 from upkeep.view.today import Today, Viewer, today_of
 from upkeep.view.troubles import Troubles
-from upkeep.web.alerts import AlertRow
+from upkeep.web.alerts import AlertRow, rows_of
 from upkeep.web.html import go_to, link, page
 from upkeep.web.routing import GET, POST, Ask, PageError, Route
 
@@ -126,7 +127,7 @@ def _shown(summary: RunSummary, worst: list[Trouble], hosts: list[HostInRun]) ->
     only = hosts[0].name if len(hosts) == 1 else ""
     said = headline(LETTERS, replace(summary, status="done") if live else summary, worst, only)
     if live:
-        said = f"Runs; {counted(len(hosts), 'host')} so far"
+        said = f"Running; {counted(len(hosts), 'host')} so far"
     kind = "pass"
     if worst:
         kind = "fail" if worst[0].order[0] < 2 else "warn" if worst[0].order[0] > 3 else "unknown"
@@ -151,8 +152,8 @@ def _host_row(host: HostInRun, needs: dict[str, queries.HostNeeds]) -> HostRow:
     )
 
 
-def _by_need(row: HostRow) -> tuple[int, int, str]:
-    return ("fail", "unknown", "warn", "pass").index(row.kind), -row.need, row.host.name
+def _by_need(row: HostRow) -> tuple[int, int, Natural]:
+    return ("fail", "unknown", "warn", "pass").index(row.kind), -row.need, natural(row.host.name)
 
 
 def show_host(ask: Ask) -> Response:
@@ -217,7 +218,7 @@ def show_evidence(ask: Ask) -> Response:
     with ask.store.read() as db:
         raw = stored.evidence_of(db, sha256)
     if raw is None:
-        raise PageError(404, "This evidence is kept no more.")
+        raise PageError(404, "This evidence is no longer kept.")
     headers = {"Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'"}
     return Response(raw, media_type="text/plain; charset=utf-8", headers=headers)
 
@@ -269,7 +270,7 @@ def show_request(ask: Ask) -> Response:
         run = runs.get(db, request.run_id) if request and request.run_id else None
         summary = of_run(db, run) if run else None
     if request is None:
-        raise PageError(404, "Nobody has asked for that.")
+        raise PageError(404, "There is no such request.")
     live = not request.message and (summary is None or summary.status == runs.RUNNING)
     return page(ask, "request.html", request=request, run=summary, live=live)
 
@@ -278,11 +279,11 @@ def _cannot_restart(ask: Ask, run: runs.Run) -> str:
     """Return why the run cannot be done again from here; empty if it can."""
     schedule = ask.setting.schedule()
     if run.status == runs.RUNNING:
-        return f"Run {run.id} still runs."
+        return f"Run {run.id} is still running."
     if run.check_mode:
-        return "It only showed what it would change; run it with --check by hand."
+        return "This run only showed what it would change; run it with --check on the command line."
     if schedule is not None and run.procedure not in schedule.procedures:
-        return f"{run.procedure} is not a procedure of the site's schedule; run it by hand."
+        return f"{run.procedure} is not a procedure of the site's schedule; run it on the command line."
     if run.site != ask.setting.site:
         return f"It belongs to another site, {run.site or 'the one that comes with the program'}."
     return why_not_again(run.limit)
@@ -337,11 +338,12 @@ def _after(text: str) -> tuple[int, datetime, int] | None:
 
 
 def show_finding(ask: Ask) -> Response:
-    """Show a finding: what, where, since when, the evidence, what fixes it, what happened."""
+    """Show a finding: what, where, since when, how bad, its alert, the next step; then the evidence and its history."""
     number = int(ask.path["id"])
     with ask.store.read() as db:
         found = the_finding(ask, db, number)
         ((found, waiver),) = findings.with_waivers(db, [found], ask.now)
+        alerts = rows_of(db, stored_alerts.of_finding(db, found.id))
         events = queries.events(db, found.id, 100)
         newest = queries.newest_result(db, found.fingerprint)
         raw = stored.evidence_of(db, newest[1].evidence_sha256) if newest else None
@@ -349,7 +351,7 @@ def show_finding(ask: Ask) -> Response:
     return page(
         ask, "finding.html", found=found, waiver=waiver, shown=finding_of(found), events=events,
         run_id=newest[0] if newest else None, result=_result(newest),
-        evidence=excerpt(seen) if seen else None,
+        evidence=excerpt(seen) if seen else None, alerts=alerts,
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def sign_out(ask: Ask) -> Response:
 
 
 def show_me(ask: Ask, *, message: str = "", status: int = 200) -> Response:
-    """Show who one is, and the form for another password."""
+    """Show the user, and the form to change the password."""
     return page(
         ask, "me.html", status=status, message=message, least=passwords.LEAST_CHARACTERS,
         idle=sessions.IDLE, absolute=sessions.ABSOLUTE, session=ask.session,
@@ -113,7 +113,7 @@ def change_password(ask: Ask) -> Response:
     if not passwords.is_right(ask.form.get("old", ""), user.password_hash):
         with ask.store.begin() as db:
             acts.record(db, ask.act("change password", user.name, acts.REFUSED))
-        return show_me(ask, status=403, message="The password of now is another.")
+        return show_me(ask, status=403, message="That is not your current password.")
     problem = passwords.problem_of(new, user.name)
     if not problem and new != ask.form.get("again", ""):
         problem = "the two new passwords differ"

@@ -135,7 +135,7 @@ def _scope(ask: Ask) -> WaiverScope:
     )
     known = {one.value: one for one in Severity}
     if said not in known:
-        raise UsageError("it takes a severity, the worst that it accepts")
+        raise UsageError("choose the severity up to which the waiver applies")
     return WaiverScope(check, host, subject, known[said])
 
 
@@ -144,7 +144,7 @@ def _lasts(ask: Ask) -> float:
     try:
         return min(seconds_of(text), timedelta(days=36_500).total_seconds())
     except ValueError as exc:
-        raise UsageError(f"{text[:40] or 'nothing'} is no time; it takes {exc}") from None
+        raise UsageError(f"{text[:40] or 'nothing'} is not a duration; expected {exc}") from None
 
 
 def _the_waiver(ask: Ask, db: Any) -> Waiver:

@@ -376,7 +376,11 @@ def test_a_measure_is_a_number_worth_a_series_or_nothing_is_known(
 
 @pytest.mark.parametrize(
     ("length", "kept"),
-    [(3999, "a" * 3999), (4000, "a" * 4000), (4001, f"{'a' * 2000}[1 characters cut]{'a' * 2000}")],
+    [
+        (3999, "a" * 3999),
+        (4000, "a" * 4000),
+        (4001, f"{'a' * 2000} (… 1 character left out …) {'a' * 2000}"),
+    ],
 )
 def test_a_message_of_4000_characters_is_whole(length: int, kept: str) -> None:
     given = answer({"subject": "a", "data": {"text": "a" * length}})
@@ -395,7 +399,7 @@ def test_a_long_message_loses_its_middle_and_is_unicode_text() -> None:
 
     (result,) = judge_answer("web1", DUE, REQUESTS, given, checks, NOW, 0.5).results
 
-    assert result.message == "a" * 2000 + "[2010 characters cut]" + "b" * 2000
+    assert result.message == "a" * 2000 + " (… 2010 characters left out …) " + "b" * 2000
 
 
 def test_a_check_judges_what_its_own_request_brought_and_nothing_else() -> None:

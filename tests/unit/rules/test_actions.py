@@ -34,6 +34,7 @@ DECIDES = {
     "user password": {Action.SET_PASSWORD},
     "alert test": {Action.TEST_CHANNEL},
     "alert ack": {Action.ACKNOWLEDGE},
+    "alert unack": {Action.UNACKNOWLEDGE},
     "silence add": {Action.SILENCE},
     "silence approve": {Action.APPROVE_SILENCE},
     "silence end": {Action.END_SILENCE},

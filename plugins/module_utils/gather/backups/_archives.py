@@ -257,7 +257,7 @@ def _tar(counted: CountedStream) -> dict[str, Any]:
                 hostile.append(member.name[:200])
     counted.drain()
     if counted.count < end + 1024 or counted.tail[-1024:].strip(b"\0"):
-        raise BrokenError(f"ends after {counted.count} By without the end mark of a tar")
+        raise BrokenError(f"ends after {counted.count} B without the end mark of a tar")
     return {"members": members, "hostile": hostile, "bytes": counted.count}
 
 

@@ -103,7 +103,7 @@ def _files(wanted: dict[str, Any], budget: Budget | None, host: Host) -> Observa
     while backups and _is_growing(backups[0], host):
         growing.append(backups.pop(0)["path"])
     data.update(count=len(backups), links=links[:20], unfinished=unfinished[:20], growing=growing)
-    lines = [f"{one['path']} {one['bytes']} By, written {iso(one['mtime'])}" for one in backups]
+    lines = [f"{one['path']} {one['bytes']} B, written {iso(one['mtime'])}" for one in backups]
     raw = "\n".join(lines[:200])
     if not backups:
         return Observation(wanted["name"], data, raw)

@@ -1,1 +1,1 @@
-"""Who is told of what, and when. Pure."""
+"""Who is notified of what, and when. Pure."""

@@ -17,6 +17,7 @@ from upkeep.rules.alerts.model import (
     ACKNOWLEDGED,
     AWAY,
     CLOSED,
+    EXPIRED,
     FIRST,
     INCIDENT,
     JUDGED,
@@ -38,7 +39,7 @@ FLAPPING = 2
 FLAPPING_FOR = timedelta(hours=24)
 """A group that opens so often in that time flaps: its recovery has to last before it is told.
 
-So many causes of one check open alerts of their own within that time; what comes then is one alert.
+At most CAUSES_APART causes of one check open alerts of their own within that time; what comes then is one alert.
 """
 TELLS_EVERY = timedelta(hours=1)
 """How often a group that flaps, or one of many causes, says at most that something came back or joined."""
@@ -98,7 +99,7 @@ class Board:
     ) -> None:
         """Begin with the open alerts and their members.
 
-        past: of a group, by its key; causes_of_late: keys of the groups that a check has opened of late, by check and
+        past: of a group, by its key; causes_of_late: keys of the groups that a check has opened recently, by check and
         team; causes: the keys of those that an alert has had and that people have heard of, or are about to.
         """
         self.site = site
@@ -330,7 +331,7 @@ class Board:
 
     # --- what time does ----------------------------------------------------------------------------------------------
     def pass_time(self, quiet: Callable[[Alert, Member], bool]) -> None:
-        """Apply the passing of time: acknowledgements lapse, recoveries settle, silences begin and end.
+        """Apply the passing of time: acknowledgements expire, recoveries settle, silences begin and end.
 
         quiet: whether a finding is silenced.
         """
@@ -343,7 +344,7 @@ class Board:
                 continue
             until = alert.acknowledged_until
             if alert.status == ACKNOWLEDGED and until is not None and until <= self.now:
-                self._restart(number, "lapsed")
+                self._restart(number, EXPIRED)
                 self._note(number, "lapsed", f"acknowledged by {alert.acknowledged_by}")
             self._hush(number, all(quiet(alert, one) for one in self.members[number].values()))
 

@@ -16,6 +16,8 @@ INCIDENT, FIRST, UPGRADE, JUDGED = "incident", "first", "upgrade", "judged"
 RECOVERED, UNWATCHED, REJUDGED = "recovered", "no longer watched", "judged again"
 ACCEPTED = "waived"
 AWAY = "gone"
+EXPIRED, WITHDRAWN = "lapsed", "withdrawn"
+"""Why a round begins: an acknowledgement has expired, or somebody has withdrawn it."""
 MANY = "*"
 """The cause of an alert for all causes of a check that came after the first few."""
 
@@ -116,7 +118,7 @@ class Alert:
     """One opening of a group.
 
     severity: 1 to 4, of the worst finding in it now; worst: the worst that people were told of, or will be.
-    round: 1 at first; another begins when it rises, comes back while it settles, or an acknowledgement lapses, and
+    round: 1 at first; another begins when it rises, comes back while it settles, or an acknowledgement expires, and
     people are told anew. told_round: the last of which somebody was told. returns: how often it came back.
     settles_at: all is resolved, and if nothing comes back until then, that is told. news: how many messages have told
     new causes that joined; news_at: when the last one did.
@@ -164,7 +166,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Past:
-    """What came before: how often the group was opened, and how often of late."""
+    """What came before: how often the group was opened, and how often recently."""
 
     openings: int = 0
     recent: int = 0

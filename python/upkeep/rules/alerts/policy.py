@@ -29,7 +29,7 @@ class Hours(Protocol):
         """Return when it is open next; at itself if it is."""
 
     def add(self, at: datetime, seconds: float) -> datetime:
-        """Return the time so many open seconds later."""
+        """Return the time that many open seconds later."""
 
     def next_day(self, at: datetime) -> datetime:
         """Return when the next business day begins."""
@@ -74,7 +74,7 @@ def begins(step: Step, since: datetime, times: Times) -> datetime:
 
 
 def answer_by(step: Step, since: datetime, times: Times) -> datetime:
-    """Return until when somebody shall have acknowledged it."""
+    """Return by when somebody must acknowledge it."""
     return _later(step, begins(step, since, times), step.within, times)
 
 
@@ -119,7 +119,7 @@ def news_at(alert: Alert, step: Step, since: datetime, times: Times) -> datetime
 
 
 def hear_news(step: Step, now: datetime, times: Times) -> list[str]:
-    """Return the person who is told of news beside the team; none where only the team is told."""
+    """Return the person who hears of news beside the team; none where only the team is told."""
     to_people = step.begins in ("at once", "business hours")
     return list(times.on_call(now))[:1] if to_people else []
 

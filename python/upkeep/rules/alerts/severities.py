@@ -11,6 +11,11 @@ from upkeep.site.inventory import Place
 from upkeep.site.schedule_file import SeverityRule
 
 
+def severity_word(rank: int) -> str:
+    """Return the word for a severity of 1 to 4: critical, high, medium or low."""
+    return next(one.value for one in Severity if one.rank == rank)
+
+
 def severity_of(
     rules: Sequence[SeverityRule], check: str, place: Place, severity: Severity
 ) -> int | None:

@@ -1,1 +1,1 @@
-"""Transitions of findings → alerts → who is told, when → the outbox → channels."""
+"""Transitions of findings → alerts → who is notified, when → the outbox → channels."""

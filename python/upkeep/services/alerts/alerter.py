@@ -132,7 +132,7 @@ class Alerter:
                 )
         return self._places
 
-    # --- who is told -------------------------------------------------------------------------------------------------
+    # --- who is notified ---------------------------------------------------------------------------------------------
     def _tell(
         self, db: Any, board: Board, saved: Mapping[int, Alert], quiet: _Quiet, now: datetime
     ) -> None:
@@ -181,7 +181,7 @@ class _Quiet:
     blinded: Mapping[tuple[str, str], tuple[str, ...]]
 
     def covers(self, _alert: Alert, member: Member) -> bool:
-        """Return whether nobody is told of the finding for now."""
+        """Return whether nobody is notified of the finding for now."""
         waits = member.severity in policy.SILENT_IN_WINDOWS
         if self.in_window and waits and not severities.is_security(member.check):
             return True
@@ -325,7 +325,10 @@ class _Desk:
             to |= set(alerts.recipients(self.db, alert.id))
 
         def write(*, phi: bool) -> Message:
-            return messages.judged_message(self.site, judged.run_id, judged.opened, judged.resolved)
+            return messages.judged_message(
+                self.site, judged.run_id, judged.opened, judged.resolved,
+                page=self.schedule.alerts.page, path=self.path,
+            )  # fmt: skip
 
         message = f"judged {judged.run_id}.{judged.judgement} {judged.team}"
         due_at = self.times(judged.team).hours.opens(self.now)
@@ -387,4 +390,4 @@ class _Desk:
         alerts.told(self.db, alert, self.now)
         if not reached:
             text = f"team {alert.team} and who is on call have no channel"
-            alerts.note(self.db, alert.id, self.now, "nobody told", text)
+            alerts.note(self.db, alert.id, self.now, "nobody notified", text)

@@ -27,7 +27,7 @@ class Parcel:
 
 
 def time_limit(count: int) -> float:
-    """Return how long so many messages may take."""
+    """Return how long that many messages may take."""
     return FIRST_SECONDS + MORE_SECONDS * (count - 1)
 
 

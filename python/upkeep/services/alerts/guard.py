@@ -40,7 +40,7 @@ def own_addresses() -> frozenset[str]:
 
 
 def watch_connections(*, local: bool) -> list[str]:
-    """Refuse, in this process and for good, connections that messages shall not make; return where the reasons come."""
+    """Refuse, in this process and for good, connections that messages must not make; return where the reasons come."""
     reasons: list[str] = []
     # Asked for once: the process lives for a few messages, and within the hook nothing else may be opened.
     own = own_addresses()

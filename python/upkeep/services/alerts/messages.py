@@ -17,20 +17,23 @@ from zoneinfo import ZoneInfo
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
 from upkeep.judging.check import load
 from upkeep.model.remedies import SUBJECT, command, words_of
-from upkeep.model.text import ago, counted, exact, safe
+from upkeep.model.text import ago, counted, exact, natural, safe
 from upkeep.model.verdicts import Status
 from upkeep.rules.alerts.model import (
     ACCEPTED,
     ACKNOWLEDGED,
     AWAY,
+    EXPIRED,
     FIRST,
     JUDGED,
     RECOVERED,
     UNWATCHED,
     UPGRADE,
+    WITHDRAWN,
     Alert,
     Member,
 )
+from upkeep.rules.alerts.severities import severity_word
 from upkeep.rules.sentences import full, hosts_in_words, open_, trouble_of
 from upkeep.rules.trouble_groups import TroubleGroup, grouped
 
@@ -43,16 +46,16 @@ WHY = {
     "opened": "",
     "raised": "It got worse. ",
     "came back": "It came back. ",
-    "joined": "More of it fails. ",
-    "lapsed": "The acknowledgement has lapsed, and it still fails. ",
-    "given": "The team that had it is not in the schedule any more. ",
-    "still fails": "It was kept quiet, and still fails. ",
+    "joined": "More has failed. ",
+    EXPIRED: "The acknowledgement has expired, and it still fails. ",
+    WITHDRAWN: "The acknowledgement was withdrawn, and it still fails. ",
+    "given": "Its former team is no longer in the schedule. ",
+    "still fails": "The silence has ended, and it still fails. ",
 }
-AGAIN = "Nobody has acknowledged it yet. "
 NOT_PASSED = {
-    UNWATCHED: "It was not seen to pass: what was watched is not there any more.",
-    AWAY: "It was not seen to pass: what failed is not there any more.",
-    ACCEPTED: "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
+    UNWATCHED: "It was not seen to pass: it is no longer checked.",
+    AWAY: "It was not seen to pass: what failed is no longer there.",
+    ACCEPTED: "It was not seen to pass: a waiver accepts it. It is told again when the waiver ends or it gets worse.",
 }
 _MENTION = re.compile(r"@(?=\w)|<(?=[!@#])")
 
@@ -86,11 +89,17 @@ class About:
 def alert_message(
     about: About, *, phi: bool, answer_by: datetime | None = None, again: bool = False
 ) -> Message:
-    """Return what is said while something is wrong. again: it was due to be told before, and nobody has it yet."""
+    """Return what is said while something is wrong.
+
+    answer_by: by when somebody must acknowledge. again: a message of the same round was due before, and nobody has
+    acknowledged since.
+    """
     alert = about.alert
     head = f"[{alert.severity}] {_headline_since(about, about.members)}"
-    why = AGAIN if again else WHY.get(alert.round_why, "")
-    lines = [why + _since(about), ""]
+    deadline = _deadline(about, answer_by, again=again)
+    lines = [] if again or not WHY.get(alert.round_why) else [WHY[alert.round_why].rstrip()]
+    lines += [deadline, _since(about)] if again else [_since(about), deadline]
+    lines = [" ".join(filter(None, lines)), ""]
     lines += _findings(about.members, phi=phi)
     if about.fresh:
         lines += ["", f"{_new_causes(about)} since the last message, the worst first:"]
@@ -100,11 +109,23 @@ def alert_message(
         lines += ["", f"First: {remedy}"]
     lines += ["", *_links(about)]
     if answer_by is not None:
-        when = exact(answer_by, ZoneInfo(about.zone))
-        late = answer_by < about.now
-        until = f"It was to be acknowledged by {when}" if late else f"Acknowledge it until {when}"
-        lines.append(f"{until}: {_command(about, 'alert', 'ack', str(alert.id))}")
+        lines.append(f"Acknowledge: {_command(about, 'alert', 'ack', str(alert.id))}")
     return Message(head, _body(lines, alert.dedupe))
+
+
+def _deadline(about: About, answer_by: datetime | None, *, again: bool) -> str:
+    """Return by when somebody must acknowledge, and, of a message that comes again, that nobody has."""
+    if answer_by is None:
+        return "Not acknowledged yet." if again else ""
+    when = exact(answer_by, ZoneInfo(about.zone), seconds=False)
+    if not when.endswith("UTC"):
+        when += f" ({about.zone})"
+    if not again:
+        late = answer_by < about.now
+        return f"It should have been acknowledged by {when}." if late else f"Acknowledge by {when}."
+    if answer_by <= about.now:
+        return f"Not acknowledged yet; it should have been by {when}."
+    return f"Not acknowledged yet; acknowledge by {when}."
 
 
 def news_message(about: About, *, phi: bool) -> Message:
@@ -113,9 +134,11 @@ def news_message(about: About, *, phi: bool) -> Message:
     severity = min(one.severity for one in about.fresh)
     what = f"{_trouble(alert.check_id)} on {_hosts(about.fresh)}"
     head = f"[{severity}] {_new_causes(about)} in alert {alert.id}: {what}"
-    lines = [f"They have joined an alert that is open already. {_since(about)}"]
+    lines = [f"The alert was open before. {_since(about)}"]
     if alert.status == ACKNOWLEDGED:
-        by = f"{_name(alert.acknowledged_by)} has acknowledged the alert: that stands for the others."
+        by = (
+            f"{_name(alert.acknowledged_by)} acknowledged the alert before these causes were found."
+        )
         lines.append(by)
     lines += ["", *_worst_causes(about.fresh, phi=phi)]
     remedy = _remedy(about, about.fresh, phi=phi)
@@ -170,7 +193,7 @@ def _some_away(away: int, everything: int) -> str:
     """Return a sentence that some of what failed is gone, which is no recovery."""
     is_are = "is" if away == 1 else "are"
     was_were = "was" if away == 1 else "were"
-    return f"{away} of {everything} {is_are} not there any more, and {was_were} not seen to pass."
+    return f"{away} of {everything} {is_are} no longer there and {was_were} not seen to pass."
 
 
 def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
@@ -184,6 +207,8 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
         lines.append(f"{about.alert.id}: {headline(about.alert, about.members)}")
         if phi:
             lines += [f"  {line}" for line in _findings(about.members[:2], phi=True)]
+        if about.page:
+            lines += [f"  {line}" for line in _links(about)]
     if len(abouts) > SHOWN_ALERTS:
         lines.append(
             f"and {len(abouts) - SHOWN_ALERTS} more: {_command(abouts[0], 'alert', 'list')}"
@@ -194,11 +219,14 @@ def digest_message(abouts: Sequence[About], *, phi: bool) -> Message:
     return Message(head, "\n".join(lines))
 
 
-def judged_message(site: str, run_id: int, opened: int, resolved: int) -> Message:
-    """Return what judging a run again has changed, as one digest."""
-    head = f"run {run_id} was judged again: {opened} fail now, {resolved} do not any more"
-    text = f"No host was looked at again; checks or limits have changed. Site: {_name(site)}"
-    return Message(head, text)
+def judged_message(
+    site: str, run_id: int, opened: int, resolved: int, *, page: str = "", path: str = ""
+) -> Message:
+    """Return what judging a run again has changed, as one digest. page, path: as those of `About`."""
+    head = f"run {run_id} was judged again: {opened} now fail, {resolved} no longer fail"
+    text = f"No host was checked again; checks or limits have changed. Site: {_name(site)}"
+    here = f"{page.rstrip('/')}/runs/{run_id}" if page else _site_command(path, "show", str(run_id))
+    return Message(head, f"{text}\n\n{here}")
 
 
 def probe_message(channel: str, site: str, by: str) -> Message:
@@ -227,9 +255,9 @@ def headline(alert: Alert, members: Sequence[Member]) -> str:
     """Return what the alert is about, in one line that any channel may carry."""
     hosts = _hosts(members)
     if alert.kind == FIRST:
-        return f"first look at {hosts}: {_counts(members)}"
+        return f"New on {hosts}: {_counts(members)}"
     if alert.kind == UPGRADE:
-        return f"found since the upgrade of Upkeep on {hosts}: {_counts(members)}"
+        return f"New since the upgrade of Upkeep on {hosts}: {_counts(members)}"
     if alert.kind == JUDGED:
         return f"{alert.cause.split(',')[0]}: {_counts(members)}"
     return harmless(open_(alert.check_id, _host_names(members), len(members)), LINE_CHARACTERS)
@@ -248,25 +276,30 @@ def _hosts(members: Sequence[Member]) -> str:
 
 
 def _host_names(members: Sequence[Member]) -> list[str]:
-    return [_name(one) for one in sorted({one.host for one in members})]
+    return [_name(one) for one in sorted({one.host for one in members}, key=natural)]
 
 
 def _counts(members: Sequence[Member]) -> str:
     by_severity = Counter(one.severity for one in members)
-    parts = [f"{by_severity[rank]} of severity {rank}" for rank in sorted(by_severity)]
-    return ", ".join(parts) or "nothing"
+    parts = [f"{by_severity[rank]} {severity_word(rank)}" for rank in sorted(by_severity)]
+    return (
+        f"{', '.join(parts)} {'finding' if len(members) == 1 else 'findings'}"
+        if parts
+        else "no findings"
+    )
 
 
 def _since(about: About) -> str:
     alert = about.alert
     when = exact(alert.opened_at, ZoneInfo(about.zone))
     site = f" Site: {_name(about.site)}." if about.site else ""
-    return f"Severity {alert.severity}, since {when} ({ago(alert.opened_at, about.now)}).{site}"
+    severity = f"{severity_word(alert.severity).capitalize()} (severity {alert.severity})"
+    return f"{severity}, since {when} ({ago(alert.opened_at, about.now)}).{site}"
 
 
 def _findings(members: Sequence[Member], *, phi: bool) -> list[str]:
     """Return a line per cause, the worst first; or per check, with its hosts, where no more may be said."""
-    worst_first = sorted(members, key=lambda one: (one.severity, one.check, one.host))
+    worst_first = sorted(members, key=lambda one: (one.severity, one.check, natural(one.host)))
     if not phi:
         found: dict[tuple[int, str], list[Member]] = {}
         for one in worst_first:
@@ -306,7 +339,11 @@ def _links(about: About) -> list[str]:
 
 def _command(about: About, *words: str) -> str:
     """Return a command about the site of the message, that can be pasted as it stands."""
-    return command(*words, site=about.path if about.path.isprintable() else "")
+    return _site_command(about.path, *words)
+
+
+def _site_command(path: str, *words: str) -> str:
+    return command(*words, site=path if path.isprintable() else "")
 
 
 def _body(lines: Sequence[str], dedupe: str) -> str:

@@ -38,7 +38,7 @@
       const said = document.createElement("p");
       said.className = "soft";
       said.setAttribute("role", "status");
-      said.textContent = "What you had written here is back.";
+      said.textContent = "What you typed here before was restored.";
       if (refused === undefined) form.prepend(said);
     }
     const save = (sent) => {

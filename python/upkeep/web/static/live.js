@@ -22,7 +22,7 @@
     if (!document.hidden) {
       try {
         const answer = await fetch(location.href, { headers: { "Upkeep-Again": "1" }, redirect: "error" });
-        if (answer.status === 401) return say("You are signed out; what stands here is no longer kept up to date.");
+        if (answer.status === 401) return say("You are signed out; this page is no longer updated.");
         if (!answer.ok) throw new Error(String(answer.status));
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const part of parts()) {
@@ -33,7 +33,7 @@
         document.title = fresh.title;
         say("");
       } catch {
-        say("The page cannot be reached; it is tried again.");
+        say("The server cannot be reached; trying again.");
       }
     }
     if (parts().length) setTimeout(again, pause());

@@ -60,7 +60,7 @@ def test_a_file_is_told_by_its_size_time_and_hash(tmp_path: Path) -> None:
     assert seen.data["there"] is True
     assert seen.data["bytes"] == 3
     assert seen.data["sha256"] == hashlib.sha256(b"[1]").hexdigest()
-    assert seen.raw.startswith("report.json: 3 By, ")
+    assert seen.raw.startswith("report.json: 3 B, ")
 
 
 def test_a_url_is_told_by_its_size_time_and_hash_and_without_its_secrets(server: str) -> None:

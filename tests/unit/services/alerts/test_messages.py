@@ -91,14 +91,15 @@ def test_a_message_over_a_channel_that_may_carry_everything() -> None:
 
     assert found == Message(
         "[2] Low disk space on web1, since 2030-06-03 12:00 +02:00",
-        "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
+        "High (severity 2), since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral."
+        " Acknowledge by 2030-06-03 14:00 +02:00 (Europe/Berlin).\n"
         "\n"
         "[2] Low disk space on web1, /srv/patients/doe: 98 % used by doe\n"
         "\n"
         f"First: {REMEDY}\n"
         "\n"
         "https://upkeep.example.org/alerts/17\n"
-        "Acknowledge it until 2030-06-03 14:00:00 +02:00: upkeep alert ack 17\n"
+        "Acknowledge: upkeep alert ack 17\n"
         "\n"
         "ref 0123456789abcdef01234567-3",
     )
@@ -109,7 +110,7 @@ def test_a_message_over_any_other_channel() -> None:
 
     assert found == Message(
         "[2] Low disk space on web1, since 2030-06-03 12:00 +02:00",
-        "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
+        "High (severity 2), since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
         "[2] Low disk space on web1\n"
         "\n"
@@ -138,33 +139,49 @@ def test_commands_in_messages_name_the_site(path: str, words: str, phi: bool) ->
     body = alert_message(unknown, phi=phi, answer_by=NOW).body
     assert f"\nFirst: upkeep finding list {words}\n" in body
     assert f"\nupkeep alert show 17 {words}\n" in body
-    assert f": upkeep alert ack 17 {words}\n" in body
+    assert f"\nAcknowledge: upkeep alert ack 17 {words}\n" in body
     assert f"\nFirst: upkeep doctor {words}\n" in alert_message(away, phi=phi).body
 
 
 def test_a_site_whose_path_cannot_be_shown_is_left_out() -> None:
     body = alert_message(replace(about(), path="/srv/a\nb"), phi=True, answer_by=NOW).body
-    assert ": upkeep alert ack 17\n" in body
+    assert "\nAcknowledge: upkeep alert ack 17\n" in body
 
 
 @pytest.mark.parametrize(
     ("later", "said"),
     [
-        (timedelta(0), "Acknowledge it until "),
-        (timedelta(seconds=1), "It was to be acknowledged by "),
+        (timedelta(0), "Acknowledge by "),
+        (timedelta(seconds=1), "It should have been acknowledged by "),
     ],
 )
 def test_a_deadline_that_is_over_is_not_asked_for(later: timedelta, said: str) -> None:
     of = replace(about(), now=NOW + later)
-    assert f"\n{said}2030-06-03 14:00:00 +02:00: upkeep alert ack 17\n" in (
-        alert_message(of, phi=False, answer_by=NOW).body
-    )
+    first = alert_message(of, phi=False, answer_by=NOW).body.partition("\n")[0]
+    assert first.endswith(f" {said}2030-06-03 14:00 +02:00 (Europe/Berlin).")
 
 
 @pytest.mark.parametrize("why", ["opened", "raised", "came back", "lapsed"])
-def test_a_repeated_message_says_that_nobody_has_it(why: str) -> None:
-    found = alert_message(about(round_why=why), phi=False, again=True)
-    assert found.body.startswith("Nobody has acknowledged it yet. Severity 2")
+@pytest.mark.parametrize(
+    ("answer_by", "zone", "said"),
+    [
+        (None, "Europe/Berlin", "."),
+        (
+            NOW + timedelta(minutes=30),
+            "Europe/Berlin",
+            "; acknowledge by 2030-06-03 14:30 +02:00 (Europe/Berlin).",
+        ),
+        (NOW + timedelta(minutes=30), "UTC", "; acknowledge by 2030-06-03 12:30 UTC."),
+        (NOW, "UTC", "; it should have been by 2030-06-03 12:00 UTC."),
+    ],
+    ids=["no deadline", "a deadline to come", "in UTC", "a deadline that is over"],
+)
+def test_a_repeated_message_says_that_nobody_has_acknowledged_and_by_when(
+    why: str, answer_by: datetime | None, zone: str, said: str
+) -> None:
+    of = replace(about(round_why=why), zone=zone)
+    found = alert_message(of, phi=False, answer_by=answer_by, again=True)
+    assert found.body.startswith(f"Not acknowledged yet{said} High (severity 2), since")
 
 
 @pytest.mark.parametrize(
@@ -189,13 +206,14 @@ def test_whether_another_host_is_another_cause(check: str, named: str, same: boo
 @pytest.mark.parametrize(
     ("why", "said"),
     [
-        ("opened", "Severity 2"),
-        ("raised", "It got worse. Severity 2"),
-        ("came back", "It came back. Severity 2"),
-        ("joined", "More of it fails. Severity 2"),
-        ("lapsed", "The acknowledgement has lapsed, and it still fails. Severity 2"),
-        ("still fails", "It was kept quiet, and still fails. Severity 2"),
-        ("a reason of another release", "Severity 2"),
+        ("opened", "High (severity 2)"),
+        ("raised", "It got worse. High (severity 2)"),
+        ("came back", "It came back. High (severity 2)"),
+        ("joined", "More has failed. High (severity 2)"),
+        ("lapsed", "The acknowledgement has expired, and it still fails. High (severity 2)"),
+        ("withdrawn", "The acknowledgement was withdrawn, and it still fails. High (severity 2)"),
+        ("still fails", "The silence has ended, and it still fails. High (severity 2)"),
+        ("a reason of another release", "High (severity 2)"),
     ],
 )
 def test_a_message_begins_with_why_it_is_told(why: str, said: str) -> None:
@@ -221,13 +239,13 @@ def test_a_message_begins_with_why_it_is_told(why: str, said: str) -> None:
             UNWATCHED,
             "no longer watched: [1] Low disk space on web1, since 2030-06-03 12:00 +02:00",
             "No longer watched.",
-            "It was not seen to pass: what was watched is not there any more.",
+            "It was not seen to pass: it is no longer checked.",
         ),
         (
             ACCEPTED,
             "waived: [1] Low disk space on web1, since 2030-06-03 12:00 +02:00",
             "Waived.",
-            "It was not seen to pass: it is accepted for a time, and told of again when that ends or it gets worse.",
+            "It was not seen to pass: a waiver accepts it. It is told again when the waiver ends or it gets worse.",
         ),
     ],
 )
@@ -241,7 +259,7 @@ def test_an_end_says_what_it_was_about_and_whether_it_was_seen_to_pass(
 
     line = "[2] Low disk space on web1" + (f", {SECRET}: 98 % used by doe" if phi else "")
     body = [
-        f"{first} Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.",
+        f"{first} High (severity 2), since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.",
         "",
         "What failed:",
         line,
@@ -281,7 +299,7 @@ def test_subjects_values_and_a_findings_own_remedy_go_only_where_they_may() -> N
         ([member(remedy="a"), member(2, remedy="b")], "a"),
         ([member(remedy="a", severity=3), member(2, remedy="b")], "b"),
         ([member(check="no_such_check")], "upkeep finding list"),
-        ([member(remedy="x" * 600)], f"{'x' * 333}[100 characters cut]{'x' * 167}"),
+        ([member(remedy="x" * 600)], f"{'x' * 333} (… 100 characters left out …) {'x' * 167}"),
     ],
     ids=["the first of equals", "the worst", "of no check", "long"],
 )
@@ -295,7 +313,7 @@ def test_an_alert_that_nothing_is_left_in_can_be_told_too(phi: bool) -> None:
 
     assert found == Message(
         "[2] Low disk space on no host, since 2030-06-03 12:00 +02:00",
-        "Severity 2, since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
+        "High (severity 2), since 2030-06-03 12:00:00 +02:00 (2 h ago). Site: astral.\n"
         "\n"
         "\n"
         "https://upkeep.example.org/alerts/17\n"
@@ -332,8 +350,8 @@ def test_what_hosts_say_is_one_line_without_control_characters_that_calls_nobody
         ("a < b, <b>", "a < b, <b>"),
         ("\udcff\x00\u200b\u2028", r"\xff\x00\u200b\u2028"),
         ("x" * 300, "x" * 300),
-        ("x" * 301, f"{'x' * 200}[1 characters cut]{'x' * 100}"),
-        ("<" * 301 + "@x", f"{'<' * 200}[3 characters cut]{'<' * 97}< @ x"),
+        ("x" * 301, f"{'x' * 200} (… 1 character left out …) {'x' * 100}"),
+        ("<" * 301 + "@x", f"{'<' * 200} (… 3 characters left out …) {'<' * 97}< @ x"),
     ],
 )
 def test_harmless(text: str, expected: str) -> None:
@@ -451,13 +469,13 @@ def test_forty_hosts_that_are_away_are_one_line(phi: bool, line: str) -> None:
         (
             [member(1, severity=4), member(2, severity=2), member(3, severity=4)],
             {"kind": FIRST, "check_id": ""},
-            "first look at web1, web2, web3: 1 of severity 2, 2 of severity 4",
+            "New on web1, web2, web3: 1 high, 2 low findings",
         ),
-        ([], {"kind": FIRST, "check_id": ""}, "first look at no host: nothing"),
+        ([], {"kind": FIRST, "check_id": ""}, "New on no host: no findings"),
         (
             [member(1)],
             {"kind": JUDGED, "cause": "run 5 judged again, 2"},
-            "run 5 judged again: 1 of severity 2",
+            "run 5 judged again: 1 high finding",
         ),
     ],
 )
@@ -474,7 +492,9 @@ def test_a_digest_is_as_bad_as_the_worst_in_it_and_names_hosts_once() -> None:
     assert digest_message(abouts, phi=False) == Message(
         "[3] 2 alerts on 2 hosts",
         "1: Low disk space on web1, web2, 2 findings\n"
+        "  https://upkeep.example.org/alerts/1\n"
         "2: Low disk space on web2\n"
+        "  https://upkeep.example.org/alerts/2\n"
         "\n"
         "https://upkeep.example.org/alerts",
     )
@@ -482,6 +502,7 @@ def test_a_digest_is_as_bad_as_the_worst_in_it_and_names_hosts_once() -> None:
         "[3] 1 alert on 1 host",
         "2: Low disk space on web2\n"
         "  [2] Low disk space on web2, /srv/patients/doe: 98 % used by doe\n"
+        "  https://upkeep.example.org/alerts/2\n"
         "\n"
         "https://upkeep.example.org/alerts",
     )
@@ -500,9 +521,13 @@ def test_a_digest_names_so_many_alerts_and_counts_all() -> None:
 
 
 def test_what_judging_again_has_changed() -> None:
-    assert judged_message("astral", 5, 0, 3) == Message(
-        "run 5 was judged again: 0 fail now, 3 do not any more",
-        "No host was looked at again; checks or limits have changed. Site: astral",
+    text = "No host was checked again; checks or limits have changed. Site: astral\n\n"
+    title = "run 5 was judged again: 0 now fail, 3 no longer fail"
+    page = "https://upkeep.example.org/"
+
+    assert judged_message("astral", 5, 0, 3, page=page) == Message(title, f"{text}{page}runs/5")
+    assert judged_message("astral", 5, 0, 3, path="/srv/a site") == Message(
+        title, f"{text}upkeep show 5 -i '/srv/a site'"
     )
 
 
