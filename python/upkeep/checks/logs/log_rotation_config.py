@@ -54,10 +54,9 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
             f"{first['archive']}, and {first['place']} treats it as a log"
         )
         remedy = (
-            "make the pattern end like the logs, such as *.log, or move the archives away with "
+            "decide: make the pattern end like the logs, such as *.log, or move the archives away with "
             "olddir"
         )
-        remedy = "decide: let the pattern end as the logs do, such as *.log, or give the archives an olddir"
         return failed(Severity.MEDIUM, text, remedy=remedy)
     if links := data.get("hard_links"):
         text = (
