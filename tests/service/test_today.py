@@ -36,7 +36,7 @@ def test_before_the_first_run_it_says_what_to_do(site: Path) -> None:
     done = upkeep(site, "today")
 
     assert done.returncode == 3
-    assert done.stdout.splitlines()[0] == "Nothing was looked at."
+    assert done.stdout.splitlines()[0] == "Nothing was checked."
     assert f"upkeep run look -i {site}" in done.stdout
     found = valid(document(site, "today"), "today")
     assert (found["hosts"], found["worst"], found["alerts"]) == (0, [], [])

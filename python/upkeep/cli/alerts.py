@@ -1,4 +1,4 @@
-"""`upkeep alert`, `silence` and `oncall`: what people are notified of, who has it, what is silenced, who is on call."""
+"""`upkeep alert`, `silence`, `oncall`: what people are notified of and acknowledge, what is silenced, who is on call."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def list_alerts(
         bool, typer.Option("--all", help="Closed ones too, newest first.")
     ] = False,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
+        int, typer.Option("--count", "-n", min=1, help="With --all: show at most this many.")
     ] = 50,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -203,7 +203,7 @@ def acknowledge(
     lasts: Annotated[
         str,
         typer.Option(
-            "--for", metavar="TIME", help="Then it lapses; as the schedule says, if not given."
+            "--for", metavar="TIME", help="Then it expires; as the schedule says, if not given."
         ),
     ] = "",
 ) -> None:
@@ -255,7 +255,10 @@ def add_silence(
     lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="Such as '2 h'.")] = "",
     ends: Annotated[str, typer.Option("--until", metavar="TIME", help="Local time.")] = "",
     severity: Annotated[
-        int, typer.Option("--severity", min=1, max=4, help="The worst that it keeps quiet.")
+        int,
+        typer.Option(
+            "--severity", min=1, max=4, help="Up to this severity; 1 is critical, 4 is low."
+        ),
     ] = 2,
 ) -> None:
     """Silence findings.

@@ -1,4 +1,4 @@
-"""`upkeep host`: those that have left the inventory, and a person's word that they have left for good."""
+"""`upkeep host`: those that are no longer in the inventory, and a person's word that they were removed."""
 
 from __future__ import annotations
 

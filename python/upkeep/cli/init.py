@@ -36,7 +36,7 @@ def init_site(
     screen.line(f"In the database the site is {site_id!r}, wherever its folder lies ({FILE}).")
     place = screen.text(str(folder))
     screen.line(
-        f"Next: name your hosts in {place}/inventory/hosts.yml, and who is told in {place}/schedule.yml, then"
+        f"Next: name your hosts in {place}/inventory/hosts.yml, and who is notified in {place}/schedule.yml, then"
     )
     screen.line(f"  {screen.text(command('schedule', 'lint', site=str(folder)))}")
     screen.line(f"  {screen.text(command('doctor', site=str(folder)))}")

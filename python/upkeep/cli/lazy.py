@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }
 """The help's headings, each with its commands."""
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "today": ("today", "Show what needs you, what runs, and what comes next."),
+    "today": ("today", "Show what needs attention, what runs, what comes next."),
     "run": ("run", "Run a procedure now; list, show or judge earlier runs."),
     "run list": ("runs", "List the newest runs."),
     "run show": ("runs", "Show a run: what did not pass, worst first."),

@@ -74,7 +74,7 @@ def main() -> NoReturn:
 
 
 def _refuse_empty(arguments: list[str]) -> None:
-    """Raise UsageError if a value is given and empty: an unset variable of a shell shall not mean `all` or `here`."""
+    """Raise UsageError if a value is given and empty: an unset variable of a shell must not mean `all` or `here`."""
     for before, one in pairwise(["", *arguments]):
         name = one.removesuffix("=") if one.startswith("--") and one.endswith("=") else ""
         if name or not one:

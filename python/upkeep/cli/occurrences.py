@@ -48,7 +48,9 @@ cli.add_typer(occurrence_group, name="occurrence")
 def list_occurrences(
     inventory: SiteOption = "",
     days: Annotated[int, typer.Option("--days", min=1, help="How far back.")] = 7,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Show at most this many.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """List what was due, and what became of it.

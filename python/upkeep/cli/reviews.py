@@ -66,7 +66,7 @@ def by_password(site: Site, store: Store, action: Action, what: str, *, user: st
 
     Only who was named by `--as` may hand it in otherwise than on the terminal.
     Raises: UsageError, and writes that
-    down, if the account is no user's, their role does not reach, or the password is another.
+    down, if the account belongs to no user, their role does not reach, or the password is another.
     """
     told = caller.told()
     named = told or user.strip().lower()
@@ -155,7 +155,7 @@ def list_reviews(
     due: Annotated[bool, typer.Option("--due", help="Only what is due within a week.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="The newest, signed or not.")] = False,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="With --all: at most so many.")
+        int, typer.Option("--count", "-n", min=1, help="With --all: show at most this many.")
     ] = 50,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -358,7 +358,7 @@ def sign(
         str, typer.Option("--user", metavar="NAME", help="The same as --as.", hidden=True)
     ] = "",
 ) -> None:
-    """Sign a review: say with your name what it has found.
+    """Sign a review: your verdict, with your name.
 
     Asks for your password.
     """

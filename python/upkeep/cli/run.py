@@ -248,7 +248,7 @@ def run_procedure(
         bool, typer.Option("--check", help="Change nothing; show what would be.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what changes, or would.")] = False,
-    fulfils: Annotated[
+    stands_for: Annotated[
         str,
         typer.Option(
             "--for",
@@ -280,12 +280,14 @@ def run_procedure(
             task = dataclasses.replace(task, request=request)
         else:
             task = _asked(store, site, task)
-        if fulfils:
+        if stands_for:
             if check or limit:
                 raise UsageError(
                     "--for stands for the whole occurrence: without --check and --limit"
                 )
-            task = dataclasses.replace(task, occurrence=_claim_by_hand(store, site, task, fulfils))
+            task = dataclasses.replace(
+                task, occurrence=_claim_by_hand(store, site, task, stands_for)
+            )
         return _run(site, task, store, as_json=as_json, quiet=quiet)
 
 

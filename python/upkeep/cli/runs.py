@@ -85,7 +85,9 @@ cli = typer.Typer(rich_markup_mode=None)
 @does(Action.LOOK)
 def list_runs(
     inventory: SiteOption = "",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many, newest first.")] = 20,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Show at most this many, newest first.")
+    ] = 20,
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""

@@ -150,7 +150,9 @@ def list_next(
     ends: Annotated[
         str, typer.Option("--to", metavar="TIME", help="All that is due until then.")
     ] = "",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 50,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Show at most this many.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """List when each procedure is due next.

@@ -32,7 +32,7 @@ GUIDE = "docs/write-a-check.md"
 def use_own_checks(site: Path | None) -> None:
     """Make the checks of a site's folder known in this process, and forget those of another site; None: of no site.
 
-    Raises: ConfigurationError with each file that is no check, and why; or if others can write one of them.
+    Raises: ConfigurationError with each file that is not a check, and why; or if others can write one of them.
     """
     checks.use(own_checks(site / FOLDER) if site else {})
 

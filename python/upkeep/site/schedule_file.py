@@ -90,7 +90,7 @@ class Review(Part):
 
     id: Id = Field(description="Unique within its procedure.")
     title: str = Field(min_length=1, description="For people.")
-    asks: str = Field(default="", description="What the reviewer shall do, or attach.")
+    asks: str = Field(default="", description="What the reviewer must do, or attach.")
     covers: tuple[str, ...] = Field(
         default=(), description="Which of the procedure's `covers` it signs off."
     )
@@ -104,7 +104,7 @@ class Review(Part):
     )
     within: Seconds | None = Field(
         default=None,
-        description="In which time it shall be signed, the first day counted; the procedure's duration if not given. "
+        description="Within which time it must be signed, the first day counted. Default: the procedure's duration. "
         "Always until the end of a business day.",
     )
     reminder: Seconds = Field(
@@ -144,7 +144,7 @@ class Procedure(Part):
     )
     lacks: tuple[str, ...] = Field(
         default=(),
-        description="What it shall do that no check does yet: a gap of the schedule, told beside its rate.",
+        description="What it must do that no check does yet: a gap of the schedule, told beside its rate.",
     )
     covers: tuple[str, ...] = Field(
         default=(), description="Which of the site's `requirements` it carries out, by their ids."
@@ -353,7 +353,7 @@ class Step(Part):
         alias="when"
     )
     within: Seconds = Field(
-        default=2 * HOUR, description="In which time somebody shall have acknowledged it."
+        default=2 * HOUR, description="Within which time somebody must acknowledge it."
     )
     repeat: Seconds | None = Field(
         default=None, description="Told again so often until somebody acknowledges it."
@@ -393,7 +393,8 @@ class Alerts(Part):
     """What becomes of transitions."""
 
     team: Id | None = Field(
-        default=None, description="Who is told of what has no owner, and of the product's troubles."
+        default=None,
+        description="Who is notified of what has no owner, and of the product's own problems.",
     )
     severities: tuple[SeverityRule, ...] = Field(default=())
     owners: tuple[OwnerRule, ...] = Field(
@@ -403,7 +404,7 @@ class Alerts(Part):
     policy: Annotated[dict[Annotated[int, Field(ge=1, le=4)], Step], BeforeValidator(_policy)] = (
         Field(default={}, validate_default=True, description="By severity, 1 to 4.")
     )
-    acknowledged_for: Seconds = Field(default=DAY, description="Then an acknowledgement lapses.")
+    acknowledged_for: Seconds = Field(default=DAY, description="Then an acknowledgement expires.")
     longest_silence: Annotated[Seconds, AfterValidator(_no_longer_silence)] = Field(
         default=7 * DAY,
         description="How far away a silence's end may be, such as 14 d; at most 30 d.",
@@ -411,7 +412,7 @@ class Alerts(Part):
     )
     blind_after: Seconds | None = Field(
         default=None,
-        description="How long a check may see nothing on a host that answers. Without it: for three looks, at least "
+        description="How long a check may be unable to check a host that answers. Without it: for three runs, at least "
         "30 min, at most 7 d.",
     )
     heartbeat: Heartbeat | None = Field(default=None)

@@ -46,7 +46,7 @@ def _default_state() -> Path:
 
 
 def _default_workspace() -> Path:
-    """Return a folder in memory where there is one: what runs write there shall not survive on a disk."""
+    """Return a folder in memory where there is one: what runs write there must not stay on a disk."""
     return next(one for one, why in workspaces() if not why)
 
 

@@ -172,7 +172,7 @@ def load_site(name: str, dropped: list[str] | None = None, text: str = "") -> Si
 
 
 def absolute(name: str) -> str:
-    """Return a site's name as it is understood in any working folder; a list of hosts is no path."""
+    """Return a site's name as it is understood in any working folder; a list of hosts is not a path."""
     return str(Path(name).absolute()) if Path(name).exists() else name
 
 

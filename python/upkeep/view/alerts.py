@@ -43,14 +43,16 @@ def state_of(alert: Alert, now: datetime) -> str:
     if alert.status == CLOSED:
         return f"{alert.closed_how} {ago(alert.closed_at or now, now)}"
     if alert.status == ACKNOWLEDGED and alert.acknowledged_until:
-        return f"{alert.acknowledged_by} has it, lapses {ago(alert.acknowledged_until, now)}"
+        return (
+            f"acknowledged by {alert.acknowledged_by}, expires {ago(alert.acknowledged_until, now)}"
+        )
     if alert.silenced:
         return "silenced"
     if alert.settles_at is not None:
         return "recovered, may come back"
     if alert.told_at is None:
-        return "nobody told yet"
-    return "nobody has it"
+        return "nobody notified yet"
+    return "not acknowledged"
 
 
 def print_alerts(
@@ -71,7 +73,9 @@ def print_alerts(
             )
     if not rows:
         print_empty(
-            screen, "No open alert", f"all of late: {command('alert', 'list', '--all', site=site)}"
+            screen,
+            "No open alert",
+            f"recently closed ones: {command('alert', 'list', '--all', site=site)}",
         )
         return
     columns = [
@@ -80,7 +84,7 @@ def print_alerts(
         Column("since"),
         Column("team", gives=True),
         Column("what", subject=True),
-        Column("how it stands", gives=True),
+        Column("state", gives=True),
     ]
     cells: list[list[Piece]] = []
     for alert, members in rows:
@@ -121,7 +125,7 @@ def print_alert(
     zone: ZoneInfo,
     now: datetime,
 ) -> None:
-    """Print one alert, its findings, what happened to it, and who was told."""
+    """Print one alert, its findings, its history and its notifications."""
     what = screen.text(headline(alert, members), 400)
     screen.line((f"Alert {alert.id}, severity {alert.severity}: {what}", "bold"))
     stands = f"team {alert.team or 'none'}, {state_of(alert, now)}"
@@ -202,7 +206,7 @@ def print_silences(
 def print_on_call(
     screen: Screen, rows: Sequence[OnCallShown], zone: ZoneInfo, when: datetime
 ) -> None:
-    """Print who is called for each team."""
+    """Print who is on call for each team."""
     if not rows:
         print_empty(
             screen, "The site has no team", "write one into its schedule.yml: docs/alerts.md"
@@ -234,21 +238,21 @@ def print_on_call(
 def say_acknowledged(screen: Screen, number: int, by: str, until: datetime, time_zone: str) -> None:
     """Return who has an alert until when."""
     when = exact(until, ZoneInfo(time_zone))
-    screen.line(screen.text(f"alert {number}: {by} has it until {when}"))
+    screen.line(screen.text(f"alert {number}: acknowledged by {by} until {when}"))
     screen.flush()
 
 
 def say_silenced(
     screen: Screen, made: Silence, width: Width | None, zone: ZoneInfo, site: str
 ) -> None:
-    """Return what is quiet until when, or that it waits for a second person. width: with what is quiet already."""
+    """Return what is silenced until when, or that it waits for a second person. width: of all silences together."""
     what, until = f"{made.check_pattern} on {made.host_pattern}", exact(made.ends_at, zone)
     if not made.waits:
-        screen.line(screen.text(f"silence {made.id}: {what} is quiet until {until}"))
+        screen.line(screen.text(f"silence {made.id}: {what} is silenced until {until}"))
     else:
         much = f" ({width})" if width else ""
         text = (
-            f"silence {made.id}, {what}, waits for a second person: it is more than one may keep quiet alone{much};"
+            f"silence {made.id}, {what}, waits for a second person: it is more than one person may silence alone{much};"
             f" until {until}, when an approver says so:"
         )
         screen.line(screen.text(text, 500))

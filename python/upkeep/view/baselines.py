@@ -44,7 +44,7 @@ def print_baselines(screen: Screen, rows: Sequence[BaselineRow], zone: ZoneInfo,
     cells: list[list[Piece]] = []
     for row in rows:
         one, series = row.baseline, row.baseline.series
-        newest: Piece = "no value of late"
+        newest: Piece = "no recent value"
         if row.newest:
             found = compared(row.newest[1], one)
             newest = (f"{row.newest[1]:.4g}: {found.text}", STYLES["warn"] if found.worse else "")

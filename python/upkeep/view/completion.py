@@ -26,14 +26,12 @@ def print_completion(
         listed = command("schedule", "list", site=site)
         print_empty(screen, f"Nothing was due in {found.month}", f"what is due: {listed}")
         return
-    said = f"{percent(found.total)} of what was due was done in its time"
+    said = f"{percent(found.total)} completed on time"
     if found.total is None:
         said = "nothing that was due counts"
-    screen.line((f"{found.month}: {said}.", "bold"))
+    screen.line((f"{found.month}: {said}.", "bold"), " Rate = (done + signed) / due.")
     if found.total_then is not None:
-        screen.line(
-            f"As it was reckoned then, with the schedule's gaps: {percent(found.total_then)}."
-        )
+        screen.line(f"As calculated then, with the schedule's gaps: {percent(found.total_then)}.")
     if found.lacking:
         gaps = counted(found.lacking, "thing")
         screen.line(

@@ -1,4 +1,4 @@
-"""What a host is looked at for, on a terminal or in a pipe, and as a document."""
+"""What a host is checked for, on a terminal or in a pipe, and as a document."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME_COLUMNS = 24
 
 
 def print_host(screen: Screen, found: ExplainedHost, site: str, folder: str, now: datetime) -> None:
-    """Print each check that a host is looked at for: limits that are set, from where, when due. folder: the site's."""
+    """Print each check that a host is checked for: limits that are set, from where, when due. folder: the site's."""
     if not found.checks:
         why = f"{found.host} asks for no check"
         print_empty(
@@ -64,8 +64,8 @@ def _by_place(
 
 
 def _print_sentence(screen: Screen, found: ExplainedHost, now: datetime) -> None:
-    """Print in one sentence what the host is looked at for, and when next."""
-    text = f"{found.host} is looked at for {counted(len(found.checks), 'check')}"
+    """Print in one sentence what the host is checked for, and when next."""
+    text = f"{found.host} is checked for {counted(len(found.checks), 'check')}"
     comes = [each for one in found.checks for each in one.due if each.next_due]
     if comes:
         first = min(comes, key=lambda each: each.next_due or now)
@@ -191,7 +191,7 @@ def _short(place: str, folder: str) -> str:
 
 
 def host_document(found: ExplainedHost, check: str = "") -> dict[str, Any]:
-    """Return what a host is looked at for as JSON has it; of one check only, if it is named."""
+    """Return what a host is checked for as JSON has it; of one check only, if it is named."""
     return {
         "host": found.host,
         "is_all": found.is_all,

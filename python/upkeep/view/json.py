@@ -253,5 +253,5 @@ def _share(rate: float | None) -> float | None:
 
 
 def _finite(number: float | None) -> float | None:
-    """Return the number; None for infinity and what is no number, as JSON has no word for them."""
+    """Return the number; None for infinity and anything that is not a number, as JSON has no word for them."""
     return number if number is not None and math.isfinite(number) else None

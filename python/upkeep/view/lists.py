@@ -314,12 +314,12 @@ def print_findings(
     still = [finding for finding in findings if finding.resolved_at is None]
     gone = [finding for finding in findings if finding.resolved_at is not None]
     if not still and not last:
-        print_empty(screen, "No finding: nothing has been looked at yet", _first_run(site))
+        print_empty(screen, "No finding: nothing has been checked yet", _first_run(site))
     elif not still:
         # What could not be seen is no finding either: nothing here says that all passed.
         words = last.split() if last.startswith("check ") else ["run", last]
         well, again = ("No open finding", "bold"), command(*words, site=site)
-        screen.line(well, f": nothing that was seen fails; look again: {again}")
+        screen.line(well, f": nothing that was checked fails; check again: {again}")
     else:
         hosts = len({finding.host for finding in still} - OWN_NAMES)
         on = f" on {counted(hosts, 'host')}" if hosts else ""
@@ -581,7 +581,7 @@ def print_doctor(screen: Screen, lines: Sequence[DoctorLine], *, every: bool = F
     stuck = {line.host for line in wrong if line.status != "warn"}
     if not hosts:
         print_empty(
-            screen, "No host was looked at", "see the pattern after --limit and the inventory"
+            screen, "No host was checked", "see the pattern after --limit and the inventory"
         )
         return
     kind = "pass" if not wrong else "warn" if not stuck else "fail"

@@ -14,7 +14,7 @@ from upkeep.view.lists import Column, print_columns
 from upkeep.view.screen import STYLES, Screen
 
 NAMED = 5
-"""So many hosts are named; of more, the first ones and how many there are."""
+"""At most this many hosts are named; of more, the first ones and how many there are."""
 
 
 def print_plan(screen: Screen, plan: ProcedurePlan, site: str, now: datetime) -> None:

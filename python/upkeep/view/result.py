@@ -110,7 +110,7 @@ def _state(letters: Letters, summary: RunSummary, worst: Sequence[Trouble], only
     counts = summary.counts
     if not hosts or (not counts.total and not worst):
         why = letters.text(summary.cause, 300) if summary.status in ("done", "partial") else ""
-        return "Nothing was looked at" + (f": {why}" if why else "")
+        return "Nothing was checked" + (f": {why}" if why else "")
     if summary.site_in_need:
         rest = _of_hosts(letters, summary, worst, only_host)
         return f"The site as a whole needs you; {rest[:1].lower()}{rest[1:]}"
@@ -280,4 +280,4 @@ def _next(screen: Screen, summary: RunSummary, worst: Sequence[Trouble]) -> str:
     if not first.check:
         return screen.text(first.remedy, 500)
     look = command("check", first.check, site=summary.place, limit=first.host)
-    return "fix the first line, then look again: " + screen.text(look, 500)
+    return "fix the first line, then check again: " + screen.text(look, 500)

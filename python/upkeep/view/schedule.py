@@ -200,7 +200,7 @@ def _print_weeks(screen: Screen, found: Simulation) -> None:
 def print_remarks(screen: Screen, remarks: Sequence[Remark], procedures: int) -> None:
     """Print what cannot be meant, each with what to do."""
     if not remarks:
-        screen.line((f"Nothing to remark on {counted(procedures, 'procedure')}.", "bold"))
+        screen.line((f"No problems in {counted(procedures, 'procedure')}.", "bold"))
         screen.flush()
         return
     screen.line((f"{counted(len(remarks), 'thing')} to look at.", f"bold {STYLES['warn']}"))

@@ -88,7 +88,7 @@ class RunView:
         self.stop()
 
     def started(self, procedure: str, hosts: int) -> None:
-        """Show that a procedure begins on so many hosts."""
+        """Show that a procedure begins, and on how many hosts."""
         self._procedure, self._hosts, self._started = procedure, hosts, self._clock()
         if self._live:
             self._live.start()

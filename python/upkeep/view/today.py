@@ -37,7 +37,7 @@ from upkeep.view.troubles import TroubleRow, print_rows
 
 WORST = 8
 LOOKED_THROUGH = 200
-"""So many findings are put together by their causes: many hosts with one trouble leave room for another."""
+"""At most this many findings are grouped by cause: many hosts with one problem leave room for another."""
 RUNNING = 20
 COMING = 5
 NEWEST = 5
@@ -99,7 +99,7 @@ class Today:
     """How a site stands.
 
     worst: findings; blind: checks that cannot check, and no finding says so yet; badly: the newest run of each
-    procedure that did not end well; alerts: those that nobody has acknowledged, each with its headline.
+    procedure that failed; alerts: those that nobody has acknowledged, each with its headline.
     """
 
     headline: str

@@ -55,7 +55,7 @@ def sign_in(ask: Ask) -> Response:
         # Read again: the user may have been turned off while the password was looked at.
         user = users.get(db, name)
         if not right or user is None or user.disabled_at or user.password_hash != kept:
-            # What is no user's name may be a password in the wrong field.
+            # What is not the name of a user may be a password in the wrong field.
             of, why = (name, "") if user else ("", "there is no such user")
             sessions.record_refusal(db, ask.act("sign in", of, acts.REFUSED, why))
             return sign_in_form(ask, status=401, message=WRONG, to=to)

@@ -1,4 +1,4 @@
-"""What a host is looked at for, with file and line; and the page of each check."""
+"""What a host is checked for, with file and line; and the page of each check."""
 
 from __future__ import annotations
 

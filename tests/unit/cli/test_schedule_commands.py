@@ -574,7 +574,7 @@ def test_times_that_cannot_be_meant(words, said):
 
 
 def test_lint_says_that_all_is_well():
-    assert printed("lint", "-i", str(SITES / "astral")).startswith("Nothing to remark on 16")
+    assert printed("lint", "-i", str(SITES / "astral")).startswith("No problems in 16")
 
 
 # --- the feed --------------------------------------------------------------------------------------------------------

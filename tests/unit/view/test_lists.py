@@ -153,10 +153,10 @@ def test_an_empty_list_says_why_and_what_to_do_first():
 
 def test_no_finding_is_not_said_to_be_a_pass():
     assert printed(lists.print_findings, [], NOW, last="", site="mine") == (
-        "No finding: nothing has been looked at yet. The first one: upkeep run PROCEDURE -i mine\n"
+        "No finding: nothing has been checked yet. The first one: upkeep run PROCEDURE -i mine\n"
     )
     assert printed(lists.print_findings, [], NOW, last="nightly", site="mine") == (
-        "No open finding: nothing that was seen fails; look again: upkeep run nightly -i mine\n"
+        "No open finding: nothing that was checked fails; check again: upkeep run nightly -i mine\n"
     )
     assert "upkeep check disk_space\n" in printed(
         lists.print_findings, [], NOW, last="check disk_space"

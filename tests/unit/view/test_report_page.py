@@ -136,7 +136,7 @@ def test_when_all_is_well_it_says_so_and_how_much_was_looked_at():
 def test_a_run_that_looked_at_nothing_is_not_well():
     _, page = page_of([], status="failed", cause="no host matches 'webb'")
 
-    assert "The run failed: no host matches 'webb'. Nothing was looked at" in page.text
+    assert "The run failed: no host matches 'webb'. Nothing was checked" in page.text
     assert "well" not in page.text
 
 

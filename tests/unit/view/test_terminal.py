@@ -181,9 +181,9 @@ def nothing(name: str) -> Result:
         (
             [],
             {"status": "failed", "cause": "no host matches 'webb'"},
-            "The run failed: no host matches 'webb'. Nothing was looked at.",
+            "The run failed: no host matches 'webb'. Nothing was checked.",
         ),
-        ([host("a")], {}, "Nothing was looked at."),
+        ([host("a")], {}, "Nothing was checked."),
         (
             [host("a", fine("a"))],
             {"status": "interrupted"},
