@@ -63,7 +63,7 @@ def safe(text: str, limit: int = LIMIT_CHARACTERS) -> str:
 
 
 def shortened(text: str, head: int, tail: int) -> str:
-    """Return the head and the tail of a text, so many characters of each, and between them how much is left out."""
+    """Return the head and the tail of a text, this many characters of each, and between them how much is left out."""
     left_out = counted(len(text) - head - tail, "character")
     return f"{text[:head]} (… {left_out} left out …) {text[len(text) - tail :]}"
 
