@@ -61,6 +61,7 @@ SHOP = {"kind": "postgresql", "address": "127.0.0.1", "user": "postgres", "name"
 DATABASE: list[Any] = [
     {"check": "database_connect", "databases": [SHOP]},
     {"check": "database_pool", "databases": [SHOP]},
+    {"check": "disk_space", "mount_points": ["/srv/spool"]},
 ]
 SETS = [{"name": "shop", "paths": ["/srv/backups/shop/shop-*.tar.gz"], "rpo_hours": 24}]
 ROTATION = {
@@ -75,6 +76,7 @@ BACKUP: list[Any] = [
     ),
     {"check": "log_rotation", **ROTATION},
     {"check": "log_rotation_config", **ROTATION},
+    {"check": "deleted_open_files", "held_bytes": 1_000_000, **ROTATION},
 ]
 
 
@@ -101,7 +103,7 @@ def _about_to_expire(fleet: Fleet, authority: Authority) -> None:
     issued = authority.issue("app.lab.example", days_left=5)
     _write(fleet, "web1", "/etc/lab/app.pem", issued.certificate.decode())
     _write(fleet, "web1", "/etc/lab/app.key", issued.key.decode())
-    fleet.run("web1", "nginx", "-c", "/etc/lab/nginx.conf", "-s", "reload")
+    fleet.run("web1", "nginx", "-s", "reload")
     # nginx says that it has the signal, not when the old workers have gone.
     wanted = _serial(fleet, issued.certificate.decode())
     eventually(lambda: _serial(fleet, _served(fleet)) == wanted, "the new certificate")
@@ -154,6 +156,23 @@ def _disk_full(fleet: Fleet, _authority: Authority) -> None:
     fleet.run("backup1", "sh", "-c", f"{script} && head -c 40000000 /dev/zero > /var/data/x")
 
 
+def _state_cut_off(fleet: Fleet, _authority: Authority) -> None:
+    _write(fleet, "backup1", "/srv/log/state", 'logrotate state -- version 2\n"/srv/log/app')
+
+
+def _deleted_and_held(fleet: Fleet, _authority: Authority) -> None:
+    script = "exec 3>/srv/held; head -c 2000000 /dev/zero >&3; rm /srv/held; sleep infinity"
+    fleet.run("backup1", "sh", "-c", f"setsid sh -c '{script}' </dev/null >/dev/null 2>&1 &")
+    held = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c 'srv/held (deleted)'"
+    eventually(
+        lambda: fleet.run("backup1", "sh", "-c", held, check=False).returncode == 0, "the file"
+    )
+
+
+def _not_mounted(fleet: Fleet, _authority: Authority) -> None:
+    fleet.run("db1", "umount", "/srv/spool")
+
+
 FAULTS = (
     Fault("web1", _health_down, (("http_health", URL, "high"),)),
     Fault("web1", _errors, (("site_errors", "/var/log/nginx/access.log", "high"),)),
@@ -183,4 +202,7 @@ FAULTS = (
         (("backup_readable", "shop", "critical"), ("backup_manifest", "shop", "critical")),
     ),
     Fault("backup1", _disk_full, (("disk_space", "/var/data", "high"),)),
+    Fault("backup1", _state_cut_off, (("log_rotation_config", "logrotate", "high"),)),
+    Fault("backup1", _deleted_and_held, (("deleted_open_files", "deleted", "medium"),)),
+    Fault("db1", _not_mounted, (("disk_space", "/srv/spool", "critical"),)),
 )

@@ -67,10 +67,10 @@ def web(certificate: bytes, key: bytes, authority: bytes) -> Callable[[], None]:
         Path("/etc/lab/ca.pem").write_bytes(authority)
         Path("/etc/lab/app.key").chmod(0o600)
         Path("/srv/health.json").write_text('{"status": "ok", "database": {"status": "up"}}\n')
-        Path("/etc/lab/nginx.conf").write_text(NGINX)
+        Path("/etc/nginx/nginx.conf").write_text(NGINX)
         _fresh("/var/log/nginx")
         _fresh("/var/lib/nginx")
-        _run("nginx", "-c", "/etc/lab/nginx.conf")
+        _run("nginx")
         visit("/page/[1-1200]")
         quiet_auth_log()
 
@@ -84,7 +84,10 @@ def visit(path: str) -> None:
 
 
 def database() -> None:
-    """A database host: PostgreSQL on its loopback address."""
+    """A database host: PostgreSQL on its loopback address, and a disk that /etc/fstab names."""
+    Path("/etc/fstab").write_text("spool /srv/spool tmpfs size=8m 0 0\n")
+    Path("/srv/spool").mkdir()
+    _run("mount", "/srv/spool")
     binaries, data = POSTGRES_BINARIES[0], "/srv/postgres"
     Path(data).mkdir()
     shutil.chown(data, "postgres")

@@ -132,7 +132,7 @@ def test_what_decides_takes_a_user_whose_role_reaches(staffed: Path, action: Act
     assert (
         f"the account {account()} is not a user; to {words_of(action)} needs one" in nobody.stderr
     )
-    assert "--as NAME" in nobody.stderr
+    assert "with --as and the name of a user" in nobody.stderr
     assert (act.what, act.who, act.account, act.outcome) == (action.value, "", account(), "refused")
     for role, words in said.items():
         refused = f"to {words_of(action)} needs the role {needed(action)}; kim is {role.value}"

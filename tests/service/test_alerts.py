@@ -349,7 +349,7 @@ def test_a_host_that_cannot_be_looked_at_is_one_transition_and_resolves_nothing(
         found = {(one.check_id, one.subject): one for one in findings.open_ones(db)}
         away = found["host_unreachable", "connection"]
         history = findings.history(db, away.id)
-    assert away.remedy == f"upkeep doctor -i {SITE} --limit web1  # see why"
+    assert away.remedy == f"upkeep doctor -i {SITE} --limit web1  # on the controller: see why"
     assert set(found) == {("disk_space", "/"), ("host_unreachable", "connection")}
     assert [kind for _at, kind, _message in history] == ["opened"]
     assert "[2] Connection failure on web1" in titles(store)

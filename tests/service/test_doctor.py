@@ -184,7 +184,8 @@ def test_a_stopped_sshd_is_given_up(
     (line,) = look(sshd)
 
     assert (line.topic, line.status) == ("reachable", "fail")
-    assert line.remedy == f"ssh -v -p {sshd.port} {getpass.getuser()}@127.0.0.1"
+    given = f"-i {sshd.folder}/user -o UserKnownHostsFile={sshd.known}"
+    assert line.remedy == f"ssh -v -p {sshd.port} {given} {getpass.getuser()}@127.0.0.1"
     assert capfd.readouterr().err == ""
 
 
@@ -434,7 +435,7 @@ def test_a_host_without_any_python(sshd: Sshd) -> None:
     lines = look(sshd, ansible_python_interpreter="python3.8")
 
     assert troubles(lines) == [("python", "fail")]
-    assert lines[-1].remedy == "apt-get install python3-minimal, on that host"
+    assert lines[-1].remedy == "apt-get install python3-minimal  # on the host"
 
 
 @pytest.mark.parametrize(

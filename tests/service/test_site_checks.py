@@ -52,7 +52,7 @@ def test_a_run_a_look_by_hand_and_another_judgement_give_its_verdicts(site: Path
     judged = [one for one in own if one["status"] != "unknown"]  # of what cannot be seen here
     assert judged
     assert {one["status"] for one in judged} == {"fail"}
-    assert {one["remedy"] for one in judged} == {"mount another one"}
+    assert {one["remedy"] for one in judged} == {"decide: mount another one"}
     for other in (by_hand, again):
         told = [(one["subject"], one["status"]) for one in other["results"]]
         assert sorted(told) == sorted((one["subject"], one["status"]) for one in own)

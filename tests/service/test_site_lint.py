@@ -233,7 +233,7 @@ def test_doctor_says_which_channels_have_no_address(tmp_path: Path) -> None:
 
     assert lines(site, UPKEEP_CHANNEL_CAHT="json://chat.example/?token=secret") == [
         ("no address", "schedule.yml:12: channel chat: the variable UPKEEP_CHANNEL_CHAT is not set here; did you mean 'UPKEEP_CHANNEL_CAHT'?",
-         f"upkeep alert test chat -i {site}  # after UPKEEP_CHANNEL_CHAT=URL in /etc/upkeep/environment, or in this shell"),
+         f"upkeep alert test chat -i {site}  # once UPKEEP_CHANNEL_CHAT is set in /etc/upkeep/environment, or in this shell"),
     ]  # fmt: skip
     assert lines(site, **ADDRESS) == []
 

@@ -270,5 +270,5 @@ def test_what_could_not_be_seen_has_a_next_step(store: Store) -> None:
         (found,) = answers.results_of(db, run_id)
     assert (found.message, found.remedy) == (
         "refused",
-        f"upkeep doctor -i {SITE} --limit web1  # see why",
+        f"upkeep doctor -i {SITE} --limit web1  # on the controller: see why",
     )

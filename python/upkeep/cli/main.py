@@ -81,7 +81,7 @@ def _refuse_empty(arguments: list[str]) -> None:
             name = name or (before if before.startswith("-") else "an argument")
             raise UsageError(
                 f"{name}: found an empty value; expected one, or nothing at all",
-                remedy='look whether a shell variable is unset: echo "$NAME"',
+                remedy="see whether a shell variable in the command is unset",
             )
 
 

@@ -188,7 +188,7 @@ def _unread_lines(site: Site) -> list[Diagnosis]:
             f"{subject}: {share:.3g} % of its lines were not understood at {at:%Y-%m-%d %H:%M} UTC"
         )
         many = share >= UNREAD_PERCENT
-        remedy = "ansible-doc -t module astral.upkeep.access_log_info (or auth_log_info) says what is read"
+        remedy = "ansible-doc -t module astral.upkeep.access_log_info astral.upkeep.auth_log_info  # see what is read"
         lines.append(Diagnosis(host, "log", "warn" if many else "ok", text, remedy if many else ""))
     return lines
 
@@ -240,12 +240,12 @@ def _folders(site: Site) -> Iterator[Diagnosis]:
         there = next(one for one in (path, *path.absolute().parents) if one.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             text = f"{there} cannot be written by {account.own_name()}"
-            remedy = f"UPKEEP_{name.upper()}=FOLDER, or {name} in upkeep.toml"
+            remedy = f"set UPKEEP_{name.upper()}, or {name} in upkeep.toml, to a folder that it can write"
             yield Diagnosis(CONTROLLER, name, "fail", text, remedy)
         elif name == "workspace" and _file_system(there) not in ("tmpfs", "ramfs"):
             text = f"{path} is on a disk; what a run writes there may survive on it"
             yield Diagnosis(
-                CONTROLLER, name, "warn", text, "UPKEEP_WORKSPACE=FOLDER, one in memory"
+                CONTROLLER, name, "warn", text, "set UPKEEP_WORKSPACE to a folder in memory"
             )
 
 
@@ -286,7 +286,7 @@ def _tools(name: str, variables: Mapping[str, Any]) -> list[str] | Diagnosis:
     except ParameterError as exc:
         return Diagnosis(name, "checks", "fail", str(exc), "fix it in the inventory")
     if not asked.wanted and asked.is_all:
-        remedy = f"{command('check', 'list')}  # shows them; list some in group_vars as upkeep_checks_<name>"
+        remedy = f"{command('check', 'list')}  # shows them; list some in group_vars as upkeep_checks_web"
         return Diagnosis(name, "checks", "warn", "no check is listed for this host", remedy)
     gathers = [payload.gathers()[one.check.gather] for one in asked.wanted]
     return sorted({tool for gather in gathers for tool in getattr(gather, "TOOLS", ())})
@@ -353,7 +353,7 @@ def _examine_inside(session: SshSession, way: Way, tools: Sequence[str]) -> Iter
         if interpreter:
             text += f" at {interpreter} (ansible_python_interpreter)"
         yield Diagnosis(
-            way.host, "python", "fail", text, "apt-get install python3-minimal, on that host"
+            way.host, "python", "fail", text, "apt-get install python3-minimal  # on the host"
         )
         return
     yield Diagnosis(way.host, "python", "ok", f"{answer['python']} at {answer['path']}")

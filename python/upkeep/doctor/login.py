@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import shlex
 import socket
 import subprocess
 import threading
@@ -193,7 +194,7 @@ def _compare_key(
     plain = [fingerprint(one) for marker, one in known if not marker]
     if plain:
         text = f"the host key of {way.place} has changed: {shown}, known is {', '.join(plain)}"
-        remedy = f"find out why before anything else; then ssh-keygen -R '{way.name}'"
+        remedy = f"ssh-keygen -R {shlex.quote(way.name)}  # decide: only after you have found out why it changed"
         raise LoginError("host key", text, remedy)
     if any(marker == "@cert-authority" for marker, _key in known):
         text = (
@@ -204,7 +205,7 @@ def _compare_key(
         text = f"the host key of {way.place} is not known: {shown}"
         path = way.known_hosts[0] if way.known_hosts else "~/.ssh/known_hosts"
         port = "" if way.port == 22 else f" -p {way.port}"
-        remedy = f"ssh-keyscan{port} {way.address} >> {path}, after comparing the fingerprint"
+        remedy = f"ssh-keyscan{port} {way.address} >> {path}  # decide: compare the fingerprint with the host's"
         raise LoginError("host key", text, remedy)
     return False
 

@@ -18,7 +18,7 @@ from upkeep.judging.check import CONNECTION, Check, PastMoment
 from upkeep.judging.entries import make_limits
 from upkeep.judging.shapes import ShapedObservations, ShapeError
 from upkeep.model.answer import SITE_HOST, Due, Observed, Outcome, Request, Seen
-from upkeep.model.remedies import about, command, first, step
+from upkeep.model.remedies import about, command, first, placed, step
 from upkeep.model.text import shortened
 from upkeep.model.verdicts import Measure, Result, Severity, Status, Unknown, Verdict, unknown
 
@@ -416,7 +416,7 @@ def result_of(
         message=_cut(verdict.message),
         remedy=""
         if verdict.status is Status.PASS
-        else _cut(about(verdict.remedy or of_check, subject)),
+        else _cut(placed(about(verdict.remedy or of_check, subject), host)),
         measures=verdict.measures,
         controls=check.controls if check else (),
         observed_at=now,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime, timedelta
 
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_log_shape import (
@@ -11,6 +10,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_
 from ansible_collections.astral.upkeep.plugins.module_utils.gather.web._access_log_shape import (
     AccessLog,
 )
+from upkeep.model.remedies import JOURNAL, literally, log_lines, look, quote
 from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, passed, unknown
 
 USED_WITHIN = timedelta(days=7)
@@ -18,8 +18,8 @@ USED_WITHIN = timedelta(days=7)
 MISREAD_PERCENT = 10.0
 UNREAD_SHARE = "unread_line_share"
 ACCESS_FORMAT = (
-    "compare the log's format with what the gather reads: ansible-doc -t module "
-    "astral.upkeep.access_log_info"
+    "ansible-doc -t module astral.upkeep.access_log_info"
+    "  # see what is read; compare it with the log's format"
 )
 
 
@@ -44,13 +44,13 @@ def misread(seen: AuthLog) -> Verdict | None:
         return unknown(
             f"{unparsed} of {seen.lines} lines were not understood, at most {MISREAD_PERCENT:g} %",
             remedy="ansible-doc -t module astral.upkeep.access_log_info astral.upkeep.auth_log_info"
-            "  # compare the log's format with what is read",
+            "  # see what is read; compare it with the log's format",
         )
     # Applications' lines without any login, in words that the site has not told: nothing shows that none failed.
     if seen.untold > 0:
         return unknown(
             f"none of {seen.untold} JSON lines was understood as a login, failed or not",
-            remedy="say how they tell it: fields: {outcome: …, account: …, source: …}, failure_values, success_values",
+            remedy="decide: say in `fields` which of theirs has the outcome, the account and the source",
         )
     return None
 
@@ -64,10 +64,13 @@ def doubtful(seen: AuthLog, most: float, limit: float) -> Verdict | None:
     if possible <= 0 or most <= limit:
         return None
     program = short(seen.doubted_program or "a program with no name", 40)
+    words = "see them; they may tell of failed logins"
     line = short(" ".join(seen.doubted_sample.split()), 120)
     return unknown(
         f"{possible} lines may tell of failed logins and were not understood, such as one of {program}: {line!r}",
-        remedy=f"grep -i {shlex.quote(program)} {shlex.quote(short(seen.subject, 200))}  # read them",
+        remedy=log_lines(seen.subject, literally(program), words)
+        if seen.doubted_program
+        else _newest(seen, words),
     )
 
 
@@ -82,7 +85,7 @@ def partly_read(seen: LogRead, text: str, *measures: Measure) -> Verdict | None:
             Severity.MEDIUM,
             f"{text}, but something floods the log: there is more in the window than can be searched",
             *measures,
-            remedy="journalctl -n 20 --no-pager  # what it is, or tail the log; block its source; or set limit_bytes",
+            remedy=_newest(seen, "see what it is; then block its source, or set limit_bytes"),
         )
     if seen.truncated:
         why = short(seen.part_unread, 200)
@@ -92,13 +95,20 @@ def partly_read(seen: LogRead, text: str, *measures: Measure) -> Verdict | None:
     return None
 
 
+def _newest(seen: LogRead, words: str) -> str:
+    """Return how to see the newest lines of a log."""
+    name = quote(seen.subject)
+    newest = "journalctl -n 20 --no-pager" if seen.subject == JOURNAL else f"tail -n 20 {name}"
+    return look(newest, words) if name else f"decide: {words}"
+
+
 def of_other_programs(seen: AuthLog) -> Verdict | None:
     """Return unknown if all lines are of programs that do not write into a log of logins."""
     if seen.foreign <= 0:
         return None
     return unknown(
         f"none of {seen.foreign} lines is of a program that writes of logins; this seems to be another log",
-        remedy="declare the log into which logins are written: paths: [/var/log/auth.log], or [journal]",
+        remedy="decide: declare the log into which logins are written: paths: [/var/log/auth.log], or [journal]",
     )
 
 
@@ -145,11 +155,14 @@ def unread_share(unread: int, counted: int) -> tuple[Measure, ...]:
 
 def silent(seen: AuthLog, quiet_hours: float) -> Verdict | None:
     """Return unknown if the log's newest line, by the host's own clock, is older than quiet_hours."""
-    remedy = "systemctl status --no-pager rsyslog systemd-journald  # see whether the log is still written"
+    remedy = (
+        "systemctl list-units --all --no-pager 'rsyslog*' 'syslog-ng*' 'systemd-journald*'"
+        "  # see whether the log is still written"
+    )
     if seen.newest_at is None and seen.ahead_lines > 0:
         return unknown(
             f"{seen.ahead_lines} lines are dated after the host's clock, and no line before it",
-            remedy="timedatectl  # see the clock; or say the zone of the log's times: utc_offset: +02:00",
+            remedy="timedatectl  # see whether the clock is right; or set the zone of the log's times: utc_offset",
         )
     if seen.newest_at is None:
         return unknown(

@@ -1,7 +1,8 @@
 """The next step that is told with a verdict: a command that can be pasted, with words behind it, or words alone.
 
-`du -x /srv | sort -n | tail  # what grows`: a shell takes the line as it stands. A remedy that begins with no command
-has none in it. `{subject}` stands for what the check looked at.
+`du -x /srv | sort -n | tail  # on the host: see what grows`: a shell takes the line as it stands, and the words say
+where to run it. A remedy that begins with no command has none in it: its words begin with `decide: `, for a person must
+decide what to do. `{subject}` stands for what the check looked at.
 """
 
 from __future__ import annotations
@@ -16,8 +17,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from upkeep.model.source import is_source
+
 COMMENT = "  # "
+DECIDE = "decide: "
+"""Begins the words where no command puts it right by itself: a person must decide."""
+ON_CONTROLLER, ON_HOST, ON_LOOKER = (
+    "on the controller", "on the host", "on the host that looks at it",
+)  # fmt: skip
+PACKAGES = {
+    "certbot": "certbot",
+    "chronyc": "chrony",
+    "curl": "curl",
+    "logrotate": "logrotate",
+    "lsof": "lsof",
+    "mariadb": "mariadb-client",
+    "nc": "netcat-openbsd",
+    "nginx": "nginx",
+    "openssl": "openssl",
+    "psql": "postgresql-client",
+    "redis-cli": "redis-tools",
+}
+"""Programs that remedies name and that not every host has, each with the Debian package that has it."""
 SUBJECT = "{subject}"
+JOURNAL = "journal"
+"""The subject of a check that reads the journal of systemd, and no file."""
 LONGEST = 200
 
 
@@ -52,15 +76,64 @@ def quote(text: Any) -> str:
     return shlex.quote(said)
 
 
+def programs_of(line: str) -> list[str]:
+    """Return the programs that a command starts, in their order; none if it is no line of a shell."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    found: list[str] = []
+    begins = True
+    try:
+        for word in words:
+            if begins or (word in PACKAGES and found and found[-1] == "runuser"):
+                found.append(word)
+            begins = bool(word.strip("|&;") == "")
+    except ValueError:
+        return []
+    return found
+
+
+def placed(remedy: str, host: str = "") -> str:
+    """Return a remedy whose words say where its command is run, and what has a program that may be missing there.
+
+    host: what the remedy is for, as its result names it; a source is looked at from some host.
+    """
+    line, comment, words = remedy.partition(COMMENT)
+    if not comment or words.startswith((ON_CONTROLLER, ON_HOST)):
+        return remedy
+    programs = programs_of(line)
+    if programs and Path(programs[0]).name.startswith(("upkeep", "ansible")):
+        return f"{line}{comment}{ON_CONTROLLER}: {words}"
+    where = ON_LOOKER if is_source(host) else ON_HOST
+    missing = [one for one in dict.fromkeys(programs) if one in PACKAGES]
+    said = "".join(f"; if {one} is missing: apt-get install {PACKAGES[one]}" for one in missing)
+    return f"{line}{comment}{where}: {words}{said}"
+
+
 def block(source: Any) -> str:
-    """Return how to block the address that logins come from; a log may also name a host, or nothing."""
+    """Return how to block the address that logins come from; a log may also name a host, or nothing.
+
+    A route needs no rule set that is already there, and is gone after the next start.
+    """
     try:
         address = ipaddress.ip_address(str(source))
     except ValueError:
-        return "find out where they come from, and let sshd take keys only"
-    family = "ip6" if address.version == 6 else "ip"
-    rule = f"nft add rule inet filter input {family} saddr {address} drop"
-    return f"{rule}{COMMENT}block the source; and let sshd take keys only"
+        return f"{DECIDE}find out where the logins come from, and let sshd take keys only"
+    words = f"{DECIDE}block the source until the next reboot, if it is none of yours; let sshd take keys only"
+    return f"ip route replace blackhole {address}{COMMENT}{words}"
+
+
+def literally(text: str) -> str:
+    """Return a text as `grep -E` takes it to the letter."""
+    return re.sub(r"([][.^$*+?(){}|\\])", r"\\\1", text)
+
+
+def log_lines(log: str, found: str, words: str) -> str:
+    """Return how to see the newest lines of a log that have one of some words. found: for `grep -iE`."""
+    search = f"grep -aiE {shlex.quote(found)}"
+    if log == JOURNAL:
+        return look(f"journalctl --no-pager --since -1d | {search} | tail -n 20", words)
+    name = quote(log)
+    return look(f"{search} {name} | tail -n 20", words) if name else ""
 
 
 # --- what could not be seen ------------------------------------------------------------------------------------------
@@ -86,16 +159,17 @@ def step(cannot: Any) -> str:
     quoted = quote(at)
     if why in STEPS and quoted:
         return STEPS[why].replace("{at}", quoted)
-    return _connection(str(at)) if why in (REFUSED, NO_ANSWER) and quoted else ""
+    return connection(str(at)) if why in (REFUSED, NO_ANSWER) and quoted else ""
 
 
-def _connection(at: str) -> str:
+def connection(at: str) -> str:
     """Return how to see who listens at an address, `host:port` or a path of a socket."""
     if at.startswith("/"):
         return f"ss -xl src {quote(at)}{COMMENT}see whether anybody listens there"
     host, _colon, port = at.rpartition(":")
     if not host or not port.isdigit():
         return ""
+    host = host.strip("[]")
     try:
         here = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -120,9 +194,14 @@ def command(name: str, *arguments: str, site: str = "", limit: str = "") -> str:
     return shlex.join(words)
 
 
-def first(line: str, words: str) -> str:
-    """Return a remedy: the command that comes first, and what it is for."""
+def look(line: str, words: str) -> str:
+    """Return a remedy: a command, and what it is for."""
     return f"{line}{COMMENT}{words}"
+
+
+def first(line: str, words: str) -> str:
+    """Return a remedy that is not a check's: its words say where the command is run."""
+    return placed(look(line, words))
 
 
 def after(check: str) -> str:

@@ -105,18 +105,15 @@ def someone(
     said = remedy = ""
     if who.user:
         said = refusal(action, who.user.name, who.user.role)
-        remedy = (
-            f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)} ROLE"
-        )
+        remedy = f"an admin can give another role: upkeep user role {shlex.quote(who.user.name)}"
     elif who.barred:
         said = who.barred
-        remedy = "say who acts: --as NAME"
+        remedy = "say who acts, with --as and the name of a user"
     elif _takes_user(store, action):
         said = f"the account {who.account} is not a user; to {words_of(action)} needs one"
         remedy = (
-            f"say who acts: --as NAME; or people.<id>.accounts: [{who.account}] in "
-            "schedule.yml, and"
-            " upkeep user add --person <id>"
+            f"say who acts, with --as and the name of a user; or give a person of schedule.yml `accounts:"
+            f" [{who.account}]`, and add that person: upkeep user add --person"
         )
     if said:
         with store.begin() as db:

@@ -38,10 +38,10 @@ def password_of(name: str, what: str, *, terminal_only: bool = False) -> tuple[s
     if terminal_only:
         raise UsageError(
             "no terminal to ask for a password",
-            remedy="say who acts, and give the password on standard input: --as NAME",
+            remedy="say who acts, with --as, and give the password on standard input",
         )
     line = sys.stdin.readline() if sys.stdin is not None else ""
     if not line.strip("\r\n"):
         message = f"found no terminal, and no password of {name} on standard input"
-        raise UsageError(message, remedy="--as NAME < FILE, or on a terminal")
+        raise UsageError(message, remedy="give it on standard input, or call this on a terminal")
     return line.rstrip("\r\n"), "standard input"

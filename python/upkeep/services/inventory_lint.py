@@ -103,7 +103,7 @@ def _of_patterns(schedule: Schedule, inventory: KnownInventory) -> Iterator[Rema
     groups = inventory.groups
     if not groups.hosts:
         text = "the inventory has no host, so nothing is checked"
-        remedy = "below `all:` in inventory/hosts.yml: `hosts: {web1: {ansible_host: ADDRESS}}`"
+        remedy = "below `all:` in inventory/hosts.yml: `hosts: {web1: {ansible_host: 192.0.2.10}}`"
         yield Remark("inventory", "no host", text, remedy, place=inventory.path)
         return
     for name, procedure in schedule.procedures.items():

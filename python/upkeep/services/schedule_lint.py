@@ -284,7 +284,7 @@ def _of_accounts(schedule: Schedule) -> Iterator[Remark]:
                 f"the account {account} belongs to {' and '.join(names)}: it is not known who "
                 "acts with it"
             )
-            remedy = "leave it with one of them; the others act with --as NAME"
+            remedy = "leave it with one of them; the others act with --as and their own name"
             key = ("people", names[-1], "accounts")
             yield Remark(f"person {names[-1]}", "shared account", text, remedy, "error", key)
 

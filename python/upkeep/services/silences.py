@@ -175,9 +175,7 @@ def _becomes_known(by: By) -> str:
     """Return how somebody becomes a person of the schedule."""
     if by.user:
         return f"upkeep user person {by.name} PERSON  # the person of the schedule"
-    return (
-        f"people.<id>.accounts: [{by.account}] in schedule.yml, and upkeep user add --person <id>"
-    )
+    return f"give a person of schedule.yml `accounts: [{by.account}]`, and add that person: upkeep user add --person"
 
 
 def _silence(db: Connection, key: str, number: int, *, lock: bool = False) -> Silence:

@@ -60,12 +60,12 @@ def unset(schedule: Schedule, environ: Mapping[str, str], site: str) -> Iterator
         if wrong := _wrong_address(channel.url_from, environ, spare):
             test = command("alert", "test", name, site=site)
             remedy = (
-                f"{test}  # after {channel.url_from}=URL in {ENVIRONMENT_FILE}, or in this shell"
+                f"{test}  # once {channel.url_from} is set in {ENVIRONMENT_FILE}, or in this shell"
             )
             key: Key = ("channels", name, "url_from")
             yield Remark(f"channel {name}", "no address", wrong, remedy, key=key)
     if beat and (wrong := _wrong_address(beat.url_from, environ, spare)):
-        remedy = f"export {beat.url_from}=URL  # for the service, in {ENVIRONMENT_FILE}"
+        remedy = f"set {beat.url_from} in {ENVIRONMENT_FILE}, or in this shell"
         key = ("alerts", "heartbeat", "url_from")
         yield Remark("heartbeat", "no address", wrong, remedy, key=key)
     if schedule.channels and find_spec("apprise") is None:

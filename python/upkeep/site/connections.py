@@ -50,7 +50,8 @@ class Way:
     """How a host is reached.
 
     kind: ssh, local, or the name of another connection of Ansible's. name: what known_hosts files call the host.
-    proxy: the command that stands between, empty if none. password_vaulted: there is one, for Ansible's eyes only.
+    proxy: the command that stands between, empty if none. options: what the inventory gives ssh, as
+    words of its command line. password_vaulted: there is one, for Ansible's eyes only.
     """
 
     host: str
@@ -70,6 +71,7 @@ class Way:
     become_method: str = "sudo"
     become_password: bool = False
     interpreter: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -80,7 +82,7 @@ class Way:
     def command(self) -> str:
         """How a person tries the same."""
         port = [] if self.port == 22 else ["-p", str(self.port)]
-        return shlex.join(["ssh", *port, f"{self.user}@{self.address}"])
+        return shlex.join(["ssh", *port, *self.options, f"{self.user}@{self.address}"])
 
 
 def read_way(host: str, variables: Mapping[str, Any], defaults: Mapping[str, Any]) -> Way:
@@ -122,6 +124,7 @@ def read_way(host: str, variables: Mapping[str, Any], defaults: Mapping[str, Any
         become_method=said.text("ansible_become_method") or "sudo",
         become_password=any(name in variables for name in BECOME_PASSWORD),
         interpreter=said.text("ansible_python_interpreter"),
+        options=_own_options(said),
     )
 
 
@@ -229,6 +232,17 @@ def _ssh_options(said: HostVariables) -> dict[str, list[str]]:
         name, _space, value = line.partition(" ")
         options.setdefault(name, []).append(value)
     return options
+
+
+def _own_options(said: HostVariables) -> tuple[str, ...]:
+    """Return the key and the arguments of ssh that the inventory names, without which ssh goes another way."""
+    key = said.text(*KEY)
+    words = ["-i", str(Path(key).expanduser())] if key else []
+    return (
+        *words,
+        *_words(said, "ansible_ssh_common_args"),
+        *_words(said, "ansible_ssh_extra_args"),
+    )
 
 
 def _words(said: HostVariables, name: str) -> list[str]:

@@ -21,9 +21,9 @@ def absolute_limit(limit: str) -> str:
     """
     if is_source(limit):
         message = f"--limit: {limit} is a source; expected hosts, such as the one that looks at it"
-        raise UsageError(message, remedy="upkeep explain SOURCE -i SITE  # names that host")
+        raise UsageError(message, remedy=f"upkeep explain {limit}  # names that host")
     found = _FILE.sub(_absolute, limit)
-    remedy = "write the hosts into a file, one a line, and give --limit @FILE"
+    remedy = "write the hosts into a file, one a line, and give --limit @hosts.txt"
     if len(found) > LIMIT_CHARACTERS:
         expected = f"expected at most {LIMIT_CHARACTERS:,}"
         raise UsageError(f"--limit: found {len(found):,} characters; {expected}", remedy=remedy)

@@ -39,7 +39,9 @@ def _default_state() -> Path:
     named = os.environ.get("XDG_STATE_HOME") or (home / ".local" / "state" if home else None)
     if not named:
         message = f"{account.own_name()}: this account has no home folder to keep the state in"
-        raise ConfigurationError(message, remedy="UPKEEP_STATE=FOLDER UPKEEP_WORKSPACE=FOLDER")
+        raise ConfigurationError(
+            message, remedy="set UPKEEP_STATE and UPKEEP_WORKSPACE, each to a folder"
+        )
     return Path(named) / "upkeep"
 
 
@@ -197,8 +199,8 @@ def _refuse_state_of_others(state: Path) -> None:
         trusted(state)
     except ConfigurationError as exc:
         owner = account.name_of(state.stat().st_uid) if state.exists() else ""
-        as_owner = f"sudo -u {owner} upkeep …, or " if owner not in ("", account.own_name()) else ""
-        remedy = f"{exc.remedy}; or {as_owner}UPKEEP_STATE=FOLDER"
+        as_owner = f"call it as {owner}, or " if owner not in ("", account.own_name()) else ""
+        remedy = f"{exc.remedy}; or {as_owner}set UPKEEP_STATE to another folder"
         raise ConfigurationError(f"state: {exc}", remedy=remedy) from exc
 
 

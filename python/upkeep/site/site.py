@@ -202,14 +202,19 @@ def settings_of(name: str) -> Settings:
 
 
 def _no_such(name: str) -> UsageError:
-    return UsageError(f"{name}: no such site or inventory", remedy="upkeep init DIR  # writes one")
+    return UsageError(
+        f"{name}: no such site or inventory", remedy="upkeep init my-site  # writes one"
+    )
 
 
 def _load_folder(name: str, folder: Path, dropped: list[str] | None, text: str) -> Site:
     """Return the site in a folder with a schedule, or with a text that counts as it."""
     inventory = folder / "inventory"
     if not inventory.exists():
-        raise ConfigurationError(f"{folder}: a site without inventory/", remedy="upkeep init DIR")
+        raise ConfigurationError(
+            f"{folder}: a site without inventory/",
+            remedy="upkeep init my-site  # writes one that has it",
+        )
     settings = load_settings(folder if name else None)
     if name:  # the embedded one is as much to be trusted as this program
         trusted_tree(folder, besides=[settings.state, settings.workspace])

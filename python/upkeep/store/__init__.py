@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,9 @@ def refuse_server(db: Connection, place: str) -> None:
     if db.dialect.name == "postgresql":
         encoding = db.execute(text("SHOW server_encoding")).scalar()
         if encoding != "UTF8":
-            remedy = "createdb --template=template0 --encoding=UTF8 NAME"
+            name = db.execute(text("SELECT current_database()")).scalar()
+            made = shlex.quote(f"{name}_utf8")
+            remedy = f"createdb --template=template0 --encoding=UTF8 {made}  # then name it in the setting database"
             raise StoreError(f"{place}: its encoding is {encoding}; expected UTF8", remedy=remedy)
         _refuse_elsewhere(db, place)
 

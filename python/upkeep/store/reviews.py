@@ -282,5 +282,5 @@ def of_row(row: Row[Any]) -> KeptReview:
         parties = definition = None
     if not isinstance(parties, list) or not isinstance(definition, dict):
         message = f"review {row.id} cannot be read: its row is not as this program writes it"
-        raise StoreError(message, remedy="upkeep review verify  # with -i SITE")
+        raise StoreError(message, remedy="upkeep review verify  # see what was changed")
     return KeptReview(**values | {"parties": tuple(parties), "definition": definition})

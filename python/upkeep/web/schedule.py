@@ -31,7 +31,9 @@ def show_schedule(ask: Ask) -> Response:
     schedule = ask.setting.schedule()
     coming = ask.setting.coming or Coming(ask.setting.schedule, None)
     if schedule is None:
-        raise PageError(404, "This page knows no schedule.", remedy="`upkeep serve -i SITE`")
+        raise PageError(
+            404, "This page knows no schedule.", remedy="start `upkeep serve` with -i and a site"
+        )
     site = ask.setting.site
     calendars = coming.calendars(ask.now)
     requirements = coverage(schedule)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import subprocess
 from datetime import datetime
+from pathlib import Path
 
 import pytest
-from pasted import problems
+from pasted import changes, placeholders, problems, told_in
 from verdicts import of_canary, verdict_of
 
+import upkeep
 from ansible_collections.astral.upkeep.plugins.module_utils.host import host
 from ansible_collections.astral.upkeep.plugins.module_utils.host.host import Host, HostError
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import (
     not_seen,
 )
 from upkeep.judging.canaries import canary_of
-from upkeep.judging.check import Check, load
+from upkeep.judging.check import Check, Rule, every, load
 from upkeep.judging.entries import make_limits
 from upkeep.judging.judge import judge
 from upkeep.model import remedies
 from upkeep.model.answer import Due, Seen
 from upkeep.model.verdicts import Status
 
-CHECKS = sorted(load().items())
+CHECKS = sorted(every().items())
+UPKEEP = Path(upkeep.__file__).parent
 NOW = datetime.fromisoformat("2030-06-01T06:00:00+00:00")
 
 
@@ -30,7 +33,11 @@ NOW = datetime.fromisoformat("2030-06-01T06:00:00+00:00")
     ("remedy", "number"),
     [
         ("du -x /srv | sort -n  # what grows", 0),
-        ("keep the previous backup", 0),
+        ("decide: keep the backup before it, or make a new one", 0),
+        ("fix what backup_fresh says first", 0),
+        ("keep the backup before it", 1),
+        ("zypper refresh  # refresh the lists", 1),
+        ("du -x /srv  # see what grows; then upkeep show NUMBER", 1),
         ("du -x /srv", 1),
         ("see what grows: du -x  # so", 1),
         ("du -x MOUNT_POINT  # what grows", 1),
@@ -42,13 +49,89 @@ def test_the_test_itself_sees_what_cannot_be_pasted(remedy: str, number: int) ->
     assert len(problems(remedy)) == number, problems(remedy)
 
 
+def test_each_next_step_of_the_checks_can_be_pasted() -> None:
+    """All that stands in their files, whatever must be wrong for it to be told."""
+    told = {
+        f"{file.name}:{line}: {text}": problems(remedies.about(text, "/srv/x"))
+        for file in (*sorted((UPKEEP / "checks").rglob("*.py")), UPKEEP / "judging/log_verdicts.py")
+        for line, text in told_in(file)
+    }
+
+    assert len(told) > 150
+    assert {text: wrong for text, wrong in told.items() if wrong} == {}
+
+
+def test_no_next_step_of_the_program_has_a_word_that_stands_for_another() -> None:
+    told = [
+        f"{file.relative_to(UPKEEP)}:{line}: {text}"
+        for file in sorted(UPKEEP.rglob("*.py"))
+        for line, text in told_in(file)
+        if placeholders(text.replace(remedies.SUBJECT, "x")) and not text.startswith("x")
+    ]
+
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("remedy", "changed"),
+    [
+        ("du -x /srv | sort  # see", False),
+        ("ip route replace blackhole 192.0.2.7  # decide: block it", True),
+        ("apt-get -s dist-upgrade | grep -i security  # see them", False),
+        ("apt-get update  # refresh them", True),
+        ("logrotate --debug /etc/logrotate.conf  # see", False),
+        ("nginx -t && nginx -s reload  # load it", True),
+        ("decide: do it", False),
+    ],
+)
+def test_what_changes_something_is_told_from_what_looks(remedy: str, changed: bool) -> None:
+    assert changes(remedy) is changed
+
+
+@pytest.mark.parametrize(
+    ("remedy", "host", "placed"),
+    [
+        ("du -x /srv  # see", "web1", "du -x /srv  # on the host: see"),
+        ("less x  # see", "register/people", "less x  # on the host that looks at it: see"),
+        ("upkeep doctor  # see why", "web1", "upkeep doctor  # on the controller: see why"),
+        ("/opt/bin/upkeep run list  # see", "", "/opt/bin/upkeep run list  # on the controller: see"),
+        ("lsof +L1 | wc  # see", "web1", "lsof +L1 | wc  # on the host: see; if lsof is missing: apt-get install lsof"),
+        ("runuser -u x -- psql  # see", "w", "runuser -u x -- psql  # on the host: see; if psql is missing: apt-get install postgresql-client"),
+        ("decide: block it", "web1", "decide: block it"),
+    ],
+)  # fmt: skip
+def test_words_say_where_a_command_is_run_and_what_has_its_programs(
+    remedy: str, host: str, placed: str
+) -> None:
+    assert remedies.placed(remedy, host) == placed
+    assert remedies.placed(placed, host) == placed
+
+
+@pytest.mark.parametrize(
+    ("line", "programs"),
+    [
+        ("cd /srv && sha256sum --check x", ["cd", "sha256sum"]),
+        ("ss -ltnp 'sport = :80 | x'; a", ["ss", "a"]),
+        ("openssl s_client </dev/null 2>/dev/null | openssl x509", ["openssl", "openssl"]),
+        ("runuser -u postgres -- psql -c 'select 1'", ["runuser", "psql"]),
+        ("no 'end", []),
+        ("", []),
+    ],
+)
+def test_programs_of_a_line(line: str, programs: list[str]) -> None:
+    assert remedies.programs_of(line) == programs
+
+
 @pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
 @pytest.mark.parametrize("subject", ["/", "/srv/a b", "https://shop.example.org/x?a=1&b=2"])
-def test_each_checks_first_step_can_be_pasted(name: str, check: Check, subject: str) -> None:
+def test_each_checks_first_step_can_be_pasted(name: str, check: Rule, subject: str) -> None:
     assert problems(remedies.about(check.remedy, subject)) == []
 
 
-@pytest.mark.parametrize(("name", "check"), CHECKS, ids=[name for name, _check in CHECKS])
+JUDGED = sorted(load().items())
+
+
+@pytest.mark.parametrize(("name", "check"), JUDGED, ids=[name for name, _check in JUDGED])
 def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None:
     canary = canary_of(check)
     assert canary is not None
@@ -61,10 +144,10 @@ def test_what_is_told_of_a_canary_can_be_pasted(name: str, check: Check) -> None
 
 NAMED = {
     "backup_manifest": "cd /",
-    "brute_force": "nft add rule inet filter input ip saddr ",
+    "brute_force": "ip route replace blackhole ",
     "external_service": "nc -vz -w 5 ",
     "failed_units": "systemctl status --no-pager ",
-    "password_spraying": "last -i | grep -wF ",
+    "password_spraying": "grep -aiE ",
     "disk_space": "du -xh --max-depth=3 /",
     "http_health": "curl -isS http",
 }
@@ -104,8 +187,8 @@ def test_a_subject_is_one_word_of_the_shell(subject: str) -> None:
 @pytest.mark.parametrize(
     ("source", "command"),
     [
-        ("192.0.2.7", "nft add rule inet filter input ip saddr 192.0.2.7 drop"),
-        ("2001:db8::1", "nft add rule inet filter input ip6 saddr 2001:db8::1 drop"),
+        ("192.0.2.7", "ip route replace blackhole 192.0.2.7"),
+        ("2001:db8::1", "ip route replace blackhole 2001:db8::1"),
         ("192.0.2.7; reboot", ""),
         ("evil.example.org", ""),
         (None, ""),

@@ -84,7 +84,7 @@ def test_the_test_itself_sees_what_is_none() -> None:
         ("upkeep run list  # lists them", "", "upkeep run list  # lists them"),
         ("upkeep run list -i other", "s", "upkeep run list -i other"),
         ("upkeep check list  # lists them", "s", "upkeep check list -i s  # lists them"),
-        ("upkeep init DIR  # writes one", "s", "upkeep init DIR  # writes one"),
+        ("upkeep init my-site  # writes one", "s", "upkeep init my-site  # writes one"),
         ("free space there; nothing is lost", "s", "free space there; nothing is lost"),
         ("look at the host's clock", "s", "look at the host's clock"),
         ("", "s", ""),

@@ -751,12 +751,12 @@ def test_what_an_older_program_calls_unknown_was_not_seen(
 @pytest.mark.parametrize(
     ("site", "kind", "own", "step"),
     [
-        ("", Unknown.CANNOT_SEE, "", "upkeep doctor --limit web1  # see why"),
+        ("", Unknown.CANNOT_SEE, "", "upkeep doctor --limit web1  # on the controller: see why"),
         (
             "/srv/my site",
             Unknown.CANNOT_SEE,
             "",
-            "upkeep doctor -i '/srv/my site' --limit web1  # see why",
+            "upkeep doctor -i '/srv/my site' --limit web1  # on the controller: see why",
         ),
         ("", Unknown.CANNOT_SEE, "apt-get install openssl", "apt-get install openssl"),
         ("", Unknown.NOTHING_TO_JUDGE, "", ""),
@@ -776,24 +776,24 @@ def test_what_could_not_be_seen_has_its_own_next_step(
 @pytest.mark.parametrize(
     ("host", "seen_from", "outcome", "step"),
     [
-        ("web1", "", Outcome.OK, "upkeep doctor -i s --limit web1  # see why"),
+        ("web1", "", Outcome.OK, "upkeep doctor -i s --limit web1  # on the controller: see why"),
         (
             "(site)",
             "",
             Outcome.OK,
-            "upkeep doctor -i s  # see which host cannot be checked, and why",
+            "upkeep doctor -i s  # on the controller: see which host cannot be checked, and why",
         ),
         (
             "register/people",
             "control1",
             Outcome.OK,
-            "upkeep check number -i s --limit control1  # check again once it is fixed",
+            "upkeep check number -i s --limit control1  # on the controller: check again once it is fixed",
         ),
         (
             "register/people",
             "control1",
             Outcome.UNREACHABLE,
-            "upkeep doctor -i s --limit control1  # see why",
+            "upkeep doctor -i s --limit control1  # on the controller: see why",
         ),
     ],
     ids=["a host", "the site", "a source", "a source that nobody could look at"],

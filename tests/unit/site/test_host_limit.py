@@ -67,7 +67,7 @@ def test_what_cannot_be_kept_as_it_is_is_refused(limit: str, said: str) -> None:
         absolute_limit(limit)
 
     assert "secret" not in str(caught.value)
-    assert "@FILE" in caught.value.remedy
+    assert "@hosts.txt" in caught.value.remedy
 
 
 def test_as_much_as_is_kept_is_taken() -> None:

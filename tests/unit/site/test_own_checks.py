@@ -54,7 +54,7 @@ def test_it_is_known_and_judges_as_one_of_the_programs(tmp_path: Path) -> None:
         ("/", Status.PASS),
         ("/tmp", Status.FAIL),
     ]
-    assert results[1].remedy == "mount another one"
+    assert results[1].remedy == "decide: mount another one"
 
 
 def test_those_of_another_site_are_forgotten(tmp_path: Path) -> None:
@@ -127,11 +127,11 @@ WRONG = {
         "x.py: trouble: found ' '; expected one line of text",
     ),
     "a remedy of two lines": (
-        GOOD.replace('remedy="mount another one"', 'remedy="a\\n\\x1b[31m"'),
+        GOOD.replace('remedy="decide: mount another one"', 'remedy="a\\n\\x1b[31m"'),
         "x.py: remedy: found 'a\\n\\x1b[31m'; expected one line of text",
     ),
     "no remedy": (
-        GOOD.replace('remedy="mount another one"', "remedy=None"),
+        GOOD.replace('remedy="decide: mount another one"', "remedy=None"),
         "x.py: remedy: found None; expected one line of text",
     ),
     "a list of gathers": (

@@ -349,7 +349,7 @@ def test_a_state_that_others_can_replace_is_not_used(tmp_path: Path, way: str) -
         load_settings(None, {"UPKEEP_STATE": str(state)})
 
     assert said in str(caught.value)
-    assert "UPKEEP_STATE=FOLDER" in caught.value.remedy
+    assert "set UPKEEP_STATE to another folder" in caught.value.remedy
 
 
 def test_a_state_behind_somebody_elses_link_is_not_used(tmp_path: Path) -> None:

@@ -135,11 +135,21 @@ def _observe(
     if last is None and all(one["stage"] == "resolver" for one in tries):
         return {"data": {}, "raw": "", "error": f"the host's resolver: {tries[-1]['problem']}"}
     data: dict[str, Any] = {"tries": tries, "verified": bool(params["verify"])}
+    if way := _way(params):
+        data["way"] = way
     raw = ""
     if last is not None:
         data.update(_content(last, params))
         raw = _raw(last, data, params["keep_body"])
     return {"data": data, "raw": raw, "error": ""}
+
+
+def _way(params: dict[str, Any]) -> dict[str, str]:
+    """Return how the endpoint is asked otherwise than plainly, so that people can ask it alike. Headers stay secret."""
+    way = {name: str(params[name]) for name in ("connect_to", "ca_file") if params[name]}
+    if params["method"].upper() != "GET":
+        way["method"] = params["method"].upper()
+    return way
 
 
 def _raw(answer: HttpAnswer, data: dict[str, Any], keep_body: bool) -> str:

@@ -71,7 +71,7 @@ CHECK = Check(
     judge=judge,
     measures={"age": MeasureKind.STATE, "backups": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; 45 CFR 164.308(a)(7)(ii)(A)",
-    remedy="run the set's backup by hand and read its log",
+    remedy="decide: run the set's backup now, or find in its log why it did not run",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
     absence=DECLARED,
 )

@@ -68,7 +68,7 @@ def _compare(manifest: Mapping[str, Any]) -> str:
     where, what = quote(folder or "/"), quote(name)
     if program is None or not where or not what or name == "backup_manifest":
         return ""
-    keep = "what differs; keep the previous backup, and make a new one"
+    keep = "see what differs; then make a new backup, and keep the previous one until the new one matches"
     return f"cd {where} && {program} --check {what}  # {keep}"
 
 
@@ -86,7 +86,7 @@ CHECK = Check(
     limits=Limits(),
     judge=judge,
     source="sha256sum(1); pg_verifybackup(1)",
-    remedy="compare the backup with its checksums; keep the previous backup, and make a new one",
+    remedy="decide: make a new backup, and keep the previous one until the new one matches its checksum",
     controls=("45 CFR 164.312(c)(1)",),
     absence=DECLARED,
 )

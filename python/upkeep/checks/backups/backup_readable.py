@@ -83,7 +83,7 @@ CHECK = Check(
     judge=judge,
     measures={"reading": MeasureKind.LATENCY, "members": MeasureKind.STATE},
     source="NIST SP 800-34 Rev. 1, section 3.4.1; pg_restore(1); restic check",
-    remedy="keep the previous backup, and make a new one",
+    remedy="decide: make a new backup, and keep the previous one until the new one can be read",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
     absence=DECLARED,
 )

@@ -86,7 +86,7 @@ CHECK = Check(
     judge=judge,
     measures={"size": MeasureKind.STATE},
     source="Barman, last_backup_minimum_size; borgmatic, spot check",
-    remedy="compare the newest backup's list of contents with that of the one before",
+    remedy="decide: make a new backup, if the newest one lacks what the one before it has",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
     absence=DECLARED,
 )

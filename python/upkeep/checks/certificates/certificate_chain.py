@@ -80,7 +80,7 @@ def _judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if not is_self_signed(certificates[0]) and seen.data.get("chain_seen") is not True:
         return unknown(
             "only the first certificates could be read",
-            remedy="install openssl on the host, or Python 3.10 or later",
+            remedy=INSTALL,
         )
     if not isinstance(trust.get("trusted"), bool):
         why = short(trust.get("unseen", "no reason was given"))
@@ -255,17 +255,19 @@ def _store(trust: Mapping[str, object]) -> str:
     return short(trust.get("store", "the host's store"), 80)
 
 
-REORDER = "put the server's certificate first, then the issuer of each; leave out the rest"
+REORDER = "decide: put the server's certificate first, then the issuer of each; leave out the rest"
 REFUSED = "openssl verify -show_chain -untrusted {subject} {subject}  # see what openssl says; get another certificate"
 OTHER_KEY = (
-    "add the certificate of the authority that signed it; two authorities of this name have "
+    "decide: add the certificate of the authority that signed it; two authorities of this name have "
     "different keys"
 )
-UNFIT = "compare the key identifiers of the two, and add the one that signed"
-INSTALL = "install openssl on the host"
-MAY_NOT = "get a certificate from an authority that is allowed to sign it"
-PURPOSE = "get a certificate with serverAuth; say `purpose: client` if only clients use it"
-TRUST = "get a certificate from an authority that clients trust, or name its root in ca_file"
+UNFIT = "decide: compare the key identifiers of the two, and add the one that signed"
+INSTALL = "apt-get install openssl  # then check again"
+MAY_NOT = "decide: get a certificate from an authority that is allowed to sign it"
+PURPOSE = "decide: get a certificate with serverAuth; say `purpose: client` if only clients use it"
+TRUST = (
+    "decide: get a certificate from an authority that clients trust, or name its root in ca_file"
+)
 
 CHECK = Check(
     title="Certificate has its complete chain",
@@ -284,7 +286,7 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 6.1; RFC 8446, section 4.4.2; testssl.sh, chain of trust",
-    remedy="serve the full chain; certbot writes it as fullchain.pem",
+    remedy="decide: serve the full chain; certbot writes it as fullchain.pem",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

@@ -9,6 +9,7 @@ that is less: 30 days would be most of a short one's life.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.checks.certificates._parts import AUTHORITY, BUNDLE, judge_parts, subjects
 from upkeep.checks.certificates._x509 import Validity, load, validity
 from upkeep.judging.check import Check, gone
+from upkeep.model.remedies import look, quote
 from upkeep.model.verdicts import (
     Measure,
     MeasureKind,
@@ -28,6 +30,8 @@ from upkeep.model.verdicts import (
 )
 
 DAY_SECONDS = 86_400
+ENDPOINT = re.compile(r"[A-Za-z0-9._\[\]:-]+:\d+")
+"""A server's subject that can be given to openssl as it stands."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
 def _judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     """Judge one certificate, or a bundle by the first to end."""
     verdict = _left(validity(load(seen.data.get("der"))), limits, now)
+    if verdict.status is Status.FAIL and not verdict.remedy:
+        verdict = replace(verdict, remedy=_issuer(seen))
     if seen.data.get("part") == AUTHORITY and verdict.status is Status.FAIL:
         return replace(verdict, remedy=ABOVE)
     if seen.data.get("part") == BUNDLE:
@@ -83,7 +89,10 @@ def _left(valid: Validity, limits: Limits, now: datetime) -> Verdict:
     if valid.begins > now:
         begins = f"not valid before {valid.begins:%Y-%m-%d %H:%M} UTC"
         return failed(
-            Severity.CRITICAL, begins, measure, remedy="timedatectl  # compare the clocks"
+            Severity.CRITICAL,
+            begins,
+            measure,
+            remedy="timedatectl  # see whether the host's clock is right",
         )
     if left < due:
         expires = f"expires in {left.days} days; renewal is due at {due.days}"
@@ -91,8 +100,21 @@ def _left(valid: Validity, limits: Limits, now: datetime) -> Verdict:
     return passed(f"valid for {left.days} more days", measure)
 
 
-ABOVE = "put the authority's new certificate into the file; a renewal by certbot does it"
-BUNDLED = "apt-get install --only-upgrade ca-certificates  # or take it out of the file"
+def _issuer(seen: Observation) -> str:
+    """Return how to see who issued it: of what a server presents, or of a file's first certificate; else empty."""
+    words = "see who issued it; then renew it there (certbot renew, if that is certbot) and reload the server"
+    show = "openssl x509 -noout -subject -issuer -enddate"
+    if ENDPOINT.fullmatch(seen.subject):
+        ask = f"openssl s_client -connect {quote(seen.subject)} </dev/null 2>/dev/null"
+        return look(f"{ask} | {show}", words)
+    path = quote(seen.subject)
+    if not seen.subject.startswith("/") or seen.data.get("place") or not path:
+        return ""
+    return look(f"{show} -in {path}", words)
+
+
+ABOVE = "decide: put the authority's new certificate into the file; a renewal by certbot does it"
+BUNDLED = "decide: upgrade the package that has the file (ca-certificates), or take the certificate out of it"
 
 CHECK = Check(
     title="Certificate is renewed in time",
@@ -109,7 +131,7 @@ CHECK = Check(
     measures={"left": MeasureKind.STATE},
     parts=subjects,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt: renew when a third of the lifetime is left",
-    remedy="certbot renew && systemctl reload nginx  # or what else renews it and serves it",
+    remedy="decide: renew it with what issued it (certbot renew, if that is certbot), then reload the server",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

@@ -58,7 +58,7 @@ def _judge(seen: Observation) -> Verdict | None:
     return passed(f"the key in {path} matches")
 
 
-FIRST = "put the certificate of this key first, then its authorities"
+FIRST = "decide: put the certificate of this key first, then its authorities"
 
 CHECK = Check(
     title="Certificate and key match",
@@ -74,7 +74,7 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 5280, section 4.1.2.7; openssl-pkey(1)",
-    remedy="restore the matching pair: the key that the certificate was issued for",
+    remedy="decide: restore the matching pair: the key that the certificate was issued for",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

@@ -100,8 +100,8 @@ CHECK = Check(
     of_site=True,
     source="RFC 5280, section 4.1.2.5; Let's Encrypt, integration guide: many hosts with one certificate",
     remedy=(
-        "copy the new certificate and its key to the named hosts, and reload the servers that "
-        "present it"
+        "decide: copy the new certificate and its key to the named hosts, and reload the servers "
+        "that present it"
     ),
     absence={"site": gone("is on fewer than two hosts now")},
 )

@@ -60,7 +60,7 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="RFC 9525, section 6; RFC 5280, section 4.2.1.6",
-    remedy="get a certificate that has all names of the site",
+    remedy="decide: get a certificate that has all names of the site",
     controls=("45 CFR 164.312(d)",),
     absence={"certificates": gone()},
 )

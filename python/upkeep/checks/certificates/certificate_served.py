@@ -73,7 +73,8 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="certbot's documentation, deploy hooks; nginx -s reload",
-    remedy="nginx -t && systemctl reload nginx  # let the server load it; then add a deploy hook to the renewal",
+    remedy="nginx -t && nginx -s reload  # let nginx load it, or reload the server that you have; then add "
+    "a deploy hook to the renewal",
     controls=("45 CFR 164.312(e)(1)",),
     absence={"certificates": gone()},
 )

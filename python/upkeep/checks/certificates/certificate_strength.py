@@ -97,7 +97,9 @@ def _judge(seen: Observation, limits: Limits) -> Verdict:
     if seen.data.get("old_protocol_unseen") and not limits.old_tls:
         unseen = short(seen.data["old_protocol_unseen"], 160)
         what = f"whether the server accepts TLS 1.1 or older could not be tested: {unseen}"
-        return unknown(what, remedy="try again; say `old_protocols: false` to leave it out")
+        return unknown(
+            what, remedy="decide: try again, or say `old_protocols: false` to leave it out"
+        )
     own = load(seen.data.get("der"))
     return passed(f"{_key_text(own)}, {_signature_text(own)}")
 
@@ -237,7 +239,7 @@ CHECK = Check(
     judge=judge,
     parts=leaves,
     source="CA/Browser Forum Baseline Requirements 6.1.5, 6.3.2, 7.1.3; RFC 8996; NIST SP 800-131A",
-    remedy="make a new pair with an ECDSA key, and let the server speak TLS 1.2 and 1.3 only",
+    remedy="decide: make a new pair with an ECDSA key, and let the server speak TLS 1.2 and 1.3 only",
     controls=("45 CFR 164.312(e)(2)(ii)",),
     absence={"certificates": gone()},
 )

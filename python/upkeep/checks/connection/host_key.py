@@ -44,8 +44,8 @@ CHECK = Check(
     judge=judge,
     source="RFC 4251, section 4.1; ssh(1), Verifying host keys",
     remedy=(
-        "compare the host's key with the one on its console (ssh-keygen -lf); remove the old "
-        "key only if they are equal"
+        "decide: compare the host's key with the one on its console (ssh-keygen -lf); remove the "
+        "old key only if they are equal"
     ),
     controls=("45 CFR 164.312(d)", "45 CFR 164.312(e)(1)"),
     detects_intruders=True,

@@ -6,6 +6,7 @@ and that refuses the account Upkeep works as answers, but has not been asked any
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 )
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import counted, short
+from upkeep.model.remedies import connection
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 ANSWERS = {"postgresql": 42, "mariadb": 42, "sqlite": 42, "redis": "PONG"}
@@ -36,13 +38,14 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
     if not seen.connected:
         reason = short(seen.reason or "no connection", 200)
         if seen.declared:
-            return failed(Severity.CRITICAL, reason)
+            return failed(Severity.CRITICAL, reason, remedy=_listens(seen))
         if seen.denied:
             return unknown(
                 f"answers, but refuses this account: {reason}",
-                remedy="declare it with a user: databases: [{kind: …, user: …, password: …}], or set discover: false",
+                remedy="decide: declare it in `databases` with its kind, user and password, or set `discover: false`",
             )
-        return failed(Severity.HIGH, f"found on the host, but does not answer: {reason}")
+        text = f"found on the host, but does not answer: {reason}"
+        return failed(Severity.HIGH, text, remedy=_listens(seen))
     expected = ANSWERS.get(seen.kind)
     if expected is None or seen.answer != expected:
         text = f"answered {short(seen.answer, 40)!r}, expected {expected!r}"
@@ -80,6 +83,12 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict:
     )
 
 
+def _listens(seen: DatabaseAnswer) -> str:
+    """Return how to see whether a server listens where the database is asked; empty if its name has no such place."""
+    place = re.search(r"(?:^| |@)([^@/ ]+:\d+)(?:/|$)", seen.subject)
+    return connection(place.group(1)) if place else ""
+
+
 CHECK = Check(
     title="Databases answer",
     trouble="Database outage",
@@ -99,7 +108,7 @@ CHECK = Check(
         "query": MeasureKind.LATENCY,
     },
     source="check_postgres: connection, query_time; pg_isready(1); redis-cli PING; sqlite3's URI mode=ro",
-    remedy="systemctl status --no-pager postgresql  # or what else serves it; then try it by hand",
+    remedy="decide: start the server, or give back the way to it",
     controls=("45 CFR 164.308(a)(7)(ii)(C)",),
     absence={"databases": gone()},
 )

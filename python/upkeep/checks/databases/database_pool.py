@@ -14,7 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.databases._da
 )
 from upkeep.judging.check import Check, gone
 from upkeep.judging.readings import counted, short
-from upkeep.model.remedies import after
+from upkeep.model.remedies import after, look
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -38,7 +38,11 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
         return None
     if not seen.connected:
         if seen.saturated:
-            return failed(Severity.CRITICAL, f"no connection is left: {short(seen.reason, 200)}")
+            return failed(
+                Severity.CRITICAL,
+                f"no connection is left: {short(seen.reason, 200)}",
+                remedy=_holders(seen.kind),
+            )
         reason = short(seen.reason or "no connection", 200)
         return unknown(f"not checked: {reason}", remedy=after("database_connect"))
     read = counted(seen.connections, seen.max_connections, seen.reserved_connections or 0)
@@ -61,8 +65,24 @@ def judge(seen: DatabaseAnswer, limits: Limits, now: datetime) -> Verdict | None
     ):
         if percent >= limit:
             held = f", {idle} idle in transaction" if idle else ""
-            return failed(severity, f"{state}{held}; limit {limit:g} %", *measures)
+            text = f"{state}{held}; limit {limit:g} %"
+            return failed(severity, text, *measures, remedy=_holders(seen.kind))
     return passed(f"{state}; limit {limits.medium_percent:g} %", *measures)
+
+
+SEE = "see who holds them; then end what holds connections and does nothing, or allow more"
+HOLDERS = {
+    "postgresql": "runuser -u postgres -- psql -c "
+    "'select usename, state, count(*) from pg_stat_activity group by 1, 2'",
+    "mariadb": "mariadb -e 'show processlist'",
+    "redis": "redis-cli client list",
+}
+"""By the kind of database, how to see its connections as an administrator of the host."""
+
+
+def _holders(kind: str) -> str:
+    """Return how to see who holds connections; empty for a kind that is not known."""
+    return look(HOLDERS[kind], SEE) if kind in HOLDERS else ""
 
 
 CHECK = Check(
@@ -87,6 +107,6 @@ CHECK = Check(
         "idle in transaction": MeasureKind.STATE,
     },
     source="check_postgres, backends 90/95 %; MySQLTuner, connections < 85 %; redis.conf, maxclients",
-    remedy="psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'  # who holds them",
+    remedy="decide: end sessions that hold connections and do nothing, or allow more connections",
     absence={"databases": gone()},
 )

@@ -71,7 +71,7 @@ CHECK = Check(
     judge=judge,
     measures={"age": MeasureKind.STATE},
     source="RFC 9110, section 8.8.2 (Last-Modified); NIST SP 800-53 Rev. 5, SI-4",
-    remedy="find out why the program that writes the feed has stopped; its log shows its last run",
+    remedy="decide: find out why the program that writes the feed has stopped; its log shows its last run",
     controls=("45 CFR 164.312(b)",),
     absence=DECLARED,
 )

@@ -63,7 +63,7 @@ CHECK = Check(
     judge=judge,
     measures={"size": MeasureKind.STATE},
     source="NIST SP 800-53 Rev. 5, SI-10",
-    remedy="read the feed, and the log of the program that writes it",
+    remedy="decide: read the feed, and the log of the program that writes it",
     controls=("45 CFR 164.312(c)(1)",),
     absence=DECLARED,
 )

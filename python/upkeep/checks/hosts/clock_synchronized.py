@@ -49,7 +49,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         return failed(
             Severity.MEDIUM,
             f"not synchronized: the source of {keeper} is the host's own clock (reference {reference})",
-            remedy="chronyc -n sources -v; ntpq -p  # name a server for it",
+            remedy="timedatectl; chronyc -n sources -v  # see its sources; then name a server for it",
         )
     offset = figure(data, "offset_seconds")
     stratum = figure(data, "stratum")
@@ -87,7 +87,7 @@ def _judge_time(seconds: object, limits: Limits, now: datetime) -> Verdict:
     return failed(
         Severity.HIGH,
         text,
-        remedy="timedatectl; chronyc -n tracking  # compare with the controller's; `chronyc makestep` sets it",
+        remedy="timedatectl; chronyc -n tracking  # see how far it is off; `chronyc makestep` sets it",
     )
 
 
@@ -116,7 +116,7 @@ CHECK = Check(
     judge=judge,
     measures={"offset": MeasureKind.STATE},
     source="adjtimex(2), STA_UNSYNC; Checkmk timesyncd 200 ms, stratum 10, 3 h; mixin's NodeClockNotSynchronising",
-    remedy="timedatectl; chronyc -n sources -v  # what keeps the clock; `timedatectl set-ntp true` starts one",
+    remedy="timedatectl; chronyc -n sources -v  # see what keeps the clock; `timedatectl set-ntp true` starts one",
     controls=("45 CFR 164.312(b)",),
     absence=DECLARED,
 )

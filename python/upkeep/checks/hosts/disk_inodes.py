@@ -35,7 +35,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if seen.data.get("mounted") is False:
         return unknown(
             "nothing is mounted there",
-            remedy=about("mount {subject}  # it should be there", seen.subject),
+            remedy=about("mount {subject}  # mount it; it should be there", seen.subject),
         )
     if seen.data.get("seen_as_another") is True or seen.data.get("read_only") is True:
         return None
@@ -72,6 +72,6 @@ CHECK = Check(
     judge=judge,
     measures={"inodes used": MeasureKind.SHARE},
     source="Checkmk filesystem inode levels (10, 5) % free; node_exporter's mixin, NodeFilesystemAlmostOutOfFiles",
-    remedy="du -x --inodes {subject} | sort -n | tail -20  # find the folder with the most files",
+    remedy="du -x --inodes {subject} | sort -n | tail -20  # see where the most files are",
     absence={"file systems": gone("is not mounted any more")},
 )

@@ -74,7 +74,9 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
 
 def _missing(seen: Observation) -> Verdict:
     """Judge that nothing is mounted where something should be."""
-    remedy = about("mount {subject}; findmnt --verify  # it should be there", seen.subject)
+    remedy = about(
+        "mount {subject}; findmnt --verify  # mount it; it should be there", seen.subject
+    )
     fstab = seen.data.get("by")
     if fstab is None:
         text = "declared in the site, but nothing is mounted there"
@@ -99,7 +101,7 @@ CHECK = Check(
     judge=judge,
     measures={"used": MeasureKind.SHARE, "available": MeasureKind.STATE},
     source="df(1); Checkmk filesystem levels (80, 90) %; node_exporter's mixin, NodeFilesystemAlmostOutOfSpace",
-    remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # find what grows",
+    remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # see what grows; then decide what to remove",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
     absence={"file systems": gone("is not mounted any more")},
 )

@@ -115,7 +115,7 @@ CHECK = Check(
     measures={"days_left": MeasureKind.STATE},
     source="Sen, Estimates of the Regression Coefficient Based on Kendall's Tau (1968); Prometheus' predict_linear; "
     "node_exporter's mixin, NodeFilesystemSpaceFillingUp",
-    remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # find what grows",
+    remedy="du -xh --max-depth=3 {subject} | sort -h | tail -20  # see what grows; then decide what to remove",
     controls=("45 CFR 164.308(a)(7)(ii)(A)",),
     absence={"file systems": gone("is not mounted any more")},
 )

@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, short
-from upkeep.model.remedies import quote
+from upkeep.model.remedies import look, quote
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 NAMED = 5
@@ -67,15 +67,18 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     more = f" and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
     text = f"{len(broken)} unit{'s' if len(broken) > 1 else ''} failed, at most 0"
     unit = quote(broken[0].get("unit", ""))
-    remedy = (
-        f"systemctl status --no-pager {unit}; journalctl --no-pager -n 50 -u {unit}" if unit else ""
-    )
     return failed(
         Severity.HIGH if high else Severity.MEDIUM,
         f"{text}: {named}{more}",
         measure,
-        remedy=f"{remedy}  # read why; when it is fixed: systemctl reset-failed" if remedy else "",
+        remedy=_journal(unit) if unit else "",
     )
+
+
+def _journal(unit: str) -> str:
+    """Return how to see why a unit failed."""
+    line = f"systemctl status --no-pager {unit}; journalctl --no-pager -n 50 -u {unit}"
+    return look(line, "see why; when it is fixed: systemctl reset-failed")
 
 
 def _matches(unit: dict[str, Any], patterns: tuple[str, ...]) -> bool:
@@ -109,6 +112,6 @@ CHECK = Check(
     judge=judge,
     measures={"failed units": MeasureKind.STATE},
     source="systemctl(1), list-units; node_exporter's mixin, NodeSystemdServiceFailed",
-    remedy="systemctl --failed --no-pager  # read the journal of each; when it is fixed: systemctl reset-failed",
+    remedy="systemctl --failed --no-pager  # see which; when they are fixed: systemctl reset-failed",
     absence=DECLARED,
 )

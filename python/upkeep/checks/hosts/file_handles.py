@@ -60,6 +60,6 @@ CHECK = Check(
     judge=judge,
     measures={"used": MeasureKind.SHARE, "open": MeasureKind.STATE},
     source="proc_sys_fs(5), file-nr; node_exporter's mixin, NodeFileDescriptorLimit 70/90 %",
-    remedy="lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail  # who holds them",
+    remedy="lsof -n | awk '{print $1, $2}' | sort | uniq -c | sort -n | tail  # see who holds them",
     absence=DECLARED,
 )

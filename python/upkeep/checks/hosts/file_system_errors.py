@@ -30,7 +30,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if data.get("mounted") is False:
         return unknown(
             "nothing is mounted there",
-            remedy=about("mount {subject}  # it should be there", seen.subject),
+            remedy=about("mount {subject}  # mount it; it should be there", seen.subject),
         )
     if not isinstance(data.get("read_only"), bool) or not isinstance(data.get("lost_writes"), bool):
         return unknown("no mount options were given")
@@ -65,7 +65,7 @@ CHECK = Check(
     judge=judge,
     measures={"errors": MeasureKind.COUNTER},
     source="mount(8), errors=remount-ro; ext4(5); kernel's Documentation/ABI/testing/sysfs-fs-ext4, errors_count",
-    remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # the cause; then look at the disk "
+    remedy="journalctl -k -g 'I/O error|EXT4-fs|XFS' --no-pager  # see the cause; then look at the disk "
     "(smartctl), and check it unmounted",
     controls=("45 CFR 164.312(c)(1)",),
     absence={"file systems": gone("is not mounted any more")},

@@ -83,6 +83,6 @@ CHECK = Check(
         "waited for memory": MeasureKind.SHARE,
     },
     source="proc_loadavg(5); node_exporter's mixin, NodeSystemSaturation 2; Checkmk CPU load (5, 10) per core",
-    remedy="ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20  # what runs, and what waits (D)",
+    remedy="ps -eo stat,pcpu,pid,user,args --sort=-pcpu | head -20  # see what runs, and what waits (D)",
     absence=DECLARED,
 )

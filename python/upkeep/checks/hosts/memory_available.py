@@ -70,6 +70,6 @@ CHECK = Check(
     judge=judge,
     measures={"available": MeasureKind.SHARE, "stalled": MeasureKind.SHARE},
     source="proc_meminfo(5), MemAvailable; node_exporter's mixin, NodeMemoryHighUtilization 90 %",
-    remedy="ps -eo rss,pid,user,args --sort=-rss | head -20  # who holds it",
+    remedy="ps -eo rss,pid,user,args --sort=-rss | head -20  # see who holds it",
     absence=DECLARED,
 )

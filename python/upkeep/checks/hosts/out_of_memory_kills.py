@@ -46,8 +46,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         return unknown(
             f"{since}; no log shows when: {short(data.get('log_unreadable', ''), 200)}",
             remedy=(
-                "let the account read the kernel's log: add it to the groups systemd-journal "
-                "and adm"
+                "decide: let the account read the kernel's log: add it to the groups "
+                "systemd-journal and adm"
             ),
         )
     measure = Measure("kills", logged)
@@ -82,6 +82,6 @@ CHECK = Check(
     judge=judge,
     measures={"kills": MeasureKind.STATE},
     source="proc_vmstat(5), oom_kill; kernel's mm/oom_kill.c; systemd-oomd(8); node_exporter's vmstat collector",
-    remedy="journalctl -k -g 'Killed process|oom-kill' --since -1d --no-pager  # what was killed, and by what limit",
+    remedy="journalctl -k -g 'Killed process|oom-kill' --since -1d --no-pager  # see what was killed",
     absence=DECLARED,
 )

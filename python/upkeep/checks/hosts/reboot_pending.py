@@ -17,8 +17,8 @@ from upkeep.judging.readings import short
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 CHANGE_DEFAULT = (
-    "a reboot alone does not start it; make it the default: grubby --set-default /boot/vmlinuz-RELEASE on Red Hat's, "
-    "update-grub on Debian's, see GRUB_DEFAULT in /etc/default/grub; then reboot"
+    "decide: make it the default, then reboot: a reboot alone does not start it; grubby --set-default on Red Hat's, "
+    "update-grub on Debian's, see GRUB_DEFAULT in /etc/default/grub"
 )
 
 
@@ -110,7 +110,7 @@ CHECK = Check(
     judge=judge,
     measures={"pending": MeasureKind.STATE},
     source="/run/reboot-required as Debian's unattended-upgrades and needrestart set it; needs-restarting(1)",
-    remedy="reboot it in the next maintenance window",
+    remedy="decide: reboot it in the next maintenance window",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
     absence=DECLARED,
 )

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import figure, numbers, short
+from upkeep.model.remedies import look
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -40,7 +41,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     limit = f"at most {limits.max_updates}"
     if counted[0] > limits.max_updates:
         text = f"{counted[0]:.0f} security updates pending, {limit}: {_names(data, counted[0])}"
-        dnf = "dnf updateinfo list --security  # see them; dnf upgrade --security installs them"
+        dnf = "dnf updateinfo list --security  # see them; `dnf upgrade --security` installs them"
         remedy = dnf if data.get("manager") == "dnf" else ""
         return failed(Severity.HIGH, text, measure, remedy=remedy)
     if data.get("unread"):
@@ -48,21 +49,21 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
     refresh = "dnf makecache" if data.get("manager") == "dnf" else "apt-get update"
     age = numbers(data, "lists_age_seconds")
     if age is None:
-        return unknown("the host has no package lists", remedy=f"{refresh}  # refresh them")
+        return unknown("the host has no package lists", remedy=look(refresh, "refresh the lists"))
     archives = [one for one in data.get("archives") or () if isinstance(one, dict)]
     ages = [figure(one, "age_seconds") for one in archives if _counts(one)]
     stale = [one for one in archives if _is_stale(one, limits.max_list_days)]
     days = max([age[0], *(one for one in ages if one is not None)]) / 86400
     if stale:
-        why = f"{refresh}  # see why it is not renewed"
+        why = look(refresh, "refresh the lists, and see why they were not")
         return unknown(_told(stale, limits.max_list_days), remedy=why)
     if days > limits.max_list_days:
         text = f"package lists are {days:.0f} d old, at most {limits.max_list_days:g} d"
-        return unknown(text, remedy=f"{refresh}  # refresh them")
+        return unknown(text, remedy=look(refresh, "refresh the lists"))
     if figure(data, "security_lists") == 0:
         return unknown(
             "none of the package lists is a list of security updates",
-            remedy="name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
+            remedy="decide: name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
         )
     return passed(
         f"{counted[0]:.0f} security updates pending, {limit}; lists {days:.1f} d old", measure
@@ -118,7 +119,7 @@ CHECK = Check(
     judge=judge,
     measures={"pending": MeasureKind.STATE},
     source="apt-get(8), --simulate; Checkmk apt: security updates are critical; CIS Debian Benchmark 1.2.2.1",
-    remedy="apt-get -s dist-upgrade | grep -i security; apt-mark showhold  # see them, then install them",
+    remedy="apt-get -s dist-upgrade | grep -i security; apt-mark showhold  # see them; `apt-get upgrade` installs them",
     controls=("45 CFR 164.308(a)(5)(ii)(B)",),
     absence=DECLARED,
 )

@@ -61,6 +61,6 @@ CHECK = Check(
     judge=judge,
     measures={"used": MeasureKind.SHARE},
     source="proc_meminfo(5); monitoring-plugins check_swap, sample -w 20% -c 10% free",
-    remedy="grep VmSwap /proc/[0-9]*/status | sort -k2 -n | tail  # who was swapped out",
+    remedy="grep -s VmSwap /proc/[0-9]*/status | sort -k2 -n | tail  # see who was swapped out",
     absence={"swap": gone("is not in use any more")},
 )

@@ -75,7 +75,7 @@ CHECK = Check(
     measures={"failed_logins_in_burst": MeasureKind.STATE},
     source="Wazuh rules 5712 and 5720 (8 failures of one source); fail2ban's findtime of 10 minutes; "
     "MITRE ATT&CK T1110.001",
-    remedy="block the source, and let sshd take keys only",
+    remedy="decide: block the source, and let sshd take keys only",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
     detects_intruders=True,
     absence={"logs": gone("is not written any more")},

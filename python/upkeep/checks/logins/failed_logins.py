@@ -15,7 +15,10 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_
 )
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import nothing_wrong, short
+from upkeep.model.remedies import log_lines
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
+
+FAILURES = "fail|invalid|denied"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
             for one in seen.sources[:3]
         ]
         more = f"; most from {', '.join(sources)}" if sources else ""
-        return failed(Severity.HIGH, text + more, measure)
+        look = log_lines(seen.subject, FAILURES, "see who it was; then block the source")
+        return failed(Severity.HIGH, text + more, measure, remedy=look)
     return nothing_wrong(
         seen,
         text,
@@ -67,8 +71,7 @@ CHECK = Check(
     judge=judge,
     measures={"failed_logins_per_hour": MeasureKind.STATE},
     source="Astral Core's maintenance schedule, daily: more than 10 failed logins an hour raise a security alert",
-    remedy="journalctl -t sshd -t sshd-session --since -1h | grep -E 'Failed|Invalid'  # who it was; then "
-    "block the source",
+    remedy="decide: find out who it was, and block the source",
     controls=("45 CFR 164.308(a)(5)(ii)(C)", "45 CFR 164.312(b)"),
     detects_intruders=True,
     rating=2,

@@ -14,6 +14,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_
 )
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import nothing_wrong, short
+from upkeep.model.remedies import literally, log_lines
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
@@ -42,6 +43,7 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
             f"{short(login.at, 25)} after {most} failures, suspicious from "
             f"{limits.min_failures_before} on",
             measure,
+            remedy=_sessions(login.source, seen.subject),
         )
     if seen.forgotten and seen.successes:
         return failed(
@@ -64,6 +66,15 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     )
 
 
+def _sessions(source: str, log: str) -> str:
+    """Return how to see what an address did in the log."""
+    words = (
+        "see what it did; decide: ask the account's owner, and if it was not them, lock the account (usermod -L)"
+        " and end its sessions (loginctl terminate-user)"
+    )
+    return log_lines(log, literally(str(source)), words) if source else ""
+
+
 CHECK = Check(
     title="No login after many failures",
     trouble="Login after failures",
@@ -82,7 +93,7 @@ CHECK = Check(
     measures={"failures_before_login": MeasureKind.STATE},
     source="Wazuh rule 40112 (authentication failures followed by a success); fail2ban's maxretry of 5; "
     "MITRE ATT&CK T1110",
-    remedy="ask the account's owner; if it was not them, lock the account (usermod -L) and end its "
+    remedy="decide: ask the account's owner; if it was not them, lock the account (usermod -L) and end its "
     "sessions (loginctl terminate-user)",
     controls=("45 CFR 164.308(a)(6)(ii)", "45 CFR 164.308(a)(5)(ii)(C)"),
     detects_intruders=True,

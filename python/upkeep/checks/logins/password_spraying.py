@@ -15,6 +15,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logins._auth_
 )
 from upkeep.judging.check import Check, gone
 from upkeep.judging.log_verdicts import nothing_wrong, short
+from upkeep.model.remedies import literally, log_lines
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed
 
 
@@ -45,7 +46,7 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
         worst = over[0]
         tried = ", ".join(short(name, 30) for name in worst.accounts[:3])
         told = f"{text}: {short(worst.source, 45)} ({tried}, …)"
-        return failed(Severity.HIGH, told, measure, remedy=_let_in(worst.source))
+        return failed(Severity.HIGH, told, measure, remedy=_let_in(worst.source, seen.subject))
     if seen.forgotten:
         return failed(
             Severity.HIGH, f"{text}, and failures from more sources than can be counted", measure
@@ -60,15 +61,14 @@ def judge(seen: AuthLog, limits: Limits, now: datetime) -> Verdict:
     )
 
 
-def _let_in(source: str) -> str:
+def _let_in(source: str, log: str) -> str:
     """Return how to see whether an address was let in; empty if the log names something else."""
     try:
         address = ipaddress.ip_address(source)
     except ValueError:
         return ""
-    return (
-        f"last -i | grep -wF {address}  # see whether any of the accounts let it in; and block it"
-    )
+    words = "see whether one of the accounts let it in; then block it"
+    return log_lines(log, literally(str(address)), words)
 
 
 CHECK = Check(
@@ -86,7 +86,7 @@ CHECK = Check(
     judge=judge,
     measures={"accounts_tried_by_one_source": MeasureKind.STATE},
     source="MITRE ATT&CK T1110.003",
-    remedy="block the source, and see whether any of the accounts let it in",
+    remedy="decide: block the source, and see whether any of the accounts let it in",
     controls=("45 CFR 164.308(a)(5)(ii)(C)",),
     detects_intruders=True,
     absence={"logs": gone("is not written any more")},

@@ -38,11 +38,15 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
         worst = data["files"][0]
         severity = Severity.HIGH if data["bytes"] > 10 * limits.held_bytes else Severity.MEDIUM
         text += f", at most {size_text(limits.held_bytes)}; the largest is {worst['path']}, held by {worst['process']}"
-        remedy = f"ls -l /proc/{quote(worst['pid'])}/fd  # then restart {worst['process']!s:.40}"
+        remedy = f"ls -l /proc/{quote(worst['pid'])}/fd  # see which; then restart {worst['process']!s:.40}"
         return failed(severity, text, *measures, remedy=remedy)
     if data["processes_unseen"]:
         hidden = f"{data['processes_unseen']} processes of other users not checked"
-        return unknown(f"{text}; {hidden}", *measures, remedy="observe as root: ansible_become")
+        return unknown(
+            f"{text}; {hidden}",
+            *measures,
+            remedy="decide: observe as root (ansible_become), or leave it unknown",
+        )
     if not data["complete"]:
         return unknown(f"{text}; there was not enough time to check all processes", *measures)
     return passed(f"{text}, at most {size_text(limits.held_bytes)}", *measures)
@@ -63,6 +67,6 @@ CHECK = Check(
     judge=judge,
     measures={"held": MeasureKind.STATE, "files": MeasureKind.STATE},
     source="proc(5), /proc/pid/fd; lsof(8), +L1",
-    remedy="lsof +L1  # who holds them; restart it",
+    remedy="lsof +L1  # see who holds them; then restart it",
     absence=DECLARED,
 )

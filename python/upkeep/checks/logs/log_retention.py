@@ -51,7 +51,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
             Severity.MEDIUM,
             text,
             *measures,
-            remedy=about("ls -li {subject}  # the links", data["path"]),
+            remedy=about("ls -li {subject}  # see the links", data["path"]),
         )
     if data["unread"]:
         return unknown(f"{len(data['unread'])} folders not read, such as {data['unread'][0]}")
@@ -77,7 +77,7 @@ CHECK = Check(
         "overdue_bytes": MeasureKind.STATE,
     },
     source="NIST SP 800-92, section 5.1; GDPR, article 5(1)(e)",
-    remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
+    remedy="decide: run the job that removes old archives, or keep them longer (keep_days)",
     controls=("45 CFR 164.316(b)(2)(i)",),
     absence=DECLARED,
 )

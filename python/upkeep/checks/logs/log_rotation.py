@@ -19,6 +19,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.gather.logs._logrota
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import Check, gone, resolves
 from upkeep.judging.readings import size_text
+from upkeep.model.remedies import look, quote
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 STILL_WRITTEN = timedelta(minutes=15)
@@ -57,7 +58,8 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if not data["exists"]:
         if policy["missingok"]:
             return passed("does not exist, which its policy allows (missingok)")
-        return failed(Severity.LOW, "configured, but does not exist (without missingok)")
+        text = "configured, but does not exist (without missingok)"
+        return failed(Severity.LOW, text, remedy=_what_it_does(data))
     age = _age(data)
     measures = [Measure("size", data["bytes"], "By"), Measure("archives", data["archives"])]
     if age is not None:
@@ -66,15 +68,23 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     worst = min(faults, key=lambda one: one.severity.rank if one.severity else 0, default=None)
     verdict = worst or _ahead(data, age)
     if verdict is not None:
-        return replace(verdict, measures=tuple(measures))
+        remedy = verdict.remedy or _what_it_does(data)
+        return replace(verdict, measures=tuple(measures), remedy=remedy)
     if age is None and data["bytes"] and policy["period"] != "size":
         return unknown(
             "no archive, and the file system does not record when the log was created",
-            remedy="nothing to do until it is rotated for the first time",
+            remedy="decide: wait until it is rotated for the first time, or rotate it now",
         )
     since = f"not rotated for {_days(age)}, " if age is not None and age >= timedelta() else ""
     limit = f"{policy['period']}, " if policy["period"] != "size" else ""
     return passed(f"{since}{limit}{data['archives']} archives", *measures)
+
+
+def _what_it_does(data: dict[str, Any]) -> str:
+    """Return how to see what logrotate makes of the file in which the log's stanza stands."""
+    path = quote(str(data["place"]).rpartition(":")[0] or data["place"])
+    words = "see what it would do; then look at what starts it, and at its state file"
+    return look(f"logrotate --debug {path}", words) if path else ""
 
 
 def _link(data: dict[str, Any]) -> Verdict:
@@ -85,7 +95,7 @@ def _link(data: dict[str, Any]) -> Verdict:
         f"a symbolic link to {data['target']}: logrotate skips links, and no stanza covers that "
         "file"
     )
-    remedy = f"name {data['target']} in the stanza at {data['place']}"
+    remedy = f"decide: name {data['target']} in the stanza at {data['place']}"
     return failed(Severity.MEDIUM, text, remedy=remedy)
 
 
@@ -131,7 +141,10 @@ def _ahead(data: dict[str, Any], age: timedelta | None) -> Verdict | None:
         return None
     what = data["newest"] or "its first line"
     text = f"the last rotation is dated in the future, {data['proved_at'][:10]}: {what}"
-    return unknown(text, remedy="timedatectl  # compare the clock; then move away what is dated so")
+    return unknown(
+        text,
+        remedy="timedatectl  # see whether the clock is right; then move away what is dated so",
+    )
 
 
 def _space(data: dict[str, Any]) -> list[Verdict]:
@@ -154,7 +167,7 @@ def _smaller(data: dict[str, Any]) -> list[Verdict]:
         if late > STILL_WRITTEN:
             who = ", ".join(map(str, data["archive_writers"]))
             text = f"empty, but {who} still writes to {data['newest']}"
-            remedy = "let the stanza's postrotate make the program reopen its log"
+            remedy = "decide: let the stanza's postrotate make the program reopen its log"
             found.append(failed(Severity.MEDIUM, text, remedy=remedy))
     if policy["period"] == "hourly" and policy.get("dateext"):
         form = data["date_format"]
@@ -203,7 +216,7 @@ CHECK = Check(
         "collecting": MeasureKind.STATE,
     },
     source="logrotate(8); Lynis LOGG-2146, LOGG-2148",
-    remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
+    remedy="decide: write a stanza of logrotate for it, or remove the file",
     controls=("45 CFR 164.312(b)",),
     absence={"logs": gone(), "unrotated files": resolves()},
 )

@@ -8,12 +8,14 @@ and makes archives of them. Judged from `logrotate -d` and from the files themse
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ansible_collections.astral.upkeep.plugins.module_utils.host.results import Observation
 from upkeep.judging.check import DECLARED, Check
-from upkeep.model.remedies import about, quote
+from upkeep.model.remedies import about, look, quote
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -31,7 +33,9 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if state["problem"]:
         text = f"state file {state['path']} cannot be read, {state['problem']}"
         path = quote(state["path"])
-        remedy = f"mv {path} {path}.broken  # logrotate begins a new one" if path else ""
+        remedy = (
+            f"mv {path} {path}.broken  # take it away; logrotate begins a new one" if path else ""
+        )
         return failed(Severity.HIGH, text, remedy=remedy)
     # A log that is not there is the log's own verdict.
     errors = [line for line in data["errors"] if not re.search(r"stat of .* failed", line)]
@@ -42,7 +46,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if data["twice"]:
         path, places = next(iter(data["twice"].items()))
         text = f"{len(data['twice'])} logs in more than one stanza, such as {path} in {', '.join(places)}"
-        return failed(Severity.MEDIUM, text)
+        return failed(Severity.MEDIUM, text, remedy=_see(data))
     if own := data.get("own_archives"):
         first = own[0]
         text = (
@@ -50,7 +54,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
             f"{first['archive']}, and {first['place']} treats it as a log"
         )
         remedy = (
-            "make the pattern end like the logs, such as *.log, or move the archives away with "
+            "decide: make the pattern end like the logs, such as *.log, or move the archives away with "
             "olddir"
         )
         return failed(Severity.MEDIUM, text, remedy=remedy)
@@ -60,12 +64,14 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
             f"{links[0]}"
         )
         return failed(
-            Severity.MEDIUM, text, remedy=about("ls -li {subject}  # the links", links[0])
+            Severity.MEDIUM, text, remedy=about("ls -li {subject}  # see the links", links[0])
         )
     if errors:
-        return failed(Severity.MEDIUM, f"{len(errors)} errors, such as: {errors[0]}")
+        text = f"{len(errors)} errors, such as: {errors[0]}"
+        return failed(Severity.MEDIUM, text, remedy=_see(data))
     if "no such program" in data["unseen"]:
-        return failed(Severity.MEDIUM, "logrotate is configured, but not installed")
+        text = "logrotate is configured, but not installed"
+        return failed(Severity.MEDIUM, text, remedy="apt-get install logrotate  # install it")
     # What our own reading did not understand hides logs, of which nothing is said then.
     for unseen in (data["unseen"], state["unseen"], *hidden, *data["problems"]):
         if unseen:
@@ -73,12 +79,21 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict | None:
     if data["left_out"]:
         return unknown(f"{data['left_out']} of {data['logs']} logs were not checked")
     if data["status"]:
-        return failed(Severity.MEDIUM, f"logrotate -d ended with status {data['status']}")
+        text = f"logrotate -d ended with status {data['status']}"
+        return failed(Severity.MEDIUM, text, remedy=_see(data))
     if not data["stanzas"]:
         files = ", ".join(map(str, data["files"]))
-        return failed(Severity.MEDIUM, f"no stanza in {files}, so no log is rotated")
+        text = f"no stanza in {files}, so no log is rotated"
+        return failed(Severity.MEDIUM, text, remedy=_see(data))
     measures = (Measure("logs", data["logs"]), Measure("stanzas", data["stanzas"]))
     return passed(f"{data['stanzas']} stanzas for {data['logs']} logs", *measures)
+
+
+def _see(data: Mapping[str, Any]) -> str:
+    """Return how to see what logrotate says of the files that it is given here."""
+    files = [quote(one) for one in data["files"][:5]]
+    words = "see what is wrong; then correct it"
+    return look(f"logrotate --debug {' '.join(files)}", words) if files and all(files) else ""
 
 
 CHECK = Check(
@@ -98,7 +113,7 @@ CHECK = Check(
     judge=judge,
     measures={"logs": MeasureKind.STATE, "stanzas": MeasureKind.STATE},
     source="logrotate(8); Lynis LOGG-2148",
-    remedy="logrotate --debug /etc/logrotate.conf  # what it would do",
+    remedy="logrotate --debug /etc/logrotate.conf  # see what is wrong; then correct it",
     controls=("45 CFR 164.312(b)",),
     absence=DECLARED,
 )

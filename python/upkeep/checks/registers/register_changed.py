@@ -119,7 +119,9 @@ def _accept(seen: RegisterState) -> str:
     path, accepted = quote(seen.path), quote(seen.accepted.path)
     if not path or not accepted:
         return ""
-    words = "read each line; if all are correct, copy the second file over the first"
+    words = (
+        "see what changed; decide: if all lines are correct, copy the second file over the first"
+    )
     return f"diff -N {accepted} {path}  # {words}"
 
 
@@ -147,7 +149,7 @@ CHECK = Check(
         "changed": MeasureKind.STATE,
     },
     source="NIST SP 800-53 Rev. 5, AC-2(4); 45 CFR 164.308(a)(4)(ii)(C)",
-    remedy="compare the register with its accepted copy, and accept what is correct",
+    remedy="decide: compare the register with its accepted copy, and accept what is correct",
     controls=("45 CFR 164.308(a)(4)(ii)(C)",),
     absence=DECLARED,
 )

@@ -48,7 +48,9 @@ def judge(seen: RegisterState, limits: Limits, now: datetime) -> Verdict:
     try:
         entries = entries_of(seen.raw, seen.path, limits.named_by)
     except RegisterError as exc:
-        remedy = f"less {path}  # correct it, or restore a correct copy" if path else ""
+        remedy = (
+            f"less {path}  # see it; then correct it, or restore a correct copy" if path else ""
+        )
         return failed(Severity.MEDIUM, f"cannot be read: {exc}", remedy=remedy)
     measure = Measure("entries", len(entries))
     text = f"{counted(len(entries), 'entry', 'entries')}, at least {limits.least_entries}"
@@ -73,7 +75,7 @@ CHECK = Check(
     judge=judge,
     measures={"entries": MeasureKind.STATE},
     source="NIST SP 800-53 Rev. 5, AC-2; 45 CFR 164.316(b)(1)",
-    remedy="restore the file, or correct its path in the inventory",
+    remedy="decide: restore the file, or correct its path in the inventory",
     controls=("45 CFR 164.316(b)(1)",),
     absence=DECLARED,
 )

@@ -10,6 +10,6 @@ CHECK = SelfCheck(
     title="Every check can read what it needs",
     trouble="Check without data",
     source="docs/operate.md",
-    remedy="upkeep check NAME  # one of those that it names; see what it cannot see",
+    remedy="upkeep doctor  # see which hosts cannot be checked, and why",
     controls=("45 CFR 164.312(b)",),
 )

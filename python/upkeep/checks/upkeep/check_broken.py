@@ -12,7 +12,7 @@ CHECK = SelfCheck(
     trouble="Broken check",
     source="docs/reliability.md",
     remedy=(
-        "reinstall Upkeep, or undo the last change of the check's file; then judge the newest "
-        "runs again"
+        "decide: reinstall Upkeep, or undo the last change of the check's file; then judge the "
+        "newest runs again"
     ),
 )

@@ -7,6 +7,6 @@ CHECK = SelfCheck(
     title="The controller's clock does not jump",
     trouble="Clock step",
     source="docs/serve.md",
-    remedy="upkeep doctor --accept-clock  # if it is right now",
+    remedy="upkeep doctor --accept-clock  # decide: accept the clock if it is right now",
     controls=("45 CFR 164.312(b)",),
 )

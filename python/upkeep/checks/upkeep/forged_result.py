@@ -10,6 +10,6 @@ CHECK = SelfCheck(
     title="Every result of the host is Upkeep's own",
     trouble="Forged result",
     source="docs/security.md",
-    remedy="look at the tasks of the playbook, and at who can write on the host",
+    remedy="decide: look at the tasks of the playbook, and at who can write on the host",
     controls=("45 CFR 164.312(c)(1)",),
 )

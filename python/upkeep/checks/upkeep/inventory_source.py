@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every source of the inventory can be read",
     trouble="Unreadable inventory source",
     source="docs/site.md",
-    remedy="ansible-inventory --list  # it says what is wrong",
+    remedy="ansible-inventory --list  # see what is wrong",
 )

@@ -10,5 +10,5 @@ CHECK = SelfCheck(
     title="Every limit of the site lets a check fail its known-bad input",
     trouble="Limits too wide",
     source="docs/reliability.md",
-    remedy="set a narrower limit in the site's entry, or leave it as it is if that is meant",
+    remedy="decide: set a narrower limit in the site's entry, or leave it as it is if that is meant",
 )

@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Each host of a job is a machine of its own",
     trouble="Hosts on one machine",
     source="docs/site.md",
-    remedy="keep one of the names in the inventory",
+    remedy="decide: keep one of the names in the inventory",
 )

@@ -7,6 +7,6 @@ CHECK = SelfCheck(
     title="Every signed record of a review is unchanged",
     trouble="Broken chain of records",
     source="docs/reviews.md",
-    remedy="upkeep review verify",
+    remedy="upkeep review verify  # see which record was changed",
     controls=("45 CFR 164.312(c)(1)",),
 )

@@ -7,6 +7,6 @@ CHECK = SelfCheck(
     title="Data older than its retention time is removed",
     trouble="Delayed retention",
     source="docs/operate.md",
-    remedy="upkeep doctor --accept-clock  # if it is right now",
+    remedy="upkeep doctor --accept-clock  # decide: accept the clock if it is right now",
     harmless=True,
 )

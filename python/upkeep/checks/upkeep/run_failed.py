@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every run completes",
     trouble="Failed run",
     source="docs/operate.md",
-    remedy="upkeep run list  # see which; then upkeep show NUMBER",
+    remedy="upkeep run list  # see which run failed; `upkeep run show` with its number says why",
 )

@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every entry of the schedule can be used",
     trouble="Unusable schedule entry",
     source="docs/schedule.md",
-    remedy="upkeep schedule lint",
+    remedy="upkeep schedule lint  # see what is wrong, with file and line",
 )

@@ -7,5 +7,5 @@ CHECK = SelfCheck(
     title="Every driver has read the same site",
     trouble="Diverging site revisions",
     source="docs/serve.md",
-    remedy="restart the drivers that have read the older one",
+    remedy="decide: restart the drivers that have read the older one",
 )

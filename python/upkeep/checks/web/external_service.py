@@ -79,10 +79,10 @@ def _wrong(one: Mapping[str, Any]) -> str:
 def _try(subject: str) -> str:
     """Return the command that tries a service from the host: a URL, or `name:port`."""
     if subject.startswith(("http://", "https://")):
-        return about("curl -svo /dev/null {subject}  # try it from the host", subject)
+        return about("curl -svo /dev/null {subject}  # see how far it comes", subject)
     name, _colon, port = subject.rpartition(":")
     host = quote(name.rpartition("/")[2].strip("[]"))
-    return f"nc -vz -w 5 {host} {port}  # try it from the host" if host and port.isdigit() else ""
+    return f"nc -vz -w 5 {host} {port}  # see how far it comes" if host and port.isdigit() else ""
 
 
 CHECK = Check(
@@ -100,7 +100,7 @@ CHECK = Check(
     judge=judge,
     measures={"answered": MeasureKind.SHARE, "mean": MeasureKind.LATENCY},
     source="RFC 9293; RFC 8446; RFC 1035; blackbox_exporter's probes",
-    remedy="try it from the host: the name, the port, and what it says",
+    remedy="decide: find out from the host which part does not answer: the name, the port, or the service",
     controls=("45 CFR 164.308(a)(7)(i)",),
     absence=DECLARED,
 )

@@ -18,6 +18,7 @@ from ansible_collections.astral.upkeep.plugins.module_utils.host.results import 
 from upkeep.checks.web._timings import STEPS, TryTimes, finite, try_times
 from upkeep.judging.check import DECLARED, Check
 from upkeep.judging.readings import short
+from upkeep.model.remedies import look, quote
 from upkeep.model.verdicts import Measure, MeasureKind, Severity, Verdict, failed, passed, unknown
 
 
@@ -56,6 +57,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         return unknown("the observation has no attempt")
     times = try_times(tries)
     measures = _measures(times, tries)
+    ask = _ask(seen)
     bad = [text for text in (_wrong(one, limits) for one in tries) if text]
     if len(bad) == len(tries):
         return failed(
@@ -64,9 +66,11 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
             if len(set(bad)) == 1 and len(tries) > 1
             else bad[-1],
             *measures,
+            remedy=ask,
         )
     if bad:
-        return failed(Severity.HIGH, f"{len(bad)} of {len(tries)} attempts: {bad[-1]}", *measures)
+        text = f"{len(bad)} of {len(tries)} attempts: {bad[-1]}"
+        return failed(Severity.HIGH, text, *measures, remedy=ask)
     unmet = _unmet(seen.data, limits)
     odd = [
         f"{short(one, 80)} in {name}"
@@ -79,6 +83,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
             Severity.HIGH,
             "; ".join(unmet[:3]) + (f"; and {len(unmet) - 3} more" if len(unmet) > 3 else ""),
             *measures,
+            remedy=ask,
         )
     if odd:
         return unknown(f"the observed answer was not understood: {odd[0]}", *measures)
@@ -90,7 +95,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
         return unknown(
             f"has {count} or more components; the rest was not checked",
             *measures,
-            remedy="declare what is expected: json: {status: up}",
+            remedy="decide: declare what is expected: json: {status: up}",
         )
     if times is None:
         return unknown("the observation has no times", *measures)
@@ -100,6 +105,7 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
             Severity.MEDIUM,
             f"{times.mean:.2f} s on average, {limit}{times.slowest_step}",
             *measures,
+            remedy=ask,
         )
     if times.p95 >= limits.p95_seconds:
         limit = f"below {limits.p95_seconds:g} s expected"
@@ -107,11 +113,29 @@ def judge(seen: Observation, limits: Limits, now: datetime) -> Verdict:
             Severity.MEDIUM,
             f"{times.p95:.2f} s at the 95th percentile, {limit}{times.slowest_step}",
             *measures,
+            remedy=ask,
         )
     return passed(
         f"{tries[-1].get('status')} in {times.mean:.2f} s on average, below {limits.mean_seconds:g} s expected",
         *measures,
     )
+
+
+def _ask(seen: Observation) -> str:
+    """Return how to ask the endpoint as the gather did; empty, if that is nothing to paste."""
+    way = seen.data.get("way")
+    way = way if isinstance(way, Mapping) else {}
+    words = [quote(seen.subject) if "*" not in seen.subject else ""]
+    if way.get("connect_to"):
+        words += ["--connect-to", quote(f"::{way['connect_to']}")]
+    if way.get("ca_file"):
+        words += ["--cacert", quote(way["ca_file"])]
+    if way.get("method"):
+        words += ["--request", quote(way["method"])]
+    if seen.data.get("verified") is False:
+        words.append("--insecure")
+    line = " ".join(["curl -isS", *words])
+    return look(line, "see what it says; then read its log") if all(words) else ""
 
 
 def _wrong(one: Mapping[str, Any], limits: Limits) -> str:
@@ -208,7 +232,7 @@ CHECK = Check(
         **dict.fromkeys(("mean", "p50", "p95", *STEPS), MeasureKind.LATENCY),
     },
     source="RFC 9110; draft-inadarei-api-health-check-06; Spring Boot actuator's health endpoint",
-    remedy="curl -isS {subject}  # ask it from the host and read what it says; then its log",
+    remedy="decide: ask the endpoint from the host, and find in the log of the application what is wrong",
     controls=("45 CFR 164.308(a)(7)(i)",),
     absence=DECLARED,
 )

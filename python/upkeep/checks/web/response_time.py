@@ -45,7 +45,7 @@ from upkeep.model.verdicts import (
     unknown,
 )
 
-ADD_TIMES = "add $request_time to nginx's log_format, or %D to Apache's LogFormat and time_unit: us to the site"
+ADD_TIMES = "decide: add $request_time to nginx's log_format, or %D to Apache's LogFormat and time_unit: us to the site"
 LONGEST_SECONDS = 60.0
 """So long nginx and Apache wait for what is behind them, if nobody has told them otherwise."""
 DECIDED_BY = {
@@ -190,6 +190,6 @@ CHECK = Check(
         UNREAD_SHARE: MeasureKind.SHARE,
     },
     source="Astral Core's maintenance schedule, daily: mean response time below 2 s",
-    remedy="vmstat 1 5  # then look at the route named, and at what it waits for: database, upstream, disk",
+    remedy="vmstat 1 5  # see what the host does; then find what the named route waits for",
     absence={"logs": gone()},
 )

@@ -30,6 +30,7 @@ from upkeep.judging.log_verdicts import (
     short,
     unread_share,
 )
+from upkeep.model.remedies import log_lines
 from upkeep.model.verdicts import (
     Measure,
     MeasureKind,
@@ -40,6 +41,9 @@ from upkeep.model.verdicts import (
     passed,
     unknown,
 )
+
+SERVER_ERRORS = '[ ":]5[0-9][0-9][ ",}]'
+"""How the lines of access logs, of text or JSON, tell a status from 500 to 599."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ def judge(seen: AccessLog, limits: Limits, now: datetime) -> Verdict | None:
     enough = requests >= limits.min_requests
     if share > limits.max_error_percent and (enough or errors >= limits.few_errors):
         worst = Severity.CRITICAL if share >= limits.critical_error_percent else Severity.HIGH
-        return failed(worst, text + blamed(seen), *measures)
+        words = "see which requests failed; then read what the application logs of them"
+        look = log_lines(seen.subject, SERVER_ERRORS, words)
+        return failed(worst, text + blamed(seen), *measures, remedy=look)
     doubtful = 100 * (errors + unread) > (requests + unread) * limits.max_error_percent
     if unread:
         text += (
@@ -129,6 +135,6 @@ CHECK = Check(
         UNREAD_SHARE: MeasureKind.SHARE,
     },
     source="Astral Core's maintenance schedule, daily: error rate below 0.1 %; RFC 9110, section 15.6",
-    remedy="tail -n 50 /var/log/nginx/error.log  # or the application's journal: what is said of the routes named",
+    remedy="decide: find in the log of the application why the named routes fail",
     absence={"logs": gone()},
 )

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from upkeep.checks.connection.host_unreachable import ID as HOST_UNREACHABLE
 from upkeep.judging.check import load
-from upkeep.model.remedies import SUBJECT, command, words_of
+from upkeep.model.remedies import SUBJECT, command, placed, words_of
 from upkeep.model.text import ago, counted, exact, natural, safe
 from upkeep.model.verdicts import Status
 from upkeep.rules.alerts.model import (
@@ -328,7 +328,7 @@ def _remedy(about: About, members: Sequence[Member], *, phi: bool) -> str:
         unreachable = worst.check == HOST_UNREACHABLE
         return _command(about, "doctor") if unreachable else _command(about, "finding", "list")
     # What the check looked at is not said on every channel.
-    return words_of(found.remedy) if SUBJECT in found.remedy else found.remedy
+    return words_of(found.remedy) if SUBJECT in found.remedy else placed(found.remedy)
 
 
 def _links(about: About) -> list[str]:

@@ -114,7 +114,8 @@ def back_up(
         )
     if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
         raise StoreError(
-            f"{place.database}: there is no database", remedy="upkeep run PROCEDURE  # makes it"
+            f"{place.database}: there is no database",
+            remedy="upkeep schedule list  # see what can be run; the first run makes it",
         )
     if not file.parent.is_dir():
         folder = file.parent.absolute()

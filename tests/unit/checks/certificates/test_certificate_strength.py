@@ -324,7 +324,7 @@ def test_old_tls_that_was_not_seen_matters_where_it_is_not_accepted() -> None:
     told = {"kind": "endpoint", "old_protocol_unseen": "no answer"}
 
     assert look(make(), **told) == unknown(
-        unseen, remedy="try again; say `old_protocols: false` to leave it out"
+        unseen, remedy="decide: try again, or say `old_protocols: false` to leave it out"
     )
     assert look(make(), Limits(old_tls=True), **told).status is Status.PASS
 

@@ -28,6 +28,9 @@ def database(**data: object) -> Observation:
     return Observation("postgresql localhost:5432", {**answered, **data})
 
 
+LISTENS = "ss -ltnp 'sport = :5432'  # see whether anybody listens there"
+
+
 def refused(**data: object) -> Observation:
     return database(connected=False, reason='FATAL: role "root" does not exist', **data)
 
@@ -66,12 +69,16 @@ def test_messages_state_value_and_limit() -> None:
 @pytest.mark.parametrize(
     ("seen", "verdict"),
     [
-        (refused(denied=True), failed(Severity.CRITICAL, 'FATAL: role "root" does not exist')),
+        (
+            refused(denied=True),
+            failed(Severity.CRITICAL, 'FATAL: role "root" does not exist', remedy=LISTENS),
+        ),
         (
             refused(declared=False),
             failed(
                 Severity.HIGH,
                 'found on the host, but does not answer: FATAL: role "root" does not exist',
+                remedy=LISTENS,
             ),
         ),
         (database(answer=41), failed(Severity.CRITICAL, "answered '41', expected 42")),

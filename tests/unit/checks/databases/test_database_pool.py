@@ -16,6 +16,11 @@ from upkeep.model.verdicts import Measure, Severity, Status, failed, passed, unk
 judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
+HOLDERS = (
+    "runuser -u postgres -- psql -c 'select usename, state, count(*) from pg_stat_activity group by 1, 2'"
+    "  # see who holds them; then end what holds connections and does nothing, or allow more"
+)
+
 
 def database(used: object, **data: object) -> Observation:
     slots = {"connections": used, "max_connections": 103, "reserved_connections": 3}
@@ -54,6 +59,7 @@ def test_messages_state_value_and_limit() -> None:
         Measure("used", 96.0, "%"),
         Measure("connections", 96),
         Measure("idle in transaction", 80),
+        remedy=HOLDERS,
     )
 
 
@@ -67,7 +73,7 @@ def test_messages_state_value_and_limit() -> None:
         ),
         (
             database(1, connected=False, saturated=True, reason="ERROR 1040"),
-            failed(Severity.CRITICAL, "no connection is left: ERROR 1040"),
+            failed(Severity.CRITICAL, "no connection is left: ERROR 1040", remedy=HOLDERS),
         ),
         (database(None), unknown("the server did not report its number of connections")),
         (database(1, max_connections=3), unknown("0 connections may be had")),
@@ -79,6 +85,7 @@ def test_messages_state_value_and_limit() -> None:
                 "1 of 1 connections in use (100.0 %); limit 95 %",
                 Measure("used", 100.0, "%"),
                 Measure("connections", 1),
+                remedy=HOLDERS,
             ),
         ),
         (
@@ -88,6 +95,7 @@ def test_messages_state_value_and_limit() -> None:
                 "85 of 100 connections in use (85.0 %); limit 85 %",
                 Measure("used", 85.0, "%"),
                 Measure("connections", 85),
+                remedy=HOLDERS,
             ),
         ),
     ],

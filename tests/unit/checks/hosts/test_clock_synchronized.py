@@ -53,7 +53,7 @@ def clock(**data: object) -> Observation:
             failed(
                 Severity.MEDIUM,
                 "not synchronized: the source of chrony is the host's own clock (reference 7F7F0101)",
-                remedy="chronyc -n sources -v; ntpq -p  # name a server for it",
+                remedy="timedatectl; chronyc -n sources -v  # see its sources; then name a server for it",
             ),
         ),
         (clock(own_clock=False, offset_seconds=None), passed("synchronized by chrony")),

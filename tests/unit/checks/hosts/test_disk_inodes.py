@@ -57,7 +57,7 @@ def test_a_file_system_without_inodes_or_writes_is_not_judged() -> None:
 def test_a_file_system_that_is_not_mounted_is_unknown() -> None:
     missing = Observation("/backup", {"mounted": False})
     assert judge(missing, Limits(), NOW) == unknown(
-        "nothing is mounted there", remedy="mount /backup  # it should be there"
+        "nothing is mounted there", remedy="mount /backup  # mount it; it should be there"
     )
 
 

@@ -65,7 +65,7 @@ def test_what_should_be_mounted_and_is_not(
 
     assert verdict is not None
     assert (verdict.status, verdict.severity) == expected
-    assert verdict.remedy == "mount '/my data'; findmnt --verify  # it should be there"
+    assert verdict.remedy == "mount '/my data'; findmnt --verify  # mount it; it should be there"
 
 
 def test_messages_state_value_and_limit() -> None:
@@ -112,7 +112,7 @@ def test_a_declared_disk_that_is_not_mounted_fails() -> None:
     assert judge(Observation("/backup", {"mounted": False}), Limits(), NOW) == failed(
         Severity.CRITICAL,
         "declared in the site, but nothing is mounted there",
-        remedy="mount /backup; findmnt --verify  # it should be there",
+        remedy="mount /backup; findmnt --verify  # mount it; it should be there",
     )
 
 

@@ -70,7 +70,9 @@ def disk(**data: object) -> Observation:
         (disk(lost_writes=None), unknown("no mount options were given")),
         (
             Observation("/backup", {"mounted": False}),
-            unknown("nothing is mounted there", remedy="mount /backup  # it should be there"),
+            unknown(
+                "nothing is mounted there", remedy="mount /backup  # mount it; it should be there"
+            ),
         ),
         (Observation("/backup", {"seen_as_another": True}), None),
     ],

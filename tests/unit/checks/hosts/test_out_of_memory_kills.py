@@ -103,7 +103,7 @@ def test_kills(seen: Observation, verdict: object) -> None:
 def test_kills_that_cannot_be_dated_are_unknown(seen: Observation, message: str) -> None:
     assert judge(seen, Limits(), NOW) == unknown(
         message,
-        remedy="let the account read the kernel's log: add it to the groups systemd-journal and adm",
+        remedy="decide: let the account read the kernel's log: add it to the groups systemd-journal and adm",
     )
 
 

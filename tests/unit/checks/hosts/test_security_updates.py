@@ -39,12 +39,13 @@ def apt(security: object, age: object = 0.0, lists: object = 1) -> Observation:
         (
             apt(0, 8 * DAY),
             unknown(
-                "package lists are 8 d old, at most 7 d", remedy="apt-get update  # refresh them"
+                "package lists are 8 d old, at most 7 d",
+                remedy="apt-get update  # refresh the lists",
             ),
         ),
         (
             apt(0, None),
-            unknown("the host has no package lists", remedy="apt-get update  # refresh them"),
+            unknown("the host has no package lists", remedy="apt-get update  # refresh the lists"),
         ),
         (
             apt(2, 90 * DAY),
@@ -58,13 +59,14 @@ def apt(security: object, age: object = 0.0, lists: object = 1) -> Observation:
             apt(0, lists=0),
             unknown(
                 "none of the package lists is a list of security updates",
-                remedy="name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
+                remedy="decide: name the distribution's security archive in /etc/apt/sources.list.d, and refresh the lists",
             ),
         ),
         (
             apt(0, 7 * DAY + 1),
             unknown(
-                "package lists are 7 d old, at most 7 d", remedy="apt-get update  # refresh them"
+                "package lists are 7 d old, at most 7 d",
+                remedy="apt-get update  # refresh the lists",
             ),
         ),
         (
@@ -117,7 +119,7 @@ def test_lists_are_refreshed_by_the_manager_that_has_them() -> None:
     seen = apt(0, None)
     dnf = Observation("dnf", {**seen.data, "manager": "dnf"})
 
-    assert judge(dnf, Limits(), NOW).remedy == "dnf makecache  # refresh them"
+    assert judge(dnf, Limits(), NOW).remedy == "dnf makecache  # refresh the lists"
 
 
 @pytest.mark.parametrize("names", [None, "openssl", [None, {"package": "openssl"}]])

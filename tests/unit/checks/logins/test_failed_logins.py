@@ -49,6 +49,7 @@ def test_eleven_fail_and_their_sources_are_named() -> None:
         Severity.HIGH,
         "11 failed logins in an hour, at most 10; most from 192.0.2.7 (11), no address given (1)",
         Measure("failed_logins_per_hour", 11),
+        remedy="grep -aiE 'fail|invalid|denied' /var/log/auth.log | tail -n 20  # see who it was; then block the source",
     )
 
 
@@ -122,4 +123,6 @@ def test_lines_that_may_tell_of_failed_logins_count_against_a_pass(
             f"{possible} lines may tell of failed logins and were not understood, such as one of dropbear: "
             "'Bad password attempt'"
         )
-        assert verdict.remedy == "grep -i dropbear /var/log/auth.log  # read them"
+        assert verdict.remedy == (
+            "grep -aiE dropbear /var/log/auth.log | tail -n 20  # see them; they may tell of failed logins"
+        )

@@ -57,6 +57,8 @@ def test_five_failures_before_a_login_are_critical() -> None:
         Severity.CRITICAL,
         "login as bob from 192.0.2.7 at 2026-11-23T11:58:00+00:00 after 5 failures, suspicious from 5 on",
         Measure("failures_before_login", 5),
+        remedy="grep -aiE '192\\.0\\.2\\.7' /var/log/auth.log | tail -n 20  # see what it did; decide: ask the account's "
+        "owner, and if it was not them, lock the account (usermod -L) and end its sessions (loginctl terminate-user)",
     )
 
 

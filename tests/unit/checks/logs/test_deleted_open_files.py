@@ -46,7 +46,7 @@ def test_a_failure_names_the_biggest_and_who_holds_it() -> None:
         "the largest is /var/log/app.log, held by app",
         Measure("held", 600_000_000, "By"),
         Measure("files", 2),
-        remedy="ls -l /proc/7/fd  # then restart app",
+        remedy="ls -l /proc/7/fd  # see which; then restart app",
     )
 
 

@@ -48,7 +48,7 @@ def test_messages_state_value_and_limit() -> None:
         Severity.MEDIUM,
         "2 files that a clean-up must not touch, such as /var/log/a/x: a link",
         *measures,
-        remedy="ls -li /var/log/a  # the links",
+        remedy="ls -li /var/log/a  # see the links",
     )
     assert judge(seen(unread=["/var/log/a/b: denied"]), Limits(), NOW) == unknown(
         "1 folders not read, such as /var/log/a/b: denied"

@@ -43,6 +43,9 @@ def seen(hours: float | None = 1, policy: dict[str, Any] | None = None, **more: 
     return Observation("/var/log/app.log", {**data, **more})
 
 
+SEE = "logrotate --debug a  # see what it would do; then look at what starts it, and at its state file"
+
+
 def measures(hours: float) -> tuple[Measure, ...]:
     return (
         Measure("size", 100, "By"),
@@ -58,7 +61,12 @@ def measures(hours: float) -> tuple[Measure, ...]:
         (48, passed("not rotated for 48 h, daily, 2 archives", *measures(48))),
         (
             49,
-            failed(Severity.MEDIUM, "not rotated for 49 h, at most 48 h when daily", *measures(49)),
+            failed(
+                Severity.MEDIUM,
+                "not rotated for 49 h, at most 48 h when daily",
+                *measures(49),
+                remedy=SEE,
+            ),
         ),
     ],
     ids=["just under two periods", "at them", "just over"],
@@ -192,7 +200,9 @@ def test_a_program_that_still_writes_into_the_archive(
     assert verdict.severity is severity
     if severity:
         assert verdict.message == "empty, but nginx[7] still writes to app.log.1"
-        assert verdict.remedy == "let the stanza's postrotate make the program reopen its log"
+        assert (
+            verdict.remedy == "decide: let the stanza's postrotate make the program reopen its log"
+        )
 
 
 @pytest.mark.parametrize(
@@ -277,7 +287,7 @@ def test_a_log_that_is_not_there() -> None:
     allowed = seen(None, {"missingok": True}, exists=False)
 
     assert judge(gone, Limits(), NOW) == failed(
-        Severity.LOW, "configured, but does not exist (without missingok)"
+        Severity.LOW, "configured, but does not exist (without missingok)", remedy=SEE
     )
     assert judge(allowed, Limits(), NOW) == passed(
         "does not exist, which its policy allows (missingok)"
@@ -296,5 +306,5 @@ def test_a_log_that_is_a_link(rotated: bool) -> None:
         assert verdict == failed(
             Severity.MEDIUM,
             "a symbolic link to /data/a: logrotate skips links, and no stanza covers that file",
-            remedy="name /data/a in the stanza at l:1",
+            remedy="decide: name /data/a in the stanza at l:1",
         )

@@ -73,6 +73,6 @@ def test_messages() -> None:
     assert judge(broken, Limits(), NOW) == failed(
         Severity.HIGH,
         "state file /var/lib/logrotate/status cannot be read, line 2: cut",
-        remedy="mv /var/lib/logrotate/status /var/lib/logrotate/status.broken  # logrotate begins a new one",
+        remedy="mv /var/lib/logrotate/status /var/lib/logrotate/status.broken  # take it away; logrotate begins a new one",
     )
     assert judge(Observation("/var/log/a", {"kind": "log"}), Limits(), NOW) is None

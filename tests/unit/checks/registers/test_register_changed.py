@@ -14,7 +14,10 @@ from upkeep.model.verdicts import Measure, Severity, Status, Verdict, failed, pa
 judge = partial(verdict_of, CHECK)
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 PATH = "/site/people.yml"
-ACCEPT = f"diff -N {PATH}.accepted {PATH}  # read each line; if all are correct, copy the second file over the first"
+ACCEPT = (
+    f"diff -N {PATH}.accepted {PATH}"
+    "  # see what changed; decide: if all lines are correct, copy the second file over the first"
+)
 BEFORE = "anna: {role: administrator}\nbernd: {role: clerk}\n"
 
 

@@ -97,6 +97,7 @@ def test_measures_are_the_mean_the_percentiles_and_the_steps() -> None:
         Measure("p95", 0.4, "s"),
         Measure("tcp", 0.01, "s"),
         Measure("first_byte", 0.29, "s"),
+        remedy="curl -isS https://x/health  # see what it says; then read its log",
     )
 
 

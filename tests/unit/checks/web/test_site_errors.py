@@ -90,6 +90,8 @@ def test_a_failure_names_routes_and_client() -> None:
         "server errors: 20 of 1000 requests in 300 s (2 %, at most 0.1 %)"
         "; most in GET /a (15), GET /b (5); most for 192.0.2.7 (20)",
         *measures(1000, 2.0),
+        remedy="grep -aiE '[ \":]5[0-9][0-9][ \",}]' /x.log | tail -n 20"
+        "  # see which requests failed; then read what the application logs of them",
     )
 
 
