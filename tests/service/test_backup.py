@@ -138,7 +138,7 @@ def test_a_backup_is_private_whole_and_says_what_it_holds(kept: Path) -> None:
 
 
 def test_a_backup_is_never_written_over(url: str, kept: Path) -> None:
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         back_up(url, kept)
 
 

@@ -350,7 +350,7 @@ def test_too_little_space_is_refused_before_anything_happens(site: Site) -> Step
     ran = yield
 
     assert ran.status != 0
-    assert "By free; expected" in ran.text
+    assert " B free; expected" in ran.text
     assert tree(site.logs) == before
 
 

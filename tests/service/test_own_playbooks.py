@@ -75,5 +75,5 @@ def test_no_other_host_is_reached(
     done = warm.run(["run", *arguments, "-i", str(site), "--json"])
 
     assert (done.returncode == 64) == refused, done.stderr
-    assert "cannot be put together" in done.stderr or not refused
+    assert "cannot be combined" in done.stderr or not refused
     assert {path.name.removeprefix("reached-") for path in site.parent.glob("reached-*")} == reached

@@ -141,7 +141,7 @@ def serving(
     "listen", ["0.0.0.0:80", "192.0.2.1:8470", "[::]:8470", "example.org:80", "localhost.evil:1"]
 )
 def test_elsewhere_only_with_tls_or_a_declared_proxy(listen: str) -> None:
-    with pytest.raises(ConfigurationError, match="in the clear") as caught:
+    with pytest.raises(ConfigurationError, match="over the network unencrypted") as caught:
         listening(listen, None, None, [])
 
     assert "--behind-proxy" in caught.value.remedy

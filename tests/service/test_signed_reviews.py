@@ -940,7 +940,7 @@ def test_a_review_is_found_looked_at_signed_and_verified_on_the_command_line(
     assert status == 0, said
     before = said[: said.index("Password of")]
     assert "The evidence is as of 2027-01-04 09:15, in " in before
-    assert "Nothing was collected for it: pass needs a note of what you looked at" in before
+    assert "Nothing was collected for it: pass needs a note of what you checked" in before
     assert "  disk_space: no value of used since 2026-12-28" in before
     assert f"signature 5: ann says fail of review {number}" in said
     assert "follows, of ops: fill it up" in said
@@ -1036,7 +1036,7 @@ def test_a_month_is_printed_for_people_programs_and_spreadsheets(opened: Reviewe
     assert lines[0].startswith("2027-01: ")
     assert lines[-2:] == ["Signed by one alone", "audit, till: The till, 2027-01-04: bob is ill"]
     wrong = upkeep(opened, "schedule", "completion", "--month", "January")
-    assert (wrong.returncode, "'January' is no month" in wrong.stderr) == (64, True)
+    assert (wrong.returncode, "'January' is not a month, use YYYY-MM" in wrong.stderr) == (64, True)
 
 
 @on_postgresql

@@ -271,7 +271,7 @@ def test_what_no_machine_has_seen_is_not_passed_without_a_word(
     keys = f"/reviews/{site.one('keys').id}"
     told = said_on(ann.get(keys))
     assert (
-        "No evidence was collected for this review: pass needs a note of what you looked at, or a file."
+        "No evidence was collected for this review: pass needs a note of what you checked, or a file."
         in told
     )
     assert "it shows no check and no measure" in told

@@ -1,4 +1,4 @@
-"""`upkeep alert`, `silence`, `oncall`: what people are notified of and acknowledge, what is silenced, who is on call."""
+"""`upkeep alert`, `silence`, `oncall`: what people are notified of and acknowledge; silences; who is on call."""
 
 from __future__ import annotations
 
